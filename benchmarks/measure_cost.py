@@ -22,8 +22,8 @@ from benchmarks.cost import (
     save_measurements,
 )
 from localdev.demo_account import DemoAccount, connect, simulator
-from localdev.engine.aws_resources import aws_client
-from localdev.engine.report import Report, read_reports
+from localdev.engine.aws_resources import make_aws_client
+from localdev.engine.report import InvocationReport, read_invocation_reports
 from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.decisions.verify import MAX_COMPARED_MESSAGES_PER_CHECK
@@ -205,8 +205,8 @@ def _logs(stack: Stack) -> Iterator[Path]:
             yield each
 
 
-def _reports(stack: Stack) -> Iterator[tuple[str, list[Report]]]:
-    return ((log.stem, read_reports(log)) for log in _logs(stack))
+def _reports(stack: Stack) -> Iterator[tuple[str, list[InvocationReport]]]:
+    return ((log.stem, read_invocation_reports(log)) for log in _logs(stack))
 
 
 def _log_bytes(stack: Stack) -> int:
@@ -214,7 +214,7 @@ def _log_bytes(stack: Stack) -> int:
 
 
 def _executions(stack: Stack) -> list[dict[str, Any]]:
-    client = aws_client("stepfunctions", stack.aws_url)
+    client = make_aws_client("stepfunctions", stack.aws_url)
     machine = stack.lambdas.settings["MAILBOX_SYNC_ARN"]
     found: list[dict[str, Any]] = client.list_executions(stateMachineArn=machine)["executions"]
     return found
@@ -226,7 +226,7 @@ def _is_running(stack: Stack) -> bool:
 
 def _transitions(stack: Stack) -> int:
     """Return the entered states and retries of all executions, plus two for each execution."""
-    client = aws_client("stepfunctions", stack.aws_url)
+    client = make_aws_client("stepfunctions", stack.aws_url)
     total = 0
     for each in _executions(stack):
         pages = client.get_paginator("get_execution_history")

@@ -62,7 +62,6 @@ def main() -> int:
         settings = Settings({"DATABASE_URL": server.url})
         migrate(settings)
         ratio = _store(settings, options.pages)
-        server.erase()
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
         settings = Settings({"DATABASE_URL": server.url})
         migrate(settings)
@@ -100,7 +99,7 @@ def _store(settings: Settings, pages: int) -> float:
             before = _bytes(database)
             began = time.perf_counter()
             with database.transaction() as tx:
-                for chunk in rows.chunks(page):
+                for chunk in rows.split_into_statements(page):
                     tx.run("upsert_emails", account_id=account_id, folder_id=folder_id, page=chunk)
             seconds[way].append(time.perf_counter() - began)
             grown[way] += _bytes(database) - before
@@ -119,7 +118,7 @@ def _pages(pages: int) -> Iterator[list[rows.Row]]:
     mail = generate_mail(PAGE_SIZE * pages, owner="ann@example.com")
     page: list[rows.Row] = []
     for number, item in enumerate(mail):
-        page.append(rows.to_row(_message(number, item)))
+        page.append(rows.message_to_row(_message(number, item)))
         if len(page) == PAGE_SIZE:
             yield page
             page = []

@@ -4,7 +4,7 @@ import argparse
 import sys
 from contextlib import suppress
 
-from dashboard.deployed import deployed_sources
+from dashboard.deployed import find_deployed_sources
 from dashboard.server import Dashboard
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
@@ -28,17 +28,21 @@ def main(arguments: list[str]) -> int:
     )
     chosen = parser.parse_args(arguments)
     try:
-        sources = deployed_sources(chosen.stage, show_bodies=chosen.show_bodies)
+        sources = find_deployed_sources(chosen.stage, show_bodies=chosen.show_bodies)
         dashboard = Dashboard(port=chosen.dashboard_port, token_required=True)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
     dashboard.start(sources)
-    acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
+    acts = (
+        "acts by MAILSYNC_TOKEN"
+        if sources.make_user_token()
+        else "only reads; MAILSYNC_TOKEN lets it act"
+    )
     with StopSignals() as signals, suppress(KeyboardInterrupt):
         print(f"{dashboard.url_with_token} shows {chosen.stage} and {acts}. Ctrl-C ends it.")
         sys.stdout.flush()
-        signals.wait()
+        signals.wait_for_signal()
     dashboard.stop()
     return 0
 

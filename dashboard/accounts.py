@@ -13,13 +13,13 @@ from mailsync.store.account_store import FolderChoice, FoundDifference
 from mailsync.store.status_store import AccountStatus
 
 
-def account_view(account: AccountStatus, now: datetime) -> Json:
+def account_status_json(account: AccountStatus, now: datetime) -> Json:
     """Return the account's status as the API does, with the time of its next sync."""
     due = account.next_sync_at if account.status == "active" else None
     return {**to_sync_status_view(account, now).model_dump(by_alias=True), "nextSyncAt": due}
 
 
-def account_page(
+def account_details_json(
     account: AccountStatus,
     folders: Iterable[FolderChoice],
     differences: Iterable[FoundDifference],
@@ -31,7 +31,7 @@ def account_page(
     `differences` are the message ids that the last comparison with the provider could not explain.
     A folder's `isUneven` is true if the provider's message count and ours differ now.
     """
-    view = account_view(account, now)
+    view = account_status_json(account, now)
     mirrored = {each["id"]: each for each in view["folders"]}
     ids = {each.remote_id: each.id for each in folders}
     names = {each.id: each.display_name for each in folders}

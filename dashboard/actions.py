@@ -6,16 +6,16 @@ from typing import Any
 
 import httpx
 
-from dashboard.executions import Executions
-from dashboard.queries import Queries
-from dashboard.sources import Sources
+from dashboard.executions import ExecutionReader
+from dashboard.queries import DashboardQueries
+from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
 from infra.catalog import TEST_SYNC
 from localdev.http_server import Response
 
-TIMEOUT_S = 40
+API_TIMEOUT_S = 40
 
-Action = Callable[[Json], Json]
+JsonAction = Callable[[Json], Json]
 
 
 class ActionFailed(Exception):
@@ -26,17 +26,19 @@ class ActionFailed(Exception):
         self.status = status
 
 
-class Actions:
+class DashboardActions:
     """The actions by name, in `known`. Each takes a JSON object and returns a JSON object.
 
     An action raises ActionFailed, NotFound, or httpx.TransportError when the API does not respond.
     """
 
-    def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
+    def __init__(
+        self, sources: DashboardSources, queries: DashboardQueries, executions: ExecutionReader
+    ) -> None:
         self._sources = sources
         self._queries = queries
         self._executions = executions
-        self.known: Mapping[str, Action] = {
+        self.known: Mapping[str, JsonAction] = {
             "sync": self._sync,
             "cancel": self._cancel,
             "rerun": self._rerun,
@@ -79,7 +81,7 @@ class Actions:
             "DetailType": require_text(fields, "type"),
             "Detail": json.dumps(fields.get("detail") or {}),
         }
-        (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
+        (taken,) = self._sources.make_aws_client("events").put_events(Entries=[entry])["Entries"]
         if "EventId" not in taken:
             raise ActionFailed(422, taken.get("ErrorMessage") or "The bus refused the event.")
         return {"eventId": taken["EventId"]}
@@ -93,14 +95,14 @@ class Actions:
         return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
-        token = self._sources.token()
+        token = self._sources.make_user_token()
         if token is None:
             raise ActionFailed(
                 403, "Start the dashboard with a user's token in MAILSYNC_TOKEN for that."
             )
         headers = {"Authorization": f"Bearer {token}"}
         url = self._sources.api_url + path
-        response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
+        response = httpx.request(method, url, headers=headers, timeout=API_TIMEOUT_S, **arguments)
         document = _object(response)
         if response.is_success:
             return document
@@ -108,19 +110,19 @@ class Actions:
         raise ActionFailed(response.status_code, str(sentence))
 
 
-def begin_sign_in(sources: Sources) -> Response:
+def begin_sign_in(sources: DashboardSources) -> Response:
     """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
     The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
     each of its ports. Raises ActionFailed.
     """
-    token = sources.token() if sources.stage == "local" else None
+    token = sources.make_user_token() if sources.stage == "local" else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
     response = httpx.get(
         f"{sources.api_url}/api/auth/microsoft",
         headers={"Authorization": f"Bearer {token}"},
-        timeout=TIMEOUT_S,
+        timeout=API_TIMEOUT_S,
     )
     if not response.has_redirect_location:
         raise ActionFailed(502, f"The API began no sign-in: HTTP {response.status_code}.")

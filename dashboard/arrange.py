@@ -7,19 +7,19 @@ that a sync takes when nothing fails, the second one every other state.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dashboard.definition import Scope, State
+from dashboard.definition import State, StateScope
 
 
-class Place(NamedTuple):
+class GridCell(NamedTuple):
     row: int
     column: int
 
 
-def assign_grid_cells(scope: Scope) -> dict[str, Place]:
+def assign_grid_cells(scope: StateScope) -> dict[str, GridCell]:
     """Return the row and column of every state, counted from 0; no two states share a row."""
     states = {state.name: state for state in scope.states}
-    main = _longest_path(states, (scope.start,))
-    return {name: Place(row, int(name not in main)) for row, name in enumerate(states)}
+    main = _longest_path(states, (scope.start_state,))
+    return {name: GridCell(row, int(name not in main)) for row, name in enumerate(states)}
 
 
 def _longest_path(states: Mapping[str, State], path: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Any
 
-from dashboard.executions import Executions
-from dashboard.queries import Queries
+from dashboard.executions import ExecutionReader
+from dashboard.queries import DashboardQueries
 
 MIN_POLL_INTERVAL_S = 0.5
 MIN_PAUSE_PER_POLL_DURATION = 4
@@ -22,7 +22,7 @@ MAX_WAIT_S = 20
 class ChangeWatcher:
     """Polls tables and executions at most twice a second, for all waiting requests together."""
 
-    def __init__(self, queries: Queries, executions: Executions) -> None:
+    def __init__(self, queries: DashboardQueries, executions: ExecutionReader) -> None:
         self._queries = queries
         self._executions = executions
         self._lock = threading.Lock()

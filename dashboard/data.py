@@ -7,16 +7,16 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dashboard import mail
-from dashboard.accounts import account_page, account_view, without_folder_list
+from dashboard.accounts import account_details_json, account_status_json, without_folder_list
 from dashboard.actions import ActionFailed
 from dashboard.changes import ChangeWatcher
-from dashboard.events import newest
-from dashboard.executions import Executions
-from dashboard.functions import function_views, workflow_view
-from dashboard.queries import MAX_ID, Queries
-from dashboard.runs import Runs
-from dashboard.sources import Sources
-from dashboard.to_json import Json, iso, json_bytes
+from dashboard.events import merge_newest_events
+from dashboard.executions import ExecutionReader
+from dashboard.functions import functions_json, workflow_json
+from dashboard.queries import MAX_ROW_ID, DashboardQueries
+from dashboard.runs import RunReader
+from dashboard.sources import DashboardSources
+from dashboard.to_json import Json, iso_utc, json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
@@ -24,7 +24,7 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
-Query = dict[str, str]
+QueryParameters = dict[str, str]
 
 
 class DataRoutes:
@@ -33,11 +33,13 @@ class DataRoutes:
     A call raises NotFound, ActionFailed, and what `Queries` and `Executions` raise.
     """
 
-    def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
+    def __init__(
+        self, sources: DashboardSources, queries: DashboardQueries, executions: ExecutionReader
+    ) -> None:
         self._sources = sources
         self._queries = queries
         self._executions = executions
-        self._runs = Runs(queries, executions)
+        self._runs = RunReader(queries, executions)
         self.changes = ChangeWatcher(queries, executions)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
@@ -62,7 +64,7 @@ class DataRoutes:
                 return found if isinstance(found, Response) else json_response(200, found)
         return None
 
-    def _overview(self, _: Query) -> Json:
+    def _overview(self, _: QueryParameters) -> Json:
         """Return which stack is shown, its addresses, and how much is in it."""
         sources = self._sources
         sign_in_url = f"{sources.api_url}/api/auth/microsoft" if sources.is_dev_login_on else None
@@ -72,17 +74,17 @@ class DataRoutes:
             "apiUrl": sources.api_url,
             "awsUrl": sources.aws_url,
             "signInUrl": sign_in_url,
-            "showsBodies": sources.shows_bodies,
-            **self._queries.totals(),
+            "showsBodies": sources.shows_message_bodies,
+            **self._queries.read_totals(),
         }
 
-    def _functions(self, _: Query) -> Any:
+    def _functions(self, _: QueryParameters) -> Any:
         workflows = [
-            workflow_view(each.name, self._executions.definition(each.name)) for each in WORKFLOWS
+            workflow_json(each.name, self._executions.definition(each.name)) for each in WORKFLOWS
         ]
-        return {"workflows": workflows, "functions": function_views()}
+        return {"workflows": workflows, "functions": functions_json()}
 
-    def _run_list(self, query: Query) -> Any:
+    def _run_list(self, query: QueryParameters) -> Any:
         limit = _limit(query)
         at, run_id = _position(query)
         filters = {
@@ -93,58 +95,58 @@ class DataRoutes:
         runs = self._runs.list_runs(filters, (at or _END_OF_TIME, run_id), limit + 1)
         return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
-    def _events(self, query: Query) -> Any:
+    def _events(self, query: QueryParameters) -> Any:
         limit = _limit(query)
         at, before = _position(query)
         number = _id(before)
-        sent = self._queries.sent_events(number, limit + 1)
-        seen = self._sources.seen_events()
-        events = newest(sent, seen, below=at or _END_OF_TIME, limit=limit + 1)
+        sent = self._queries.list_sent_events(number, limit + 1)
+        seen = self._sources.list_seen_events()
+        events = merge_newest_events(sent, seen, below=at or _END_OF_TIME, limit=limit + 1)
         ids = [int(event.id) for event in events[:limit] if event.direction == "out"]
         return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
 
-    def _accounts(self, _: Query) -> Any:
+    def _accounts(self, _: QueryParameters) -> Any:
         now = datetime.now(UTC)
-        views = [account_view(account, now) for account in self._queries.accounts()]
+        views = [account_status_json(account, now) for account in self._queries.list_accounts()]
         return {"accounts": [without_folder_list(view) for view in views]}
 
-    def _account(self, _: Query, account_id: str) -> Any:
-        return account_page(
-            self._queries.account(account_id),
-            self._queries.folders(account_id),
-            self._queries.differences(account_id),
+    def _account(self, _: QueryParameters, account_id: str) -> Any:
+        return account_details_json(
+            self._queries.read_account(account_id),
+            self._queries.list_folder_choices(account_id),
+            self._queries.list_differences(account_id),
             self._queries.list_quarantined_messages(account_id),
             datetime.now(UTC),
         )
 
-    def _messages(self, query: Query, folder_id: str) -> Any:
+    def _messages(self, query: QueryParameters, folder_id: str) -> Any:
         limit = _limit(query)
         at, before = _position(query)
-        found = self._queries.messages(int(folder_id), (at, _id(before)), limit + 1)
+        found = self._queries.list_messages(int(folder_id), (at, _id(before)), limit + 1)
         shown = [self._without_text(message) for message in found]
         return _page("messages", shown, limit, lambda each: (each["receivedAt"], each["id"]))
 
-    def _message(self, _: Query, number: str) -> Json:
-        return self._without_text(self._queries.message(int(number)))
+    def _message(self, _: QueryParameters, number: str) -> Json:
+        return self._without_text(self._queries.read_message(int(number)))
 
     def _without_text(self, message: Json) -> Json:
         """Return the message, without its snippet if the dashboard shows no bodies."""
-        return message if self._sources.shows_bodies else {**message, "snippet": ""}
+        return message if self._sources.shows_message_bodies else {**message, "snippet": ""}
 
-    def _body(self, _: Query, number: str) -> Response:
-        if not self._sources.shows_bodies:
+    def _body(self, _: QueryParameters, number: str) -> Response:
+        if not self._sources.shows_message_bodies:
             raise ActionFailed(
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
-        account_id = self._queries.message(int(number))["accountId"]
-        self._sources.report_opening(account_id, int(number))
+        account_id = self._queries.read_message(int(number))["accountId"]
+        self._sources.report_body_opened(account_id, int(number))
         return Response(
             200,
             mail.build_mail_document(*self._queries.read_message_body(int(number))),
-            mail.HEADERS,
+            mail.MAIL_DOCUMENT_HEADERS,
         )
 
-    def _changes(self, query: Query) -> Any:
+    def _changes(self, query: QueryParameters) -> Any:
         return {"version": self.changes.wait(_number(query, "since", 0))}
 
 
@@ -152,15 +154,15 @@ def json_response(status: int, document: Any) -> Response:
     return Response(status, json_bytes(document), {"Content-Type": "application/json"})
 
 
-def _limit(query: Query) -> int:
+def _limit(query: QueryParameters) -> int:
     return max(1, min(_number(query, "limit", DEFAULT_PAGE_SIZE), MAX_PAGE_SIZE))
 
 
-def _number(query: Query, name: str, default: int) -> int:
+def _number(query: QueryParameters, name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"\d{1,19}", text):
         raise ActionFailed(400, f"{name} must be a whole number.")
-    return min(int(text), MAX_ID)
+    return min(int(text), MAX_ROW_ID)
 
 
 def _page(
@@ -173,10 +175,10 @@ def _page(
     if len(found) <= limit:
         return {name: found, "next": None}
     at, number = position(found[limit - 1])
-    return {name: found[:limit], "next": f"{iso(at) if at else ''}_{number}"}
+    return {name: found[:limit], "next": f"{iso_utc(at) if at else ''}_{number}"}
 
 
-def _position(query: Query) -> tuple[datetime | None, str]:
+def _position(query: QueryParameters) -> tuple[datetime | None, str]:
     """Return the time and the id of the position `before`: None and "" for the parts it lacks."""
     at, _, number = query.get("before", "").partition("_")
     try:
@@ -186,4 +188,4 @@ def _position(query: Query) -> tuple[datetime | None, str]:
 
 
 def _id(text: str) -> int:
-    return _number({"before": text or str(MAX_ID)}, "before", 0)
+    return _number({"before": text or str(MAX_ROW_ID)}, "before", 0)

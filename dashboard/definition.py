@@ -46,7 +46,7 @@ class Retrier:
     rate: float
     max_delay_s: float | None
 
-    def longest_wait_s(self, retry: int) -> float:
+    def max_wait_s(self, retry: int) -> float:
         """Return the longest wait before retry number `retry`, counted from 1, in seconds."""
         wait_s = float(self.interval_s * self.rate ** (retry - 1))
         return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
@@ -56,17 +56,17 @@ class Retrier:
 class State:
     """A state of a state machine.
 
-    scope: the states inside a Map; None for a state of any other type.
-    seconds_path: the path of member names, outermost first, to the seconds that a Wait state reads
-        from its input.
+    map_scope: the states inside a Map; None for a state of any other type.
+    wait_seconds_path: the path of member names, outermost first, to the seconds that a Wait state
+        reads from its input.
     """
 
     name: str
     type: str
     transitions: tuple[Transition, ...]
     retriers: tuple[Retrier, ...]
-    scope: "Scope | None" = None
-    seconds_path: tuple[str, ...] = ()
+    map_scope: "StateScope | None" = None
+    wait_seconds_path: tuple[str, ...] = ()
 
     def find_retrier(self, error: str) -> Retrier | None:
         """Return the first retry rule for this error or for all errors; None when there is none."""
@@ -77,24 +77,25 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """The states that can be reached from `start`: of a whole state machine, or inside one Map.
+class StateScope:
+    """The states that can be reached from `start_state`: of a whole state machine, or inside one
+    Map.
 
     `states` keeps the order of the definition.
     """
 
-    start: str
+    start_state: str
     states: tuple[State, ...]
 
     def all_states(self) -> Iterator[State]:
         """Yield all states, including those inside Maps; a Map comes before its inner states."""
         for state in self.states:
             yield state
-            if state.scope:
-                yield from state.scope.all_states()
+            if state.map_scope:
+                yield from state.map_scope.all_states()
 
 
-def read_definition(text: str) -> Scope:
+def parse_state_machine(text: str) -> StateScope:
     """Parse a state machine's definition in the Amazon States Language.
 
     Raises ValueError when the text is not JSON, KeyError when it does not define a state machine.
@@ -102,9 +103,9 @@ def read_definition(text: str) -> Scope:
     return _scope(json.loads(text))
 
 
-def _scope(document: Mapping[str, Any]) -> Scope:
+def _scope(document: Mapping[str, Any]) -> StateScope:
     states = tuple(_state(name, body) for name, body in document["States"].items())
-    return Scope(document["StartAt"], states)
+    return StateScope(document["StartAt"], states)
 
 
 def _state(name: str, body: Mapping[str, Any]) -> State:
@@ -114,8 +115,8 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
         type=body["Type"],
         transitions=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
-        scope=_scope(inner) if inner else None,
-        seconds_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
+        map_scope=_scope(inner) if inner else None,
+        wait_seconds_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
     )
 
 

@@ -16,13 +16,13 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard.sources import Sources
+from dashboard.sources import DashboardSources
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
 
 
-def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
+def find_deployed_sources(stage: str, *, show_bodies: bool = False) -> DashboardSources:
     """Find the stage in the AWS account and region of the process's environment.
 
     show_bodies: allow the dashboard to show the text of mail; each opening is reported on stderr.
@@ -44,18 +44,18 @@ def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
             f"Stage {stage} has a database of its own: set DASHBOARD_DATABASE_URL, with a login"
             " that may read (docs/database.md), on a machine within its VPC."
         )
-    return Sources(
+    return DashboardSources(
         stage=stage,
         settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
         state_machine_arns={
             MAILBOX_SYNC.name: outputs["MailboxSyncArn"],
             TEST_SYNC.name: outputs["TestSyncArn"],
         },
-        client=boto3.client,
+        make_aws_client=boto3.client,
         api_url=outputs["ApiUrl"],
-        token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
-        shows_bodies=show_bodies,
-        report_opening=_report_opening,
+        make_user_token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
+        shows_message_bodies=show_bodies,
+        report_body_opened=_report_opening,
     )
 
 

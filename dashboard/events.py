@@ -12,7 +12,7 @@ PRODUCT_EVENT_SOURCE = "mailsync"
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ListedEvent:
     """An event as the dashboard lists it.
 
     `direction` is `out` if the product sent it, `in` if it received it. `run_id` is the run that
@@ -27,9 +27,9 @@ class Event:
     run_id: str | None
 
 
-def newest(
+def merge_newest_events(
     sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
-) -> list[Event]:
+) -> list[ListedEvent]:
     """Return the newest sent and received events before the time `below`, at most `limit`.
 
     Events on the bus that the product sent itself are skipped, since `sent` contains them.
@@ -39,15 +39,15 @@ def newest(
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
 
-def _sent(event: OutboxEvent) -> Event:
+def _sent(event: OutboxEvent) -> ListedEvent:
     run_id = event.detail.get("runId")
-    return Event(str(event.id), event.created_at, "out", event.type, event.detail, run_id)
+    return ListedEvent(str(event.id), event.created_at, "out", event.type, event.detail, run_id)
 
 
-def _received(event: dict[str, Any]) -> Event:
+def _received(event: dict[str, Any]) -> ListedEvent:
     at = datetime.fromisoformat(event["time"])
     run_id = _started(event["outcome"])
-    return Event(event["id"], at, "in", event["type"], event["detail"], run_id)
+    return ListedEvent(event["id"], at, "in", event["type"], event["detail"], run_id)
 
 
 def _started(outcome: Any) -> str | None:

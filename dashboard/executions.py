@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.definition import Scope, read_definition
+from dashboard.definition import StateScope, parse_state_machine
 from infra.catalog import TEST_SYNC
 
 MAX_CACHED_EXECUTIONS = 50
 """Number of ended executions that are cached with their histories, which never change again."""
 
-Events = list[dict[str, Any]]
+HistoryEvents = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Execution:
     cause: str | None = None
 
 
-class Executions:
+class ExecutionReader:
     """Reads executions and their histories. Safe to use from several threads.
 
     machines: ARNs of the state machines by the name of the workflow.
@@ -42,15 +42,15 @@ class Executions:
         self.machines = machines
         self._client = client
         self._lock = threading.Lock()
-        self._definitions: dict[str, Scope] = {}
-        self._ended: OrderedDict[str, tuple[Execution, Events]] = OrderedDict()
+        self._definitions: dict[str, StateScope] = {}
+        self._ended: OrderedDict[str, tuple[Execution, HistoryEvents]] = OrderedDict()
 
-    def definition(self, workflow: str) -> Scope:
+    def definition(self, workflow: str) -> StateScope:
         """Return the definition that is deployed, which may differ from this checkout's."""
         if workflow not in self._definitions:
             arn = self.machines[workflow]
             text = self._client.describe_state_machine(stateMachineArn=arn)["definition"]
-            self._definitions[workflow] = read_definition(text)
+            self._definitions[workflow] = parse_state_machine(text)
         return self._definitions[workflow]
 
     def execution_arn(self, workflow: str, name: str) -> str:
@@ -74,7 +74,7 @@ class Executions:
         listed = [_execution(each) for each in found["executions"]]
         return sorted(listed, key=lambda each: each.started_at, reverse=True)
 
-    def history(self, execution: Execution) -> Events:
+    def history(self, execution: Execution) -> HistoryEvents:
         """Return every event of the execution's history, oldest first."""
         if known := self._remembered(execution.arn):
             return known[1]
@@ -83,7 +83,7 @@ class Executions:
             includeExecutionData=True,
             PaginationConfig={"PageSize": 1000},
         )
-        events: Events = [event for page in pages for event in page["events"]]
+        events: HistoryEvents = [event for page in pages for event in page["events"]]
         if execution.status != "RUNNING":
             with self._lock:
                 self._ended[execution.arn] = execution, events
@@ -91,7 +91,7 @@ class Executions:
                     self._ended.popitem(last=False)
         return events
 
-    def _remembered(self, arn: str) -> tuple[Execution, Events] | None:
+    def _remembered(self, arn: str) -> tuple[Execution, HistoryEvents] | None:
         with self._lock:
             if arn in self._ended:
                 self._ended.move_to_end(arn)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.definition import Scope, State
-from dashboard.history import Status, Step
+from dashboard.definition import State, StateScope
+from dashboard.history import Step, StepStatus
 from dashboard.to_json import Json
 
-_BY_PRIORITY: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
+_BY_PRIORITY: tuple[StepStatus, ...] = ("waiting", "running", "failed", "caught", "succeeded")
 _OPEN = ("queued", "running")
 
 
@@ -31,21 +31,21 @@ def step_label(step: Step, folders: Mapping[int, str]) -> str:
     return step.name
 
 
-def status_by_state(steps: Iterable[Step]) -> dict[str, Status]:
+def status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
     """Return for each visited state the status of its last visit.
 
     A state that was visited for several folders gets the most urgent of their statuses: waiting,
     running, failed, caught, succeeded.
     """
     last = {(each.name, each.folder_id): each.status for each in steps}
-    found: dict[str, Status] = {}
+    found: dict[str, StepStatus] = {}
     for (name, _), status in last.items():
         known = found.get(name, status)
         found[name] = min(known, status, key=_BY_PRIORITY.index)
     return found
 
 
-def set_next_attempt_times(steps: Iterable[Step], scope: Scope) -> None:
+def set_next_attempt_times(steps: Iterable[Step], scope: StateScope) -> None:
     """Set the latest time of the next attempt in each step that waits for a retry."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
@@ -62,11 +62,11 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
     retries = sum(state.find_retrier(each.error or "") is retrier for each in step.attempts)
     if retries > retrier.attempts:
         return None
-    return last.finished_at + timedelta(seconds=retrier.longest_wait_s(retries))
+    return last.finished_at + timedelta(seconds=retrier.max_wait_s(retries))
 
 
 def forecast_next_event(
-    run: Json, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
+    run: Json, steps: Sequence[Step], scope: StateScope, folders: Mapping[int, str]
 ) -> ExpectedEvent | None:
     """Return the next event of a run, or None when nothing is expected.
 
@@ -93,13 +93,13 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Expe
 
 
 def _ends_of_waits(
-    steps: Iterable[Step], scope: Scope, folders: Mapping[int, str]
+    steps: Iterable[Step], scope: StateScope, folders: Mapping[int, str]
 ) -> Iterator[ExpectedEvent]:
     """Yield the end of each running Wait state, whose length is in the state's input."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         if step.status == "waiting" and step.type == "Wait" and step.name in known:
-            seconds = _seconds(step.input, known[step.name].seconds_path)
+            seconds = _seconds(step.input, known[step.name].wait_seconds_path)
             if seconds is not None:
                 at = step.started_at + timedelta(seconds=seconds)
                 goes_on = "folder" if step.inside else "sync"
@@ -115,7 +115,9 @@ def _seconds(state: Any, path: Sequence[str]) -> float | None:
     return float(state) if path and isinstance(state, int | float) else None
 
 
-def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> ExpectedEvent:
+def _next_step(
+    working: Sequence[Step], scope: StateScope, folders: Mapping[int, str]
+) -> ExpectedEvent:
     if not working:
         return ExpectedEvent(
             "The execution is about to begin; the schedule starts it if it does not."

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dashboard.definition import Retrier, Scope
+from dashboard.definition import Retrier, StateScope
 from dashboard.picture import draw_state_machine
 from dashboard.to_json import Json
 from infra.catalog import (
@@ -39,7 +39,7 @@ _CALLED_WHEN = {
 }
 
 
-def workflow_view(name: str, scope: Scope) -> Json:
+def workflow_json(name: str, scope: StateScope) -> Json:
     return {
         "name": name,
         "purpose": _PURPOSES[name],
@@ -49,7 +49,7 @@ def workflow_view(name: str, scope: Scope) -> Json:
     }
 
 
-def function_views() -> list[Json]:
+def functions_json() -> list[Json]:
     return [
         {
             "name": each.name,
@@ -62,7 +62,7 @@ def function_views() -> list[Json]:
     ]
 
 
-def _retries(scope: Scope) -> list[Retrier]:
+def _retries(scope: StateScope) -> list[Retrier]:
     """Return each distinct retry rule of the workflow once, in the order of the definition.
 
     Rules with no retries are left out: their errors end the step.

@@ -9,15 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from dashboard.arrange import Place
+from dashboard.arrange import GridCell
 from dashboard.definition import Transition
 
-GAP_X = 28
-GAP_Y = 24
+COLUMN_GAP_PX = 28
+MIN_LAYER_GAP_PX = 24
 TRACK_SPACING_PX = 9
 LANE_SPACING_PX = 14
 PORT_SPACING_PX = 14
-MARGIN = 4
+PICTURE_MARGIN_PX = 4
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -28,14 +28,14 @@ Upward lanes are on the left of the picture, downward lanes on the right.
 """
 
 
-class Grid:
+class PictureGrid:
     """The layout of the picture, in pixels: x grows to the right and y downwards, both from 0.
 
     `width` and `height` are the size of the whole picture; `places` are in the order of their rows.
     """
 
     def __init__(
-        self, places: Mapping[str, Place], sizes: Mapping[str, Size], ways: Iterable[Transition]
+        self, places: Mapping[str, GridCell], sizes: Mapping[str, Size], ways: Iterable[Transition]
     ) -> None:
         self._places = places
         self._sizes = sizes
@@ -49,11 +49,11 @@ class Grid:
         self._place_columns([each for each in lanes if each[1]], [x for x in lanes if not x[1]])
         self._place_rows()
 
-    def corner(self, name: str) -> Point:
+    def state_corner(self, name: str) -> Point:
         """Return the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._tops[name]
 
-    def line(self, way: Transition) -> tuple[Point, ...]:
+    def transition_line(self, way: Transition) -> tuple[Point, ...]:
         """Return the points of the line from the source's lower edge to the target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
@@ -96,17 +96,17 @@ class Grid:
         widths: dict[int, float] = defaultdict(float)
         for name, place in self._places.items():
             widths[place.column] = max(widths[place.column], self._sizes[name][0])
-        x = float(MARGIN + LANE_SPACING_PX * len(up))
+        x = float(PICTURE_MARGIN_PX + LANE_SPACING_PX * len(up))
         self._lanes = {lane: x - LANE_SPACING_PX * (number + 1) for number, lane in enumerate(up)}
         self._centers = {}
         for column in range(max(widths) + 1):
             self._centers[column] = x + widths[column] / 2
-            x += widths[column] + GAP_X
-        x -= GAP_X
+            x += widths[column] + COLUMN_GAP_PX
+        x -= COLUMN_GAP_PX
         self._lanes |= {
             lane: x + LANE_SPACING_PX * (number + 1) for number, lane in enumerate(down)
         }
-        self.width = x + LANE_SPACING_PX * len(down) + MARGIN
+        self.width = x + LANE_SPACING_PX * len(down) + PICTURE_MARGIN_PX
 
     def _place_rows(self) -> None:
         self._tops: dict[str, float] = {}
@@ -114,11 +114,16 @@ class Grid:
         y = 0.0
         for row, name in enumerate(self._places):
             self._gaps.append(y)
-            y += max(TRACK_SPACING_PX * (len(self._tracks[row]) + 1), GAP_Y if row else MARGIN)
+            y += max(
+                TRACK_SPACING_PX * (len(self._tracks[row]) + 1),
+                MIN_LAYER_GAP_PX if row else PICTURE_MARGIN_PX,
+            )
             self._tops[name] = y
             y += self._sizes[name][1]
         self._gaps.append(y)
-        self.height = y + TRACK_SPACING_PX * len(self._tracks[len(self._places)]) + MARGIN
+        self.height = (
+            y + TRACK_SPACING_PX * len(self._tracks[len(self._places)]) + PICTURE_MARGIN_PX
+        )
 
     def _center(self, name: str) -> float:
         return self._centers[self._places[name].column]

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Status = Literal["running", "succeeded", "failed", "waiting", "caught"]
+StepStatus = Literal["running", "succeeded", "failed", "waiting", "caught"]
 
 _ATTEMPT_BEGINS = frozenset({"TaskScheduled"})
 _ATTEMPT_FAILS = frozenset({"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed"})
 _EXECUTION_ENDS = frozenset(
     {"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"}
 )
-Event = Mapping[str, Any]
+HistoryEvent = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Step:
     input: Any
     inside: str | None = None
     folder_id: int | None = None
-    status: Status = "running"
+    status: StepStatus = "running"
     finished_at: datetime | None = None
     output: Any = None
     error: str | None = None
@@ -72,7 +72,7 @@ class _Reader:
     owner: dict[int, Step] = field(default_factory=dict)
     frame: dict[int, Step | None] = field(default_factory=dict)
 
-    def read(self, event: Event) -> None:
+    def read(self, event: HistoryEvent) -> None:
         number, kind = event["id"], str(event["type"])
         before, around = (each.get(event["previousEventId"]) for each in (self.owner, self.frame))
         details = _details(event)
@@ -96,7 +96,7 @@ class _Reader:
         """Return the newest step of the state with that name."""
         return next(each for each in reversed(self.steps) if each.name == name)
 
-    def _enter(self, event: Event, kind: str, details: Mapping[str, Any]) -> None:
+    def _enter(self, event: HistoryEvent, kind: str, details: Mapping[str, Any]) -> None:
         around = self.frame.get(event["previousEventId"])
         given = _value(details.get("input"))
         step = Step(
@@ -117,7 +117,7 @@ class _Reader:
         self.frame[event["id"]] = around
 
 
-def read_history(events: Iterable[Event]) -> list[Step]:
+def read_history(events: Iterable[HistoryEvent]) -> list[Step]:
     """Return the steps of an execution in the order in which they started.
 
     A step that was running when the execution ended has failed, without an error of its own.
@@ -131,7 +131,7 @@ def read_history(events: Iterable[Event]) -> list[Step]:
     return reader.steps
 
 
-def _apply(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
+def _apply(step: Step, event: HistoryEvent, kind: str, details: Mapping[str, Any]) -> None:
     """Apply a history event to the step that it belongs to."""
     at = event["timestamp"]
     if kind in _ATTEMPT_BEGINS:
@@ -163,14 +163,14 @@ def _fail(step: Step, at: datetime, given: Any) -> None:
         step.error, step.cause = failure.get("Error"), _sentence(failure.get("Cause"))
 
 
-def _end(steps: Iterable[Step], event: Event) -> None:
+def _end(steps: Iterable[Step], event: HistoryEvent) -> None:
     for step in steps:
         if step.finished_at is None:
             step.status, step.finished_at = "failed", event["timestamp"]
             step.cause = step.cause or "The execution ended before this step did."
 
 
-def _details(event: Event) -> Mapping[str, Any]:
+def _details(event: HistoryEvent) -> Mapping[str, Any]:
     return next(
         (value for name, value in event.items() if name.endswith("EventDetails") and value), {}
     )

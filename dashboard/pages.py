@@ -5,8 +5,8 @@ from pathlib import Path
 
 from localdev.http_server import Response
 
-STATIC = Path(__file__).with_name("static")
-POLICY = (
+STATIC_FOLDER = Path(__file__).with_name("static")
+CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
@@ -28,9 +28,16 @@ SECURITY_HEADERS = {
 def static_file_response(path: str) -> Response:
     """Return the file at this path of `static/`; the start page for the path of a view."""
     name = path.lstrip("/")
-    known = {str(each.relative_to(STATIC)): each for each in STATIC.rglob("*") if each.is_file()}
+    known = {
+        str(each.relative_to(STATIC_FOLDER)): each
+        for each in STATIC_FOLDER.rglob("*")
+        if each.is_file()
+    }
     if name not in known and Path(name).suffix in _TYPES:
         return Response(HTTPStatus.NOT_FOUND, b"", SECURITY_HEADERS)
-    file = known.get(name, STATIC / "index.html")
-    headers = {"Content-Type": _TYPES[file.suffix], "Content-Security-Policy": POLICY}
+    file = known.get(name, STATIC_FOLDER / "index.html")
+    headers = {
+        "Content-Type": _TYPES[file.suffix],
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    }
     return Response(HTTPStatus.OK, file.read_bytes(), {**SECURITY_HEADERS, **headers})

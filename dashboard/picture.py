@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from dashboard.arrange import assign_grid_cells
-from dashboard.definition import Scope, State, Transition, TransitionKind
-from dashboard.grid import Grid, Point, Size
+from dashboard.definition import State, StateScope, Transition, TransitionKind
+from dashboard.grid import PictureGrid, Point, Size
 
 STATE_HEIGHT_PX = 36
 LETTER_WIDTH_PX = 8
@@ -14,7 +14,7 @@ MAP_TITLE_HEIGHT_PX = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class StateBox:
     """The box of a state; `x` and `y` are its upper left corner.
 
     `inside` is the Map whose frame contains the box; None outside Maps.
@@ -30,7 +30,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class TransitionLine:
     source: str
     target: str
     points: tuple[Point, ...]
@@ -39,26 +39,31 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class StateMachinePicture:
     width: float
     height: float
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    nodes: tuple[StateBox, ...]
+    edges: tuple[TransitionLine, ...]
 
 
-def draw_state_machine(scope: Scope, inside: str | None = None) -> Picture:
+def draw_state_machine(scope: StateScope, inside: str | None = None) -> StateMachinePicture:
     """Draw the states of this scope; a Map becomes a frame around its inner states."""
     inner = {
-        each.name: draw_state_machine(each.scope, each.name) for each in scope.states if each.scope
+        each.name: draw_state_machine(each.map_scope, each.name)
+        for each in scope.states
+        if each.map_scope
     }
     sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
     ways = _merged(scope)
-    grid = Grid(assign_grid_cells(scope), sizes, ways)
+    grid = PictureGrid(assign_grid_cells(scope), sizes, ways)
     nodes = [
-        Node(each.name, each.type, *grid.corner(each.name), *sizes[each.name], inside)
+        StateBox(each.name, each.type, *grid.state_corner(each.name), *sizes[each.name], inside)
         for each in scope.states
     ]
-    edges = [Edge(way.source, way.target, grid.line(way), way.label, way.kind) for way in ways]
+    edges = [
+        TransitionLine(way.source, way.target, grid.transition_line(way), way.label, way.kind)
+        for way in ways
+    ]
     for frame in nodes[:]:
         if frame.name in inner:
             content = _moved(
@@ -66,10 +71,10 @@ def draw_state_machine(scope: Scope, inside: str | None = None) -> Picture:
             )
             nodes += content.nodes
             edges += content.edges
-    return Picture(grid.width, grid.height, tuple(nodes), tuple(edges))
+    return StateMachinePicture(grid.width, grid.height, tuple(nodes), tuple(edges))
 
 
-def _size(state: State, content: Picture | None) -> Size:
+def _size(state: State, content: StateMachinePicture | None) -> Size:
     width = float(len(state.name) * LETTER_WIDTH_PX + STATE_PADDING_PX)
     if content is None:
         return width, STATE_HEIGHT_PX
@@ -78,7 +83,7 @@ def _size(state: State, content: Picture | None) -> Size:
     ), content.height + MAP_TITLE_HEIGHT_PX + MAP_FRAME_PX
 
 
-def _merged(scope: Scope) -> list[Transition]:
+def _merged(scope: StateScope) -> list[Transition]:
     """Merge transitions of one kind between two states into one line with all their labels."""
     merged: dict[tuple[str, str, TransitionKind], Transition] = {}
     for way in (way for state in scope.states for way in state.transitions):
@@ -88,7 +93,7 @@ def _merged(scope: Scope) -> list[Transition]:
     return list(merged.values())
 
 
-def _moved(picture: Picture, x: float, y: float) -> Picture:
+def _moved(picture: StateMachinePicture, x: float, y: float) -> StateMachinePicture:
     nodes = tuple(replace(each, x=each.x + x, y=each.y + y) for each in picture.nodes)
     edges = tuple(
         replace(each, points=tuple((px + x, py + y) for px, py in each.points))

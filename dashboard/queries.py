@@ -12,7 +12,7 @@ from queue import LifoQueue
 from typing import Any
 from uuid import UUID
 
-from dashboard.to_json import Json, camel
+from dashboard.to_json import Json, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.account_store import FolderChoice, FoundDifference
@@ -23,11 +23,11 @@ from mailsync.store.statements import statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
 MAX_CONNECTIONS = 4
-QUERIES = Path(__file__).with_name("queries.sql")
-MAX_ID = 2**63 - 1
+SQL_FILE = Path(__file__).with_name("queries.sql")
+MAX_ROW_ID = 2**63 - 1
 
 
-class NotFound(Exception):
+class RowNotFound(Exception):
     """No row has the requested id; the message names the kind of row."""
 
 
@@ -35,7 +35,7 @@ class ReadOnlyDatabase(Database):
     """Runs the product's and the dashboard's SQL statements in transactions that cannot write."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, {**statements(), **statements(QUERIES)})
+        super().__init__(settings, {**statements(), **statements(SQL_FILE)})
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -44,7 +44,7 @@ class ReadOnlyDatabase(Database):
             yield tx
 
 
-class Queries:
+class DashboardQueries:
     """Reads what the pages show. Safe to use from several threads.
 
     Every method raises StoreUnavailable when the database does not respond, StoreRejected when it
@@ -87,10 +87,10 @@ class Queries:
     def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
         found = self._records(statement, **parameters)
         if not found:
-            raise NotFound(f"There is no {kind} of this id.")
+            raise RowNotFound(f"There is no {kind} of this id.")
         return found[0]
 
-    def totals(self) -> Json:
+    def read_totals(self) -> Json:
         """Return the number of accounts and of open runs."""
         return self._records("totals")[0]
 
@@ -134,7 +134,7 @@ class Queries:
         with self._transaction() as tx:
             found = tx.run_for_records("runs", **which, before_at="infinity", before_id="", limit=1)
             if not found:
-                raise NotFound("There is no run of this id.")
+                raise RowNotFound("There is no run of this id.")
             folders = tx.run("run_folders", run_id=run_id)
             names = tx.run("folder_names", account_id=found[0]["account_id"])
         return (
@@ -143,15 +143,15 @@ class Queries:
             {n: name for n, name in names},
         )
 
-    def remote_folder(self, folder_id: int) -> str:
+    def read_remote_folder_id(self, folder_id: int) -> str:
         """Return the provider's id of a folder. Raises NotFound."""
         return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
 
-    def accounts(self) -> tuple[AccountStatus, ...]:
+    def list_accounts(self) -> tuple[AccountStatus, ...]:
         with self._database() as database:
             return StatusStore(database).accounts_of_all_users()
 
-    def account(self, account_id: str) -> AccountStatus:
+    def read_account(self, account_id: str) -> AccountStatus:
         """Return the account's status. Raises NotFound."""
         with self._database() as database:
             known = _is_uuid(account_id)
@@ -159,13 +159,13 @@ class Queries:
                 StatusStore(database).accounts_of_all_users(AccountId(account_id)) if known else ()
             )
         if not found:
-            raise NotFound("There is no account of this id.")
+            raise RowNotFound("There is no account of this id.")
         return found[0]
 
-    def folders(self, account_id: str) -> list[FolderChoice]:
+    def list_folder_choices(self, account_id: str) -> list[FolderChoice]:
         return [FolderChoice(*row) for row in self._rows("folder_choices", account_id=account_id)]
 
-    def differences(self, account_id: str) -> list[FoundDifference]:
+    def list_differences(self, account_id: str) -> list[FoundDifference]:
         found = self._rows("proof_differences", account_id=account_id)
         return [FoundDifference(*row) for row in found]
 
@@ -173,7 +173,7 @@ class Queries:
         """Return the 200 quarantined messages of the account that were attempted last."""
         return self._records("quarantine", account_id=account_id)
 
-    def messages(
+    def list_messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
     ) -> list[Json]:
         """Return a folder's messages before the position `before`, at most `limit`, newest first.
@@ -183,12 +183,12 @@ class Queries:
         """
         folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
-        place = {"before_at": at, "before_id": number, "max_id": MAX_ID, "limit": limit}
+        place = {"before_at": at, "before_id": number, "max_id": MAX_ROW_ID, "limit": limit}
         return self._records(
             "messages", account_id=folder["accountId"], folder_id=folder_id, **place
         )
 
-    def message(self, message_id: int) -> Json:
+    def read_message(self, message_id: int) -> Json:
         """Return the message's row. Raises NotFound."""
         return self._record("message", "message", message_id=message_id)
 
@@ -197,12 +197,12 @@ class Queries:
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 
-    def sent_events(self, before: int, limit: int) -> list[OutboxEvent]:
+    def list_sent_events(self, before: int, limit: int) -> list[OutboxEvent]:
         return [OutboxEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
 
 
 def _camel(records: list[Json]) -> list[Json]:
-    return [{camel(name): value for name, value in record.items()} for record in records]
+    return [{to_camel_case(name): value for name, value in record.items()} for record in records]
 
 
 def _is_uuid(text: str | None) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import orjson
 
-from dashboard.executions import Execution, Executions
+from dashboard.executions import Execution, ExecutionReader
 from dashboard.forecast import (
     forecast_next_event,
     set_next_attempt_times,
@@ -13,14 +13,14 @@ from dashboard.forecast import (
 )
 from dashboard.history import Step, read_history
 from dashboard.picture import draw_state_machine
-from dashboard.queries import NotFound, Queries
-from dashboard.to_json import Json, json_bytes, milliseconds, to_json
+from dashboard.queries import DashboardQueries, RowNotFound
+from dashboard.to_json import Json, json_bytes, milliseconds_between, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
-SELF_TEST = "self-test"
+SELF_TEST_TRIGGER = "self-test"
 """The `trigger` shown for every self-test, which is an execution of the workflow `test-sync`."""
 
-Filters = dict[str, str | None]
+RunFilters = dict[str, str | None]
 """Required values of `account_id`, `status` and `trigger`; None permits every value."""
 
 _STATUSES = {
@@ -32,13 +32,15 @@ _STATUSES = {
 }
 
 
-class Runs:
-    def __init__(self, queries: Queries, executions: Executions) -> None:
+class RunReader:
+    def __init__(self, queries: DashboardQueries, executions: ExecutionReader) -> None:
         self._queries = queries
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
-    def list_runs(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
+    def list_runs(
+        self, filters: RunFilters, before: tuple[datetime, str], limit: int
+    ) -> list[Json]:
         """Return the runs that match the filters and are older than `before`, newest first.
 
         At most `limit` runs are returned. `before` is the creation time and id of a run.
@@ -48,8 +50,8 @@ class Runs:
         found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
         return found[:limit]
 
-    def _self_tests(self, filters: Filters, before: tuple[datetime, str]) -> list[Json]:
-        if filters["account_id"] or filters["trigger"] not in (None, SELF_TEST):
+    def _self_tests(self, filters: RunFilters, before: tuple[datetime, str]) -> list[Json]:
+        if filters["account_id"] or filters["trigger"] not in (None, SELF_TEST_TRIGGER):
             return []
         return [
             _self_test(each)
@@ -62,7 +64,7 @@ class Runs:
         """Return a run with its steps, folders and forecast. Raises NotFound."""
         try:
             run, folders, names = self._queries.read_run_with_folders(run_id)
-        except NotFound:
+        except RowNotFound:
             return self._one_self_test(run_id)
         execution = self._execution(run)
         steps = self._steps(MAILBOX_SYNC.name, execution)
@@ -100,7 +102,7 @@ class Runs:
     def _one_self_test(self, run_id: str) -> Json:
         execution = self._executions.find(self._executions.execution_arn(TEST_SYNC.name, run_id))
         if execution is None:
-            raise NotFound("There is no run of this id.")
+            raise RowNotFound("There is no run of this id.")
         return {
             **_self_test(execution),
             **self._progress(TEST_SYNC.name, self._steps(TEST_SYNC.name, execution), {}),
@@ -124,7 +126,7 @@ def _had_steps(run: Json) -> bool:
 
 
 def _summary(run: Json) -> Json:
-    duration_ms = milliseconds(run["startedAt"], run["finishedAt"])
+    duration_ms = milliseconds_between(run["startedAt"], run["finishedAt"])
     return {**run, "workflow": MAILBOX_SYNC.name, "durationMs": duration_ms}
 
 
@@ -135,12 +137,12 @@ def _self_test(execution: Execution) -> Json:
         "accountId": None,
         "emailAddress": None,
         "status": _STATUSES[execution.status],
-        "trigger": SELF_TEST,
+        "trigger": SELF_TEST_TRIGGER,
         "syncType": None,
         "createdAt": execution.started_at,
         "startedAt": execution.started_at,
         "finishedAt": execution.stopped_at,
-        "durationMs": milliseconds(execution.started_at, execution.stopped_at),
+        "durationMs": milliseconds_between(execution.started_at, execution.stopped_at),
         "error": execution.error,
         "errorMessage": execution.cause,
         "executionArn": execution.arn,
@@ -151,5 +153,5 @@ def _step(step: Step, names: dict[int, str]) -> Json:
     return {
         **to_json(step),
         "label": step_label(step, names),
-        "durationMs": milliseconds(step.started_at, step.finished_at),
+        "durationMs": milliseconds_between(step.started_at, step.finished_at),
     }

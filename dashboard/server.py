@@ -2,11 +2,11 @@
 
 import secrets
 
-from dashboard.site import DATA, Site
-from dashboard.sources import Sources
+from dashboard.site import DATA_PATH_PREFIX, DashboardSite
+from dashboard.sources import DashboardSources
 from dashboard.start_token import StartToken
 from localdev.engine.failure import StartFailed
-from localdev.guard import Guard
+from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
 
 
@@ -21,9 +21,11 @@ class Dashboard:
     """
 
     def __init__(self, *, port: int, token_required: bool) -> None:
-        self._site: Site | None = None
+        self._site: DashboardSite | None = None
         try:
-            guard = Guard(own_pages=True, navigations=lambda path: not path.startswith(DATA))
+            guard = RequestGuard(
+                own_pages=True, navigations=lambda path: not path.startswith(DATA_PATH_PREFIX)
+            )
             self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:
             raise StartFailed(f"Port {port} is in use: give another --dashboard-port.") from taken
@@ -38,10 +40,10 @@ class Dashboard:
     @property
     def url_with_token(self) -> str:
         """Return the dashboard's URL with its token, to print for the person who started it."""
-        return f"{self.url}/{self._start_token.query}" if self._start_token else self.url
+        return f"{self.url}/{self._start_token.url_query}" if self._start_token else self.url
 
-    def start(self, sources: Sources) -> None:
-        self._site = Site(sources, self._start_token)
+    def start(self, sources: DashboardSources) -> None:
+        self._site = DashboardSite(sources, self._start_token)
         self._server.start()
 
     def stop(self) -> None:

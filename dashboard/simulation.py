@@ -5,29 +5,29 @@ from typing import Any
 
 import httpx
 
-from dashboard.actions import Action, ActionFailed, require_integer, require_text
-from dashboard.queries import Queries
-from dashboard.sources import Sources
+from dashboard.actions import ActionFailed, JsonAction, require_integer, require_text
+from dashboard.queries import DashboardQueries
+from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
 from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import Provider
+from localdev.engine.simulator_process import ProviderAccess
 
-MAX_DELIVERY = 1000
-SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
-BODY = "Delivered by the dashboard, to be seen in the next sync."
+MAX_DELIVERED_MESSAGES = 1000
+DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
+DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
 
 
-class Simulation:
+class SimulatorActions:
     """The actions by name; each takes and returns a JSON object.
 
     They raise the same errors as those of `Actions`.
     """
 
-    def __init__(self, sources: Sources, queries: Queries) -> None:
+    def __init__(self, sources: DashboardSources, queries: DashboardQueries) -> None:
         self._sources = sources
         self._queries = queries
-        self.known: Mapping[str, Action] = {
+        self.known: Mapping[str, JsonAction] = {
             "connect": self._connect,
             "deliver": self._deliver,
             "move": self._move,
@@ -38,7 +38,7 @@ class Simulation:
         }
 
     @property
-    def _provider(self) -> Provider:
+    def _provider(self) -> ProviderAccess:
         if self._sources.provider is None:
             raise ActionFailed(
                 409, "Only the simulated provider has this action; this mail is real."
@@ -59,7 +59,7 @@ class Simulation:
         An unknown mailbox is created, empty.
         """
         address = fields.get("address")
-        token = self._sources.token()
+        token = self._sources.make_user_token()
         assert token is not None, "a simulated stack signs its own tokens"
         if address:
             name = require_text(fields, "address").partition("@")[0].title()
@@ -72,22 +72,29 @@ class Simulation:
 
     def _deliver(self, fields: Json) -> Json:
         count = require_integer(fields, "count", 1)
-        if not 1 <= count <= MAX_DELIVERY:
-            raise ActionFailed(422, f"From 1 to {MAX_DELIVERY} mails can be delivered at once.")
+        if not 1 <= count <= MAX_DELIVERED_MESSAGES:
+            raise ActionFailed(
+                422, f"From 1 to {MAX_DELIVERED_MESSAGES} mails can be delivered at once."
+            )
         address, folder = require_text(fields, "address"), fields.get("folder") or "inbox"
         subject = fields.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]
-        mail = {"mailbox": address, "folder": folder, "sender": SENDER, "body": BODY}
+        mail = {
+            "mailbox": address,
+            "folder": folder,
+            "sender": DELIVERED_MAIL_SENDER,
+            "body": DELIVERED_MAIL_BODY,
+        }
         ids = [self._control("deliver", subject=each, **mail)["id"] for each in subjects]
         return {"delivered": len(ids)}
 
     def _move(self, fields: Json) -> Json:
         """Move a message to the folder with the id `destination`."""
-        destination = self._queries.remote_folder(require_integer(fields, "destination"))
+        destination = self._queries.read_remote_folder_id(require_integer(fields, "destination"))
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.message(require_integer(fields, "messageId"))
+        message = self._queries.read_message(require_integer(fields, "messageId"))
         return self._control(
             action, mailbox=message["emailAddress"], id=message["messageId"], **more
         )

@@ -7,41 +7,43 @@ from typing import Any
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard.actions import ActionFailed, Actions, begin_sign_in
+from dashboard.actions import ActionFailed, DashboardActions, begin_sign_in
 from dashboard.data import DataRoutes, json_response
-from dashboard.executions import Executions
+from dashboard.executions import ExecutionReader
 from dashboard.pages import SECURITY_HEADERS, static_file_response
-from dashboard.queries import NotFound, Queries
-from dashboard.simulation import Simulation
-from dashboard.sources import Sources
+from dashboard.queries import DashboardQueries, RowNotFound
+from dashboard.simulation import SimulatorActions
+from dashboard.sources import DashboardSources
 from dashboard.start_token import StartToken
 from localdev.http_server import Request, Response
 from mailsync.errors import MailsyncError
 
-DATA = "/data/"
-ACTIONS = "/data/actions/"
-SIGN_IN = "/data/sign-in"
+DATA_PATH_PREFIX = "/data/"
+ACTIONS_PATH_PREFIX = "/data/actions/"
+SIGN_IN_PATH = "/data/sign-in"
 _NO_TOKEN = (
     "This dashboard shows real mail and needs its token: open the URL that it printed when it was"
     " started."
 )
 
 
-class Site:
+class DashboardSite:
     """Responds to requests until `close`; an error becomes a response with a sentence that explains
     it.
 
     start_token: the token that requests for data must carry; None: data needs no token.
     """
 
-    def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
+    def __init__(self, sources: DashboardSources, start_token: StartToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
-        self._queries = Queries(sources.settings)
-        executions = Executions(sources.client("stepfunctions"), sources.state_machine_arns)
+        self._queries = DashboardQueries(sources.settings)
+        executions = ExecutionReader(
+            sources.make_aws_client("stepfunctions"), sources.state_machine_arns
+        )
         self._data = DataRoutes(sources, self._queries, executions)
-        actions = Actions(sources, self._queries, executions)
-        self._actions = {**actions.known, **Simulation(sources, self._queries).known}
+        actions = DashboardActions(sources, self._queries, executions)
+        self._actions = {**actions.known, **SimulatorActions(sources, self._queries).known}
 
     def close(self) -> None:
         self._data.changes.stop()
@@ -50,7 +52,7 @@ class Site:
     def __call__(self, request: Request) -> Response:
         try:
             response = self._login_response(request) or self._route(request)
-        except NotFound as missing:
+        except RowNotFound as missing:
             response = _error(404, str(missing))
         except ActionFailed as refused:
             response = _error(refused.status, str(refused))
@@ -68,24 +70,26 @@ class Site:
             return None
         if redirect := self._start_token.login_redirect(request):
             return redirect
-        if request.path.startswith(DATA) and not self._start_token.is_presented_by(request):
+        if request.path.startswith(DATA_PATH_PREFIX) and not self._start_token.is_presented_by(
+            request
+        ):
             return _error(401, _NO_TOKEN)
         return None
 
     def _route(self, request: Request) -> Response:
-        if request.method == "GET" and request.path == SIGN_IN:
+        if request.method == "GET" and request.path == SIGN_IN_PATH:
             return begin_sign_in(self._sources)
-        if request.method == "POST" and request.path.startswith(ACTIONS):
+        if request.method == "POST" and request.path.startswith(ACTIONS_PATH_PREFIX):
             return json_response(200, self._act(request))
         if request.method != "GET":
             return _error(405, "Only GET is answered here.")
-        if not request.path.startswith(DATA):
+        if not request.path.startswith(DATA_PATH_PREFIX):
             return static_file_response(request.path)
-        found = self._data(request.path.removeprefix(DATA), request.query)
+        found = self._data(request.path.removeprefix(DATA_PATH_PREFIX), request.query)
         return found or _error(404, "There is nothing of this name.")
 
     def _act(self, request: Request) -> Any:
-        action = self._actions.get(request.path.removeprefix(ACTIONS))
+        action = self._actions.get(request.path.removeprefix(ACTIONS_PATH_PREFIX))
         if action is None:
             raise ActionFailed(404, "There is no action of this name.")
         try:

@@ -24,7 +24,7 @@ class StartToken:
         self._cookie = f"mailsync_dashboard_{port}"
 
     @property
-    def query(self) -> str:
+    def url_query(self) -> str:
         """Return the query string with the token, for the end of the printed URL."""
         return f"?{_PARAMETER}={self._secret}"
 

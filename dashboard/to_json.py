@@ -15,13 +15,15 @@ def to_json(value: Any) -> Any:
     Dictionaries keep their keys.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return {camel(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
+        return {
+            to_camel_case(each.name): to_json(getattr(value, each.name)) for each in fields(value)
+        }
     if isinstance(value, dict):
         return {key: to_json(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(member) for member in value]
     if isinstance(value, datetime):
-        return iso(value)
+        return iso_utc(value)
     return value
 
 
@@ -29,16 +31,16 @@ def json_bytes(value: Any) -> bytes:
     return orjson.dumps(to_json(value), option=orjson.OPT_NON_STR_KEYS)
 
 
-def iso(moment: datetime) -> str:
+def iso_utc(moment: datetime) -> str:
     """Return the time in ISO 8601 and UTC, such as `2026-01-31T09:30:00.5Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def camel(name: str) -> str:
+def to_camel_case(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
 
-def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+def milliseconds_between(start: datetime | None, end: datetime | None) -> int | None:
     """Return the milliseconds between two times; None when one of the times is None."""
     return round((end - start).total_seconds() * 1000) if start and end else None

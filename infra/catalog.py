@@ -78,7 +78,7 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True)
-class Throttle:
+class RouteThrottle:
     """Limits on the requests to one route of the API, for all callers together.
 
     rate: requests per second.
@@ -102,7 +102,7 @@ class Route:
     key: str
     function: str
     public: bool = False
-    throttle: Throttle = Throttle(rate=50, burst=100)
+    throttle: RouteThrottle = RouteThrottle(rate=50, burst=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +283,7 @@ MAILBOX_SYNC = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
 TEST_SYNC = Workflow(name="test-sync", file="test_sync.asl.json")
 WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
 
-_LOW_THROTTLE = Throttle(rate=10, burst=20)
+_LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
 """Limits of routes that applications rarely call."""
 
 ROUTES: tuple[Route, ...] = (

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from localdev import demo
 from localdev.demo_account import connect
-from localdev.engine.aws_resources import CREDENTIALS
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.failure import StartFailed
-from localdev.engine.reload import CodeWatch
-from localdev.options import Options, parse
+from localdev.engine.reload import CodeWatcher
+from localdev.options import Options, parse_command_line
 from localdev.stack import CODE_ROOT, Stack
 from localdev.stop_signals import StopSignals
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     It is 0 when all went well, 1 when the stack could not start, 2 for wrong usage, and 130 after
     Ctrl-C.
     """
-    command, options = parse(arguments)
+    command, options = parse_command_line(arguments)
     with StopSignals() as signals:
         return _run(command, options, signals)
 
@@ -39,7 +39,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
         console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
         for line in _loaded(stack, options):
             console.print(line, markup=False)
-        return _stay_up(stack, signals) if command == "up" else demo.run(stack)
+        return _stay_up(stack, signals) if command == "up" else demo.run_demo(stack)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
@@ -53,17 +53,17 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
     """Yield lines for the terminal on the mail of --mbox; no line when no mail was read."""
     report = stack.simulators.mail if stack.simulators else None
     if report and options.mbox:
-        yield from report.lines(options.mbox, stack.data / "logs" / "simulators.log")
+        yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
 
 
 def _stay_up(stack: Stack, signals: StopSignals) -> int:
-    watch = CodeWatch(
+    watch = CodeWatcher(
         stack.lambdas, CODE_ROOT, lambda changed: console.print(f"Reloaded: {', '.join(changed)}")
     )
     watch.start()
     with suppress(KeyboardInterrupt):
         console.print(_welcome(stack))
-        signals.wait()
+        signals.wait_for_signal()
     console.print("Stopping; what is stored stays.")
     watch.stop()
     return 0
@@ -74,7 +74,7 @@ def _welcome(stack: Stack) -> str:
     account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
-    as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
+    as_anybody = " ".join(f"{name}={value}" for name, value in LOCAL_CREDENTIALS.items())
     database = _database(stack)
     sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
@@ -110,7 +110,7 @@ def _database(stack: Stack) -> str:
     if stack.postgres is None:
         return "the one that you gave"
     by_port = stack.options.database_port
-    return stack.postgres.network_url("postgres") if by_port else stack.postgres.url
+    return stack.postgres.network_url_for_login("postgres") if by_port else stack.postgres.url
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
-POLL_S = 0.2
+STATUS_POLL_INTERVAL_S = 0.2
 DUPLICATE_MESSAGES_SQL = (
     "SELECT message_id, COUNT(*) FROM emails GROUP BY message_id HAVING COUNT(*) > 1"
 )
@@ -30,7 +30,7 @@ SELECT r.requests, coalesce(sum(f.inserted), 0), coalesce(sum(f.updated), 0),
 console = Console(highlight=False, soft_wrap=True)
 
 
-def run(stack: Stack) -> int:
+def run_demo(stack: Stack) -> int:
     """Print each step of the demo; return 0 when the mirror is complete and exact, else 1."""
     account = connect(stack.api_url, stack.provider, stack.token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
@@ -79,7 +79,7 @@ def _watch(account: DemoAccount) -> dict[str, Any]:
             _draw(progress, bars, status["folders"])
             if status["runId"] is None:
                 return status
-            time.sleep(POLL_S)
+            time.sleep(STATUS_POLL_INTERVAL_S)
 
 
 def _draw(progress: Progress, bars: dict[int, TaskID], folders: list[dict[str, Any]]) -> None:

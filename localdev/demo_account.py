@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import Provider
+from localdev.engine.simulator_process import ProviderAccess
 
-TIMEOUT_S = 30
+HTTP_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class DemoAccount:
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         url = self.api_url + path
         response = httpx.request(
-            method, url, headers=self.headers, timeout=TIMEOUT_S, **arguments
+            method, url, headers=self.headers, timeout=HTTP_TIMEOUT_S, **arguments
         ).raise_for_status()
         found: dict[str, Any] = response.json()
         return found
 
 
 def connect(
-    api_url: str, provider: Provider, token: str, address: str | None = None
+    api_url: str, provider: ProviderAccess, token: str, address: str | None = None
 ) -> DemoAccount:
     """Sign in to a simulated mailbox by the OAuth code flow, as a browser would; return the
     account.
@@ -53,7 +53,7 @@ def connect(
     address = address or _first_mailbox(provider)
     headers = {"Authorization": f"Bearer {token}"}
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
-    with httpx.Client(verify=trust, timeout=TIMEOUT_S) as browser:
+    with httpx.Client(verify=trust, timeout=HTTP_TIMEOUT_S) as browser:
         page = _next(browser.get(f"{api_url}/api/auth/microsoft", headers=headers))
         browser.get(page).raise_for_status()
         callback = _next(browser.post(page, data={"account": address}))
@@ -62,7 +62,7 @@ def connect(
     return DemoAccount(account_id, address, api_url, headers)
 
 
-def _first_mailbox(provider: Provider) -> str:
+def _first_mailbox(provider: ProviderAccess) -> str:
     try:
         return str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
     except (httpx.HTTPError, ValueError, LookupError) as error:
@@ -72,7 +72,7 @@ def _first_mailbox(provider: Provider) -> str:
         ) from None
 
 
-def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
+def simulator(provider: ProviderAccess, method: str, action: str, **fields: Any) -> Any:
     """Call an action of the simulators' control API, `/_sim/ACTION`; return its response."""
     url = urlsplit(provider.graph_url)
     response = httpx.request(
@@ -80,7 +80,7 @@ def simulator(provider: Provider, method: str, action: str, **fields: Any) -> An
         f"{url.scheme}://{url.netloc}/_sim/{action}",
         headers={"Authorization": f"Bearer {provider.control_secret}"},
         json=fields,
-        timeout=TIMEOUT_S,
+        timeout=HTTP_TIMEOUT_S,
     )
     return response.raise_for_status().json()
 

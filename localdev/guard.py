@@ -16,14 +16,14 @@ _DEFAULT_PORTS = (80, 443)
 _OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookmark
 
 
-class Headers(Protocol):
+class RequestHeaders(Protocol):
     """Request headers that are found by a name in any case."""
 
     def get(self, name: str, /) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class RequestGuard:
     """Which web pages may send requests to a server; programs always may.
 
     own_pages: accept requests of pages that the server itself serves.
@@ -36,7 +36,9 @@ class Guard:
     origins: frozenset[str] = frozenset()
     navigations: Callable[[str], bool] = lambda _: False
 
-    def rejection(self, method: str, path: str, headers: Headers, *, port: int) -> str | None:
+    def rejection_reason(
+        self, method: str, path: str, headers: RequestHeaders, *, port: int
+    ) -> str | None:
         """Return the reason for rejecting the request, as a sentence; None if it is accepted."""
         hosts = loopback_host_values(port)
         if headers.get("Host") not in hosts:
@@ -59,7 +61,7 @@ class Guard:
         return self.own_pages and site in (None, *_OWN) and origin in (None, *own)
 
 
-PROGRAMS_ONLY = Guard()
+PROGRAMS_ONLY_GUARD = RequestGuard()
 
 
 def loopback_host_values(port: int) -> frozenset[str]:
@@ -68,6 +70,6 @@ def loopback_host_values(port: int) -> frozenset[str]:
     return frozenset((*(f"{name}:{port}" for name in LOOPBACK_NAMES), *bare))
 
 
-def _is_navigation(method: str, headers: Headers) -> bool:
+def _is_navigation(method: str, headers: RequestHeaders) -> bool:
     way = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
     return method == "GET" and way == ("navigate", "document")

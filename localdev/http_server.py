@@ -17,7 +17,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from localdev.guard import PROGRAMS_ONLY, Guard
+from localdev.guard import PROGRAMS_ONLY_GUARD, RequestGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Server(ThreadingHTTPServer):
         port: int,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
-        guard: Guard | None = PROGRAMS_ONLY,
+        guard: RequestGuard | None = PROGRAMS_ONLY_GUARD,
     ) -> None:
         self.application = application
         self.guard = guard
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _rejection(self, request: Request) -> Response | None:
         guard, port = self.server.guard, self.server.port
-        sentence = guard and guard.rejection(
+        sentence = guard and guard.rejection_reason(
             request.method, request.path, request.headers, port=port
         )
         if not sentence:

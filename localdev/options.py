@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NoReturn
 
-from localdev.engine.simulator_process import Provider
+from localdev.engine.simulator_process import ProviderAccess
 from localdev.own_servers import (
-    API_SETTINGS,
+    API_SETTING_NAMES,
     ENVIRONMENT_HELP,
     OwnDatabase,
     UnusableOption,
-    own_database,
-    own_provider,
+    read_own_database,
+    read_own_provider,
 )
 
 _SETTINGS = {
@@ -77,20 +77,24 @@ class Options:
     @property
     def api_settings(self) -> dict[str, str]:
         """Return the settings of the API's functions that the environment contains."""
-        return {name: self.environment[name] for name in API_SETTINGS if name in self.environment}
+        return {
+            name: self.environment[name] for name in API_SETTING_NAMES if name in self.environment
+        }
 
     @property
-    def provider(self) -> Provider | None:
+    def provider(self) -> ProviderAccess | None:
         """Return the developer's own mail provider; None: the simulators. Raises UnusableOption."""
-        return own_provider(self.graph_url, self.authority, self.environment)
+        return read_own_provider(self.graph_url, self.authority, self.environment)
 
     @property
     def database(self) -> OwnDatabase | None:
         """Return the developer's own database; None: the stack's. Raises UnusableOption."""
-        return own_database(self.database_url, self.environment)
+        return read_own_database(self.database_url, self.environment)
 
 
-def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, Options]:
+def parse_command_line(
+    arguments: list[str], environment: Mapping[str, str] = os.environ
+) -> tuple[str, Options]:
     """Parse the command line; return the command and its options.
 
     Ends the process with 0 on --help, and with 2 and one sentence on wrong usage.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdev.engine.simulator_process import CONTROL_SECRET, Provider
+from localdev.engine.simulator_process import CONTROL_SECRET, ProviderAccess
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from mailsync.errors import SettingMissing
 from mailsync.registry import GRAPH_URL
@@ -35,7 +35,7 @@ environment, of the API with any servers:
   API_LIMITS                    calls of a user in an hour, such as sync=1000,connect=1000
   CONFIRM_CONNECTIONS           true: the application confirms each new mailbox
 """
-API_SETTINGS = "API_LIMITS", "CONFIRM_CONNECTIONS"
+API_SETTING_NAMES = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
@@ -50,9 +50,9 @@ class OwnDatabase:
     ca_bundle: str = ""
 
 
-def own_provider(
+def read_own_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
-) -> Provider | None:
+) -> ProviderAccess | None:
     """Return the provider with these URLs and the app credentials of `environment`; None without
     URLs.
 
@@ -80,7 +80,7 @@ def own_provider(
     settings = Settings({**environment, "GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority})
     entra = settings.section(EntraSettings)
     try:
-        return Provider(
+        return ProviderAccess(
             graph_url=settings.url_of(GRAPH_URL),
             authority=entra.authority,
             client_id=entra.client_id,
@@ -94,7 +94,7 @@ def own_provider(
         raise UnusableOption(str(wrong)) from None
 
 
-def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
+def read_own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
     """Return the database with this URL; None when no URL is given.
 
     Raises:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EVENTS = Path(__file__).resolve().parent.parent / "events"
-ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
-USER_ID = "ann"
-RUN_ID = "run-from-a-sample-event"
+SAMPLE_EVENTS_FOLDER = Path(__file__).resolve().parent.parent / "events"
+SAMPLE_ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
+SAMPLE_USER_ID = "ann"
+SAMPLE_RUN_ID = "run-from-a-sample-event"
 LEASE_TAKING_FUNCTION = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
@@ -68,16 +68,16 @@ class SampleEvents:
     user_id: str
     folder_id: int
     epoch: int = 0
-    events: Path = EVENTS
-    run_id: str = RUN_ID
+    events: Path = SAMPLE_EVENTS_FOLDER
+    run_id: str = SAMPLE_RUN_ID
 
     def event(self, function: str) -> bytes:
         """Return the function's sample event with these ids and the last lease's epoch."""
         text = (self.events / f"{function}.json").read_text()
         for placeholder, own in (
-            (ACCOUNT_ID, self.account_id),
-            (f'"{USER_ID}"', f'"{self.user_id}"'),
-            (RUN_ID, self.run_id),
+            (SAMPLE_ACCOUNT_ID, self.account_id),
+            (f'"{SAMPLE_USER_ID}"', f'"{self.user_id}"'),
+            (SAMPLE_RUN_ID, self.run_id),
         ):
             text = text.replace(placeholder, own)
         event = json.loads(text)

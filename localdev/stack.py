@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dashboard.server import Dashboard
-from dashboard.sources import Sources
+from dashboard.sources import DashboardSources
 from infra.catalog import (
     AUTHORIZER,
     BATCH_FUNCTION,
@@ -24,15 +24,15 @@ from infra.catalog import (
 )
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
-    CREDENTIALS,
-    EVENT_BUS,
-    aws_client,
+    EVENT_BUS_NAME,
+    LOCAL_CREDENTIALS,
     create_event_bus,
     create_workflows,
-    open_token_key,
+    make_aws_client,
+    open_token_kms_key,
     reset_moto_state,
 )
-from localdev.engine.dev_login import demo_token_maker, open_secret
+from localdev.engine.dev_login import demo_token_maker, open_jwt_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
@@ -40,13 +40,15 @@ from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
-from localdev.engine.simulator_process import Provider, SimulatorProcess
+from localdev.engine.simulator_process import ProviderAccess, SimulatorProcess
 from localdev.options import Options
 from mailsync.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
-CODE_ROOT = ROOT / "lambdas"
-FUNCTIONS_LOGIN = "mailsync_functions"  # as in production, the functions do not own the schema
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+CODE_ROOT = REPOSITORY_ROOT / "lambdas"
+FUNCTIONS_DATABASE_LOGIN = (
+    "mailsync_functions"  # as in production, the functions do not own the schema
+)
 
 
 class Stack:
@@ -61,8 +63,8 @@ class Stack:
     dashboard: Dashboard
     postgres: Postgres | None = None  # None: the database was given
     simulators: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
-    provider: Provider
-    events: EventBus
+    provider: ProviderAccess
+    event_bus: EventBus
     database_url: str
     api_url: str
     aws_url: str
@@ -92,7 +94,7 @@ class Stack:
 
     def token(self) -> str:
         """Return a development token of the demo user, valid for eight hours."""
-        return demo_token_maker(open_secret(self.data / "jwt-secret"))()
+        return demo_token_maker(open_jwt_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
         lock = lock_folder(self.data, what="data")
@@ -120,7 +122,7 @@ class Stack:
             settings={},
             time_scale=self.options.time_scale,
         )
-        secret = open_secret(self.data / "jwt-secret")
+        secret = open_jwt_secret(self.data / "jwt-secret")
         api = HttpApi(
             self.lambdas,
             ROUTES,
@@ -131,8 +133,8 @@ class Stack:
         )
         self._exit.callback(api.stop)
         self.api_url = f"http://localhost:{api.port}"
-        self.events = EventBus(self.lambdas, EVENT_RULES, name=EVENT_BUS)
-        endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port, bus=self.events)
+        self.event_bus = EventBus(self.lambdas, EVENT_RULES, name=EVENT_BUS_NAME)
+        endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port, bus=self.event_bus)
         self._exit.callback(endpoint.stop)
         self._exit.callback(self.lambdas.stop)
         self.aws_url = endpoint.url
@@ -146,7 +148,9 @@ class Stack:
         """Start the simulators' process; it gets ready while the database starts."""
         if self.options.provider is None:
             self.simulators = SimulatorProcess(
-                self._simulator_arguments(), root=ROOT, log=self.data / "logs" / "simulators.log"
+                self._simulator_arguments(),
+                root=REPOSITORY_ROOT,
+                log=self.data / "logs" / "simulators.log",
             )
             self._exit.callback(self.simulators.stop)
 
@@ -168,7 +172,7 @@ class Stack:
             self.database_url = server.url
         own = self.postgres
         self.lambdas.settings.update(
-            DATABASE_URL=own.url_of(FUNCTIONS_LOGIN) if own else self.database_url,
+            DATABASE_URL=own.url_for_login(FUNCTIONS_DATABASE_LOGIN) if own else self.database_url,
             MIGRATION_DATABASE_URL=own.url if own else given.migration_url if given else "",
             DATABASE_CA_BUNDLE=given.ca_bundle if given else "",
         )
@@ -176,21 +180,21 @@ class Stack:
     def _configure(self) -> None:
         reset_moto_state()
         create_event_bus(self.aws_url)
-        key = open_token_key(self.aws_url, self.data / "token-key.json")
+        key = open_token_kms_key(self.aws_url, self.data / "token-key.json")
         arns = create_workflows(
             self.aws_url, WORKFLOWS, FUNCTIONS, time_scale=self.options.time_scale
         )
         self.provider = self.options.provider or self._simulated()
         self.lambdas.settings.update(
-            **CREDENTIALS,
+            **LOCAL_CREDENTIALS,
             AWS_ENDPOINT_URL=self.aws_url,
-            **self.provider.settings,
+            **self.provider.function_settings,
             TOKEN_KEY_ARN=key.arn,
-            EVENT_BUS_NAME=EVENT_BUS,
+            EVENT_BUS_NAME=EVENT_BUS_NAME,
             SYNC_ACCOUNTS_ARN=function_arn(BATCH_FUNCTION),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
-            JWT_SECRET=open_secret(self.data / "jwt-secret"),
+            JWT_SECRET=open_jwt_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
             APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
@@ -198,27 +202,27 @@ class Stack:
             **self.options.api_settings,
         )
 
-    def _sources(self) -> Sources:
+    def _sources(self) -> DashboardSources:
         """Return this stack's resources for the dashboard."""
         settings = self.lambdas.settings
-        return Sources(
+        return DashboardSources(
             stage="local",
             settings=Settings(dict(settings)),
             state_machine_arns={
                 MAILBOX_SYNC.name: settings["MAILBOX_SYNC_ARN"],
                 TEST_SYNC.name: settings["TEST_SYNC_ARN"],
             },
-            client=lambda service: aws_client(service, self.aws_url),
+            make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,
             aws_url=self.aws_url,
             is_dev_login_on=self.options.is_dev_login_on,
-            token=self.token,
+            make_user_token=self.token,
             provider=self.provider if self.simulators else None,
-            event_bus=EVENT_BUS,
-            seen_events=self.events.list_seen_events,
+            event_bus=EVENT_BUS_NAME,
+            list_seen_events=self.event_bus.list_seen_events,
         )
 
-    def _simulated(self) -> Provider:
+    def _simulated(self) -> ProviderAccess:
         assert self.simulators is not None
         return self.simulators.wait_until_ready()
 
@@ -229,12 +233,12 @@ class Stack:
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
         if self.postgres:
-            self.postgres.open_login(FUNCTIONS_LOGIN, role="mailsync_writer")
+            self.postgres.open_login(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
 
 
 def delete_stack_data(data: Path) -> None:
     """Delete what stacks have stored in the folder; keep other files that are there."""
-    Postgres(data / "postgres").erase()
+    Postgres(data / "postgres").erase_databases()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)
     for name in ("jwt-secret", "token-key.json"):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-def interrupt() -> None:
+def raise_keyboard_interrupt() -> None:
     """Raise KeyboardInterrupt, as Python does for Ctrl-C."""
     raise KeyboardInterrupt
 
@@ -19,7 +19,7 @@ def interrupt() -> None:
 class StopSignals:
     """Calls `on_stop` when SIGINT or SIGTERM comes inside a `with` block. One per process."""
 
-    def __init__(self, on_stop: Callable[[], None] = interrupt) -> None:
+    def __init__(self, on_stop: Callable[[], None] = raise_keyboard_interrupt) -> None:
         self._on_stop = on_stop
         self._before = {number: signal.getsignal(number) for number in _STOPPING}
         self._came, self._told = socket.socketpair()
@@ -38,6 +38,6 @@ class StopSignals:
         self._came.close()
         self._told.close()
 
-    def wait(self) -> None:
+    def wait_for_signal(self) -> None:
         """Wait for SIGINT or SIGTERM; return immediately if one has come already."""
         self._came.recv(1)

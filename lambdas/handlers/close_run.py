@@ -23,5 +23,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     if account_id is None:
         return {"closed": False}
     cause = EXECUTION_STOPPED if ended["status"] == "ABORTED" else EXECUTION_DIED
-    open_trigger().close(account_id, run_id, cause)
+    open_trigger().close_run(account_id, run_id, cause)
     return {"closed": True}

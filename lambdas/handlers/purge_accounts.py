@@ -8,7 +8,7 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore
-from mailsync.store.limit_store import LimitStore
+from mailsync.store.limit_store import RateLimitStore
 from mailsync.sync.purge import purge_marked
 
 PURGE_BUDGET_S = 40.0
@@ -17,5 +17,5 @@ PURGE_BUDGET_S = 40.0
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    swept = LimitStore(open_database()).delete_expired_rows()
+    swept = RateLimitStore(open_database()).delete_expired_rows()
     return {"purged": purge_marked(ControlStore(open_database()), PURGE_BUDGET_S), "swept": swept}

@@ -26,5 +26,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     batches = CheckBatchInvoker(queue, load_settings().sync_accounts_arn).invoke_async(due)
     stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
-    open_trigger().recover_all(stale)
+    open_trigger().recover_runs(stale)
     return {"stale": len(stale), "due": len(due)}

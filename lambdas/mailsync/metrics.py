@@ -25,7 +25,7 @@ from mailsync.model import Provider
 from mailsync.registry import syncable_providers
 
 NAMESPACE = "Mailsync"
-Handler = TypeVar("Handler", bound=Callable[..., Any])
+HandlerFunction = TypeVar("HandlerFunction", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def failure_name(error: str) -> str:
     return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED
 
 
-def emit_metrics(handler: Handler) -> Handler:
+def emit_metrics(handler: HandlerFunction) -> HandlerFunction:
     """Decorate a Lambda handler to print its counted metrics when it returns or raises."""
 
     @wraps(handler)
@@ -161,7 +161,7 @@ def emit_metrics(handler: Handler) -> Handler:
         finally:
             _emit()
 
-    return cast(Handler, run)
+    return cast(HandlerFunction, run)
 
 
 def _add(metric: Metric, dimension_value: str | None, amount: float) -> None:

@@ -4,7 +4,7 @@ Compare a text with a stored row only after this conversion.
 """
 
 
-def storable(text: str) -> str:
+def to_storable_text(text: str) -> str:
     """Return the text without NUL characters and with U+FFFD for each lone surrogate."""
     if text.isascii() and "\0" not in text:
         return text

@@ -17,26 +17,26 @@ from urllib.parse import urlsplit
 import httpx
 
 from infra import catalog
-from localdev.containers.relay import Relay
-from localdev.containers.sam import INVOKE_LIMIT_S, Sam, free_port
-from localdev.containers.settings import deployed_settings
+from localdev.containers.relay import PortRelay
+from localdev.containers.sam import INVOKE_TIMEOUT_S, SamCli, find_free_port
+from localdev.containers.settings import template_variable_values
 from localdev.containers.template import LocalTemplate
 from localdev.demo_account import DemoAccount, connect
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
 from localdev.samples import EXPECTED_RESULTS, LEASE_TAKING_FUNCTION, SampleEvents
-from localdev.stack import FUNCTIONS_LOGIN, Stack
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN, Stack
 
-MESSAGES = 150
-SYNC_LIMIT_S = 300
+SIMULATED_MESSAGE_COUNT = 150
+SYNC_TIMEOUT_S = 300
 
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 when every function and route responded as expected, else 1."""
     options = _options(arguments)
     try:
-        sam = Sam(options.sam, options.image or None)
+        sam = SamCli(options.sam, options.image or None)
         host = sam.host_address()
         template = LocalTemplate(options.data.resolve() / "cdk.out")
         with _stack(options.data, host, template) as stack:
@@ -64,7 +64,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 @contextmanager
 def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
     """Run a local stack that containers can reach; fill `template` with its addresses."""
-    database_port = free_port()
+    database_port = find_free_port()
     chosen = Options(
         data=data / "stack",
         api_port=0,
@@ -72,21 +72,21 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         dashboard_port=0,
         database_port=database_port,
         simulator_host="localhost",
-        messages=MESSAGES,
+        messages=SIMULATED_MESSAGE_COUNT,
         schedule=False,
         fresh=True,
     )
     with Stack(chosen) as stack:
         assert stack.postgres is not None, "no other database is in the options"
-        values = deployed_settings(
+        values = template_variable_values(
             stack,
-            database_url=stack.postgres.network_url(FUNCTIONS_LOGIN),
-            owner_url=stack.postgres.network_url("postgres"),
+            database_url=stack.postgres.network_url_for_login(FUNCTIONS_DATABASE_LOGIN),
+            owner_url=stack.postgres.network_url_for_login("postgres"),
         )
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]
-        template.fill(values, ca_bundle=Path(values["CA_BUNDLE"]))
-        relay = Relay(host, ports)
+        template.write_filled_file(values, ca_bundle=Path(values["CA_BUNDLE"]))
+        relay = PortRelay(host, ports)
         try:
             yield stack
         finally:
@@ -96,7 +96,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 def _connected(stack: Stack) -> DemoAccount:
     """Connect a mailbox and wait until its first sync by the local stack has completed."""
     account = connect(stack.api_url, stack.provider, stack.token())
-    deadline = time.monotonic() + SYNC_LIMIT_S
+    deadline = time.monotonic() + SYNC_TIMEOUT_S
     while account.status()["runId"] is not None:
         if time.monotonic() > deadline:
             raise StartFailed("The mailbox was not mirrored in five minutes.")
@@ -110,13 +110,13 @@ def _samples(account: DemoAccount) -> SampleEvents:
     return SampleEvents(account.id, DEMO_USER, inbox)
 
 
-def _invoke(sam: Sam, template: LocalTemplate, samples: SampleEvents, only: str | None) -> None:
+def _invoke(sam: SamCli, template: LocalTemplate, samples: SampleEvents, only: str | None) -> None:
     """Invoke each function in a container. Raises StartFailed at the first unexpected result."""
     for name in EXPECTED_RESULTS:
         if only and name not in (only, LEASE_TAKING_FUNCTION):
             continue
         began = time.monotonic()
-        logical_id = template.logical_id(catalog.find_function(name))
+        logical_id = template.find_logical_id(catalog.find_function(name))
         result = sam.invoke(template.file, logical_id, samples.event(name))
         complaint = samples.find_result_mismatch(name, result)
         if complaint:
@@ -125,9 +125,9 @@ def _invoke(sam: Sam, template: LocalTemplate, samples: SampleEvents, only: str 
         print(f"{name:20} {seconds:5.1f} s  {result.decode()[:100]}", flush=True)
 
 
-def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount) -> None:
+def _serve(sam: SamCli, template: LocalTemplate, stack: Stack, account: DemoAccount) -> None:
     status = f"/api/email/sync?accountId={account.id}"
-    with sam.api(template.file, stack.data / "logs" / "start-api.log") as url:
+    with sam.running_api(template.file, stack.data / "logs" / "start-api.log") as url:
         for path, token, wanted in (
             ("/api/health", None, 200),
             (status, stack.token(), 200),
@@ -135,7 +135,7 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
             (status, None, 401),
         ):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            result = httpx.get(url + path, headers=headers, timeout=INVOKE_LIMIT_S)
+            result = httpx.get(url + path, headers=headers, timeout=INVOKE_TIMEOUT_S)
             if result.status_code != wanted:
                 raise StartFailed(f"GET {path}: {result.status_code}, not {wanted}: {result.text}")
             print(

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable
 
 
-class Relay:
+class PortRelay:
     """Forwards connections from `address`:port to 127.0.0.1:port, until `stop`."""
 
     def __init__(self, address: str, ports: Iterable[int]) -> None:

@@ -14,18 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localdev.containers.template import ARCHITECTURE
+from localdev.containers.template import LAMBDA_ARCHITECTURE
 from localdev.engine.failure import StartFailed
-from localdev.engine.names import REGION
-from localdev.private_files import open_private
+from localdev.engine.names import AWS_REGION
+from localdev.private_files import open_private_file
 
 # What `sam local` takes by itself for Python functions.
-AWS_IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
-INVOKE_LIMIT_S = 300
-READY_LIMIT_S = 120
+LAMBDA_BASE_IMAGE = f"public.ecr.aws/lambda/python:3.13-{LAMBDA_ARCHITECTURE}"
+INVOKE_TIMEOUT_S = 300
+API_START_TIMEOUT_S = 120
 
 
-class Sam:
+class SamCli:
     """Runs the SAM CLI.
 
     sam: the command that starts the SAM CLI.
@@ -55,7 +55,7 @@ class Sam:
         Raises:
             StartFailed: there is no image, or Docker cannot run it.
         """
-        image = self._image or AWS_IMAGE
+        image = self._image or LAMBDA_BASE_IMAGE
         command = ["docker", "run", "--rm", "--add-host", "machine:host-gateway"]
         ran = _run([*command, "--entrypoint", "cat", image, "/etc/hosts"])
         for line in ran.stdout.splitlines():
@@ -75,7 +75,7 @@ class Sam:
             input=event,
             capture_output=True,
             env=_environment(),
-            timeout=INVOKE_LIMIT_S,
+            timeout=INVOKE_TIMEOUT_S,
             check=False,
         )
         result = ran.stdout.strip()
@@ -84,16 +84,16 @@ class Sam:
         return result
 
     @contextmanager
-    def api(self, template: Path, log: Path) -> Iterator[str]:
+    def running_api(self, template: Path, log: Path) -> Iterator[str]:
         """Run `sam local start-api` while the `with` block runs; yield the URL of the API.
 
         Raises:
             StartFailed: the API did not start.
         """
-        port = free_port()
+        port = find_free_port()
         url = f"http://127.0.0.1:{port}"
         command = [*self._command("start-api", template), "--port", str(port)]
-        with open_private(log) as sink:
+        with open_private_file(log) as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())
         try:
             _wait_until_listening(process, port, log)
@@ -106,21 +106,21 @@ class Sam:
                 process.kill()
 
     def _command(self, action: str, template: Path) -> list[str]:
-        command = [self._sam, "local", action, "--template", str(template), "--region", REGION]
+        command = [self._sam, "local", action, "--template", str(template), "--region", AWS_REGION]
         command += ["--add-host", "localhost:host-gateway"]
         if self._image:
             command += ["--skip-pull-image", "--invoke-image", self._image]
         return command
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + READY_LIMIT_S
+    deadline = time.monotonic() + API_START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from localdev.stack import Stack
 
 _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
 
 
-def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
+def template_variable_values(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
     """Return a value for every environment variable of the functions in the template.
 
     The function also stores the two secrets at the local AWS endpoint.
@@ -18,7 +18,7 @@ def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dic
     owner_url: database URL with the migration's login.
     """
     values = stack.lambdas.settings
-    secrets = aws_client("secretsmanager", stack.aws_url)
+    secrets = make_aws_client("secretsmanager", stack.aws_url)
 
     def kept(name: str, content: dict[str, str]) -> str:
         return str(secrets.create_secret(Name=name, SecretString=json.dumps(content))["ARN"])

@@ -10,35 +10,37 @@ from typing import Any
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
 from localdev.containers.settings import fill_variables
-from localdev.engine.aws_resources import CREDENTIALS
-from localdev.private_files import write_private
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS
+from localdev.private_files import write_private_file
 
-STAGE = "dev"
-ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+SYNTHESISED_STAGE = "dev"
+LAMBDA_ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 """Lambda's name of this machine's processor type; containers of another type need emulation."""
-CA_BUNDLE = "provider-ca.pem"
+CA_BUNDLE_FILE_NAME = "provider-ca.pem"
 
 
 class LocalTemplate:
     """The template of stage `dev` for this machine's processor, synthesised to the folder
     `assembly`.
 
-    `file` is the template that `sam local` reads; `fill` writes it.
+    `file` is the template that `sam local` reads; `write_filled_file` writes it.
     """
 
     def __init__(self, assembly: Path) -> None:
         shutil.rmtree(assembly, ignore_errors=True)
         stages = json.loads(CDK_JSON.read_text())["context"]["stages"]
-        stages[STAGE]["architecture"] = ARCHITECTURE
+        stages[SYNTHESISED_STAGE]["architecture"] = LAMBDA_ARCHITECTURE
         # The CDK CLI sets it as well: `sam local` finds the code by these metadata.
         metadata = {"aws:cdk:enable-asset-metadata": True}
-        context = {"stage": STAGE, "stages": stages, **metadata}
+        context = {"stage": SYNTHESISED_STAGE, "stages": stages, **metadata}
         MailsyncApp(outdir=str(assembly), context=context).synth()
         self._assembly = assembly
         self.file = assembly / "local.template.json"
-        self._document = json.loads((assembly / f"Mailsync-{STAGE}-Sync.template.json").read_text())
+        self._document = json.loads(
+            (assembly / f"Mailsync-{SYNTHESISED_STAGE}-Sync.template.json").read_text()
+        )
 
-    def fill(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
+    def write_filled_file(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
         """Write the template with a value for each environment variable that a deployed function
         has.
 
@@ -50,13 +52,15 @@ class LocalTemplate:
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
             variables.update(fill_variables(variables, values))
-            variables.update({name: values[name] for name in ("AWS_ENDPOINT_URL", *CREDENTIALS)})
-            variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE}"
+            variables.update(
+                {name: values[name] for name in ("AWS_ENDPOINT_URL", *LOCAL_CREDENTIALS)}
+            )
+            variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE_FILE_NAME}"
             code = self._assembly / resource["Metadata"]["aws:asset:path"]
-            shutil.copyfile(ca_bundle, code / CA_BUNDLE)
-        write_private(self.file, json.dumps(self._document))  # it holds secrets
+            shutil.copyfile(ca_bundle, code / CA_BUNDLE_FILE_NAME)
+        write_private_file(self.file, json.dumps(self._document))  # it holds secrets
 
-    def logical_id(self, function: Function) -> str:
+    def find_logical_id(self, function: Function) -> str:
         return next(
             key
             for key, each in self._functions().items()

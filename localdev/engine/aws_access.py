@@ -22,14 +22,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.datastructures import EnvironHeaders
 
-from localdev.engine.aws_resources import CREDENTIALS
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.definition import find_non_function_resources
-from localdev.guard import PROGRAMS_ONLY
+from localdev.guard import PROGRAMS_ONLY_GUARD
 
-INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
-SEEN_EVENTS = "/_local/events"
-MAX_SKEW_S = 15 * 60
-ACTIONS = {
+INVOKE_PATH_PATTERN = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
+SEEN_EVENTS_PATH = "/_local/events"
+MAX_CLOCK_SKEW_S = 15 * 60
+ALLOWED_ACTIONS = {
     "states": (
         "AWSStepFunctions",
         "CreateStateMachine DescribeStateMachine ListStateMachines StartExecution StopExecution"
@@ -60,7 +60,7 @@ Each entry is the prefix before the action in the header `X-Amz-Target`, and the
 
 _TARGETS = {
     service: {f"{prefix}.{action}" for action in actions.split()}
-    for service, (prefix, actions) in ACTIONS.items()
+    for service, (prefix, actions) in ALLOWED_ACTIONS.items()
 }
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,]+)/(?P<day>\d{8})/(?P<region>[^/,]+)"
@@ -68,9 +68,9 @@ _AUTHORIZATION = re.compile(
     r", ?Signature=(?P<signature>[0-9a-f]{64})"
 )
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., object]
-WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+WsgiEnviron = dict[str, Any]
+WsgiStartResponse = Callable[..., object]
+WsgiApplication = Callable[[WsgiEnviron, WsgiStartResponse], Iterable[bytes]]
 
 
 def restrict_to_signed_requests(
@@ -82,9 +82,9 @@ def restrict_to_signed_requests(
     action. Responses carry no CORS headers.
     """
 
-    def response(environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        headers, body = EnvironHeaders(environ), read_body(environ)
-        sentence = PROGRAMS_ONLY.rejection(
+    def response(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
+        headers, body = EnvironHeaders(environ), read_request_body(environ)
+        sentence = PROGRAMS_ONLY_GUARD.rejection_reason(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, port=port()
         )
         sentence = sentence or _denial(environ, headers, body)
@@ -98,7 +98,7 @@ def restrict_to_signed_requests(
     return response
 
 
-def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | None:
+def _denial(environ: WsgiEnviron, headers: EnvironHeaders, body: bytes) -> str | None:
     service = service_of_signature(environ["REQUEST_METHOD"], _target(environ), headers, body)
     if service is None:
         return (
@@ -106,9 +106,13 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
             " each start; `make dev` prints them."
         )
     path, action = environ["PATH_INFO"], headers.get("X-Amz-Target", "")
-    if service == "lambda" and environ["REQUEST_METHOD"] == "POST" and INVOKE.match(path):
+    if (
+        service == "lambda"
+        and environ["REQUEST_METHOD"] == "POST"
+        and INVOKE_PATH_PATTERN.match(path)
+    ):
         return None
-    if path == SEEN_EVENTS:
+    if path == SEEN_EVENTS_PATH:
         return None
     if path == "/" and action in _TARGETS.get(service, ()):
         return _denied_definition(body) if action.endswith(".CreateStateMachine") else None
@@ -140,7 +144,7 @@ def service_of_signature(
     names = found["signed"].split(";")
     signed = {name: headers.get(name, "") for name in names}
     digest = signed.get("x-amz-content-sha256")
-    if found["key"] != CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+    if found["key"] != LOCAL_CREDENTIALS["AWS_ACCESS_KEY_ID"]:
         return None
     if not {"host", "x-amz-date"} <= signed.keys():
         return None
@@ -148,7 +152,7 @@ def service_of_signature(
         return None
     request = AWSRequest(method, f"http://{signed['host']}{target}", signed, body)
     request.context["timestamp"] = moment
-    ours = Credentials(found["key"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+    ours = Credentials(found["key"], LOCAL_CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
     signer = SigV4Auth(ours, found["service"], found["region"])
     wanted = signer.signature(
         signer.string_to_sign(request, signer.canonical_request(request)), request
@@ -161,22 +165,22 @@ def _is_recent(moment: str) -> bool:
         signed_at = timegm(time.strptime(moment, SIGV4_TIMESTAMP))
     except ValueError:
         return False
-    return abs(time.time() - signed_at) <= MAX_SKEW_S
+    return abs(time.time() - signed_at) <= MAX_CLOCK_SKEW_S
 
 
-def _target(environ: Environ) -> str:
+def _target(environ: WsgiEnviron) -> str:
     sent: str = environ["RAW_URI"]
     return sent if sent.startswith("/") else "/"
 
 
-def read_body(environ: Environ) -> bytes:
+def read_request_body(environ: WsgiEnviron) -> bytes:
     """Read the request's whole body, and put it back so that the application can read it too."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
-def _without_cors(start: StartResponse) -> StartResponse:
+def _without_cors(start: WsgiStartResponse) -> WsgiStartResponse:
     def start_response(status: str, headers: list[tuple[str, str]], *rest: Any) -> object:
         kept = [each for each in headers if not each[0].lower().startswith("access-control-")]
         return start(status, kept, *rest)

@@ -25,15 +25,15 @@ from moto.stepfunctions.parser.asl.utils import boto_client
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from localdev.engine.aws_access import (
-    INVOKE,
-    SEEN_EVENTS,
-    Environ,
-    StartResponse,
+    INVOKE_PATH_PATTERN,
+    SEEN_EVENTS_PATH,
     WsgiApplication,
-    read_body,
+    WsgiEnviron,
+    WsgiStartResponse,
+    read_request_body,
     restrict_to_signed_requests,
 )
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.event_bus import EventBus
 from localdev.engine.executions import forget_old_executions
 from localdev.engine.failure import StartFailed
@@ -99,7 +99,7 @@ class LambdaClientFactory:
         """Return a boto3 client for Lambda. Raises PermissionError for any other service."""
         if service_name != "lambda":
             raise PermissionError(f"The local stack runs no tasks of {service_name}.")
-        return aws_client("lambda", settings["endpoint_url"], config=settings["config"])
+        return make_aws_client("lambda", settings["endpoint_url"], config=settings["config"])
 
 
 def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
@@ -112,13 +112,13 @@ def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
 
 
 def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApplication:
-    def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        match = INVOKE.match(environ["PATH_INFO"])
+    def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
+        match = INVOKE_PATH_PATTERN.match(environ["PATH_INFO"])
         if match is None:
             return moto(environ, start)
         later = environ.get("HTTP_X_AMZ_INVOCATION_TYPE") == "Event"
         run = host.invoke_later if later else host.invoke
-        result = run(unquote(match[1]), read_body(environ) or b"{}")
+        result = run(unquote(match[1]), read_request_body(environ) or b"{}")
         start(f"{result.status} {'OK' if result.status < 300 else 'Error'}", _headers(result))
         return [result.payload]
 
@@ -129,7 +129,7 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
     """Wrap moto so that executions start one after another, and each start deletes old ones."""
     starting = threading.Lock()
 
-    def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+    def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_X_AMZ_TARGET") != _START_EXECUTION:
             return moto(environ, start)
         with starting:
@@ -141,14 +141,14 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 
 
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
-    def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == SEEN_EVENTS:
+    def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == SEEN_EVENTS_PATH:
             response = json.dumps(bus.list_seen_events()).encode()
             start("200 OK", [("Content-Type", "application/json")])
             return [response]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:
             return moto(environ, start)
-        request = read_body(environ)
+        request = read_request_body(environ)
         response = b"".join(moto(environ, start))
         if b'"Entries"' in response:
             bus.deliver_accepted_events(request, response)

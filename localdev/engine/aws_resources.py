@@ -13,49 +13,49 @@ from moto.backends import get_backend
 from moto.moto_api._internal.models import moto_api_backend
 
 from infra.catalog import Function, Workflow
-from localdev.engine.definition import fill_placeholders, scale_waits
-from localdev.engine.names import ACCOUNT, REGION
-from localdev.private_files import write_private
+from localdev.engine.definition import fill_function_arns, scale_waits
+from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
+from localdev.private_files import write_private_file
 
-CREDENTIALS = {
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
+LOCAL_CREDENTIALS = {
+    "AWS_REGION": AWS_REGION,
+    "AWS_DEFAULT_REGION": AWS_REGION,
     "AWS_ACCESS_KEY_ID": f"LOCAL{secrets.token_hex(8).upper()}",
     "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
 }
 """Credentials made at each start, as a client's environment; the local endpoint takes no others."""
-EVENT_BUS = "mailsync"
+EVENT_BUS_NAME = "mailsync"
 
 
 @dataclass(frozen=True, slots=True)
-class TokenKey:
+class TokenKmsKey:
     """The KMS key that encrypts stored OAuth tokens; its key material outlives moto's memory."""
 
     key_id: str
     arn: str
 
 
-def aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
+def make_aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
     """Return a boto3 client with this process's credentials, whatever the environment says."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=AWS_REGION,
+        aws_access_key_id=LOCAL_CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=LOCAL_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         **settings,
     )
 
 
-def open_token_key(endpoint_url: str, file: Path) -> TokenKey:
+def open_token_kms_key(endpoint_url: str, file: Path) -> TokenKmsKey:
     """Return the KMS key of this stack, created at the first start and stored in `file` (mode
     0600).
 
     moto loses its keys when it stops. The stored id and key material are imported into a new key of
     moto, so that existing ciphertexts can still be decrypted.
     """
-    made = aws_client("kms", endpoint_url).create_key(Description="Wraps stored tokens.")
-    keys = get_backend("kms")[ACCOUNT][REGION].keys
+    made = make_aws_client("kms", endpoint_url).create_key(Description="Wraps stored tokens.")
+    keys = get_backend("kms")[AWS_ACCOUNT_ID][AWS_REGION].keys
     key = keys.pop(made["KeyMetadata"]["KeyId"])
     if file.exists():
         stored = json.loads(file.read_text())
@@ -63,9 +63,11 @@ def open_token_key(endpoint_url: str, file: Path) -> TokenKey:
         key.key_material = base64.b64decode(stored["material"])
     else:
         material = base64.b64encode(key.key_material).decode()
-        write_private(file, json.dumps({"keyId": key.id, "arn": key.arn, "material": material}))
+        write_private_file(
+            file, json.dumps({"keyId": key.id, "arn": key.arn, "material": material})
+        )
     keys[key.id] = key
-    return TokenKey(key_id=key.id, arn=key.arn)
+    return TokenKmsKey(key_id=key.id, arn=key.arn)
 
 
 def create_workflows(
@@ -80,21 +82,21 @@ def create_workflows(
     time_scale: factor for all waits of the workflows.
     """
     functions = tuple(functions)
-    client = aws_client("stepfunctions", endpoint_url)
+    client = make_aws_client("stepfunctions", endpoint_url)
     arns = {}
     for workflow in workflows:
-        definition = scale_waits(fill_placeholders(workflow.definition, functions), time_scale)
+        definition = scale_waits(fill_function_arns(workflow.definition, functions), time_scale)
         made = client.create_state_machine(
             name=workflow.name,
             definition=definition,
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/{workflow.name}",
+            roleArn=f"arn:aws:iam::{AWS_ACCOUNT_ID}:role/{workflow.name}",
         )
         arns[workflow.name] = str(made["stateMachineArn"])
     return arns
 
 
-def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
-    aws_client("events", endpoint_url).create_event_bus(Name=name)
+def create_event_bus(endpoint_url: str, name: str = EVENT_BUS_NAME) -> None:
+    make_aws_client("events", endpoint_url).create_event_bus(Name=name)
 
 
 def reset_moto_state() -> None:

@@ -10,7 +10,7 @@ from infra.catalog import CORS_MAX_AGE_S, CORS_METHODS, CORS_REQUEST_HEADERS, CO
 from localdev.http_server import Request, Response
 
 
-class Cors:
+class CorsPolicy:
     """The CORS headers for pages of `origins`.
 
     Without origins it adds no headers and handles no preflight, as an API without CORS settings.
@@ -19,7 +19,7 @@ class Cors:
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)
 
-    def preflight(self, request: Request) -> Response | None:
+    def preflight_response(self, request: Request) -> Response | None:
         """Return the response to a preflight request of any route; None for other requests."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):

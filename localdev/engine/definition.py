@@ -14,7 +14,7 @@ _OF_LAMBDA = ("arn:aws:states:::lambda:invoke", "arn:aws:lambda:")
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
-def fill_placeholders(definition: str, functions: Iterable[Function]) -> str:
+def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
     """Replace every placeholder such as `${SyncFolderFunctionArn}` by the ARN of its function.
 
     Raises KeyError for a placeholder that no function of the catalog has.

@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 import jwt
 
 from localdev.http_server import Request
-from localdev.private_files import write_private
+from localdev.private_files import write_private_file
 
 DEMO_USER = "demo-user"
-TOKEN_LIFE_S = 8 * 3600
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+DEV_TOKEN_LIFETIME_S = 8 * 3600
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def open_secret(file: Path) -> str:
+def open_jwt_secret(file: Path) -> str:
     """Return the JWT_SECRET in `file`; create the file at the first start, with mode 0600."""
     if not file.exists():
-        write_private(file, secrets.token_urlsafe(48))
+        write_private_file(file, secrets.token_urlsafe(48))
     return file.read_text()
 
 
@@ -34,7 +34,12 @@ def demo_token_maker(secret: str) -> Callable[[], str]:
 
     def sign() -> str:
         now = int(time.time())
-        claims = {"sub": DEMO_USER, "role": "authenticated", "iat": now, "exp": now + TOKEN_LIFE_S}
+        claims = {
+            "sub": DEMO_USER,
+            "role": "authenticated",
+            "iat": now,
+            "exp": now + DEV_TOKEN_LIFETIME_S,
+        }
         return jwt.encode(claims, secret, algorithm="HS256")
 
     return sign
@@ -47,11 +52,11 @@ def is_demo_user_request(request: Request) -> bool:
     rejected forged hosts and pages of other sites.
     """
     origin = request.headers.get("origin")
-    return request.client in LOOPBACK and (origin is None or _is_loopback(origin))
+    return request.client in LOOPBACK_HOSTS and (origin is None or _is_loopback(origin))
 
 
 def _is_loopback(url: str) -> bool:
     try:
-        return urlsplit(url).hostname in LOOPBACK
+        return urlsplit(url).hostname in LOOPBACK_HOSTS
     except ValueError:
         return False

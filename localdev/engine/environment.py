@@ -20,14 +20,14 @@ from pathlib import Path
 
 from infra.catalog import Function
 from localdev.engine.child import start_child
-from localdev.engine.names import REGION, function_arn
-from localdev.engine.report import peak_memory_mb, report_line
+from localdev.engine.names import AWS_REGION, function_arn
+from localdev.engine.report import format_report_line, peak_memory_mb
 from localdev.http_server import Request, Response, Server
-from localdev.private_files import open_private
+from localdev.private_files import open_private_file
 
-RUNTIME = Path(__file__).with_name("runtime_main.py")
-INIT_LIMIT_S = 30  # Lambda: 10 s; a developer's machine may be busy
-MEMORY_CHECK_S = 0.05
+RUNTIME_SCRIPT = Path(__file__).with_name("runtime_main.py")
+INIT_TIMEOUT_S = 30  # Lambda: 10 s; a developer's machine may be busy
+MEMORY_CHECK_INTERVAL_S = 0.05
 MAX_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
 _GONE = Response(410, cut_at=-1)
 
@@ -60,10 +60,10 @@ class _Invocation:
         self.taken.set()
 
 
-class Environment:
+class ExecutionEnvironment:
     """A Lambda execution environment, which runs one invocation at a time.
 
-    After an invocation `reusable` is true if the environment can run another one.
+    After an invocation `is_reusable` is true if the environment can run another one.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Environment:
         variables = {**_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
-        with open_private(log) as sink:
+        with open_private_file(log) as sink:
             self._process = start_child(
-                [sys.executable, "-P", RUNTIME, function.handler],
+                [sys.executable, "-P", RUNTIME_SCRIPT, function.handler],
                 env=variables,
                 cwd=code_root,
                 log=sink,
@@ -95,18 +95,18 @@ class Environment:
         return self._process.pid
 
     @property
-    def reusable(self) -> bool:
+    def is_reusable(self) -> bool:
         return self._process.poll() is None
 
-    def run(self, event: bytes) -> InvocationOutcome:
+    def run_invocation(self, event: bytes) -> InvocationOutcome:
         """Send the event to the process; return its outcome, at the latest after the time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)
-        if not self.reusable:  # it died while it was idle; `_watch` has nothing more to say
+        if not self.is_reusable:  # it died while it was idle; `_watch` has nothing more to say
             invocation.end(self._exit_error(invocation))
         try:
-            if not invocation.taken.wait(INIT_LIMIT_S):
+            if not invocation.taken.wait(INIT_TIMEOUT_S):
                 raise queue.Empty
             outcome = self._outcome(invocation)
         except queue.Empty:
@@ -129,7 +129,9 @@ class Environment:
         while True:
             left_s = deadline - time.monotonic()
             try:
-                outcome = invocation.outcome.get(timeout=max(0.0, min(left_s, MEMORY_CHECK_S)))
+                outcome = invocation.outcome.get(
+                    timeout=max(0.0, min(left_s, MEMORY_CHECK_INTERVAL_S))
+                )
             except queue.Empty:
                 if left_s <= 0:
                     raise
@@ -147,7 +149,7 @@ class Environment:
 
     def stop(self) -> None:
         """Kill the process, as Lambda does with an environment that is no longer needed."""
-        if self.reusable:
+        if self.is_reusable:
             os.kill(self.pid, signal.SIGKILL)
         self._process.wait()
         self._waiting.put(None)
@@ -186,14 +188,14 @@ class Environment:
             return
         init_s = invocation.taken_at - self._began_at if self._began_at else 0.0
         self._began_at = None
-        line = report_line(
+        line = format_report_line(
             invocation.request_id,
             duration_s=time.monotonic() - invocation.taken_at,
             init_s=init_s,
             memory_mb=self.function.memory_mb,
             used_mb=min(self._used_mb, self.function.memory_mb),
         )
-        with open_private(self._log) as sink:
+        with open_private_file(self._log) as sink:
             sink.write(line.encode())
 
     def _watch(self) -> None:
@@ -240,8 +242,8 @@ def _variables(function: Function, code_root: Path) -> dict[str, str]:
         "LAMBDA_TASK_ROOT": str(code_root),
         "_HANDLER": function.handler,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": AWS_REGION,
+        "AWS_DEFAULT_REGION": AWS_REGION,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from infra.catalog import EventRule
 from localdev.engine.lambda_host import InvocationResult
-from localdev.engine.names import ACCOUNT, REGION
+from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 
 MAX_KEPT_EVENTS = 500
 
@@ -96,9 +96,9 @@ def _envelope(event: SeenEvent) -> dict[str, Any]:
         "id": event.id,
         "detail-type": event.type,
         "source": event.source,
-        "account": ACCOUNT,
+        "account": AWS_ACCOUNT_ID,
         "time": event.time,
-        "region": REGION,
+        "region": AWS_REGION,
         "resources": [],
         "detail": event.detail,
     }

@@ -13,23 +13,23 @@ from typing import Any
 from urllib.parse import unquote
 
 from infra.catalog import Route
-from localdev.engine.cors import Cors
+from localdev.engine.cors import CorsPolicy
 from localdev.engine.dev_login import is_demo_user_request
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
-    Malformed,
-    authorizer_event,
+    MalformedFunctionResult,
+    build_authorizer_event,
+    build_request_event,
     gateway_message_response,
-    http_response,
-    request_event,
+    result_to_http_response,
 )
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
-from localdev.guard import Guard
+from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
 
-INTEGRATION_LIMIT_S = 30
-MAX_BODY_BYTES = 10 * 1024 * 1024
-SIGN_IN = "/api/auth/"
+INTEGRATION_TIMEOUT_S = 30
+MAX_REQUEST_BODY_BYTES = 10 * 1024 * 1024
+SIGN_IN_PATH_PREFIX = "/api/auth/"
 """Prefix of the paths to which pages of other sites lead a browser during a sign-in."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -76,9 +76,11 @@ class HttpApi:
         self._authorizer = authorizer
         self._sign_in = sign_in
         origins = frozenset(cors_origins)
-        self._cors = Cors(origins)
-        guard = Guard(
-            own_pages=True, origins=origins, navigations=lambda path: path.startswith(SIGN_IN)
+        self._cors = CorsPolicy(origins)
+        guard = RequestGuard(
+            own_pages=True,
+            origins=origins,
+            navigations=lambda path: path.startswith(SIGN_IN_PATH_PREFIX),
         )
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:
@@ -98,14 +100,14 @@ class HttpApi:
         self._calls.shutdown(wait=False, cancel_futures=True)
 
     def _respond(self, request: Request) -> Response:
-        preflight = self._cors.preflight(request)
+        preflight = self._cors.preflight_response(request)
         return preflight or self._cors.with_cors_headers(request, self._serve(request))
 
     def _serve(self, request: Request) -> Response:
         found = self._find(request)
         if found is None:
             return gateway_message_response(404, "Not Found")
-        if len(request.body) > MAX_BODY_BYTES:
+        if len(request.body) > MAX_REQUEST_BODY_BYTES:
             return gateway_message_response(413, "Request Entity Too Large")
         route, parameters = found
         if (
@@ -114,7 +116,7 @@ class HttpApi:
             and is_demo_user_request(request)
         ):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
-        event = request_event(request, route.key, parameters)
+        event = build_request_event(request, route.key, parameters)
         refusal = None if route.public else self._refusal(event)
         return refusal or self._integrate(route.function, event)
 
@@ -133,7 +135,7 @@ class HttpApi:
         """
         if not event["headers"].get("authorization"):
             return gateway_message_response(401, "Unauthorized")
-        result = self._invoke(self._authorizer, authorizer_event(event))
+        result = self._invoke(self._authorizer, build_authorizer_event(event))
         if result is None or result.failed:
             return gateway_message_response(500, "Internal Server Error")
         decision = json.loads(result.payload)
@@ -149,8 +151,8 @@ class HttpApi:
         if result.failed:
             return gateway_message_response(500, "Internal Server Error")
         try:
-            return http_response(result.payload)
-        except Malformed:
+            return result_to_http_response(result.payload)
+        except MalformedFunctionResult:
             return gateway_message_response(500, "Internal Server Error")
 
     def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
@@ -160,6 +162,6 @@ class HttpApi:
         """
         call = self._calls.submit(self._host.invoke, function, json.dumps(event).encode())
         try:
-            return call.result(INTEGRATION_LIMIT_S)
+            return call.result(INTEGRATION_TIMEOUT_S)
         except TimeoutError:
             return None

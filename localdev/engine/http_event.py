@@ -15,21 +15,22 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.engine.names import ACCOUNT, REGION
+from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 from localdev.http_server import Request, Response
 
 API_ID = "local"
-STAGE = "$default"
+STAGE_NAME = "$default"
 _TEXT = re.compile(
     r"(text/.*|application/(.*\+)?(json|xml)|application/(javascript|x-www-form-urlencoded))(;.*)?"
 )
+_API_ARN = f"arn:aws:execute-api:{AWS_REGION}:{AWS_ACCOUNT_ID}:{API_ID}"
 
 
-class Malformed(Exception):
+class MalformedFunctionResult(Exception):
     """A function's result is not a response that an HTTP API understands."""
 
 
-def request_event(
+def build_request_event(
     request: Request, route_key: str, parameters: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the Lambda event for a request to a route, without empty members, as AWS sends it."""
@@ -58,7 +59,7 @@ def request_event(
     return event
 
 
-def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
+def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return the authorizer's event for a request's event; it does not contain the body."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
@@ -67,12 +68,12 @@ def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **shown,
         "type": "REQUEST",
-        "routeArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{method}{path}",
+        "routeArn": f"{_API_ARN}/{STAGE_NAME}/{method}{path}",
         "identitySource": [event["headers"]["authorization"]],
     }
 
 
-def http_response(payload: bytes) -> Response:
+def result_to_http_response(payload: bytes) -> Response:
     """Convert a function's result to an HTTP response.
 
     A result without `statusCode` becomes the JSON body. Raises Malformed when the result is neither
@@ -93,7 +94,7 @@ def http_response(payload: bytes) -> Response:
             cookies=tuple(result.get("cookies") or ()),
         )
     except (ValueError, TypeError, AttributeError) as malformed:
-        raise Malformed from malformed
+        raise MalformedFunctionResult from malformed
 
 
 def gateway_message_response(status: int, text: str) -> Response:
@@ -113,7 +114,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _context(request: Request, route_key: str, headers: Mapping[str, str]) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
-        "accountId": ACCOUNT,
+        "accountId": AWS_ACCOUNT_ID,
         "apiId": API_ID,
         "domainName": headers.get("host", "localhost"),
         "domainPrefix": API_ID,
@@ -126,7 +127,7 @@ def _context(request: Request, route_key: str, headers: Mapping[str, str]) -> di
         },
         "requestId": uuid.uuid4().hex[:16],
         "routeKey": route_key,
-        "stage": STAGE,
+        "stage": STAGE_NAME,
         "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
         "timeEpoch": int(now.timestamp() * 1000),
     }

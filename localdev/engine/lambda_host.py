@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.environment import Environment, InvocationOutcome
-from localdev.engine.names import function_name
+from localdev.engine.environment import ExecutionEnvironment, InvocationOutcome
+from localdev.engine.names import function_name_from_reference
 
 MAX_IDLE_ENVIRONMENTS = 4  # of one function; as many as one mailbox syncs folders at once
 ASYNC_RETRY_DELAYS_S = (60, 120)
@@ -56,15 +56,15 @@ class LambdaHost:
         self._logs = logs
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._idle: dict[str, list[Environment]] = defaultdict(list)
-        self._busy: dict[str, set[Environment]] = defaultdict(set)
-        self._outdated: set[Environment] = set()
+        self._idle: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
+        self._busy: dict[str, set[ExecutionEnvironment]] = defaultdict(set)
+        self._outdated: set[ExecutionEnvironment] = set()
         self._ended = threading.Event()
         self.retry_after_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
 
     def invoke(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function and return its result; `reference` is the function's name or ARN."""
-        name = function_name(reference)
+        name = function_name_from_reference(reference)
         function = self._functions.get(name)
         if function is None:
             return _refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
@@ -72,7 +72,7 @@ class LambdaHost:
             return _refusal(429, "TooManyRequestsException", "Rate Exceeded.")
         environment = self._take(function)
         try:
-            outcome = environment.run(event)
+            outcome = environment.run_invocation(event)
         finally:
             self._give_back(environment)
         return _result(outcome)
@@ -82,7 +82,7 @@ class LambdaHost:
 
         A thread then runs the function with `invoke_with_retries`.
         """
-        if function_name(reference) not in self._functions:
+        if function_name_from_reference(reference) not in self._functions:
             return self.invoke(reference, event)
         threading.Thread(
             target=self.invoke_with_retries, args=(reference, event), daemon=True
@@ -103,7 +103,7 @@ class LambdaHost:
         with self._lock:
             working, idle = list(self._busy[name]), list(self._idle[name])
         chosen = (working if busy is not False else []) + (idle if busy is not True else [])
-        return [each.pid for each in chosen if each.reusable]
+        return [each.pid for each in chosen if each.is_reusable]
 
     def retire_environments(self) -> None:
         """End all environments that run old code: idle ones now, busy ones after their call."""
@@ -123,14 +123,14 @@ class LambdaHost:
             self._idle.clear()
         _stop_all([*idle, *busy])
 
-    def _take(self, function: Function) -> Environment:
+    def _take(self, function: Function) -> ExecutionEnvironment:
         name = function.name
         with self._lock:
-            dead = [each for each in self._idle[name] if not each.reusable]
-            self._idle[name] = [each for each in self._idle[name] if each.reusable]
+            dead = [each for each in self._idle[name] if not each.is_reusable]
+            self._idle[name] = [each for each in self._idle[name] if each.is_reusable]
             environment = self._idle[name].pop() if self._idle[name] else None
         _stop_all(dead)
-        environment = environment or Environment(
+        environment = environment or ExecutionEnvironment(
             function,
             code_root=self._code_root,
             settings=self.settings,
@@ -140,24 +140,26 @@ class LambdaHost:
             self._busy[name].add(environment)
         return environment
 
-    def _give_back(self, environment: Environment) -> None:
+    def _give_back(self, environment: ExecutionEnvironment) -> None:
         name = environment.function.name
         with self._lock:
             self._busy[name].discard(environment)
             fresh = environment not in self._outdated and not self._ended.is_set()
             self._outdated.discard(environment)
-            keep = fresh and environment.reusable and len(self._idle[name]) < MAX_IDLE_ENVIRONMENTS
+            keep = (
+                fresh and environment.is_reusable and len(self._idle[name]) < MAX_IDLE_ENVIRONMENTS
+            )
             if keep:
                 self._idle[name].append(environment)
         if not keep:
             threading.Thread(target=environment.stop, daemon=True).start()
 
 
-def _stop_all(environments: list[Environment]) -> None:
+def _stop_all(environments: list[ExecutionEnvironment]) -> None:
     """Stop the environments in parallel, as each waits up to half a second for its server."""
     if environments:
         with ThreadPoolExecutor(max_workers=len(environments)) as pool:
-            list(pool.map(Environment.stop, environments))
+            list(pool.map(ExecutionEnvironment.stop, environments))
 
 
 def _result(outcome: InvocationOutcome) -> InvocationResult:

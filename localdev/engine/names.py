@@ -1,14 +1,14 @@
 """The account id and region in local ARNs, and functions that build and parse ARNs."""
 
-ACCOUNT = "123456789012"
-REGION = "eu-west-1"
+AWS_ACCOUNT_ID = "123456789012"
+AWS_REGION = "eu-west-1"
 
 
 def function_arn(name: str) -> str:
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    return f"arn:aws:lambda:{AWS_REGION}:{AWS_ACCOUNT_ID}:function:{name}"
 
 
-def function_name(reference: str) -> str:
+def function_name_from_reference(reference: str) -> str:
     """Return the function's name from its ARN, partial ARN or name, without version or alias.
 
     Source: AWS Lambda API Reference, Invoke, FunctionName.

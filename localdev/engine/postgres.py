@@ -26,29 +26,30 @@ import pg8000.native
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.engine.system_user import (
-    copy_for_everybody,
+    copy_package_for_all_users,
+    find_or_create_system_user,
     is_reachable_by_other_users,
     server_files_folder,
-    system_user,
 )
-from localdev.private_files import open_private
+from localdev.private_files import open_private_file
 
-SOCKET = ".s.PGSQL.5432"
-RECOVERY_LIMIT_S = 600  # replaying the log after a crash may take long
-STOP_LIMIT_S = 60
+SOCKET_FILE_NAME = ".s.PGSQL.5432"
+RECOVERY_TIMEOUT_S = 600  # replaying the log after a crash may take long
+STOP_TIMEOUT_S = 60
 # Only the supervisor's user enters the socket's folder; anybody connects to a port.
 _HBA = """\
 local all all trust
 host all all 127.0.0.1/32 scram-sha-256
 """
-SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
+SERVER_SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
 
 
 class Postgres:
     """The Postgres server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
 
     settings: settings of the server, as `name=value`.
-    tcp_port: port on loopback, with a password that is made at each start (see `network_url`);
+    tcp_port: port on loopback, with a password that is made at each start (see
+        `network_url_for_login`);
         None: the server listens only on a socket in a folder with mode 0700.
 
     `start` raises:
@@ -65,9 +66,9 @@ class Postgres:
     ) -> None:
         self._folder = folder.resolve()
         self._database = database
-        self._settings = (*SETTINGS, *settings)
+        self._settings = (*SERVER_SETTINGS, *settings)
         self._tcp_port = tcp_port
-        self._user = system_user() if os.geteuid() == 0 else None
+        self._user = find_or_create_system_user() if os.geteuid() == 0 else None
         self._server: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
         self._socket_folder = Path()
@@ -75,13 +76,13 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return self.url_of("postgres")
+        return self.url_for_login("postgres")
 
-    def url_of(self, login: str) -> str:
+    def url_for_login(self, login: str) -> str:
         """Return the URL of the database for this login instead of the owner's."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
-    def network_url(self, login: str) -> str:
+    def network_url_for_login(self, login: str) -> str:
         """Return the URL by `tcp_port`, for the owner or a login made by `open_login`."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
@@ -89,7 +90,7 @@ class Postgres:
     def open_login(self, name: str, *, role: str) -> None:
         """Create the login `name` as a member of `role`, unless it exists."""
         connection = pg8000.native.Connection(
-            "postgres", unix_sock=str(self._socket_folder / SOCKET), database="postgres"
+            "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
         )
         try:
             if not connection.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=name):
@@ -118,8 +119,10 @@ class Postgres:
         if self._user:
             os.chown(self._socket_folder, *self._user)
         try:
-            if (self.cluster / "pg_hba.conf").exists():  # an earlier version's trusts the network
-                (self.cluster / "pg_hba.conf").write_text(_HBA)
+            if (
+                self.cluster_folder / "pg_hba.conf"
+            ).exists():  # an earlier version's trusts the network
+                (self.cluster_folder / "pg_hba.conf").write_text(_HBA)
             self.restart()
         except BaseException:
             self.stop()
@@ -132,11 +135,11 @@ class Postgres:
         """Start the server again after it has ended for any reason; the URL stays the same."""
         self._end_server()
         binaries = _binaries(for_everybody=self._user is not None)
-        cluster = self.cluster
+        cluster = self.cluster_folder
         if not (cluster / "PG_VERSION").exists():
             self._init_cluster(binaries, cluster)
         _release_stale_pid(cluster / "postmaster.pid")
-        with open_private(self._folder / "postgres.log") as log:
+        with open_private_file(self._folder / "postgres.log") as log:
             self._server = start_child(
                 self._command(binaries, cluster),
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
@@ -145,7 +148,7 @@ class Postgres:
                 on_death=signal.SIGINT,  # fast shutdown
                 user=self._user,
             )
-        self._wait_and_create_database(time.monotonic() + RECOVERY_LIMIT_S)
+        self._wait_and_create_database(time.monotonic() + RECOVERY_TIMEOUT_S)
 
     def stop(self) -> None:
         """Roll open transactions back, write a checkpoint, and end. Safe to call twice."""
@@ -156,18 +159,18 @@ class Postgres:
             self._lock.close()
         self._lock = None
 
-    def erase(self) -> None:
+    def erase_databases(self) -> None:
         """Delete every database of this folder; the server must not be running."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.cluster, ignore_errors=True)
+        shutil.rmtree(self.cluster_folder, ignore_errors=True)
 
     def _end_server(self) -> None:
         if self._server:
-            stop_child(self._server, signal.SIGINT, within_s=STOP_LIMIT_S)
+            stop_child(self._server, signal.SIGINT, within_s=STOP_TIMEOUT_S)
         self._server = None
 
     @property
-    def cluster(self) -> Path:
+    def cluster_folder(self) -> Path:
         """Return the folder of the server's own files."""
         if self._user is None or is_reachable_by_other_users(self._folder):
             return self._folder / "pg18"
@@ -182,7 +185,7 @@ class Postgres:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
         locale = "--locale=C.UTF-8" if sys.platform == "linux" else "--no-locale"
-        with open_private(self._folder / "postgres.log") as log:
+        with open_private_file(self._folder / "postgres.log") as log:
             initdb = start_child(
                 [binaries / "initdb", "-D", making, *owner, locale],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
@@ -216,8 +219,8 @@ class Postgres:
                     raise StartFailed(f"Postgres did not start: see {log}.") from not_yet
                 time.sleep(0.03)
         if self._tcp_port and self._tcp_port != 5432:  # the URL names no port for its socket
-            (self._socket_folder / SOCKET).unlink(missing_ok=True)
-            (self._socket_folder / SOCKET).symlink_to(socket.name)
+            (self._socket_folder / SOCKET_FILE_NAME).unlink(missing_ok=True)
+            (self._socket_folder / SOCKET_FILE_NAME).symlink_to(socket.name)
         found = "SELECT 1 FROM pg_database WHERE datname = :name"
         if not connection.run(found, name=self._database):
             connection.run(f'CREATE DATABASE "{self._database}"')
@@ -256,7 +259,7 @@ def _binaries(*, for_everybody: bool) -> Path:
     package = _wheel()
     if for_everybody:
         server = (package / "pginstall18" / "bin" / "postgres").read_bytes()
-        package = copy_for_everybody(package, hashlib.sha256(server).hexdigest()[:12])
+        package = copy_package_for_all_users(package, hashlib.sha256(server).hexdigest()[:12])
     return package / "pginstall18" / "bin"
 
 

@@ -11,7 +11,7 @@ from localdev.engine.lambda_host import LambdaHost
 _FOLLOWED = frozenset({".py", ".sql"})
 
 
-class CodeWatch:
+class CodeWatcher:
     """Ends the host's old environments after a change of code, from `start` to `stop`.
 
     `report` gets the names of the changed files.

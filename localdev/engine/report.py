@@ -17,7 +17,7 @@ _LINE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class InvocationReport:
     """The duration, billed duration and memory of one invocation.
 
     `billed_ms` includes the start of the environment, for its first invocation. `used_mb` is the
@@ -34,7 +34,7 @@ class Report:
         return self.memory_mb / 1024 * self.billed_ms / 1000
 
 
-def report_line(
+def format_report_line(
     request_id: str, *, duration_s: float, init_s: float, memory_mb: int, used_mb: int
 ) -> str:
     """Return the REPORT line of an invocation; `init_s` is 0 in a running environment."""
@@ -50,10 +50,12 @@ def report_line(
     return "\t".join(parts) + "\n"
 
 
-def read_reports(log: Path) -> list[Report]:
+def read_invocation_reports(log: Path) -> list[InvocationReport]:
     """Return the REPORT lines (duration, memory) of a function's log file, oldest first."""
     return [
-        Report(float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"]))
+        InvocationReport(
+            float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"])
+        )
         for each in _LINE.finditer(log.read_text(errors="replace"))
     ]
 

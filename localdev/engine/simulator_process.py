@@ -14,17 +14,17 @@ from pathlib import Path
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.mail.report import LoadReport
-from localdev.private_files import open_private
+from localdev.private_files import open_private_file
 from localdev.simulators.entra.server import CLIENT_ID
 
-READY_LIMIT_S = 300  # a large mbox is imported first
-STOP_LIMIT_S = 10
+READY_TIMEOUT_S = 300  # a large mbox is imported first
+STOP_TIMEOUT_S = 10
 CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 """The secret for the control API `/_sim/` of the simulators that this process starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
+class ProviderAccess:
     """URLs of a mail provider and its sign-in, and the app's credentials (certificate or secret).
 
     tenants: value of the setting MICROSOFT_TENANTS.
@@ -42,7 +42,7 @@ class Provider:
     control_secret: str = ""
 
     @property
-    def settings(self) -> dict[str, str]:
+    def function_settings(self) -> dict[str, str]:
         """Return the settings with which functions use this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
@@ -80,7 +80,7 @@ class SimulatorProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until_ready(self) -> Provider:
+    def wait_until_ready(self) -> ProviderAccess:
         """Wait for the process's ready line; return how to reach the simulated provider.
 
         Raises StartFailed when the process ends, or after five minutes.
@@ -92,7 +92,7 @@ class SimulatorProcess:
                 raise StartFailed(ready["failed"])
             self.mail = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
             self._ports = [f"--{each}-port={ready[f'{each}Port']}" for each in ("graph", "entra")]
-            return Provider(
+            return ProviderAccess(
                 graph_url=ready["graphUrl"],
                 authority=ready["authority"],
                 client_id=CLIENT_ID,
@@ -110,7 +110,7 @@ class SimulatorProcess:
         self.wait_until_ready()
 
     def stop(self) -> None:
-        stop_child(self._process, signal.SIGTERM, within_s=STOP_LIMIT_S)
+        stop_child(self._process, signal.SIGTERM, within_s=STOP_TIMEOUT_S)
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -121,7 +121,7 @@ class SimulatorProcess:
             "PYTHONPATH": os.pathsep.join([str(self._root / "lambdas"), str(self._root)]),
         }
         command = [sys.executable, "-m", "localdev.simulators", *self._arguments, *self._ports]
-        with open_private(self._log) as sink:
+        with open_private_file(self._log) as sink:
             return start_child(
                 command, env=environment, cwd=self._root, log=sink, stdout=subprocess.PIPE
             )
@@ -129,7 +129,7 @@ class SimulatorProcess:
     def _first_line(self) -> bytes:
         output = self._process.stdout
         assert output is not None
-        deadline = time.monotonic() + READY_LIMIT_S
+        deadline = time.monotonic() + READY_TIMEOUT_S
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             while time.monotonic() < deadline and not selector.select(timeout=1):

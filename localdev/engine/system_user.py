@@ -16,7 +16,7 @@ SERVER_FILES_ROOT = Path("/var/lib/mailsync-postgres")
 _ID_FILE = "cluster-id"
 
 
-def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
+def find_or_create_system_user(name: str = "mailsync-pg") -> tuple[int, int]:
     """Return the numeric user and group of the system user; create it if it is missing.
 
     If it cannot be created, return those of `nobody`.
@@ -50,7 +50,7 @@ def server_files_folder(folder: Path) -> Path:
     return cluster
 
 
-def copy_for_everybody(package: Path, version: str) -> Path:
+def copy_package_for_all_users(package: Path, version: str) -> Path:
     """Copy a wheel's package and its libraries to a folder in which every user can run it."""
     home = SERVER_FILES_ROOT / version
     if not home.exists():

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from localdev.mail.decode import decoded_header, well_formed
+from localdev.mail.decode import decode_header_text, to_well_formed_text
 from localdev.mail.item import Address
 
 _TOKEN = re.compile(
@@ -105,10 +105,10 @@ def _address(mailbox: _Mailbox) -> Address:
     if mailbox.angle is not None:
         return Address(_name(words) or _name(comment), _compact(_ROUTE.sub("", mailbox.angle)))
     if _QUOTED_LOCAL_PART.fullmatch(words):
-        return Address(_name(comment), well_formed(words))
+        return Address(_name(comment), to_well_formed_text(words))
     parts = re.sub(r"\s*@\s*", "@", words).split()
     if len(parts) <= 1:
-        return Address(_name(comment), well_formed("".join(parts)))
+        return Address(_name(comment), to_well_formed_text("".join(parts)))
     address = next((each for each in parts if "@" in each), "")
     name = " ".join(each for each in parts if each != address)
     return Address(_name(name if address else words), _compact(address))
@@ -116,8 +116,8 @@ def _address(mailbox: _Mailbox) -> Address:
 
 def _name(words: str) -> str:
     """Return a display name without its quotation marks and with its encoded words decoded."""
-    return decoded_header(re.sub(r'"|\\(.)', r"\1", words))
+    return decode_header_text(re.sub(r'"|\\(.)', r"\1", words))
 
 
 def _compact(address: str) -> str:
-    return well_formed("".join(address.split()))
+    return to_well_formed_text("".join(address.split()))

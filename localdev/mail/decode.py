@@ -29,7 +29,7 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-esc
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def decoded_text(content: bytes, charset: str | None) -> str:
+def decode_text(content: bytes, charset: str | None) -> str:
     """Decode bytes in the charset that the mail claims, else in a guessed one; never fails."""
     return decode_by_claimed_charset(content, charset) or decode_by_guessed_charset(content)[0]
 
@@ -42,7 +42,7 @@ def decode_by_claimed_charset(content: bytes, charset: str | None) -> str | None
     claimed = (charset or "utf-8").strip("\"' ").lower()
     try:
         codec = codecs.lookup(_ALIASES.get(claimed, claimed)).name
-        return None if codec in _NO_CHARSETS else well_formed(content.decode(codec))
+        return None if codec in _NO_CHARSETS else to_well_formed_text(content.decode(codec))
     except (LookupError, ValueError):
         return None
 
@@ -55,16 +55,16 @@ def decode_by_guessed_charset(content: bytes) -> tuple[str, str]:
     (CESU-8); such halves are joined.
     """
     try:
-        return well_formed(content.decode("utf-8", "surrogatepass")), "UTF-8"
+        return to_well_formed_text(content.decode("utf-8", "surrogatepass")), "UTF-8"
     except UnicodeDecodeError:
         pass
     try:
-        return well_formed(content.decode("cp1252")), "Windows-1252"
+        return to_well_formed_text(content.decode("cp1252")), "Windows-1252"
     except UnicodeDecodeError:
-        return well_formed(content.decode("latin-1")), "Latin-1"
+        return to_well_formed_text(content.decode("latin-1")), "Latin-1"
 
 
-def well_formed(text: str) -> str:
+def to_well_formed_text(text: str) -> str:
     """Return the text without NUL, with surrogate pairs joined and lone surrogates as U+FFFD."""
     text = text.replace("\x00", "")
     if not _SURROGATE.search(text):
@@ -72,7 +72,7 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def decoded_header(value: str | None) -> str:
+def decode_header_text(value: str | None) -> str:
     """Return the text of a header on one line, with encoded words and raw bytes decoded.
 
     White space between two encoded words is dropped (RFC 2047 section 6.2). If two words split a
@@ -88,14 +88,14 @@ def decoded_header(value: str | None) -> str:
     for word in _ENCODED_WORD.finditer(text):
         name = word[1].partition("*")[0].lower()
         if pending and (word.start() != end or name != charset):
-            pieces.append(decoded_text(pending, charset))
+            pieces.append(decode_text(pending, charset))
             pending = b""
         if word.start() != end:
             pieces.append(text[end : word.start()])
         pending, charset, end = pending + _word_bytes(word[2], word[3]), name, word.end()
     if pending:
-        pieces.append(decoded_text(pending, charset))
-    return well_formed(re.sub(r"[\r\n]+", " ", "".join([*pieces, text[end:]]))).strip()
+        pieces.append(decode_text(pending, charset))
+    return to_well_formed_text(re.sub(r"[\r\n]+", " ", "".join([*pieces, text[end:]]))).strip()
 
 
 def decode_raw_header_bytes(value: str) -> str:

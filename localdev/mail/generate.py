@@ -10,7 +10,7 @@ from localdev.mail.item import Address, MailItem
 NEWEST_MESSAGE_TIME = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
 _MEAN_GAP_S = 900
 
-PEOPLE = (
+CORRESPONDENTS = (
     Address("Grace Hopper", "grace@example.com"),
     Address("José Muñoz", "jose.munoz@example.es"),
     Address("Zoë Müller", "zoe.mueller@example.de"),
@@ -34,7 +34,7 @@ SUBJECTS_AND_BODIES = (
     ("🎉 Release {n} is out 🚀", "It is done 👩‍💻\n\nRelease {n} is out, thank you all! 🙏"),
 )
 # The last name stands twice, under different parents; most mail lies in the inbox.
-FOLDERS: tuple[tuple[tuple[str, ...], int], ...] = (
+FOLDER_WEIGHTS: tuple[tuple[tuple[str, ...], int], ...] = (
     ((), 70),
     (("Sent Items",), 8),
     (("Archive",), 6),
@@ -58,7 +58,7 @@ def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem
     """Yield `count` messages to and from `owner`, newest first; some answer another message."""
     chance = random.Random(seed)
     me = Address(owner.partition("@")[0].title(), owner)
-    paths, weights = zip(*FOLDERS, strict=True)
+    paths, weights = zip(*FOLDER_WEIGHTS, strict=True)
     received_at = NEWEST_MESSAGE_TIME
     for number in range(count):
         received_at -= timedelta(seconds=chance.randint(1, 2 * _MEAN_GAP_S))
@@ -76,7 +76,7 @@ def _mail(
     received_at: datetime,
 ) -> MailItem:
     subject, text = chance.choice(SUBJECTS_AND_BODIES)
-    other = chance.choice(PEOPLE)
+    other = chance.choice(CORRESPONDENTS)
     is_draft, is_own = folder == ("Drafts",), folder in (("Sent Items",), ("Drafts",))
     is_html = chance.random() < 0.6
     text = "\n\n".join([text] * chance.randint(1, 6)).format(n=number)
@@ -90,7 +90,7 @@ def _mail(
         folder=folder,
         sender=None if is_draft else owner if is_own else other,
         to=(other if is_own else owner,),
-        cc=tuple(chance.sample(PEOPLE, chance.choice((0, 0, 0, 1, 2)))),
+        cc=tuple(chance.sample(CORRESPONDENTS, chance.choice((0, 0, 0, 1, 2)))),
         internet_message_id=f"<{number}.{chance.getrandbits(48):x}@example.com>",
         conversation=f"thread {number}",
         is_read=is_own or chance.random() < 0.8,

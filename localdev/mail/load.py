@@ -16,7 +16,7 @@ from stat import S_ISREG
 
 from localdev.mail.decode import decode_by_guessed_charset
 from localdev.mail.item import MailItem
-from localdev.mail.mbox import Content, is_mbox, is_message, split_mbox, without_mark
+from localdev.mail.mbox import MboxContent, is_mbox, is_message, split_mbox, strip_byte_order_mark
 from localdev.mail.parse import parse_mail_with_oddities
 
 _MAILDIR_PARTS = ("cur", "new")
@@ -146,7 +146,7 @@ def _maildir_message(
     flags = _FLAGS.search(path.name)
     is_read = flags is not None and "S" in flags[1]
     try:
-        content = without_mark(_regular(path).read_bytes())
+        content = strip_byte_order_mark(_regular(path).read_bytes())
     except OSError as error:
         problems.append(MailFileProblem(source, _unreadable(error)))
         return
@@ -164,7 +164,7 @@ def _messages(
                 return
             with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
                 if path.suffix.lower() == ".eml" and not is_mbox(content):
-                    yield _RawMail(source, without_mark(content), folder)
+                    yield _RawMail(source, strip_byte_order_mark(content), folder)
                 else:
                     yield from _mbox(content, source, folder, problems)
     except OSError as error:
@@ -172,7 +172,7 @@ def _messages(
 
 
 def _mbox(
-    content: Content, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
+    content: MboxContent, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
     number = 0
     for number, piece in enumerate(split_mbox(content), start=1):

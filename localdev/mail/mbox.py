@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from mmap import mmap
 
-Content = bytes | mmap
+MboxContent = bytes | mmap
 
 _FROM = b"From "
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
@@ -53,23 +53,23 @@ class MboxMessage:
     oddity: str = ""
 
 
-def without_mark(content: Content) -> bytes:
+def strip_byte_order_mark(content: MboxContent) -> bytes:
     """Drop a byte order mark and blank lines at the start; they would end the header at once."""
     return content[_start(content) :]
 
 
-def is_mbox(content: Content) -> bool:
+def is_mbox(content: MboxContent) -> bool:
     """Return whether the first line that is not blank is a separator of messages."""
     start = _start(content)
     return content[start : start + len(_FROM)] == _FROM
 
 
-def is_message(content: Content) -> bool:
+def is_message(content: MboxContent) -> bool:
     """Return whether a known mail header, such as Subject, stands before the first blank line."""
     return _has_known_field(content, _start(content))
 
 
-def split_mbox(content: Content) -> Iterator[MboxMessage]:
+def split_mbox(content: MboxContent) -> Iterator[MboxMessage]:
     """Yield the messages of an mbox file.
 
     A first message without its "From " line is included. Other text before the first message is
@@ -90,7 +90,7 @@ def split_mbox(content: Content) -> Iterator[MboxMessage]:
         yield piece
 
 
-def _message(content: Content, start: int) -> tuple[MboxMessage, int]:
+def _message(content: MboxContent, start: int) -> tuple[MboxMessage, int]:
     """Return the message with its "From " line at `start`, and where the next one starts."""
     header = _next_line(content, start)
     body = _body(content, header)
@@ -110,7 +110,7 @@ def _message(content: Content, start: int) -> tuple[MboxMessage, int]:
 
 
 def _piece(
-    content: Content,
+    content: MboxContent,
     offset: int,
     bounds: tuple[int, int, int],
     oddity: str,
@@ -126,13 +126,13 @@ def _piece(
     )
 
 
-def _text_end(content: Content, body: int, end: int) -> int:
+def _text_end(content: MboxContent, body: int, end: int) -> int:
     """Return the body's end, before the blank line that separates it from the next message."""
     blank = _LAST_BLANK_LINE.search(content, max(body, end - 2), end)
     return blank.start() if blank else end
 
 
-def _scan(content: Content, start: int) -> tuple[int, str]:
+def _scan(content: MboxContent, start: int) -> tuple[int, str]:
     """Return the position of the next separator or the end, and what is odd before it."""
     oddity = ""
     for found in _FROM_LINE.finditer(content, start + 1):
@@ -142,7 +142,7 @@ def _scan(content: Content, start: int) -> tuple[int, str]:
     return len(content), oddity
 
 
-def _separates(content: Content, at: int) -> bool:
+def _separates(content: MboxContent, at: int) -> bool:
     after = _next_line(content, at)
     line = content[at : min(after, at + _MAX_LINE_BYTES)]
     follows_blank = content[at - 2 : at] == b"\n\n" or content[at - 3 : at] == b"\n\r\n"
@@ -150,13 +150,13 @@ def _separates(content: Content, at: int) -> bool:
     return looks_right and _has_known_field(content, after)
 
 
-def _separator(content: Content, at: int) -> int | None:
+def _separator(content: MboxContent, at: int) -> int | None:
     """Return where a separator or the end is, up to two line ends behind `at`; else None."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 
 
-def _has_known_field(content: Content, at: int) -> bool:
+def _has_known_field(content: MboxContent, at: int) -> bool:
     for line in islice(_LINE.finditer(content, at), _MAX_LINES):
         if not line[0].strip() or line[0].startswith(_FROM):
             return False
@@ -165,7 +165,7 @@ def _has_known_field(content: Content, at: int) -> bool:
     return False
 
 
-def _body(content: Content, header: int) -> int:
+def _body(content: MboxContent, header: int) -> int:
     """Return where the body begins after the header; a message can end with its header."""
     for found in _HEADER_ENDS.finditer(content, header):
         if found[0] != _FROM:
@@ -175,11 +175,11 @@ def _body(content: Content, header: int) -> int:
     return len(content)
 
 
-def _start(content: Content) -> int:
+def _start(content: MboxContent) -> int:
     found = _START.match(content)
     return found.end() if found else 0
 
 
-def _next_line(content: Content, at: int) -> int:
+def _next_line(content: MboxContent, at: int) -> int:
     end = content.find(b"\n", at)
     return len(content) if end < 0 else end + 1

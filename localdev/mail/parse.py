@@ -17,17 +17,17 @@ from localdev.mail.addresses import parse_addresses
 from localdev.mail.decode import (
     decode_by_claimed_charset,
     decode_by_guessed_charset,
+    decode_header_text,
     decode_raw_header_bytes,
-    decoded_header,
     header_bytes,
-    well_formed,
+    to_well_formed_text,
 )
 from localdev.mail.item import Address, MailItem
 
 _UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 _HEADER = re.compile(rb"\A.*?\r?\n(?=\r?\n)", re.DOTALL)
 _MAX_NAMED = 3  # headers of one message that are named as odd
-T = TypeVar("T")
+Parsed = TypeVar("Parsed")
 
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
@@ -51,7 +51,7 @@ def parse_mail_with_oddities(
     references = (headers.text("References") or headers.text("In-Reply-To")).split()
     message_id = headers.text("Message-ID") or None
     item = MailItem(
-        subject=decoded_header(headers.first("Subject")),
+        subject=decode_header_text(headers.first("Subject")),
         body=body,
         body_type="html" if body_type == "html" else "text",
         received_at=received_at or _UNDATED,
@@ -118,7 +118,7 @@ def _is_attachment(part: Message) -> bool:
     return disposition == "attachment" or named
 
 
-def _attempt(read: Callable[[], Any], default: T) -> Any | T:
+def _attempt(read: Callable[[], Any], default: Parsed) -> Any | Parsed:
     """Call a function of the standard library; return the default if it raises."""
     try:
         return read()
@@ -140,7 +140,9 @@ class _Headers:
 
     def text(self, wanted: str) -> str:
         """Return a header on one line; identifiers have no encoded words (RFC 2047, section 5)."""
-        return well_formed(" ".join(decode_raw_header_bytes(self.first(wanted) or "").split()))
+        return to_well_formed_text(
+            " ".join(decode_raw_header_bytes(self.first(wanted) or "").split())
+        )
 
     def addresses(self, wanted: str) -> tuple[Address, ...]:
         return parse_addresses(

@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.mail.load import MailFileProblem
 
-MAX_EXAMPLES = 5  # of each kind; the log has all
+MAX_EXAMPLE_PROBLEMS = 5  # of each kind; the log has all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +30,9 @@ class LoadReport:
         return cls(
             loaded=stored,
             problem_count=len(problems),
-            problems=tuple(map(str, problems[:MAX_EXAMPLES])),
+            problems=tuple(map(str, problems[:MAX_EXAMPLE_PROBLEMS])),
             oddity_count=len(oddities),
-            oddities=tuple(map(str, oddities[:MAX_EXAMPLES])),
+            oddities=tuple(map(str, oddities[:MAX_EXAMPLE_PROBLEMS])),
         )
 
     @classmethod
@@ -43,7 +43,7 @@ class LoadReport:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def nothing_found(self, path: Path) -> str:
+    def no_messages_sentence(self, path: Path) -> str:
         """Return a sentence that says that no message was found at the path."""
         cause = self.problems[0] if self.problems else "it is an empty folder"
         return (
@@ -51,7 +51,7 @@ class LoadReport:
             " files or a single message."
         )
 
-    def lines(self, path: Path, log: Path) -> Iterator[str]:
+    def terminal_lines(self, path: Path, log: Path) -> Iterator[str]:
         """Yield lines for the terminal: the number of messages, and examples of problems."""
         messages = "message" if self.loaded == 1 else "messages"
         yield f"Loaded {self.loaded:,} {messages} of {path} into the simulated mailbox."

@@ -40,12 +40,12 @@ def main() -> int:
     for address in options.mailbox or [_ACCOUNT]:
         mail = _fill(simulators, address, options) or mail
     if mail and not mail.loaded:
-        print(json.dumps({"failed": mail.nothing_found(options.mbox)}), flush=True)
+        print(json.dumps({"failed": mail.no_messages_sentence(options.mbox)}), flush=True)
         return 1
     with StopSignals(lambda: None) as signals, simulators:
         ready = {**_addresses(simulators), "mail": mail.to_json() if mail else None}
         print(json.dumps(ready), flush=True)
-        signals.wait()
+        signals.wait_for_signal()
     return 0
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localdev.private_files import open_private
+from localdev.private_files import open_private_file
 
 _SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 
@@ -24,7 +24,9 @@ class Database:
         self, path: Path, schema: str, *, earlier: Mapping[tuple[str, str], Sequence[str]]
     ) -> None:
         self._lock = threading.RLock()
-        open_private(path).close()  # SQLite gives its mode to the files that it makes beside it
+        open_private_file(
+            path
+        ).close()  # SQLite gives its mode to the files that it makes beside it
         for each in path.parent.glob(f"{path.name}-*"):
             each.chmod(0o600)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

@@ -4,25 +4,31 @@ A provider's server translates what is stored here into its own ids and forms; i
 but the tables that only it has. Each change and its journal entry share a transaction.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import orjson
 
-from localdev.mail.item import MailItem, item_from_json, item_to_json
+from localdev.mail.item import MailItem
 from localdev.mail.preview import preview
 from localdev.simulators.database import Database
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderReference, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
+from localdev.simulators.message import (
+    SELECT_MESSAGE,
+    STATES,
+    Message,
+    Placement,
+    content_of,
+    message_of,
+    states_of,
+)
 from localdev.simulators.wire_time import wire_time
 
 _IMPORT_BATCH = 500
-_STATES = ("is_read", "is_flagged", "is_draft", "importance", "categories")
-_NOT_IN_BLOB = (*_STATES, "folder", "body", "body_type")
 
 
 class MessageNotFound(Exception):
@@ -37,60 +43,6 @@ class MessageAlreadyPurged(Exception):
     """The message cannot be deleted, because it was deleted permanently already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """A message in a folder; `number` is the change number of its arrival there."""
-
-    folder: int
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A message of a mailbox.
-
-    blob: number of its content, which copies share.
-    item: its content and its present state; `item.folder` is unused.
-    thread: what groups messages into threads; equal for messages of one thread.
-    preview: the first characters of the body as one line of text.
-    modified_at: time of the last change of more than the read state.
-    changed: number of its last change.
-    placements: the folders that it is in.
-    attributes: values that only one provider's protocol has, by that provider's names.
-    """
-
-    number: int
-    blob: int
-    item: MailItem
-    thread: str
-    preview: str
-    modified_at: datetime
-    changed: int
-    placements: tuple[Placement, ...]
-    attributes: dict[str, Any]
-
-    @property
-    def is_read(self) -> bool:
-        return self.item.is_read
-
-    @property
-    def placement(self) -> Placement:
-        """Return the only placement. Raises ValueError if the message is in several folders."""
-        (only,) = self.placements
-        return only
-
-    @property
-    def folder(self) -> int:
-        """Return the only folder. Raises ValueError if the message is in several folders."""
-        return self.placement.folder
-
-
-_SELECT = """
-SELECT m.*, b.content, b.preview, b.body_type, b.body,
-       (SELECT json_group_array(json_array(p.folder, p.number)) FROM placement p
-         WHERE p.message = m.number) AS placements
-  FROM message m JOIN blob b ON b.number = m.blob
-"""
 _AMONG = "folder IN (SELECT value FROM json_each(?))"
 
 
@@ -117,10 +69,10 @@ class Mailbox:
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
         """Return the messages that exist of these, in any order."""
         rows = self.database.rows(
-            f"{_SELECT} WHERE m.mailbox_id = ? AND m.number IN (SELECT value FROM json_each(?))",
+            f"{SELECT_MESSAGE} WHERE m.mailbox_id = ? AND m.number IN (SELECT value FROM json_each(?))",
             *(self.user_id, orjson.dumps(list(numbers)).decode()),
         )
-        return [_message(row) for row in rows]
+        return [message_of(row) for row in rows]
 
     def messages(
         self,
@@ -138,13 +90,13 @@ class Mailbox:
         chosen, once = ("folder = ?", "") if len(numbers) == 1 else (_AMONG, "GROUP BY message")
         value = numbers[0] if len(numbers) == 1 else orjson.dumps(numbers).decode()
         rows = self.database.rows(
-            f"{_SELECT} WHERE m.number IN (SELECT message FROM placement"
+            f"{SELECT_MESSAGE} WHERE m.number IN (SELECT message FROM placement"
             f"   WHERE {chosen} AND (received_at, message) < (?, ?) {once}"
             "   ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?)"
             " ORDER BY m.received_at DESC, m.number DESC",
             *(value, *(older_than or ("99999", 0)), limit, skip),
         )
-        return [_message(row) for row in rows]
+        return [message_of(row) for row in rows]
 
     def count(self, *folders: FolderReference) -> int:
         """Return how many messages the folders have, counted one by one."""
@@ -205,13 +157,13 @@ class Mailbox:
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
             blob = message.blob
-            if fields.keys() - set(_STATES):
+            if fields.keys() - set(STATES):
                 blob = self._insert_blob(item)
             self.database.write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
                 " is_flagged = ?, is_draft = ?, importance = ?, categories = ?, attributes = ?"
                 " WHERE number = ?",
-                *(blob, wire_time(modified_at), number_of_change, *_states(item)),
+                *(blob, wire_time(modified_at), number_of_change, *states_of(item)),
                 *(orjson.dumps(message.attributes | given).decode(), number),
             )
 
@@ -330,17 +282,16 @@ class Mailbox:
             "INSERT INTO message (mailbox_id, blob, thread, received_at, modified_at, is_read,"
             " is_flagged, is_draft, importance, categories) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, self._insert_blob(item), item.conversation or item.subject),
-            *(received_at, received_at, *_states(item)),
+            *(received_at, received_at, *states_of(item)),
         )
         number = self.database.last_number()
         self._place(number, folder, self._journal_of_placement(ChangeKind.ADDED, number, folder))
         return number
 
     def _insert_blob(self, item: MailItem) -> int:
-        content = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
         self.database.write(
             "INSERT INTO blob (content, preview, body_type, body) VALUES (?, ?, ?, ?)",
-            *(orjson.dumps(content).decode(), preview(item.body, item.body_type)),
+            *(content_of(item), preview(item.body, item.body_type)),
             *(item.body_type, item.body),
         )
         return self.database.last_number()
@@ -386,37 +337,3 @@ class Mailbox:
             placement=only.number if only else None,
             fields=names,
         )
-
-
-def sort_key(message: Message) -> tuple[str, int]:
-    """Return what orders messages of a folder by their age."""
-    return wire_time(message.item.received_at), message.number
-
-
-def _states(item: MailItem) -> tuple[bool, bool, bool, str, str]:
-    categories = orjson.dumps(item.categories).decode()
-    return item.is_read, item.is_flagged, item.is_draft, item.importance, categories
-
-
-def _message(row: sqlite3.Row) -> Message:
-    states = {
-        "is_read": bool(row["is_read"]),
-        "is_flagged": bool(row["is_flagged"]),
-        "is_draft": bool(row["is_draft"]),
-        "importance": row["importance"],
-        "categories": orjson.loads(row["categories"]),
-        "body": row["body"],
-        "body_type": row["body_type"],
-    }
-    placements = sorted(orjson.loads(row["placements"]))
-    return Message(
-        number=row["number"],
-        blob=row["blob"],
-        item=item_from_json({**orjson.loads(row["content"]), **states}),
-        thread=row["thread"],
-        preview=row["preview"],
-        modified_at=datetime.fromisoformat(row["modified_at"]),
-        changed=row["changed"],
-        placements=tuple(Placement(*placement) for placement in placements),
-        attributes=orjson.loads(row["attributes"]),
-    )

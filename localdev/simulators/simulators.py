@@ -4,7 +4,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Self
 
-from localdev.guard import Guard
+from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.control import PREFIX, Control
 from localdev.simulators.entra.certificates import server_tls
@@ -55,7 +55,7 @@ class Simulators:
         self._control = Control(self.service, self.entra, self.notifier, secret=self.control_secret)
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
-        pages = Guard(own_pages=True, navigations=is_browser_path)
+        pages = RequestGuard(own_pages=True, navigations=is_browser_path)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
         self.graph.base_url = f"{self.origin}{VERSION}"
         self.entra.graph_origin = self.origin

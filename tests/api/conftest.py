@@ -13,7 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from infra.catalog import ROUTES
-from localdev.engine.aws_resources import CREDENTIALS, aws_client, open_token_key
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, open_token_kms_key
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.log import logger
@@ -53,12 +53,12 @@ def aws_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def step_functions(aws_url: str) -> Any:
-    return aws_client("stepfunctions", aws_url)
+    return make_aws_client("stepfunctions", aws_url)
 
 
 @pytest.fixture(scope="session")
 def kms(aws_url: str) -> Any:
-    return aws_client("kms", aws_url)
+    return make_aws_client("kms", aws_url)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ def environment(
 ) -> Iterator[pytest.MonkeyPatch]:
     """Sets the environment of a function; the process forgets its settings afterwards."""
     for name, value in {
-        **CREDENTIALS,
+        **LOCAL_CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_url,
         "DATABASE_URL": database_url,
         "APP_INBOX_URL": INBOX,
@@ -98,7 +98,7 @@ def server(
     """For tests of the xdist group `api_server` only: one process starts it for all."""
     logs = tmp_path_factory.mktemp("api_server")
     settings = {
-        **CREDENTIALS,
+        **LOCAL_CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_url,
         "APP_INBOX_URL": INBOX,
         "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
@@ -107,7 +107,7 @@ def server(
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
     simulators.add_mailbox(ANN)
-    settings |= _provider_settings(simulators, open_token_key(aws_url, logs / "key.json").arn)
+    settings |= _provider_settings(simulators, open_token_kms_key(aws_url, logs / "key.json").arn)
     with ApiServer(create_database(TEMPLATE), settings, logs) as server:
         yield server
 

@@ -57,7 +57,7 @@ def test_the_schedule_closes_a_dead_run_and_the_mailbox_is_due(
     end_execution(dead)
     sql(SILENT)
 
-    open_trigger().recover_all(RunStore(database).stale_runs(60, 10))
+    open_trigger().recover_runs(RunStore(database).stale_runs(60, 10))
 
     assert sql(RUNS, run_id=dead) == [["failed", "ExecutionDied"]]
     assert sql("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [[True]]
@@ -85,7 +85,7 @@ def test_a_run_that_cannot_be_recovered_holds_up_no_other(
 
     environment.setattr(trigger._step_functions, "status", refuses)
     with pytest.raises(SettingMissing):
-        trigger.recover_all(RunStore(database).stale_runs(60, 10))
+        trigger.recover_runs(RunStore(database).stale_runs(60, 10))
 
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
 

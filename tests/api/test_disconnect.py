@@ -214,7 +214,7 @@ def test_after_a_death_behind_the_provider_the_account_can_be_disconnected_again
 def test_a_death_that_is_not_repeated_costs_the_notifications_of_a_minute(ann: Subscribed) -> None:
     ann.renew_now()
 
-    push.end_push(AccountOfCaller(ann.account_id, "ann"))
+    push.end_subscriptions(AccountOfCaller(ann.account_id, "ann"))
 
     assert tick() == NO_WORK
     ann.renew_now()
@@ -230,7 +230,9 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     ann.microsoft.notifier.expire_subscriptions(ann.microsoft.service.mailbox(ANN).user_id)
     ann.renew_now()
     ann.subscriber.at_handshake = lambda: (
-        ann.remove("keep") if has_ended else push.end_push(AccountOfCaller(ann.account_id, "ann"))
+        ann.remove("keep")
+        if has_ended
+        else push.end_subscriptions(AccountOfCaller(ann.account_id, "ann"))
     )
 
     tick()

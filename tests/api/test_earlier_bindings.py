@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from localdev.engine.aws_resources import open_token_key
+from localdev.engine.aws_resources import open_token_kms_key
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials.token_set import access_token_context, grant_context
@@ -54,7 +54,7 @@ def vault(
     """Under the key of the version before, in whose organisation the simulated mailboxes are."""
     key = tmp_path / "token-key.json"
     key.write_text((SEALED / key.name).read_text())
-    environment.setenv("TOKEN_KEY_ARN", open_token_key(aws_url, key).arn)
+    environment.setenv("TOKEN_KEY_ARN", open_token_kms_key(aws_url, key).arn)
     environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
     open_vault.cache_clear()
     return open_vault()

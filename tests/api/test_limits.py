@@ -12,7 +12,7 @@ from mailsync.api.rate_limits import RateLimitedCall
 from mailsync.model import AccountId
 from mailsync.settings import CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
-from mailsync.store.limit_store import LimitStore
+from mailsync.store.limit_store import RateLimitStore
 from tests.api.requests import Api, Context, Sql, good_parts
 from tests.api.syncs import STOP, executions, start
 
@@ -109,18 +109,18 @@ def test_unreadable_limits_are_named(api: Api, limit: Callable[[str], None], wro
 
 
 def test_an_allowance_grows_back_evenly(database: Database, sql: Sql) -> None:
-    limits = LimitStore(database)
-    assert [limits.take_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
+    limits = RateLimitStore(database)
+    assert [limits.count_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
 
     sql("UPDATE mailsync.call_limits SET whole_at = whole_at - interval '2 minutes' RETURNING 1")
 
-    assert [limits.take_call("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
+    assert [limits.count_call("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
 
 
 def test_simultaneous_calls_take_no_more_than_the_limit(settings: Settings) -> None:
     def take(_: int) -> int:
         with closing(Database(settings)) as database:
-            return LimitStore(database).take_call("eve", "sync", 5)
+            return RateLimitStore(database).count_call("eve", "sync", 5)
 
     with ThreadPoolExecutor(6) as pool:
         waits = list(pool.map(take, range(30)))

@@ -11,6 +11,7 @@ import pytest
 from localdev.simulators.faults import Fault
 from mailsync.credentials import FixedAccessToken, get_access_token_without_lock
 from mailsync.errors import StoreUnavailable
+from mailsync.providers.graph.kit import GraphPushKit
 from mailsync.settings import load_settings
 from mailsync.store.push_store import PushStore
 from mailsync.sync import push
@@ -317,7 +318,7 @@ def test_a_tick_out_of_time_for_leftovers_still_ends_what_it_knows(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
-    monkeypatch.setattr(push, "LEFTOVERS_BUDGET_S", 0.0)
+    monkeypatch.setattr(GraphPushKit, "leftovers_budget_s", 0.0)
 
     with subscribed.requests() as requests:
         assert tick() == ONE_MADE

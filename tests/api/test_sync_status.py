@@ -2,7 +2,15 @@
 
 import pytest
 
-from mailsync.model import AccountId, IdListing, RunRef, StoredFolder, SyncType, Unreadable, Upsert
+from mailsync.model import (
+    AccountId,
+    IdListing,
+    RunRef,
+    StoredFolder,
+    SyncType,
+    UnreadableMessage,
+    Upsert,
+)
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
@@ -41,7 +49,7 @@ def folder_of(database: Database, run: RunRef) -> StoredFolder:
 
 def store(database: Database, run: RunRef, *messages: str, has_more: bool = False) -> StoredFolder:
     folder = folder_of(database, run)
-    bad = Unreadable(a_message("bad").remote_id, "too-large", "Too large to be stored.")
+    bad = UnreadableMessage(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(a_message(each)) for each in messages), bad, has_more=has_more)
     MailStore(database).apply_page(run, a_page_write(folder, page))
     return folder

@@ -63,7 +63,7 @@ def test_each_route_is_throttled_for_itself(sync: Template) -> None:
     }
     public = {each.key: each.throttle for each in catalog.ROUTES if each.public}
     notifications = public.pop("POST /api/webhooks/microsoft")
-    assert notifications == catalog.Throttle(rate=50, burst=100)
+    assert notifications == catalog.RouteThrottle(rate=50, burst=100)
     assert all(each.rate <= 10 for each in public.values())
 
 

@@ -11,7 +11,7 @@ import httpx
 import jwt
 
 from localdev.demo_account import DemoAccount, connect, simulator
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from localdev.simulators.service import Service
 from localdev.stack import Stack
 from mailsync.settings import Settings
@@ -141,7 +141,7 @@ class Mirror:
 
     def executions(self) -> list[str]:
         """Return the names of all executions that the engine knows."""
-        client = aws_client("stepfunctions", self.stack.aws_url)
+        client = make_aws_client("stepfunctions", self.stack.aws_url)
         found = client.list_executions(stateMachineArn=self._machine)["executions"]
         return [each["name"] for each in found]
 
@@ -150,7 +150,7 @@ class Mirror:
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """Return the execution's history, as plain boto3 reads it."""
-        client = aws_client("stepfunctions", self.stack.aws_url)
+        client = make_aws_client("stepfunctions", self.stack.aws_url)
         found: list[dict[str, Any]] = client.get_execution_history(
             executionArn=self.execution_arn(run_id), maxResults=1000, includeExecutionData=True
         )["events"]

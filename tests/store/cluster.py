@@ -29,7 +29,7 @@ class Cluster:
 
     def run(self, *statements: str, login: str = "postgres", database: str = "mail") -> list[Any]:
         """Each in a transaction of its own; the rows of the last. Logs in without a password."""
-        url = self._server.url_of(login).replace("/mail?", f"/{database}?")
+        url = self._server.url_for_login(login).replace("/mail?", f"/{database}?")
         with closing(connect(Settings({"DATABASE_URL": url}))) as connection:
             return [connection.run(each) or [] for each in statements][-1]
 
@@ -57,6 +57,6 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server:
-        (server.cluster / "pg_hba.conf").write_text(_HBA)
+        (server.cluster_folder / "pg_hba.conf").write_text(_HBA)
         server.restart()
         yield Cluster(server, port)

@@ -15,9 +15,9 @@ from mailsync.model import (
     RunId,
     SealedSecret,
     TreeReadingDepth,
-    Unreadable,
+    UnreadableMessage,
 )
-from mailsync.store.check_store import Check, CheckEnd, CheckStore
+from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from tests.store.conftest import Mirror
 from tests.support.builders import a_remote_folder
 
@@ -60,7 +60,7 @@ def check_of(mirror: Mirror) -> Check:
 
 
 def end(mirror: Mirror, check: Check, **what: object) -> None:
-    CheckStore(mirror.database).end(check, CheckEnd(**what))  # type: ignore[arg-type]
+    CheckStore(mirror.database).save_idle_check(check, IdleCheckResult(**what))  # type: ignore[arg-type]
 
 
 def in_a_sync(mirror: Mirror, *happens: Happens) -> None:
@@ -99,7 +99,7 @@ def empty_folder_gone(mirror: Mirror) -> None:
 
 
 def quarantined(mirror: Mirror) -> None:
-    mirror.apply(mirror.first, Unreadable(RemoteId("odd"), "corrupt", ""))
+    mirror.apply(mirror.first, UnreadableMessage(RemoteId("odd"), "corrupt", ""))
 
 
 def feed_failed(mirror: Mirror) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mailsync.decisions.verify import StoredEntry
-from mailsync.model import RemoteEntry, RemoteId, RemovedMessage, Unreadable, Upsert
+from mailsync.model import RemoteEntry, RemoteId, RemovedMessage, UnreadableMessage, Upsert
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import A_MOMENT, a_message
@@ -92,11 +92,11 @@ def test_a_message_that_comes_with_another_version_is_stored_with_it(
 
 def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mirror) -> None:
     for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
-        compared.apply(folder_id, Unreadable(RemoteId(name), "corrupt", ""))
+        compared.apply(folder_id, UnreadableMessage(RemoteId(name), "corrupt", ""))
 
     compared.quarantine.remove_messages(compared.run, ids("odd", "odder"), compared.first)
 
-    assert compared.quarantine.ids(compared.run, compared.first) == frozenset()
-    assert compared.quarantine.ids(compared.run, compared.second) == {"odder"}
+    assert compared.quarantine.quarantined_ids(compared.run, compared.first) == frozenset()
+    assert compared.quarantine.quarantined_ids(compared.run, compared.second) == {"odder"}
     compared.apply(compared.second, RemovedMessage(RemoteId("odder")))
-    assert compared.quarantine.ids(compared.run, compared.second) == frozenset()
+    assert compared.quarantine.quarantined_ids(compared.run, compared.second) == frozenset()

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from mailsync.errors import LeaseLost
-from mailsync.model import IdListing, RemoteEntry, RemoteId, RemovedMessage, RunRef, Unreadable
+from mailsync.model import (
+    IdListing,
+    RemoteEntry,
+    RemoteId,
+    RemovedMessage,
+    RunRef,
+    UnreadableMessage,
+)
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.quarantine_store import QuarantineStore
@@ -68,7 +75,7 @@ WRITES: dict[str, Write] = {
 def filled(mirror: Mirror) -> Mirror:
     """With a message that is shown, one that the provider says is gone, and an unreadable one."""
     mirror.fill(mirror.first, 2)
-    mirror.apply(mirror.first, RemovedMessage(HIDDEN), Unreadable(ODD, "corrupt", ""))
+    mirror.apply(mirror.first, RemovedMessage(HIDDEN), UnreadableMessage(ODD, "corrupt", ""))
     mirror.removals.confirm_gone(mirror.run, [HIDDEN], 0.0)
     return mirror
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.safety import SELECTION_RETENTION
+from mailsync.decisions.safety import DESELECTION_KEPT_FOR
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_AFTER,
     FolderCount,
@@ -20,7 +20,7 @@ from mailsync.model import (
     RemoteId,
     RemovedMessage,
     StoredFolder,
-    Unreadable,
+    UnreadableMessage,
     Upsert,
 )
 from tests.store.conftest import Mirror
@@ -63,7 +63,9 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
     mirror.folders.save(mirror.run, [a_remote_folder("F1", display_name="Back")], [])
 
     after = known(mirror)["F1"]
-    kept = replace(before, display_name="Back", read_at=after.read_at, active_at=after.active_at)
+    kept = replace(
+        before, display_name="Back", read_at=after.read_at, last_changed_at=after.last_changed_at
+    )
     assert after == kept
     assert not after.selected
     assert sorted(map(tuple, mirror.rows(COMPARED))) == [("F1", False), ("F2", False)]
@@ -104,7 +106,7 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
 def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
     mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
     hide_first(mirror)
-    month_h = SELECTION_RETENTION / timedelta(hours=1)
+    month_h = DESELECTION_KEPT_FOR / timedelta(hours=1)
     for hours, left in ((month_h - 1, 2), (2, 1)):
         mirror.let_time_pass(hours)
         assert asked_about(mirror) == ([] if left == 2 else ["F1"])
@@ -136,7 +138,7 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
     names = mirror.fill(mirror.first, 3)
     hidden = RemoteId(names[0])
     mirror.apply(mirror.first, RemovedMessage(hidden), Upsert(a_message(names[1], is_read=True)))
-    odd = [Unreadable(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
+    odd = [UnreadableMessage(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
     mirror.apply(mirror.first, *odd)
     mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
 
@@ -225,14 +227,14 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 ) -> None:
     mirror.fill(mirror.first, 1)
     read = known(mirror)
-    assert read["F1"].active_at is None, "a full sync finds what is old"
+    assert read["F1"].last_changed_at is None, "a full sync finds what is old"
     assert read["F1"].read_at is not None
     assert read["F2"].read_at is None
 
     mirror.apply(mirror.first)
-    assert known(mirror)["F1"].active_at is None
+    assert known(mirror)["F1"].last_changed_at is None
     mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000")))
-    assert known(mirror)["F1"].active_at is not None
+    assert known(mirror)["F1"].last_changed_at is not None
 
 
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
@@ -265,7 +267,7 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     for folder_id in (mirror.first, mirror.second):
         mirror.folders.restart_full_sync(mirror.run, folder_id, fallback=1)
         mirror.apply(folder_id)
-    mirror.apply(mirror.second, Unreadable(RemoteId("m1"), "unanswered", ""))
+    mirror.apply(mirror.second, UnreadableMessage(RemoteId("m1"), "unanswered", ""))
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
         mirror.folders.retry_failed_feeds(mirror.run)

@@ -16,7 +16,7 @@ from mailsync.model import (
     RunRef,
     SyncScope,
     SyncType,
-    Unreadable,
+    UnreadableMessage,
     Upsert,
     WrittenRowCounts,
 )
@@ -94,7 +94,7 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
     (folder,) = folders.folders(run.account_id)
     page = a_page(
         Upsert(a_message(MAX_ID, folder=MAX_ID)),
-        Unreadable(RemoteId(MAX_ID[::-1]), "malformed", ""),
+        UnreadableMessage(RemoteId(MAX_ID[::-1]), "malformed", ""),
     )
 
     counts = MailStore(database).apply_page(run, a_page_write(folder, page))

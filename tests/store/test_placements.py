@@ -182,8 +182,10 @@ def test_what_the_version_before_writes_is_placed_as_its_rows_say(
     ids = encoded.to_jsonb(["m2"])
 
     def page(*names: str, folder: str) -> bytes:
-        rows = [encoded.to_row(a_message(each, folder)) for each in names]
-        return next(encoded.chunks([{**row, "folder_remote_id": folder} for row in rows]))
+        rows = [encoded.message_to_row(a_message(each, folder)) for each in names]
+        return next(
+            encoded.split_into_statements([{**row, "folder_remote_id": folder} for row in rows])
+        )
 
     with closing(PreviousDatabase(settings)) as before:
         steps = (
@@ -213,13 +215,13 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
 
     with closing(PreviousDatabase(settings)) as before:
         while PlacementStore(mirror.database).fill_next(mirror.run.account_id):
-            page = encoded.to_row(a_message(chosen.choice(ids), "F2"))
+            page = encoded.message_to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
                     "upsert_emails",
                     account_id=mirror.run.account_id,
                     folder_id=None,
-                    page=next(encoded.chunks([{**page, "folder_remote_id": "F2"}])),
+                    page=next(encoded.split_into_statements([{**page, "folder_remote_id": "F2"}])),
                 )
 
     assert len(mirror.rows(AS_PLACED)) > 40

@@ -72,13 +72,16 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     run: RunRef, push: PushStore, database: Database
 ) -> None:
     """The folder may have been asked already when the mail came."""
-    assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)]) == 1
+    assert (
+        push.save_notifications([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
+        == 1
+    )
 
     assert wait_after(run, database) <= 0
 
 
 def test_the_run_that_follows_settles_it(run: RunRef, push: PushStore, database: Database) -> None:
-    push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
+    push.save_notifications([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
     complete_verified(database, run)
 
     following = begin_run(database, run.account_id, "run-2", "arn-2")
@@ -95,7 +98,7 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
     with ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
-            said = provider.submit(PushStore(other).receive, [notification])
+            said = provider.submit(PushStore(other).save_notifications, [notification])
             assert wait([said], timeout=0.5).done == set()
             tx.run("forget_subscription", account_id=run.account_id)
         said.result(timeout=10)

@@ -158,8 +158,8 @@ def test_whichever_way_a_message_leaves_it_is_hidden_due_and_not_yet_known_to_be
     [name] = mirror.fill(mirror.first, 1)
     hide(mirror, [name])
     say_gone(mirror, [name])
-    row = {**encoded.to_row(a_message(name)), "folder_remote_id": "F1"}
-    page = next(encoded.chunks([row]))
+    row = {**encoded.message_to_row(a_message(name)), "folder_remote_id": "F1"}
+    page = next(encoded.split_into_statements([row]))
     with the_version_before(settings) as tx:
         tx.run("upsert_emails", account_id=mirror.run.account_id, folder_id=None, page=page)
     mirror.let_time_pass(3)
@@ -199,7 +199,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
         removal = mirror.removals.begin(mirror.run)
         assert removal.is_suspicious
         assert removal.wait_s == SUSPICIOUS_CONFIRMATION_DELAY.total_seconds()
-        assert f"{len(gone)} of {len(gone)} messages" in removal.sentence
+        assert f"{len(gone)} of {len(gone)} messages" in removal.explanation
         assert due(mirror) == ()
         assert say_gone(mirror, gone) == 0
     mirror.let_time_pass(0.2)

@@ -111,7 +111,7 @@ def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
     with Postgres(tmp_path, settings=UNSAFE_BUT_QUICK) as server, opened(server.url) as database:
         migrate(settings_of(server.url))
         assert write(database)
-        (server.cluster / "standby.signal").touch()
+        (server.cluster_folder / "standby.signal").touch()
         server.restart()
 
         assert read(database)

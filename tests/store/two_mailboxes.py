@@ -1,7 +1,7 @@
 """Ann's and Bo's mailboxes in one database; each row that a reader may see says whose it is."""
 
 from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
-from mailsync.model import IdListing, RemoteId, Unreadable, Upsert
+from mailsync.model import IdListing, RemoteId, UnreadableMessage, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
@@ -45,7 +45,7 @@ def _fill(database: Database, user: str) -> None:
         a_message(each, subject=user, body_html=user, internet_message_id=f"<{each}@example.org>")
         for each in ("m1", "m2")
     ]
-    page = a_page(*map(Upsert, messages), Unreadable(RemoteId("m3"), "too_large", user))
+    page = a_page(*map(Upsert, messages), UnreadableMessage(RemoteId("m3"), "too_large", user))
     MailStore(database).apply_page(run, a_page_write(folder, page))
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
     rows(database, f"{key} WHERE account_id = '{account_id}'")

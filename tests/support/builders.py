@@ -97,9 +97,7 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
     return FolderListing(folders, **fields)
 
 
-def connect_account(
-    database: Database, who: str, provider: Provider = Provider("microsoft")
-) -> AccountId:
+def connect_account(database: Database, who: str, provider: Provider = MICROSOFT) -> AccountId:
     """An account without credentials, and a data key under which something may be sealed."""
     credentials = CredentialStore(database)
     credentials.add_data_key(b"wrapped")

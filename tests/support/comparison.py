@@ -7,7 +7,8 @@ from pg8000.native import Connection
 
 from localdev.mail.item import Address
 from localdev.simulators.folders import FolderReference
-from localdev.simulators.mailbox import Mailbox, Message
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
 from tests.support.outlook_form import OutlookForm
 
 Things = dict[str, dict[str, Any]]

@@ -5,7 +5,8 @@ from typing import Any
 from localdev.simulators.folders import FolderReference
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.properties import conversation_id, text_to_html, web_link
-from localdev.simulators.mailbox import Mailbox, Message
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
 
 
 class OutlookForm:

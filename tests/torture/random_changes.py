@@ -9,7 +9,8 @@ from localdev.mail.generate import NEWEST_MESSAGE_TIME
 from localdev.mail.item import MailItem
 from localdev.simulators.folders import OTHER, RETAINED, Folder
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
-from localdev.simulators.mailbox import Mailbox, Message
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
 
 T = TypeVar("T")
 # Renaming or deleting it is no change of this sort.

@@ -142,7 +142,7 @@ def _run(order: Order, moments: Moments) -> Ending:
 def _started(order: Order) -> str:
     """The name of the execution that a trigger starts; past it, one that nobody knows yet."""
     if not order.console:
-        _trigger().sync(AccountId(order.account_id), SyncScope(_sync_type(order)), "torture")
+        _trigger().start_sync(AccountId(order.account_id), SyncScope(_sync_type(order)), "torture")
     return _engine.started or str(uuid.uuid4())
 
 
@@ -158,7 +158,7 @@ def _look(order: Order, moments: Moments) -> Ending:
     """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
     if order.recovers:
-        _trigger().recover_all(RunStore(open_database()).stale_runs(SILENT_S, MAX_RECOVERED))
+        _trigger().recover_runs(RunStore(open_database()).stale_runs(SILENT_S, MAX_RECOVERED))
     outcome = "revived"
     if not _engine.started:
         event = {"accountIds": [order.account_id]}

@@ -37,11 +37,11 @@ def mended(rows: Rows, entries: list[RemoteEntry], difference: IdDifference) -> 
             for each in fetched
         },
     }
-    for remote_id in difference.returned:
+    for remote_id in difference.shown_again:
         after[remote_id] = replace(after[remote_id], is_in_listed_folder=True)
     for remote_id in difference.surplus:
         after[remote_id] = replace(after[remote_id], is_in_listed_folder=False)
-    for entry in difference.unversioned:
+    for entry in difference.lacking_version:
         after[entry.remote_id] = replace(after[entry.remote_id], version=entry.version)
     return after
 
@@ -52,7 +52,7 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
 ) -> None:
     difference = compare_ids(entries, rows, quarantined)
     after = mended(rows, entries, difference)
-    quarantined -= set(difference.released)
+    quarantined -= set(difference.gone_from_quarantine)
 
     assert compare_ids(entries, after, quarantined).is_empty
     shown = {remote_id for remote_id, row in after.items() if row.is_in_listed_folder}
@@ -64,11 +64,11 @@ def test_each_message_differs_in_one_way_at_most(
     entries: list[RemoteEntry], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
     found = compare_ids(entries, rows, quarantined)
-    ways = found.missing + found.changed + found.returned + found.surplus
+    ways = found.missing + found.changed + found.shown_again + found.surplus
 
     assert len(set(ways)) == len(ways)
     assert not set(found.missing) & (rows.keys() | quarantined)
-    assert {each.remote_id for each in found.unversioned} <= rows.keys() - set(ways)
+    assert {each.remote_id for each in found.lacking_version} <= rows.keys() - set(ways)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))

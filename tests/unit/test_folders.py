@@ -152,7 +152,7 @@ def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> Non
 def test_the_folder_in_which_something_changed_last_comes_first() -> None:
     hours = (None, 3, 1, None, 2)
     known = [
-        a_known_folder(at, active_at=A_MOMENT - timedelta(hours=ago) if ago else None)
+        a_known_folder(at, last_changed_at=A_MOMENT - timedelta(hours=ago) if ago else None)
         for at, ago in enumerate(hours)
     ]
 

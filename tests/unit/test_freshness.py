@@ -23,7 +23,7 @@ FIVE_MINUTES_S, TWELFTH = 300.0, 10
 def inactive(
     number: int, ago: timedelta = MINUTE, active_at: datetime | None = None
 ) -> StoredFolder:
-    return a_known_folder(number, f"F{number}", read_at=NOW - ago, active_at=active_at)
+    return a_known_folder(number, f"F{number}", read_at=NOW - ago, last_changed_at=active_at)
 
 
 MANY = [inactive(each) for each in range(12 * TWELFTH)]

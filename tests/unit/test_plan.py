@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.decisions.plan import plan_page
-from mailsync.model import Change, PartialChange, RemoteId, RemovedMessage, Unreadable, Upsert
+from mailsync.model import (
+    Change,
+    PartialChange,
+    RemoteId,
+    RemovedMessage,
+    UnreadableMessage,
+    Upsert,
+)
 from tests.support.builders import a_message, a_page
 
 IDS = st.sampled_from(["a", "b", "c"])
@@ -13,7 +20,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
     st.builds(lambda each: PartialChange(RemoteId(each)), IDS),
     st.builds(lambda each: RemovedMessage(RemoteId(each)), IDS),
-    st.builds(lambda each: Unreadable(RemoteId(each), "corrupt", ""), IDS),
+    st.builds(lambda each: UnreadableMessage(RemoteId(each), "corrupt", ""), IDS),
 )
 WHOLE, CHANGED = Upsert(a_message("m1")), PartialChange(RemoteId("m1"))
 REMOVED = RemovedMessage(RemoteId("m1"))
@@ -25,7 +32,7 @@ REMOVED = RemovedMessage(RemoteId("m1"))
         ((Upsert(a_message("m1", subject="old")), WHOLE), "upserts"),
         ((REMOVED, WHOLE), "upserts"),
         ((WHOLE, REMOVED), "removals"),
-        ((WHOLE, CHANGED), "partial"),
+        ((WHOLE, CHANGED), "to_fetch_by_id"),
         ((CHANGED, WHOLE), "upserts"),
     ],
     ids=["twice", "removed and added", "added and removed", "then changed", "changed, then whole"],
@@ -35,13 +42,13 @@ def test_the_last_change_of_a_message_in_a_page_counts(
 ) -> None:
     plan = plan_page(a_page(*changes))
 
-    expected = {"upserts": WHOLE.message, "removals": "m1", "partial": CHANGED}
+    expected = {"upserts": WHOLE.message, "removals": "m1", "to_fetch_by_id": CHANGED}
     for name, value in expected.items():
         assert list(getattr(plan, name)) == ([value] if name == outcome else [])
 
 
 def test_an_unreadable_message_does_not_touch_the_others() -> None:
-    plan = plan_page(a_page(WHOLE, Unreadable(RemoteId("m2"), "corrupt", "no body")))
+    plan = plan_page(a_page(WHOLE, UnreadableMessage(RemoteId("m2"), "corrupt", "no body")))
 
     assert [each.remote_id for each in plan.upserts] == ["m1"]
     assert [each.cause for each in plan.unreadable] == ["corrupt"]
@@ -62,7 +69,7 @@ def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -
     plan = plan_page(a_page(*changes))
 
     outcomes = [each.remote_id for each in plan.upserts] + list(plan.removals)
-    outcomes += [each.remote_id for each in plan.partial]
+    outcomes += [each.remote_id for each in plan.to_fetch_by_id]
     outcomes += [each.remote_id for each in plan.unreadable]
     assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
 

@@ -15,7 +15,7 @@ from mailsync.decisions.verify import (
     find_contradictions,
     folders_due_for_id_comparison,
 )
-from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, UnreadableMessage
 from tests.support.builders import A_MOMENT, a_message
 
 LATER = A_MOMENT + timedelta(seconds=1)
@@ -65,7 +65,7 @@ def differences(*entries: RemoteEntry, quarantined: str = "", **stored: StoredEn
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_ids(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_empty == (replace(found, unversioned=()) == IdDifference())
+    assert found.is_empty == (replace(found, lacking_version=()) == IdDifference())
     return {name: value for name in IdDifference.__slots__ if (value := getattr(found, name))}
 
 
@@ -92,20 +92,20 @@ def test_equal_folders_have_no_difference() -> None:
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
     away = replace(ROW, is_in_listed_folder=False)
 
-    assert differences(listed("m1"), m1=away) == {"returned": ("m1",)}
+    assert differences(listed("m1"), m1=away) == {"shown_again": ("m1",)}
     assert differences(listed("m1", version="newer"), m1=away) == {"changed": ("m1",)}
     assert differences(m1=away) == {}
 
 
 def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
-    assert differences(listed("m1"), quarantined="m1 m2") == {"released": ("m2",)}
+    assert differences(listed("m1"), quarantined="m1 m2") == {"gone_from_quarantine": ("m2",)}
 
 
 def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
     before = replace(ROW, version=None)
     unversioned = RemoteEntry(RemoteId("m1"), True, None, A_MOMENT)
 
-    assert differences(listed("m1"), m1=before) == {"unversioned": (listed("m1"),)}
+    assert differences(listed("m1"), m1=before) == {"lacking_version": (listed("m1"),)}
     assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {"changed": ("m1",)}
     assert differences(listed("m1"), m1=replace(before, modified_at=None)) == {"changed": ("m1",)}
     assert differences(listed("m1", is_read=False), m1=before) == {"changed": ("m1",)}
@@ -120,16 +120,16 @@ def test_a_version_wins_over_the_time_of_the_last_modification() -> None:
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     listed = dict.fromkeys(map(RemoteId, ("phantom", "read", "fine", "odd", "elsewhere")), False)
-    answers: list[Message | GoneMessage | Unreadable] = [
+    answers: list[Message | GoneMessage | UnreadableMessage] = [
         GoneMessage(RemoteId("phantom")),
         GoneMessage(RemoteId("deleted")),
-        Unreadable(RemoteId("odd"), "corrupt", ""),
+        UnreadableMessage(RemoteId("odd"), "corrupt", ""),
         a_message("fine", "F1", is_read=False),
         a_message("read", "F1", is_read=True),
         a_message("unlisted", "F1"),
         a_message("elsewhere", "F2"),
         a_message("moved", "F2"),
-        Unreadable(RemoteId("unlisted and odd"), "unanswered", ""),
+        UnreadableMessage(RemoteId("unlisted and odd"), "unanswered", ""),
     ]
 
     assert list(find_contradictions(listed, answers, RemoteId("F1"))) == [

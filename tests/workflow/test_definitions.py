@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra import catalog
-from localdev.samples import EVENTS, EXPECTED_RESULTS
+from localdev.samples import EXPECTED_RESULTS, SAMPLE_EVENTS_FOLDER
 from mailsync.errors import leaf_error_names
 
 SERVICE_ERRORS = {
@@ -143,7 +143,9 @@ def test_a_sample_event_is_what_its_state_sends(workflow: catalog.Workflow) -> N
     for name, state in states(workflow):
         if state["Type"] == "Task":
             sent = {key.removesuffix(".$") for key in payload(state)}
-            assert json.loads((EVENTS / f"{name}.json").read_text()).keys() == sent, name
+            assert json.loads((SAMPLE_EVENTS_FOLDER / f"{name}.json").read_text()).keys() == sent, (
+                name
+            )
 
 
 @WORKFLOWS

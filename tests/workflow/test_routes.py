@@ -11,7 +11,7 @@ import pytest
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import aws_client, create_workflows, reset_moto_state
+from localdev.engine.aws_resources import create_workflows, make_aws_client, reset_moto_state
 from tests.workflow.scripted import Scenario, ScriptedFunctions, Trace
 from tests.workflow.test_definitions import machines, successors
 
@@ -238,7 +238,7 @@ def engine() -> Iterator[Engine]:
     endpoint = AwsEndpoint(functions, port=0)
     reset_moto_state()
     arns = create_workflows(endpoint.url, [MAILBOX_SYNC], FUNCTIONS, time_scale=0)
-    client, machine = aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name]
+    client, machine = make_aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name]
     executions = {each.name: start(client, machine, each.name) for each in SCENARIOS}
     yield Engine(functions, client, machine, executions)
     endpoint.stop()

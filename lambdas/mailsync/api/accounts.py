@@ -132,7 +132,7 @@ def _account_of_caller(account_id: UUID) -> AccountOfCaller:
 
 def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
-        open_trigger().stop(run_id)
+        open_trigger().stop_run(run_id)
 
 
 def _detail(account: AccountOfCaller) -> AccountDetail:

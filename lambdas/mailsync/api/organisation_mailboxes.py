@@ -101,7 +101,7 @@ def connect_mailbox(
         email_address=found.address,
         seal=lambda account_id: tokens.seal(account_id, key),
     )
-    run = trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
+    run = trigger.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
     return ConnectedMailbox(account_id, run.id, found.address)
 
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from mailsync.api.problems import ApiError, Problem
 
 ListPosition = tuple[datetime, str]
-Row = TypeVar("Row")
+ListedItem = TypeVar("ListedItem")
 MAX_PAGE_SIZE = 100
 
 PageLimit = Annotated[
@@ -58,8 +58,8 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPositi
 
 
 def split_page(
-    rows: Sequence[Row], limit: int, position: Callable[[Row], ListPosition]
-) -> tuple[Sequence[Row], str | None]:
+    rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
+) -> tuple[Sequence[ListedItem], str | None]:
     """Return the first `limit` rows and the cursor of the next page. None: this is the last page.
 
     Args:

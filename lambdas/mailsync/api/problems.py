@@ -223,11 +223,11 @@ def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-RenderProblem = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
+ProblemRenderer = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 
 
 def register_problem_handler(
-    app: APIGatewayHttpResolver, render: RenderProblem = to_json_response
+    app: APIGatewayHttpResolver, render: ProblemRenderer = to_json_response
 ) -> None:
     """Answer every exception of a route, and every unknown route, with a problem document.
 

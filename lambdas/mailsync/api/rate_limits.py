@@ -10,7 +10,7 @@ from mailsync.api.problems import ApiError, Problem
 from mailsync.log import logger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.limit_store import LimitStore
+from mailsync.store.limit_store import RateLimitStore
 
 ALL_USERS_LIMIT_KEY = ""
 """The user id under which calls of all users are counted. No valid token has an empty `sub`."""
@@ -35,7 +35,7 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
         ApiError: the limit is reached (429, with Retry-After).
     """
     per_hour = load_settings().calls_per_hour[kind]
-    wait_s = LimitStore(open_database()).take_call(user_id, kind, per_hour)
+    wait_s = RateLimitStore(open_database()).count_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
         raise ApiError(_limit_reached(per_hour, wait_s))

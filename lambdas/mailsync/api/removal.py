@@ -22,7 +22,7 @@ from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.sync.purge import purge
-from mailsync.sync.push import end_push
+from mailsync.sync.push import end_subscriptions
 
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
 KEEP_DATA, PURGE_DATA = "keep", "purge"
@@ -45,7 +45,7 @@ def remove_account(account_id: str) -> Response[str]:
     account, data = _account_of_caller(account_id), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
     store = ControlStore(open_database())
-    end_push(account)
+    end_subscriptions(account)
     stopped = store.disconnect(account) if data == KEEP_DATA else store.begin_purge(account)
     event = router.current_event
     ids = {"account_id": account.id, "data": data, "run_id": stopped}
@@ -77,7 +77,7 @@ def _data() -> str:
 
 def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
-        open_trigger().stop(run_id)
+        open_trigger().stop_run(run_id)
 
 
 def _removed(account: AccountOfCaller, status: str, message: str) -> Response[str]:

@@ -212,7 +212,7 @@ class SignInFlow:
             email_address=mailbox.address,
             seal=lambda account_id: mailbox.tokens.seal(account_id, key),
         )
-        run = self._trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
+        run = self._trigger.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
         return ConnectedAccount(user_id, account_id, mailbox.address, run.id)
 
     def _take_sign_in(self, state: str, cookie: str) -> SignIn:

@@ -102,7 +102,7 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     run_id = ControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
         return SyncStopped(account_id=account.id, run_id=None, message="No sync was running.")
-    open_trigger().stop(run_id)
+    open_trigger().stop_run(run_id)
     event = router.current_event
     write_audit_record(event, "sync_stopped", account.user_id, account_id=account.id, run_id=run_id)
     message = "The sync was stopped; stored mail stays."
@@ -135,7 +135,7 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
         if earlier is None:
             raise
         return earlier
-    return open_trigger().sync(account.id, scope, "api", key)
+    return open_trigger().start_sync(account.id, scope, "api", key)
 
 
 def _caller_account(account_id: UUID) -> AccountStatus:

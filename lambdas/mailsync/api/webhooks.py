@@ -71,7 +71,7 @@ def receive_notifications(provider: str) -> Response[str]:
         notifications = push.parse_notifications(_body(event))
     except NotANotification:
         raise ApiError(_MALFORMED) from None
-    genuine = PushStore(open_database()).receive(notifications)
+    genuine = PushStore(open_database()).save_notifications(notifications)
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
 

@@ -55,7 +55,7 @@ def classify_check(
         return CheckResult.NEEDS_EXECUTION
     if listing.failures or explain_incomplete_listing(listing, folders):
         return CheckResult.NEEDS_EXECUTION
-    if any(each.full_sync_running or not each.starts_round for each in positions):
+    if any(each.full_sync_running or not each.is_start_of_round for each in positions):
         return CheckResult.NEEDS_EXECUTION
     if any(page is None or page.has_more for page in seen):
         return CheckResult.NEEDS_EXECUTION

@@ -12,7 +12,7 @@ from mailsync.model import (
     Role,
     StoredFolder,
 )
-from mailsync.storable import storable
+from mailsync.storable import to_storable_text
 
 MAX_BATCH_FOLDERS = 20
 MAX_BATCH_MESSAGES = 200
@@ -95,14 +95,16 @@ def sort_by_activity(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...
     return tuple(
         sorted(
             folders,
-            key=lambda folder: -folder.active_at.timestamp() if folder.active_at else 0.0,
+            key=lambda folder: (
+                -folder.last_changed_at.timestamp() if folder.last_changed_at else 0.0
+            ),
         )
     )
 
 
 def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
     return known is None or (
-        storable(remote.display_name),
+        to_storable_text(remote.display_name),
         remote.parent_remote_id,
         remote.role,
         remote.hidden,

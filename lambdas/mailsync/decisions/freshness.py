@@ -66,4 +66,6 @@ def choose_tree_reading(
 
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:
-    return folder.active_at is not None and now - folder.active_at < ACTIVE_FOLDER_PERIOD
+    return (
+        folder.last_changed_at is not None and now - folder.last_changed_at < ACTIVE_FOLDER_PERIOD
+    )

@@ -9,11 +9,11 @@ from mailsync.model import (
     PartialChange,
     RemoteId,
     RemovedMessage,
-    Unreadable,
+    UnreadableMessage,
     Upsert,
 )
 
-T = TypeVar("T", Upsert, PartialChange, RemovedMessage, Unreadable)
+KeyedChange = TypeVar("KeyedChange", Upsert, PartialChange, RemovedMessage, UnreadableMessage)
 
 
 def plan_page(page: Page) -> PagePlan:
@@ -31,12 +31,12 @@ def plan_page(page: Page) -> PagePlan:
         last[key] = change
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
-        partial=_only(last, PartialChange),
+        to_fetch_by_id=_only(last, PartialChange),
         removals=tuple(each.remote_id for each in _only(last, RemovedMessage)),
-        unreadable=_only(last, Unreadable),
+        unreadable=_only(last, UnreadableMessage),
     )
 
 
-def _only(changes: dict[RemoteId, Change], kind: type[T]) -> tuple[T, ...]:
+def _only(changes: dict[RemoteId, Change], kind: type[KeyedChange]) -> tuple[KeyedChange, ...]:
     """Sorted by id: writers that lock rows in one order do not deadlock."""
     return tuple(each for _, each in sorted(changes.items()) if isinstance(each, kind))

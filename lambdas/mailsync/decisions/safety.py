@@ -14,7 +14,7 @@ CONFIRMATION_DELAY = timedelta(hours=2)
 """Between the two responses by id that delete a message or a folder."""
 SUSPICIOUS_CONFIRMATION_DELAY = timedelta(hours=24)
 """The same delay where most of a mailbox would be deleted, unless a person confirms the removal."""
-SELECTION_RETENTION = timedelta(days=30)
+DESELECTION_KEPT_FOR = timedelta(days=30)
 """How long a hidden folder's deselection is kept, in case the folder comes back."""
 
 

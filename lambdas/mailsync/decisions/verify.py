@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, UnreadableMessage
 
 MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
@@ -117,22 +117,28 @@ class IdDifference:
     missing, changed: listed messages that are not stored, or stored in another state; fetch them by
         id.
     surplus: visible rows that the listing lacks; request each by id.
-    returned: rows that are hidden or in another folder and otherwise equal; show them in this
+    shown_again: rows that are hidden or in another folder and otherwise equal; show them in this
         folder.
-    released: messages in quarantine that are no longer in the folder.
-    unversioned: listed messages whose rows are equal but lack the listed version.
+    gone_from_quarantine: messages in quarantine that are no longer in the folder.
+    lacking_version: listed messages whose rows are equal but lack the listed version.
     """
 
     missing: tuple[RemoteId, ...] = ()
     surplus: tuple[RemoteId, ...] = ()
     changed: tuple[RemoteId, ...] = ()
-    returned: tuple[RemoteId, ...] = ()
-    released: tuple[RemoteId, ...] = ()
-    unversioned: tuple[RemoteEntry, ...] = ()
+    shown_again: tuple[RemoteId, ...] = ()
+    gone_from_quarantine: tuple[RemoteId, ...] = ()
+    lacking_version: tuple[RemoteEntry, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.missing or self.surplus or self.changed or self.returned or self.released)
+        return not (
+            self.missing
+            or self.surplus
+            or self.changed
+            or self.shown_again
+            or self.gone_from_quarantine
+        )
 
 
 def compare_ids(
@@ -163,10 +169,10 @@ def compare_ids(
     return IdDifference(
         missing=tuple(missing),
         changed=tuple(changed),
-        returned=tuple(returned),
+        shown_again=tuple(returned),
         surplus=tuple(sorted(here - entries.keys())),
-        released=tuple(sorted(quarantined - entries.keys())),
-        unversioned=tuple(unversioned),
+        gone_from_quarantine=tuple(sorted(quarantined - entries.keys())),
+        lacking_version=tuple(unversioned),
     )
 
 
@@ -195,7 +201,7 @@ class ListingContradiction:
 
 def find_contradictions(
     listed: Mapping[RemoteId, bool],
-    answers: Iterable[Message | GoneMessage | Unreadable],
+    answers: Iterable[Message | GoneMessage | UnreadableMessage],
     folder: RemoteId,
 ) -> Iterator[ListingContradiction]:
     """Yield the messages whose response by id contradicts the provider's listing of the folder.
@@ -210,10 +216,12 @@ def find_contradictions(
 
 
 def _contradiction(
-    listed: Mapping[RemoteId, bool], answer: Message | GoneMessage | Unreadable, folder: RemoteId
+    listed: Mapping[RemoteId, bool],
+    answer: Message | GoneMessage | UnreadableMessage,
+    folder: RemoteId,
 ) -> ListingContradictionKind | None:
     is_listed = answer.remote_id in listed
-    if isinstance(answer, Unreadable):
+    if isinstance(answer, UnreadableMessage):
         return None if is_listed else ListingContradictionKind.SURPLUS
     if isinstance(answer, GoneMessage) or folder not in answer.folder_remote_ids:
         return ListingContradictionKind.MISSING if is_listed else None

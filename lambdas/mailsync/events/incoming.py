@@ -105,7 +105,7 @@ class EventReceiver:
                 f"The account is a mailbox of {account.provider}, so no sync was started; send the"
                 " event type of that provider."
             )
-        run = self._trigger.sync(
+        run = self._trigger.start_sync(
             account.id, SyncScope(requested.sync_type), "event", f"event:{event_id}"
         )
         logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)

@@ -42,7 +42,7 @@ from mailsync.model.message import (
     PartialChange,
     RemoteEntry,
     RemovedMessage,
-    Unreadable,
+    UnreadableMessage,
     Upsert,
     WrittenRowCounts,
 )
@@ -86,7 +86,7 @@ __all__ = [
     "SyncScope",
     "SyncType",
     "TreeReadingDepth",
-    "Unreadable",
+    "UnreadableMessage",
     "Upsert",
     "WrittenRowCounts",
     "is_storable_user_id",

@@ -108,7 +108,7 @@ class FeedPosition:
     fallback: int = 0
 
     @property
-    def starts_round(self) -> bool:
+    def is_start_of_round(self) -> bool:
         """Return whether the next page is the first of a round, which reports changes up to now."""
         return self.cursor is None or not self.mid_round
 
@@ -119,7 +119,7 @@ class StoredFolder:
 
     selected: whether its mail is mirrored.
     remote_total, remote_unread: the provider's counts when the folder tree was last read.
-    active_at: when a sync last found a change in the folder. None: never.
+    last_changed_at: when a sync last found a change in the folder. None: never.
     read_at: when its change feed was last read. None: never.
     """
 
@@ -132,5 +132,5 @@ class StoredFolder:
     position: FeedPosition
     remote_total: int = 0
     remote_unread: int = 0
-    active_at: datetime | None = None
+    last_changed_at: datetime | None = None
     read_at: datetime | None = None

@@ -59,12 +59,12 @@ class Upsert:
 class PartialChange:
     """A new or changed message that the page reports incompletely; fetch it by its id.
 
-    entry: the state that the page reports. If the stored row has this state, the fetch is
+    reported_state: the state that the page reports. If the stored row has this state, the fetch is
         unnecessary. None: the page reports too little of the state.
     """
 
     remote_id: RemoteId
-    entry: "RemoteEntry | None" = None
+    reported_state: "RemoteEntry | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class RemovedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableMessage:
     """A message that exists at the provider and could not be read.
 
     cause: constant name of the reason.
@@ -94,7 +94,7 @@ class GoneMessage:
     remote_id: RemoteId
 
 
-Change = Upsert | PartialChange | RemovedMessage | Unreadable
+Change = Upsert | PartialChange | RemovedMessage | UnreadableMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,9 @@ class PagePlan:
     """The writes for one page of changes, at most one per message."""
 
     upserts: tuple[Message, ...] = ()
-    partial: tuple[PartialChange, ...] = ()
+    to_fetch_by_id: tuple[PartialChange, ...] = ()
     removals: tuple[RemoteId, ...] = ()
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from mailsync.model import (
     StoredFolder,
     Subscription,
     TreeReadingDepth,
-    Unreadable,
+    UnreadableMessage,
 )
 
 
@@ -144,11 +144,11 @@ class MailProvider(Protocol):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | Unreadable]:
+    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        A message is Unreadable with the cause `unanswered` if only its own request fails, and with
-        `too_large` if it exceeds the memory limit.
+        An UnreadableMessage has the cause `unanswered` if only the request of this message fails,
+        and `too_large` if the message exceeds the memory limit.
 
         one_by_one: send one request at a time, because other workers use the mailbox as well.
 

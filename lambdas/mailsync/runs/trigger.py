@@ -29,7 +29,7 @@ class Trigger:
         self._step_functions = step_functions
         self._machine_arn = machine_arn
 
-    def sync(
+    def start_sync(
         self,
         account_id: AccountId,
         scope: SyncScope,
@@ -50,7 +50,7 @@ class Trigger:
             if action is OpenRunAction.CLOSE:
                 if idempotency_key and run.first_scope is None:
                     self._runs.forget_joined(account_id, run.id, idempotency_key)
-                self.close(account_id, run.id)
+                self.close_run(account_id, run.id)
                 continue
             if action is OpenRunAction.START:
                 self._start(run.id, account_id, run.scope.sync_type, trigger)
@@ -62,7 +62,7 @@ class Trigger:
         """Start the execution that continues a run which a check began and could not finish."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
-    def recover(self, run: StaleRun) -> None:
+    def recover_run(self, run: StaleRun) -> None:
         """Start the execution of a stale run if it was never started; close the run if its
         execution died."""
         action = choose_open_run_action(
@@ -73,21 +73,21 @@ class Trigger:
         if action is OpenRunAction.START:
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
         elif action is OpenRunAction.CLOSE:
-            self.close(run.account_id, run.id)
+            self.close_run(run.account_id, run.id)
 
-    def recover_all(self, runs: Iterable[StaleRun]) -> None:
+    def recover_runs(self, runs: Iterable[StaleRun]) -> None:
         """Recover each stale run; afterwards raise the first error, if any."""
         failures = []
         for run in runs:
             try:
-                self.recover(run)
+                self.recover_run(run)
             except Exception as failure:
                 logger.warning("run_not_recovered", run_id=run.id, cause=type(failure).__name__)
                 failures.append(failure)
         if failures:
             raise failures[0]
 
-    def stop(self, run_id: RunId) -> None:
+    def stop_run(self, run_id: RunId) -> None:
         """Stop the execution of a run that is closed already.
 
         The lease prevents writes of such an execution, and it ends by itself. Stopping only saves
@@ -101,7 +101,7 @@ class Trigger:
         except (BotoCoreError, ClientError, SettingMissing) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
-    def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
+    def close_run(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
         """Close a run as failed whose execution ended without recording an outcome; release its
         lease."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)

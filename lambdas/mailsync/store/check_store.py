@@ -36,7 +36,11 @@ from mailsync.model import (
 from mailsync.store.account_store import read_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
-from mailsync.store.folder_store import GONE_CONFIRMATION_PARAMETERS, known_folder, listed_counts
+from mailsync.store.folder_store import (
+    GONE_CONFIRMATION_PARAMETERS,
+    listed_counts,
+    require_known_folder,
+)
 from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_S
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import fail_run
@@ -80,7 +84,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckEnd:
+class IdleCheckResult:
     """What a check stores if the mailbox had nothing new.
 
     new_cursors: for each folder whose change feed was read, the new cursor. None: the provider
@@ -139,12 +143,12 @@ class CheckStore:
             tree_read_at=whole,
             hidden_read_at=thorough,
             failures=failures,
-            folders=tuple(known_folder(row[:-6]) for row in folders),
+            folders=tuple(require_known_folder(row[:-6]) for row in folders),
             counts={FolderId(row[0]): _count(row) for row in folders},
             credentials=read_credentials(credentials[0]) if credentials else None,
         )
 
-    def end(self, check: Check, end: CheckEnd) -> None:
+    def save_idle_check(self, check: Check, end: IdleCheckResult) -> None:
         """End a check that found nothing new, and record the mailbox as verified."""
         wait_s = seconds_until_sync_after_success(
             has_news=False,

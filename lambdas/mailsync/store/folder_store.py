@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.decisions.safety import CONFIRMATION_DELAY, SELECTION_RETENTION
+from mailsync.decisions.safety import CONFIRMATION_DELAY, DESELECTION_KEPT_FOR
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_AFTER,
     MAX_COMPARISON_AGE,
@@ -35,7 +35,7 @@ from mailsync.store.page_rows import end_locked_placements
 
 GONE_CONFIRMATION_PARAMETERS = {
     "confirmed_s": CONFIRMATION_DELAY.total_seconds(),
-    "choice_s": SELECTION_RETENTION.total_seconds(),
+    "choice_s": DESELECTION_KEPT_FOR.total_seconds(),
 }
 """How long a folder stays hidden before its id is requested for the last time."""
 MAX_RECORDED_CONTRADICTIONS = 100
@@ -66,14 +66,14 @@ class FolderStore:
         """Return the account's stored folders that exist at the provider."""
         with self._database.transaction() as tx:
             found = tx.run("known_folders", account_id=account_id)
-        return tuple(known_folder(row) for row in found)
+        return tuple(require_known_folder(row) for row in found)
 
     def gone_folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
         """Return the folders that no longer exist at the provider and are hidden but not deleted
         yet."""
         with self._database.transaction() as tx:
             found = tx.run("hidden_folders", account_id=account_id, **GONE_CONFIRMATION_PARAMETERS)
-        return tuple(known_folder(row) for row in found)
+        return tuple(require_known_folder(row) for row in found)
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
         """Return one folder.
@@ -85,7 +85,7 @@ class FolderStore:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
         if not found:
             raise FolderGone(f"Folder {folder_id} no longer exists.")
-        return known_folder(found[0])
+        return require_known_folder(found[0])
 
     def save(self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]) -> None:
         """Store new and changed folders; hide the folders that are gone, with their mail."""
@@ -228,7 +228,7 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
     return {"total": len(listing.entries), "unread": unread}
 
 
-def known_folder(row: Sequence[Any]) -> StoredFolder:
+def require_known_folder(row: Sequence[Any]) -> StoredFolder:
     """Return the folder in a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, *rest = row
     key_id, cursor, generation, full_sync_running, size, mid_round, fallback, *counts = rest
@@ -250,7 +250,7 @@ def known_folder(row: Sequence[Any]) -> StoredFolder:
         ),
         remote_total=total,
         remote_unread=unread,
-        active_at=active_at,
+        last_changed_at=active_at,
         read_at=read_at,
     )
 

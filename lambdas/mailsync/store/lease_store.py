@@ -96,7 +96,7 @@ class LeaseStore:
                 lease_s=float(LEASE_S),
             )
 
-    def save_in_flight(self, account_id: AccountId, in_flight: int) -> None:
+    def save_max_in_flight(self, account_id: AccountId, in_flight: int) -> None:
         """Store the number of concurrent requests that the provider accepts for the mailbox."""
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)

@@ -5,13 +5,13 @@ from mailsync.store.connection import Database
 _PER_SWEEP = 1000
 
 
-class LimitStore:
+class RateLimitStore:
     """Counts API calls against limits. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take_call(self, user_id: str, kind: str, per_hour: int) -> int:
+    def count_call(self, user_id: str, kind: str, per_hour: int) -> int:
         """Count one call of the user; return 0 if it is allowed, else seconds until the next
         allowed call.
 

@@ -21,7 +21,7 @@ from mailsync.model import (
     RunRef,
     SealedSecret,
     StoredFolder,
-    Unreadable,
+    UnreadableMessage,
     WrittenRowCounts,
 )
 from mailsync.store import page_rows, rows
@@ -91,7 +91,7 @@ class MailStore:
         run: RunRef,
         folder: StoredFolder | None,
         messages: Sequence[Message],
-        unreadable: Sequence[Unreadable] = (),
+        unreadable: Sequence[UnreadableMessage] = (),
     ) -> WrittenRowCounts:
         """Write messages that were fetched by id, each into the folder that the provider names for
         it.
@@ -160,7 +160,7 @@ class MailStore:
             if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(tx, run, folder, plan.upserts, savepoints=savepoints)
-            counts += page_rows.stamp_messages(tx, run, write.unchanged)
+            counts += page_rows.mark_messages_seen(tx, run, write.unchanged)
             counts += page_rows.hide_removed_messages(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
             if folder.position.full_sync_running and not write.page.has_more:

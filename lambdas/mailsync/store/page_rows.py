@@ -17,7 +17,7 @@ from mailsync.model import (
     RemoteId,
     RunRef,
     StoredFolder,
-    Unreadable,
+    UnreadableMessage,
     WrittenRowCounts,
 )
 from mailsync.store import rows
@@ -29,10 +29,10 @@ BODY_LIMIT_CHARS = 16 * 2**20
 attachments included, so real text stays below. Measured: a body at the limit costs a function 100
 to 310 MB while it is stored."""
 
-T = TypeVar("T")
+WriteResult = TypeVar("WriteResult")
 
 
-def retry_with_savepoints(write: Callable[[bool], T]) -> T:
+def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
     """Call `write(False)`; if Postgres rejects a value, call `write(True)`, which sets savepoints.
 
     Savepoints cost an additional statement each, and few pages need them. Returns the result of
@@ -69,7 +69,7 @@ def save_messages(
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
-        tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
+        tx, run, folder, [rows.message_to_row(each) for each in messages if each not in large]
     )
     upsert = _upsert_with_savepoints if savepoints else _upsert
     saved, refused = upsert(tx, run, folder_id, sent)
@@ -137,7 +137,10 @@ def end_locked_placements(
 
 
 def quarantine(
-    tx: Transaction, run: RunRef, folder: StoredFolder | None, unreadable: Sequence[Unreadable]
+    tx: Transaction,
+    run: RunRef,
+    folder: StoredFolder | None,
+    unreadable: Sequence[UnreadableMessage],
 ) -> WrittenRowCounts:
     """Record messages that could not be read in the quarantine.
 
@@ -150,7 +153,9 @@ def quarantine(
     return WrittenRowCounts(quarantined=len(unreadable))
 
 
-def stamp_messages(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> WrittenRowCounts:
+def mark_messages_seen(
+    tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
+) -> WrittenRowCounts:
     """Set the folder's generation on unchanged messages, so that the full sync does not hide
     them."""
     if unchanged:
@@ -256,7 +261,7 @@ def _upsert(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
 ) -> tuple[WrittenRowCounts, list[Row]]:
     counts = WrittenRowCounts()
-    for chunk in rows.chunks(sent):
+    for chunk in rows.split_into_statements(sent):
         inserted, updated = tx.run(
             "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
         )[0]

@@ -164,7 +164,7 @@ class PushStore:
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
-    def receive(self, notifications: Sequence[Notification]) -> int:
+    def save_notifications(self, notifications: Sequence[Notification]) -> int:
         """Make the mailboxes of genuine notifications due; return the number of these
         notifications.
 

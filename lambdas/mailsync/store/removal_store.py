@@ -53,7 +53,7 @@ class HiddenMail:
         return is_most_of_mailbox(stored=self.stored, removing=self.unconfirmed)
 
     @property
-    def sentence(self) -> str:
+    def explanation(self) -> str:
         """What happened to the mail and what to do, for people."""
         return (
             f"{self.gone} of {self.stored} messages are no longer in any folder at the provider."

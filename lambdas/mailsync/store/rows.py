@@ -8,7 +8,7 @@ import orjson
 
 from mailsync.decisions.verify import ListingContradiction
 from mailsync.model import Address, Message, RemoteFolder
-from mailsync.storable import storable
+from mailsync.storable import to_storable_text
 from mailsync.store.connection import JsonBytes
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
@@ -16,7 +16,7 @@ MAX_STATEMENT_BYTES = 2_000_000
 Row = dict[str, Any]
 
 
-def to_row(message: Message) -> Row:
+def message_to_row(message: Message) -> Row:
     """Return the columns of one message as JSON values, with its hashes and bodies.
 
     `row_hash` covers the message without folder, version and bodies. The bodies have a hash of
@@ -63,7 +63,7 @@ def without_body(row: Row) -> Row:
     return {**row, "body_hash": None, "html": None, "text": None}
 
 
-def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
+def split_into_statements(rows: Sequence[Row]) -> Iterator[JsonBytes]:
     """Yield the rows as JSON arrays of at most about 2 MB; a larger row stands alone."""
     encoded = [orjson.dumps(row) for row in rows]
     chunk: list[bytes] = []
@@ -134,7 +134,7 @@ def _storable(value: Any) -> Any:
     """Return texts, alone and in lists, in their storable form; other values unchanged."""
     if isinstance(value, list):
         return [_storable(each) for each in value]
-    return storable(value) if isinstance(value, str) else value
+    return to_storable_text(value) if isinstance(value, str) else value
 
 
 def _digest(values: Row) -> str:

@@ -43,7 +43,7 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
         has_changed=has_changed,
         next_in_s=wait_s,
         error=SUSPICIOUS_REMOVAL if removal.is_suspicious else None,
-        error_message=removal.sentence if removal.is_suspicious else None,
+        error_message=removal.explanation if removal.is_suspicious else None,
     )
     close_run(tx, run.run_id, "completed", None, None)
     add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=True)

@@ -24,7 +24,7 @@ from mailsync.store.check_store import CHECK_TRIGGER, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import QueueStore
-from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
+from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox, fill_placements
 
 MAX_WORKERS = 5
@@ -49,8 +49,8 @@ class BatchReport:
     seconds: float
 
     @classmethod
-    def of(cls, all_checked: Sequence[CheckReport]) -> "BatchReport":
-        idle = [each for each in all_checked if each.outcome is Outcome.IDLE]
+    def from_checks(cls, all_checked: Sequence[CheckReport]) -> "BatchReport":
+        idle = [each for each in all_checked if each.outcome is CheckOutcome.IDLE]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
             requests=sum(each.requests for each in idle),
@@ -66,7 +66,7 @@ def sync_accounts(
 
     def one(account_id: AccountId) -> CheckReport:
         if remaining_s() < MIN_TIME_PER_CHECK_S:
-            return CheckReport(Outcome.RELEASED)
+            return CheckReport(CheckOutcome.RELEASED)
         worker = workers.get()
         try:
             return check_account(worker, account_id, remaining_s)
@@ -81,10 +81,10 @@ def sync_accounts(
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
-            if checked.outcome is Outcome.RELEASED
+            if checked.outcome is CheckOutcome.RELEASED
         ],
     )
-    report = BatchReport.of(all_checked)
+    report = BatchReport.from_checks(all_checked)
     logger.info(
         "batch_checked",
         outcomes=report.outcomes,
@@ -95,7 +95,7 @@ def sync_accounts(
     return report
 
 
-def _release(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -> None:
+def _release(workers: "SimpleQueue[CheckWorker]", account_ids: Sequence[AccountId]) -> None:
     worker = workers.get()
     try:
         QueueStore(worker.database).release_claims(account_ids)
@@ -104,7 +104,7 @@ def _release(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -
 
 
 @cache
-def _workers() -> "SimpleQueue[Worker]":
+def _workers() -> "SimpleQueue[CheckWorker]":
     """Return the workers of this process; they keep their connections for its next batch."""
     import boto3
 
@@ -119,11 +119,11 @@ def _workers() -> "SimpleQueue[Worker]":
     memory = ResponseMemory(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S
     )
-    workers: SimpleQueue[Worker] = SimpleQueue()
+    workers: SimpleQueue[CheckWorker] = SimpleQueue()
     for _ in range(MAX_WORKERS):
         database = Database(settings)
         vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
-        workers.put(Worker(database, _opener(settings, database, vault, memory), start))
+        workers.put(CheckWorker(database, _opener(settings, database, vault, memory), start))
     return workers
 
 
@@ -141,7 +141,7 @@ def _opener(
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
         fill_placements(database, account, max_batches=MAX_FILL_BATCHES_PER_CHECK)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
-        provider = open_provider(account, access, settings, budget, memory.share())
+        provider = open_provider(account, access, settings, budget, memory.take_share())
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 

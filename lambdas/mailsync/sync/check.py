@@ -36,10 +36,10 @@ from mailsync.model import (
     SealedSecret,
     StoredFolder,
 )
-from mailsync.store.check_store import Check, CheckEnd, CheckStore
+from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
 from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
-from mailsync.sync.mailbox import Mailbox, require_unthrottled, saving_limits
+from mailsync.sync.mailbox import Mailbox, require_unthrottled, save_limits_on_exit
 from mailsync.sync.repair import compare_folder
 from mailsync.sync.verification import recalculate_counts
 
@@ -53,7 +53,7 @@ _UNEXPECTED = (
 )
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """How the check of one mailbox ended."""
 
     IDLE = "idle"
@@ -77,23 +77,23 @@ class CheckReport:
     statements: round trips to the database.
     """
 
-    outcome: Outcome
+    outcome: CheckOutcome
     requests: int = 0
     statements: int = 0
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class CheckWorker:
     """What one thread needs to check mailboxes, with a database connection of its own.
 
-    opened: opens the mailbox of a check.
-    start: starts the execution of a run.
+    open_mailbox: opens the mailbox of a check.
+    start_execution: starts the execution of a run.
     """
 
     database: Database
-    opened: Callable[[Check], AbstractContextManager[Mailbox]]
-    start: Callable[[AccountId, RunId], None]
+    open_mailbox: Callable[[Check], AbstractContextManager[Mailbox]]
+    start_execution: Callable[[AccountId, RunId], None]
 
     @property
     def checks(self) -> CheckStore:
@@ -101,7 +101,7 @@ class Worker:
 
 
 def check_account(
-    worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
+    worker: CheckWorker, account_id: AccountId, remaining_s: Callable[[], float]
 ) -> CheckReport:
     """Check the mailbox and, if few changes were found, sync it; never raises.
 
@@ -114,11 +114,11 @@ def check_account(
         outcome = work.run()
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
-        outcome = Outcome.FAILURE_NOT_STORED
+        outcome = CheckOutcome.FAILURE_NOT_STORED
     checked = CheckReport(
         outcome, work.requests, worker.database.statements - before, time.monotonic() - began
     )
-    if outcome is not Outcome.IDLE:
+    if outcome is not CheckOutcome.IDLE:
         logger.info(
             "account_checked",
             account_id=account_id,
@@ -134,7 +134,7 @@ class _Work:
     """One check, from its lease to its outcome."""
 
     def __init__(
-        self, worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
+        self, worker: CheckWorker, account_id: AccountId, remaining_s: Callable[[], float]
     ) -> None:
         self._worker = worker
         self._remaining_s = remaining_s
@@ -145,16 +145,16 @@ class _Work:
     def requests(self) -> int:
         return self._mailbox.provider.requests if self._mailbox else 0
 
-    def run(self) -> Outcome:
+    def run(self) -> CheckOutcome:
         check = self._worker.checks.begin(self._account_id, RunId(str(uuid4())))
         if check is None:
-            return Outcome.BUSY
+            return CheckOutcome.BUSY
         try:
             if check.is_of_closed_account and not self._reopened(check):
-                return Outcome.CLOSED
+                return CheckOutcome.CLOSED
             return self._guarded(check)
         except LeaseLost:
-            return Outcome.BUSY
+            return CheckOutcome.BUSY
 
     def _reopened(self, check: Check) -> bool:
         """Return whether a closed account has an access token again; activate the account if so.
@@ -162,7 +162,7 @@ class _Work:
         Accounts are closed only for the lack of an access token.
         """
         try:
-            with self._worker.opened(check) as mailbox:
+            with self._worker.open_mailbox(check) as mailbox:
                 mailbox.access.current()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
@@ -174,14 +174,17 @@ class _Work:
         logger.info("account_reopened", account_id=self._account_id)
         return True
 
-    def _guarded(self, check: Check) -> Outcome:
+    def _guarded(self, check: Check) -> CheckOutcome:
         try:
             if not check.account.initial_sync_completed:
                 return self._hand_over(check, "first sync")
             if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
                 return self._hand_over(check, "many folders")
             require_unthrottled(check.account)
-            with self._worker.opened(check) as self._mailbox, saving_limits(self._mailbox):
+            with (
+                self._worker.open_mailbox(check) as self._mailbox,
+                save_limits_on_exit(self._mailbox),
+            ):
                 return self._check(check, self._mailbox)
         except LeaseLost:
             raise
@@ -195,7 +198,7 @@ class _Work:
         # Here: the failure holds the pages that were read until it is forgotten.
         return self._hand_over(check, cause)
 
-    def _check(self, check: Check, mailbox: Mailbox) -> Outcome:
+    def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
         reading = choose_tree_reading(
             now=check.began_at, whole_at=check.tree_read_at, thorough_at=check.hidden_read_at
         )
@@ -207,8 +210,8 @@ class _Work:
             plan=diff_folders(seen.listing, check.folders),
             folders=check.folders,
             pages=seen.pages,
-            waiting=seen.waiting,
-            moved=seen.moved,
+            waiting=seen.postponed_folder_ids,
+            moved=seen.changed_folder_ids,
             counts=counts.values(),
         )
         if result is CheckResult.NOTHING_NEW:
@@ -216,7 +219,7 @@ class _Work:
         if result is CheckResult.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
         if not self._worker.checks.open_run(check):
-            return Outcome.BUSY
+            return CheckOutcome.BUSY
         return self._sync(check, mailbox, seen)
 
     def _end(
@@ -225,47 +228,47 @@ class _Work:
         mailbox: Mailbox,
         seen: MailboxSnapshot,
         counts: Mapping[FolderId, FolderCount],
-    ) -> Outcome:
+    ) -> CheckOutcome:
         """Compare the ids of some folders that are due; then end the check: nothing is new."""
         compared = _compare(check, mailbox, counts)
         if compared is None:
             return self._hand_over(check, "ids to compare")
-        end = CheckEnd(
+        end = IdleCheckResult(
             new_cursors=_cursors(mailbox, check, seen),
             equal_listings=compared,
             is_every_folder_listed=seen.listing.is_whole,
             reading=seen.reading,
         )
-        self._worker.checks.end(check, end)
-        return Outcome.IDLE
+        self._worker.checks.save_idle_check(check, end)
+        return CheckOutcome.IDLE
 
-    def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> Outcome:
+    def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
         if sync_folders(mailbox, seen):
             return self._hand_over(check, "more than a page")
         if not recalculate_counts(mailbox, self._remaining_s).is_done:
             return self._hand_over(check, "counts differ")
         mailbox.leases.renew(check.run, requests=self.requests)
         if not mailbox.runs.complete(check.run):
-            return Outcome.FAILED
+            return CheckOutcome.FAILED
         logger.info("sync_completed")
-        return Outcome.SYNCED
+        return CheckOutcome.SYNCED
 
-    def _hand_over(self, check: Check, cause: str) -> Outcome:
+    def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
         """Leave the run to an execution; if it cannot be started, a later tick starts it."""
         if not self._worker.checks.hand_over(check):
-            return Outcome.BUSY
+            return CheckOutcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
-            self._worker.start(check.run.account_id, check.run.run_id)
+            self._worker.start_execution(check.run.account_id, check.run.run_id)
         except Exception as failure:
             logger.warning("execution_not_started", cause=type(failure).__name__)
-        return Outcome.HANDED_OVER
+        return CheckOutcome.HANDED_OVER
 
-    def _fail(self, check: Check, failure: Exception, message: str) -> Outcome:
+    def _fail(self, check: Check, failure: Exception, message: str) -> CheckOutcome:
         error = type(failure).__name__
         self._worker.checks.fail(check, error, message)
         logger.error("sync_failed", error=error)
-        return Outcome.FAILED
+        return CheckOutcome.FAILED
 
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCount]]:

@@ -76,7 +76,7 @@ def sync_folder(
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, failure, progressed=slowest_s > 0)
-        started_in_this_sync |= folder.position.starts_round
+        started_in_this_sync |= folder.position.is_start_of_round
         if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
             return FolderProgress(False)
         empty_pages = 0 if page.changes else empty_pages + 1

@@ -38,15 +38,15 @@ class MailboxSnapshot:
     listing: the folder tree.
     reading: how much of the folder tree was read.
     pages: for each folder whose change feed was read, its next page.
-    moved: provider ids of folders whose counts changed since the last reading.
-    waiting: folders whose change feeds a later sync reads.
+    changed_folder_ids: provider ids of folders whose counts changed since the last reading.
+    postponed_folder_ids: folders whose change feeds a later sync reads.
     """
 
     listing: FolderListing
     reading: TreeReadingDepth
     pages: Mapping[FolderId, Page]
-    moved: frozenset[RemoteId]
-    waiting: frozenset[FolderId]
+    changed_folder_ids: frozenset[RemoteId]
+    postponed_folder_ids: frozenset[FolderId]
 
 
 def read_mailbox(
@@ -135,7 +135,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
             [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
         )
         done |= _apply(mailbox, batch, pages)
-    waiting = seen.waiting & {each.ref.id for each in synced}
+    waiting = seen.postponed_folder_ids & {each.ref.id for each in synced}
     left = [each for each in folders if each.ref.id not in done | waiting]
     return sort_by_size(left, listing.folders)
 
@@ -155,7 +155,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
     return [
         folder.ref.id
         for folder in folders
-        if folder.ref.remote_id in seen.moved
+        if folder.ref.remote_id in seen.changed_folder_ids
         and (page := seen.pages.get(folder.ref.id))
         and not page.changes
         and not page.has_more
@@ -188,7 +188,7 @@ def _apply(
             cause = type(failure).__name__
             logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
             continue
-        started_in_this_sync = folder.position.starts_round
+        started_in_this_sync = folder.position.is_start_of_round
         if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
             done.add(folder.ref.id)
     return frozenset(done)

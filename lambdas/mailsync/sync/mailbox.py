@@ -66,7 +66,7 @@ class Mailbox(Stores):
         if pause_s > MAX_SLEEP_S:
             self.leases.save_throttle(self.run, pause_s)
         if self.provider.max_in_flight < self.max_in_flight:
-            self.leases.save_in_flight(self.run.account_id, self.provider.max_in_flight)
+            self.leases.save_max_in_flight(self.run.account_id, self.provider.max_in_flight)
 
     def _place(self, folder_id: FolderId) -> SealingContext:
         return SealingContext(SealedColumn.CURSOR, f"{self.run.account_id}/{folder_id}")
@@ -108,7 +108,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
         account = replace(account, max_in_flight=at_once)
     provider = open_provider(account, access, settings)
     mailbox = Mailbox(run, access, provider, database, vault, provider.max_in_flight)
-    with closing(provider), saving_limits(mailbox):
+    with closing(provider), save_limits_on_exit(mailbox):
         yield mailbox
     LeaseStore(database).renew(run, requests=provider.requests)
 
@@ -138,7 +138,7 @@ def fill_placements(
 
 
 @contextmanager
-def saving_limits(mailbox: Mailbox) -> Iterator[None]:
+def save_limits_on_exit(mailbox: Mailbox) -> Iterator[None]:
     """Store the provider's limits when the `with` block ends, also if it raises
     ProviderThrottled."""
     try:

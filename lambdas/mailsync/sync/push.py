@@ -76,7 +76,7 @@ def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
             yield registration.provider, push_kit
 
 
-def end_push(own: AccountOfCaller) -> None:
+def end_subscriptions(own: AccountOfCaller) -> None:
     """End the account's push subscription at the provider, within `END_TIMEOUT_S`.
 
     Call this before the account's credentials and subscription are deleted. It also ends leftover

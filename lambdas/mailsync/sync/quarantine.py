@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mailsync.log import logger
-from mailsync.model import Message, Unreadable
+from mailsync.model import Message, UnreadableMessage
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import has_time_for_batch
 
@@ -28,7 +28,7 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
             break
         tried += 1
         [found] = mailbox.provider.fetch_messages([remote_id], one_by_one=True)
-        if isinstance(found, Unreadable):
+        if isinstance(found, UnreadableMessage):
             mail.apply_messages(run, None, [], [found])
         elif isinstance(found, Message) and here.intersection(found.folder_remote_ids):
             mail.apply_messages(run, None, [found])

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mailsync.decisions.budget import SHUTDOWN_RESERVE_S
 from mailsync.log import logger
-from mailsync.model import GoneMessage, Message, RemoteId, Unreadable
+from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.sync.mailbox import Mailbox
 
-FetchedMessage = Message | GoneMessage | Unreadable
+FetchedMessage = Message | GoneMessage | UnreadableMessage
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
@@ -83,7 +83,9 @@ def store_messages_in_mirrored_folders(
     if alive:
         mailbox.mail.apply_messages(run, None, alive)
     shown = frozenset(each.remote_id for each in alive)
-    answered = frozenset(each.remote_id for each in found if not isinstance(each, Unreadable))
+    answered = frozenset(
+        each.remote_id for each in found if not isinstance(each, UnreadableMessage)
+    )
     return shown, answered - shown
 
 

@@ -11,7 +11,7 @@ from mailsync.decisions.verify import (
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import FolderId, IdListing, Message, RemoteId, StoredFolder, Unreadable
+from mailsync.model import FolderId, IdListing, Message, RemoteId, StoredFolder, UnreadableMessage
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import (
     FetchedMessage,
@@ -36,10 +36,10 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     run = mailbox.run
     folder = mailbox.folders.folder(run.account_id, folder_id)
     listing, difference = compare_folder(mailbox, folder)
-    if difference.returned:
-        mailbox.removals.show_again(run, folder_id, difference.returned)
-    if difference.released:
-        mailbox.quarantine.remove_messages(run, difference.released, folder_id)
+    if difference.shown_again:
+        mailbox.removals.show_again(run, folder_id, difference.shown_again)
+    if difference.gone_from_quarantine:
+        mailbox.quarantine.remove_messages(run, difference.gone_from_quarantine, folder_id)
     wanted = difference.missing + difference.changed
     listed = {entry.remote_id: entry.is_read for entry in listing.entries}
     left: list[ListingContradiction] = []
@@ -53,7 +53,7 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         missing=len(difference.missing),
         surplus=len(difference.surplus),
         changed=len(difference.changed),
-        returned=len(difference.returned),
+        returned=len(difference.shown_again),
         left=len(left),
     )
     if asked == len(wanted) + len(difference.surplus):
@@ -79,10 +79,10 @@ def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, I
     difference = compare_ids(
         listing.entries,
         mail.stored_message_states(run, folder.ref.id, ids),
-        mailbox.quarantine.ids(run, folder.ref.id),
+        mailbox.quarantine.quarantined_ids(run, folder.ref.id),
     )
-    if difference.unversioned:
-        mail.save_versions(run, difference.unversioned)
+    if difference.lacking_version:
+        mail.save_versions(run, difference.lacking_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
@@ -125,7 +125,7 @@ def _mended(
                 mailbox.run,
                 folder,
                 [each for each in found if isinstance(each, Message)],
-                [each for each in found if isinstance(each, Unreadable)],
+                [each for each in found if isinstance(each, UnreadableMessage)],
             )
             yield found
     for batch in split_into_batches(mailbox, surplus):

@@ -12,7 +12,7 @@ from mailsync.model import (
     PagePlan,
     RemoteId,
     StoredFolder,
-    Unreadable,
+    UnreadableMessage,
     WrittenRowCounts,
 )
 from mailsync.providers import ResponseTooLarge
@@ -70,7 +70,7 @@ def store_page(
 
 def _unchanged(mailbox: Mailbox, folder: StoredFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
     """Return the messages that the page names in the state that is stored."""
-    entries = [change.entry for change in plan.partial if change.entry]
+    entries = [change.reported_state for change in plan.to_fetch_by_id if change.reported_state]
     return (
         mailbox.mail.ids_of_unchanged_messages(mailbox.run, folder.ref.id, entries)
         if entries
@@ -87,8 +87,10 @@ def _completed(
     may_shrink: bool,
 ) -> PagePlan:
     """Fetch the messages that the page only names; return the completed plan."""
-    wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
-    fetched: list[Message | GoneMessage | Unreadable] = []
+    wanted = [
+        each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in set(unchanged)
+    ]
+    fetched: list[Message | GoneMessage | UnreadableMessage] = []
     chars, at_once = 0, 1 if one_by_one else mailbox.provider.limits.fetch_batch
     for start in range(0, len(wanted), at_once):
         try:
@@ -103,10 +105,10 @@ def _completed(
             raise PageTooLarge
     return replace(
         plan,
-        partial=(),
+        to_fetch_by_id=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
         removals=plan.removals
         + tuple(each.remote_id for each in fetched if isinstance(each, GoneMessage)),
         unreadable=plan.unreadable
-        + tuple(each for each in fetched if isinstance(each, Unreadable)),
+        + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
     )

@@ -24,7 +24,7 @@ from mailsync.sync.removals import verify_removed
 
 FOLDER_NOT_READ_ERROR = "FolderNotRead"
 """Error name of a folder that the provider did not list completely."""
-Folders = Mapping[FolderId, CountedFolder]
+CountedFolders = Mapping[FolderId, CountedFolder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: Folde
 
 
 def _classify(
-    mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], failed: int
+    mailbox: Mailbox, counted: CountedFolders, steady: frozenset[FolderId], failed: int
 ) -> Verification:
     """Decide what is left to do. `steady` folders have the same provider counts as at the last
     reading."""
@@ -143,7 +143,10 @@ def _is_equal(folder: CountedFolder) -> bool:
 
 
 def _with_offsets(
-    mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], equal: frozenset[FolderId]
+    mailbox: Mailbox,
+    counted: CountedFolders,
+    steady: frozenset[FolderId],
+    equal: frozenset[FolderId],
 ) -> frozenset[FolderId]:
     """Return those of the `equal` folders whose count differences are explained.
 
@@ -176,7 +179,7 @@ def _is_miscounted(folder: CountedFolder) -> bool:
     return folder.listed is None or folder.listed[0] == count.stored + count.quarantined
 
 
-def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
+def _due(counted: CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
     counts = {each: counted[each].count for each in verified}
     return folders_due_for_id_comparison(counts, now=datetime.now(UTC))[
         :MAX_COMPARED_FOLDERS_PER_RUN

@@ -7,7 +7,7 @@ from pathlib import Path
 import trustme
 from cryptography import x509
 
-from localdev.private_files import write_private
+from localdev.private_files import write_private_file
 
 _RENEW_BEFORE = timedelta(days=30)
 
@@ -21,7 +21,7 @@ def server_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
     if not (ca_file.exists() and server_file.exists() and _is_fresh(ca_file)):
         authority = trustme.CA()
         server = authority.issue_cert("localhost", "127.0.0.1")
-        write_private(server_file, server.private_key_and_cert_chain_pem.bytes().decode())
+        write_private_file(server_file, server.private_key_and_cert_chain_pem.bytes().decode())
         ca_file.write_bytes(authority.cert_pem.bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server_file)

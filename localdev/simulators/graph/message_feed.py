@@ -28,7 +28,7 @@ from localdev.simulators.graph.shapes import (
     read_state_object,
     removed_object,
 )
-from localdev.simulators.mailbox import sort_key
+from localdev.simulators.message import sort_key
 
 _ARRIVALS = frozenset({EventKind.CREATED, EventKind.MOVED_IN})
 _Key = tuple[int, int]

@@ -13,7 +13,8 @@ from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNotFound
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.properties import properties_of
 from localdev.simulators.graph.well_known import NAMES, ROLES, ROOT
-from localdev.simulators.mailbox import Mailbox, Message, MessageNotFound, sort_key
+from localdev.simulators.mailbox import Mailbox, MessageNotFound
+from localdev.simulators.message import Message, sort_key
 
 _ROOT_NAME = "Top of Information Store"
 _OUTSIDE = (RETAINED, PURGED)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from localdev.mail.item import Address
-from localdev.simulators.mailbox import Message
+from localdev.simulators.message import Message
 from localdev.simulators.wire_time import wire_time
 
 

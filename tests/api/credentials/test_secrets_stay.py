@@ -35,10 +35,10 @@ LAMBDAS = ROOT / "lambdas"
 REDIRECTS = (301, 302, 303, 307, 308)
 ORGANISATION = "72f988bf-0000-4000-8000-000000000000"
 CLIENTS = {
-    "mailsync/credentials/microsoft.py",
+    "mailsync/credentials/identity/entra.py",
     "mailsync/api/signing_keys.py",
     "mailsync/providers/graph/http.py",
-    "handlers/reach_provider.py",
+    "mailsync/providers/server_status.py",
 }
 """Every module that sends HTTP requests; AWS' own client and Postgres' driver are not HTTP
 clients of ours. A new one stands here, and below under a redirect."""

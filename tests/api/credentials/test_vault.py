@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import SealedSecret
@@ -92,7 +92,7 @@ def test_a_missing_key_is_a_wrong_setting(
 def test_an_unreachable_key_service_is_worth_another_try(
     token_key_arn: str, store: CredentialStore
 ) -> None:
-    missing = aws_client("kms", "http://127.0.0.1:9")
+    missing = make_aws_client("kms", "http://127.0.0.1:9")
 
     with closing(missing), pytest.raises(StoreUnavailable):
         Vault(token_key_arn, store, missing).seal(GRANT, "grant")

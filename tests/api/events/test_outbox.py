@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import CREDENTIALS, create_event_bus
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
 from mailsync.events.outgoing import EventBus, publish_outbox
 from mailsync.model import AccountId
@@ -28,7 +28,7 @@ def local_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalBus]:
     bus = LocalBus(Mock(), (), name=BUS)
     endpoint = AwsEndpoint(Mock(), port=0, bus=bus)
     create_event_bus(endpoint.url, BUS)
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint.url}.items():
+    for name, value in {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": endpoint.url}.items():
         monkeypatch.setenv(name, value)
     yield bus
     endpoint.stop()

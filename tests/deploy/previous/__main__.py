@@ -21,7 +21,9 @@ def present() -> dict[str, str]:
         files[f"statemachine/{workflow.file}"] = (STATEMACHINES / workflow.file).read_text()
         for name, state in states(workflow):
             if state["Type"] == "Task":
-                files[f"events/{name}.json"] = (samples.EVENTS / f"{name}.json").read_text()
+                files[f"events/{name}.json"] = (
+                    samples.SAMPLE_EVENTS_FOLDER / f"{name}.json"
+                ).read_text()
     return files
 
 

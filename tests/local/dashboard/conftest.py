@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.definition import Scope, read_definition
+from dashboard.definition import StateScope, parse_state_machine
 from dashboard.server import Dashboard
-from dashboard.sources import Sources
+from dashboard.sources import DashboardSources
 from infra.catalog import MAILBOX_SYNC, WORKFLOWS
 from mailsync.settings import Settings
 
@@ -32,13 +32,13 @@ def recorded() -> Callable[[str], Events]:
 
 
 @pytest.fixture(scope="session")
-def scope() -> Scope:
-    return read_definition(MAILBOX_SYNC.definition)
+def scope() -> StateScope:
+    return parse_state_machine(MAILBOX_SYNC.definition)
 
 
 @contextmanager
 def opened(
-    sources: Sources, *, token_required: bool = True
+    sources: DashboardSources, *, token_required: bool = True
 ) -> Iterator[tuple[Dashboard, httpx.Client]]:
     """The dashboard as the command starts it, and a client that has nothing yet."""
     dashboard = Dashboard(port=0, token_required=token_required)
@@ -50,15 +50,15 @@ def opened(
 
 def stage_sources(
     settings: Settings, client: Callable[[str], Any], *, shows_bodies: bool = True
-) -> Sources:
+) -> DashboardSources:
     """Those of a stage `prod` whose API does not respond; `client` makes clients of AWS."""
-    return Sources(
+    return DashboardSources(
         stage="prod",
         settings=settings,
         state_machine_arns={
             each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
         },
-        client=client,
+        make_aws_client=client,
         api_url="http://127.0.0.1:1",
-        shows_bodies=shows_bodies,
+        shows_message_bodies=shows_bodies,
     )

@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.accounts import account_page, account_view
+from dashboard.accounts import account_details_json, account_status_json
 from mailsync.model import AccountId
 from mailsync.store.account_store import FolderChoice, FoundDifference
 from mailsync.store.removal_store import NO_HIDDEN_MAIL
@@ -36,14 +36,16 @@ def status_of(choice: FolderChoice, **fields: Any) -> FolderStatus:
 def test_an_account_is_shown_as_the_api_shows_it_with_its_next_sync() -> None:
     folder = status_of(replace(CHOICE, total=95, remote_total=300), quarantined=5, walking=True)
 
-    shown = account_view(replace(ACCOUNT, folders=(folder,)), NOW)
+    shown = account_status_json(replace(ACCOUNT, folders=(folder,)), NOW)
 
     assert (shown["syncProgress"], shown["syncTotal"]) == (100, 300)
     assert (shown["rate"], shown["etaSeconds"], shown["nextSyncAt"]) == (10.0, 20, NOW)
 
 
 def test_an_account_that_waits_for_a_person_has_no_next_sync() -> None:
-    assert account_view(replace(ACCOUNT, status="reauth_required"), NOW)["nextSyncAt"] is None
+    assert (
+        account_status_json(replace(ACCOUNT, status="reauth_required"), NOW)["nextSyncAt"] is None
+    )
 
 
 def test_only_folders_whose_counts_differ_after_their_full_sync_are_called_different() -> None:
@@ -61,7 +63,7 @@ def test_only_folders_whose_counts_differ_after_their_full_sync_are_called_diffe
     mirrored = tuple(status_of(each, walking=each.id == 3) for each in choices if each.selected)
     difference = FoundDifference(2, "m1", "missing", NOW)
 
-    page = account_page(replace(ACCOUNT, folders=mirrored), choices, [difference], [], NOW)
+    page = account_details_json(replace(ACCOUNT, folders=mirrored), choices, [difference], [], NOW)
 
     assert [each["id"] for each in page["folders"] if each["isUneven"]] == [2]
     assert [each["parentId"] for each in page["folders"][:2]] == [None, 1]

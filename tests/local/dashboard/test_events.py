@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.events import newest
+from dashboard.events import merge_newest_events
 from mailsync.store.outbox_store import OutboxEvent
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -20,7 +20,7 @@ def test_what_came_and_what_went_stand_in_one_list_newest_first() -> None:
     sent = [a_sent_event(2, at=NOW), a_sent_event(1, at=NOW - timedelta(seconds=9))]
     seen = [a_seen_event(at=NOW - timedelta(seconds=5))]
 
-    found = newest(sent, seen, below=NOW + timedelta(seconds=1), limit=10)
+    found = merge_newest_events(sent, seen, below=NOW + timedelta(seconds=1), limit=10)
 
     assert [(each.direction, each.run_id) for each in found] == [
         ("out", "r2"),
@@ -32,7 +32,7 @@ def test_what_came_and_what_went_stand_in_one_list_newest_first() -> None:
 def test_an_event_of_our_own_is_not_shown_twice() -> None:
     seen = [a_seen_event(at=NOW, source="mailsync", type="sync.completed")]
 
-    assert newest([], seen, below=NOW + timedelta(seconds=1), limit=10) == []
+    assert merge_newest_events([], seen, below=NOW + timedelta(seconds=1), limit=10) == []
 
 
 def test_an_event_names_the_self_test_that_it_started_and_none_when_it_was_refused() -> None:
@@ -43,6 +43,6 @@ def test_an_event_names_the_self_test_that_it_started_and_none_when_it_was_refus
         a_seen_event(at=NOW, outcome=None),
     ]
 
-    found = newest([], seen, below=NOW + timedelta(seconds=1), limit=10)
+    found = merge_newest_events([], seen, below=NOW + timedelta(seconds=1), limit=10)
 
     assert [each.run_id for each in found] == ["t1", None, None]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.definition import Scope
+from dashboard.definition import StateScope
 from dashboard.forecast import (
     forecast_next_event,
     set_next_attempt_times,
@@ -66,7 +66,7 @@ def test_each_attempt_shows_its_error_and_how_long_the_next_one_waited(recorded:
 
 
 def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
-    recorded: Recorded, scope: Scope
+    recorded: Recorded, scope: StateScope
 ) -> None:
     steps = read_history(until(recorded("network_cut"), "TaskFailed", 4))
     set_next_attempt_times(steps, scope)
@@ -86,7 +86,7 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
 
 
 def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
-    recorded: Recorded, scope: Scope
+    recorded: Recorded, scope: StateScope
 ) -> None:
     steps = read_history(until(recorded("network_cut"), "TaskFailed", 4))
     (step, *_) = [each for each in steps if each.status == "waiting"]
@@ -100,7 +100,7 @@ def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
 
 
 def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
-    recorded: Recorded, scope: Scope
+    recorded: Recorded, scope: StateScope
 ) -> None:
     steps = read_history(until(recorded("network_cut"), "WaitStateEntered", 2))
     (first, second) = [each for each in steps if each.type == "Wait"]
@@ -122,7 +122,7 @@ WAITS = {
 """Where the state before each has put how long it is."""
 
 
-def test_every_wait_of_the_workflow_is_told_with_its_end(scope: Scope) -> None:
+def test_every_wait_of_the_workflow_is_told_with_its_end(scope: StateScope) -> None:
     assert {each.name for each in scope.all_states() if each.type == "Wait"} == WAITS.keys()
 
     for name, result in WAITS.items():
@@ -168,7 +168,7 @@ def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> Non
     ],
 )
 def test_a_closed_run_tells_what_its_mailbox_waits_for(
-    recorded: Recorded, scope: Scope, status: str, what: str
+    recorded: Recorded, scope: StateScope, status: str, what: str
 ) -> None:
     closed = {**A_RUN, "status": "failed", "accountStatus": status}
 

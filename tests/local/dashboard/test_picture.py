@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.definition import Scope, State, Transition, TransitionKind, read_definition
-from dashboard.picture import Node, Picture, draw_state_machine
+from dashboard.definition import State, StateScope, Transition, TransitionKind, parse_state_machine
+from dashboard.picture import StateBox, StateMachinePicture, draw_state_machine
 from infra.catalog import WORKFLOWS, Workflow
 
 EVERY_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda each: each.name)
 KINDS: tuple[TransitionKind, ...] = ("next", "default", "choice", "catch")
 
 
-def overlap(one: Node, other: Node) -> bool:
+def overlap(one: StateBox, other: StateBox) -> bool:
     return (
         one.x < other.x + other.width
         and other.x < one.x + one.width
@@ -23,7 +23,7 @@ def overlap(one: Node, other: Node) -> bool:
     )
 
 
-def crossings(picture: Picture) -> list[str]:
+def crossings(picture: StateMachinePicture) -> list[str]:
     """Lines that run through a state; a Map's own lines are inside of it."""
     scopes = {node.name: node.inside for node in picture.nodes}
     return [
@@ -32,13 +32,13 @@ def crossings(picture: Picture) -> list[str]:
         for node in picture.nodes
         if node.inside == scopes[edge.source]
         for (x1, y1), (x2, y2) in pairwise(edge.points)
-        if overlap(node, Node("", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
+        if overlap(node, StateBox("", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
     ]
 
 
 @EVERY_WORKFLOW
 def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
-    scope = read_definition(workflow.definition)
+    scope = parse_state_machine(workflow.definition)
 
     picture = draw_state_machine(scope)
 
@@ -52,7 +52,7 @@ def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
 def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(
     workflow: Workflow,
 ) -> None:
-    picture = draw_state_machine(read_definition(workflow.definition))
+    picture = draw_state_machine(parse_state_machine(workflow.definition))
 
     assert crossings(picture) == []
     nodes = {node.name: node for node in picture.nodes}
@@ -74,7 +74,7 @@ def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(
 
 
 @st.composite
-def machines(draw_from: st.DrawFn) -> Scope:
+def machines(draw_from: st.DrawFn) -> StateScope:
     """Any states, each reachable, with any further ways between them."""
     names = [f"state-{number}" for number in range(draw_from(st.integers(1, 9)))]
     kinds = st.sampled_from(KINDS)
@@ -88,19 +88,19 @@ def machines(draw_from: st.DrawFn) -> Scope:
     states = [
         State(name, "Task", tuple(way for way in ways if way.source == name), ()) for name in names
     ]
-    return Scope(names[0], tuple(states))
+    return StateScope(names[0], tuple(states))
 
 
 @given(scope=machines())
 @settings(max_examples=60, deadline=None)
-def test_whatever_the_machine_no_line_crosses_a_state(scope: Scope) -> None:
+def test_whatever_the_machine_no_line_crosses_a_state(scope: StateScope) -> None:
     picture = draw_state_machine(scope)
 
     assert crossings(picture) == []
     assert not any(overlap(*pair) for pair in combinations(picture.nodes, 2))
 
 
-def test_the_way_without_failures_is_one_straight_column(scope: Scope) -> None:
+def test_the_way_without_failures_is_one_straight_column(scope: StateScope) -> None:
     nodes = {node.name: node for node in draw_state_machine(scope).nodes}
     column = ("validate-account", "get-access-token", "sync-each-folder", "mark-complete")
 
@@ -108,7 +108,7 @@ def test_the_way_without_failures_is_one_straight_column(scope: Scope) -> None:
     assert nodes["mark-failed"].x > nodes["mark-complete"].x + nodes["mark-complete"].width
 
 
-def test_labels_say_in_words_when_a_way_is_taken(scope: Scope) -> None:
+def test_labels_say_in_words_when_a_way_is_taken(scope: StateScope) -> None:
     labels = {(each.source, each.target): each.label for each in draw_state_machine(scope).edges}
 
     assert labels["more-pages?", "honour-retry-after"] == "page.hasMore and page.waitSeconds > 0"

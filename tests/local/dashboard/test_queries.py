@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.queries import MAX_ID, QUERIES, NotFound, Queries
+from dashboard.queries import MAX_ROW_ID, SQL_FILE, DashboardQueries, RowNotFound
 from dashboard.to_json import Json
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
@@ -41,8 +41,8 @@ SELECT 'r' || n, cast(CASE WHEN n % 4 = 0 THEN '{BOB}' ELSE '{ADA}' END AS uuid)
 
 
 @pytest.fixture
-def queries(settings: Settings) -> Iterator[Queries]:
-    opened = Queries(settings)
+def queries(settings: Settings) -> Iterator[DashboardQueries]:
+    opened = DashboardQueries(settings)
     yield opened
     opened.close()
 
@@ -60,11 +60,11 @@ def folder(settings: Settings) -> int:
 
 
 def test_paging_shows_every_message_once_the_undated_ones_first(
-    queries: Queries, folder: int
+    queries: DashboardQueries, folder: int
 ) -> None:
     seen: list[Json] = []
-    before: tuple[datetime | None, int] = (None, MAX_ID)
-    while page := queries.messages(folder, before, 7):
+    before: tuple[datetime | None, int] = (None, MAX_ROW_ID)
+    while page := queries.list_messages(folder, before, 7):
         seen += page
         before = page[-1]["receivedAt"], page[-1]["id"]
 
@@ -75,26 +75,28 @@ def test_paging_shows_every_message_once_the_undated_ones_first(
 
 
 def test_hidden_mail_and_hidden_folders_are_not_there(
-    queries: Queries, folder: int, settings: Settings
+    queries: DashboardQueries, folder: int, settings: Settings
 ) -> None:
-    first, *others = queries.messages(folder, (None, MAX_ID), 50)
+    first, *others = queries.list_messages(folder, (None, MAX_ROW_ID), 50)
     with closing(connect(settings)) as connection:
         connection.run(
             "UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first["id"]
         )
-        assert queries.messages(folder, (None, MAX_ID), 50) == others
-        assert queries.account(ADA).removal.hidden == 1
-        for ask in (queries.message, queries.read_message_body):
-            with pytest.raises(NotFound):
+        assert queries.list_messages(folder, (None, MAX_ROW_ID), 50) == others
+        assert queries.read_account(ADA).removal.hidden == 1
+        for ask in (queries.read_message, queries.read_message_body):
+            with pytest.raises(RowNotFound):
                 ask(first["id"])
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
 
-    assert (queries.folders(ADA), queries.account(ADA).removal.folders) == ([], 1)
-    with pytest.raises(NotFound):
-        queries.messages(folder, (None, MAX_ID), 50)
+    assert (queries.list_folder_choices(ADA), queries.read_account(ADA).removal.folders) == ([], 1)
+    with pytest.raises(RowNotFound):
+        queries.list_messages(folder, (None, MAX_ROW_ID), 50)
 
 
-def test_paging_shows_every_run_once_the_newest_first(queries: Queries, folder: int) -> None:
+def test_paging_shows_every_run_once_the_newest_first(
+    queries: DashboardQueries, folder: int
+) -> None:
     seen: list[Json] = []
     before = (END, "")
     while page := queries.list_runs(before=before, limit=7):
@@ -105,7 +107,7 @@ def test_paging_shows_every_run_once_the_newest_first(queries: Queries, folder: 
     assert seen == sorted(seen, key=lambda each: (each["createdAt"], each["id"]), reverse=True)
 
 
-def test_runs_are_filtered_by_account_and_status(queries: Queries, folder: int) -> None:
+def test_runs_are_filtered_by_account_and_status(queries: DashboardQueries, folder: int) -> None:
     found = queries.list_runs(account_id=BOB, status="failed", before=(END, ""), limit=50)
 
     assert {each["id"] for each in found} == {"r12", "r24", "r36"}
@@ -113,23 +115,23 @@ def test_runs_are_filtered_by_account_and_status(queries: Queries, folder: int) 
     assert queries.list_runs(account_id="nobody", before=(END, ""), limit=50) == []
 
 
-def test_what_does_not_exist_is_said_to_be_missing(queries: Queries) -> None:
+def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) -> None:
     for ask in (
         lambda: queries.read_run("r1"),
-        lambda: queries.account("no uuid"),
-        lambda: queries.account(ADA),
-        lambda: queries.messages(1, (None, MAX_ID), 7),
-        lambda: queries.message(1),
+        lambda: queries.read_account("no uuid"),
+        lambda: queries.read_account(ADA),
+        lambda: queries.list_messages(1, (None, MAX_ROW_ID), 7),
+        lambda: queries.read_message(1),
         lambda: queries.read_message_body(1),
     ):
-        with pytest.raises(NotFound, match="There is no"):
+        with pytest.raises(RowNotFound, match="There is no"):
             ask()
 
 
 def test_every_statement_is_used_and_only_reads() -> None:
     calls = re.compile(r"\.(?:run|records|_rows|_records?)\(\s*\"([a-z_]+)\"")
     used = {name for path in CODE.glob("*.py") for name in calls.findall(path.read_text())}
-    reading = statements(QUERIES)
+    reading = statements(SQL_FILE)
 
     assert used - statements().keys() == reading.keys()
     assert not reading.keys() & statements().keys()
@@ -143,12 +145,12 @@ def test_a_transaction_of_the_dashboard_cannot_write(
 ) -> None:
     from mailsync.errors import StoreUnavailable
 
-    writing = {**statements(), **statements(QUERIES), "totals": "DELETE FROM mailsync.outbox"}
+    writing = {**statements(), **statements(SQL_FILE), "totals": "DELETE FROM mailsync.outbox"}
     monkeypatch.setattr("dashboard.queries.statements", lambda *_: writing)
-    queries = Queries(settings)
+    queries = DashboardQueries(settings)
 
     with pytest.raises(StoreUnavailable, match="25006"):
-        queries.totals()
+        queries.read_totals()
     queries.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from mailsync.settings import Settings
 from tests.conftest import TEMPLATE
 from tests.local.dashboard.conftest import opened, stage_sources
@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/json"}
 def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
     """Of a stack with a database, whose engine and API do not respond."""
     settings = Settings({"DATABASE_URL": create_database(TEMPLATE)})
-    sources = stage_sources(settings, lambda service: aws_client(service, NOWHERE))
+    sources = stage_sources(settings, lambda service: make_aws_client(service, NOWHERE))
     with opened(sources, token_required=False) as (_, client):
         yield client
 

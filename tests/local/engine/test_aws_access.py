@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import aws_client, reset_moto_state
+from localdev.engine.aws_resources import make_aws_client, reset_moto_state
 from localdev.engine.lambda_host import InvocationResult
 from tests.support.aws_signature import signed_headers
 
@@ -112,7 +112,7 @@ def test_what_the_stack_does_not_use_is_refused_to_its_own_user_as_well(
 ) -> None:
     # botocore expects XML of some of them, and quotes what it cannot read.
     with pytest.raises((ClientError, ResponseParserError), match=r"does not offer|Forbidden"):
-        call(aws_client(service, url))
+        call(make_aws_client(service, url))
 
 
 def test_moto_s_own_pages_are_closed(url: str) -> None:
@@ -128,7 +128,7 @@ def test_no_workflow_reaches_another_service_or_the_network(url: str, resource: 
         GATEWAY: {"ApiEndpoint": "127.0.0.1:1", "Method": "GET"},
     }
     task = {"Type": "Task", "Resource": resource, "Parameters": parameters[resource], "End": True}
-    client = aws_client("stepfunctions", url)
+    client = make_aws_client("stepfunctions", url)
     with pytest.raises(ClientError, match="Lambda only"):
         client.create_state_machine(
             name="owned",

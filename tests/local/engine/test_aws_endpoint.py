@@ -12,10 +12,10 @@ from infra.catalog import FUNCTIONS, WORKFLOWS, Function, Workflow
 from localdev.engine import aws_endpoint
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
-    aws_client,
     create_event_bus,
     create_workflows,
-    open_token_key,
+    make_aws_client,
+    open_token_kms_key,
     reset_moto_state,
 )
 from localdev.engine.executions import forget_old_executions
@@ -59,7 +59,7 @@ def arn(endpoint: AwsEndpoint) -> str:
 def execute(
     endpoint: AwsEndpoint, arn: str, event: dict[str, object], name: str = "run-1"
 ) -> dict[str, str]:
-    client = aws_client("stepfunctions", endpoint.url)
+    client = make_aws_client("stepfunctions", endpoint.url)
     started = client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(event))
     while True:
         execution: dict[str, str] = client.describe_execution(executionArn=started["executionArn"])
@@ -80,7 +80,7 @@ def test_the_oldest_executions_that_ended_are_forgotten(
 ) -> None:
     monkeypatch.setattr(aws_endpoint, "forget_old_executions", lambda: forget_old_executions(2))
     lasting = json.dumps({"do": "sleep", "seconds": 3})
-    client = aws_client("stepfunctions", endpoint.url)
+    client = make_aws_client("stepfunctions", endpoint.url)
     client.start_execution(stateMachineArn=arn, name="lasting", input=lasting)
     for number in range(1, 5):
         execute(endpoint, arn, {"n": number}, name=f"run-{number}")
@@ -124,19 +124,19 @@ def test_the_product_s_workflows_and_bus_can_be_created(endpoint: AwsEndpoint) -
     arns = create_workflows(endpoint.url, WORKFLOWS, FUNCTIONS)
     create_event_bus(endpoint.url)
 
-    machines = aws_client("stepfunctions", endpoint.url).list_state_machines()["stateMachines"]
+    machines = make_aws_client("stepfunctions", endpoint.url).list_state_machines()["stateMachines"]
     assert {each["stateMachineArn"] for each in machines} == set(arns.values())
     assert set(arns) == {"mailbox-sync", "test-sync"}
 
 
 def test_what_the_key_sealed_opens_after_a_restart(endpoint: AwsEndpoint, tmp_path: Path) -> None:
-    kms, file = aws_client("kms", endpoint.url), tmp_path / "token-key.json"
+    kms, file = make_aws_client("kms", endpoint.url), tmp_path / "token-key.json"
     context = {"accountId": "a1"}
-    key = open_token_key(endpoint.url, file)
+    key = open_token_kms_key(endpoint.url, file)
     sealed = kms.encrypt(KeyId=key.arn, Plaintext=b"token", EncryptionContext=context)
 
     reset_moto_state()
-    again = open_token_key(endpoint.url, file)
+    again = open_token_kms_key(endpoint.url, file)
 
     blob = sealed["CiphertextBlob"]
     assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == b"token"
@@ -145,7 +145,7 @@ def test_what_the_key_sealed_opens_after_a_restart(endpoint: AwsEndpoint, tmp_pa
 
 
 def test_functions_are_invoked_through_the_aws_sdk(endpoint: AwsEndpoint) -> None:
-    client = aws_client("lambda", endpoint.url)
+    client = make_aws_client("lambda", endpoint.url)
 
     fine = client.invoke(FunctionName="behave", Payload=b'{"n": 1}')
     failed = client.invoke(FunctionName="behave", Payload=b'{"do": "raise"}')

@@ -3,20 +3,20 @@ import json
 import pytest
 
 from infra.catalog import MAILBOX_SYNC, Function
-from localdev.engine.definition import fill_placeholders, scale_waits
+from localdev.engine.definition import fill_function_arns, scale_waits
 
 SYNC_FOLDER = Function(name="sync-folder", purpose="")
 
 
 def test_a_placeholder_becomes_the_arn_of_its_function() -> None:
-    filled = fill_placeholders('{"F": "${SyncFolderFunctionArn}"}', [SYNC_FOLDER])
+    filled = fill_function_arns('{"F": "${SyncFolderFunctionArn}"}', [SYNC_FOLDER])
 
     assert json.loads(filled) == {"F": "arn:aws:lambda:eu-west-1:123456789012:function:sync-folder"}
 
 
 def test_a_placeholder_of_no_function_is_refused() -> None:
     with pytest.raises(KeyError):
-        fill_placeholders('"${OtherFunctionArn}"', [SYNC_FOLDER])
+        fill_function_arns('"${OtherFunctionArn}"', [SYNC_FOLDER])
 
 
 def test_only_waits_are_scaled() -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from localdev.engine.dev_login import DEMO_USER, demo_token_maker, open_secret
+from localdev.engine.dev_login import DEMO_USER, demo_token_maker, open_jwt_secret
 from mailsync.api.bearer import Caller, verify_bearer_token
 from mailsync.api.signing_keys import build_signing_keys
 from mailsync.settings import Settings
@@ -8,15 +8,15 @@ from mailsync.settings import Settings
 
 def test_the_development_key_stays_in_its_data_folder(tmp_path: Path) -> None:
     file = tmp_path / "jwt-secret"
-    key, again = open_secret(file), open_secret(file)
+    key, again = open_jwt_secret(file), open_jwt_secret(file)
 
-    assert key == again != open_secret(tmp_path / "another")
+    assert key == again != open_jwt_secret(tmp_path / "another")
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_product_takes_a_development_token_for_the_demo_user_s(tmp_path: Path) -> None:
     """By the way of every other token: the product knows no local exception."""
-    key = open_secret(tmp_path / "jwt-secret")
+    key = open_jwt_secret(tmp_path / "jwt-secret")
     settings = Settings({"JWT_SECRET": key})
 
     caller = verify_bearer_token(

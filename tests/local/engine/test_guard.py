@@ -4,14 +4,14 @@ from email.message import Message
 
 import pytest
 
-from localdev.guard import PROGRAMS_ONLY, Guard
+from localdev.guard import PROGRAMS_ONLY_GUARD, RequestGuard
 
 PORT = 3000
 HOST = {"Host": f"localhost:{PORT}"}
 OWN = {"Origin": f"http://localhost:{PORT}", "Sec-Fetch-Site": "same-origin"}
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 LINK = {**TYPED, "Sec-Fetch-Site": "cross-site"}
-PAGES = Guard(
+PAGES = RequestGuard(
     own_pages=True,
     origins=frozenset({"https://app.example.com"}),
     navigations=lambda path: path == "/sign-in",
@@ -30,31 +30,33 @@ FOREIGN = [
 ]
 
 
-def takes(guard: Guard, headers: dict[str, str], method: str = "GET", path: str = "/") -> bool:
+def takes(
+    guard: RequestGuard, headers: dict[str, str], method: str = "GET", path: str = "/"
+) -> bool:
     sent = Message()
     for name, value in {**HOST, **headers}.items():
         sent[name] = value
-    return guard.rejection(method, path, sent, port=PORT) is None
+    return guard.rejection_reason(method, path, sent, port=PORT) is None
 
 
-@pytest.mark.parametrize("guard", [PROGRAMS_ONLY, PAGES])
+@pytest.mark.parametrize("guard", [PROGRAMS_ONLY_GUARD, PAGES])
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
-def test_programs_are_served_under_each_name_of_loopback(guard: Guard, name: str) -> None:
+def test_programs_are_served_under_each_name_of_loopback(guard: RequestGuard, name: str) -> None:
     assert takes(guard, {"Host": f"{name}:{PORT}"}, method="POST")
 
 
-@pytest.mark.parametrize("guard", [PROGRAMS_ONLY, PAGES])
+@pytest.mark.parametrize("guard", [PROGRAMS_ONLY_GUARD, PAGES])
 @pytest.mark.parametrize(
     "host", ["evil.example:3000", "localhost.evil.example:3000", "localhost:1", "localhost", ""]
 )
-def test_no_other_host_is_served(guard: Guard, host: str) -> None:
+def test_no_other_host_is_served(guard: RequestGuard, host: str) -> None:
     assert not takes(guard, {"Host": host})
     assert not takes(guard, {"Host": host}, path="/sign-in")
 
 
 @pytest.mark.parametrize("headers", [*FOREIGN, OWN, TYPED], ids=str)
 def test_a_port_for_programs_takes_nothing_of_a_browser(headers: dict[str, str]) -> None:
-    assert not takes(PROGRAMS_ONLY, headers)
+    assert not takes(PROGRAMS_ONLY_GUARD, headers)
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
@@ -80,4 +82,4 @@ def test_on_a_default_port_clients_leave_the_port_out() -> None:
     sent = Message()
     sent["Host"] = "localhost"
 
-    assert PROGRAMS_ONLY.rejection("GET", "/", sent, port=80) is None
+    assert PROGRAMS_ONLY_GUARD.rejection_reason("GET", "/", sent, port=80) is None

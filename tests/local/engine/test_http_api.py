@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from infra.catalog import Route
-from localdev.engine.http_api import MAX_BODY_BYTES, HttpApi
+from localdev.engine.http_api import MAX_REQUEST_BODY_BYTES, HttpApi
 from localdev.engine.lambda_host import LambdaHost
 from tests.local.engine.conftest import hosted
 
@@ -108,7 +108,7 @@ def test_strangers_are_refused_in_the_gateway_s_words(client: httpx.Client) -> N
 
 
 def test_failures_have_the_gateway_s_statuses(client: httpx.Client) -> None:
-    large = client.post("/open", content=b"x" * (MAX_BODY_BYTES + 1))
+    large = client.post("/open", content=b"x" * (MAX_REQUEST_BODY_BYTES + 1))
 
     assert client.get("/nowhere").json() == {"message": "Not Found"}
     assert client.delete("/open").status_code == 404

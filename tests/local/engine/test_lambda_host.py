@@ -14,7 +14,7 @@ import pytest
 from infra.catalog import Function
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.engine.names import function_arn
-from localdev.engine.report import read_reports
+from localdev.engine.report import read_invocation_reports
 from tests.local.engine.conftest import CODE_ROOT, hosted
 
 
@@ -113,7 +113,7 @@ def test_a_function_that_outgrows_its_memory_is_killed(host: LambdaHost, tmp_pat
     assert killed["errorType"] == "Runtime.OutOfMemory"
     assert killed["errorMessage"].endswith("Runtime exited with error: signal: killed")
     assert wait_until_gone(pid)
-    assert read_reports(tmp_path / "logs" / "behave.log")[-1].used_mb == 512
+    assert read_invocation_reports(tmp_path / "logs" / "behave.log")[-1].used_mb == 512
     assert result(call(host, n=1))["pid"] != pid
 
 
@@ -183,7 +183,7 @@ def test_each_call_reports_what_it_would_be_billed_by(host: LambdaHost, tmp_path
     for _ in range(2):
         call(host, do="sleep", seconds=0.2)
 
-    cold, warm = read_reports(tmp_path / "logs" / "behave.log")
+    cold, warm = read_invocation_reports(tmp_path / "logs" / "behave.log")
     assert 200 <= warm.duration_ms <= warm.billed_ms <= warm.duration_ms + 1
     assert cold.billed_ms > cold.duration_ms + 10, "the start of its environment is billed too"
     assert warm.memory_mb == 512

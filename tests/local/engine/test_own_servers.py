@@ -10,11 +10,11 @@ import pytest
 
 from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import Provider
+from localdev.engine.simulator_process import ProviderAccess
 from localdev.mail.generate import generate_mail
-from localdev.options import Options, parse
+from localdev.options import Options, parse_command_line
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
-from localdev.stack import CODE_ROOT, ROOT
+from localdev.stack import CODE_ROOT, REPOSITORY_ROOT
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from tests.support.app_certificate import app_certificate
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def options(*arguments: str, **environment: str) -> Options:
-    return parse(["up", *arguments], environment)[1]
+    return parse_command_line(["up", *arguments], environment)[1]
 
 
 def test_without_servers_of_ones_own_their_settings_are_left_alone() -> None:
@@ -80,7 +80,7 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
     assert chosen.database is not None
     ca_bundle = str(folder / "pem/ca.pem")
     assert (chosen.provider.ca_bundle, chosen.database.ca_bundle) == (ca_bundle, ca_bundle)
-    certificate = EntraSettings(chosen.provider.settings).client_certificate
+    certificate = EntraSettings(chosen.provider.function_settings).client_certificate
     assert certificate == (folder / "pem/app.pem").read_text().strip()
     assert options("--mbox", "pem").mbox == folder / "pem"
 
@@ -128,11 +128,11 @@ def test_what_cannot_work_is_said_at_start_in_one_sentence(
 def test_the_help_names_every_setting_that_is_read(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sources = (ROOT / "localdev" / name for name in ("own_servers.py", "options.py"))
+    sources = (REPOSITORY_ROOT / "localdev" / name for name in ("own_servers.py", "options.py"))
     read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', "".join(each.read_text() for each in sources)))
 
     with pytest.raises(SystemExit):
-        parse([command, "--help"])
+        parse_command_line([command, "--help"])
 
     shown = capsys.readouterr().out
     assert {name for name in read if name not in shown} == set()
@@ -157,7 +157,7 @@ def demo(folder: Path, simulators: Simulators) -> subprocess.CompletedProcess[st
         cwd=folder,
         env={
             **os.environ,
-            "PYTHONPATH": f"{CODE_ROOT}:{ROOT}",
+            "PYTHONPATH": f"{CODE_ROOT}:{REPOSITORY_ROOT}",
             "GRAPH_URL": simulators.graph_url,
             "MICROSOFT_AUTHORITY": simulators.authority,
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
@@ -185,7 +185,7 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
 
 def test_the_demo_says_that_it_needs_a_simulated_mailbox() -> None:
     """It fails so before its first request to the API; `localdev` prints the sentence."""
-    elsewhere = Provider(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
+    elsewhere = ProviderAccess(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
 
     with pytest.raises(StartFailed) as failed:
         connect("http://127.0.0.1:1", elsewhere, "token")

@@ -54,7 +54,7 @@ def test_a_stale_pid_of_a_living_stranger_does_not_stop_the_start(folder: Path) 
     """After a container's restart the file names whatever got that pid."""
     with Postgres(folder) as server:
         store(server.url)
-        pid_file = server.cluster / "postmaster.pid"
+        pid_file = server.cluster_folder / "postmaster.pid"
         left_over = pid_file.read_text().splitlines()
     pid_file.write_text("\n".join([str(os.getpid()), *left_over[1:]]) + "\n")
 

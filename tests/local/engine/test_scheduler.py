@@ -4,7 +4,7 @@ from pathlib import Path
 
 from infra.catalog import Schedule
 from localdev.engine.lambda_host import LambdaHost
-from localdev.engine.reload import CodeWatch
+from localdev.engine.reload import CodeWatcher
 from localdev.engine.scheduler import Scheduler
 
 
@@ -31,7 +31,7 @@ def test_a_schedule_calls_its_function_again_and_again_until_it_is_stopped(
 def test_saving_a_code_file_ends_idle_environments(host: LambdaHost, tmp_path: Path) -> None:
     reported: list[list[str]] = []
     (tmp_path / "code").mkdir()
-    watch = CodeWatch(host, tmp_path / "code", reported.append)
+    watch = CodeWatcher(host, tmp_path / "code", reported.append)
     host.invoke("behave", b"{}")
     watch.start()
     time.sleep(0.5)  # the operating system's watch begins a moment later

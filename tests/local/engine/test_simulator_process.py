@@ -9,8 +9,8 @@ import pytest
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import SimulatorProcess
 from localdev.mail.load import load_mail
-from localdev.mail.report import MAX_EXAMPLES, LoadReport
-from localdev.stack import ROOT
+from localdev.mail.report import MAX_EXAMPLE_PROBLEMS, LoadReport
+from localdev.stack import REPOSITORY_ROOT
 
 GOOD = b"From: a@example.com\nSubject: good\nDate: Fri, 1 May 2026 12:00:00 +0000\n\ntext\n"
 ODD = GOOD.replace(b"good", b"\xe9")
@@ -19,7 +19,7 @@ ODD = GOOD.replace(b"good", b"\xe9")
 @contextmanager
 def running(tmp_path: Path, mail: Path) -> Iterator[SimulatorProcess]:
     arguments = ["--data", str(tmp_path / "data"), "--mbox", str(mail)]
-    process = SimulatorProcess(arguments, root=ROOT, log=tmp_path / "simulators.log")
+    process = SimulatorProcess(arguments, root=REPOSITORY_ROOT, log=tmp_path / "simulators.log")
     try:
         process.wait_until_ready()
         yield process
@@ -32,19 +32,19 @@ def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
     mail.mkdir()
     (mail / "good.eml").write_bytes(GOOD)
     (mail / "notes\n.txt").write_bytes(b"notes")
-    odd = [f"odd {number}.eml" for number in range(MAX_EXAMPLES + 2)]
+    odd = [f"odd {number}.eml" for number in range(MAX_EXAMPLE_PROBLEMS + 2)]
     for name in odd:
         (mail / name).write_bytes(ODD)
     with running(tmp_path, mail) as process:
         report = process.mail
 
     assert report is not None
-    assert list(report.lines(mail, log)) == [
+    assert list(report.terminal_lines(mail, log)) == [
         f"Loaded {len(odd) + 1} messages of {mail} into the simulated mailbox.",
         "  not loaded: notes?.txt: its name does not end with .eml",
         *(
             f"  loaded and odd: {name}: has bytes above 127 in Subject (Windows-1252)"
-            for name in odd[:MAX_EXAMPLES]
+            for name in odd[:MAX_EXAMPLE_PROBLEMS]
         ),
         f"  loaded and odd: 2 more, named in {log}",
     ]
@@ -71,7 +71,9 @@ def test_a_source_without_mail_is_said_in_one_sentence(
     loaded = load_mail(mail)
 
     assert list(loaded.items) == []
-    sentence = LoadReport.from_problems(0, loaded.problems, loaded.oddities).nothing_found(mail)
+    sentence = LoadReport.from_problems(0, loaded.problems, loaded.oddities).no_messages_sentence(
+        mail
+    )
     assert sentence.startswith(f"0 messages found in {mail} ({cause}")
     assert "\n" not in sentence
 

@@ -11,7 +11,7 @@ import pytest
 
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_folder
-from localdev.options import Options, parse
+from localdev.options import Options, parse_command_line
 from localdev.stack import Stack, delete_stack_data
 from tests.support.up import up
 
@@ -23,7 +23,7 @@ APP = {"MICROSOFT_CLIENT_ID": "app", "MICROSOFT_CLIENT_SECRET": "secret"}
 def options(data: Path, *arguments: str) -> Options:
     """Of a stack on free ports, whose mail provider never answers."""
     everything = ("up", "--data", str(data), *PORTS, *NOWHERE)
-    return parse([*everything, *arguments], APP)[1]
+    return parse_command_line([*everything, *arguments], APP)[1]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def test_a_signal_just_before_the_wait_ends_it(number: signal.Signals) -> None:
 
     with StopSignals(lambda: calls.append(1)) as signals:
         os.kill(os.getpid(), number)
-        signals.wait()
+        signals.wait_for_signal()
 
     assert calls == [1]
 

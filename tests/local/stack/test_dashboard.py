@@ -15,7 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from dashboard.changes import MAX_WAIT_S
-from localdev.engine.aws_resources import CREDENTIALS, aws_client
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from tests.local.mirror import Mirror, when
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -116,7 +116,7 @@ def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(
     deploy(mirror, aws_url, "prod")
     options = ("--stage", "prod", "--dashboard-port", "0")
     command = [sys.executable, "-m", "dashboard", *options]
-    aws = {**CREDENTIALS, "AWS_ENDPOINT_URL": aws_url}
+    aws = {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": aws_url}
     process = subprocess.Popen(
         command, env={**os.environ, **aws, "PYTHONPATH": "lambdas:."}, stdout=subprocess.PIPE
     )
@@ -153,7 +153,7 @@ def aws_url() -> Iterator[str]:
 def deploy(mirror: Mirror, aws_url: str, stage: str) -> None:
     """Both stacks, with the outputs that the dashboard reads."""
     settings = mirror.stack.lambdas.settings
-    client = aws_client("secretsmanager", aws_url)
+    client = make_aws_client("secretsmanager", aws_url)
     secret = json.dumps({"DATABASE_URL": mirror.stack.database_url})
     arn = client.create_secret(Name=f"settings-{stage}", SecretString=secret)["ARN"]
     outputs = {
@@ -169,6 +169,6 @@ def deploy(mirror: Mirror, aws_url: str, stage: str) -> None:
             "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
             "Outputs": {key: {"Value": value} for key, value in values.items()},
         }
-        aws_client("cloudformation", aws_url).create_stack(
+        make_aws_client("cloudformation", aws_url).create_stack(
             StackName=f"Mailsync-{stage}-{name}", TemplateBody=json.dumps(template)
         )

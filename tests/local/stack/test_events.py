@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from localdev.engine.aws_resources import EVENT_BUS, aws_client
+from localdev.engine.aws_resources import EVENT_BUS_NAME, make_aws_client
 from tests.local.mirror import Mirror, when
 from tests.support.aws_signature import signed_headers
 
@@ -13,8 +13,8 @@ from tests.support.aws_signature import signed_headers
 def put(mirror: Mirror, kind: str, detail: dict[str, Any]) -> str:
     """The id of the event that the bus took."""
     entry = {"Source": "my.app", "DetailType": kind, "Detail": json.dumps(detail)}
-    client = aws_client("events", mirror.stack.aws_url)
-    response = client.put_events(Entries=[{"EventBusName": EVENT_BUS, **entry}])
+    client = make_aws_client("events", mirror.stack.aws_url)
+    response = client.put_events(Entries=[{"EventBusName": EVENT_BUS_NAME, **entry}])
     return str(response["Entries"][0]["EventId"])
 
 
@@ -48,7 +48,7 @@ def test_an_event_starts_the_self_test(mirror: Mirror) -> None:
 
     arn = outcome(mirror, event_id)["executionArn"]
 
-    client = aws_client("stepfunctions", mirror.stack.aws_url)
+    client = make_aws_client("stepfunctions", mirror.stack.aws_url)
     when(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
     assert client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED"
     assert arn.endswith(f":{event_id}")
@@ -65,25 +65,25 @@ def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     assert (event["source"], event["detail-type"]) == ("mailsync", "sync.completed")
     assert event["detail"]["accountId"] == mirror.account.id
     assert event["detail"]["eventId"] in {
-        each["detail"].get("eventId") for each in mirror.stack.events.list_seen_events()
+        each["detail"].get("eventId") for each in mirror.stack.event_bus.list_seen_events()
     }
 
 
 def listen(mirror: Mirror, kind: str) -> str:
     """The URL of a queue to which a rule made by plain boto3 sends these events."""
-    sqs, events = (aws_client(each, mirror.stack.aws_url) for each in ("sqs", "events"))
+    sqs, events = (make_aws_client(each, mirror.stack.aws_url) for each in ("sqs", "events"))
     url = str(sqs.create_queue(QueueName="listener")["QueueUrl"])
     wanted = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     pattern = json.dumps({"detail-type": [kind]})
-    events.put_rule(Name="listener", EventBusName=EVENT_BUS, EventPattern=pattern)
+    events.put_rule(Name="listener", EventBusName=EVENT_BUS_NAME, EventPattern=pattern)
     target = {"Id": "queue", "Arn": wanted["Attributes"]["QueueArn"]}
-    events.put_targets(Rule="listener", EventBusName=EVENT_BUS, Targets=[target])
+    events.put_targets(Rule="listener", EventBusName=EVENT_BUS_NAME, Targets=[target])
     return url
 
 
 def receive(mirror: Mirror, url: str) -> list[dict[str, Any]]:
     """All that stands in the queue."""
-    sqs = aws_client("sqs", mirror.stack.aws_url)
+    sqs = make_aws_client("sqs", mirror.stack.aws_url)
     found: list[dict[str, Any]] = []
     while more := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         found += more

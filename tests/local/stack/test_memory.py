@@ -9,7 +9,7 @@ import pytest
 
 from infra.catalog import find_function
 from localdev.demo_account import DemoAccount
-from localdev.engine.report import read_reports
+from localdev.engine.report import read_invocation_reports
 from mailsync.providers.graph.http import RESPONSE_LIMIT_BYTES
 from mailsync.sync.batch import MAX_WORKERS
 from tests.local.mirror import Mirror, when
@@ -69,7 +69,7 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     assert sum(tally.values()) == MAX_WORKERS
     for name in ("sync-accounts", "sync-folders", "sync-folder"):
         log = mirror.stack.data / "logs" / f"{name}.log"
-        used = max(each.used_mb for each in read_reports(log))
+        used = max(each.used_mb for each in read_invocation_reports(log))
         assert used < find_function(name).memory_mb
     stored = mirror.rows(BODIES.format(",".join(ids), len(BODY)))
     assert stored == [[MAX_WORKERS * MESSAGES]]

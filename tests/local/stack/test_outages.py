@@ -6,12 +6,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from localdev.stack import FUNCTIONS_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from tests.local.mirror import Mirror, when
 
 PAGE_SIZE = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
 END_SESSIONS = (
-    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{FUNCTIONS_LOGIN}'"
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    f" WHERE usename = '{FUNCTIONS_DATABASE_LOGIN}'"
 )
 
 
@@ -62,7 +63,7 @@ def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:
     """As one with a full disk; the functions that went through it go on afterwards."""
     account = {"accountId": mirror.account.id}
     with outlived(mirror) as run_id:
-        mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} SET default_transaction_read_only = on")
+        mirror.rows(f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN} SET default_transaction_read_only = on")
         mirror.rows(END_SESSIONS)
         failures = when(lambda: mirror.failed_tasks(run_id))
         responses = [
@@ -70,7 +71,7 @@ def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:
             mirror.request("POST", "/api/email/sync", json=account),
         ]
         tick = mirror.stack.lambdas.invoke("start-due-syncs", b"{}")
-        mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} RESET default_transaction_read_only")
+        mirror.rows(f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN} RESET default_transaction_read_only")
 
     assert {each["error"] for each in failures} == {"StoreUnavailable"}
     assert [each.status_code for each in responses] == [503, 503]

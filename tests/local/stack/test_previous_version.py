@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC, WORKFLOWS, Workflow
-from localdev.engine.aws_resources import aws_client
-from localdev.engine.definition import fill_placeholders
+from localdev.engine.aws_resources import make_aws_client
+from localdev.engine.definition import fill_function_arns
 from localdev.engine.dev_login import DEMO_USER
 from localdev.samples import EXPECTED_RESULTS, SampleEvents
 from tests.deploy.previous import EVENTS, STATEMACHINE
@@ -55,10 +55,10 @@ def test_the_recorded_payloads_are_those_that_the_recorded_definitions_send() ->
 def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirror) -> None:
     mirror.finished()
     mirror.simulate("deliver", subject="Arrived in mid-deployment")
-    client = aws_client("stepfunctions", mirror.stack.aws_url)
+    client = make_aws_client("stepfunctions", mirror.stack.aws_url)
     machine = client.create_state_machine(
         name="previous-mailbox-sync",
-        definition=fill_placeholders(previous(MAILBOX_SYNC), FUNCTIONS),
+        definition=fill_function_arns(previous(MAILBOX_SYNC), FUNCTIONS),
         roleArn="arn:aws:iam::123456789012:role/previous",
     )["stateMachineArn"]
 
@@ -93,4 +93,4 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda each: each.name)
 def test_no_function_that_the_previous_definition_calls_is_gone(workflow: Workflow) -> None:
-    assert "${" not in fill_placeholders(previous(workflow), FUNCTIONS)
+    assert "${" not in fill_function_arns(previous(workflow), FUNCTIONS)

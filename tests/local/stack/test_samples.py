@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from localdev.containers.settings import deployed_settings, fill_variables
-from localdev.engine.aws_resources import CREDENTIALS
+from localdev.containers.settings import fill_variables, template_variable_values
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
-from localdev.engine.environment import Environment
-from localdev.samples import EVENTS, EXPECTED_RESULTS, SampleEvents
+from localdev.engine.environment import ExecutionEnvironment
+from localdev.samples import EXPECTED_RESULTS, SAMPLE_EVENTS_FOLDER, SampleEvents
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
 from tests.local.mirror import Mirror
 
-FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
+FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *LOCAL_CREDENTIALS)
 """What leads a function to this machine: AWS itself gives it these, or needs none."""
 
 
@@ -39,7 +39,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, o
 def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     names = {each.name for each in catalog.FUNCTIONS}
 
-    assert {path.stem for path in EVENTS.glob("*.json")} == names
+    assert {path.stem for path in SAMPLE_EVENTS_FOLDER.glob("*.json")} == names
     assert EXPECTED_RESULTS.keys() == names
 
 
@@ -49,21 +49,21 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = SampleEvents(mirror.account.id, DEMO_USER, folder["id"])
     own = mirror.stack.lambdas.settings
-    values = deployed_settings(
+    values = template_variable_values(
         mirror.stack,
         database_url=own["DATABASE_URL"],
         owner_url=own["MIGRATION_DATABASE_URL"],
     )
 
-    def start(name: str) -> Environment:
+    def start(name: str) -> ExecutionEnvironment:
         settings = fill_variables(variables[name], values) | {
             each: values[each] for each in FROM_OUTSIDE
         }
         function, log = catalog.find_function(name), tmp_path / f"{name}.log"
-        return Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
+        return ExecutionEnvironment(function, code_root=CODE_ROOT, settings=settings, log=log)
 
     for name, environment in started_ahead(start, list(EXPECTED_RESULTS)):
-        outcome = environment.run(samples.event(name))
+        outcome = environment.run_invocation(samples.event(name))
         assert not outcome.failed, (name, outcome.payload)
         assert samples.find_result_mismatch(name, outcome.payload) is None
 
@@ -73,10 +73,10 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
 
 
 def started_ahead(
-    start: Callable[[str], Environment], names: list[str]
-) -> Iterator[tuple[str, Environment]]:
+    start: Callable[[str], ExecutionEnvironment], names: list[str]
+) -> Iterator[tuple[str, ExecutionEnvironment]]:
     """Yield each function's environment, which starts while the two before it are at work."""
-    running: dict[str, Environment] = {}
+    running: dict[str, ExecutionEnvironment] = {}
     try:
         for place, name in enumerate(names):
             running |= {

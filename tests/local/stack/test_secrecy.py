@@ -17,7 +17,7 @@ import pytest
 
 from localdev.__main__ import _welcome
 from localdev.demo_account import connect
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.model import AccountId, SealedSecret
@@ -217,7 +217,7 @@ def test_neither_stands_in_any_execution(mirror: Mirror, session: Session, mail:
 
 def histories(mirror: Mirror) -> Iterator[Any]:
     """Every event, with its inputs and outputs, of all executions that the engine knows."""
-    client = aws_client("stepfunctions", mirror.stack.aws_url)
+    client = make_aws_client("stepfunctions", mirror.stack.aws_url)
     for machine in client.list_state_machines()["stateMachines"]:
         listed = client.get_paginator("list_executions")
         for page in listed.paginate(stateMachineArn=machine["stateMachineArn"]):
@@ -241,7 +241,7 @@ def test_neither_stands_in_an_event_on_the_bus(
 ) -> None:
     mirror.invoke("publish-events")
 
-    events = mirror.stack.events.list_seen_events()
+    events = mirror.stack.event_bus.list_seen_events()
 
     assert "sync.completed" in {each["type"] for each in events}
     assert leaked(session.keys | mail, json.dumps(events)) == []

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from localdev.engine.aws_resources import aws_client
+from localdev.engine.aws_resources import make_aws_client
 from tests.local.mirror import Mirror, when
 from tests.local.stack.test_outages import a_long_sync
 
@@ -36,6 +36,6 @@ def test_a_stopped_sync_ends_at_once_and_the_next_completes_exactly(mirror: Mirr
 def has_ended(mirror: Mirror, run_id: str) -> bool:
     """The engine lets functions that are under way finish first, and then may call an execution
     that was stopped within a Map failed; `tests/api/test_stop_sync.py` sees one aborted."""
-    client = aws_client("stepfunctions", mirror.stack.aws_url)
+    client = make_aws_client("stepfunctions", mirror.stack.aws_url)
     arn = mirror.execution_arn(run_id)
     return str(client.describe_execution(executionArn=arn)["status"]) != "RUNNING"

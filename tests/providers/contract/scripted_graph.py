@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.http_server import Request, Response, Server
 from mailsync.model import AccessToken
-from mailsync.providers.graph.messages import SELECTED
+from mailsync.providers.graph.messages import MESSAGE_PROPERTIES
 from mailsync.providers.graph.provider import GraphMailbox
 
 
@@ -71,7 +71,7 @@ def batch(*items: tuple[int, Mapping[str, Any]], **headers: str) -> Response:
 def entry(remote_id: str, **fields: object) -> dict[str, object]:
     """A message of a change feed, with all that is selected; null unless a test says otherwise."""
     named = {"id": remote_id, "parentFolderId": "F", "@odata.etag": "e"}
-    return {**dict.fromkeys(SELECTED.split(",")), **named, **fields}
+    return {**dict.fromkeys(MESSAGE_PROPERTIES.split(",")), **named, **fields}
 
 
 def error(code: str) -> dict[str, Any]:

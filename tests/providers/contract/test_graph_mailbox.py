@@ -15,7 +15,7 @@ from mailsync.model import (
     Message,
     RemoteEntry,
     RemoteId,
-    Unreadable,
+    UnreadableMessage,
 )
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 
@@ -124,7 +124,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(graph: ScriptedG
 
     *bad, gone, good = graph.mailbox.fetch_messages(messages("m1", "m2", "m3", "m4", "m5"))
 
-    causes = [each.cause for each in bad if isinstance(each, Unreadable)]
+    causes = [each.cause for each in bad if isinstance(each, UnreadableMessage)]
     assert causes == ["corrupt", "malformed", "other_id"]
     assert gone == GoneMessage(RemoteId("m4"))
     assert isinstance(good, Message)
@@ -147,7 +147,7 @@ def test_a_message_that_does_not_answer_is_unanswered_where_another_one_does(
 
     bad, good = graph.mailbox.fetch_messages(messages("m1", "m2"))
 
-    assert isinstance(bad, Unreadable)
+    assert isinstance(bad, UnreadableMessage)
     assert (bad.remote_id, bad.cause) == ("m1", "unanswered")
     assert isinstance(good, Message)
 
@@ -155,7 +155,7 @@ def test_a_message_that_does_not_answer_is_unanswered_where_another_one_does(
 def test_of_messages_that_all_do_not_answer_a_simple_request_decides(graph: ScriptedGraph) -> None:
     graph.answers = [*[batch(CONTENT_FAILED)] * 3, FOUND]
     [found] = graph.mailbox.fetch_messages(messages("m1"))
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, UnreadableMessage)
     assert graph.requests[-1].path.endswith("/mailFolders/inbox")
 
     graph.answers = [*[batch(CONTENT_FAILED)] * 3, refusal(500, "InternalServerError")]

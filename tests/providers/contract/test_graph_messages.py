@@ -15,23 +15,23 @@ from mailsync.model import (
     RemoteEntry,
     RemoteId,
     RemovedMessage,
-    Unreadable,
+    UnreadableMessage,
     Upsert,
 )
 from mailsync.providers.graph.messages import (
-    LEAN_SELECTED,
-    SELECTED,
-    read_change,
-    read_entry,
-    read_lean_change,
-    read_message,
+    MESSAGE_PROPERTIES,
+    PROPERTIES_WITHOUT_BODY,
+    parse_change,
+    parse_change_without_body,
+    parse_entry,
+    parse_message,
 )
 
 IDS = {"id": "m1", "parentFolderId": "F1"}
 NAMED = PartialChange(RemoteId("m1"))
 ANN = {"emailAddress": {"name": "Ann", "address": "ann@example.org"}}
 FULL: dict[str, Any] = {
-    **dict.fromkeys(SELECTED.split(",")),
+    **dict.fromkeys(MESSAGE_PROPERTIES.split(",")),
     **IDS,
     "@odata.etag": 'W/"1"',
     "@odata.type": "#microsoft.graph.eventMessageRequest",
@@ -48,7 +48,7 @@ FULL: dict[str, Any] = {
 
 
 def test_a_message_is_read_whole() -> None:
-    assert read_change(FULL) == Upsert(
+    assert parse_change(FULL) == Upsert(
         Message(
             remote_id=RemoteId("m1"),
             folder_remote_ids=(RemoteId("F1"),),
@@ -68,48 +68,48 @@ def test_a_message_is_read_whole() -> None:
 
 
 def test_a_body_may_be_text() -> None:
-    message = read_message({**IDS, "body": {"contentType": "Text", "content": "Hi"}})
+    message = parse_message({**IDS, "body": {"contentType": "Text", "content": "Hi"}})
 
     assert isinstance(message, Message)
     assert (message.body_html, message.body_text) == (None, "Hi")
 
 
 def test_a_draft_or_a_contact_has_hardly_anything() -> None:
-    names = [each for each in SELECTED.split(",") if each not in IDS]
+    names = [each for each in MESSAGE_PROPERTIES.split(",") if each not in IDS]
 
-    assert read_message({**IDS, **dict.fromkeys(names)}) == read_message(IDS)
+    assert parse_message({**IDS, **dict.fromkeys(names)}) == parse_message(IDS)
 
 
 @pytest.mark.parametrize("odd", [None, 7, "a\nb"])
 def test_an_entry_of_a_list_has_no_version_and_no_time_that_is_none(odd: object) -> None:
-    entry = read_entry({**LEAN, "@odata.etag": odd, "lastModifiedDateTime": odd})
+    entry = parse_entry({**LEAN, "@odata.etag": odd, "lastModifiedDateTime": odd})
 
     assert (entry.version, entry.modified_at) == (None, None)
 
 
-@pytest.mark.parametrize("name", ["@odata.etag", *SELECTED.split(",")[1:]])
+@pytest.mark.parametrize("name", ["@odata.etag", *MESSAGE_PROPERTIES.split(",")[1:]])
 def test_an_entry_without_something_that_was_selected_only_names_the_message(name: str) -> None:
     """Graph promises "at least" the changed properties ("Use delta query")."""
     part = {key: value for key, value in FULL.items() if key != name}
 
-    assert read_change(part) == NAMED
+    assert parse_change(part) == NAMED
     if name not in ("from", "isDraft"):
-        assert read_change({**part, "isDraft": True}) == NAMED
+        assert parse_change({**part, "isDraft": True}) == NAMED
 
 
 def test_a_draft_without_a_sender_is_whole() -> None:
     draft = {key: value for key, value in FULL.items() if key != "from"} | {"isDraft": True}
 
-    assert isinstance(read_change(draft), Upsert)
+    assert isinstance(parse_change(draft), Upsert)
 
 
-@pytest.mark.parametrize("read", [read_change, read_lean_change])
+@pytest.mark.parametrize("read", [parse_change, parse_change_without_body])
 def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], Change]) -> None:
     assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == RemovedMessage(RemoteId("m1"))
 
 
 LEAN: dict[str, Any] = {
-    **{name: FULL[name] for name in ("@odata.etag", *LEAN_SELECTED.split(","))},
+    **{name: FULL[name] for name in ("@odata.etag", *PROPERTIES_WITHOUT_BODY.split(","))},
     "lastModifiedDateTime": "2026-01-02T03:04:05Z",
 }
 
@@ -117,7 +117,7 @@ LEAN: dict[str, Any] = {
 def test_an_entry_without_a_body_names_the_message_and_its_state() -> None:
     modified = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
-    assert read_lean_change(LEAN) == PartialChange(
+    assert parse_change_without_body(LEAN) == PartialChange(
         NAMED.remote_id, RemoteEntry(NAMED.remote_id, True, 'W/"1"', modified)
     )
 
@@ -127,7 +127,7 @@ def test_an_entry_that_does_not_tell_the_state_is_compared_with_no_row(name: str
     """A row of a release that stored no versions would be taken for equal to it."""
     part = {key: value for key, value in LEAN.items() if key != name}
 
-    assert read_lean_change(part) == NAMED
+    assert parse_change_without_body(part) == NAMED
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_an_entry_that_does_not_tell_the_state_is_compared_with_no_row(name: str
 def test_an_absurd_value_makes_the_message_unreadable_and_names_the_property(
     absurd: dict[str, Any],
 ) -> None:
-    change = read_change({**FULL, **absurd})
+    change = parse_change({**FULL, **absurd})
 
-    assert isinstance(change, Unreadable)
+    assert isinstance(change, UnreadableMessage)
     assert change.cause == "malformed"
     assert next(iter(absurd)) in change.detail
 
 
-@pytest.mark.parametrize("read", [read_change, read_lean_change, read_entry])
+@pytest.mark.parametrize("read", [parse_change, parse_change_without_body, parse_entry])
 @pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "é" * 501}])
 def test_an_entry_without_an_id_that_can_be_a_key_makes_the_page_unusable(
     nameless: dict[str, Any], read: Callable[[Any], object]

@@ -12,7 +12,7 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
 from localdev.simulators.mailbox import Mailbox
-from localdev.stack import FUNCTIONS_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
@@ -70,9 +70,9 @@ def owner(create_database: Callable[[str], str]) -> Settings:
 @pytest.fixture(scope="session")
 def shared(postgres: Postgres, owner: Settings) -> Settings:
     """Of the same database as the functions know it, which do not own it."""
-    postgres.open_login(FUNCTIONS_LOGIN, role="mailsync_writer")
+    postgres.open_login(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
     return Settings(
-        {"DATABASE_URL": owner.database_url.replace("postgres@", f"{FUNCTIONS_LOGIN}@")}
+        {"DATABASE_URL": owner.database_url.replace("postgres@", f"{FUNCTIONS_DATABASE_LOGIN}@")}
     )
 
 

@@ -12,7 +12,7 @@ from mailsync.store.check_store import CheckStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.sync import batch
 from mailsync.sync.batch import MIN_TIME_PER_CHECK_S, sync_accounts
-from mailsync.sync.check import Worker
+from mailsync.sync.check import CheckWorker
 from tests.workflow.failures.world import World
 
 DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now()"
@@ -47,7 +47,7 @@ def claimed(world: World) -> World:
 
 @pytest.fixture
 def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    workers: SimpleQueue[Worker] = SimpleQueue()
+    workers: SimpleQueue[CheckWorker] = SimpleQueue()
     workers.put(claimed.worker)
     monkeypatch.setattr(batch, "_workers", lambda: workers)
     return claimed

@@ -8,13 +8,13 @@ from mailsync.errors import AccessRevoked, LeaseLost
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
-from mailsync.store.check_store import Check, CheckEnd, CheckStore
+from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync import check as check_step
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -50,7 +50,7 @@ def begin(world: World, run_id: str = "other") -> int | None:
     )
 
 
-def in_the_middle(world: World, happens: Callable[[], object]) -> Outcome:
+def in_the_middle(world: World, happens: Callable[[], object]) -> CheckOutcome:
     """The outcome of a check during whose first request something else happens."""
     current = world.access.current
 
@@ -74,7 +74,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
 
     checked = synced.check()
 
-    assert checked.outcome is Outcome.IDLE
+    assert checked.outcome is CheckOutcome.IDLE
     # The tree is one request, and so is each folder's feed; the feeds are one call.
     assert checked.requests == 1 + len(synced.remote.folders.all())
     assert [record.in_batch for record in log.records()].count(False) == 1
@@ -90,11 +90,11 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
 ) -> None:
     links = "SELECT folder_id, cursor_sealed FROM mailsync.folder_cursors"
     before = {tuple(each) for each in synced.rows(links)}
-    assert [synced.check().outcome for _ in range(3)] == [Outcome.IDLE] * 3
+    assert [synced.check().outcome for _ in range(3)] == [CheckOutcome.IDLE] * 3
     assert before.isdisjoint(tuple(each) for each in synced.rows(links))
     synced.remote.deliver(a_mail("new"))
 
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
 
 
@@ -111,12 +111,12 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
 
     checked = synced.check()
 
-    assert checked.outcome is Outcome.SYNCED
+    assert checked.outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
     assert runs_of(synced) == [["completed", None, "schedule", None]]
     assert synced.rows(EVENTS)[-1] == ["sync.completed"]
     assert synced.started == []
-    assert synced.check().outcome is Outcome.IDLE
+    assert synced.check().outcome is CheckOutcome.IDLE
 
 
 def backlog(world: World) -> None:
@@ -157,7 +157,7 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 ) -> None:
     happened(synced)
 
-    assert synced.check().outcome is Outcome.HANDED_OVER
+    assert synced.check().outcome is CheckOutcome.HANDED_OVER
 
     synced.clear_faults()
     [run_id] = synced.started
@@ -169,7 +169,7 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world: World) -> None:
     checked = world.check()
 
-    assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
+    assert (checked.outcome, checked.requests) == (CheckOutcome.HANDED_OVER, 0)
     assert world.resume(world.started[0]) == "completed"
 
 
@@ -182,7 +182,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 
     checked = synced.check()
 
-    assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
+    assert (checked.outcome, checked.requests) == (CheckOutcome.HANDED_OVER, 0)
     assert synced.resume(synced.started[0]) == "completed"
     assert synced.is_mirrored()
 
@@ -190,8 +190,8 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> None:
     synced.rows(WRONG_TOTAL)
 
-    assert synced.check().outcome is Outcome.SYNCED
-    assert synced.check().outcome is Outcome.IDLE
+    assert synced.check().outcome is CheckOutcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.IDLE
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> N
 def test_what_the_last_sync_did_not_settle_is_not_believed(synced: World, unsettled: str) -> None:
     synced.rows(unsettled)
 
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
 
 
 def test_a_withdrawn_grant_fails_the_mailbox_under_its_name(synced: World) -> None:
     synced.access.refusal = AccessRevoked("Sign in again.")
 
-    assert synced.check().outcome is Outcome.FAILED
+    assert synced.check().outcome is CheckOutcome.FAILED
 
     assert runs_of(synced) == [["failed", "AccessRevoked", "schedule", None]]
     assert synced.one(ACCOUNT) == ["failed", "reauth_required", None]
@@ -224,7 +224,7 @@ def test_an_error_that_nobody_foresaw_fails_one_mailbox_and_tells_no_secret(sync
     def breaks() -> None:
         raise KeyError("a secret")
 
-    assert in_the_middle(synced, breaks) is Outcome.FAILED
+    assert in_the_middle(synced, breaks) is CheckOutcome.FAILED
 
     assert runs_of(synced) == [["failed", "KeyError", "schedule", None]]
     [message] = synced.one("SELECT last_error_message FROM mailsync.email_accounts")
@@ -237,7 +237,7 @@ def test_an_execution_takes_the_mailbox_from_a_check_and_the_check_writes_nothin
     """A person who asks for a sync never waits for a look."""
     before = synced.one("SELECT last_sync_at FROM mailsync.email_accounts")
 
-    assert in_the_middle(synced, lambda: begin(synced)) is Outcome.BUSY
+    assert in_the_middle(synced, lambda: begin(synced)) is CheckOutcome.BUSY
 
     assert synced.one(ACCOUNT) == ["syncing", "active", ARN]
     assert synced.one("SELECT last_sync_at FROM mailsync.email_accounts") == before
@@ -251,9 +251,9 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
     trigger = a_trigger(synced)
 
     def asked() -> None:
-        trigger.sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
+        trigger.start_sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
 
-    assert in_the_middle(synced, asked) is Outcome.BUSY
+    assert in_the_middle(synced, asked) is CheckOutcome.BUSY
 
     assert synced.one(ACCOUNT) == ["completed", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
@@ -266,7 +266,7 @@ def test_a_mailbox_on_which_an_execution_works_is_not_looked_at(synced: World) -
 
     checked = synced.check()
 
-    assert (checked.outcome, checked.requests) == (Outcome.BUSY, 0)
+    assert (checked.outcome, checked.requests) == (CheckOutcome.BUSY, 0)
 
 
 def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: World) -> None:
@@ -274,7 +274,7 @@ def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: 
     assert checks.open_run(check)
     trigger = a_trigger(synced)
 
-    joined = trigger.sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
+    joined = trigger.start_sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
 
     assert joined.id == check.run.run_id
     assert begin(synced, joined.id) == check.run.lease_epoch + 1
@@ -300,7 +300,7 @@ def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     with pytest.raises(LeaseLost):
         FolderStore(synced.database).drop_gone(check.run, [])
     with pytest.raises(LeaseLost):
-        checks.end(check, CheckEnd())
+        checks.save_idle_check(check, IdleCheckResult())
     with pytest.raises(LeaseLost):
         checks.hand_over(check)
 
@@ -323,7 +323,7 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     runs = RunStore(synced.database)
     trigger = a_trigger(synced)
     [inactive] = runs.stale_runs(60, 10)
-    trigger.recover(inactive)
+    trigger.recover_run(inactive)
 
     assert synced.started == [check.run.run_id]
     assert synced.resume(check.run.run_id) == "completed"
@@ -336,7 +336,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
     choices = {} if paused else {folder: False}
 
     happens = lambda: ControlStore(synced.database).change_account(own, paused, choices)  # noqa: E731
-    assert in_the_middle(synced, happens) is Outcome.BUSY
+    assert in_the_middle(synced, happens) is CheckOutcome.BUSY
 
     assert synced.one(STAMPS)[:2] == [False, False]
     if not paused:
@@ -346,7 +346,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
 def test_a_notification_during_a_check_makes_the_mailbox_due_at_its_end(synced: World) -> None:
     told = "UPDATE mailsync.email_accounts SET notified_at = clock_timestamp()"
 
-    assert in_the_middle(synced, lambda: synced.rows(told)) is Outcome.IDLE
+    assert in_the_middle(synced, lambda: synced.rows(told)) is CheckOutcome.IDLE
 
     assert synced.one("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [True]
 

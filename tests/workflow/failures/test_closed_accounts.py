@@ -8,7 +8,7 @@ from mailsync.errors import AccessRevoked, MailsyncError, ProviderUnavailable
 from mailsync.model import RunId
 from mailsync.store.check_store import CheckStore
 from mailsync.store.queue_store import QueueStore
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -56,7 +56,7 @@ def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: 
     assert (status, "an outage" in sentence) == ("active", True)
     synced.clear_faults()
 
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.one(ACCOUNT) == ["active", None, 0]
     assert synced.is_mirrored()
 
@@ -64,14 +64,14 @@ def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: 
 def test_one_folder_whose_items_refuse_the_token_closes_no_account(synced: World) -> None:
     synced.inject_fault("childFolders", status=401, code="InvalidAuthenticationToken", times=1)
 
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
 
 
 def test_an_account_that_an_outage_closed_opens_by_itself_and_goes_on(closed: World) -> None:
     assert claimed(closed) == 1
 
-    assert closed.check().outcome is Outcome.SYNCED
+    assert closed.check().outcome is CheckOutcome.SYNCED
 
     assert closed.one(ACCOUNT) == ["active", None, 0]
     assert closed.is_mirrored()
@@ -94,7 +94,7 @@ def test_while_there_is_no_token_it_stays_closed_without_noise_and_is_tried_ever
 
     waits = []
     for _ in range(12):
-        assert closed.check().outcome is Outcome.CLOSED
+        assert closed.check().outcome is CheckOutcome.CLOSED
         waits.append(float(closed.one(DUE_IN_MINUTES)[0]))
 
     assert closed.one(ACCOUNT)[:2] == ["reauth_required", "The rules for sign-ins forbid it."]
@@ -102,14 +102,14 @@ def test_while_there_is_no_token_it_stays_closed_without_noise_and_is_tried_ever
     assert 15 < waits[0] < 25
     assert 0.9 * 24 * 60 - 1 < waits[-1] < 1.1 * 24 * 60
     closed.access.refusal = None
-    assert closed.check().outcome is Outcome.SYNCED
+    assert closed.check().outcome is CheckOutcome.SYNCED
 
 
 def test_an_outage_of_the_identity_platform_leaves_it_as_it_was(closed: World) -> None:
     [_, sentence, _] = closed.one(ACCOUNT)
     closed.access.refusal = ProviderUnavailable("No answer.")
 
-    assert closed.check().outcome is Outcome.CLOSED
+    assert closed.check().outcome is CheckOutcome.CLOSED
     assert closed.one(ACCOUNT)[:2] == ["reauth_required", sentence]
     assert closed.started == []
 
@@ -119,7 +119,7 @@ def test_an_account_whose_grant_has_ended_waits_for_its_person(closed: World) ->
     closed.rows(TOUCH)
 
     assert claimed(closed) == 0
-    assert closed.check().outcome is Outcome.BUSY
+    assert closed.check().outcome is CheckOutcome.BUSY
     assert closed.one(ACCOUNT)[0] == "reauth_required"
 
 
@@ -130,7 +130,7 @@ def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_
         closed.rows(ENDED)
         return AccessRevoked("The password was changed.", is_final=True)
 
-    assert refused_in_the_middle(closed, ends) is Outcome.CLOSED
+    assert refused_in_the_middle(closed, ends) is CheckOutcome.CLOSED
     assert closed.rows("SELECT 1 FROM mailsync.sync_queue") == []
 
 
@@ -146,7 +146,7 @@ def test_what_a_person_does_meanwhile_counts(closed: World, status: str) -> None
 
     closed.access.current = granted  # type: ignore[method-assign,assignment]
 
-    assert closed.check().outcome is Outcome.BUSY
+    assert closed.check().outcome is CheckOutcome.BUSY
     assert closed.one(ACCOUNT)[0] == status
 
 
@@ -156,10 +156,10 @@ def test_a_try_that_died_bars_nobody(closed: World) -> None:
     assert checks.begin(closed.account_id, RunId("too early")) is None
     closed.rows("UPDATE mailsync.email_accounts SET lease_until = now()")
 
-    assert closed.check().outcome is Outcome.SYNCED
+    assert closed.check().outcome is CheckOutcome.SYNCED
 
 
-def refused_in_the_middle(world: World, refusal: Callable[[], MailsyncError]) -> Outcome:
+def refused_in_the_middle(world: World, refusal: Callable[[], MailsyncError]) -> CheckOutcome:
     def refused() -> object:
         raise refusal()
 

@@ -10,7 +10,7 @@ from mailsync.model import RunId
 from mailsync.store.account_store import AccountStore
 from mailsync.store.history_store import HistoryStore
 from mailsync.store.status_store import StatusStore
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -48,10 +48,10 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
     synced.check_to_the_end()
 
-    assert checks_of(synced, 3) == [(Outcome.IDLE, idle)] * 3
+    assert checks_of(synced, 3) == [(CheckOutcome.IDLE, idle)] * 3
     assert synced.one(FOLDER) == [messages, messages, unread, True]
     new = synced.remote.deliver(a_mail("new"))
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.stores(new)
 
 

@@ -17,10 +17,10 @@ def test_messages_requests_and_throttles_of_a_sync_are_counted(
     records = world.simulators.service.log.records()
     alone = len([each for each in records if not each.in_batch])
     # As the quota counts them: a batch of n is n, each of which is a record.
-    assert alone < counted.pop(("ProviderRequests",)) == len(records)
+    assert alone < counted.pop(("ProviderRequests", "microsoft")) == len(records)
     assert counted == {
         ("MessagesStored",): world.one("SELECT count(*) FROM mailsync.emails")[0],
-        ("ProviderThrottles",): 2,
+        ("ProviderThrottles", "microsoft"): 2,
         ("RunsCompleted",): 1,
     }
 
@@ -32,7 +32,7 @@ def test_requests_that_are_throttled_inside_a_batch_are_counted(
     with counting(monkeypatch):
         assert synced.sync() == "completed"
 
-    assert emitted(capsys.readouterr().out)["ProviderThrottles",] == 1
+    assert emitted(capsys.readouterr().out)["ProviderThrottles", "microsoft"] == 1
 
 
 def test_a_difference_is_counted_when_it_is_found_and_not_as_left_when_it_was_mended(

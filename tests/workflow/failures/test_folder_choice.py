@@ -6,7 +6,7 @@ from mailsync.model import FolderId, RunId, SyncScope, SyncType
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -99,9 +99,9 @@ def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(synced: World) -> 
     """Nothing else is new in it, so nothing else would ever begin a sync."""
     choose(synced, False)
 
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert mirrors_all_but(synced)
-    assert synced.check().outcome is Outcome.IDLE
+    assert synced.check().outcome is CheckOutcome.IDLE
 
 
 def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
@@ -116,7 +116,7 @@ def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
     choose(synced, False)
     assert synced.sync() == "completed"
 
-    assert synced.check().outcome is Outcome.IDLE
+    assert synced.check().outcome is CheckOutcome.IDLE
     assert synced.rows("SELECT 1 FROM mailsync.proof_differences") == []
 
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from mailsync.decisions.freshness import MAX_FOLDERS_OF_SMALL_MAILBOX
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -100,14 +100,14 @@ def test_a_name_that_cannot_be_stored_is_not_new_in_every_check(world: World) ->
     world.remote.rename_folder("archive", "A\0rchive")
     world.sync()
 
-    assert [world.check().outcome for _ in range(3)] == [Outcome.IDLE] * 3
+    assert [world.check().outcome for _ in range(3)] == [CheckOutcome.IDLE] * 3
 
 
 def check_of_an_idle_mailbox(world: World) -> int:
     """The requests of the next check of the schedule."""
     world.let_time_pass(CHECK_H)
     checked = world.check()
-    assert checked.outcome is Outcome.IDLE
+    assert checked.outcome is CheckOutcome.IDLE
     return checked.requests
 
 

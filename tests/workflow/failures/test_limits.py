@@ -9,7 +9,7 @@ from localdev.simulators.behaviour import Latency
 from mailsync.errors import AccessRevoked
 from mailsync.providers.graph import http as graph_http
 from mailsync.sync import store_page
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
@@ -117,7 +117,7 @@ def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves
     synced.inject_fault(
         "/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45
     )
-    assert synced.check().outcome is Outcome.HANDED_OVER
+    assert synced.check().outcome is CheckOutcome.HANDED_OVER
     asked = len(synced.simulators.service.log.records())
 
     assert synced.resume(synced.started[-1]) == "completed"

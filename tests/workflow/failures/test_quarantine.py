@@ -12,7 +12,7 @@ from localdev.mail.item import Address
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.page_rows import BODY_LIMIT_CHARS
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.store.rows import rows
 from tests.workflow.failures.world import World
@@ -215,7 +215,7 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
     assert world.sync() == "completed"
     assert put_aside(world) == {silent: "unanswered"}
     assert world.stores(new)
-    assert world.check().outcome is Outcome.IDLE
+    assert world.check().outcome is CheckOutcome.IDLE
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -232,7 +232,7 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     assert synced.rows(SILENT) == [[silent_id]]
 
     synced.clear_faults()
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.rows(SILENT) == []
     assert synced.is_mirrored()
 

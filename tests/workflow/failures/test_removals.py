@@ -10,7 +10,7 @@ from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.removal_store import RemovalStore
-from mailsync.sync.check import Outcome
+from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -222,12 +222,12 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:
     synced.remote.delete_permanently(synced.newest())
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
     synced.let_time_pass(1)
-    assert synced.check().outcome is Outcome.IDLE
+    assert synced.check().outcome is CheckOutcome.IDLE
 
     synced.let_time_pass(2)
-    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is CheckOutcome.SYNCED
 
     assert numbers(synced).keys() == synced.stored().keys()
     assert synced.is_mirrored()

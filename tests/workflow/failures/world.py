@@ -31,7 +31,7 @@ from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
-from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
+from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
 from tests.support import comparison
 from tests.support.clock import let_time_pass
@@ -162,18 +162,20 @@ class World:
 
     def hand_over(self) -> str:
         """One check, which leaves its run to an execution; how that ends."""
-        assert self.check().outcome is Outcome.HANDED_OVER
+        assert self.check().outcome is CheckOutcome.HANDED_OVER
         return self.resume(self.started[-1])
 
     def check_to_the_end(self) -> CheckReport:
         """Checks, and the executions that they ask for, until one asks for none."""
-        while (checked := self.check()).outcome is Outcome.HANDED_OVER:
+        while (checked := self.check()).outcome is CheckOutcome.HANDED_OVER:
             assert self.resume(self.started[-1]) == "completed"
         return checked
 
     @property
-    def worker(self) -> Worker:
-        return Worker(self.database, self._opened, lambda _, run_id: self.started.append(run_id))
+    def worker(self) -> CheckWorker:
+        return CheckWorker(
+            self.database, self._opened, lambda _, run_id: self.started.append(run_id)
+        )
 
     def let_time_pass(self, hours: float) -> None:
         """As if all that is stored had happened so many hours earlier."""

@@ -16,10 +16,14 @@ from enum import Enum
 
 from mailsync.errors import CursorExpired
 from mailsync.model import Cursor
-from mailsync.providers.graph.messages import ENTRY_SELECTED, LEAN_SELECTED, SELECTED
+from mailsync.providers.graph.messages import (
+    ENTRY_PROPERTIES,
+    MESSAGE_PROPERTIES,
+    PROPERTIES_WITHOUT_BODY,
+)
 
 
-class Feed(Enum):
+class GraphFeed(Enum):
     """The kinds of feeds by which a folder is read; the value is the word in a cursor."""
 
     DELTA = ""
@@ -29,35 +33,39 @@ class Feed(Enum):
 
     @property
     def is_list(self) -> bool:
-        return self in (Feed.LIST, Feed.LIST_WITHOUT_BODIES)
+        return self in (GraphFeed.LIST, GraphFeed.LIST_WITHOUT_BODIES)
 
     @property
     def lacks_bodies(self) -> bool:
         """Return whether the feed has no bodies, so that each message is fetched by id."""
-        return self in (Feed.DELTA_WITHOUT_BODIES, Feed.LIST_WITHOUT_BODIES)
+        return self in (GraphFeed.DELTA_WITHOUT_BODIES, GraphFeed.LIST_WITHOUT_BODIES)
 
     @property
     def selected(self) -> str:
-        if self is Feed.LIST_WITHOUT_BODIES:
-            return ENTRY_SELECTED
-        return LEAN_SELECTED if self is Feed.DELTA_WITHOUT_BODIES else SELECTED
+        if self is GraphFeed.LIST_WITHOUT_BODIES:
+            return ENTRY_PROPERTIES
+        return (
+            PROPERTIES_WITHOUT_BODY
+            if self is GraphFeed.DELTA_WITHOUT_BODIES
+            else MESSAGE_PROPERTIES
+        )
 
 
-FALLBACKS = (Feed.DELTA, Feed.DELTA_WITHOUT_BODIES, Feed.LIST_WITHOUT_BODIES)
+FALLBACKS = (GraphFeed.DELTA, GraphFeed.DELTA_WITHOUT_BODIES, GraphFeed.LIST_WITHOUT_BODIES)
 """The feed to start, by the number of feeds that have failed for a folder."""
 
 
-def _prefix(feed: Feed) -> str:
+def _prefix(feed: GraphFeed) -> str:
     return f"{zlib.crc32(feed.selected.encode()):08x} {feed.value}"
 
 
-END_OF_LIST = Cursor(f"{_prefix(Feed.DELTA)}listed")
+END_OF_LIST = Cursor(f"{_prefix(GraphFeed.DELTA)}listed")
 """The cursor after the last page of a list. The next round is a full sync, which tries delta first.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class CursorLink:
     """A link to one page of a feed.
 
     path: path of the page, relative to the base URL of Graph.
@@ -65,22 +73,22 @@ class Link:
     """
 
     path: str
-    feed: Feed = Feed.DELTA
+    feed: GraphFeed = GraphFeed.DELTA
 
     @property
     def cursor(self) -> Cursor:
         return Cursor(f"{_prefix(self.feed)}{self.path}")
 
 
-def read_cursor(cursor: Cursor) -> Link:
+def parse_cursor(cursor: Cursor) -> CursorLink:
     """Return the link in a cursor.
 
     Raises:
         CursorExpired: the folder needs a full sync.
     """
-    for feed in Feed:
+    for feed in GraphFeed:
         if cursor.startswith(f"{_prefix(feed)}/"):
-            return Link(cursor.removeprefix(_prefix(feed)), feed)
+            return CursorLink(cursor.removeprefix(_prefix(feed)), feed)
     if cursor == END_OF_LIST:
         raise CursorExpired(
             "The folder was read as a list, which shows no changes; reading it again."
@@ -93,5 +101,6 @@ def read_cursor(cursor: Cursor) -> Link:
 def is_delta(cursor: Cursor) -> bool:
     """Return whether the cursor is a delta link with the current selection of properties."""
     return any(
-        cursor.startswith(f"{_prefix(feed)}/") for feed in (Feed.DELTA, Feed.DELTA_WITHOUT_BODIES)
+        cursor.startswith(f"{_prefix(feed)}/")
+        for feed in (GraphFeed.DELTA, GraphFeed.DELTA_WITHOUT_BODIES)
     )

@@ -25,7 +25,7 @@ from mailsync.model import (
 )
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, is_gone, to_error
 from mailsync.providers.graph.http import GraphClient
-from mailsync.providers.graph.messages import read_id
+from mailsync.providers.graph.messages import parse_message_id
 from mailsync.providers.graph.responses import read_list
 
 Json = Mapping[str, Any]
@@ -233,7 +233,7 @@ class _Tree:
             raise to_error(response, RequestTarget.MAILBOX)
         for entry in read_list(response, "value"):
             if "@removed" not in entry:
-                remote_id = read_id(entry)
+                remote_id = parse_message_id(entry)
                 self._entries[remote_id] = {**self._entries.get(remote_id, {}), **entry}
         link = response.body.get("@odata.nextLink")
         return self._graph.path_of(link) if link else None

@@ -54,7 +54,7 @@ class GraphPushKit:
         return notifications.answer_validation_request(raw_query)
 
     def parse_notifications(self, body: bytes) -> Sequence[Notification]:
-        return notifications.read_notifications(body)
+        return notifications.parse_notifications(body)
 
 
 class GraphKit:

@@ -19,7 +19,7 @@ from mailsync.model import (
     RemoteEntry,
     RemoteId,
     RemovedMessage,
-    Unreadable,
+    UnreadableMessage,
     Upsert,
 )
 
@@ -30,7 +30,7 @@ class _MalformedError(Exception):
     """A property is not of the documented type."""
 
 
-def read_change(item: Json) -> Change:
+def parse_change(item: Json) -> Change:
     """Read one entry of a page of changes; it is an Upsert if it contains all selected properties.
 
     Graph promises "at least" the changed properties. A change of the read state alone arrives
@@ -42,43 +42,45 @@ def read_change(item: Json) -> Change:
         ProviderUnavailable: the entry has no id.
     """
     if "@removed" in item:
-        return RemovedMessage(read_id(item))
+        return RemovedMessage(parse_message_id(item))
     if not _is_whole(item):
-        return PartialChange(read_id(item))
-    message = read_message(item)
+        return PartialChange(parse_message_id(item))
+    message = parse_message(item)
     return Upsert(message) if isinstance(message, Message) else message
 
 
-def read_lean_change(item: Json) -> Change:
+def parse_change_without_body(item: Json) -> Change:
     """Read one entry of a feed without bodies: a message's id and state."""
     if "@removed" in item:
-        return RemovedMessage(read_id(item))
-    return PartialChange(read_id(item), read_entry(item) if item.keys() >= _STATE else None)
+        return RemovedMessage(parse_message_id(item))
+    return PartialChange(
+        parse_message_id(item), parse_entry(item) if item.keys() >= _STATE else None
+    )
 
 
-def read_entry(item: Json) -> RemoteEntry:
+def parse_entry(item: Json) -> RemoteEntry:
     """Read one message of a list, with what is compared with a row.
 
     Raises:
         ProviderUnavailable: the entry has no id.
     """
     return RemoteEntry(
-        remote_id=read_id(item),
+        remote_id=parse_message_id(item),
         is_read=item.get("isRead") is True,
         version=_version(item),
         modified_at=_moment_or_none(item.get("lastModifiedDateTime")),
     )
 
 
-def read_message(item: Json) -> Message | Unreadable:
-    """Read a complete message; one with impossible values is `Unreadable` with cause `malformed`.
+def parse_message(item: Json) -> Message | UnreadableMessage:
+    """Read a complete message; one with impossible values is unreadable, with cause `malformed`.
 
     Raises:
         ProviderUnavailable: the message has no id.
     """
     try:
         return Message(
-            remote_id=read_id(item),
+            remote_id=parse_message_id(item),
             folder_remote_ids=(_folder_id(item),),
             kind=_kind(item),
             version=_version(item),
@@ -88,12 +90,12 @@ def read_message(item: Json) -> Message | Unreadable:
         return _unreadable(item, malformed)
 
 
-def _unreadable(item: Json, malformed: _MalformedError) -> Unreadable:
+def _unreadable(item: Json, malformed: _MalformedError) -> UnreadableMessage:
     detail = f"The property {malformed} is not as Microsoft Graph documents it."
-    return Unreadable(read_id(item), "malformed", detail)
+    return UnreadableMessage(parse_message_id(item), "malformed", detail)
 
 
-def read_id(item: Json) -> RemoteId:
+def parse_message_id(item: Json) -> RemoteId:
     """Return the id of a message, folder, user or subscription.
 
     Raises:
@@ -243,16 +245,16 @@ _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "webLink": ("web_link", _text_or_none),
 }
 
-SELECTED = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
+MESSAGE_PROPERTIES = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
 """The `$select` of every message. A change feed reports only changes of selected properties:
 without `isRead` it would never report a message as read (alcionai/corso #1866)."""
 
-LEAN_SELECTED = ",".join(
+PROPERTIES_WITHOUT_BODY = ",".join(
     ("id", "parentFolderId", *(name for name in _PROPERTIES if name != "bodyPreview"))
 )
 """The `$select` of a change feed without bodies and previews."""
 
-ENTRY_SELECTED = "id,parentFolderId,isRead,lastModifiedDateTime"
+ENTRY_PROPERTIES = "id,parentFolderId,isRead,lastModifiedDateTime"
 """The `$select` of a list of ids and states; each entry has its etag anyway."""
 
 _WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))

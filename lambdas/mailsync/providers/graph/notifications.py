@@ -45,7 +45,7 @@ def answer_validation_request(raw_query: str) -> str | None:
     return html.escape(found)
 
 
-def read_notifications(body: bytes) -> Sequence[Notification]:
+def parse_notifications(body: bytes) -> Sequence[Notification]:
     """Return the notifications in one webhook request, without repetitions.
 
     Malformed items and unknown lifecycle events are skipped.

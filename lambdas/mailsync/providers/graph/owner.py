@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
-from mailsync.providers.graph.messages import read_id
+from mailsync.providers.graph.messages import parse_message_id
 from mailsync.providers.kit import MailboxUnavailable
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL
@@ -98,7 +98,7 @@ def _find_owner(graph: GraphClient) -> Owner:
     if not read.ok:
         raise _not_read(read)
     address = found.body.get("mail") or found.body.get("userPrincipalName") or ""
-    return Owner(read_id(found.body), str(address))
+    return Owner(parse_message_id(found.body), str(address))
 
 
 def _not_found(response: GraphResponse) -> Exception:

@@ -31,17 +31,17 @@ from mailsync.model import (
     RemoteId,
     StoredFolder,
     TreeReadingDepth,
-    Unreadable,
+    UnreadableMessage,
 )
 from mailsync.providers import AccessTokenSource, FeedFailed, Limits, ResponseTooLarge
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
     END_OF_LIST,
     FALLBACKS,
-    Feed,
-    Link,
+    CursorLink,
+    GraphFeed,
     is_delta,
-    read_cursor,
+    parse_cursor,
 )
 from mailsync.providers.graph.errors import (
     QUOTA_EXCEEDED,
@@ -55,12 +55,12 @@ from mailsync.providers.graph.errors import (
 from mailsync.providers.graph.folders import read_folders
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import (
-    ENTRY_SELECTED,
-    SELECTED,
-    read_change,
-    read_entry,
-    read_lean_change,
-    read_message,
+    ENTRY_PROPERTIES,
+    MESSAGE_PROPERTIES,
+    parse_change,
+    parse_change_without_body,
+    parse_entry,
+    parse_message,
 )
 from mailsync.providers.graph.responses import read_list
 from mailsync.providers.response_memory import MemoryShare
@@ -125,7 +125,7 @@ class GraphMailbox:
     ) -> Page:
         if cursor is None:
             return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
-        link = read_cursor(cursor)
+        link = parse_cursor(cursor)
         response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
@@ -141,9 +141,9 @@ class GraphMailbox:
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
         links = {
-            folder.id: read_cursor(cursor)
+            folder.id: parse_cursor(cursor)
             if cursor
-            else self._first_link(folder, Feed.DELTA, limit)
+            else self._first_link(folder, GraphFeed.DELTA, limit)
             for folder, cursor in positions
             if cursor is None or is_delta(cursor)
         }
@@ -163,7 +163,7 @@ class GraphMailbox:
         """List each message of the folder once; pages shift when mail arrives, which repeats
         messages."""
         path: str | None = (
-            f"{self._messages(folder)}?$select={ENTRY_SELECTED}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
+            f"{self._messages(folder)}?$select={ENTRY_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
         )
         entries: dict[RemoteId, RemoteEntry] = {}
         total: int | None = None
@@ -176,7 +176,7 @@ class GraphMailbox:
             if not response.ok:
                 raise self._page_error(folder, response, RequestTarget.MAILBOX)
             for item in read_list(response, "value"):
-                entry = read_entry(item)
+                entry = parse_entry(item)
                 entries[entry.remote_id] = entry
             counted = response.body.get("@odata.count")
             total = counted if isinstance(counted, int) else total
@@ -186,7 +186,7 @@ class GraphMailbox:
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | Unreadable]:
+    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages in batches, of which Graph processes four items at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
@@ -219,7 +219,7 @@ class GraphMailbox:
     def _count(self, requests: int) -> None:
         self.requests += requests
 
-    def _first_page(self, folder: FolderRef, limit: int, feed: Feed) -> Page:
+    def _first_page(self, folder: FolderRef, limit: int, feed: GraphFeed) -> Page:
         link = self._first_link(folder, feed, limit)
         page_size = None if feed.is_list else limit
         response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
@@ -228,7 +228,9 @@ class GraphMailbox:
         lacks_delta = response.status in _NO_DELTA or response.code == QUOTA_EXCEEDED
         if lacks_delta and not feed.is_list:
             link = self._first_link(
-                folder, Feed.LIST_WITHOUT_BODIES if feed.lacks_bodies else Feed.LIST, limit
+                folder,
+                GraphFeed.LIST_WITHOUT_BODIES if feed.lacks_bodies else GraphFeed.LIST,
+                limit,
             )
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             response = listed if listed.ok else response
@@ -236,7 +238,7 @@ class GraphMailbox:
             raise self._page_error(folder, response, RequestTarget.MAILBOX)
         return self._page(link, response)
 
-    def _retry_single_message(self, link: Link, failed: GraphResponse) -> GraphResponse:
+    def _retry_single_message(self, link: CursorLink, failed: GraphResponse) -> GraphResponse:
         """Request the page of a single message again, after it failed and the mailbox responds.
 
         Raises:
@@ -273,25 +275,27 @@ class GraphMailbox:
             return FolderGone(f"The folder no longer exists at Microsoft Graph ({found.code}).")
         return to_error(found, RequestTarget.MAILBOX)
 
-    def _page(self, link: Link, response: GraphResponse) -> Page:
-        read = read_lean_change if link.feed.lacks_bodies else read_change
+    def _page(self, link: CursorLink, response: GraphResponse) -> Page:
+        read = parse_change_without_body if link.feed.lacks_bodies else parse_change
         changes = tuple(read(item) for item in read_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
             raise _same_link()
         if more or last:
-            following = Link(self._graph.path_of(more or last), link.feed)
+            following = CursorLink(self._graph.path_of(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
         if link.feed.is_list:
             return Page(changes, END_OF_LIST, has_more=False, is_final=True)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
-    def _first_link(self, folder: FolderRef, feed: Feed, limit: int) -> Link:
+    def _first_link(self, folder: FolderRef, feed: GraphFeed, limit: int) -> CursorLink:
         if not feed.is_list:
-            return Link(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
+            return CursorLink(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
         order = "$orderby=receivedDateTime%20desc"
         size = MESSAGES_PER_LIST_PAGE if feed.lacks_bodies else limit
-        return Link(f"{self._messages(folder)}?$select={feed.selected}&{order}&$top={size}", feed)
+        return CursorLink(
+            f"{self._messages(folder)}?$select={feed.selected}&{order}&$top={size}", feed
+        )
 
     def _folder(self, folder: FolderRef) -> str:
         return f"{self._graph.mailbox}/mailFolders/{quote(folder.remote_id, safe='')}"
@@ -300,9 +304,10 @@ class GraphMailbox:
         return f"{self._folder(folder)}/messages"
 
     def _message_path(self, remote_id: RemoteId) -> str:
-        return f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}?$select={SELECTED}"
+        path = f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}"
+        return f"{path}?$select={MESSAGE_PROPERTIES}"
 
-    def _leads_to(self, response: GraphResponse, link: Link) -> bool:
+    def _leads_to(self, response: GraphResponse, link: CursorLink) -> bool:
         more = response.body.get("@odata.nextLink")
         return more is not None and self._graph.path_of(more) == link.path
 
@@ -313,22 +318,22 @@ def _same_link() -> ProviderUnavailable:
 
 def _message(
     remote_id: RemoteId, response: GraphResponse
-) -> Message | GoneMessage | Unreadable | None:
+) -> Message | GoneMessage | UnreadableMessage | None:
     """Return the result for one message; None where its failure may concern this message alone.
 
     Raises:
         ProviderThrottled, ProviderUnavailable: the failure concerns every message.
     """
     if response.ok:
-        message = read_message(response.body)
+        message = parse_message(response.body)
         if message.remote_id == remote_id:
             return message
-        return Unreadable(
+        return UnreadableMessage(
             remote_id, "other_id", "Microsoft Graph returned a message with another id."
         )
     if response.code in UNREADABLE_CAUSE_BY_CODE:
         cause = UNREADABLE_CAUSE_BY_CODE[response.code]
-        return Unreadable(remote_id, cause, f"Microsoft Graph returned {response.code}.")
+        return UnreadableMessage(remote_id, cause, f"Microsoft Graph returned {response.code}.")
     if is_gone(response):
         return GoneMessage(remote_id)
     if response.throttled or response.status == 401:
@@ -336,7 +341,7 @@ def _message(
     return None
 
 
-def _unanswered(remote_id: RemoteId, response: GraphResponse) -> Unreadable:
+def _unanswered(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
     """Return the message as unreadable: the mailbox responds to other requests."""
     cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
-    return Unreadable(remote_id, cause, str(to_error(response, RequestTarget.MAILBOX)))
+    return UnreadableMessage(remote_id, cause, str(to_error(response, RequestTarget.MAILBOX)))

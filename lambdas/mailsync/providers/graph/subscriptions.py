@@ -17,7 +17,7 @@ from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
-from mailsync.providers.graph.messages import read_id
+from mailsync.providers.graph.messages import parse_message_id
 from mailsync.providers.graph.responses import read_list
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
@@ -76,7 +76,7 @@ class GraphPush:
         response = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
             raise to_error(response, RequestTarget.MAILBOX)
-        return Subscription(read_id(response.body), _expiry(response))
+        return Subscription(parse_message_id(response.body), _expiry(response))
 
     def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}

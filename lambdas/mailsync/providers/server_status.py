@@ -1,0 +1,31 @@
+"""Test whether a provider's server responds, without an account."""
+
+import httpx
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.registry import UrlSetting
+from mailsync.settings import Settings
+
+_TIMEOUT_S = 10
+
+
+def fetch_server_status(server: UrlSetting, settings: Settings) -> int:
+    """Return the HTTP status of a request without credentials; any status means that it responds.
+
+    Raises:
+        ProviderUnavailable: no response within 10 s.
+    """
+    try:
+        response = httpx.get(
+            settings.url_of(server),
+            verify=settings.tls(),
+            timeout=_TIMEOUT_S,
+            follow_redirects=False,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        cause = f"{type(error).__name__}; check {server.name} and the functions' network"
+        raise ProviderUnavailable(
+            f"The provider at {server.name} is unavailable ({cause})."
+        ) from None
+    return response.status_code
