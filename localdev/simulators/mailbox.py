@@ -69,7 +69,8 @@ class Mailbox:
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
         """Return the messages that exist of these, in any order."""
         rows = self.database.rows(
-            f"{SELECT_MESSAGE} WHERE m.mailbox_id = ? AND m.number IN (SELECT value FROM json_each(?))",
+            f"{SELECT_MESSAGE} WHERE m.mailbox_id = ?"
+            " AND m.number IN (SELECT value FROM json_each(?))",
             *(self.user_id, orjson.dumps(list(numbers)).decode()),
         )
         return [message_of(row) for row in rows]
