@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from localdev.simulators import Simulators
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 
 EARLIER = """
 CREATE TABLE mailbox (id TEXT PRIMARY KEY, address TEXT UNIQUE, display_name TEXT);

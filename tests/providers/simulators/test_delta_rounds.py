@@ -5,13 +5,8 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import (
-    INBOX_DELTA,
-    a_mail,
-    delta_round,
-    error_of,
-    graph_client,
-)
+from tests.providers.simulators.graph_client import INBOX_DELTA, delta_round, error_of, graph_client
+from tests.support.mail import a_mail
 from tests.support.outlook_form import OutlookForm
 
 

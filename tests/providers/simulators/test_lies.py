@@ -7,9 +7,10 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import INBOX_DELTA, a_mail, delta_round, error_of
+from tests.providers.simulators.graph_client import INBOX_DELTA, delta_round, error_of
 from tests.providers.simulators.test_faults import script
 from tests.providers.simulators.test_throttling import batch_of
+from tests.support.mail import a_mail
 from tests.support.outlook_form import OutlookForm
 
 LIST = "/me/mailFolders/inbox/messages?$select=subject,isRead&$top=3&$count=true"

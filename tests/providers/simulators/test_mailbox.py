@@ -9,7 +9,7 @@ from localdev.simulators.folders import FolderReference
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.journal import ChangeKind
 from localdev.simulators.mailbox import Mailbox, NotInFolder
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.support.outlook_form import OutlookForm
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged
-from tests.providers.simulators.graph_client import a_mail, error_of
+from tests.providers.simulators.graph_client import error_of
+from tests.support.mail import a_mail
 from tests.support.outlook_form import OutlookForm
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import a_mail, app_client, error_of, graph_client
+from tests.providers.simulators.graph_client import app_client, error_of, graph_client
 from tests.providers.simulators.subscriber import Subscriber
+from tests.support.mail import a_mail
 
 SECRET = "known to the two of us"
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"

@@ -11,7 +11,7 @@ from mailsync.store.account_store import AccountStore
 from mailsync.store.history_store import HistoryStore
 from mailsync.store.status_store import StatusStore
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 FOLDER = (

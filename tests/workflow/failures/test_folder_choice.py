@@ -7,7 +7,7 @@ from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 GENERATIONS = """

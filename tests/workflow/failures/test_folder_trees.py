@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.freshness import MAX_FOLDERS_OF_SMALL_MAILBOX
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 FAILED = "SELECT error FROM mailsync.sync_run_folders WHERE status = 'failed'"

@@ -11,7 +11,7 @@ from mailsync.providers.graph import http as graph_http
 from mailsync.sync import store_page
 from mailsync.sync.check import CheckOutcome
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 LARGE_CHARS = 2**16

@@ -11,8 +11,8 @@ from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.sync import folder_pages
-from tests.providers.simulators.graph_client import a_mail
 from tests.store.rows import rows
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 GENERATIONS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.model import SyncType
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.sync_run_folders"

@@ -13,8 +13,8 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.page_rows import BODY_LIMIT_CHARS
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
 from tests.store.rows import rows
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"

@@ -11,7 +11,7 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 LISTS = r"/mailFolders(/delta|\?|/[^/]+/childFolders)"

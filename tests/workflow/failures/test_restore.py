@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.world import World
 
