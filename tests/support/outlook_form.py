@@ -4,7 +4,12 @@ from typing import Any
 
 from localdev.simulators.folders import FolderReference
 from localdev.simulators.graph.ids import OutlookIds
-from localdev.simulators.graph.properties import conversation_id, text_to_html, web_link
+from localdev.simulators.graph.properties import (
+    conversation_id,
+    conversation_of,
+    text_to_html,
+    web_link,
+)
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 
@@ -22,10 +27,11 @@ class OutlookForm:
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
+        conversation = conversation_of(message.thread)
         is_text = message.item.body_type == "text"
         return {
-            "conversation": conversation_id(message),
-            "web link": web_link(message),
+            "conversation": conversation_id(conversation),
+            "web link": web_link(conversation),
             "preview": message.preview,
             "html": text_to_html(message.item.body) if is_text else message.item.body,
             "text": None,

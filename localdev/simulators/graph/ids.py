@@ -27,6 +27,7 @@ class OutlookIds:
 
     def __init__(self, database: Database, mailbox_id: str) -> None:
         self._seed = key_of_ids(database) + mailbox_id.encode()
+        self._folder_ids: dict[int, str] = {}
 
     def immutable_id(self, number: int) -> str:
         return self._id(_IMMUTABLE, number)
@@ -35,7 +36,9 @@ class OutlookIds:
         return self._id(_DEFAULT, number, placement)
 
     def folder_id(self, number: int) -> str:
-        return self._id(_FOLDER, number)
+        if number not in self._folder_ids:
+            self._folder_ids[number] = self._id(_FOLDER, number)
+        return self._folder_ids[number]
 
     def root_id(self) -> str:
         """Return the id of the folder above all, which the neutral mailbox does not have."""

@@ -67,6 +67,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return tuple(_text(name) for name in value)
+
+
 def _truth(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError(value)
@@ -94,7 +100,7 @@ _FIELDS: dict[str, tuple[str, _Value]] = {
     "hasAttachments": ("has_attachments", _truth),
     "flag": ("is_flagged", lambda flag: flag["flagStatus"] == "flagged"),
     "importance": ("importance", _importance),
-    "categories": ("categories", lambda names: tuple(_text(name) for name in names)),
+    "categories": ("categories", _texts),
     "subject": ("subject", _text),
     "internetMessageId": ("internet_message_id", _text),
     "sentDateTime": ("sent_at", datetime.fromisoformat),

@@ -1,6 +1,7 @@
 """Convert a message to the properties of Graph's message resource."""
 
 import html
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -16,7 +17,7 @@ def properties_of(message: Message) -> dict[str, Any]:
     replace properties of these names.
     """
     item = message.item
-    conversation = _conversation(message)
+    conversation = conversation_of(message.thread)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = wire_time(item.received_at)
     return {
@@ -30,12 +31,12 @@ def properties_of(message: Message) -> dict[str, Any]:
         "subject": item.subject,
         "bodyPreview": message.preview,
         "importance": item.importance,
-        "conversationId": conversation_id(message),
+        "conversationId": conversation_id(conversation),
         "conversationIndex": "AQHb" + conversation[:24],
         "isDeliveryReceiptRequested": False,
         "isReadReceiptRequested": False,
         "isDraft": item.is_draft,
-        "webLink": web_link(message),
+        "webLink": web_link(conversation),
         "inferenceClassification": "focused",
         **(sender if item.sender else {}),
         "toRecipients": _recipients(item.to),
@@ -47,16 +48,18 @@ def properties_of(message: Message) -> dict[str, Any]:
     }
 
 
-def _conversation(message: Message) -> str:
-    return uuid5(NAMESPACE_URL, message.thread).hex
+@lru_cache(maxsize=10_000)
+def conversation_of(thread: str) -> str:
+    """Return the thread's part of conversation ids and web links."""
+    return uuid5(NAMESPACE_URL, thread).hex
 
 
-def conversation_id(message: Message) -> str:
-    return "AAQkAGI2THVSAAQA" + _conversation(message)
+def conversation_id(conversation: str) -> str:
+    return "AAQkAGI2THVSAAQA" + conversation
 
 
-def web_link(message: Message) -> str:
-    return f"https://outlook.office365.com/owa/?ItemID={_conversation(message)}&exvsurl=1"
+def web_link(conversation: str) -> str:
+    return f"https://outlook.office365.com/owa/?ItemID={conversation}&exvsurl=1"
 
 
 def text_to_html(text: str) -> str:
