@@ -117,6 +117,8 @@ class DeltaLinks:
         if not hmac.compare_digest(mac, self._mac(text)):
             raise bad_request("Badly formed token.")
         fields = orjson.loads(text)
+        if "issued" not in fields:  # of an earlier release
+            raise bad_request("Badly formed token.")
         position = tuple(fields["position"]) if fields["position"] else None
         return DeltaCursor(**{**fields, "position": position})
 
