@@ -18,7 +18,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import migrate
 from mailsync.store.queue_store import QueueStore
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 
 MAX_CLAIM_MS = 100
 CLAIM_LIFETIME_S = 600
@@ -87,7 +87,9 @@ def _fill(settings: Settings, accounts: int, due: int) -> None:
 def _plan(settings: Settings, claim: int) -> str:
     connection = connect(settings)
     rows = connection.run(
-        f"EXPLAIN {statements()['claim_due_accounts']}", limit=claim, next_in_s=CLAIM_LIFETIME_S
+        f"EXPLAIN {read_statements()['claim_due_accounts']}",
+        limit=claim,
+        next_in_s=CLAIM_LIFETIME_S,
     )
     connection.close()
     return "\n".join(line for (line,) in rows)

@@ -27,7 +27,7 @@ from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
 from mailsync.store.placement_store import FILL_BATCH
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 
 PAGE_SIZE = 100
 _PLACED = re.compile(r"placed AS \(.*?saved\.inserted\),\n", re.DOTALL)
@@ -84,7 +84,7 @@ def _run(database: Database, sql: str) -> list[list[object]]:
 
 def _store(settings: Settings, pages: int) -> float:
     """Store pages with and without placements in turn; return the ratio of the medians."""
-    known = statements()
+    known = read_statements()
     without = {**known, "upsert_emails": _PLACED.sub("", known["upsert_emails"])}
     databases = (Database(settings, known=without), Database(settings))
     for sql in (ACCOUNT.format(accounts=2), FOLDERS, CURSORS):

@@ -26,7 +26,7 @@ class ExpectedEvent:
 
 def step_label(step: Step, folders: Mapping[int, str]) -> str:
     """Return the name of the step's state; inside a Map as in `sync-folder: Inbox`."""
-    if step.inside and step.folder_id is not None:
+    if step.containing_map and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
 
@@ -102,7 +102,7 @@ def _ends_of_waits(
             seconds = _seconds(step.input, known[step.name].wait_seconds_path)
             if seconds is not None:
                 at = step.started_at + timedelta(seconds=seconds)
-                goes_on = "folder" if step.inside else "sync"
+                goes_on = "folder" if step.containing_map else "sync"
                 yield ExpectedEvent(
                     f"{step_label(step, folders)} ends, and the {goes_on} goes on.", at
                 )

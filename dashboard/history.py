@@ -40,7 +40,7 @@ class Attempt:
 class Step:
     """One visit of a state in an execution; `input` and `output` are JSON values.
 
-    inside: the name of the Map around the state; None outside Maps.
+    containing_map: the name of the Map around the state; None outside Maps.
     status: `caught` means the step failed and the workflow continued by a Catch; `waiting` means it
         waits for its next attempt, or for the end of a Wait.
     """
@@ -50,7 +50,7 @@ class Step:
     type: str
     started_at: datetime
     input: Any
-    inside: str | None = None
+    containing_map: str | None = None
     folder_id: int | None = None
     status: StepStatus = "running"
     finished_at: datetime | None = None
@@ -105,7 +105,7 @@ class _Reader:
             type=kind,
             started_at=event["timestamp"],
             input=given,
-            inside=around.name if around else None,
+            containing_map=around.name if around else None,
             folder_id=given.get("folderId") if isinstance(given, dict) else None,
         )
         if kind == "Wait":

@@ -19,7 +19,7 @@ from mailsync.store.account_store import FolderChoice, FoundDifference
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.history_store import RunFolderRow
 from mailsync.store.outbox_store import OutboxEvent
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
 MAX_CONNECTIONS = 4
@@ -35,7 +35,7 @@ class ReadOnlyDatabase(Database):
     """Runs the product's and the dashboard's SQL statements in transactions that cannot write."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, {**statements(), **statements(SQL_FILE)})
+        super().__init__(settings, {**read_statements(), **read_statements(SQL_FILE)})
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -82,7 +82,7 @@ class DashboardQueries:
 
     def _records(self, statement: str, **parameters: Any) -> list[Json]:
         with self._transaction() as tx:
-            return _camel(tx.run_for_records(statement, **parameters))
+            return _camel(tx.run_returning_dicts(statement, **parameters))
 
     def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
         found = self._records(statement, **parameters)
@@ -132,7 +132,9 @@ class DashboardQueries:
         """
         which = {"account_id": None, "status": None, "trigger": None, "run_id": run_id}
         with self._transaction() as tx:
-            found = tx.run_for_records("runs", **which, before_at="infinity", before_id="", limit=1)
+            found = tx.run_returning_dicts(
+                "runs", **which, before_at="infinity", before_id="", limit=1
+            )
             if not found:
                 raise RowNotFound("There is no run of this id.")
             folders = tx.run("run_folders", run_id=run_id)

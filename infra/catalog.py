@@ -1,11 +1,15 @@
 """The catalog of the deployment: functions, workflows, routes, schedules and event rules.
 
-CDK, the local stack and the tests read this catalog. It imports only the standard library.
+CDK, the local stack and the tests read this catalog. It imports the standard library and the
+product's list of providers.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from mailsync.registry import REGISTRATIONS, Registration, syncable_providers
 
 STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
@@ -286,6 +290,18 @@ WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
 _LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
 """Limits of routes that applications rarely call."""
 
+
+def _routes_of(provider: Registration) -> Iterator[Route]:
+    """Yield the routes that connect a provider's mailboxes and receive its notifications."""
+    name = provider.provider
+    yield Route(key=f"GET /api/auth/{name}", function="connect")
+    callback = f"GET /api/auth/{name}/callback"
+    yield Route(key=callback, function="connect", public=True, throttle=_LOW_THROTTLE)
+    yield Route(key=f"POST /api/auth/{name}/confirm", function="connect")
+    yield Route(key=f"POST /api/email/accounts/{name}", function="connect")
+    yield Route(key=f"POST /api/webhooks/{name}", function="webhook", public=True)
+
+
 ROUTES: tuple[Route, ...] = (
     Route(key="POST /api/email/sync", function="api"),
     Route(key="GET /api/email/sync", function="api"),
@@ -299,17 +315,8 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
     Route(key="GET /api/health", function="api", public=True, throttle=_LOW_THROTTLE),
     Route(key="GET /api/openapi.json", function="api", public=True, throttle=_LOW_THROTTLE),
-    Route(key="GET /api/auth/microsoft", function="connect"),
-    Route(
-        key="GET /api/auth/microsoft/callback",
-        function="connect",
-        public=True,
-        throttle=_LOW_THROTTLE,
-    ),
-    Route(key="POST /api/auth/microsoft/confirm", function="connect"),
-    Route(key="POST /api/email/accounts/microsoft", function="connect"),
     Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),
-    Route(key="POST /api/webhooks/microsoft", function="webhook", public=True),
+    *(route for each in syncable_providers() for route in _routes_of(each)),
 )
 
 CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))
@@ -329,7 +336,7 @@ SCHEDULES: tuple[Schedule, ...] = (
 EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(
         name="asked-by-event",
-        detail_types=("email/microsoft.sync", "email/gmail.sync", "email/imap.sync", "test/sync"),
+        detail_types=(*(each.event_type for each in REGISTRATIONS), "test/sync"),
         function="receive-event",
     ),
 )

@@ -159,7 +159,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
     )
     yield AlarmSpec(
         name="DifferencesLeft",
-        metric=product.metric(metrics.DIFFERENCES_LEFT, _LONG),
+        metric=product.metric(metrics.FOLDERS_LEFT_DIFFERENT, _LONG),
         message="A folder still differs from the provider after two repairs, so its mail may be"
         " incomplete. Compare its counts.",
     )
@@ -188,7 +188,7 @@ def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSp
     """
     yield AlarmSpec(
         name="Overdue",
-        metric=product.metric(metrics.OLDEST_OVERDUE, _SHORT),
+        metric=product.metric(metrics.LONGEST_OVERDUE, _SHORT),
         message="A mailbox has been due for 30 minutes and was not checked, or measure-backlog does"
         " not run. Check the log of start-due-syncs.",
         threshold=30 * 60,

@@ -44,10 +44,10 @@ class SyncDashboard(Construct):
 
     def _add_runs(self) -> None:
         self._board.add_widgets(
-            self._graph("Overdue (seconds)", metrics.OLDEST_OVERDUE, metrics.OLDEST_UNPUBLISHED),
+            self._graph("Overdue (seconds)", metrics.LONGEST_OVERDUE, metrics.OLDEST_UNPUBLISHED),
             self._graph(
                 "Waiting",
-                *(metrics.DUE_BACKLOG, metrics.TO_RECONNECT),
+                *(metrics.DUE_BACKLOG, metrics.ACCOUNTS_TO_RECONNECT),
                 right=(metrics.ACCOUNTS_CLOSED,),
             ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
@@ -67,8 +67,8 @@ class SyncDashboard(Construct):
             self._provider_graph(),
             self._graph(
                 "Verification",
-                *(metrics.DIFFERENCES_FOUND, metrics.DIFFERENCES_LEFT),
-                right=(metrics.QUARANTINED, metrics.CONTRADICTED),
+                *(metrics.FOLDERS_FOUND_DIFFERENT, metrics.FOLDERS_LEFT_DIFFERENT),
+                right=(metrics.QUARANTINED_MESSAGES, metrics.CONTRADICTED_MESSAGES),
             ),
         )
 

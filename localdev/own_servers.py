@@ -1,8 +1,8 @@
 """The user's own mail provider and database, in place of the simulators and the stack's database.
 
-They are given by options and, in the environment, by the settings of deployed functions. Everything
-is checked before anything starts. A relative path is resolved in the folder in which the command
-was started, because functions run in another folder.
+Command-line options name their URLs; environment variables, named as the settings of deployed
+functions, hold the rest. Everything is checked before anything starts. A relative path is resolved
+in the folder in which the command was started, because functions run in another folder.
 """
 
 import ssl

@@ -36,10 +36,16 @@ UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off
 
 # A stack, CDK, an engine: what these folders set up is dear, and one process does it for a group.
 # pytest-xdist begins with the groups of the most tests, and those are the longest as well.
-GROUPS = {
-    **{"deploy": "deployment", "stack": "deployment", "workflow": "workflow", "events": "events"},
-    "attacks": "attacks",
+GROUPS = {"deploy": "deploy", "stack": "stack", "workflow": "workflow", "attacks": "attacks"}
+# As long as all others of its folder, and with a stack of its own as quick.
+GROUPS_OF_FILES = {
+    each: "outages" for each in ("test_broken_deployments", "test_memory", "test_outages")
 }
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return twice the processors: many tests wait for a server, a browser or a retry."""
+    return min(8, 2 * (os.cpu_count() or 1))
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the ids
@@ -51,7 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What takes seconds and belongs to no group goes first, so that the end is short for everybody.
     items.sort(key=lambda item: item.path.parent.name != "torture")
     for item in items:
-        if group := GROUPS.get(item.path.parent.name):
+        group = GROUPS_OF_FILES.get(item.path.stem) or GROUPS.get(item.path.parent.name)
+        if group:
             item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -54,7 +54,7 @@ function row(step, scale, isOpened, query) {
     "aria-expanded": String(isOpened),
     onkeydown: pressOnSpace,
   };
-  const inside = { scope: "row", class: step.inside ? "is-inside" : null };
+  const inside = { scope: "row", class: step.containingMap ? "is-inside" : null };
   return el(
     "tr",
     { key: step.id, class: isOpened ? "is-opened" : null },

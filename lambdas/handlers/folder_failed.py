@@ -18,5 +18,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     run, folder_id = RunRef.from_state(event), FolderId(event["folderId"])
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, folder_id=folder_id)
     error, message = parse_state_failure(event["error"])
-    RunFolderStore(open_database()).fail(run, folder_id, error, message)
+    RunFolderStore(open_database()).fail_folder(run, folder_id, error, message)
     logger.warning("folder_failed", error=error)

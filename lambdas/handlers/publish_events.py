@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.events.outgoing import (
-    MAX_EVENTS_DELETED_PER_CALL,
+    MAX_EVENTS_DELETED_AT_ONCE,
     RETENTION_DAYS,
     EventBus,
     publish_outbox,
@@ -22,6 +22,7 @@ from mailsync.store.outbox_store import OutboxStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
-    deleted = outbox.delete_published(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_PER_CALL)
-    logger.info("events_published", published=result.published, refused=result.refused)
-    return {"published": result.published, "refused": result.refused, "forgotten": deleted}
+    deleted = outbox.delete_published(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_AT_ONCE)
+    counts = {"published": result.published_events, "refused": result.refused_events}
+    logger.info("events_published", **counts)  # type: ignore[arg-type]
+    return {**counts, "forgotten": deleted}

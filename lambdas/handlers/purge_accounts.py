@@ -9,7 +9,7 @@ from mailsync.metrics import emit_metrics
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore
 from mailsync.store.limit_store import RateLimitStore
-from mailsync.sync.purge import purge_marked
+from mailsync.sync.purge import purge_accounts_in_background
 
 PURGE_BUDGET_S = 40.0
 
@@ -18,4 +18,7 @@ PURGE_BUDGET_S = 40.0
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     swept = RateLimitStore(open_database()).delete_expired_rows()
-    return {"purged": purge_marked(ControlStore(open_database()), PURGE_BUDGET_S), "swept": swept}
+    return {
+        "purged": purge_accounts_in_background(ControlStore(open_database()), PURGE_BUDGET_S),
+        "swept": swept,
+    }

@@ -54,40 +54,50 @@ PROVIDER_REQUESTS = Metric(
 PROVIDER_THROTTLES = Metric(
     "ProviderThrottles", "Count", "requests refused as too many", dimension="provider"
 )
-DIFFERENCES_FOUND = Metric(
+FOLDERS_FOUND_DIFFERENT = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
-DIFFERENCES_LEFT = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
-OLDEST_OVERDUE = Metric(
+FOLDERS_LEFT_DIFFERENT = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
+LONGEST_OVERDUE = Metric(
     "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
 )
 DUE_BACKLOG = Metric("DueBacklog", "Count", "mailboxes that are due and not yet begun", True)
 OLDEST_UNPUBLISHED = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
-QUARANTINED = Metric("QuarantinedMessages", "Count", "messages that cannot be stored", True)
-CONTRADICTED = Metric(
+QUARANTINED_MESSAGES = Metric(
+    "QuarantinedMessages", "Count", "messages that cannot be stored", True
+)
+CONTRADICTED_MESSAGES = Metric(
     "ContradictedMessages", "Count", "messages about which the provider contradicts itself", True
 )
 ACCOUNTS_CLOSED = Metric(
     "AccountsClosed", "Count", "accounts that were closed until their person acts"
 )
-TO_RECONNECT = Metric("AccountsToReconnect", "Count", "accounts that wait for their person", True)
+ACCOUNTS_TO_RECONNECT = Metric(
+    "AccountsToReconnect", "Count", "accounts that wait for their person", True
+)
 
 METRICS = (
     *(RUNS_COMPLETED, RUNS_FAILED, MESSAGES_STORED, PROVIDER_REQUESTS, PROVIDER_THROTTLES),
-    *(DIFFERENCES_FOUND, DIFFERENCES_LEFT, OLDEST_OVERDUE, DUE_BACKLOG, OLDEST_UNPUBLISHED),
-    *(QUARANTINED, CONTRADICTED, ACCOUNTS_CLOSED, TO_RECONNECT),
+    *(
+        FOLDERS_FOUND_DIFFERENT,
+        FOLDERS_LEFT_DIFFERENT,
+        LONGEST_OVERDUE,
+        DUE_BACKLOG,
+        OLDEST_UNPUBLISHED,
+    ),
+    *(QUARANTINED_MESSAGES, CONTRADICTED_MESSAGES, ACCOUNTS_CLOSED, ACCOUNTS_TO_RECONNECT),
 )
 
 FUNCTION_FAILED = "FunctionFailed"
 """Error of a run whose function was killed, timed out or could not be started."""
-UNEXPECTED = "Unexpected"
+UNEXPECTED_ERROR = "Unexpected"
 """Error of a run that failed with an unnamed error: a defect."""
 RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Error names of failed runs that no function raises."""
 ERROR_DIMENSION_VALUES = tuple(
-    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED, UNEXPECTED})
+    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED, UNEXPECTED_ERROR})
 )
 """All values of the dimension `error`."""
 PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in syncable_providers())
@@ -127,11 +137,11 @@ def count_gauges(
     """Report the current level of every gauge metric. Only `measure-backlog` calls it, once per
     invocation."""
     count_metric(DUE_BACKLOG, due)
-    count_metric(OLDEST_OVERDUE, overdue_s)
+    count_metric(LONGEST_OVERDUE, overdue_s)
     count_metric(OLDEST_UNPUBLISHED, unpublished_s)
-    count_metric(QUARANTINED, quarantined)
-    count_metric(CONTRADICTED, contradicted)
-    count_metric(TO_RECONNECT, to_reconnect)
+    count_metric(QUARANTINED_MESSAGES, quarantined)
+    count_metric(CONTRADICTED_MESSAGES, contradicted)
+    count_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
 
 
 def count_failure(error: str, *, closes_account: bool = False) -> None:
@@ -148,7 +158,7 @@ def failure_name(error: str) -> str:
     """Return the value of the metric dimension `error` for the error name of a failed run."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED
-    return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED
+    return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR
 
 
 def emit_metrics(handler: HandlerFunction) -> HandlerFunction:

@@ -7,7 +7,7 @@ from contextlib import closing
 from mailsync.errors import MailsyncError
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, database_target
-from mailsync.store.migrate import contract, migrate, plan_migrations
+from mailsync.store.migrate import drop_what_previous_release_needed, migrate, plan_migrations
 from mailsync.store.placement_store import PlacementStore
 
 
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 def _act(settings: Settings, options: argparse.Namespace) -> str:
     """Do what the options say; return what was done."""
     if options.contract:
-        contract(settings)
+        drop_what_previous_release_needed(settings)
         return "contracted"
     if options.fill:
         with closing(Database(settings)) as database:

@@ -25,7 +25,7 @@ from localdev.engine.report import format_report_line, peak_memory_mb
 from localdev.http_server import Request, Response, Server
 from localdev.private_files import open_private_file
 
-RUNTIME_SCRIPT = Path(__file__).with_name("runtime_main.py")
+LAMBDA_RUNTIME_SCRIPT = Path(__file__).with_name("runtime_main.py")
 INIT_TIMEOUT_S = 30  # Lambda: 10 s; a developer's machine may be busy
 MEMORY_CHECK_INTERVAL_S = 0.05
 MAX_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
@@ -83,7 +83,7 @@ class ExecutionEnvironment:
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
         with open_private_file(log) as sink:
             self._process = start_child(
-                [sys.executable, "-P", RUNTIME_SCRIPT, function.handler],
+                [sys.executable, "-P", LAMBDA_RUNTIME_SCRIPT, function.handler],
                 env=variables,
                 cwd=code_root,
                 log=sink,

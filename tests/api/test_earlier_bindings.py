@@ -21,7 +21,7 @@ from mailsync.errors import AccessRevoked
 from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
-from mailsync.store.migrate import migrate, migrations
+from mailsync.store.migrate import migrate, read_migrations
 from mailsync.sync.mailbox import open_vault
 from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import account_of
@@ -40,7 +40,7 @@ EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
 def database_url(create_database: Callable[[str], str]) -> str:
     """Of a database with two accounts that the version before has connected, migrated since."""
     settings = Settings({"DATABASE_URL": create_database("template0")})
-    migrate(settings, [each for each in migrations() if each.version <= "0012"])
+    migrate(settings, [each for each in read_migrations() if each.version <= "0012"])
     with closing(connect(settings, as_owner=True)) as connection:
         connection.run((SEALED / "database.sql").read_text())
     migrate(settings)

@@ -54,7 +54,11 @@ def test_the_call_beyond_the_limit_is_refused_and_another_users_is_not(
     route: str,
 ) -> None:
     limit(
-        ",".join(f"{kind}=1" for kind in RateLimitedCall if kind is not RateLimitedCall.SELF_TESTS)
+        ",".join(
+            f"{kind}=1"
+            for kind in RateLimitedCall
+            if kind is not RateLimitedCall.SELF_TEST_OF_ALL_USERS
+        )
     )
     path, (query, body) = route.format(accountId=account_id), good_parts(route, account_id)
 

@@ -49,11 +49,11 @@ def test_a_run_shows_its_folders(api: Api, account_id: AccountId, database: Data
     run = begin_run(database, account_id, "r1", sync_type=SyncType.INITIAL)
     folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     first, second = folders.folders(account_id)
-    parts.begin(run, first.ref.id)
+    parts.begin_folder(run, first.ref.id)
     page = a_page(Upsert(a_message("m1")), Upsert(a_message("m2")))
     CredentialStore(database).add_data_key(b"wrapped")
     MailStore(database).apply_page(run, a_page_write(first, page))
-    parts.fail(run, second.ref.id, "ProviderRejected", "Graph says 400.")
+    parts.fail_folder(run, second.ref.id, "ProviderRejected", "Graph says 400.")
     LeaseStore(database).renew(run, requests=7)
     runs.fail(account_id, run.run_id, "arn-r1", "FoldersFailed", "Some folders failed.")
 

@@ -37,7 +37,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     remote = [a_remote_folder("F1", total=100)]
     FolderStore(database).save(run, remote, [])
     FolderStore(database).save_remote_counts(run, remote)
-    RunFolderStore(database).begin(run, folder_of(database, run).ref.id)
+    RunFolderStore(database).begin_folder(run, folder_of(database, run).ref.id)
     store(database, run, "m1", "m2", has_more=True)
     return run
 

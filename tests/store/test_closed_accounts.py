@@ -9,7 +9,7 @@ from mailsync.model import AccountId, Credentials, RunRef
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.migrate import migrate, migrations
+from mailsync.store.migrate import migrate, read_migrations
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
 from tests.support.builders import begin_run
@@ -40,7 +40,7 @@ def test_each_account_that_the_version_before_closed_is_tried_again_within_the_h
     empty_settings: Settings,
 ) -> None:
     """A database that cannot tell why: outages closed accounts, too."""
-    migrate(empty_settings, [each for each in migrations() if each.version < "0014"])
+    migrate(empty_settings, [each for each in read_migrations() if each.version < "0014"])
     with closing(Database(empty_settings)) as database:
         rows(database, CLOSED_BEFORE)
         migrate(empty_settings)

@@ -65,8 +65,10 @@ WRITES: dict[str, Write] = {
     "RemovalStore.show_again": lambda m, run: m.removals.show_again(run, m.first, [HIDDEN]),
     "RemovalStore.mark_removed": lambda m, run: m.removals.mark_removed(run, m.first, [SHOWN]),
     "RemovalStore.confirm_gone": lambda m, run: m.removals.confirm_gone(run, [HIDDEN], 0.0),
-    "RunFolderStore.begin": lambda m, run: m.run_folders.begin(run, m.first),
-    "RunFolderStore.fail": lambda m, run: m.run_folders.fail(run, m.first, "X", "It is so."),
+    "RunFolderStore.begin_folder": lambda m, run: m.run_folders.begin_folder(run, m.first),
+    "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(
+        run, m.first, "X", "It is so."
+    ),
     "RunFolderStore.count_repair_round": lambda m, run: m.run_folders.count_repair_round(run),
 }
 

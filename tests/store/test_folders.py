@@ -64,7 +64,10 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
 
     after = known(mirror)["F1"]
     kept = replace(
-        before, display_name="Back", read_at=after.read_at, last_changed_at=after.last_changed_at
+        before,
+        display_name="Back",
+        feed_read_at=after.feed_read_at,
+        last_changed_at=after.last_changed_at,
     )
     assert after == kept
     assert not after.selected
@@ -145,7 +148,7 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
     counted = mirror.folders.recount(mirror.run)[mirror.first]
 
     assert replace(counted.count, compared_at=None) == FolderCount(4, 2, 1, 2, 1)
-    assert (counted.is_synced, counted.listed) == (True, None)
+    assert (counted.is_synced, counted.listed_counts) == (True, None)
 
 
 def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
@@ -154,8 +157,8 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
     for offsets in ((1, -5), (0, 0)):
         mirror.folders.save_offsets(mirror.run, {mirror.first: offsets})
         count = count_of(mirror)
-        assert (count.offset, count.unread_offset) == offsets
-        assert mirror.folders.recount(mirror.run)[mirror.second].count.offset == 0
+        assert (count.remote_total_error, count.remote_unread_error) == offsets
+        assert mirror.folders.recount(mirror.run)[mirror.second].count.remote_total_error == 0
 
 
 def test_a_full_sync_is_no_comparison_of_its_run(mirror: Mirror) -> None:
@@ -169,7 +172,7 @@ def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirr
     entries = tuple(RemoteEntry(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
         mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(entries, total), [])
-        assert mirror.folders.recount(mirror.run)[mirror.first].listed == listed
+        assert mirror.folders.recount(mirror.run)[mirror.first].listed_counts == listed
         assert mirror.first in mirror.folders.ids_of_verified_folders(mirror.run)
 
 
@@ -228,8 +231,8 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
     mirror.fill(mirror.first, 1)
     read = known(mirror)
     assert read["F1"].last_changed_at is None, "a full sync finds what is old"
-    assert read["F1"].read_at is not None
-    assert read["F2"].read_at is None
+    assert read["F1"].feed_read_at is not None
+    assert read["F2"].feed_read_at is None
 
     mirror.apply(mirror.first)
     assert known(mirror)["F1"].last_changed_at is None

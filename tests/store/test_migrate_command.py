@@ -14,11 +14,11 @@ import pytest
 from localdev.simulators.entra.certificates import server_tls
 from mailsync import migrate as command
 from mailsync.settings import load_settings
-from mailsync.store.migrate import migrations
+from mailsync.store.migrate import read_migrations
 from tests.store.cluster import PASSWORD, Cluster
 from tests.support.paths import ROOT
 
-EVERY = ", ".join(each.version for each in migrations())
+EVERY = ", ".join(each.version for each in read_migrations())
 Ran = Callable[..., tuple[int, str]]
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'mailsync'"
 

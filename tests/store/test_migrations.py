@@ -9,7 +9,13 @@ from mailsync.errors import SchemaOutdated
 from mailsync.settings import Settings
 from mailsync.store import migrate as runner
 from mailsync.store.connection import Database, connect
-from mailsync.store.migrate import Migration, migrate, migrations, plan_migrations, require_usable
+from mailsync.store.migrate import (
+    Migration,
+    migrate,
+    plan_migrations,
+    read_migrations,
+    require_usable,
+)
 from tests.store.rows import rows
 
 
@@ -17,7 +23,7 @@ def test_several_runners_at_once_apply_each_migration_once(empty_settings: Setti
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(lambda _: migrate(empty_settings), range(4)))
 
-    assert sorted(applied)[-1] == tuple(each.version for each in migrations())
+    assert sorted(applied)[-1] == tuple(each.version for each in read_migrations())
     assert sorted(applied)[:3] == [(), (), ()]
 
 
@@ -58,7 +64,7 @@ def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a deployment that is taken back: nothing is ever migrated down."""
-    before = migrations()[:-1]
+    before = read_migrations()[:-1]
 
     assert migrate(settings, before) == ()
     monkeypatch.setattr("mailsync.store.migrate.migrations", lambda: before)

@@ -14,7 +14,7 @@ from mailsync.store import page_rows, placement_store
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.migrate import contract
+from mailsync.store.migrate import drop_what_previous_release_needed
 from mailsync.store.placement_store import PlacementStore
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
@@ -72,7 +72,7 @@ def test_a_message_with_three_labels_is_one_row_in_three_folders(labels: Mirror)
     assert placed(labels) == ["F1", "all", "inbox"]
     assert labels.rows(ROWS) == [["m", "inbox", False]]
     counted = labels.folders.recount(labels.run)
-    assert sorted(each.count.stored for each in counted.values()) == [0, 1, 1, 1]
+    assert sorted(each.count.stored_total for each in counted.values()) == [0, 1, 1, 1]
 
 
 def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels: Mirror) -> None:
@@ -237,12 +237,12 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         mirror.rows(statement)
 
     with pytest.raises(SchemaOutdated, match="1 accounts have messages without placements"):
-        contract(settings)
+        drop_what_previous_release_needed(settings)
     assert mirror.one(TRIGGERS) == [1]
 
     assert list(PlacementStore(mirror.database).fill_all()) == [mirror.run.account_id]
     for _ in range(2):
-        contract(settings)
+        drop_what_previous_release_needed(settings)
     assert mirror.one(TRIGGERS) == [0]
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     mirror.apply(mirror.first, Upsert(a_message("later")))

@@ -223,7 +223,11 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
 
     removal = mirror.removals.begin(mirror.run)
     assert removal.is_suspicious == is_suspicious
-    assert (removal.hidden, removal.gone, removal.folders) == (first, first, 1)
+    assert (removal.hidden_messages, removal.messages_reported_gone, removal.hidden_folders) == (
+        first,
+        first,
+        1,
+    )
     assert (due(mirror) == ()) == is_suspicious
     assert say_gone(mirror, gone) == (0 if is_suspicious else first)
 

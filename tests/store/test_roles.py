@@ -5,13 +5,13 @@ import pytest
 from mailsync.errors import SchemaOutdated, SettingMissing
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import Migration, migrate, migrations, plan_migrations
+from mailsync.store.migrate import Migration, migrate, plan_migrations, read_migrations
 from tests.store.cluster import PASSWORD, Cluster
 from tests.store.reader import Reader
 from tests.store.rows import one, rows
 from tests.store.two_mailboxes import fill
 
-EVERY = tuple(each.version for each in migrations())
+EVERY = tuple(each.version for each in read_migrations())
 THEIR_EMAILS = (
     "CREATE TABLE public.emails (id int, subject text)",
     "INSERT INTO emails VALUES (1, 'theirs')",

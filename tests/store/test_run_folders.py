@@ -9,34 +9,34 @@ ROUNDS = "SELECT repair_rounds FROM mailsync.sync_runs"
 
 def test_a_folder_that_failed_may_begin_again_in_the_same_run(mirror: Mirror) -> None:
     run, folder_id = mirror.run, mirror.first
-    mirror.run_folders.begin(run, folder_id)
-    mirror.run_folders.fail(run, folder_id, "ProviderRejected", "It is so.")
-    assert mirror.run_folders.failed(run) == {folder_id}
+    mirror.run_folders.begin_folder(run, folder_id)
+    mirror.run_folders.fail_folder(run, folder_id, "ProviderRejected", "It is so.")
+    assert mirror.run_folders.failed_folder_ids(run) == {folder_id}
     assert mirror.one(PART) == ["failed", 1, "ProviderRejected", False]
     assert mirror.one(FOLDER) == ["ProviderRejected", "It is so."]
 
-    mirror.run_folders.begin(run, folder_id)
-    assert mirror.run_folders.failed(run) == frozenset()
+    mirror.run_folders.begin_folder(run, folder_id)
+    assert mirror.run_folders.failed_folder_ids(run) == frozenset()
     assert mirror.one(PART)[:2] == ["running", 2]
 
 
 def test_a_folder_may_fail_before_it_began(mirror: Mirror) -> None:
-    mirror.run_folders.fail(mirror.run, mirror.first, "FolderNotRead", "No counts.")
+    mirror.run_folders.fail_folder(mirror.run, mirror.first, "FolderNotRead", "No counts.")
 
     assert mirror.one(PART) == ["failed", 0, "FolderNotRead", False]
-    assert mirror.run_folders.failed(mirror.run) == {mirror.first}
+    assert mirror.run_folders.failed_folder_ids(mirror.run) == {mirror.first}
 
 
 def test_a_folder_that_is_gone_has_not_failed(mirror: Mirror) -> None:
-    mirror.run_folders.fail(mirror.run, mirror.first, "FolderGone", "It is so.")
+    mirror.run_folders.fail_folder(mirror.run, mirror.first, "FolderGone", "It is so.")
 
     mirror.folders.save(mirror.run, [], [mirror.first])
 
-    assert mirror.run_folders.failed(mirror.run) == frozenset()
+    assert mirror.run_folders.failed_folder_ids(mirror.run) == frozenset()
 
 
 def test_the_error_of_a_folder_ends_with_its_verification(mirror: Mirror) -> None:
-    mirror.run_folders.fail(mirror.run, mirror.first, "ProviderRejected", "It is so.")
+    mirror.run_folders.fail_folder(mirror.run, mirror.first, "ProviderRejected", "It is so.")
 
     mirror.folders.mark_verified(mirror.run, [mirror.first])
 

@@ -2,12 +2,12 @@
 
 import re
 
-from mailsync.store.migrate import migrations
-from mailsync.store.statements import statements
+from mailsync.store.migrate import read_migrations
+from mailsync.store.statements import read_statements
 from tests.support.paths import ROOT
 
 PRODUCT = ROOT / "lambdas"
-SCHEMA = "".join(each.statements for each in migrations())
+SCHEMA = "".join(each.statements for each in read_migrations())
 SOURCES = {path: path.read_text() for path in PRODUCT.rglob("*.py")}
 
 
@@ -20,7 +20,7 @@ def test_every_statement_is_used_and_every_name_that_is_used_exists() -> None:
         )
     }
 
-    assert used == statements().keys()
+    assert used == read_statements().keys()
 
 
 def test_every_table_is_named_with_its_schema() -> None:
@@ -28,7 +28,7 @@ def test_every_table_is_named_with_its_schema() -> None:
     bare = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+({tables})\b")
 
     assert {
-        name: bare.findall(text) for name, text in statements().items() if bare.search(text)
+        name: bare.findall(text) for name, text in read_statements().items() if bare.search(text)
     } == {}
 
 

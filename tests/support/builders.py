@@ -92,7 +92,7 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
     """A whole reading of a mailbox that has these folders, and an inbox unless they hold one."""
     if not any(each.role is Role.INBOX for each in folders):
         folders = (a_remote_folder("inbox", role=Role.INBOX), *folders)
-    for name in ("gone", "omitted"):
+    for name in ("gone_folder_ids", "omitted_folder_ids"):
         fields[name] = frozenset(map(RemoteId, fields.get(name, ())))
     return FolderListing(folders, **fields)
 

@@ -22,7 +22,9 @@ from tests.support.builders import a_known_folder, a_listing, a_page, a_remote_f
 
 SAME = FolderTreeDiff((), ())
 WHOLE = a_listing(a_remote_folder("F1", role=Role.INBOX), a_remote_folder("F2"))
-EQUAL = FolderCount(remote=3, stored=3, quarantined=0, remote_unread=1, unread=1)
+EQUAL = FolderCount(
+    remote_total=3, stored_total=3, quarantined_total=0, remote_unread=1, stored_unread=1
+)
 
 
 def folder(
@@ -75,7 +77,9 @@ def test_a_folder_that_waits_for_its_turn_is_not_missed() -> None:
 
 
 def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
-    wrong = FolderCount(4, 3, 0, remote_unread=-1, unread=1, offset=1, unread_offset=-2)
+    wrong = FolderCount(
+        4, 3, 0, remote_unread=-1, stored_unread=1, remote_total_error=1, remote_unread_error=-2
+    )
 
     assert result(count=wrong) is CheckResult.NOTHING_NEW
 
@@ -88,9 +92,9 @@ def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
         {"plan": FolderTreeDiff((a_remote_folder("F1"),), ())},
         {"plan": FolderTreeDiff((), (FolderId(9),))},
         {"moved": ("F1",)},
-        {"count": replace(EQUAL, remote=4)},
+        {"count": replace(EQUAL, remote_total=4)},
         {"count": replace(EQUAL, remote_unread=0)},
-        {"count": replace(EQUAL, offset=1)},
+        {"count": replace(EQUAL, remote_total_error=1)},
     ],
     ids=[
         "unsettled",
@@ -116,7 +120,7 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
         {"folders": (folder(1), folder(2, full_sync_running=True)), "waiting": (2,)},
         {"folders": (folder(1), folder(2, mid_round=True))},
         {"plan": FolderTreeDiff((a_remote_folder("new"),), ())},
-        {"listing": replace(WHOLE, omitted=frozenset({RemoteId("F3")}))},
+        {"listing": replace(WHOLE, omitted_folder_ids=frozenset({RemoteId("F3")}))},
         {"listing": replace(WHOLE, failures={RemoteId("F2"): "No sub-folders."})},
         {"listing": FolderListing((a_remote_folder("F2"),))},
     ],

@@ -29,7 +29,7 @@ COUNTS = st.integers(-3, 9)
 def mended(rows: Rows, entries: list[RemoteEntry], difference: IdDifference) -> Rows:
     """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
     known = {each.remote_id: each for each in entries}
-    fetched = difference.missing + difference.changed
+    fetched = difference.missing_ids + difference.changed_ids
     after = {
         **rows,
         **{
@@ -37,11 +37,11 @@ def mended(rows: Rows, entries: list[RemoteEntry], difference: IdDifference) -> 
             for each in fetched
         },
     }
-    for remote_id in difference.shown_again:
+    for remote_id in difference.ids_to_show_again:
         after[remote_id] = replace(after[remote_id], is_in_listed_folder=True)
-    for remote_id in difference.surplus:
+    for remote_id in difference.surplus_ids:
         after[remote_id] = replace(after[remote_id], is_in_listed_folder=False)
-    for entry in difference.lacking_version:
+    for entry in difference.entries_lacking_version:
         after[entry.remote_id] = replace(after[entry.remote_id], version=entry.version)
     return after
 
@@ -52,7 +52,7 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
 ) -> None:
     difference = compare_ids(entries, rows, quarantined)
     after = mended(rows, entries, difference)
-    quarantined -= set(difference.gone_from_quarantine)
+    quarantined -= set(difference.ids_gone_from_quarantine)
 
     assert compare_ids(entries, after, quarantined).is_empty
     shown = {remote_id for remote_id, row in after.items() if row.is_in_listed_folder}
@@ -64,11 +64,11 @@ def test_each_message_differs_in_one_way_at_most(
     entries: list[RemoteEntry], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
     found = compare_ids(entries, rows, quarantined)
-    ways = found.missing + found.changed + found.shown_again + found.surplus
+    ways = found.missing_ids + found.changed_ids + found.ids_to_show_again + found.surplus_ids
 
     assert len(set(ways)) == len(ways)
-    assert not set(found.missing) & (rows.keys() | quarantined)
-    assert {each.remote_id for each in found.lacking_version} <= rows.keys() - set(ways)
+    assert not set(found.missing_ids) & (rows.keys() | quarantined)
+    assert {each.remote_id for each in found.entries_lacking_version} <= rows.keys() - set(ways)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))
@@ -77,11 +77,11 @@ def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_e
 ) -> None:
     count = FolderCount(remote, stored, quarantined, remote_unread, unread)
     offset, unread_offset = count.excess
-    known = replace(count, offset=offset, unread_offset=unread_offset)
+    known = replace(count, remote_total_error=offset, remote_unread_error=unread_offset)
 
     assert counts_agree(known)
     assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))
     for moved in (-1, 1):
-        assert not counts_agree(replace(known, remote=remote + moved))
-        assert not counts_agree(replace(known, stored=stored + moved))
-        assert counts_agree(replace(known, unread=unread + moved)) == (quarantined > 0)
+        assert not counts_agree(replace(known, remote_total=remote + moved))
+        assert not counts_agree(replace(known, stored_total=stored + moved))
+        assert counts_agree(replace(known, stored_unread=unread + moved)) == (quarantined > 0)

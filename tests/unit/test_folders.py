@@ -36,14 +36,14 @@ def folders_by_role(*roles: Role) -> tuple[list[RemoteFolder], list[StoredFolder
 def test_an_unchanged_tree_needs_no_write() -> None:
     plan = diff_folders(FolderListing((a_remote_folder("F1"),)), [a_known_folder(1, "F1")])
 
-    assert (plan.changed, plan.gone) == ((), ())
+    assert (plan.new_and_changed_folders, plan.gone_folder_ids) == ((), ())
 
 
 def test_a_name_that_the_database_cannot_hold_is_equal_to_what_it_holds() -> None:
     odd = a_remote_folder("F1", display_name="a\0b\ud83d")
     known = a_known_folder(1, "F1", display_name="ab\ufffd")
 
-    assert diff_folders(FolderListing((odd,)), [known]).changed == ()
+    assert diff_folders(FolderListing((odd,)), [known]).new_and_changed_folders == ()
 
 
 @pytest.mark.parametrize(
@@ -58,31 +58,33 @@ def test_a_name_that_the_database_cannot_hold_is_equal_to_what_it_holds() -> Non
 def test_a_folder_that_is_shown_otherwise_is_a_change(change: dict[str, object]) -> None:
     remote = a_remote_folder("F1", **change)
 
-    assert diff_folders(FolderListing((remote,)), [a_known_folder(1, "F1")]).changed == (remote,)
+    assert diff_folders(
+        FolderListing((remote,)), [a_known_folder(1, "F1")]
+    ).new_and_changed_folders == (remote,)
 
 
 def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_gone() -> None:
     plan = diff_folders(
-        a_listing(a_remote_folder("F2", display_name="Bills"), gone=["F1"]),
+        a_listing(a_remote_folder("F2", display_name="Bills"), gone_folder_ids=["F1"]),
         [a_known_folder(1, "F1", display_name="Bills"), a_known_folder(2, "inbox")],
     )
 
-    assert "F2" in [each.remote_id for each in plan.changed]
-    assert plan.gone == (1,)
+    assert "F2" in [each.remote_id for each in plan.new_and_changed_folders]
+    assert plan.gone_folder_ids == (1,)
 
 
 def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
     known = [a_known_folder(at, f"F{at}") for at in range(4)]
-    listing = a_listing(omitted=["F0"], failures={RemoteId("F1"): "403"}, is_whole=False)
+    listing = a_listing(omitted_folder_ids=["F0"], failures={RemoteId("F1"): "403"}, is_whole=False)
 
-    assert diff_folders(listing, known).gone == ()
+    assert diff_folders(listing, known).gone_folder_ids == ()
 
 
 @pytest.mark.parametrize("role", FIXED)
 def test_a_folder_that_every_mailbox_has_is_never_gone(role: Role) -> None:
-    listing = FolderListing((), gone=frozenset({RemoteId("F1")}))
+    listing = FolderListing((), gone_folder_ids=frozenset({RemoteId("F1")}))
 
-    assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone == ()
+    assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone_folder_ids == ()
 
 
 @pytest.mark.parametrize("role", FIXED)
@@ -90,9 +92,9 @@ def test_in_a_mailbox_that_was_made_anew_every_folder_is_another_one(role: Role)
     """Its user is the same, so its account is, too."""
     remote, _ = folders_by_role(*FIXED)
     known = [a_known_folder(1, "of the mailbox before", role=role)]
-    listing = FolderListing(tuple(remote), gone=frozenset({known[0].ref.remote_id}))
+    listing = FolderListing(tuple(remote), gone_folder_ids=frozenset({known[0].ref.remote_id}))
 
-    assert diff_folders(listing, known).gone == (1,)
+    assert diff_folders(listing, known).gone_folder_ids == (1,)
     assert explain_incomplete_listing(listing, known) is None
 
 
@@ -114,7 +116,9 @@ def test_a_listing_without_folders_that_are_gone_unread_or_not_looked_for_has_no
 
 def test_a_listing_that_lacks_what_exists_is_at_fault() -> None:
     remote, known = folders_by_role(*FIXED)
-    listing = FolderListing(tuple(remote), omitted=frozenset({RemoteId("F1"), RemoteId("F2")}))
+    listing = FolderListing(
+        tuple(remote), omitted_folder_ids=frozenset({RemoteId("F1"), RemoteId("F2")})
+    )
 
     assert explain_incomplete_listing(listing, known) == "The list of folders lacks 2 that exist."
 
@@ -125,7 +129,7 @@ def test_a_listing_without_a_folder_that_every_mailbox_has_is_at_fault(role: Rol
     shown = tuple(each for each in remote if each.role is not role)
 
     for gone in (frozenset[RemoteId](), frozenset({RemoteId(role)})):
-        fault = explain_incomplete_listing(FolderListing(shown, gone=gone), known)
+        fault = explain_incomplete_listing(FolderListing(shown, gone_folder_ids=gone), known)
         assert fault is not None
         assert f"lacks {role}," in fault
 
@@ -210,12 +214,12 @@ def test_ten_thousand_folders_are_compared_within_a_second() -> None:
     names = [f"F{number}" for number in range(10_000)]
     remote = tuple(a_remote_folder(each) for each in names)
     known = [a_known_folder(number, each) for number, each in enumerate(names)]
-    listing = FolderListing(remote[1:], gone=frozenset({RemoteId("F0")}))
+    listing = FolderListing(remote[1:], gone_folder_ids=frozenset({RemoteId("F0")}))
     began = time.process_time()
 
     plan = diff_folders(listing, known)
     explain_incomplete_listing(listing, known)
     folders_with_changed_counts(listing, known)
 
-    assert plan.gone == (FolderId(0),)
+    assert plan.gone_folder_ids == (FolderId(0),)
     assert time.process_time() - began < 1

@@ -23,7 +23,7 @@ FIVE_MINUTES_S, TWELFTH = 300.0, 10
 def inactive(
     number: int, ago: timedelta = MINUTE, active_at: datetime | None = None
 ) -> StoredFolder:
-    return a_known_folder(number, f"F{number}", read_at=NOW - ago, last_changed_at=active_at)
+    return a_known_folder(number, f"F{number}", feed_read_at=NOW - ago, last_changed_at=active_at)
 
 
 MANY = [inactive(each) for each in range(12 * TWELFTH)]
@@ -47,7 +47,7 @@ def test_a_small_mailbox_is_read_whole() -> None:
     [
         (inactive(900, active_at=NOW - ACTIVE_FOLDER_PERIOD + SECOND), True),
         (inactive(900, active_at=NOW - ACTIVE_FOLDER_PERIOD), False),
-        (a_known_folder(900, "F900", read_at=None), True),
+        (a_known_folder(900, "F900", feed_read_at=None), True),
         (READ_LONG_AGO, True),
         (inactive(900, MAX_FEED_AGE - SECOND), False),
     ],

@@ -22,7 +22,7 @@ LATER = A_MOMENT + timedelta(seconds=1)
 
 
 def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> FolderCount:
-    return FolderCount(remote, stored, quarantined, remote_unread=0, unread=unread)
+    return FolderCount(remote, stored, quarantined, remote_unread=0, stored_unread=unread)
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,16 @@ def test_counts_agree_when_everything_is_stored_or_named_in_quarantine(
 
 def test_a_count_agrees_as_long_as_it_is_wrong_by_what_is_known() -> None:
     """A count of less than nothing, too."""
-    wrong = FolderCount(11, 10, 0, remote_unread=-2, unread=3, offset=1, unread_offset=-5)
+    wrong = FolderCount(
+        11, 10, 0, remote_unread=-2, stored_unread=3, remote_total_error=1, remote_unread_error=-5
+    )
 
     assert wrong.excess == (1, -5)
     assert counts_agree(wrong)
-    assert not counts_agree(replace(wrong, remote=10))
-    assert not counts_agree(replace(wrong, stored=11))
+    assert not counts_agree(replace(wrong, remote_total=10))
+    assert not counts_agree(replace(wrong, stored_total=11))
     assert not counts_agree(replace(wrong, remote_unread=0))
-    assert counts_agree(replace(wrong, remote=12, quarantined=1, remote_unread=0))
+    assert counts_agree(replace(wrong, remote_total=12, quarantined_total=1, remote_unread=0))
 
 
 def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> RemoteEntry:
@@ -65,7 +67,7 @@ def differences(*entries: RemoteEntry, quarantined: str = "", **stored: StoredEn
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_ids(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_empty == (replace(found, lacking_version=()) == IdDifference())
+    assert found.is_empty == (replace(found, entries_lacking_version=()) == IdDifference())
     return {name: value for name in IdDifference.__slots__ if (value := getattr(found, name))}
 
 
@@ -78,9 +80,9 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
     )
 
     assert found == {
-        "missing": ("missing",),
-        "changed": ("edited", "misread"),
-        "surplus": ("surplus",),
+        "missing_ids": ("missing",),
+        "changed_ids": ("edited", "misread"),
+        "surplus_ids": ("surplus",),
     }
 
 
@@ -92,25 +94,29 @@ def test_equal_folders_have_no_difference() -> None:
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
     away = replace(ROW, is_in_listed_folder=False)
 
-    assert differences(listed("m1"), m1=away) == {"shown_again": ("m1",)}
-    assert differences(listed("m1", version="newer"), m1=away) == {"changed": ("m1",)}
+    assert differences(listed("m1"), m1=away) == {"ids_to_show_again": ("m1",)}
+    assert differences(listed("m1", version="newer"), m1=away) == {"changed_ids": ("m1",)}
     assert differences(m1=away) == {}
 
 
 def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
-    assert differences(listed("m1"), quarantined="m1 m2") == {"gone_from_quarantine": ("m2",)}
+    assert differences(listed("m1"), quarantined="m1 m2") == {"ids_gone_from_quarantine": ("m2",)}
 
 
 def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
     before = replace(ROW, version=None)
     unversioned = RemoteEntry(RemoteId("m1"), True, None, A_MOMENT)
 
-    assert differences(listed("m1"), m1=before) == {"lacking_version": (listed("m1"),)}
-    assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {"changed": ("m1",)}
-    assert differences(listed("m1"), m1=replace(before, modified_at=None)) == {"changed": ("m1",)}
-    assert differences(listed("m1", is_read=False), m1=before) == {"changed": ("m1",)}
+    assert differences(listed("m1"), m1=before) == {"entries_lacking_version": (listed("m1"),)}
+    assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {
+        "changed_ids": ("m1",)
+    }
+    assert differences(listed("m1"), m1=replace(before, modified_at=None)) == {
+        "changed_ids": ("m1",)
+    }
+    assert differences(listed("m1", is_read=False), m1=before) == {"changed_ids": ("m1",)}
     assert differences(unversioned, m1=ROW) == {}
-    assert differences(unversioned, m1=replace(ROW, modified_at=LATER)) == {"changed": ("m1",)}
+    assert differences(unversioned, m1=replace(ROW, modified_at=LATER)) == {"changed_ids": ("m1",)}
 
 
 def test_a_version_wins_over_the_time_of_the_last_modification() -> None:

@@ -19,7 +19,7 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import cannot_sync_error, require_caller_account
 from mailsync.api.models import to_failure
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_page
+from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_off_next_cursor
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.removal_models import (
@@ -57,7 +57,7 @@ def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountLi
     after = read_cursor(cursor, lambda text: str(UUID(text)))
     user = caller_user_id(router.current_event)
     rows = AccountStore(open_database()).accounts_of_user(user, after, limit + 1)
-    page, next_cursor = split_page(rows, limit, lambda row: (row.created_at, row.id))
+    page, next_cursor = split_off_next_cursor(rows, limit, lambda row: (row.created_at, row.id))
     return AccountList(accounts=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
@@ -81,7 +81,7 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 )
 def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
-    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     change = ControlStore(open_database()).change_account(account, patch.paused, patch.selection())
     if change.status_conflict:
         raise cannot_sync_error(change.status_conflict)
@@ -112,12 +112,12 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
 )
 def confirm_removal(account_id: AccountIdParameter) -> RemovalConfirmed:
     account = _account_of_caller(account_id)
-    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     removal = ControlStore(open_database()).confirm_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
-    ids = {"account_id": account.id, "messages": removal.gone}
+    ids = {"account_id": account.id, "messages": removal.messages_reported_gone}
     write_audit_record(event, "removal_confirmed", account.user_id, **ids)
     return RemovalConfirmed(
         account_id=account.id,

@@ -1,4 +1,5 @@
-"""Routes that connect a mailbox: sign-in of its owner, or request of an administrator.
+"""Routes that connect a mailbox: its owner signs in, or an administrator of the application
+requests a mailbox of an organisation.
 
 These routes validate their few fields without pydantic, so that the function starts faster.
 """
@@ -88,7 +89,7 @@ def begin_sign_in(provider: str) -> Response[str]:
     if return_to is not None and return_to != settings.app_inbox_url:
         raise ApiError(_RETURN_TO)
     base, user = api_base_url(event, settings), caller_user_id(event)
-    count_against_rate_limit(user, RateLimitedCall.CONNECT)
+    count_against_rate_limit(user, RateLimitedCall.SIGN_IN)
     flow = _sign_in_flow(settings, provider)
     started = flow.begin(user, base + callback_path(flow.provider))
     cookies = [
@@ -126,7 +127,7 @@ def confirm_connection(provider: str) -> Response[str]:
     """Connect the mailbox of an unconfirmed sign-in; the JWT proves that its user confirms it."""
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
-    count_against_rate_limit(caller, RateLimitedCall.CONTROL)
+    count_against_rate_limit(caller, RateLimitedCall.ACCOUNT_CHANGE)
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
@@ -147,7 +148,7 @@ def connect_organisation_mailbox(provider: str) -> Response[str]:
     caller = caller_user_id(event)
     if not is_caller_admin(event):
         raise ApiError(_NOT_ADMIN)
-    count_against_rate_limit(caller, RateLimitedCall.ORGANISATION)
+    count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX)
     registration, oauth = require_oauth(provider)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())

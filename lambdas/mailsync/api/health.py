@@ -24,8 +24,10 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 )
 def start_self_test() -> SelfTestStarted:
     """Start an execution of the self-test workflow; return without waiting for its end."""
-    count_against_rate_limit(caller_user_id(router.current_event), RateLimitedCall.SELF_TEST)
-    count_against_rate_limit(ALL_USERS_LIMIT_KEY, RateLimitedCall.SELF_TESTS)
+    count_against_rate_limit(
+        caller_user_id(router.current_event), RateLimitedCall.SELF_TEST_OF_USER
+    )
+    count_against_rate_limit(ALL_USERS_LIMIT_KEY, RateLimitedCall.SELF_TEST_OF_ALL_USERS)
     name = str(uuid4())
     arn = StepFunctions().start(load_settings().test_sync_arn, name, {})
     logger.info("self_test_started", execution=name)

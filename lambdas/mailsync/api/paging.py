@@ -57,7 +57,7 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPositi
         raise ApiError(_INVALID) from None
 
 
-def split_page(
+def split_off_next_cursor(
     rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
 ) -> tuple[Sequence[ListedItem], str | None]:
     """Return the first `limit` rows and the cursor of the next page. None: this is the last page.

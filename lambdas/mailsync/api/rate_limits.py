@@ -21,11 +21,11 @@ class RateLimitedCall(StrEnum):
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
-    CONTROL = "control"
-    CONNECT = "connect"
-    ORGANISATION = "organisation"
-    SELF_TEST = "self-test"
-    SELF_TESTS = "self-tests"
+    ACCOUNT_CHANGE = "control"
+    SIGN_IN = "connect"
+    ORGANISATION_MAILBOX = "organisation"
+    SELF_TEST_OF_USER = "self-test"
+    SELF_TEST_OF_ALL_USERS = "self-tests"
 
 
 def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:

@@ -21,7 +21,7 @@ from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
-from mailsync.sync.purge import purge
+from mailsync.sync.purge import purge_account
 from mailsync.sync.push import end_subscriptions
 
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
@@ -43,7 +43,7 @@ def remove_account(account_id: str) -> Response[str]:
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
     account, data = _account_of_caller(account_id), _data()
-    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = ControlStore(open_database())
     end_subscriptions(account)
     stopped = store.disconnect(account) if data == KEEP_DATA else store.begin_purge(account)
@@ -54,7 +54,7 @@ def remove_account(account_id: str) -> Response[str]:
     if data == KEEP_DATA:
         message = "The account is disconnected; its mail stays readable."
         return _removed(account, "disconnected", message)
-    if purge(store, account.id, deadline - time.monotonic()):
+    if purge_account(store, account.id, deadline - time.monotonic()):
         return _removed(account, "purged", "The account and its mail are deleted.")
     message = "The account is removed; the rest of its mail is being deleted."
     return _removed(account, "purging", message)

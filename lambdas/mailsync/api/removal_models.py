@@ -42,15 +42,17 @@ class RemovalConfirmed(CamelModel):
 
 def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
     """Return the pending removal for a response. None: no message and no folder is hidden."""
-    return to_pending_removal(removal) if removal.hidden or removal.folders else None
+    return (
+        to_pending_removal(removal) if removal.hidden_messages or removal.hidden_folders else None
+    )
 
 
 def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
     """Return the pending removal for a response."""
     return PendingRemoval(
-        hidden=removal.hidden,
-        gone=removal.gone,
-        folders=removal.folders,
+        hidden=removal.hidden_messages,
+        gone=removal.messages_reported_gone,
+        folders=removal.hidden_folders,
         gone_since=removal.gone_since,
         deleted_from=removal.deletion_due_at,
         needs_confirmation=removal.is_suspicious,

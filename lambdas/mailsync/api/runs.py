@@ -11,7 +11,7 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import require_caller_account
 from mailsync.api.models import to_failure
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_page
+from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_off_next_cursor
 from mailsync.api.problems import ApiError, Problem
 from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
 from mailsync.model import AccountId, RunId
@@ -46,7 +46,7 @@ def list_runs(
     rows = HistoryStore(open_database()).runs(account, user, before, limit + 1)
     if not rows:
         require_caller_account(account, user)
-    page, next_cursor = split_page(rows, limit, lambda row: (row.created_at, row.id))
+    page, next_cursor = split_off_next_cursor(rows, limit, lambda row: (row.created_at, row.id))
     return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 

@@ -98,7 +98,7 @@ def start_sync(
 )
 def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
     account = AccountOfCaller(AccountId(str(account_id)), caller_user_id(router.current_event))
-    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     run_id = ControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
         return SyncStopped(account_id=account.id, run_id=None, message="No sync was running.")

@@ -109,10 +109,10 @@ class StoredAccessToken:
         return self._access
 
     def renew(self, refused: AccessToken) -> AccessToken:
-        """Return an access token that differs from the rejected token `refused`.
+        """Renew the access token, unless another worker has done so, and return the new one.
 
-        This worker or another one has renewed it. A token younger than `MIN_TOKEN_AGE_FOR_RENEWAL`
-        is not renewed; the method then returns the rejected token.
+        Returns `refused` itself, the token that the provider rejected, if it is younger than
+        `MIN_TOKEN_AGE_FOR_RENEWAL`: a renewal would not help.
         """
         self._access = self._renewed(refused)
         return self._access

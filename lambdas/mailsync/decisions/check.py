@@ -51,7 +51,7 @@ def classify_check(
     mirrored = [folder for folder in folders if folder.selected]
     seen = [pages.get(folder.ref.id) for folder in mirrored if folder.ref.id not in waiting]
     positions = [folder.position for folder in mirrored]
-    if any(folder.remote_id not in known for folder in plan.changed):
+    if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
     if listing.failures or explain_incomplete_listing(listing, folders):
         return CheckResult.NEEDS_EXECUTION
@@ -59,7 +59,12 @@ def classify_check(
         return CheckResult.NEEDS_EXECUTION
     if any(page is None or page.has_more for page in seen):
         return CheckResult.NEEDS_EXECUTION
-    is_same = not (plan.changed or plan.gone or moved or any(page.changes for page in seen if page))
+    is_same = not (
+        plan.new_and_changed_folders
+        or plan.gone_folder_ids
+        or moved
+        or any(page.changes for page in seen if page)
+    )
     if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
     return CheckResult.ONLY_READ_PAGES

@@ -24,13 +24,13 @@ response."""
 class FolderTreeDiff:
     """The changes that make the stored folder tree equal to the provider's.
 
-    changed: folders that are new, renamed, moved, or have another role.
-    gone: folders to hide, because the provider answered a request by their id with "not found". A
-        folder that is only missing from the listing is neither changed nor gone.
+    new_and_changed_folders: folders that are new, renamed, moved, or have another role.
+    gone_folder_ids: folders to hide, because the provider answered a request by their id with "not
+        found". A folder that is only missing from the listing is neither changed nor gone.
     """
 
-    changed: tuple[RemoteFolder, ...]
-    gone: tuple[FolderId, ...]
+    new_and_changed_folders: tuple[RemoteFolder, ...]
+    gone_folder_ids: tuple[FolderId, ...]
 
 
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
@@ -43,13 +43,13 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
     return FolderTreeDiff(
-        changed=tuple(
+        new_and_changed_folders=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
         ),
-        gone=tuple(
+        gone_folder_ids=tuple(
             folder.ref.id
             for folder in known
-            if folder.ref.remote_id in listing.gone and folder.role not in kept
+            if folder.ref.remote_id in listing.gone_folder_ids and folder.role not in kept
         ),
     )
 
@@ -59,8 +59,8 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
 
     A listing that lacks a folder known to exist may also lack folders that were never seen.
     """
-    if listing.omitted:
-        return f"The list of folders lacks {len(listing.omitted)} that exist."
+    if listing.omitted_folder_ids:
+        return f"The list of folders lacks {len(listing.omitted_folder_ids)} that exist."
     shown = {folder.role for folder in listing.folders}
     expected = {
         folder.role

@@ -39,15 +39,15 @@ def feeds_to_read(
     likely = [
         folder
         for folder in folders
-        if folder.ref.remote_id in moved or _is_active(folder, now) or folder.read_at is None
+        if folder.ref.remote_id in moved or _is_active(folder, now) or folder.feed_read_at is None
     ]
     chosen = {folder.ref.id for folder in likely}
     others = sorted(
         (folder for folder in folders if folder.ref.id not in chosen),
-        key=lambda folder: (folder.read_at or now, folder.ref.id),
+        key=lambda folder: (folder.feed_read_at or now, folder.ref.id),
     )
     share = math.ceil(len(others) * min(1.0, since_s / MAX_FEED_AGE.total_seconds()))
-    overdue = sum(now - (folder.read_at or now) >= MAX_FEED_AGE for folder in others)
+    overdue = sum(now - (folder.feed_read_at or now) >= MAX_FEED_AGE for folder in others)
     return tuple(likely) + tuple(others[: max(share, overdue)])
 
 

@@ -22,37 +22,40 @@ MAX_COMPARED_FOLDERS_PER_RUN = 25
 class FolderCount:
     """The message counts of one folder: the provider's and those of the stored rows.
 
-    remote, remote_unread: the provider's counts of all and of unread messages.
-    stored, unread: the numbers of all and of unread stored messages.
-    quarantined: messages that exist at the provider and cannot be stored.
-    offset, unread_offset: by how much the provider's counts are wrong according to the last
-        comparison of ids.
+    remote_total, remote_unread: the provider's counts of all and of unread messages.
+    stored_total, stored_unread: the numbers of all and of unread stored messages.
+    quarantined_total: messages that exist at the provider and cannot be stored.
+    remote_total_error, remote_unread_error: by how much the provider's counts are wrong according
+        to the last comparison of ids.
     compared_at: when the ids were last compared. None: a comparison is due now.
     """
 
-    remote: int
-    stored: int
-    quarantined: int
+    remote_total: int
+    stored_total: int
+    quarantined_total: int
     remote_unread: int
-    unread: int
-    offset: int = 0
-    unread_offset: int = 0
+    stored_unread: int
+    remote_total_error: int = 0
+    remote_unread_error: int = 0
     compared_at: datetime | None = None
 
     @property
     def excess(self) -> tuple[int, int]:
         """Return by how many messages, and unread messages, the provider's counts exceed the stored
         ones."""
-        return self.remote - self.stored - self.quarantined, self.remote_unread - self.unread
+        return (
+            self.remote_total - self.stored_total - self.quarantined_total,
+            self.remote_unread - self.stored_unread,
+        )
 
     @property
     def difference(self) -> int:
         """Return the minimum number of messages that must differ, judged by counts; 0 if the counts
         agree."""
         total, unread = self.excess
-        if self.quarantined:
-            return abs(total - self.offset)
-        return max(abs(total - self.offset), abs(unread - self.unread_offset))
+        if self.quarantined_total:
+            return abs(total - self.remote_total_error)
+        return max(abs(total - self.remote_total_error), abs(unread - self.remote_unread_error))
 
 
 def counts_agree(count: FolderCount) -> bool:
@@ -114,30 +117,30 @@ class StoredEntry:
 class IdDifference:
     """The differences between a complete listing of a folder and its stored rows, as message ids.
 
-    missing, changed: listed messages that are not stored, or stored in another state; fetch them by
-        id.
-    surplus: visible rows that the listing lacks; request each by id.
-    shown_again: rows that are hidden or in another folder and otherwise equal; show them in this
-        folder.
-    gone_from_quarantine: messages in quarantine that are no longer in the folder.
-    lacking_version: listed messages whose rows are equal but lack the listed version.
+    missing_ids, changed_ids: listed messages that are not stored, or stored in another state; fetch
+        them by id.
+    surplus_ids: visible rows that the listing lacks; request each by id.
+    ids_to_show_again: rows that are hidden or in another folder and otherwise equal; show them in
+        this folder.
+    ids_gone_from_quarantine: messages in quarantine that are no longer in the folder.
+    entries_lacking_version: listed messages whose rows are equal but lack the listed version.
     """
 
-    missing: tuple[RemoteId, ...] = ()
-    surplus: tuple[RemoteId, ...] = ()
-    changed: tuple[RemoteId, ...] = ()
-    shown_again: tuple[RemoteId, ...] = ()
-    gone_from_quarantine: tuple[RemoteId, ...] = ()
-    lacking_version: tuple[RemoteEntry, ...] = ()
+    missing_ids: tuple[RemoteId, ...] = ()
+    surplus_ids: tuple[RemoteId, ...] = ()
+    changed_ids: tuple[RemoteId, ...] = ()
+    ids_to_show_again: tuple[RemoteId, ...] = ()
+    ids_gone_from_quarantine: tuple[RemoteId, ...] = ()
+    entries_lacking_version: tuple[RemoteEntry, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not (
-            self.missing
-            or self.surplus
-            or self.changed
-            or self.shown_again
-            or self.gone_from_quarantine
+            self.missing_ids
+            or self.surplus_ids
+            or self.changed_ids
+            or self.ids_to_show_again
+            or self.ids_gone_from_quarantine
         )
 
 
@@ -167,12 +170,12 @@ def compare_ids(
             unversioned.append(entry)
     here = {remote_id for remote_id, row in stored.items() if row.is_in_listed_folder}
     return IdDifference(
-        missing=tuple(missing),
-        changed=tuple(changed),
-        shown_again=tuple(returned),
-        surplus=tuple(sorted(here - entries.keys())),
-        gone_from_quarantine=tuple(sorted(quarantined - entries.keys())),
-        lacking_version=tuple(unversioned),
+        missing_ids=tuple(missing),
+        changed_ids=tuple(changed),
+        ids_to_show_again=tuple(returned),
+        surplus_ids=tuple(sorted(here - entries.keys())),
+        ids_gone_from_quarantine=tuple(sorted(quarantined - entries.keys())),
+        entries_lacking_version=tuple(unversioned),
     )
 
 

@@ -18,19 +18,19 @@ MAX_ENTRIES_PER_CALL = 10
 MAX_PUT_EVENTS_CALLS = 100
 """Calls in one invocation; the next invocation publishes the rest."""
 RETENTION_DAYS = 30
-MAX_EVENTS_DELETED_PER_CALL = 1000
+MAX_EVENTS_DELETED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedCount:
     """The result of one invocation.
 
-    published: events that the bus accepted.
-    refused: attempts that the bus rejected; the events stay in the outbox and are retried.
+    published_events: events that the bus accepted.
+    refused_events: attempts that the bus rejected; the events stay in the outbox and are retried.
     """
 
-    published: int = 0
-    refused: int = 0
+    published_events: int = 0
+    refused_events: int = 0
 
 
 class EventBus:

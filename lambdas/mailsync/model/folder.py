@@ -71,9 +71,9 @@ class FolderListing:
 
     folders: folders that exist now.
     is_whole: the reading left out no part of the tree.
-    gone: known folders that do not exist, according to requests by their ids.
-    omitted: folders that exist according to requests by their ids, but that the provider's list
-        lacks.
+    gone_folder_ids: known folders that do not exist, according to requests by their ids.
+    omitted_folder_ids: folders that exist according to requests by their ids, but that the
+        provider's list lacks.
     failures: by provider id of each folder that could not be read completely, a sentence with the
         reason.
 
@@ -82,8 +82,8 @@ class FolderListing:
 
     folders: tuple[RemoteFolder, ...]
     is_whole: bool = True
-    gone: frozenset[RemoteId] = frozenset()
-    omitted: frozenset[RemoteId] = frozenset()
+    gone_folder_ids: frozenset[RemoteId] = frozenset()
+    omitted_folder_ids: frozenset[RemoteId] = frozenset()
     failures: Mapping[RemoteId, str] = field(default_factory=dict)
 
 
@@ -120,7 +120,7 @@ class StoredFolder:
     selected: whether its mail is mirrored.
     remote_total, remote_unread: the provider's counts when the folder tree was last read.
     last_changed_at: when a sync last found a change in the folder. None: never.
-    read_at: when its change feed was last read. None: never.
+    feed_read_at: when its change feed was last read. None: never.
     """
 
     ref: FolderRef
@@ -133,4 +133,4 @@ class StoredFolder:
     remote_total: int = 0
     remote_unread: int = 0
     last_changed_at: datetime | None = None
-    read_at: datetime | None = None
+    feed_read_at: datetime | None = None

@@ -80,7 +80,11 @@ class PushKit(Protocol):
 
 
 class ProviderKit(Protocol):
-    """What a provider's package supplies; its module `kit` has one as `KIT`."""
+    """What the package of a provider supplies to the common code.
+
+    Each provider has a module, such as `providers/graph/kit.py`, whose constant `KIT` is an object
+    with these members.
+    """
 
     push: PushKit | None
     """None: the provider sends no notifications."""

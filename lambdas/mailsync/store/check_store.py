@@ -47,7 +47,7 @@ from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_S = 60
 """Longer than a check lasts, and expired before Lambda retries an invocation that died."""
-CHECK_TRIGGER = "schedule"
+RUN_TRIGGER_OF_CHECKS = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class CheckStore:
         """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
-            if tx.run_for_row_count("hand_over_run", run_id=check.run.run_id):
+            if tx.run_returning_row_count("hand_over_run", run_id=check.run.run_id):
                 return True
             return bool(
                 tx.run(
@@ -201,7 +201,7 @@ class CheckStore:
                     run_id=check.run.run_id,
                     sync_type=SyncType.AUTO,
                     folder_ids=None,
-                    trigger=CHECK_TRIGGER,
+                    trigger=RUN_TRIGGER_OF_CHECKS,
                     idempotency_key=None,
                 )
             )
@@ -259,7 +259,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
             run_id=check.run.run_id,
             account_id=check.run.account_id,
             sync_type=SyncType.AUTO,
-            trigger=CHECK_TRIGGER,
+            trigger=RUN_TRIGGER_OF_CHECKS,
             began_at=check.began_at,
         )
     )
@@ -270,13 +270,13 @@ def _count(row: list[Any]) -> FolderCount:
     remote, remote_unread = row[-10], row[-9]
     stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
     return FolderCount(
-        remote=remote,
-        stored=stored,
-        quarantined=quarantined,
+        remote_total=remote,
+        stored_total=stored,
+        quarantined_total=quarantined,
         remote_unread=remote_unread,
-        unread=unread,
-        offset=offset,
-        unread_offset=unread_offset,
+        stored_unread=unread,
+        remote_total_error=offset,
+        remote_unread_error=unread_offset,
         compared_at=compared_at,
     )
 

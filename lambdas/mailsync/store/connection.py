@@ -25,9 +25,9 @@ from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreU
 from mailsync.settings import Settings, load_settings
 from mailsync.store.database_url import DatabaseTarget, read_database_url
 from mailsync.store.iam_token import iam_token
-from mailsync.store.session import BEGIN, END_STALE_SESSION
+from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_SESSION
 from mailsync.store.sqlstate import error_from_fields, read_only
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 
 READ_TIMEOUT_S = 150
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
@@ -78,7 +78,7 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         A pooler responds only when it has a free session, so this is part of connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
-        answer = self.run(BEGIN)
+        answer = self.run(BEGIN_STATEMENTS)
         self._usock.settimeout(READ_TIMEOUT_S)
         return bool(answer[-1][-1])
 
@@ -251,13 +251,13 @@ class Transaction:
             raise to_product_error(error, statement) from None
         return rows or []
 
-    def run_for_records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    def run_returning_dicts(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run the statement with this name and return its rows as dictionaries by column name."""
         found = self.run(statement, **parameters)
         names = [column["name"] for column in self._connection.columns or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def run_for_row_count(self, statement: str, **parameters: Any) -> int:
+    def run_returning_row_count(self, statement: str, **parameters: Any) -> int:
         """Run the statement with this name and return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
@@ -309,7 +309,7 @@ class Database:
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
         self.statements = 0
         self._settings = settings
-        self._known = known or statements()
+        self._known = known or read_statements()
         self._connection: Connection | None = None
         self._is_open = False
 

@@ -116,7 +116,7 @@ class ControlStore:
                 held.tx.run("confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL)
                 removal = hidden_mail_of_account(held.tx, held.account_id)
                 schedule_removal(held.tx, held.account_id, removal)
-        return removal if removal.is_large else None
+        return removal if removal.is_most_of_mailbox else None
 
     def disconnect(self, own: AccountOfCaller) -> RunId | None:
         """Delete the account's credentials and keep its mail; return the id of the run that was
@@ -148,10 +148,14 @@ class ControlStore:
     def purge_batch(self, account_id: AccountId) -> bool:
         """Delete one batch of the account's mail or runs; return whether more may remain."""
         with self._database.transaction() as tx:
-            if tx.run_for_row_count("purge_emails", account_id=account_id, limit=DELETE_BATCH):
+            if tx.run_returning_row_count(
+                "purge_emails", account_id=account_id, limit=DELETE_BATCH
+            ):
                 return True
             return (
-                tx.run_for_row_count("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH)
+                tx.run_returning_row_count(
+                    "purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH
+                )
                 > 0
             )
 
@@ -169,8 +173,8 @@ class ControlStore:
         whose connection was not confirmed in time.
         """
         with self._database.transaction() as tx:
-            left = tx.run_for_row_count("forget_left_credentials")
-            return left + tx.run_for_row_count("forget_pending_connections")
+            left = tx.run_returning_row_count("forget_left_credentials")
+            return left + tx.run_returning_row_count("forget_pending_connections")
 
     @contextmanager
     def _held(self, own: AccountOfCaller) -> Iterator[_Held]:

@@ -47,13 +47,13 @@ class CountedFolder:
     """A mirrored folder with its counts.
 
     is_synced: whether its full sync has ended.
-    listed: numbers of all and of unread messages in the provider's last listing of ids. None: that
-        listing was incomplete.
+    listed_counts: numbers of all and of unread messages in the provider's last listing of ids.
+        None: that listing was incomplete.
     """
 
     count: FolderCount
     is_synced: bool
-    listed: tuple[int, int] | None
+    listed_counts: tuple[int, int] | None
 
 
 class FolderStore:
@@ -251,7 +251,7 @@ def require_known_folder(row: Sequence[Any]) -> StoredFolder:
         remote_total=total,
         remote_unread=unread,
         last_changed_at=active_at,
-        read_at=read_at,
+        feed_read_at=read_at,
     )
 
 
@@ -260,15 +260,15 @@ def _counted(*row: Any) -> CountedFolder:
     offset, unread_offset, compared_at, full_sync_running, list_total, list_unread = rest
     return CountedFolder(
         count=FolderCount(
-            remote=remote,
-            stored=stored,
-            quarantined=quarantined,
+            remote_total=remote,
+            stored_total=stored,
+            quarantined_total=quarantined,
             remote_unread=remote_unread,
-            unread=unread,
-            offset=offset,
-            unread_offset=unread_offset,
+            stored_unread=unread,
+            remote_total_error=offset,
+            remote_unread_error=unread_offset,
             compared_at=compared_at,
         ),
         is_synced=not full_sync_running,
-        listed=None if list_total is None else (list_total, list_unread),
+        listed_counts=None if list_total is None else (list_total, list_unread),
     )

@@ -29,8 +29,8 @@ class RateLimitStore:
         """
         with self._database.transaction() as tx:
             return (
-                tx.run_for_row_count("forget_whole_limits", limit=_PER_SWEEP)
-                + tx.run_for_row_count("forget_sign_ins", limit=_PER_SWEEP)
-                + tx.run_for_row_count("forget_joined_keys", limit=_PER_SWEEP)
-                + tx.run_for_row_count("forget_self_tests", limit=_PER_SWEEP)
+                tx.run_returning_row_count("forget_whole_limits", limit=_PER_SWEEP)
+                + tx.run_returning_row_count("forget_sign_ins", limit=_PER_SWEEP)
+                + tx.run_returning_row_count("forget_joined_keys", limit=_PER_SWEEP)
+                + tx.run_returning_row_count("forget_self_tests", limit=_PER_SWEEP)
             )

@@ -64,7 +64,7 @@ class MailStore:
             with FencedTransaction(self._database, run) as tx:
                 locked = tx.run("lock_unselected", account_id=run.account_id, limit=DELETE_BATCH)
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
-                dropped += tx.run_for_row_count("drop_unselected", email_ids=email_ids)
+                dropped += tx.run_returning_row_count("drop_unselected", email_ids=email_ids)
                 unselected = tx.run("unselected_ids", account_id=run.account_id)
                 page_rows.end_locked_placements(tx, locked, [each for (each,) in unselected])
             if len(locked) < DELETE_BATCH:

@@ -28,10 +28,10 @@ from mailsync.store.connection import (
 )
 from mailsync.store.database_url import DatabaseTarget
 from mailsync.store.functions_login import functions_login_sql
-from mailsync.store.session import BEGIN_MIGRATION
+from mailsync.store.session import BEGIN_MIGRATION_STATEMENTS
 
-MIGRATIONS = Path(__file__).with_name("migrations")
-CONTRACT = Path(__file__).with_name("contract.sql")
+MIGRATIONS_FOLDER = Path(__file__).with_name("migrations")
+CONTRACT_SQL_FILE = Path(__file__).with_name("contract.sql")
 _UNFILLED = "SELECT count(*) FROM mailsync.email_accounts WHERE placements_filled_to IS NOT NULL"
 _LOCK = 0x6D61696C
 _LOCK_PATIENCE_S = 120
@@ -49,7 +49,7 @@ class Migration:
     checksum: str
 
 
-def migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:
+def read_migrations(directory: Path = MIGRATIONS_FOLDER) -> tuple[Migration, ...]:
     """Return the migrations in the directory, ordered by number."""
     return tuple(_read(path) for path in sorted(directory.glob("*.sql")))
 
@@ -91,7 +91,7 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
     return tuple(each.version for each in missing)
 
 
-def contract(settings: Settings) -> None:
+def drop_what_previous_release_needed(settings: Settings) -> None:
     """Drop what only functions of the version before need; a repetition changes nothing.
 
     Raises:
@@ -105,7 +105,10 @@ def contract(settings: Settings) -> None:
                 f"{unfilled} accounts have messages without placements, so nothing was dropped; run"
                 " the command with --fill first."
             )
-        migrator.run(f"{BEGIN_MIGRATION};\n{CONTRACT.read_text()};\nCOMMIT", "The contract step")
+        migrator.run(
+            f"{BEGIN_MIGRATION_STATEMENTS};\n{CONTRACT_SQL_FILE.read_text()};\nCOMMIT",
+            "The contract step",
+        )
 
 
 def plan_migrations(
@@ -126,7 +129,7 @@ def require_usable(database: Database) -> None:
         SchemaOutdated: the newest migration was not applied.
         StoreUnavailable: the database does not respond, or is read-only.
     """
-    newest = migrations()[-1].version
+    newest = read_migrations()[-1].version
     with database.transaction() as tx:
         found = tx.run("schema_version")[0][0]
         tx.require_writable()
@@ -229,7 +232,7 @@ def _prepare(migrator: _Migrator) -> None:
 def _missing(
     wanted: Sequence[Migration] | None, applied: dict[str, str | None]
 ) -> tuple[Migration, ...]:
-    every = migrations() if wanted is None else wanted
+    every = read_migrations() if wanted is None else wanted
     return tuple(each for each in every if _is_missing(each, applied))
 
 
@@ -251,5 +254,5 @@ def _apply(migrator: _Migrator, migration: Migration) -> None:
         "INSERT INTO mailsync.schema_migrations (version, checksum)"  # noqa: S608
         f" VALUES ('{migration.version}', '{migration.checksum}')"
     )
-    sql = f"{BEGIN_MIGRATION};\n{migration.statements};\n{record};\nCOMMIT"
+    sql = f"{BEGIN_MIGRATION_STATEMENTS};\n{migration.statements};\n{record};\nCOMMIT"
     migrator.run(sql, f"Migration {migration.version}")

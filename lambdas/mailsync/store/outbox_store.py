@@ -69,4 +69,4 @@ class OutboxStore:
     def delete_published(self, *, days: int, limit: int) -> int:
         """Delete up to `limit` events published more than `days` days ago; return their number."""
         with self._database.transaction() as tx:
-            return tx.run_for_row_count("forget_published", days=days, limit=limit)
+            return tx.run_returning_row_count("forget_published", days=days, limit=limit)

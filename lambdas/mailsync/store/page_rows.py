@@ -67,7 +67,7 @@ def save_messages(
     messages, left = _split_mirrored(tx, run, folder, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
-    large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
+    large = [each for each in messages if count_body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
         tx, run, folder, [rows.message_to_row(each) for each in messages if each not in large]
     )
@@ -129,7 +129,7 @@ def end_locked_placements(
     """
     if not locked:
         return 0
-    return tx.run_for_row_count(
+    return tx.run_returning_row_count(
         "end_placements",
         email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
         folder_ids=None if folder_ids is None else rows.to_jsonb(list(folder_ids)),
@@ -223,7 +223,7 @@ def _split_mirrored(
     return kept, frozenset(each.remote_id for each, folders in mirrored if not folders)
 
 
-def body_chars(message: Message) -> int:
+def count_body_chars(message: Message) -> int:
     """Return the number of characters in a message's bodies."""
     return len(message.body_html or "") + len(message.body_text or "")
 

@@ -62,7 +62,7 @@ class PushStore:
         """Add a row for each active mailbox without a subscription, to be created; return their
         number."""
         with self._database.transaction() as tx:
-            return tx.run_for_row_count(
+            return tx.run_returning_row_count(
                 "add_subscriptions", provider=provider, callback_url=callback_url
             )
 
@@ -92,7 +92,7 @@ class PushStore:
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
-            kept = tx.run_for_row_count(
+            kept = tx.run_returning_row_count(
                 "subscription_made",
                 account_id=claim.account_id,
                 claimed_until=claim.until,

@@ -24,42 +24,43 @@ from mailsync.store.page_rows import end_placements
 class HiddenMail:
     """How much of a mailbox is hidden, and may be deleted after a second confirmation.
 
-    hidden: messages that left their folders.
-    gone: those of the hidden messages that the provider, requested by id, reported as in no
-        mirrored folder.
+    hidden_messages: messages that left their folders.
+    messages_reported_gone: those of the hidden messages that the provider, requested by id,
+        reported as in no mirrored folder.
     gone_since: when the provider reported the first of them. None: it reported none.
-    unconfirmed: those of `gone` that left their folders after `confirmed_at`.
+    unconfirmed_messages: those of `messages_reported_gone` that left their folders after
+        `confirmed_at`.
     confirmed_at: when a person last confirmed the removal. None: never.
-    stored: all messages including hidden ones; 0 if too few are gone to be suspicious.
-    folders: mirrored folders that are hidden.
+    stored_messages: all messages including hidden ones; 0 if too few are gone to be suspicious.
+    hidden_folders: mirrored folders that are hidden.
     """
 
-    hidden: int
-    gone: int
-    unconfirmed: int
-    stored: int
+    hidden_messages: int
+    messages_reported_gone: int
+    unconfirmed_messages: int
+    stored_messages: int
     gone_since: datetime | None
     confirmed_at: datetime | None
-    folders: int
+    hidden_folders: int
 
     @property
-    def is_large(self) -> bool:
+    def is_most_of_mailbox(self) -> bool:
         """Whether most of the mailbox would be deleted."""
-        return is_most_of_mailbox(stored=self.stored, removing=self.gone)
+        return is_most_of_mailbox(stored=self.stored_messages, removing=self.messages_reported_gone)
 
     @property
     def is_suspicious(self) -> bool:
         """Whether most of the mailbox would be deleted, and no person has confirmed that."""
-        return is_most_of_mailbox(stored=self.stored, removing=self.unconfirmed)
+        return is_most_of_mailbox(stored=self.stored_messages, removing=self.unconfirmed_messages)
 
     @property
     def explanation(self) -> str:
         """What happened to the mail and what to do, for people."""
         return (
-            f"{self.gone} of {self.stored} messages are no longer in any folder at the provider."
-            " They are hidden here. Confirm the removal if it is intended; otherwise they are"
-            " deleted if the provider still reports them as gone after a day. Messages that come"
-            " back are shown again."
+            f"{self.messages_reported_gone} of {self.stored_messages} messages are no longer in any"
+            " folder at the provider. They are hidden here. Confirm the removal if it is intended;"
+            " otherwise they are deleted if the provider still reports them as gone after a day."
+            " Messages that come back are shown again."
         )
 
     @property
@@ -89,7 +90,7 @@ class RemovalStore:
         mailbox."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
-            if removal.is_large:
+            if removal.is_most_of_mailbox:
                 schedule_removal(tx, run.account_id, removal)
         return removal
 
@@ -103,7 +104,9 @@ class RemovalStore:
         with FencedTransaction(self._database, run) as tx:
             locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
             email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
-            return tx.run_for_row_count("show_again", folder_id=folder_id, email_ids=email_ids)
+            return tx.run_returning_row_count(
+                "show_again", folder_id=folder_id, email_ids=email_ids
+            )
 
     def message_ids_due_for_confirmation(
         self, run: RunRef, after: str, limit: int
@@ -125,7 +128,7 @@ class RemovalStore:
         if not ids:
             return 0
         with FencedTransaction(self._database, run) as tx:
-            return tx.run_for_row_count(
+            return tx.run_returning_row_count(
                 "confirm_gone",
                 account_id=run.account_id,
                 ids=rows.to_jsonb(sorted(ids)),

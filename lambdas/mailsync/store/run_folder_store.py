@@ -15,11 +15,11 @@ class RunFolderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, run: RunRef, folder_id: FolderId) -> None:
+    def begin_folder(self, run: RunRef, folder_id: FolderId) -> None:
         with FencedTransaction(self._database, run) as tx:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
-    def fail(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
+    def fail_folder(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
         """Record on the folder and in the run why the folder could not be synced."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -31,7 +31,7 @@ class RunFolderStore:
             )
             tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
 
-    def failed(self, run: RunRef) -> frozenset[FolderId]:
+    def failed_folder_ids(self, run: RunRef) -> frozenset[FolderId]:
         """Return the existing folders that failed in the run."""
         with self._database.transaction() as tx:
             found = tx.run("failed_folders", run_id=run.run_id)

@@ -76,7 +76,7 @@ def close_run(
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool | None:
-    """Close a run as failed; see `RunStore.fail`.
+    """Record that a run has failed; see `RunStore.fail`.
 
     Returns whether the failure closes the account. None: the run has an outcome already. The caller
     counts the failure in the metrics after the commit.

@@ -126,7 +126,7 @@ class RunStore:
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
-    def run_settings(self, run: RunRef) -> tuple[SyncScope, int]:
+    def run_details(self, run: RunRef) -> tuple[SyncScope, int]:
         """Return what the run syncs, and how many repair rounds it has had."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]

@@ -66,9 +66,9 @@ def _begin(timeouts: Mapping[str, str]) -> str:
     return "; ".join(["BEGIN ISOLATION LEVEL READ COMMITTED", *settings, _ANSWER])
 
 
-BEGIN = _begin(_TIMEOUTS)
+BEGIN_STATEMENTS = _begin(_TIMEOUTS)
 """Its result is one row; the last column says whether the transaction is read-only."""
-BEGIN_MIGRATION = _begin(_OF_MIGRATIONS)
+BEGIN_MIGRATION_STATEMENTS = _begin(_OF_MIGRATIONS)
 
 END_STALE_SESSION = (
     "ROLLBACK; SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"

@@ -10,12 +10,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-QUERIES = Path(__file__).with_name("queries")
+QUERIES_FOLDER = Path(__file__).with_name("queries")
 _HEADING = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
 @cache
-def statements(source: Path = QUERIES) -> dict[str, str]:
+def read_statements(source: Path = QUERIES_FOLDER) -> dict[str, str]:
     """Return the SQL statements of a file, or of all files of a folder, by name."""
     files = sorted(source.glob("*.sql")) if source.is_dir() else [source]
     return {

@@ -10,7 +10,7 @@ from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 
-MAX_ACCOUNTS = 1000
+MAX_LISTED_ACCOUNTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class StatusStore:
         account_id: return only this account. None: at most `MAX_ACCOUNTS` accounts.
         """
         return self._read(
-            account_id=account_id, user_id=None, is_for_operator=True, limit=MAX_ACCOUNTS
+            account_id=account_id, user_id=None, is_for_operator=True, limit=MAX_LISTED_ACCOUNTS
         )
 
     def _read(self, **which: Any) -> tuple[AccountStatus, ...]:

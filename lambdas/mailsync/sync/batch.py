@@ -20,7 +20,7 @@ from mailsync.providers.response_memory import ResponseMemory
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import Settings, load_settings
-from mailsync.store.check_store import CHECK_TRIGGER, Check
+from mailsync.store.check_store import RUN_TRIGGER_OF_CHECKS, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import QueueStore
@@ -54,7 +54,7 @@ class BatchReport:
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
             requests=sum(each.requests for each in idle),
-            statements=sum(each.statements for each in idle),
+            statements=sum(each.database_round_trips for each in idle),
             seconds=round(sum(each.seconds for each in idle), 3),
         )
 
@@ -114,7 +114,7 @@ def _workers() -> "SimpleQueue[CheckWorker]":
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.start_handed_over(account_id, run_id, CHECK_TRIGGER)
+            trigger.start_handed_over(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
 
     memory = ResponseMemory(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S

@@ -74,12 +74,12 @@ class CheckOutcome(StrEnum):
 class CheckReport:
     """How the check of one mailbox ended, and what it cost.
 
-    statements: round trips to the database.
+    database_round_trips: round trips to the database.
     """
 
     outcome: CheckOutcome
     requests: int = 0
-    statements: int = 0
+    database_round_trips: int = 0
     seconds: float = 0.0
 
 
@@ -124,7 +124,7 @@ def check_account(
             account_id=account_id,
             outcome=outcome,
             requests=checked.requests,
-            statements=checked.statements,
+            statements=checked.database_round_trips,
             seconds=round(checked.seconds, 3),
         )
     return checked
@@ -278,7 +278,7 @@ def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, Fol
         shown = remote.get(folder.ref.remote_id)
         if folder.selected and shown and shown.total is not None and shown.unread is not None:
             ours = check.counts[folder.ref.id]
-            yield folder.ref.id, replace(ours, remote=shown.total, remote_unread=shown.unread)
+            yield folder.ref.id, replace(ours, remote_total=shown.total, remote_unread=shown.unread)
 
 
 def _compare(
@@ -292,7 +292,7 @@ def _compare(
     compared: dict[FolderId, IdListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
     for folder_id in folders_due_for_id_comparison(counts, now=check.began_at):
-        room -= max(counts[folder_id].remote, counts[folder_id].stored)
+        room -= max(counts[folder_id].remote_total, counts[folder_id].stored_total)
         if room < 0:
             return compared or None
         listing, difference = compare_folder(mailbox, folders[folder_id])

@@ -56,7 +56,7 @@ def sync_folder(
         CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
         MailsyncError: any other error of the provider or the store.
     """
-    mailbox.run_folders.begin(mailbox.run, folder_id)
+    mailbox.run_folders.begin_folder(mailbox.run, folder_id)
     slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):

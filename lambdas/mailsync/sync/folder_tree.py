@@ -84,9 +84,13 @@ def mirror_folders(
             (*sort_by_activity(known), *folders.gone_folders(run.account_id)), reading
         )
     plan = diff_folders(listing, known)
-    if plan.changed or plan.gone:
-        folders.save(run, plan.changed, plan.gone)
-        logger.info("folders_mirrored", changed=len(plan.changed), gone=len(plan.gone))
+    if plan.new_and_changed_folders or plan.gone_folder_ids:
+        folders.save(run, plan.new_and_changed_folders, plan.gone_folder_ids)
+        logger.info(
+            "folders_mirrored",
+            changed=len(plan.new_and_changed_folders),
+            gone=len(plan.gone_folder_ids),
+        )
     folders.save_remote_counts(run, listing.folders)
     if listing.is_whole and reading is not TreeReadingDepth.QUICK:
         folders.save_tree_reading(run, is_thorough=reading is TreeReadingDepth.THOROUGH)
@@ -115,7 +119,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
     """
     run = mailbox.run
-    asked, rounds = mailbox.runs.run_settings(run)
+    asked, rounds = mailbox.runs.run_details(run)
     if seen is None:
         seen = _snapshot(mailbox, asked.sync_type)
     listing = mirror_folders(mailbox, seen.reading, seen.listing)

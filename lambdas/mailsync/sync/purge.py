@@ -11,7 +11,7 @@ from mailsync.model import AccountId
 from mailsync.store.control_store import ControlStore
 
 
-def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
+def purge_account(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
     """Delete the account's data in batches for about `budget_s` seconds; return whether none
     remains."""
     deadline = time.monotonic() + budget_s
@@ -24,7 +24,7 @@ def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
     return True
 
 
-def purge_marked(store: ControlStore, budget_s: float) -> int:
+def purge_accounts_in_background(store: ControlStore, budget_s: float) -> int:
     """Delete the accounts marked for deletion; return how many were deleted completely.
 
     If the deletion of one account fails, the others are still deleted; its error is raised at the
@@ -39,7 +39,7 @@ def purge_marked(store: ControlStore, budget_s: float) -> int:
         if left_s <= 0:
             break
         try:
-            gone += purge(store, account_id, left_s)
+            gone += purge_account(store, account_id, left_s)
         except (StoreRejected, StoreUnavailable) as error:
             logger.warning("account_not_purged", account_id=account_id, cause=type(error).__name__)
             failure = error

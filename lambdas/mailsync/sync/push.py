@@ -28,7 +28,7 @@ from mailsync.store.push_store import SUBSCRIPTION_CLAIM_LIFETIME_S, PushStore, 
 from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
-MAX_RENEWALS_PER_CALL = 100
+MAX_RENEWALS_PER_INVOCATION = 100
 MIN_TIME_PER_SUBSCRIPTION_S = 45
 """The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
 leftover subscriptions."""
@@ -57,7 +57,8 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
         while (
-            renewed + failed < MAX_RENEWALS_PER_CALL and remaining_s() > MIN_TIME_PER_SUBSCRIPTION_S
+            renewed + failed < MAX_RENEWALS_PER_INVOCATION
+            and remaining_s() > MIN_TIME_PER_SUBSCRIPTION_S
         ):
             claim = store.claim(provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S)
             if claim is None:

@@ -36,27 +36,27 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     run = mailbox.run
     folder = mailbox.folders.folder(run.account_id, folder_id)
     listing, difference = compare_folder(mailbox, folder)
-    if difference.shown_again:
-        mailbox.removals.show_again(run, folder_id, difference.shown_again)
-    if difference.gone_from_quarantine:
-        mailbox.quarantine.remove_messages(run, difference.gone_from_quarantine, folder_id)
-    wanted = difference.missing + difference.changed
+    if difference.ids_to_show_again:
+        mailbox.removals.show_again(run, folder_id, difference.ids_to_show_again)
+    if difference.ids_gone_from_quarantine:
+        mailbox.quarantine.remove_messages(run, difference.ids_gone_from_quarantine, folder_id)
+    wanted = difference.missing_ids + difference.changed_ids
     listed = {entry.remote_id: entry.is_read for entry in listing.entries}
     left: list[ListingContradiction] = []
     asked = 0
-    for found in _mended(mailbox, folder, wanted, difference.surplus, remaining_s):
+    for found in _mended(mailbox, folder, wanted, difference.surplus_ids, remaining_s):
         asked += len(found)
         left += find_contradictions(listed, found, folder.ref.remote_id)
     logger.info(
         "folder_compared",
         folder_id=folder_id,
-        missing=len(difference.missing),
-        surplus=len(difference.surplus),
-        changed=len(difference.changed),
-        returned=len(difference.shown_again),
+        missing=len(difference.missing_ids),
+        surplus=len(difference.surplus_ids),
+        changed=len(difference.changed_ids),
+        returned=len(difference.ids_to_show_again),
         left=len(left),
     )
-    if asked == len(wanted) + len(difference.surplus):
+    if asked == len(wanted) + len(difference.surplus_ids):
         mailbox.folders.mark_compared(run, folder_id, listing, left)
 
 
@@ -81,8 +81,8 @@ def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, I
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine.quarantined_ids(run, folder.ref.id),
     )
-    if difference.lacking_version:
-        mail.save_versions(run, difference.lacking_version)
+    if difference.entries_lacking_version:
+        mail.save_versions(run, difference.entries_lacking_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
@@ -95,7 +95,7 @@ def _require_credible(
     Raises:
         ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
-    surplus = difference.surplus
+    surplus = difference.surplus_ids
     if not is_most_of_mailbox(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
         return
     for part in fetch_in_parts(

@@ -17,7 +17,7 @@ from mailsync.model import (
 )
 from mailsync.providers import ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
-from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
+from mailsync.store.page_rows import BODY_LIMIT_CHARS, count_body_chars
 from mailsync.sync.mailbox import Mailbox
 
 DEFAULT_PAGE_SIZE = 100
@@ -100,7 +100,7 @@ def _completed(
         except ResponseTooLarge:
             raise PageTooLarge from None
         fetched += found
-        chars += sum(body_chars(each) for each in found if isinstance(each, Message))
+        chars += sum(count_body_chars(each) for each in found if isinstance(each, Message))
         if chars > MAX_FETCHED_CHARS and may_shrink:
             raise PageTooLarge
     return replace(

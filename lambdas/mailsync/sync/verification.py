@@ -14,7 +14,7 @@ from mailsync.decisions.verify import (
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count_metric
+from mailsync.metrics import FOLDERS_FOUND_DIFFERENT, FOLDERS_LEFT_DIFFERENT, count_metric
 from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDepth
 from mailsync.store.folder_store import CountedFolder
 from mailsync.sync.folder_tree import delete_mail_of_unselected_folders, mirror_folders
@@ -34,15 +34,15 @@ class Verification:
     folder_ids_to_compare: folders whose ids must be compared.
     failed_folders: number of folders that could not be synced.
     has_new_folders: folders appeared since the tree was read, and must be synced first.
-    unverified: number of folders that still differ after the last repair round.
-    message: sentence about the unverified folders.
+    unverified_folders: number of folders that still differ after the last repair round.
+    differences_message: sentence about the unverified folders.
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
     failed_folders: int = 0
     has_new_folders: bool = False
-    unverified: int = 0
-    message: str = ""
+    unverified_folders: int = 0
+    differences_message: str = ""
 
     def to_state(self) -> dict[str, Any]:
         """Return the output of the workflow's state: ids and counts only."""
@@ -51,8 +51,8 @@ class Verification:
             "differing": len(self.folder_ids_to_compare),
             "failedFolders": self.failed_folders,
             "hasNewFolders": self.has_new_folders,
-            "unverified": self.unverified,
-            "message": self.message,
+            "unverified": self.unverified_folders,
+            "message": self.differences_message,
         }
 
     @property
@@ -61,7 +61,7 @@ class Verification:
             self.folder_ids_to_compare
             or self.failed_folders
             or self.has_new_folders
-            or self.unverified
+            or self.unverified_folders
         )
 
 
@@ -80,9 +80,9 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     _fail_unread(mailbox, known, listing)
     retry_quarantined(mailbox, remaining_s)
     verify_removed(mailbox, remaining_s)
-    mailbox.folders.drop_gone(run, listing.gone)
+    mailbox.folders.drop_gone(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
-    counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
+    counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed_folder_ids(run)
     steady = frozenset(
         each.ref.id
         for each in known
@@ -97,7 +97,9 @@ def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: Folde
     """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
         if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
-            mailbox.run_folders.fail(mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence)
+            mailbox.run_folders.fail_folder(
+                mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
+            )
 
 
 def _classify(
@@ -106,7 +108,7 @@ def _classify(
     """Decide what is left to do. `steady` folders have the same provider counts as at the last
     reading."""
     run = mailbox.run
-    _, rounds = mailbox.runs.run_settings(run)
+    _, rounds = mailbox.runs.run_details(run)
     may_repair = rounds < MAX_REPAIR_ROUNDS
     new = [each for each, folder in counted.items() if not folder.is_synced]
     if new and may_repair:
@@ -125,14 +127,14 @@ def _classify(
     if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
-            count_metric(DIFFERENCES_FOUND, len(mismatched))
+            count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
         return Verification(mismatched + due, failed)
     if mismatched:
-        count_metric(DIFFERENCES_LEFT, len(mismatched))
+        count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
     return Verification(
         failed_folders=failed,
-        unverified=len(mismatched),
-        message=_sentence(counted[each] for each in mismatched),
+        unverified_folders=len(mismatched),
+        differences_message=_sentence(counted[each] for each in mismatched),
     )
 
 
@@ -167,7 +169,8 @@ def _with_offsets(
     explained = {
         each
         for each, folder in off.items()
-        if folder.listed and (each in offsets or folder.listed[0] == folder.count.remote)
+        if folder.listed_counts
+        and (each in offsets or folder.listed_counts[0] == folder.count.remote_total)
     }
     return (equal & counted.keys()) - (off.keys() - explained)
 
@@ -176,7 +179,10 @@ def _is_miscounted(folder: CountedFolder) -> bool:
     """Return whether the rows equal the provider's list, as far as the list is known to be
     complete."""
     count = folder.count
-    return folder.listed is None or folder.listed[0] == count.stored + count.quarantined
+    return (
+        folder.listed_counts is None
+        or folder.listed_counts[0] == count.stored_total + count.quarantined_total
+    )
 
 
 def _due(counted: CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:

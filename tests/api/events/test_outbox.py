@@ -112,7 +112,7 @@ def test_a_bus_that_refuses_all_ends_the_publishing(
 
     done = publish_outbox(outbox, Refusing("none"))
 
-    assert (done.published, done.refused) == (0, 1)
+    assert (done.published_events, done.refused_events) == (0, 1)
 
 
 def test_two_publishers_at_once_publish_each_event_once_and_in_order(
@@ -143,7 +143,7 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
     for n in range(11):
         write(database, connect_account(database, f"user-{n}"), n)
 
-    assert publish_outbox(outbox, EventBus(BUS)).published == 11
+    assert publish_outbox(outbox, EventBus(BUS)).published_events == 11
 
     assert sorted(each["detail"]["n"] for each in local_bus.list_seen_events()) == list(range(11))
     assert rows(database, WAITING) == []

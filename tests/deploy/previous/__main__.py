@@ -7,7 +7,7 @@ from io import BytesIO
 
 from infra.catalog import STATEMACHINES, WORKFLOWS
 from localdev import samples
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 from tests.deploy.previous import ARCHIVE, SEALED
 from tests.workflow.test_definitions import states
 
@@ -15,7 +15,7 @@ from tests.workflow.test_definitions import states
 def present() -> dict[str, str]:
     """Return the text of each file of the archive by its name."""
     files = {f"sealed/{each.name}": each.read_text() for each in SEALED.iterdir()}
-    headed = (f"-- {name} --\n{text}\n" for name, text in statements().items())
+    headed = (f"-- {name} --\n{text}\n" for name, text in read_statements().items())
     files["queries.sql"] = "\n".join(headed)
     for workflow in WORKFLOWS:
         files[f"statemachine/{workflow.file}"] = (STATEMACHINES / workflow.file).read_text()

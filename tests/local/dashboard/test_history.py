@@ -40,7 +40,9 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
         "sync-folders",
     ]
     inside = [
-        each.name for each in steps if each.inside == "sync-each-folder" and each.folder_id == 9
+        each.name
+        for each in steps
+        if each.containing_map == "sync-each-folder" and each.folder_id == 9
     ]
     assert inside == [
         *("sync-folder", "more-pages?", "honour-retry-after"),
@@ -50,7 +52,7 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
         "sync-folder: Inbox",
         "sync-folder: Archive",
     }
-    assert [each.inside for each in steps if each.name == "mark-complete"] == [None]
+    assert [each.containing_map for each in steps if each.name == "mark-complete"] == [None]
 
 
 def test_each_attempt_shows_its_error_and_how_long_the_next_one_waited(recorded: Recorded) -> None:

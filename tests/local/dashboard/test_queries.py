@@ -11,7 +11,7 @@ from dashboard.queries import MAX_ROW_ID, SQL_FILE, DashboardQueries, RowNotFoun
 from dashboard.to_json import Json
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 from tests.support.paths import ROOT
 
 CODE = ROOT / "dashboard"
@@ -83,13 +83,16 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
             "UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first["id"]
         )
         assert queries.list_messages(folder, (None, MAX_ROW_ID), 50) == others
-        assert queries.read_account(ADA).removal.hidden == 1
+        assert queries.read_account(ADA).removal.hidden_messages == 1
         for ask in (queries.read_message, queries.read_message_body):
             with pytest.raises(RowNotFound):
                 ask(first["id"])
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
 
-    assert (queries.list_folder_choices(ADA), queries.read_account(ADA).removal.folders) == ([], 1)
+    assert (queries.list_folder_choices(ADA), queries.read_account(ADA).removal.hidden_folders) == (
+        [],
+        1,
+    )
     with pytest.raises(RowNotFound):
         queries.list_messages(folder, (None, MAX_ROW_ID), 50)
 
@@ -131,10 +134,10 @@ def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) ->
 def test_every_statement_is_used_and_only_reads() -> None:
     calls = re.compile(r"\.(?:run|records|_rows|_records?)\(\s*\"([a-z_]+)\"")
     used = {name for path in CODE.glob("*.py") for name in calls.findall(path.read_text())}
-    reading = statements(SQL_FILE)
+    reading = read_statements(SQL_FILE)
 
-    assert used - statements().keys() == reading.keys()
-    assert not reading.keys() & statements().keys()
+    assert used - read_statements().keys() == reading.keys()
+    assert not reading.keys() & read_statements().keys()
     assert {name for name, text in reading.items() if not text.startswith("SELECT")} == {
         "read_only"
     }
@@ -145,7 +148,11 @@ def test_a_transaction_of_the_dashboard_cannot_write(
 ) -> None:
     from mailsync.errors import StoreUnavailable
 
-    writing = {**statements(), **statements(SQL_FILE), "totals": "DELETE FROM mailsync.outbox"}
+    writing = {
+        **read_statements(),
+        **read_statements(SQL_FILE),
+        "totals": "DELETE FROM mailsync.outbox",
+    }
     monkeypatch.setattr("dashboard.queries.statements", lambda *_: writing)
     queries = DashboardQueries(settings)
 

@@ -98,7 +98,11 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
     first = found.folders[0]
     assert (first.display_name, first.total, first.unread) == ("A", 3, 1)
     assert found.is_whole
-    assert (found.gone, found.omitted, found.failures) == (frozenset(), frozenset(), {})
+    assert (found.gone_folder_ids, found.omitted_folder_ids, found.failures) == (
+        frozenset(),
+        frozenset(),
+        {},
+    )
     assert len(graph.requests) == 6
 
 
@@ -195,9 +199,9 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
 
     found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
-    assert found.gone == {"a"}
+    assert found.gone_folder_ids == {"a"}
     assert found.failures.keys() == {"b"}
-    assert found.omitted == ({"c", "inbox"} if list_is_empty else {"c"})
+    assert found.omitted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
     assert tree(found) == {"inbox": None, "c": None, "h": None}
 
 
@@ -212,8 +216,8 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
 
     found = list_quickly(graph, inbox=None, a=None)
 
-    assert found.gone == frozenset()
-    assert "a" in found.failures or "a" in found.omitted
+    assert found.gone_folder_ids == frozenset()
+    assert "a" in found.failures or "a" in found.omitted_folder_ids
 
 
 def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is_below_it(
@@ -224,7 +228,7 @@ def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is
 
     found = list_quickly(graph, inbox=None, a=None, b="a")
 
-    assert found.gone == {"a", "b"}
+    assert found.gone_folder_ids == {"a", "b"}
     assert tree(found) == {"inbox": None}
 
 
@@ -249,7 +253,7 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
     assert found.failures.keys() == {"a"}
-    assert (found.gone, found.omitted) == (frozenset(), frozenset())
+    assert (found.gone_folder_ids, found.omitted_folder_ids) == (frozenset(), frozenset())
 
 
 @pytest.mark.parametrize("name", ["totalItemCount", "unreadItemCount"])
@@ -277,7 +281,11 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
     assert not quick.is_whole
     assert not {"cp00", "cp01"} & tree(quick).keys()
-    assert (quick.gone, quick.omitted, quick.failures) == (frozenset(), frozenset(), {})
+    assert (quick.gone_folder_ids, quick.omitted_folder_ids, quick.failures) == (
+        frozenset(),
+        frozenset(),
+        {},
+    )
 
     first, rest = names[:BATCH_LIMIT], names[BATCH_LIMIT:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]

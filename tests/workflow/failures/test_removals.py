@@ -190,7 +190,7 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     confirmed = ControlStore(synced.database).confirm_removal(own)
 
     assert confirmed
-    assert (confirmed.gone, confirmed.is_suspicious) == (1 + len(gone), False)
+    assert (confirmed.messages_reported_gone, confirmed.is_suspicious) == (1 + len(gone), False)
     assert synced.one(ERROR_AND_DUE) == [None, True]
     synced.remote.move(back, "inbox")
     assert synced.mirrors()

@@ -28,7 +28,7 @@ from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import parse_message_id
 from mailsync.providers.graph.responses import read_list
 
-Json = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 MAX_MESSAGE_COUNT = 2**31
 """The largest value of the column that stores a count, exclusive."""
 
@@ -78,7 +78,7 @@ class _Tree:
         self._graph = graph
         self._known = {folder.ref.remote_id: folder for folder in known}
         self._reading = reading
-        self._entries: dict[RemoteId, Json] = {}
+        self._entries: dict[RemoteId, JsonObject] = {}
         self._asked: set[RemoteId] = set()
         self._left_out: set[RemoteId] = set()
         self._gone: set[RemoteId] = set()
@@ -134,8 +134,8 @@ class _Tree:
         return FolderListing(
             folders=tuple(self._folders(roles)),
             is_whole=not self._left_out,
-            gone=frozenset(self._gone),
-            omitted=frozenset(self._omitted),
+            gone_folder_ids=frozenset(self._gone),
+            omitted_folder_ids=frozenset(self._omitted),
             failures=self._failures,
         )
 
@@ -266,7 +266,7 @@ class _Tree:
                 self._entries[remote_id] = was_listed
 
     def _outside(
-        self, found: Mapping[RemoteId, Json], roles: Mapping[RemoteId, Role]
+        self, found: Mapping[RemoteId, JsonObject], roles: Mapping[RemoteId, Role]
     ) -> set[RemoteId]:
         """Return the ids of `found` that are outside the folder tree.
 
@@ -329,15 +329,15 @@ def _folder(graph: GraphClient, remote_id: RemoteId) -> str:
     return f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
 
 
-def _is_search_folder(entry: Json) -> bool:
+def _is_search_folder(entry: JsonObject) -> bool:
     return bool(entry.get("@odata.type") == _SEARCH_FOLDER)
 
 
-def _child_count(entry: Json) -> int:
+def _child_count(entry: JsonObject) -> int:
     return _count(entry, "childFolderCount") or 0
 
 
-def _count(entry: Json, name: str) -> int | None:
+def _count(entry: JsonObject, name: str) -> int | None:
     """Return a count, or None for a value that is none; Graph sends some negative counts."""
     count = entry.get(name)
     return count if isinstance(count, int) and abs(count) < MAX_MESSAGE_COUNT else None

@@ -23,14 +23,14 @@ from mailsync.model import (
     Upsert,
 )
 
-Json = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
 
 class _MalformedError(Exception):
     """A property is not of the documented type."""
 
 
-def parse_change(item: Json) -> Change:
+def parse_change(item: JsonObject) -> Change:
     """Read one entry of a page of changes; it is an Upsert if it contains all selected properties.
 
     Graph promises "at least" the changed properties. A change of the read state alone arrives
@@ -49,7 +49,7 @@ def parse_change(item: Json) -> Change:
     return Upsert(message) if isinstance(message, Message) else message
 
 
-def parse_change_without_body(item: Json) -> Change:
+def parse_change_without_body(item: JsonObject) -> Change:
     """Read one entry of a feed without bodies: a message's id and state."""
     if "@removed" in item:
         return RemovedMessage(parse_message_id(item))
@@ -58,7 +58,7 @@ def parse_change_without_body(item: Json) -> Change:
     )
 
 
-def parse_entry(item: Json) -> RemoteEntry:
+def parse_entry(item: JsonObject) -> RemoteEntry:
     """Read one message of a list, with what is compared with a row.
 
     Raises:
@@ -72,7 +72,7 @@ def parse_entry(item: Json) -> RemoteEntry:
     )
 
 
-def parse_message(item: Json) -> Message | UnreadableMessage:
+def parse_message(item: JsonObject) -> Message | UnreadableMessage:
     """Read a complete message; one with impossible values is unreadable, with cause `malformed`.
 
     Raises:
@@ -90,12 +90,12 @@ def parse_message(item: Json) -> Message | UnreadableMessage:
         return _unreadable(item, malformed)
 
 
-def _unreadable(item: Json, malformed: _MalformedError) -> UnreadableMessage:
+def _unreadable(item: JsonObject, malformed: _MalformedError) -> UnreadableMessage:
     detail = f"The property {malformed} is not as Microsoft Graph documents it."
     return UnreadableMessage(parse_message_id(item), "malformed", detail)
 
 
-def parse_message_id(item: Json) -> RemoteId:
+def parse_message_id(item: JsonObject) -> RemoteId:
     """Return the id of a message, folder, user or subscription.
 
     Raises:
@@ -112,32 +112,32 @@ def parse_message_id(item: Json) -> RemoteId:
     return RemoteId(remote_id)
 
 
-def _folder_id(item: Json) -> RemoteId:
+def _folder_id(item: JsonObject) -> RemoteId:
     folder_id = item.get("parentFolderId")
     if not isinstance(folder_id, str) or not folder_id:
         raise _MalformedError("parentFolderId")
     return RemoteId(folder_id)
 
 
-def _is_whole(item: Json) -> bool:
+def _is_whole(item: JsonObject) -> bool:
     """Return whether all selected properties are present; a draft may lack its sender."""
     missing = _WHOLE - item.keys()
     return not missing or (missing == {"from"} and item.get("isDraft") is True)
 
 
-def _version(item: Json) -> str | None:
+def _version(item: JsonObject) -> str | None:
     """Return the etag, which contains the change key; the read state may change without it."""
     etag = item.get("@odata.etag")
     return etag if isinstance(etag, str) and etag.isprintable() else None
 
 
-def _kind(item: Json) -> str:
+def _kind(item: JsonObject) -> str:
     """Return `message`, or the derived type, such as `eventMessageRequest`."""
     kind = item.get("@odata.type")
     return kind.rpartition(".")[2] if isinstance(kind, str) else "message"
 
 
-def _fields(item: Json) -> dict[str, Any]:
+def _fields(item: JsonObject) -> dict[str, Any]:
     """Return the item's properties by the field names of `Message`."""
     fields: dict[str, Any] = {}
     for name, (field, read) in _PROPERTIES.items():

@@ -43,6 +43,9 @@ end $$;
 alter table mailsync.email_accounts add column placements_filled_to bigint default 0;
 alter table mailsync.email_accounts alter column placements_filled_to drop default;
 
+-- The providers are those of the code that runs, not of the schema.
+alter table mailsync.email_accounts drop constraint email_accounts_provider_check;
+
 -- Functions of the version before write folder_id, walk and removed_at only; this keeps the
 -- placements equal. This version's transactions say that they write placements themselves.
 create function mailsync.copy_placement() returns trigger language plpgsql as $$
@@ -65,6 +68,8 @@ create trigger copy_placement
   execute function mailsync.copy_placement();
 
 -- migrate:down
+alter table mailsync.email_accounts add constraint email_accounts_provider_check
+  check (provider in ('microsoft', 'google', 'imap'));
 drop trigger copy_placement on mailsync.emails;
 drop function mailsync.copy_placement();
 alter table mailsync.email_accounts drop column placements_filled_to;
