@@ -227,7 +227,7 @@ class ProviderContract:
             server.provider.list_ids(old)
         listing = server.provider.list_folders(known, TreeReadingDepth.WHOLE)
 
-        assert listing.gone == {old.remote_id}
+        assert listing.gone_folder_ids == {old.remote_id}
         replica.read_on()
         replica.compare_ids()
         assert replica.shows_the_mailbox()
