@@ -12,7 +12,7 @@ import pytest
 
 from handlers.start_due_syncs import handler
 from mailsync.errors import SettingMissing
-from mailsync.model import AccountId
+from mailsync.model import AccountId, RunId
 from mailsync.runs.batches import CheckBatchInvoker
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
@@ -36,6 +36,17 @@ def run_of(api: Api, account_id: AccountId) -> str:
 def end_execution(run_id: str) -> None:
     arn = executions()[run_id]["executionArn"]
     boto3.client("stepfunctions").stop_execution(executionArn=arn)
+
+
+def test_a_check_hands_its_run_over_to_an_execution(api: Api, account_id: AccountId) -> None:
+    open_trigger().start_handed_over(account_id, RunId("of-a-check"), "schedule")
+
+    started = executions()["of-a-check"]
+    assert json.loads(started["input"]) == {
+        "accountId": account_id,
+        "syncType": "auto",
+        "trigger": "schedule",
+    }
 
 
 def test_a_request_gets_another_run(api: Api, account_id: AccountId, sql: Sql) -> None:

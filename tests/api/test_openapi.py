@@ -73,3 +73,12 @@ def test_no_number_of_the_document_exceeds_what_json_readers_keep(document: Docu
 
     assert named
     assert max(named) < 2**53
+
+
+def test_the_gateways_own_answers_are_described_beside_ours(document: Document) -> None:
+    """API Gateway itself answers 503 where a function cannot be invoked."""
+    described = document["paths"]["/api/email/sync"]["post"]["responses"]
+
+    for status in ("401", "403", "413", "429", "500", "503"):
+        assert "application/json" in described[status]["content"], status
+    assert "application/json" not in described["409"]["content"]

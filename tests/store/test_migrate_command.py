@@ -60,9 +60,11 @@ def test_the_owners_login_is_used_where_there_is_one(
     cluster.run("CREATE ROLE functions LOGIN")
     functions = cluster.url("functions", "mine")
 
-    code, _ = run(DATABASE_URL=functions, MIGRATION_DATABASE_URL=owner_url)
+    elsewhere = functions.replace("/mine", "/other")
 
-    assert code == 0
+    code, said = run(DATABASE_URL=elsewhere, MIGRATION_DATABASE_URL=owner_url)
+
+    assert (code, said.split(" on ")[0]) == (0, "mine")
 
 
 def refusals(cluster: Cluster) -> dict[str, str]:

@@ -14,10 +14,13 @@ from mailsync.metrics import (
     PROVIDER_REQUESTS,
     RUN_OUTCOME_ERRORS,
     count_failure,
+    count_gauges,
     count_metric,
+    count_provider_metric,
     emit_metrics,
     failure_name,
 )
+from mailsync.registry import MICROSOFT
 from tests.support.emf import counting, emitted
 from tests.support.paths import ROOT
 
@@ -59,6 +62,26 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2
     assert emitted(printed) == {("ProviderRequests",): 250, ("RunsFailed", "AccessRevoked"): 1}
+
+
+def test_each_level_and_each_provider_is_told_under_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counting(monkeypatch):
+        count_gauges(
+            due=1, overdue_s=2, unpublished_s=3, quarantined=4, contradicted=5, to_reconnect=6
+        )
+        count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, 7)
+
+    assert emitted(capsys.readouterr().out) == {
+        ("DueBacklog",): 1,
+        ("OldestOverdue",): 2,
+        ("OldestUnpublishedEvent",): 3,
+        ("QuarantinedMessages",): 4,
+        ("ContradictedMessages",): 5,
+        ("AccountsToReconnect",): 6,
+        ("ProviderRequests", "microsoft"): 7,
+    }
 
 
 def test_an_invocation_that_counted_nothing_prints_nothing(
