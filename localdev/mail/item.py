@@ -1,8 +1,12 @@
 """A mail as a simulated mailbox stores it, for any protocol."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+_TIMES = ("received_at", "sent_at")
+_ADDRESSES = frozenset({"to", "cc", "bcc", "reply_to"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +44,25 @@ class MailItem:
     importance: Literal["low", "normal", "high"] = "normal"
     categories: tuple[str, ...] = ()
     has_attachments: bool = False
+
+
+def item_to_json(item: MailItem) -> dict[str, Any]:
+    """Return the item as JSON with the names of its fields, ISO times and `{name, address}`."""
+    document = asdict(item)
+    for name in _TIMES:
+        document[name] = document[name].isoformat()
+    return document
+
+
+def item_from_json(document: Mapping[str, Any]) -> MailItem:
+    """Return the item that `item_to_json` wrote. Raises TypeError for unknown fields."""
+    values = dict(document)
+    for name in _TIMES:
+        values[name] = datetime.fromisoformat(values[name])
+    for name in _ADDRESSES & values.keys():
+        values[name] = tuple(Address(**address) for address in values[name])
+    if values.get("sender"):
+        values["sender"] = Address(**values["sender"])
+    for name in {"categories", "folder"} & values.keys():
+        values[name] = tuple(values[name])
+    return MailItem(**values)

@@ -14,12 +14,14 @@ from urllib.parse import parse_qsl
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.mail.item import Address, MailItem
+from localdev.mail.item import MailItem, item_from_json
 from localdev.simulators.behaviour import LATENCIES, Latency
 from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultScript, Rule
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
+from localdev.simulators.graph.outlook import OutlookMailbox
+from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
 from localdev.simulators.service import Service, UserNotFound
 
@@ -108,7 +110,7 @@ class Control:
                 {
                     "id": mailbox.user_id,
                     "address": mailbox.address,
-                    "folders": [asdict(folder) for folder in mailbox.folders.all()],
+                    "folders": [asdict(each) for each in OutlookMailbox(mailbox).folders.all()],
                 }
                 for mailbox in self._service.mailboxes()
             ],
@@ -118,7 +120,7 @@ class Control:
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
         """Return all messages of a `folder` of a `mailbox`, newest first."""
-        mailbox = self._service.mailbox(arguments["mailbox"])
+        mailbox = OutlookMailbox(self._service.mailbox(arguments["mailbox"]))
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
@@ -147,49 +149,69 @@ def mail_item(fields: JsonObject) -> MailItem:
     Only the subject is required. Raises TypeError for unknown fields.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    values = {"body": "", "received_at": now, "sent_at": fields.get("received_at", now), **fields}
-    for name in ("received_at", "sent_at"):
-        values[name] = datetime.fromisoformat(values[name])
-    for name in ("to", "cc", "bcc", "reply_to"):
-        if name in values:
-            values[name] = tuple(Address(**each) for each in values[name])
-    if "sender" in values:
-        values["sender"] = Address(**values["sender"])
-    if "categories" in values:
-        values["categories"] = tuple(values["categories"])
-    return MailItem(**values)
+    received_at = fields.get("received_at", now)
+    return item_from_json({"body": "", "received_at": now, "sent_at": received_at, **fields})
 
 
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
-    return mailbox.deliver(mail_item(fields), folder)
+    owner = OutlookOwner(mailbox)
+    return owner.message_id(mailbox.deliver(mail_item(fields), owner.folder(folder)))
 
 
-def _update(mailbox: Mailbox, *, id: str, changes: JsonObject) -> None:
-    mailbox.update(id, **changes)
+def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
+    owner = OutlookOwner(mailbox)
+    return owner.message_id(mailbox.copy(owner.message(id), owner.folder(destination)))
 
 
-def _create_folder(mailbox: Mailbox, **fields: Any) -> str:
-    return mailbox.folders.create(**fields).id
+def _renew(mailbox: Mailbox, *, id: str) -> str:
+    owner = OutlookOwner(mailbox)
+    return owner.message_id(mailbox.replace_by_copy(owner.message(id)))
+
+
+def _send(mailbox: Mailbox, *, id: str) -> str:
+    owner = OutlookOwner(mailbox)
+    number = owner.message(id)
+    mailbox.send_draft(number)
+    return owner.message_id(number)
+
+
+def _move_folder(mailbox: Mailbox, *, folder: str, parent: str) -> None:
+    owner = OutlookOwner(mailbox)
+    mailbox.folders.move(owner.folder(folder), owner.folder(parent) or None)
+
+
+def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
+    return lambda mailbox, *, id: action(mailbox, OutlookOwner(mailbox).message(id))
+
+
+def _to_folder(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
+    return lambda mailbox, *, folder: action(mailbox, OutlookOwner(mailbox).folder(folder))
 
 
 MAILBOX_ACTIONS: dict[str, Callable[..., str | JsonObject | None]] = {
     "deliver": _deliver,
-    "update": _update,
-    "mark-read": lambda mailbox, *, id: mailbox.update(id, isRead=True),
-    "move": lambda mailbox, *, id, destination: mailbox.move(id, destination),
-    "restore": lambda mailbox, *, id, destination="inbox": mailbox.move(id, destination),
-    "copy": lambda mailbox, *, id, destination: mailbox.copy(id, destination),
-    "delete": lambda mailbox, *, id: mailbox.delete(id),
-    "delete-permanently": lambda mailbox, *, id: mailbox.delete_permanently(id),
-    "purge": lambda mailbox, *, id: mailbox.purge(id),
-    "send-draft": lambda mailbox, *, id: mailbox.send_draft(id),
-    "renew-immutable-id": lambda mailbox, *, id: mailbox.renew_immutable_id(id),
-    "create-folder": _create_folder,
-    "rename-folder": lambda mailbox, *, folder, name: mailbox.folders.rename(folder, name),
-    "move-folder": lambda mailbox, *, folder, parent: mailbox.folders.move(folder, parent),
-    "delete-folder": lambda mailbox, *, folder: mailbox.delete_folder(folder),
-    "purge-folder": lambda mailbox, *, folder: mailbox.purge_folder(folder),
-    "expire-delta-links": lambda mailbox, *, folder=None: mailbox.expire_delta_links(folder),
+    "update": lambda mailbox, *, id, changes: OutlookOwner(mailbox).update(id, changes),
+    "mark-read": _to_message(Mailbox.mark_read),
+    "move": lambda mailbox, *, id, destination: OutlookOwner(mailbox).move(id, destination),
+    "restore": lambda mailbox, *, id, destination="inbox": OutlookOwner(mailbox).move(
+        id, destination
+    ),
+    "copy": _copy,
+    "delete": _to_message(Mailbox.delete),
+    "delete-permanently": _to_message(Mailbox.delete_permanently),
+    "purge": _to_message(Mailbox.purge),
+    "send-draft": _send,
+    "renew-immutable-id": _renew,
+    "create-folder": lambda mailbox, **fields: OutlookOwner(mailbox).create_folder(**fields),
+    "rename-folder": lambda mailbox, *, folder, name: mailbox.rename_folder(
+        OutlookOwner(mailbox).folder(folder), name
+    ),
+    "move-folder": _move_folder,
+    "delete-folder": _to_folder(Mailbox.delete_folder),
+    "purge-folder": _to_folder(Mailbox.purge_folder),
+    "expire-delta-links": lambda mailbox, *, folder=None: OutlookOwner(mailbox).expire_delta_links(
+        folder
+    ),
 }
 
 

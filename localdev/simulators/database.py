@@ -2,71 +2,27 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from localdev.private_files import open_private_file
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS mailbox (
-    id TEXT PRIMARY KEY, address TEXT NOT NULL UNIQUE COLLATE NOCASE, display_name TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS folder (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
-    parent_id TEXT, display_name TEXT NOT NULL, role TEXT, is_hidden INTEGER NOT NULL,
-    search_filter TEXT, total INTEGER NOT NULL DEFAULT 0, unread INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX IF NOT EXISTS folder_of_mailbox ON folder (mailbox_id, parent_id);
-CREATE TABLE IF NOT EXISTS message (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, folder_id TEXT NOT NULL,
-    immutable_id TEXT NOT NULL UNIQUE, default_id TEXT NOT NULL UNIQUE, change_key TEXT NOT NULL,
-    received_at TEXT NOT NULL, is_read INTEGER NOT NULL, properties BLOB NOT NULL,
-    body_type TEXT NOT NULL, body TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS message_by_age ON message (folder_id, received_at, seq);
-CREATE TRIGGER IF NOT EXISTS message_arrives AFTER INSERT ON message BEGIN
-    UPDATE folder SET total = total + 1, unread = unread + 1 - new.is_read
-     WHERE id = new.folder_id; END;
-CREATE TRIGGER IF NOT EXISTS message_leaves AFTER DELETE ON message BEGIN
-    UPDATE folder SET total = total - 1, unread = unread - 1 + old.is_read
-     WHERE id = old.folder_id; END;
-CREATE TRIGGER IF NOT EXISTS message_moves AFTER UPDATE OF folder_id, is_read ON message BEGIN
-    UPDATE folder SET total = total - 1, unread = unread - 1 + old.is_read
-     WHERE id = old.folder_id;
-    UPDATE folder SET total = total + 1, unread = unread + 1 - new.is_read
-     WHERE id = new.folder_id; END;
-CREATE TABLE IF NOT EXISTS change (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, folder_id TEXT NOT NULL,
-    kind TEXT NOT NULL, immutable_id TEXT, default_id TEXT, fields TEXT NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS change_of_folder ON change (folder_id, seq);
-CREATE INDEX IF NOT EXISTS change_of_mailbox ON change (mailbox_id, seq);
-CREATE TABLE IF NOT EXISTS chain (
-    id TEXT PRIMARY KEY, folder_id TEXT NOT NULL, highest INTEGER NOT NULL,
-    first_valid INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS subscription (
-    id TEXT PRIMARY KEY, mailbox_id TEXT NOT NULL, folder_id TEXT, resource TEXT NOT NULL,
-    change_types TEXT NOT NULL, notification_url TEXT NOT NULL, lifecycle_url TEXT,
-    client_state TEXT, expires_at REAL NOT NULL, immutable_ids INTEGER NOT NULL,
-    authorized INTEGER NOT NULL, seen INTEGER NOT NULL, creator_id TEXT);
-CREATE TABLE IF NOT EXISTS notification (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, body BLOB NOT NULL,
-    first_at REAL NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS consent (
-    id TEXT PRIMARY KEY, user_id TEXT NOT NULL, scope TEXT NOT NULL,
-    refusal INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS code (
-    value TEXT PRIMARY KEY, consent_id TEXT NOT NULL, redirect_uri TEXT NOT NULL,
-    challenge TEXT, nonce TEXT, expires_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS refresh_token (
-    value TEXT PRIMARY KEY, consent_id TEXT NOT NULL, expires_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS app_certificate (thumbprint TEXT PRIMARY KEY, pem TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-"""
+_SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 
 
 class Database:
-    """One SQLite connection behind a lock; nested transactions commit with the outermost one."""
+    """One SQLite connection behind a lock; nested transactions commit with the outermost one.
 
-    def __init__(self, path: Path) -> None:
+    schema: statements that create the tables unless they exist.
+    earlier: tables of an earlier release, by a column that only that release has; where the file
+        has this column, they are dropped with what is in them.
+    """
+
+    def __init__(
+        self, path: Path, schema: str, *, earlier: Mapping[tuple[str, str], Sequence[str]]
+    ) -> None:
         self._lock = threading.RLock()
         open_private_file(
             path
@@ -78,14 +34,16 @@ class Database:
         self._connection.execute("PRAGMA journal_mode = WAL")
         # Survives kill -9, not a power cut: enough for a simulator, and ten times as fast.
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
-        self._add_column("subscription", "creator_id TEXT")
+        for (table, column), dropped in earlier.items():
+            if column in self._columns(table):
+                self._connection.executescript(
+                    "".join(f"DROP TABLE IF EXISTS {each};" for each in dropped)
+                )
+        self._connection.executescript(f"{schema};{_SECRETS}")
 
-    def _add_column(self, table: str, column: str) -> None:
-        """Add the column to a file of an earlier release, whose table lacks it."""
+    def _columns(self, table: str) -> set[str]:
         known = self._connection.execute(f"PRAGMA table_info({table})").fetchall()
-        if column.split(maxsplit=1)[0] not in {row["name"] for row in known}:
-            self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+        return {row["name"] for row in known}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -114,6 +72,12 @@ class Database:
         """Run a statement that writes; return the number of rows written."""
         with self._lock:
             return self._connection.execute(statement, values).rowcount
+
+    def last_number(self) -> int:
+        """Return the primary key of the row inserted last; call it in the same transaction."""
+        row = self.row("SELECT last_insert_rowid() AS number")
+        assert row is not None
+        return int(row["number"])
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return the stored secret of that name; `make` creates it at the first call."""

@@ -1,60 +1,56 @@
-"""The folder tree of one mailbox: well-known, localized, hidden and search folders."""
+"""The folder tree of one simulated mailbox; folders may be nested, hidden, or of a search."""
 
 import sqlite3
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from secrets import token_bytes
 
 from localdev.simulators.database import Database
+from localdev.simulators.journal import ChangeKind, Journal
 
-# Outlook's well-known folders (Microsoft Graph docs, mailFolder resource) and their names.
+OTHER = "other"
 ROLES = {
     "inbox": "Inbox",
     "drafts": "Drafts",
-    "sentitems": "Sent Items",
-    "deleteditems": "Deleted Items",
+    "sent": "Sent Items",
+    "trash": "Deleted Items",
     "archive": "Archive",
-    "junkemail": "Junk Email",
+    "junk": "Junk Email",
     "outbox": "Outbox",
-    "conversationhistory": "Conversation History",
 }
-_ABOVE_THE_ROOT = {
-    "msgfolderroot": "Top of Information Store",
-    "recoverableitemsdeletions": "Deletions",
-    "recoverableitemspurges": "Purges",
-    "searchfolders": "Finder",
-}
-_HIDDEN_ROLES = frozenset({"conversationhistory"})
+"""The names of the folders that every mailbox has, by their roles in `mailsync.model.Role`."""
+RETAINED, PURGED = "retained", "purged"
+"""Roles of two folders outside the tree, in which a mail server keeps deleted mail for a time: mail
+that its owner can still restore, and mail that was deleted permanently."""
+_OUTSIDE_THE_TREE = {RETAINED: "Deletions", PURGED: "Purges"}
+
+FolderReference = int | str
+"""The number of a folder, or its role unless that is `other`."""
 
 
 class FolderNotFound(Exception):
-    """The mailbox has no folder with this id or role."""
+    """The mailbox has no folder with this number, role or provider's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """A mail folder.
 
-    role: its well-known name, such as `inbox`; None for other folders.
+    parent: number of the folder above; None at the top.
     search_filter: the filter of a search folder; None for other folders.
+    total, unread: the number of all messages and of unread messages in it.
     """
 
-    seq: int
-    id: str
-    parent_id: str | None
-    display_name: str
-    role: str | None
+    number: int
+    parent: int | None
+    name: str
+    role: str
     is_hidden: bool
     search_filter: str | None
     total: int = 0
     unread: int = 0
-    children: int = 0
 
 
 _SELECT = """
-SELECT seq, id, parent_id, display_name, role, is_hidden, search_filter, total, unread,
-       (SELECT count(*) FROM folder AS child
-         WHERE child.parent_id = folder.id AND child.is_hidden = 0) AS children
+SELECT number, parent, name, role, is_hidden, search_filter, total, unread
   FROM folder WHERE mailbox_id = ?
 """
 
@@ -62,93 +58,91 @@ SELECT seq, id, parent_id, display_name, role, is_hidden, search_filter, total, 
 class FolderTree:
     """The folders of one mailbox; each change and its journal entry share one transaction."""
 
-    def __init__(self, database: Database, mailbox_id: str) -> None:
+    def __init__(self, database: Database, mailbox_id: str, journal: Journal) -> None:
         self._database = database
         self._mailbox_id = mailbox_id
+        self._journal = journal
 
-    def create_well_known_folders(self) -> None:
-        """Create the well-known folders."""
+    def create_folders_of_every_mailbox(self) -> None:
         with self._database.transaction():
-            for role, name in _ABOVE_THE_ROOT.items():
-                self.create(name, role=role, parent=None)
-            for role, name in ROLES.items():
-                self.create(name, role=role, hidden=role in _HIDDEN_ROLES)
+            for role, name in (_OUTSIDE_THE_TREE | ROLES).items():
+                self.create(name, role=role)
 
-    def find(self, reference: str) -> Folder:
-        """Return the folder with this id, or role in any case. Raises FolderNotFound."""
-        row = self._database.row(
-            _SELECT + "AND (id = ? OR role = ?)", self._mailbox_id, reference, reference.lower()
-        )
+    def find(self, reference: FolderReference) -> Folder:
+        """Return the folder with this number or role. Raises FolderNotFound."""
+        column = "number" if isinstance(reference, int) else f"role <> '{OTHER}' AND role"
+        row = self._database.row(f"{_SELECT} AND {column} = ?", self._mailbox_id, reference)
         if row is None:
             raise FolderNotFound(reference)
         return _folder(row)
 
     def all(self) -> list[Folder]:
-        """Return all folders below the root, at every level, in the order of their creation."""
+        """Return all folders of the tree, at every level, in the order of their creation."""
         everything = {
-            row["id"]: _folder(row)
-            for row in self._database.rows(_SELECT + "ORDER BY seq", self._mailbox_id)
+            row["number"]: _folder(row)
+            for row in self._database.rows(_SELECT + "ORDER BY number", self._mailbox_id)
         }
-        return [each for each in everything.values() if self._is_below_root(each, everything)]
+        return [folder for folder in everything.values() if _is_in_tree(folder, everything)]
 
-    def children(self, parent: str) -> list[Folder]:
-        folder = self.find(parent)
+    def children(self, parent: FolderReference | None) -> list[Folder]:
+        """Return the folders directly below another one; None: the top level of the tree."""
+        number = None if parent is None else self.find(parent).number
         rows = self._database.rows(
-            _SELECT + "AND parent_id = ? ORDER BY seq", self._mailbox_id, folder.id
+            _SELECT + "AND parent IS ? ORDER BY number", self._mailbox_id, number
         )
-        return [_folder(row) for row in rows]
+        return [_folder(row) for row in rows if row["role"] not in _OUTSIDE_THE_TREE]
 
     def create(
         self,
         name: str,
         *,
-        parent: str | None = "msgfolderroot",
-        role: str | None = None,
+        parent: FolderReference | None = None,
+        role: str = OTHER,
         hidden: bool = False,
         search_filter: str | None = None,
     ) -> Folder:
-        new_id = "AAMkAGI2T" + urlsafe_b64encode(token_bytes(83))[:110].decode() + "="
+        """Create a folder; parent None: at the top of the tree."""
         with self._database.transaction():
-            parent_id = self.find(parent).id if parent else None
+            above = None if parent is None else self.find(parent).number
             self._database.write(
-                "INSERT INTO folder (mailbox_id, id, parent_id, display_name, role, is_hidden,"
-                " search_filter) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                *(self._mailbox_id, new_id, parent_id, name, role, hidden, search_filter),
+                "INSERT INTO folder (mailbox_id, parent, name, role, is_hidden, search_filter)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                *(self._mailbox_id, above, name, role, hidden, search_filter),
             )
-            if parent_id:
-                self._journal(new_id, "folder")
-        return self.find(new_id)
+            number = self._database.last_number()
+            if role not in _OUTSIDE_THE_TREE:
+                self._journal.write(ChangeKind.FOLDER_CHANGED, folder=number)
+        return self.find(number)
 
-    def rename(self, reference: str, name: str) -> None:
-        self._set(reference, "display_name", name)
+    def rename(self, reference: FolderReference, name: str) -> None:
+        self._set(reference, "name", name)
 
-    def move(self, reference: str, parent: str) -> None:
-        self._set(reference, "parent_id", self.find(parent).id)
+    def move(self, reference: FolderReference, parent: FolderReference | None) -> None:
+        self._set(reference, "parent", None if parent is None else self.find(parent).number)
 
-    def remove(self, reference: str) -> None:
+    def remove(self, reference: FolderReference) -> None:
         """Remove the folder; the caller has already moved or deleted its mail."""
         with self._database.transaction():
             folder = self.find(reference)
-            self._database.write("DELETE FROM folder WHERE id = ?", folder.id)
-            self._journal(folder.id, "folder gone")
+            self._database.write("DELETE FROM folder WHERE number = ?", folder.number)
+            self._journal.write(ChangeKind.FOLDER_REMOVED, folder=folder.number)
 
-    def _set(self, reference: str, column: str, value: str) -> None:
+    def _set(self, reference: FolderReference, column: str, value: str | int | None) -> None:
         with self._database.transaction():
             folder = self.find(reference)
-            self._database.write(f"UPDATE folder SET {column} = ? WHERE id = ?", value, folder.id)
-            self._journal(folder.id, "folder")
+            statement = f"UPDATE folder SET {column} = ? WHERE number = ?"
+            self._database.write(statement, value, folder.number)
+            self._journal.write(ChangeKind.FOLDER_CHANGED, folder=folder.number)
 
-    def _journal(self, folder_id: str, kind: str) -> None:
-        self._database.write(
-            "INSERT INTO change (mailbox_id, folder_id, kind) VALUES (?, ?, ?)",
-            *(self._mailbox_id, folder_id, kind),
-        )
 
-    def _is_below_root(self, folder: Folder, everything: dict[str, Folder]) -> bool:
-        parent = everything.get(folder.parent_id or "")
-        while parent and parent.role != "msgfolderroot":
-            parent = everything.get(parent.parent_id or "")
-        return parent is not None
+def _is_in_tree(folder: Folder, everything: dict[int, Folder]) -> bool:
+    """Return whether the folder and all above it exist and none of them is outside the tree."""
+    above: Folder | None = folder
+    while above and above.role not in _OUTSIDE_THE_TREE:
+        if above.parent is None:
+            return True
+        above = everything.get(above.parent)
+    return False
 
 
 def _folder(row: sqlite3.Row) -> Folder:

@@ -1,69 +1,53 @@
-"""One simulated mailbox as its owner uses it; each change and its journal entry share a
-transaction.
+"""One simulated mailbox as its owner uses it, for the server of any provider.
 
-A message has an immutable id, which stays on every move, and a default id, which changes. The Graph
-server only reads what is stored here.
+A provider's server translates what is stored here into its own ids and forms; it writes nothing
+but the tables that only it has. Each change and its journal entry share a transaction.
 """
 
-import sqlite3
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from secrets import token_bytes
 from typing import Any
 
 import orjson
 
 from localdev.mail.item import MailItem
+from localdev.mail.preview import preview
 from localdev.simulators.database import Database
-from localdev.simulators.folders import FolderTree
-from localdev.simulators.message import properties_of, wire_time
+from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderReference, FolderTree
+from localdev.simulators.journal import ChangeKind, Journal
+from localdev.simulators.message import (
+    SELECT_MESSAGE,
+    STATES,
+    Message,
+    Placement,
+    content_of,
+    message_of,
+    states_of,
+)
+from localdev.simulators.wire_time import wire_time
 
 _IMPORT_BATCH = 500
 
 
 class MessageNotFound(Exception):
-    """The mailbox has no message with this id, neither as immutable nor as default id."""
+    """The mailbox has no message with this number or provider's id."""
+
+
+class NotInFolder(LookupError):
+    """The message is not in the folder that it should leave."""
 
 
 class MessageAlreadyPurged(Exception):
-    """The message cannot be deleted, because it is in the folder of purges already."""
+    """The message cannot be deleted, because it was deleted permanently already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredMessage:
-    """A message of a mailbox.
-
-    `properties` are those of Graph's message, without ids, folder, read state and body.
-    """
-
-    seq: int
-    folder_id: str
-    immutable_id: str
-    default_id: str
-    change_key: str
-    received_at: str
-    is_read: bool
-    properties: dict[str, Any]
-    body_type: str
-    body: str
-
-
-MESSAGE_COLUMNS = (
-    "seq, folder_id, immutable_id, default_id, change_key, received_at, is_read, properties,"
-    " body_type, body"
-)
-
-
-def stored_message(row: sqlite3.Row) -> StoredMessage:
-    fields = {**dict(row), "is_read": bool(row["is_read"])}
-    return StoredMessage(**{**fields, "properties": orjson.loads(row["properties"])})
+_AMONG = "folder IN (SELECT value FROM json_each(?))"
 
 
 class Mailbox:
-    """Messages and folders of one user. Every method accepts immutable and default ids."""
+    """Messages and folders of one user; messages have numbers, which stay when they move."""
 
     def __init__(self, database: Database, user_id: str) -> None:
         owner = database.row("SELECT * FROM mailbox WHERE id = ?", user_id)
@@ -71,37 +55,68 @@ class Mailbox:
         self.user_id = user_id
         self.address = str(owner["address"])
         self.display_name = str(owner["display_name"])
-        self.folders = FolderTree(database, user_id)
+        self.journal = Journal(database, user_id)
+        self.folders = FolderTree(database, user_id, self.journal)
         self.database = database
 
-    def message(self, message_id: str) -> StoredMessage:
-        """Return the message with this id. Raises MessageNotFound."""
-        row = self.database.row(
-            f"SELECT {MESSAGE_COLUMNS} FROM message"
-            " WHERE (immutable_id = ? OR default_id = ?) AND mailbox_id = ?",
-            *(message_id, message_id, self.user_id),
-        )
-        if row is None:
-            raise MessageNotFound(message_id)
-        return stored_message(row)
+    def message(self, number: int) -> Message:
+        """Return the message with this number. Raises MessageNotFound."""
+        found = self.find_messages([number])
+        if not found:
+            raise MessageNotFound(number)
+        return found[0]
 
-    def messages(self, folder: str) -> list[StoredMessage]:
-        """Return all messages of a folder, newest first."""
+    def find_messages(self, numbers: Sequence[int]) -> list[Message]:
+        """Return the messages that exist of these, in any order."""
         rows = self.database.rows(
-            f"SELECT {MESSAGE_COLUMNS} FROM message WHERE folder_id = ?"
-            " ORDER BY received_at DESC, seq DESC",
-            self.folders.find(folder).id,
+            f"{SELECT_MESSAGE} WHERE m.mailbox_id = ?"
+            " AND m.number IN (SELECT value FROM json_each(?))",
+            *(self.user_id, orjson.dumps(list(numbers)).decode()),
         )
-        return [stored_message(row) for row in rows]
+        return [message_of(row) for row in rows]
 
-    def deliver(self, item: MailItem, folder: str = "inbox") -> str:
-        """Store a new message in the folder; return its immutable id."""
-        return self._insert(item, self.folders.find(folder).id)
+    def messages(
+        self,
+        *folders: FolderReference,
+        older_than: tuple[str, int] | None = None,
+        skip: int = 0,
+        limit: int = -1,
+    ) -> list[Message]:
+        """Return the messages of the folders, newest first, each once.
+
+        older_than: `sort_key` of a message; only those behind it.
+        """
+        numbers = [self.folders.find(folder).number for folder in folders]
+        # One folder is read in the order of its index; only several can have a message twice.
+        chosen, once = ("folder = ?", "") if len(numbers) == 1 else (_AMONG, "GROUP BY message")
+        value = numbers[0] if len(numbers) == 1 else orjson.dumps(numbers).decode()
+        rows = self.database.rows(
+            f"{SELECT_MESSAGE} WHERE m.number IN (SELECT message FROM placement"
+            f"   WHERE {chosen} AND (received_at, message) < (?, ?) {once}"
+            "   ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?)"
+            " ORDER BY m.received_at DESC, m.number DESC",
+            *(value, *(older_than or ("99999", 0)), limit, skip),
+        )
+        return [message_of(row) for row in rows]
+
+    def count(self, *folders: FolderReference) -> int:
+        """Return how many messages the folders have, counted one by one."""
+        numbers = [self.folders.find(folder).number for folder in folders]
+        row = self.database.row(
+            f"SELECT count(DISTINCT message) AS number FROM placement WHERE {_AMONG}",
+            orjson.dumps(numbers).decode(),
+        )
+        return int(row["number"]) if row else 0
+
+    def deliver(self, item: MailItem, folder: FolderReference = "inbox") -> int:
+        """Store a new message in the folder; return its number."""
+        with self.database.transaction():
+            return self._insert(item, self.folders.find(folder).number)
 
     def load(self, items: Iterable[MailItem]) -> int:
         """Store many messages, creating the folders that they name; return the number stored."""
         stored, remaining = 0, iter(items)
-        paths: dict[tuple[str, ...], str] = {}
+        paths: dict[tuple[str, ...], int] = {}
         while batch := list(islice(remaining, _IMPORT_BATCH)):
             with self.database.transaction():
                 for item in batch:
@@ -111,179 +126,215 @@ class Mailbox:
             stored += len(batch)
         return stored
 
-    def folder_at(self, path: tuple[str, ...]) -> str:
-        """Return the id of the folder at a path of display names below the root; create missing
+    def folder_at(self, path: tuple[str, ...]) -> int:
+        """Return the number of the folder at a path of names, `()` for the inbox; create missing
         folders."""
-        parent = self.folders.find("msgfolderroot" if path else "inbox").id
+        folder: Folder | None = None if path else self.folders.find("inbox")
         for name in path:
-            named = [one.id for one in self.folders.children(parent) if one.display_name == name]
-            parent = named[0] if named else self.folders.create(name, parent=parent).id
-        return parent
+            parent = folder.number if folder else None
+            named = [each for each in self.folders.children(parent) if each.name == name]
+            folder = named[0] if named else self.folders.create(name, parent=parent)
+        assert folder is not None
+        return folder.number
 
-    def update(self, message_id: str, **changes: Any) -> None:
-        """Change properties of a message by their Graph names, e.g. `isRead=True,
-        categories=["Red"]`.
+    def mark_read(self, number: int, *, is_read: bool = True) -> None:
+        self.change(number, is_read=is_read)
 
-        As in Graph, a new read state alone does not change change key and modification time.
+    def star(self, number: int, *, is_starred: bool = True) -> None:
+        self.change(number, is_flagged=is_starred)
+
+    def change(
+        self, number: int, *, attributes: dict[str, Any] | None = None, **fields: Any
+    ) -> None:
+        """Change fields of the message's item by their names.
+
+        attributes: values to set in the message's attributes.
         """
         with self.database.transaction():
-            message = self.message(message_id)
-            is_read = bool(changes.get("isRead", message.is_read))
-            change_key, properties = message.change_key, message.properties
-            if changes.keys() - {"isRead"}:
-                change_key = new_change_key()
-                properties = {
-                    **properties,
-                    **changes,
-                    "lastModifiedDateTime": _now(),
-                }
-                properties.pop("isRead", None)
+            message = self.message(number)
+            given = attributes or {}
+            names = frozenset(fields) | frozenset(given)
+            item = replace(message.item, **fields)
+            number_of_change = self._journal_of_field(message, names)
+            modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
+            blob = message.blob
+            if fields.keys() - set(STATES):
+                blob = self._insert_blob(item)
             self.database.write(
-                "UPDATE message SET is_read = ?, change_key = ?, properties = ? WHERE seq = ?",
-                *(is_read, change_key, orjson.dumps(properties), message.seq),
+                "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
+                " is_flagged = ?, is_draft = ?, importance = ?, categories = ?, attributes = ?"
+                " WHERE number = ?",
+                *(blob, wire_time(modified_at), number_of_change, *states_of(item)),
+                *(orjson.dumps(message.attributes | given).decode(), number),
             )
-            self._journal("update", message, fields=",".join(changes))
 
-    def move(self, message_id: str, destination: str) -> str:
-        """Move the message; return its immutable id, which stays. Its default id changes."""
-        with self.database.transaction():
-            message, target = self.message(message_id), self.folders.find(destination)
-            kind = "older moved in" if self._is_older(message, target.id) else "moved in"
-            self._journal("gone", message)
-            self.database.write(
-                "UPDATE message SET folder_id = ?, default_id = ?, change_key = ? WHERE seq = ?",
-                *(target.id, new_default_id(), new_change_key(), message.seq),
-            )
-            self._journal(kind, self.message(message.immutable_id))
-            return message.immutable_id
+    def move(
+        self, number: int, destination: FolderReference, *, source: FolderReference | None = None
+    ) -> None:
+        """Move the message from one of its folders to another one.
 
-    def copy(self, message_id: str, destination: str) -> str:
-        """Copy the message to a folder; return the copy's immutable id."""
-        with self.database.transaction():
-            message, target = self.message(message_id), self.folders.find(destination)
-            new_id = new_immutable_id()
-            self.database.write(
-                "INSERT INTO message (mailbox_id, folder_id, immutable_id, default_id, change_key,"
-                " received_at, is_read, properties, body_type, body)"
-                " SELECT mailbox_id, ?, ?, ?, ?, received_at, is_read, properties, body_type, body"
-                " FROM message WHERE seq = ?",
-                *(target.id, new_id, new_default_id(), new_change_key(), message.seq),
-            )
-            self._journal("created", self.message(new_id))
-            return new_id
-
-    def delete(self, message_id: str) -> None:
-        """Move the message to Deleted Items; a message that is already there to the recoverable
-        items.
-
-        No listing contains the recoverable items.
+        source: the folder that it leaves; not needed if it is in one folder only.
         """
-        folder = self.message(message_id).folder_id
-        deleted = folder == self.folders.find("deleteditems").id
-        self.move(message_id, "recoverableitemsdeletions" if deleted else "deleteditems")
-
-    def delete_permanently(self, message_id: str) -> None:
-        """Move the message to the folder of purges, where clients can read it only by its id.
-
-        Raises MessageAlreadyPurged when it is in that folder already.
-        """
-        purges = self.folders.find("recoverableitemspurges").id
-        if self.message(message_id).folder_id == purges:
-            raise MessageAlreadyPurged(message_id)
-        self.move(message_id, purges)
-
-    def purge(self, message_id: str) -> None:
-        """Delete the message with all traces, as the service does after the retention period."""
         with self.database.transaction():
-            message = self.message(message_id)
-            self._journal("gone", message)
-            self.database.write("DELETE FROM message WHERE seq = ?", message.seq)
+            left = self._placement(self.message(number), source)
+            target = self.folders.find(destination).number
+            placed = self._journal_of_placement(ChangeKind.MOVED, number, target, left)
+            self._remove_placement(number, left)
+            self._place(number, target, placed)
 
-    def send_draft(self, message_id: str) -> str:
-        """Turn a draft into a sent message with the same immutable id; return the id."""
+    def copy(self, number: int, destination: FolderReference) -> int:
+        """Copy the message to a folder as a message of its own; return the copy's number."""
         with self.database.transaction():
-            self.update(message_id, isDraft=False, sentDateTime=_now())
-            return self.move(message_id, "sentitems")
-
-    def renew_immutable_id(self, message_id: str) -> str:
-        """Give the message a new immutable id, as an export and import into its folder does."""
-        with self.database.transaction():
-            copied = self.copy(message_id, self.message(message_id).folder_id)
-            self.purge(message_id)
+            self.message(number)
+            columns = (
+                "mailbox_id, blob, thread, received_at, modified_at, is_read, is_flagged,"
+                " is_draft, importance, categories, attributes"
+            )
+            self.database.write(
+                f"INSERT INTO message ({columns}) SELECT {columns} FROM message WHERE number = ?",
+                number,
+            )
+            copied = self.database.last_number()
+            self.add_to_folder(copied, destination)
             return copied
 
-    def delete_folder(self, folder: str) -> None:
-        """Move the folder with its mail to Deleted Items."""
-        self.folders.move(folder, "deleteditems")
+    def add_to_folder(self, number: int, folder: FolderReference) -> None:
+        """Place the message in one folder more, as a label does."""
+        with self.database.transaction():
+            target = self.folders.find(folder).number
+            self._place(
+                number, target, self._journal_of_placement(ChangeKind.ADDED, number, target)
+            )
 
-    def purge_folder(self, folder: str) -> None:
+    def remove_from_folder(self, number: int, folder: FolderReference) -> None:
+        """Take the message out of one of its folders; it may then be in none."""
+        with self.database.transaction():
+            left = self._placement(self.message(number), folder)
+            self._journal_of_placement(ChangeKind.REMOVED, number, None, left)
+            self._remove_placement(number, left)
+
+    def delete(self, number: int) -> None:
+        """Move the message to the trash; a message that is there already leaves the folder tree.
+
+        Its owner can restore both by `move`.
+        """
+        is_in_trash = self.message(number).folder == self.folders.find("trash").number
+        self.move(number, RETAINED if is_in_trash else "trash")
+
+    def delete_permanently(self, number: int) -> None:
+        """Move the message out of the folder tree for good, although the server retains it.
+
+        Raises MessageAlreadyPurged when that has happened already.
+        """
+        if self.message(number).folder == self.folders.find(PURGED).number:
+            raise MessageAlreadyPurged(number)
+        self.move(number, PURGED)
+
+    def purge(self, number: int) -> None:
+        """Delete the message with all traces, as servers do after the retention period."""
+        with self.database.transaction():
+            for placement in self.message(number).placements:
+                self._journal_of_placement(ChangeKind.REMOVED, number, None, placement)
+                self._remove_placement(number, placement)
+            self.database.write("DELETE FROM message WHERE number = ?", number)
+
+    def send_draft(self, number: int) -> None:
+        """Turn a draft into a sent message with the same number."""
+        with self.database.transaction():
+            self.change(number, is_draft=False, sent_at=datetime.now(UTC))
+            self.move(number, "sent")
+
+    def replace_by_copy(self, number: int) -> int:
+        """Replace the message by its copy in the same folder, as an export and import does; return
+        the copy's number."""
+        with self.database.transaction():
+            copied = self.copy(number, self.message(number).folder)
+            self.purge(number)
+            return copied
+
+    def create_folder(self, name: str, **fields: Any) -> int:
+        """Create a folder, see `FolderTree.create`; return its number."""
+        return self.folders.create(name, **fields).number
+
+    def rename_folder(self, folder: FolderReference, name: str) -> None:
+        self.folders.rename(folder, name)
+
+    def delete_folder(self, folder: FolderReference) -> None:
+        """Move the folder with its mail to the trash."""
+        self.folders.move(folder, "trash")
+
+    def purge_folder(self, folder: FolderReference) -> None:
         """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
             for child in self.folders.children(folder):
-                self.purge_folder(child.id)
+                self.purge_folder(child.number)
             for message in self.messages(folder):
-                self.purge(message.immutable_id)
+                self.purge(message.number)
             self.folders.remove(folder)
 
-    def expire_delta_links(self, folder: str | None = None) -> None:
-        """Make every delta link issued so far fail with 410: of one folder, or of the mailbox."""
-        folders = [self.folders.find(folder).id] if folder else self._every_chain()
-        for folder_id in folders:
-            self.database.write(
-                "UPDATE chain SET first_valid = highest + 1 WHERE folder_id = ?", folder_id
-            )
+    def expire_cursors(self, folder: FolderReference | None = None) -> None:
+        """Make every position that was issued so far expire: of one folder, or of the mailbox."""
+        number = None if folder is None else self.folders.find(folder).number
+        self.journal.write(ChangeKind.CURSORS_EXPIRED, folder=number)
 
-    def _every_chain(self) -> list[str]:
-        return [self.user_id, *(folder.id for folder in self.folders.all())]
-
-    def _insert(self, item: MailItem, folder_id: str) -> str:
-        immutable_id, default_id = new_immutable_id(), new_default_id()
-        properties = orjson.dumps(properties_of(item))
+    def _insert(self, item: MailItem, folder: int) -> int:
+        received_at = wire_time(item.received_at)
         self.database.write(
-            "INSERT INTO message (mailbox_id, folder_id, immutable_id, default_id, change_key,"
-            " received_at, is_read, properties, body_type, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self.user_id, folder_id, immutable_id, default_id, new_change_key()),
-            *(wire_time(item.received_at), item.is_read, properties, item.body_type, item.body),
+            "INSERT INTO message (mailbox_id, blob, thread, received_at, modified_at, is_read,"
+            " is_flagged, is_draft, importance, categories) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self.user_id, self._insert_blob(item), item.conversation or item.subject),
+            *(received_at, received_at, *states_of(item)),
         )
-        self._write_change("created", folder_id, immutable_id, default_id)
-        return immutable_id
+        number = self.database.last_number()
+        self._place(number, folder, self._journal_of_placement(ChangeKind.ADDED, number, folder))
+        return number
 
-    def _is_older(self, message: StoredMessage, folder_id: str) -> bool:
-        """Return whether the message is older than all in the folder.
-
-        When such a message is moved into the folder, the service reports it twice.
-        """
-        oldest = self.database.row(
-            "SELECT min(received_at) AS at FROM message WHERE folder_id = ?", folder_id
-        )
-        return bool(oldest and oldest["at"] and message.received_at < oldest["at"])
-
-    def _journal(self, kind: str, message: StoredMessage, fields: str = "") -> None:
-        ids = message.immutable_id, message.default_id
-        self._write_change(kind, message.folder_id, *ids, fields)
-
-    def _write_change(
-        self, kind: str, folder_id: str, immutable_id: str, default_id: str, fields: str = ""
-    ) -> None:
+    def _insert_blob(self, item: MailItem) -> int:
         self.database.write(
-            "INSERT INTO change (mailbox_id, folder_id, kind, immutable_id, default_id, fields)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            *(self.user_id, folder_id, kind, immutable_id, default_id, fields),
+            "INSERT INTO blob (content, preview, body_type, body) VALUES (?, ?, ?, ?)",
+            *(content_of(item), preview(item.body, item.body_type)),
+            *(item.body_type, item.body),
+        )
+        return self.database.last_number()
+
+    def _place(self, number: int, folder: int, placement: int) -> None:
+        self.database.write(
+            "INSERT INTO placement SELECT number, ?, ?, received_at FROM message WHERE number = ?",
+            *(folder, placement, number),
+        )
+        self.database.write("UPDATE message SET changed = ? WHERE number = ?", placement, number)
+
+    def _remove_placement(self, number: int, placement: Placement) -> None:
+        self.database.write(
+            "DELETE FROM placement WHERE message = ? AND folder = ?", number, placement.folder
         )
 
+    def _placement(self, message: Message, folder: FolderReference | None) -> Placement:
+        if folder is None:
+            return message.placement
+        number = self.folders.find(folder).number
+        for placement in message.placements:
+            if placement.folder == number:
+                return placement
+        raise NotInFolder(f"message {message.number} is not in folder {folder}")
 
-def _now() -> str:
-    return wire_time(datetime.now(UTC))
+    def _journal_of_placement(
+        self, kind: ChangeKind, message: int, folder: int | None, left: Placement | None = None
+    ) -> int:
+        return self.journal.write(
+            kind,
+            message,
+            folder=folder,
+            source=left.folder if left else None,
+            source_placement=left.number if left else None,
+        )
 
-
-def new_immutable_id() -> str:
-    return "AAkALgAAAAAAHYQDEapm" + urlsafe_b64encode(token_bytes(39)).decode()
-
-
-def new_default_id() -> str:
-    return "AAMkAGI2THVSAAA" + urlsafe_b64encode(token_bytes(102)).decode() + "="
-
-
-def new_change_key() -> str:
-    return "CQAAABYAAAC" + b64encode(token_bytes(21)).decode() + "="
+    def _journal_of_field(self, message: Message, names: frozenset[str]) -> int:
+        only = message.placements[0] if len(message.placements) == 1 else None
+        return self.journal.write(
+            ChangeKind.CHANGED,
+            message.number,
+            folder=only.folder if only else None,
+            placement=only.number if only else None,
+            fields=names,
+        )

@@ -1,113 +1,111 @@
-"""Convert a mail to the properties of Graph's message resource, which are stored once."""
+"""A message of a simulated mailbox, and how its row is read and written."""
 
-import html
-import re
-from datetime import UTC, datetime
-from html.parser import HTMLParser
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
-from localdev.mail.item import Address, MailItem
+import orjson
 
-PREVIEW_CHARS = 255
-# The parser of the standard library raises at a section of any other name.
-_UNKNOWN_SECTION = re.compile(
-    r"<!\[(?!(?:if|else|endif|temp|cdata|ignore|include|rcdata)(?![-_.a-z0-9]))", re.IGNORECASE
-)
+from localdev.mail.item import MailItem, item_from_json, item_to_json
+from localdev.simulators.wire_time import wire_time
 
-
-def wire_time(moment: datetime) -> str:
-    """Return the time in UTC and whole seconds as Graph writes it: `2026-01-31T09:30:00Z`."""
-    # isoformat, since strftime writes the year 150 with three digits.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+STATES = ("is_read", "is_flagged", "is_draft", "importance", "categories")
+"""Fields of `MailItem` that a message has of its own; all others belong to its blob."""
+_NOT_IN_BLOB = (*STATES, "folder", "body", "body_type")
 
 
-def properties_of(item: MailItem) -> dict[str, Any]:
-    """Return the mail as properties of Graph's message, without ids, folder, read state and body.
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A message in a folder; `number` is the change number of its arrival there."""
 
-    `from` and `sender` are left out, not null, if a draft has no sender.
+    folder: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message of a mailbox.
+
+    blob: number of its content, which copies share.
+    item: its content and its present state; `item.folder` is unused.
+    thread: what groups messages into threads; equal for messages of one thread.
+    preview: the first characters of the body as one line of text.
+    modified_at: time of the last change of more than the read state.
+    changed: number of its last change.
+    placements: the folders that it is in.
+    attributes: values that only one provider's protocol has, by that provider's names.
     """
-    conversation = uuid5(NAMESPACE_URL, item.conversation or item.subject).hex
-    sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
-    received_at = wire_time(item.received_at)
-    return {
-        "createdDateTime": received_at,
-        "lastModifiedDateTime": received_at,
-        "receivedDateTime": received_at,
-        "sentDateTime": wire_time(item.sent_at),
-        "categories": list(item.categories),
-        "hasAttachments": item.has_attachments,
-        "internetMessageId": item.internet_message_id,
-        "subject": item.subject,
-        "bodyPreview": preview(item.body, item.body_type),
-        "importance": item.importance,
-        "conversationId": "AAQkAGI2THVSAAQA" + conversation,
-        "conversationIndex": "AQHb" + conversation[:24],
-        "isDeliveryReceiptRequested": False,
-        "isReadReceiptRequested": False,
-        "isDraft": item.is_draft,
-        "webLink": f"https://outlook.office365.com/owa/?ItemID={conversation}&exvsurl=1",
-        "inferenceClassification": "focused",
-        **(sender if item.sender else {}),
-        "toRecipients": _recipients(item.to),
-        "ccRecipients": _recipients(item.cc),
-        "bccRecipients": _recipients(item.bcc),
-        "replyTo": _recipients(item.reply_to),
-        "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
+
+    number: int
+    blob: int
+    item: MailItem
+    thread: str
+    preview: str
+    modified_at: datetime
+    changed: int
+    placements: tuple[Placement, ...]
+    attributes: dict[str, Any]
+
+    @property
+    def is_read(self) -> bool:
+        return self.item.is_read
+
+    @property
+    def placement(self) -> Placement:
+        """Return the only placement. Raises ValueError if the message is in several folders."""
+        (only,) = self.placements
+        return only
+
+    @property
+    def folder(self) -> int:
+        """Return the only folder. Raises ValueError if the message is in several folders."""
+        return self.placement.folder
+
+
+SELECT_MESSAGE = """
+SELECT m.*, b.content, b.preview, b.body_type, b.body,
+       (SELECT json_group_array(json_array(p.folder, p.number)) FROM placement p
+         WHERE p.message = m.number) AS placements
+  FROM message m JOIN blob b ON b.number = m.blob
+"""
+
+
+def sort_key(message: Message) -> tuple[str, int]:
+    """Return what orders messages of a folder by their age."""
+    return wire_time(message.item.received_at), message.number
+
+
+def content_of(item: MailItem) -> str:
+    """Return the content of a blob as JSON, without the body."""
+    fields = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
+    return orjson.dumps(fields).decode()
+
+
+def states_of(item: MailItem) -> tuple[bool, bool, bool, str, str]:
+    categories = orjson.dumps(item.categories).decode()
+    return item.is_read, item.is_flagged, item.is_draft, item.importance, categories
+
+
+def message_of(row: sqlite3.Row) -> Message:
+    states = {
+        "is_read": bool(row["is_read"]),
+        "is_flagged": bool(row["is_flagged"]),
+        "is_draft": bool(row["is_draft"]),
+        "importance": row["importance"],
+        "categories": orjson.loads(row["categories"]),
+        "body": row["body"],
+        "body_type": row["body_type"],
     }
-
-
-def preview(body: str, body_type: str) -> str:
-    """Return the first 255 characters of the body as one line of text, Graph's bodyPreview."""
-    # A whole newsletter need not be parsed for its first line.
-    text = html_to_text(body[:20_000]) if body_type == "html" else body[:4_000]
-    return re.sub(r"\s+", " ", text).strip()[:PREVIEW_CHARS]
-
-
-def text_to_html(text: str) -> str:
-    return (
-        '<html><head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=utf-8">'
-        f'</head><body><div class="PlainText">{html.escape(text, quote=False)}</div></body></html>'
+    placements = sorted(orjson.loads(row["placements"]))
+    return Message(
+        number=row["number"],
+        blob=row["blob"],
+        item=item_from_json({**orjson.loads(row["content"]), **states}),
+        thread=row["thread"],
+        preview=row["preview"],
+        modified_at=datetime.fromisoformat(row["modified_at"]),
+        changed=row["changed"],
+        placements=tuple(Placement(*placement) for placement in placements),
+        attributes=orjson.loads(row["attributes"]),
     )
-
-
-def html_to_text(markup: str) -> str:
-    extractor = _TextExtractor()
-    extractor.feed(_UNKNOWN_SECTION.sub("<! [", markup))
-    extractor.close()
-    return "".join(extractor.text).strip()
-
-
-class _TextExtractor(HTMLParser):
-    _UNSEEN = frozenset({"script", "style", "head", "title"})
-    _BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.text: list[str] = []
-        self._unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._unseen += tag in self._UNSEEN
-        # A page whose head is never closed still has a body.
-        if tag == "body":
-            self._unseen = 0
-        if tag in self._BREAKS:
-            self.text.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._UNSEEN and self._unseen:
-            self._unseen -= 1
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.text.append(data)
-
-
-def _recipient(address: Address | None) -> dict[str, Any]:
-    named = address or Address("", "")
-    return {"emailAddress": {"name": named.name or named.address, "address": named.address}}
-
-
-def _recipients(addresses: tuple[Address, ...]) -> list[dict[str, Any]]:
-    return [_recipient(each) for each in addresses]

@@ -7,9 +7,23 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from localdev.simulators.behaviour import LATENCIES, Behaviour, Latency
 from localdev.simulators.database import Database
+from localdev.simulators.entra.schema import ENTRA_SCHEMA
 from localdev.simulators.faults import FaultScript
+from localdev.simulators.graph.ids import key_of_ids
+from localdev.simulators.graph.schema import GRAPH_SCHEMA
+from localdev.simulators.graph.well_known import create_conversation_history
 from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.mailbox_schema import MAILBOX_SCHEMA
 from localdev.simulators.request_log import RequestLog
+
+_SCHEMA = MAILBOX_SCHEMA + GRAPH_SCHEMA + ENTRA_SCHEMA
+# Mail of a release that stored Graph's JSON is not kept; sign-ins are, by the same user ids.
+_EARLIER = {
+    ("message", "immutable_id"): (
+        *("mailbox", "folder", "message", "change"),
+        *("chain", "subscription", "notification"),
+    )
+}
 
 TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -35,7 +49,9 @@ class Service:
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = data
-        self.database = Database(data / "microsoft.sqlite")
+        self.database = Database(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
+        # Made before anything is copied, so that a copy that is restored has the same ids.
+        key_of_ids(self.database)
         self.behaviour = Behaviour()
         self.latency: Latency = LATENCIES["none"]
         self.faults = FaultScript()
@@ -56,7 +72,8 @@ class Service:
             )
             mailbox = Mailbox(self.database, user_id)
             if created:
-                mailbox.folders.create_well_known_folders()
+                mailbox.folders.create_folders_of_every_mailbox()
+                create_conversation_history(mailbox)
         return mailbox
 
     def mailbox(self, user: str) -> Mailbox:

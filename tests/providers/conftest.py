@@ -9,6 +9,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.graph_client import IMMUTABLE, graph_client
+from tests.support.outlook_form import OutlookForm
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,12 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
 @pytest.fixture
 def mailbox(simulators: Simulators, tmp_path: Path) -> Mailbox:
     return simulators.add_mailbox(f"{tmp_path.name.lower()}@example.com", "Ada Lovelace")
+
+
+@pytest.fixture
+def form(mailbox: Mailbox) -> OutlookForm:
+    """The ids that Graph gives to what is in the mailbox."""
+    return OutlookForm(mailbox)
 
 
 @pytest.fixture

@@ -1,19 +1,25 @@
 """What the tables must hold, computed from the mailbox alone, and where they differ from it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from pg8000.native import Connection
 
-from localdev.simulators.mailbox import Mailbox, StoredMessage
-from localdev.simulators.message import text_to_html
+from localdev.mail.item import Address
+from localdev.simulators.folders import FolderReference
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
+from tests.support.outlook_form import OutlookForm
 
 Things = dict[str, dict[str, Any]]
 
 _MESSAGES = """
 SELECT m.message_id, json_build_object(
-         'folder', f.remote_id, 'subject', m.subject, 'internet id', m.internet_message_id,
+         'folders', (SELECT json_agg(f.remote_id ORDER BY f.remote_id COLLATE "C")
+                       FROM mailsync.email_placements p
+                       JOIN mailsync.email_folders f ON f.id = p.folder_id
+                      WHERE p.email_id = m.id),
+         'subject', m.subject, 'internet id', m.internet_message_id,
          'conversation', m.conversation_id, 'from', m.from_address, 'to', m.to_recipients,
          'cc', m.cc_recipients, 'bcc', m.bcc_recipients, 'reply to', m.reply_to,
          'preview', m.snippet, 'is read', m.is_read, 'is draft', m.is_draft,
@@ -24,7 +30,6 @@ SELECT m.message_id, json_build_object(
          'modified at', extract(epoch FROM m.modified_at)::bigint,
          'web link', m.web_link, 'html', b.html, 'text', b.text)
   FROM mailsync.emails m
-  JOIN mailsync.email_folders f ON f.id = m.folder_id
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
  WHERE m.account_id = '{account}' AND m.removed_at IS NULL"""
 _FOLDERS = """
@@ -48,26 +53,32 @@ _HIDDEN = {
     "hidden messages": "emails WHERE {owned} AND removed_at IS NOT NULL",
     "hidden folders": "email_folders WHERE {owned} AND gone_at IS NOT NULL",
 }
-_ROLES = {
-    "inbox": "inbox",
-    "sentitems": "sent",
-    "drafts": "drafts",
-    "deleteditems": "trash",
-    "junkemail": "junk",
-    "archive": "archive",
-    "outbox": "outbox",
-}
+
+
+class ProviderForm(Protocol):
+    """How a provider presents what a mailbox holds."""
+
+    def message_id(self, number: int) -> str: ...
+    def folder_id(self, folder: FolderReference) -> str: ...
+    def fields(self, message: Message) -> Mapping[str, Any]:
+        """The columns whose values the provider makes."""
+        ...
 
 
 def divergences(
-    tables: Connection, account_id: str, mailbox: Mailbox, *, is_confirmed: bool = False
+    tables: Connection,
+    account_id: str,
+    mailbox: Mailbox,
+    form: ProviderForm | None = None,
+    *,
+    is_confirmed: bool = False,
 ) -> list[str]:
     """One line for each thing in which the account's rows and the mailbox differ.
 
     What is hidden counts as absent. `is_confirmed`: all that is gone has been gone for so long that
-    nothing may be hidden any more.
+    nothing may be hidden any more. `form` is Graph's unless another one is given.
     """
-
+    form = form or OutlookForm(mailbox)
     must_be_empty = {**_MUST_BE_EMPTY, **(_HIDDEN if is_confirmed else {})}
     owned = f"account_id = '{account_id}'"
     counts = (
@@ -77,8 +88,8 @@ def divergences(
     left = zip(must_be_empty, tables.run(f"SELECT {', '.join(counts)}")[0], strict=True)
     folders = dict(tables.run(_FOLDERS.format(account=account_id)))
     return [
-        *_differences("folder", folders, _folders(mailbox)),
-        *_differences("message", stored(tables.run, account_id), in_mailbox(mailbox)),
+        *_differences("folder", folders, _folders(mailbox, form)),
+        *_differences("message", stored(tables.run, account_id), in_mailbox(mailbox, form)),
         *(f"{number} {what}" for what, number in left if number),
     ]
 
@@ -88,12 +99,12 @@ def stored(run: Callable[[str], Any], account_id: str) -> Things:
     return dict(run(_MESSAGES.format(account=account_id)))
 
 
-def in_mailbox(mailbox: Mailbox) -> Things:
+def in_mailbox(mailbox: Mailbox, form: ProviderForm) -> Things:
     """What `stored` returns when all of the mailbox is stored."""
+    folders = [folder.number for folder in mailbox.folders.all()]
     return {
-        message.immutable_id: as_stored(message)
-        for folder in mailbox.folders.all()
-        for message in mailbox.messages(folder.id)
+        form.message_id(message.number): as_stored(message, form)
+        for message in mailbox.messages(*folders)
     }
 
 
@@ -114,14 +125,13 @@ def _differences(kind: str, stored: Mapping[str, Any], wanted: Things) -> Iterat
                 yield f"{kind} {title!r}: {name} is {stored[key][name]!r}, not {value!r}"
 
 
-def _folders(mailbox: Mailbox) -> Things:
+def _folders(mailbox: Mailbox, form: ProviderForm) -> Things:
     folders = [each for each in mailbox.folders.all() if each.search_filter is None]
-    ids = {each.id for each in folders}
     return {
-        each.id: {
-            "name": each.display_name,
-            "parent": each.parent_id if each.parent_id in ids else None,
-            "role": _ROLES.get(each.role or "", "other"),
+        form.folder_id(each.number): {
+            "name": each.name,
+            "parent": None if each.parent is None else form.folder_id(each.parent),
+            "role": each.role,
             "hidden": each.is_hidden,
             "total": each.total,
             "unread": each.unread,
@@ -130,40 +140,30 @@ def _folders(mailbox: Mailbox) -> Things:
     }
 
 
-def as_stored(message: StoredMessage) -> dict[str, Any]:
+def as_stored(message: Message, form: ProviderForm) -> dict[str, Any]:
     """The row that a message must have."""
-    properties = message.properties
-    is_text = message.body_type == "text"
-    sender = properties.get("from", {}).get("emailAddress", {})
+    item = message.item
     return {
-        "folder": message.folder_id,
-        "subject": properties["subject"],
-        "internet id": properties["internetMessageId"],
-        "conversation": properties["conversationId"],
-        "from": sender.get("address"),
-        "to": _addresses(properties["toRecipients"]),
-        "cc": _addresses(properties["ccRecipients"]),
-        "bcc": _addresses(properties["bccRecipients"]),
-        "reply to": _addresses(properties["replyTo"]),
-        "preview": properties["bodyPreview"],
-        "is read": message.is_read,
-        "is draft": properties["isDraft"],
-        "is flagged": properties["flag"]["flagStatus"] == "flagged",
-        "has attachments": properties["hasAttachments"],
-        "importance": properties["importance"],
-        "categories": properties["categories"],
-        "received at": _seconds(message.received_at),
-        "sent at": _seconds(properties["sentDateTime"]),
-        "modified at": _seconds(properties["lastModifiedDateTime"]),
-        "web link": properties["webLink"],
-        "html": text_to_html(message.body) if is_text else message.body,
-        "text": None,
+        "folders": sorted(form.folder_id(placement.folder) for placement in message.placements),
+        "subject": item.subject,
+        "internet id": item.internet_message_id,
+        "from": item.sender.address if item.sender else None,
+        "to": _addresses(item.to),
+        "cc": _addresses(item.cc),
+        "bcc": _addresses(item.bcc),
+        "reply to": _addresses(item.reply_to),
+        "is read": item.is_read,
+        "is draft": item.is_draft,
+        "is flagged": item.is_flagged,
+        "has attachments": item.has_attachments,
+        "importance": item.importance,
+        "categories": list(item.categories),
+        "received at": int(item.received_at.timestamp()),
+        "sent at": int(item.sent_at.timestamp()),
+        "modified at": int(message.modified_at.timestamp()),
+        **form.fields(message),
     }
 
 
-def _addresses(recipients: list[dict[str, Any]]) -> list[dict[str, str]]:
-    return [each["emailAddress"] for each in recipients]
-
-
-def _seconds(wire_time: str) -> int:
-    return int(datetime.fromisoformat(wire_time).timestamp())
+def _addresses(addresses: Iterable[Address]) -> list[dict[str, str]]:
+    return [{"name": each.name or each.address, "address": each.address} for each in addresses]

@@ -19,7 +19,7 @@ from typing import Any
 
 from pg8000.native import Connection
 
-from localdev.simulators.folders import Folder
+from localdev.simulators.graph.outlook import OutlookFolder, OutlookMailbox
 from localdev.simulators.mailbox import Mailbox
 from tests.torture.lies import Told
 
@@ -119,23 +119,20 @@ class Truth:
 
 
 def truth(mailbox: Mailbox) -> Truth:
-    known = {each.id: each for each in mailbox.folders.all() if each.search_filter is None}
+    outlook = OutlookMailbox(mailbox)
+    known = {each.id: each for each in outlook.folders.all() if each.search_filter is None}
     folders = {each.id: (each.total, each.unread) for each in known.values()}
-    rows = mailbox.database.rows(
-        "SELECT immutable_id, folder_id, is_read, change_key FROM message WHERE mailbox_id = ?",
-        mailbox.user_id,
-    )
+    found = mailbox.messages(*(each.seq for each in known.values()))
     messages = {
-        row["immutable_id"]: (row["folder_id"], bool(row["is_read"]), f'W/"{row["change_key"]}"')
-        for row in rows
-        if row["folder_id"] in folders
+        each.immutable_id: (each.folder_id, each.is_read, f'W/"{each.change_key}"')
+        for each in outlook.translate(found)
     }
     return Truth(messages, folders, frozenset(_hidden(known)))
 
 
-def _hidden(folders: Mapping[str, Folder]) -> Iterator[str]:
+def _hidden(folders: Mapping[str, OutlookFolder]) -> Iterator[str]:
     for folder_id, folder in folders.items():
-        above: Folder | None = folder
+        above: OutlookFolder | None = folder
         while above and not above.is_hidden:
             above = folders.get(above.parent_id or "")
         if above:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
+from tests.support.outlook_form import OutlookForm
 
 TARGETS = {
     "folder feed": "/mailFolders/delta",
@@ -120,10 +121,11 @@ class Lie:
 
     def _chosen(self, mailbox: Mailbox, number: int) -> str:
         folders = mailbox.folders.all()
-        ids = [folder.id for folder in folders]
+        form = OutlookForm(mailbox)
+        ids = [form.folder_id(folder.number) for folder in folders]
         if LIES[self.name][0][0] in _OF_MESSAGES:
-            found = (each for folder in ids for each in mailbox.messages(folder))
-            ids = [each.immutable_id for each in sorted(found, key=lambda each: each.seq)] or ids
+            found = mailbox.messages(*(folder.number for folder in folders))
+            ids = [form.message_id(number) for number in sorted(m.number for m in found)] or ids
         return ids[number % len(ids)]
 
 

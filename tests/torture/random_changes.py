@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
-from localdev.simulators.folders import Folder
-from localdev.simulators.mailbox import Mailbox, StoredMessage
-from tests.torture.changes import a_mail
+from localdev.mail.generate import NEWEST_MESSAGE_TIME
+from localdev.mail.item import MailItem
+from localdev.simulators.folders import OTHER, RETAINED, Folder
+from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
 
 T = TypeVar("T")
+# Renaming or deleting it is no change of this sort.
+FIXED = (CONVERSATION_HISTORY,)
 
 
 @dataclass(frozen=True)
@@ -29,89 +35,99 @@ class Change:
             if self.kind in _IN_A_FOLDER:
                 _IN_A_FOLDER[self.kind](mailbox, where, self.what)
             elif self.kind in _OF_A_FOLDER:
-                if own := [each for each in folders if each.role is None]:
+                if own := [
+                    each for each in folders if each.role == OTHER and each.name not in FIXED
+                ]:
                     _OF_A_FOLDER[self.kind](mailbox, _chosen(self.what, own), where)
             elif messages := _messages(mailbox, folders):
                 _OF_A_MESSAGE[self.kind](mailbox, _chosen(self.what, messages), where)
 
 
 def _deliver(mailbox: Mailbox, folder: Folder, number: int) -> None:
-    minute = -(number * 37 % 400)
-    mailbox.deliver(a_mail(f"mail {number}", minute=minute, is_draft=number % 7 == 0), folder.id)
+    at = NEWEST_MESSAGE_TIME - timedelta(minutes=number * 37 % 400)
+    subject = f"mail {number}"
+    item = MailItem(
+        subject=subject,
+        body=f"The body of {subject}.",
+        received_at=at,
+        sent_at=at,
+        is_draft=number % 7 == 0,
+    )
+    mailbox.deliver(item, folder.number)
 
 
 def _rename(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
-    mailbox.folders.rename(folder.id, f"{where.display_name} too")
+    mailbox.rename_folder(folder.number, f"{where.name} too")
 
 
 def _move_folder(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
-    parents = {each.id: each.parent_id for each in mailbox.folders.all()}
-    above: str | None = where.id
-    while above is not None and above != folder.id:
+    parents = {each.number: each.parent for each in mailbox.folders.all()}
+    above: int | None = where.number
+    while above is not None and above != folder.number:
         above = parents.get(above)
     if above is None:
-        mailbox.folders.move(folder.id, where.id)
+        mailbox.folders.move(folder.number, where.number)
 
 
-def _there_and_back(mailbox: Mailbox, message: StoredMessage, where: Folder) -> None:
-    mailbox.move(message.immutable_id, where.id)
-    mailbox.move(message.immutable_id, message.folder_id)
+def _there_and_back(mailbox: Mailbox, message: Message, where: Folder) -> None:
+    mailbox.move(message.number, where.number)
+    mailbox.move(message.number, message.folder)
 
 
-def _changed_there(mailbox: Mailbox, message: StoredMessage, where: Folder) -> None:
-    mailbox.move(message.immutable_id, where.id)
-    mailbox.update(message.immutable_id, subject=f"{where.display_name}!")
-    mailbox.move(message.immutable_id, message.folder_id)
+def _changed_there(mailbox: Mailbox, message: Message, where: Folder) -> None:
+    mailbox.move(message.number, where.number)
+    mailbox.change(message.number, subject=f"{where.name}!")
+    mailbox.move(message.number, message.folder)
 
 
-def _send(mailbox: Mailbox, message: StoredMessage, _: Folder) -> None:
-    if message.properties["isDraft"]:
-        mailbox.send_draft(message.immutable_id)
+def _send(mailbox: Mailbox, message: Message, _: Folder) -> None:
+    if message.item.is_draft:
+        mailbox.send_draft(message.number)
 
 
-def _restore(mailbox: Mailbox, _: StoredMessage, where: Folder) -> None:
-    for message in mailbox.messages("recoverableitemsdeletions")[:1]:
-        mailbox.move(message.immutable_id, where.id)
+def _restore(mailbox: Mailbox, _: Message, where: Folder) -> None:
+    for message in mailbox.messages(RETAINED)[:1]:
+        mailbox.move(message.number, where.number)
 
 
-def _update(**changes: object) -> Callable[[Mailbox, StoredMessage, Folder], None]:
-    return lambda mailbox, message, _: mailbox.update(message.immutable_id, **changes)
+def _update(**changes: Any) -> Callable[[Mailbox, Message, Folder], None]:
+    return lambda mailbox, message, _: mailbox.change(message.number, **changes)
 
 
 _IN_A_FOLDER: dict[str, Callable[[Mailbox, Folder, int], object]] = {
     "deliver": _deliver,
-    "create folder": lambda box, where, number: box.folders.create("New", parent=where.id),
-    "create hidden": lambda box, where, number: box.folders.create("Hidden", hidden=True),
-    "expire links": lambda box, where, number: box.expire_delta_links(where.id),
+    "create folder": lambda box, where, number: box.create_folder("New", parent=where.number),
+    "create hidden": lambda box, where, number: box.create_folder("Hidden", hidden=True),
+    "expire links": lambda box, where, number: box.expire_cursors(where.number),
 }
 _OF_A_FOLDER: dict[str, Callable[[Mailbox, Folder, Folder], object]] = {
     "rename folder": _rename,
     "move folder": _move_folder,
-    "delete folder": lambda box, folder, where: box.delete_folder(folder.id),
-    "purge folder": lambda box, folder, where: box.purge_folder(folder.id),
+    "delete folder": lambda box, folder, where: box.delete_folder(folder.number),
+    "purge folder": lambda box, folder, where: box.purge_folder(folder.number),
 }
-_OF_A_MESSAGE: dict[str, Callable[[Mailbox, StoredMessage, Folder], object]] = {
-    "read": _update(isRead=True),
-    "unread": _update(isRead=False),
-    "flag": _update(flag={"flagStatus": "flagged"}),
-    "categorize": _update(categories=["Travel"], isRead=True),
-    "move": lambda box, message, where: box.move(message.immutable_id, where.id),
+_OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
+    "read": _update(is_read=True),
+    "unread": _update(is_read=False),
+    "flag": _update(is_flagged=True),
+    "categorize": _update(categories=("Travel",), is_read=True),
+    "move": lambda box, message, where: box.move(message.number, where.number),
     "there and back": _there_and_back,
     "changed there": _changed_there,
-    "copy": lambda box, message, where: box.copy(message.immutable_id, where.id),
-    "delete": lambda box, message, where: box.delete(message.immutable_id),
-    "delete for good": lambda box, message, where: box.delete_permanently(message.immutable_id),
-    "purge": lambda box, message, where: box.purge(message.immutable_id),
-    "renew id": lambda box, message, where: box.renew_immutable_id(message.immutable_id),
+    "copy": lambda box, message, where: box.copy(message.number, where.number),
+    "delete": lambda box, message, where: box.delete(message.number),
+    "delete for good": lambda box, message, where: box.delete_permanently(message.number),
+    "purge": lambda box, message, where: box.purge(message.number),
+    "renew id": lambda box, message, where: box.replace_by_copy(message.number),
     "send draft": _send,
     "restore": _restore,
 }
 KINDS = (*_IN_A_FOLDER, *_OF_A_FOLDER, *_OF_A_MESSAGE)
 
 
-def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[StoredMessage]:
-    found = [message for folder in folders for message in mailbox.messages(folder.id)]
-    return sorted(found, key=lambda message: message.seq)
+def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:
+    found = [message for folder in folders for message in mailbox.messages(folder.number)]
+    return sorted(found, key=lambda message: message.number)
 
 
 def _chosen(number: int, things: Sequence[T]) -> T:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
+from tests.support.outlook_form import OutlookForm
 from tests.torture.changes import change_everything
 from tests.torture.stage import Stage
 
@@ -51,10 +52,11 @@ def _returns(stage: Stage) -> None:
     """A folder was hidden in error with its mail, and a message of another one."""
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
-    folder = mailbox.folders.find("archive").id
-    message = mailbox.messages("inbox")[0].immutable_id
-    mailbox.move(message, "archive")
-    mailbox.move(message, "inbox")
+    form = OutlookForm(mailbox)
+    number = mailbox.messages("inbox")[0].number
+    folder, message = form.folder_id("archive"), form.message_id(number)
+    mailbox.move(number, "archive")
+    mailbox.move(number, "inbox")
     lists = "/mailFolders(/delta)?[?]|/childFolders"
     stage.service.faults.add(
         Rule(fault=Fault(page="less", about=(folder,)), path=lists, times=None),
@@ -69,12 +71,12 @@ def _silence(stage: Stage) -> None:
     """Changes were never reported; a comparison of ids finds them a week later."""
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
-    moved, purged, flagged, changed = (each.immutable_id for each in mailbox.messages("inbox")[:4])
+    moved, purged, flagged, changed = (each.number for each in mailbox.messages("inbox")[:4])
     mailbox.move(moved, "archive")
     mailbox.copy(changed, "inbox")
     mailbox.purge(purged)
-    mailbox.update(flagged, flag={"flagStatus": "flagged"})
-    mailbox.update(changed, subject="changed in silence", isRead=True)
+    mailbox.star(flagged)
+    mailbox.change(changed, subject="changed in silence", is_read=True)
     swallowed = Fault(page="nothing")
     stage.service.faults.add(Rule(fault=swallowed, path="/messages/delta", times=None))
     stage.sync(is_forked=False)
@@ -84,7 +86,7 @@ def _silence(stage: Stage) -> None:
 
 def _broken_feed(mailbox: Mailbox) -> Sequence[Rule]:
     """Two folders have no page, however small, and one not even without bodies."""
-    inbox, archive = (mailbox.folders.find(role).id for role in ("inbox", "archive"))
+    inbox, archive = map(OutlookForm(mailbox).folder_id, ("inbox", "archive"))
     fault = Fault(status=500)
     return (
         Rule(fault=fault, path=f"{archive}/messages/delta[?].*body", times=None),

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.links import DeltaLinks
+from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.shapes import View
-from localdev.simulators.mailbox import Mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Call:
     user_id: the signed-in user; None: the application without a user.
     """
 
-    mailbox: Mailbox
+    mailbox: OutlookMailbox
     user_id: str | None
     owner_path: str
     path_ids: tuple[str, ...]

@@ -26,37 +26,41 @@ class Feed(Protocol):
     def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage: ...
 
 
-def newest_journal_number(call: Call) -> int:
-    row = call.mailbox.database.row("SELECT coalesce(max(seq), 0) AS seq FROM change")
-    return int(row["seq"]) if row else 0
-
-
-def open_delta_cursor(call: Call, owner_id: str) -> DeltaCursor:
+def open_delta_cursor(call: Call, owner_id: str, folder: int | None) -> DeltaCursor:
     """Return the cursor in the request's delta link; without a link, start a new chain of links.
+
+    folder: number of the folder whose messages the feed reports; None for the feed of folders.
 
     Raises GraphError 410 for a link that has expired.
     """
+    journal = call.mailbox.neutral.journal
     token = call.query.get("deltatoken") or call.query.get("skiptoken")
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
         options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
-        return call.links.begin(owner_id, options, newest_journal_number(call))
-    return call.links.open(token, owner_id, call.behaviour)
+        return call.links.begin(owner_id, options, journal.newest)
+    return call.links.open(
+        token,
+        owner_id,
+        call.behaviour,
+        has_expired=lambda issued: journal.has_expired(issued, folder),
+    )
 
 
 def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
     """Return one page of a delta round with `nextLink` if more follows, else `deltaLink`."""
+    newest = call.mailbox.neutral.journal.newest
     until = cursor.until
     size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
     if cursor.walking:
         value, position, more = feed.list_items(cursor.position, size)
     else:
-        until = newest_journal_number(call) if until is None else until
+        until = newest if until is None else until
         since = cursor.since
         if cursor.position is None:
             since = max(0, since - call.behaviour.replayed_changes)
         value, position, more = feed.changes(since, until, cursor.position, size)
-    following = replace(cursor, until=until, position=position)
+    following = replace(cursor, until=until, position=position, issued=newest)
     if not more:
         since = cursor.since if cursor.walking else (until or 0)
         following = replace(following, walking=False, since=since, until=None, position=None)

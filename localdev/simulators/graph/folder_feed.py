@@ -3,7 +3,6 @@
 Source: Microsoft Graph docs, mailfolder-delta.
 """
 
-from localdev.simulators.folders import Folder
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
     FeedPage,
@@ -12,8 +11,13 @@ from localdev.simulators.graph.delta import (
     first_query_of_chain,
     open_delta_cursor,
 )
+from localdev.simulators.graph.outlook import OutlookFolder
 from localdev.simulators.graph.query import Query
 from localdev.simulators.graph.shapes import delta_folder_object, removed_object
+from localdev.simulators.graph.well_known import ROOT
+from localdev.simulators.journal import ChangeKind, JournalEntry
+
+_OF_FOLDERS = (ChangeKind.FOLDER_CHANGED, ChangeKind.FOLDER_REMOVED)
 
 
 class FolderFeed:
@@ -35,24 +39,28 @@ class FolderFeed:
         return objects, end, len(folders) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
-        touched = self._mailbox.database.rows(
-            "SELECT folder_id, max(seq) AS last, max(kind = 'folder gone') AS is_gone FROM change"
-            " WHERE mailbox_id = ? AND seq > ? AND seq <= ? AND immutable_id IS NULL"
-            " GROUP BY folder_id HAVING last > ? ORDER BY last LIMIT ?",
-            *(self.owner_id, since, until, position[0] if position else 0, size + 1),
+        last: dict[int, JournalEntry] = {}
+        for entry in self._mailbox.neutral.journal.entries(since, until):
+            if entry.kind in _OF_FOLDERS and entry.folder is not None:
+                last[entry.folder] = entry
+        after = int(position[0]) if position else 0
+        touched = sorted(
+            (entry for entry in last.values() if entry.number > after),
+            key=lambda entry: entry.number,
         )
-        visible = {folder.id: folder for folder in self._visible()}
+        visible = {folder.seq: folder for folder in self._visible()}
         value = []
-        for row in touched[:size]:
-            if row["folder_id"] in visible:
-                value.append(delta_folder_object(visible[row["folder_id"]], self._select))
-            elif row["is_gone"]:
-                value.append(removed_object("mailFolder", row["folder_id"]))
-        end = (touched[:size][-1]["last"],) if touched else position
+        for entry in touched[:size]:
+            if folder := visible.get(entry.folder or 0):
+                value.append(delta_folder_object(folder, self._select))
+            elif entry.kind is ChangeKind.FOLDER_REMOVED:
+                gone = self._mailbox.ids.folder_id(entry.folder or 0)
+                value.append(removed_object("mailFolder", gone))
+        end = (touched[:size][-1].number,) if touched else position
         return value, end, len(touched) > size
 
-    def _visible(self) -> list[Folder]:
-        root = self._mailbox.folders.find("msgfolderroot").id
+    def _visible(self) -> list[OutlookFolder]:
+        root = self._mailbox.folders.find(ROOT).id
         return [
             folder
             for folder in self._mailbox.folders.all()
@@ -63,8 +71,8 @@ class FolderFeed:
 
 def folder_delta(call: Call) -> CallResult:
     """Serve `GET …/mailFolders/delta`."""
-    with call.mailbox.database.transaction():
-        cursor = open_delta_cursor(call, call.mailbox.user_id)
+    with call.mailbox.neutral.database.transaction():
+        cursor = open_delta_cursor(call, call.mailbox.user_id, None)
         feed = FolderFeed(call, first_query_of_chain(cursor))
         result = delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(mailFolder)")}

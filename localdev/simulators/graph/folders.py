@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from localdev.simulators.folders import Folder
 from localdev.simulators.graph.call import Call, CallResult
+from localdev.simulators.graph.outlook import OutlookFolder
 from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import folder_object
 
@@ -42,5 +42,5 @@ def _page_of_children(call: Call, parent: str, path: str) -> CallResult:
     return CallResult(document={**document, "value": [folder_object(one, select) for one in page]})
 
 
-def _is_asked(call: Call, folder: Folder) -> bool:
+def _is_asked(call: Call, folder: OutlookFolder) -> bool:
     return not folder.is_hidden or call.query.is_true("includehiddenfolders")

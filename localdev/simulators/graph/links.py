@@ -9,6 +9,7 @@ Source: Microsoft Graph docs, delta-query-overview.
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from secrets import token_bytes, token_hex
 
@@ -28,12 +29,14 @@ class DeltaCursor:
     walking: True during the first listing of everything; `position` then is the last message
         served, and `since` the newest entry of the journal when the listing started.
     position: after the first listing, the last change served of those in (`since`, `until`].
+    issued: newest entry of the journal when the link was issued.
     """
 
     chain: str
     generation: int
     walking: bool
     since: int
+    issued: int
     until: int | None = None
     position: tuple[str | int, ...] | None = None
     options: dict[str, str]
@@ -51,24 +54,40 @@ class DeltaLinks:
         """
         chain = token_hex(6)
         self._database.write(
-            "INSERT INTO chain (id, folder_id, highest) VALUES (?, ?, 0)", chain, owner_id
+            "INSERT INTO chain (id, owner_id, highest) VALUES (?, ?, 0)", chain, owner_id
         )
         return DeltaCursor(
-            chain=chain, generation=0, walking=True, since=journal_end, options=options
+            chain=chain,
+            generation=0,
+            walking=True,
+            since=journal_end,
+            issued=journal_end,
+            options=options,
         )
 
-    def open(self, token: str, owner_id: str, behaviour: Behaviour) -> DeltaCursor:
+    def open(
+        self,
+        token: str,
+        owner_id: str,
+        behaviour: Behaviour,
+        *,
+        has_expired: Callable[[int], bool],
+    ) -> DeltaCursor:
         """Return the cursor in a delta token.
+
+        has_expired: whether links that were issued at this entry of the journal have expired.
 
         Raises GraphError: 400 for a token that was never issued, 410 for one that is too old.
         """
         cursor = self._unseal(token)
         chain = self._database.row(
-            "SELECT * FROM chain WHERE id = ? AND folder_id = ?", cursor.chain, owner_id
+            "SELECT * FROM chain WHERE id = ? AND owner_id = ?", cursor.chain, owner_id
         )
         if chain is None:
             raise bad_request("Badly formed token.")
-        oldest = max(chain["first_valid"], chain["highest"] - behaviour.generations_kept + 1)
+        oldest = chain["highest"] - behaviour.generations_kept + 1
+        if has_expired(cursor.issued):
+            oldest = chain["highest"] + 1
         if cursor.generation < oldest:
             kept = "".join(f"[{number}]" for number in range(oldest, chain["highest"] + 1))
             raise GraphError(
@@ -98,6 +117,8 @@ class DeltaLinks:
         if not hmac.compare_digest(mac, self._mac(text)):
             raise bad_request("Badly formed token.")
         fields = orjson.loads(text)
+        if "issued" not in fields:  # of an earlier release
+            raise bad_request("Badly formed token.")
         position = tuple(fields["position"]) if fields["position"] else None
         return DeltaCursor(**{**fields, "position": position})
 

@@ -4,10 +4,9 @@ Sources: Microsoft Graph docs (message-delta, outlook-immutable-id), and public 
     reports for what the documentation omits.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from itertools import groupby
 from typing import Any
 
 from localdev.simulators.behaviour import Behaviour
@@ -20,6 +19,8 @@ from localdev.simulators.graph.delta import (
     open_delta_cursor,
 )
 from localdev.simulators.graph.errors import bad_request
+from localdev.simulators.graph.events import Event, EventKind, events_of
+from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
 from localdev.simulators.graph.query import Query
 from localdev.simulators.graph.shapes import (
     View,
@@ -27,9 +28,10 @@ from localdev.simulators.graph.shapes import (
     read_state_object,
     removed_object,
 )
-from localdev.simulators.mailbox import MESSAGE_COLUMNS, StoredMessage, stored_message
+from localdev.simulators.message import sort_key
 
-_ARRIVALS = frozenset({"created", "moved in", "older moved in"})
+_ARRIVALS = frozenset({EventKind.CREATED, EventKind.MOVED_IN})
+_Key = tuple[int, int]
 
 
 class DeltaReport(Enum):
@@ -42,87 +44,76 @@ class DeltaReport(Enum):
     WHOLE_MESSAGE_TWICE = "twice"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    message_id: str
-    kind: str
-    fields: frozenset[str]
-
-
 class MessageFeed:
-    def __init__(self, call: Call, folder_id: str, query: Query) -> None:
-        self.owner_id = folder_id
-        self.path = f"mailFolders('{folder_id}')/messages/delta"
-        self._database = call.mailbox.database
+    def __init__(self, call: Call, folder: OutlookFolder, query: Query) -> None:
+        self.owner_id = folder.id
+        self.folder = folder.seq
+        self.path = f"mailFolders('{folder.id}')/messages/delta"
+        self._outlook = call.mailbox
+        self._mailbox = call.mailbox.neutral
         self._behaviour = call.behaviour
         self._view = call.view_of(query)
         query.check_order()
 
     def list_items(self, position: Position | None, size: int) -> FeedPage:
         """Return a page of the folder's messages, newest first, as the service does."""
-        rows = self._database.rows(
-            f"SELECT {MESSAGE_COLUMNS} FROM message"
-            " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
-            " ORDER BY received_at DESC, seq DESC LIMIT ?",
-            *(self.owner_id, *(position or ("9", 0)), size + 1),
-        )
-        page = [stored_message(row) for row in rows[:size]]
-        end = (page[-1].received_at, page[-1].seq) if page else position
-        return [delta_object(each, self._view) for each in page], end, len(rows) > size
+        older_than = (str(position[0]), int(position[1])) if position else None
+        found = self._mailbox.messages(self.folder, older_than=older_than, limit=size + 1)
+        page = found[:size]
+        end = sort_key(page[-1]) if page else position
+        objects = [delta_object(each, self._view) for each in self._outlook.translate(page)]
+        return objects, end, len(found) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
         """Return a page of the changed messages, in the order of each message's last change."""
-        key = self._view.id_column
-        touched = self._database.rows(
-            f"SELECT {key} AS id, max(seq) AS last FROM change"
-            " WHERE folder_id = ? AND seq > ? AND seq <= ? AND immutable_id IS NOT NULL"
-            f" GROUP BY {key} HAVING last > ? ORDER BY last LIMIT ?",
-            *(self.owner_id, since, until, position[0] if position else 0, size + 1),
+        events: dict[_Key, list[Event]] = defaultdict(list)
+        for entry in self._mailbox.journal.entries(since, until, folder=self.folder):
+            for event in events_of(entry):
+                if event.folder == self.folder:
+                    events[self._key(event)].append(event)
+        after = int(position[0]) if position else 0
+        touched = sorted(
+            (happened for happened in events.values() if happened[-1].seq > after),
+            key=lambda happened: happened[-1].seq,
         )
         page = touched[:size]
-        ids = [row["id"] for row in page]
-        reported = self._reported(ids, since, until)
-        messages = self._messages(ids)
+        messages = self._messages([happened[-1].message for happened in page])
         value: list[dict[str, Any]] = []
-        for message_id in ids:
-            value += self._objects(message_id, reported[message_id], messages.get(message_id))
-        end = (page[-1]["last"],) if page else position
+        for happened in page:
+            value += self._objects(happened, messages.get(happened[-1].message))
+        end = (page[-1][-1].seq,) if page else position
         return value, end, len(touched) > size
 
-    def _reported(self, ids: Sequence[str], since: int, until: int) -> dict[str, DeltaReport]:
-        key = self._view.id_column
-        rows = self._database.rows(
-            f"SELECT {key} AS id, kind, fields FROM change WHERE folder_id = ? AND seq > ?"
-            f" AND seq <= ? AND {key} IN ({','.join('?' * len(ids))}) ORDER BY {key}, seq",
-            *(self.owner_id, since, until, *ids),
-        )
-        changes = (
-            Change(row["id"], row["kind"], frozenset(filter(None, row["fields"].split(","))))
-            for row in rows
-        )
-        return {
-            message_id: reported_change(list(group), self._view, self._behaviour)
-            for message_id, group in groupby(changes, key=lambda change: change.message_id)
-        }
+    def _key(self, event: Event) -> _Key:
+        """Return what is one message for the client: default ids change when it moves."""
+        return event.message, 0 if self._view.immutable_ids else event.placement
 
-    def _messages(self, ids: Sequence[str]) -> dict[str, StoredMessage]:
-        rows = self._database.rows(
-            f"SELECT {MESSAGE_COLUMNS} FROM message"
-            f" WHERE {self._view.id_column} IN ({','.join('?' * len(ids))})",
-            *ids,
-        )
-        return {row[self._view.id_column]: stored_message(row) for row in rows}
+    def _messages(self, numbers: Sequence[int]) -> dict[int, OutlookMessage]:
+        found = self._outlook.translate(self._mailbox.find_messages(numbers))
+        return {message.seq: message for message in found}
 
     def _objects(
-        self, message_id: str, reported: DeltaReport, message: StoredMessage | None
+        self, happened: Sequence[Event], message: OutlookMessage | None
     ) -> list[dict[str, Any]]:
-        # Changed again since the round's end was fixed: the next round tells it.
-        if message is None or message.folder_id != self.owner_id:
+        last = happened[-1]
+        ids = self._outlook.ids
+        reported_id = (
+            ids.immutable_id(last.message)
+            if self._view.immutable_ids
+            else ids.default_id(last.message, last.placement)
+        )
+        reported = reported_change(happened, self._view, self._behaviour, self._is_oldest)
+        # Changed again since the round's end was fixed: the next round reports it.
+        if (
+            message is None
+            or message.folder_id != self.owner_id
+            or self._view.id_of(message) != reported_id
+        ):
             reported = (
                 DeltaReport.NOTHING if reported is DeltaReport.NOTHING else DeltaReport.REMOVED
             )
         if reported is DeltaReport.REMOVED:
-            return [removed_object("message", message_id)]
+            return [removed_object("message", reported_id)]
         if message is None or reported is DeltaReport.NOTHING:
             return []
         if reported is DeltaReport.READ_STATE_ONLY:
@@ -131,34 +122,52 @@ class MessageFeed:
             2 if reported is DeltaReport.WHOLE_MESSAGE_TWICE else 1
         )
 
+    def _is_oldest(self, arrival: Event) -> bool:
+        """Return whether the message is older than all that were in the folder before it."""
+        row = self._mailbox.database.row(
+            "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
+            " FROM placement WHERE folder = ? AND number < ?",
+            *(arrival.message, arrival.folder, arrival.placement),
+        )
+        return bool(row and row["oldest"])
 
-def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> DeltaReport:
-    """Return how Outlook reports a message with these changes, oldest first, in one delta round."""
-    structural = [change.kind for change in changes if change.kind != "update"]
-    if structural and structural[-1] == "gone":
+
+def reported_change(
+    changes: Sequence[Event],
+    view: View,
+    behaviour: Behaviour,
+    is_oldest: Callable[[Event], bool],
+) -> DeltaReport:
+    """Return how Outlook reports a message with these changes, oldest first, in one delta round.
+
+    is_oldest: whether a message that came is older than all that were in the folder before it.
+    """
+    structural = [change.kind for change in changes if change.kind is not EventKind.UPDATED]
+    if structural and structural[-1] is EventKind.GONE:
         return DeltaReport.REMOVED
     if not structural:
         return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
     update = _reported_update(since_arrival, view, behaviour)
-    if "gone" in structural and view.immutable_ids and behaviour.readd_is_lost:
+    if EventKind.GONE in structural and view.immutable_ids and behaviour.readd_is_lost:
         # Moved away and back between two polls: the return is not reported until it changes again.
         return DeltaReport.REMOVED if update is DeltaReport.NOTHING else update
     if (
-        structural[-1] == "created"
+        structural[-1] is EventKind.CREATED
         or update is DeltaReport.WHOLE_MESSAGE
         or behaviour.move_in_reported
     ):
-        twice = structural[-1] == "older moved in"
+        arrival = changes[_last_arrival(changes)]
+        twice = arrival.kind is EventKind.MOVED_IN and is_oldest(arrival)
         return DeltaReport.WHOLE_MESSAGE_TWICE if twice else DeltaReport.WHOLE_MESSAGE
     return update
 
 
-def _last_arrival(changes: Sequence[Change]) -> int:
+def _last_arrival(changes: Sequence[Event]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
-def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> DeltaReport:
+def _reported_update(changes: Iterable[Event], view: View, behaviour: Behaviour) -> DeltaReport:
     """Return the report on updates of selected properties."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
@@ -175,9 +184,9 @@ def message_delta(call: Call) -> CallResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
     if folder.search_filter is not None:
         raise bad_request("Change tracking is not supported for search folders.")
-    with call.mailbox.database.transaction():
-        cursor = open_delta_cursor(call, folder.id)
-        feed = MessageFeed(call, folder.id, first_query_of_chain(cursor))
+    with call.mailbox.neutral.database.transaction():
+        cursor = open_delta_cursor(call, folder.id, folder.seq)
+        feed = MessageFeed(call, folder, first_query_of_chain(cursor))
         result = delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.document["value"])

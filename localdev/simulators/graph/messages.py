@@ -5,33 +5,23 @@ from typing import Any
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import message_object
-from localdev.simulators.mailbox import (
-    MESSAGE_COLUMNS,
-    MessageNotFound,
-    stored_message,
-)
+from localdev.simulators.mailbox import MessageNotFound
 
 
 def list_messages(call: Call) -> CallResult:
     """Return messages from `$skip` on, of the folder in the path or of the whole mailbox."""
-    where, values, path = _scope(call)
+    folders, path = _scope(call)
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)
     call.query.check_order()
-    rows = call.mailbox.database.rows(
-        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE {where}"
-        " ORDER BY received_at DESC, seq DESC LIMIT ? OFFSET ?",
-        *(*values, top + 1, skip),
-    )
+    neutral = call.mailbox.neutral
+    found = neutral.messages(*folders, skip=skip, limit=top + 1)
     view = call.view
-    value = [message_object(stored_message(row), view) for row in rows[:top]]
+    value = [message_object(each, view) for each in call.mailbox.translate(found[:top])]
     document: dict[str, Any] = {"@odata.context": call.odata_context("messages")}
     if call.query.is_true("count"):
-        counted = call.mailbox.database.row(
-            f"SELECT count(*) AS n FROM message WHERE {where}", *values
-        )
-        document["@odata.count"] = counted["n"] if counted else 0
-    if len(rows) > top:
+        document["@odata.count"] = neutral.count(*folders)
+    if len(found) > top:
         document["@odata.nextLink"] = call.url(path, {**call.query.options, "skip": skip + top})
     full = len(value) if view.includes_property("body") else 0
     return CallResult(
@@ -44,8 +34,7 @@ def list_messages(call: Call) -> CallResult:
 def get_message(call: Call) -> CallResult:
     """Return one message by its id, including a message in the folder of purges."""
     message = call.mailbox.message(call.path_ids[-1])
-    purges = call.mailbox.folders.find("recoverableitemspurges").id
-    if message.folder_id == purges and not call.behaviour.purged_stay_readable:
+    if call.mailbox.is_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])
     view = call.view
     context = {"@odata.context": call.odata_context("messages/$entity")}
@@ -54,9 +43,9 @@ def get_message(call: Call) -> CallResult:
     return CallResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
 
 
-def _scope(call: Call) -> tuple[str, tuple[str, ...], str]:
+def _scope(call: Call) -> tuple[list[int], str]:
+    """Return the numbers of the folders whose messages are listed, and the path of the list."""
     if call.path_ids:
         folder = call.mailbox.folders.find(call.path_ids[0])
-        return "folder_id = ?", (folder.id,), f"mailFolders('{folder.id}')/messages"
-    folders = [folder.id for folder in call.mailbox.folders.all()]
-    return f"folder_id IN ({','.join('?' * len(folders))})", tuple(folders), "messages"
+        return [folder.seq] if folder.seq else [], f"mailFolders('{folder.id}')/messages"
+    return [folder.seq for folder in call.mailbox.folders.all()], "messages"

@@ -16,8 +16,11 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from localdev.simulators.message import wire_time
+from localdev.simulators.graph.events import Event, EventKind, events_of
+from localdev.simulators.graph.ids import OutlookIds
+from localdev.simulators.journal import Journal
 from localdev.simulators.service import TENANT_ID, Service
+from localdev.simulators.wire_time import wire_time
 
 ANSWER_LIMIT_S = 3
 MAX_DELIVERY_AGE_S = 4 * 60 * 60
@@ -25,11 +28,10 @@ MAX_NOTIFICATIONS_PER_POST = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 _PAUSE_S = 0.05
 _CHANGE_TYPES = {
-    "created": "created",
-    "moved in": "created",
-    "older moved in": "created",
-    "update": "updated",
-    "gone": "deleted",
+    EventKind.CREATED: "created",
+    EventKind.MOVED_IN: "created",
+    EventKind.UPDATED: "updated",
+    EventKind.GONE: "deleted",
 }
 Json = dict[str, Any]
 
@@ -120,19 +122,18 @@ class Notifier:
             if not found:
                 return
             (subscription,) = found
-            changes = self._database.rows(
-                "SELECT * FROM change WHERE mailbox_id = ? AND seq > ? ORDER BY seq",
-                *(subscription["mailbox_id"], subscription["seen"]),
-            )
-            if not changes:
+            mailbox_id = subscription["mailbox_id"]
+            entries = Journal(self._database, mailbox_id).entries(subscription["seen"])
+            if not entries:
                 return
-            for change in changes:
-                if subscription["authorized"] and _concerns(subscription, change):
-                    body = _change_of(subscription, change)
+            ids = OutlookIds(self._database, mailbox_id)
+            for event in (event for entry in entries for event in events_of(entry)):
+                if subscription["authorized"] and _concerns(subscription, event, ids):
+                    body = _change_of(subscription, event, ids)
                     self._queue(subscription, subscription["notification_url"], body)
             self._database.write(
                 "UPDATE subscription SET seen = ? WHERE id = ?",
-                *(changes[-1]["seq"], subscription["id"]),
+                *(entries[-1].number, subscription["id"]),
             )
 
     def _queue(self, subscription: Row, url: str, body: Json) -> None:
@@ -190,18 +191,21 @@ class Notifier:
         )
 
 
-def _concerns(subscription: Row, change: Row) -> bool:
-    """Return whether the subscription is for this change; the journal has folder changes too."""
-    wanted = _CHANGE_TYPES.get(change["kind"]) in subscription["change_types"].split(",")
-    return wanted and subscription["folder_id"] in (None, change["folder_id"])
+def _concerns(subscription: Row, event: Event, ids: OutlookIds) -> bool:
+    is_wanted = _CHANGE_TYPES[event.kind] in subscription["change_types"].split(",")
+    return is_wanted and subscription["folder_id"] in (None, ids.folder_id(event.folder))
 
 
-def _change_of(subscription: Row, change: Row) -> Json:
-    message_id = change["immutable_id" if subscription["immutable_ids"] else "default_id"]
+def _change_of(subscription: Row, event: Event, ids: OutlookIds) -> Json:
+    message_id = (
+        ids.immutable_id(event.message)
+        if subscription["immutable_ids"]
+        else ids.default_id(event.message, event.placement)
+    )
     path = f"Users/{subscription['mailbox_id']}/Messages/{message_id}"
     return {
         "id": str(uuid4()),
-        "changeType": _CHANGE_TYPES[change["kind"]],
+        "changeType": _CHANGE_TYPES[event.kind],
         "resource": path,
         "resourceData": {
             "@odata.type": "#Microsoft.Graph.Message",

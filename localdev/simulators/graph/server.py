@@ -27,6 +27,7 @@ from localdev.simulators.graph.errors import (
     translate,
 )
 from localdev.simulators.graph.links import DeltaLinks
+from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.routes import find_route, split_mailbox_path
 from localdev.simulators.graph.subscriptions import (
@@ -161,7 +162,7 @@ class GraphServer:
         names: tuple[str, ...],
     ) -> Call:
         return Call(
-            mailbox=mailbox,
+            mailbox=OutlookMailbox(mailbox),
             user_id=bearer.user_id,
             owner_path=f"users('{owner}')" if owner else "me",
             path_ids=names,

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from localdev.simulators.folders import Folder
-from localdev.simulators.mailbox import StoredMessage
-from localdev.simulators.message import text_to_html
+from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
+from localdev.simulators.graph.properties import text_to_html
 
 MESSAGE_TYPE = "#microsoft.graph.message"
 
@@ -24,15 +23,11 @@ class View:
     def includes_property(self, name: str) -> bool:
         return self.select is None or name in self.select
 
-    @property
-    def id_column(self) -> str:
-        return "immutable_id" if self.immutable_ids else "default_id"
-
-    def id_of(self, message: StoredMessage) -> str:
+    def id_of(self, message: OutlookMessage) -> str:
         return message.immutable_id if self.immutable_ids else message.default_id
 
 
-def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
+def message_object(message: OutlookMessage, view: View) -> dict[str, Any]:
     """Return the message's selected properties and its etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
@@ -51,11 +46,11 @@ def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
     return {"@odata.etag": f'W/"{message.change_key}"', "id": view.id_of(message), **shown}
 
 
-def delta_object(message: StoredMessage, view: View) -> dict[str, Any]:
+def delta_object(message: OutlookMessage, view: View) -> dict[str, Any]:
     return {"@odata.type": MESSAGE_TYPE, **message_object(message, view)}
 
 
-def read_state_object(message: StoredMessage, view: View) -> dict[str, Any]:
+def read_state_object(message: OutlookMessage, view: View) -> dict[str, Any]:
     """Return the partial object, without an etag, with which delta reports a new read state."""
     return {
         "@odata.type": MESSAGE_TYPE,
@@ -65,7 +60,7 @@ def read_state_object(message: StoredMessage, view: View) -> dict[str, Any]:
     }
 
 
-def folder_object(folder: Folder, select: frozenset[str] | None) -> dict[str, Any]:
+def folder_object(folder: OutlookFolder, select: frozenset[str] | None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "id": folder.id,
         "displayName": folder.display_name,
@@ -89,7 +84,7 @@ def folder_object(folder: Folder, select: frozenset[str] | None) -> dict[str, An
     return document
 
 
-def delta_folder_object(folder: Folder, select: frozenset[str] | None) -> dict[str, Any]:
+def delta_folder_object(folder: OutlookFolder, select: frozenset[str] | None) -> dict[str, Any]:
     return {"@odata.type": "#microsoft.graph.mailFolder", **folder_object(folder, select)}
 
 

@@ -26,7 +26,7 @@ from localdev.simulators.database import Database
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.query import Query
-from localdev.simulators.message import wire_time
+from localdev.simulators.wire_time import wire_time
 
 SUBSCRIPTIONS = "subscriptions"
 """The path of subscriptions, which is not below a user."""
@@ -70,11 +70,11 @@ def create_subscription(call: Call) -> CallResult:
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
     for each in filter(None, (url, lifecycle_url)):
         _shake_hands(str(each))
-    subscription_id, database = str(uuid4()), call.mailbox.database
+    subscription_id, database = str(uuid4()), call.mailbox.neutral.database
     with database.transaction():
         database.write(
             "INSERT INTO subscription SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1,"
-            " coalesce(max(seq), 0), ? FROM change",
+            " coalesce(max(number), 0), ? FROM change",
             *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
             *(call.prefer.immutable_ids, call.user_id or _APP),
@@ -84,7 +84,7 @@ def create_subscription(call: Call) -> CallResult:
 
 def list_subscriptions(call: Call) -> CallResult:
     return _page(
-        call.mailbox.database,
+        call.mailbox.neutral.database,
         call.query,
         call.behaviour,
         call.base_url,
@@ -143,7 +143,7 @@ def get_subscription(call: Call) -> CallResult:
 def renew_subscription(call: Call) -> CallResult:
     """Renew the subscription, and authorize it again after a `reauthorizationRequired`."""
     subscription = _stored(call, call.path_ids[0])
-    call.mailbox.database.write(
+    call.mailbox.neutral.database.write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
         *(_expires_at(_object(call.body)), subscription["id"]),
     )
@@ -152,13 +152,13 @@ def renew_subscription(call: Call) -> CallResult:
 
 def delete_subscription(call: Call) -> CallResult:
     subscription = _stored(call, call.path_ids[0])
-    call.mailbox.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
+    call.mailbox.neutral.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
     return CallResult(status=204)
 
 
 def _stored(call: Call, subscription_id: str) -> Row:
     """Return the subscription. Raises GraphError 404 if it is another user's or has expired."""
-    row = _found(call.mailbox.database, subscription_id)
+    row = _found(call.mailbox.neutral.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
         raise _unknown()
     return row

@@ -7,6 +7,10 @@ from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens
 
+pytest.register_assert_rewrite(
+    "tests.providers.contract.promises", "tests.providers.contract.server"
+)
+
 
 @pytest.fixture(scope="session")
 def graph_server() -> Iterator[ScriptedGraph]:

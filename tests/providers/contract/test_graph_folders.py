@@ -315,13 +315,6 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
 
-def test_without_any_list_no_tree_is_known(graph: ScriptedGraph) -> None:
-    graph.answers = [refusal(500, "InternalServerError")]
-
-    with pytest.raises(ProviderUnavailable):
-        list_quickly(graph, inbox=None, a=None)
-
-
 def test_a_feed_without_end_is_no_feed(graph: ScriptedGraph) -> None:
     graph.answers = [page(folder("inbox"), more=f"{graph.url}/me/mailFolders?again")]
 

@@ -98,15 +98,6 @@ def test_an_item_of_a_batch_that_refuses_every_token_is_an_outage_of_that_item(
     assert graph.access.renewed == 2
 
 
-def test_a_long_pause_is_left_to_the_caller(graph: ScriptedGraph) -> None:
-    graph.answers = [batch((429, error("ApplicationThrottled")), Retry_After="11")]
-
-    with pytest.raises(ProviderThrottled) as caught:
-        graph.mailbox.fetch_messages(messages("m1"))
-    assert caught.value.retry_after_s == 11
-    assert len(graph.requests) == 1
-
-
 CONTENT_FAILED = (500, error("ErrorContentConversionFailed"))
 FOUND = answer({"id": "F1"})
 

@@ -1,19 +1,16 @@
 """Graph as a savepoints client uses it: rounds followed link by link."""
 
-from datetime import UTC, datetime, timedelta
 from ssl import create_default_context
 from typing import Any
 
 import httpx
 
-from localdev.mail.item import Address, MailItem
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import TENANT_ID
 
 IMMUTABLE = 'IdType="ImmutableId"'
 INBOX_DELTA = "/me/mailFolders/inbox/messages/delta"
-NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 Json = dict[str, Any]
 
 
@@ -46,13 +43,6 @@ def app_client(simulators: Simulators) -> httpx.Client:
         trust_env=False,
         timeout=20,
     )
-
-
-def a_mail(subject: str = "Hello", *, minutes: int = 0, **fields: Any) -> MailItem:
-    """Received so many minutes after noon."""
-    received_at = NOON + timedelta(minutes=minutes)
-    given = {"sender": Address("Grace", "grace@example.com"), "body": "Hi there.", **fields}
-    return MailItem(subject=subject, received_at=received_at, sent_at=received_at, **given)
 
 
 def delta_round(graph: httpx.Client, link: str, **headers: str) -> tuple[list[Json], str]:

@@ -5,13 +5,9 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import (
-    INBOX_DELTA,
-    a_mail,
-    delta_round,
-    error_of,
-    graph_client,
-)
+from tests.providers.simulators.graph_client import INBOX_DELTA, delta_round, error_of, graph_client
+from tests.support.mail import a_mail
+from tests.support.outlook_form import OutlookForm
 
 
 def test_id_form_follows_the_header_of_each_request(
@@ -28,19 +24,19 @@ def test_id_form_follows_the_header_of_each_request(
 
 
 def test_read_state_comes_as_a_partial_object_without_etag(
-    graph: httpx.Client, mailbox: Mailbox
+    graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    message_id = mailbox.deliver(a_mail())
+    message = mailbox.deliver(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
 
-    mailbox.update(message_id, isRead=True)
+    mailbox.mark_read(message)
 
     assert delta_round(graph, link)[0] == [
         {
             "@odata.type": "#microsoft.graph.message",
-            "id": message_id,
+            "id": form.message_id(message),
             "isRead": True,
-            "parentFolderId": mailbox.folders.find("inbox").id,
+            "parentFolderId": form.folder_id("inbox"),
         }
     ]
 
@@ -54,21 +50,23 @@ def test_away_and_back_between_two_polls_loses_the_return(
     mailbox.move(message_id, "inbox")
 
     [reported], link = delta_round(graph, link)
-    mailbox.update(message_id, subject="Changed")
+    mailbox.change(message_id, subject="Changed")
     [again], _ = delta_round(graph, link)
 
     assert reported["@removed"] == {"reason": "deleted"}
     assert again["subject"] == "Changed"
 
 
-def test_older_mail_moved_in_comes_twice_in_one_page(graph: httpx.Client, mailbox: Mailbox) -> None:
+def test_older_mail_moved_in_comes_twice_in_one_page(
+    graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
+) -> None:
     mailbox.deliver(a_mail(minutes=9))
     older = mailbox.deliver(a_mail(minutes=1), "archive")
     _, link = delta_round(graph, INBOX_DELTA)
 
     mailbox.move(older, "inbox")
 
-    assert [each["id"] for each in delta_round(graph, link)[0]] == [older, older]
+    assert [each["id"] for each in delta_round(graph, link)[0]] == [form.message_id(older)] * 2
 
 
 def test_a_link_may_be_asked_again_but_old_generations_are_gone(graph: httpx.Client) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import INBOX_DELTA, a_mail, error_of
+from tests.providers.simulators.graph_client import INBOX_DELTA, error_of
+from tests.support.mail import a_mail
 
 
 def control(simulators: Simulators, method: str, action: str, **fields: Any) -> httpx.Response:

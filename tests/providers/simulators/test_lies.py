@@ -7,19 +7,27 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import INBOX_DELTA, a_mail, delta_round, error_of
+from tests.providers.simulators.graph_client import INBOX_DELTA, delta_round, error_of
 from tests.providers.simulators.test_faults import script
 from tests.providers.simulators.test_throttling import batch_of
+from tests.support.mail import a_mail
+from tests.support.outlook_form import OutlookForm
 
 LIST = "/me/mailFolders/inbox/messages?$select=subject,isRead&$top=3&$count=true"
 FOLDERS = "/me/mailFolders?$top=20"
 
 
 @pytest.fixture
-def ids(mailbox: Mailbox) -> list[str]:
+def numbers(mailbox: Mailbox) -> list[int]:
     """Of five messages in the inbox, the newest first."""
     mailbox.load(a_mail(f"mail {minute}", minutes=minute) for minute in range(5))
-    return [each.immutable_id for each in mailbox.messages("inbox")]
+    return [each.number for each in mailbox.messages("inbox")]
+
+
+@pytest.fixture
+def ids(numbers: list[int], form: OutlookForm) -> list[str]:
+    """Graph's ids of the five messages."""
+    return [form.message_id(number) for number in numbers]
 
 
 def forge(simulators: Simulators, path: str, page: str, **more: Any) -> None:
@@ -51,7 +59,11 @@ def test_a_list_may_lack_what_it_held(
 
 
 def test_changes_may_be_swallowed_for_good(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, ids: list[str]
+    simulators: Simulators,
+    graph: httpx.Client,
+    mailbox: Mailbox,
+    numbers: list[int],
+    ids: list[str],
 ) -> None:
     """All of them, those of some messages, the removals alone, and the others alone."""
     simulators.service.set_behaviour(largest_page=2)
@@ -62,9 +74,9 @@ def test_changes_may_be_swallowed_for_good(
         ("no removals", [], [ids[0], ids[1]]),
         ("no changes", [], [ids[4]]),
     ):
-        for message_id in ids[:2]:
-            mailbox.update(message_id, subject=f"changed before {page}")
-        mailbox.move(ids[4], "archive")
+        for number in numbers[:2]:
+            mailbox.change(number, subject=f"changed before {page}")
+        mailbox.move(numbers[4], "archive")
         rule = {"match": {"path": "/delta"}, "times": None, "fault": {"page": page, "about": about}}
         script(simulators, rule)
 
@@ -73,16 +85,20 @@ def test_changes_may_be_swallowed_for_good(
         simulators.service.faults.clear()
         assert [each["id"] for each in forged] == reported
         assert delta_round(graph, link)[0] == []
-        mailbox.move(ids[4], "inbox")
+        mailbox.move(numbers[4], "inbox")
         _, link = delta_round(graph, link)
 
 
 def test_what_is_there_may_be_reported_as_removed(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, ids: list[str]
+    simulators: Simulators,
+    graph: httpx.Client,
+    mailbox: Mailbox,
+    numbers: list[int],
+    ids: list[str],
 ) -> None:
     _, link = delta_round(graph, INBOX_DELTA)
-    for message_id in ids[:2]:
-        mailbox.update(message_id, subject="changed")
+    for number in numbers[:2]:
+        mailbox.change(number, subject="changed")
     forge(simulators, "/delta", "removed", about=ids[1:])
 
     forged, link = delta_round(graph, link)
@@ -106,10 +122,10 @@ def test_items_may_be_reduced_to_their_ids_and_etags(
 
 
 def test_a_folder_may_be_counted_wrongly_or_not_at_all(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, ids: list[str]
+    simulators: Simulators, graph: httpx.Client, form: OutlookForm, ids: list[str]
 ) -> None:
     """In every list, in delta and alone, and the other folders as they are."""
-    inbox = mailbox.folders.find("inbox").id
+    inbox = form.folder_id("inbox")
     for path in (FOLDERS, "/me/mailFolders/delta", f"/me/mailFolders/{inbox}"):
         for page, off_by, total in (("miscounted", -6, -1), ("uncounted", 0, None)):
             forge(simulators, "/mailFolders", page, about=[inbox], off_by=off_by)
@@ -121,15 +137,19 @@ def test_a_folder_may_be_counted_wrongly_or_not_at_all(
 
 
 def test_an_earlier_answer_may_be_served_again(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, ids: list[str]
+    simulators: Simulators,
+    graph: httpx.Client,
+    mailbox: Mailbox,
+    numbers: list[int],
+    ids: list[str],
 ) -> None:
     """To a list, to delta with its old link, and to a message by its id."""
     simulators.service.set_behaviour(answers_kept=3)
     _, link = delta_round(graph, INBOX_DELTA)
-    mailbox.update(ids[0], subject="changed")
+    mailbox.change(numbers[0], subject="changed")
     for path in (LIST, f"/me/messages/{ids[0]}", link):
         before = graph.get(path).json()
-        mailbox.update(ids[0], subject="changed again")
+        mailbox.change(numbers[0], subject="changed again")
         mailbox.purge(mailbox.deliver(a_mail()))
         forge(simulators, "/messages", "old")
 

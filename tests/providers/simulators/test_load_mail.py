@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from localdev.mail.addresses import parse_addresses
 from localdev.mail.generate import generate_mail
-from localdev.mail.item import Address, MailItem
+from localdev.mail.item import Address, MailItem, item_to_json
 from localdev.mail.load import load_mail
 from localdev.mail.parse import parse_mail, parse_mail_with_oddities
+from localdev.mail.preview import preview
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.message import properties_of
+from localdev.simulators.wire_time import wire_time
 
 NASTY = Path(__file__).parent / "mail"
 GOOD = (NASTY / "html_and_text.eml").read_bytes()
@@ -99,7 +100,7 @@ def test_a_parameter_that_cannot_be_read_costs_no_message() -> None:
 
     assert (mail.body_type, mail.has_attachments) == ("html", True)
     assert "<p>body</p>" in mail.body
-    assert properties_of(mail)["receivedDateTime"] == "0150-01-01T00:00:00Z"
+    assert wire_time(mail.received_at) == "0150-01-01T00:00:00Z"
 
 
 def test_parts_that_are_nested_too_deeply_are_one_text() -> None:
@@ -223,7 +224,7 @@ def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
 
     assert items or loaded.problems
     for item in items:
-        assert orjson.dumps([properties_of(item), item.body])
+        assert orjson.dumps([item_to_json(item), preview(item.body, item.body_type)])
     assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
 
 

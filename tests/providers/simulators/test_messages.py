@@ -5,28 +5,32 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged
-from tests.providers.simulators.graph_client import a_mail, error_of
+from tests.providers.simulators.graph_client import error_of
+from tests.support.mail import a_mail
+from tests.support.outlook_form import OutlookForm
 
 
-def test_a_draft_has_no_sender_at_all(graph: httpx.Client, mailbox: Mailbox) -> None:
-    draft = mailbox.deliver(a_mail(sender=None, is_draft=True), "drafts")
+def test_a_draft_has_no_sender_at_all(
+    graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
+) -> None:
+    draft = form.message_id(mailbox.deliver(a_mail(sender=None, is_draft=True), "drafts"))
 
     assert not {"from", "sender"} & graph.get(f"/me/messages/{draft}").json().keys()
 
 
 def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
-    graph: httpx.Client, mailbox: Mailbox
+    graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    message_id = mailbox.deliver(a_mail())
-    url = f"/me/messages/{message_id}"
+    message = mailbox.deliver(a_mail())
+    url = f"/me/messages/{form.message_id(message)}"
 
-    mailbox.delete(message_id)
-    assert graph.get(url).json()["parentFolderId"] == mailbox.folders.find("deleteditems").id
-    mailbox.delete_permanently(message_id)
+    mailbox.delete(message)
+    assert graph.get(url).json()["parentFolderId"] == form.folder_id("trash")
+    mailbox.delete_permanently(message)
     assert graph.get(url).status_code == 200
     assert graph.get("/me/messages").json()["value"] == []
     with pytest.raises(MessageAlreadyPurged):
-        mailbox.delete_permanently(message_id)
+        mailbox.delete_permanently(message)
 
 
 def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(

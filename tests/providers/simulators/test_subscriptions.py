@@ -10,8 +10,9 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import a_mail, app_client, error_of, graph_client
+from tests.providers.simulators.graph_client import app_client, error_of, graph_client
 from tests.providers.simulators.subscriber import Subscriber
+from tests.support.mail import a_mail
 
 SECRET = "known to the two of us"
 Json = dict[str, Any]
@@ -119,11 +120,3 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
 
         assert subscriber.receives(2)
     assert {each["subscriptionId"] for each in subscriber.items} == {created["id"]}
-
-
-def test_a_file_of_an_earlier_day_is_still_read(tmp_path: Path) -> None:
-    with Simulators(tmp_path) as before:
-        before.service.database.write("ALTER TABLE subscription DROP COLUMN creator_id")
-
-    with Simulators(tmp_path) as after:
-        assert after.service.database.rows("SELECT creator_id FROM subscription") == []

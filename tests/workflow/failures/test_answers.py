@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 NEXT, AGAIN = "skiptoken", "deltatoken"

@@ -15,7 +15,7 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import OpenRun, RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"
@@ -89,7 +89,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     first = synced.newest()
     changes: dict[str, Callable[[], object]] = {
         "deliver": lambda: synced.remote.deliver(a_mail("new")),
-        "read": lambda: synced.remote.update(first, isRead=True),
+        "read": lambda: synced.remote.mark_read(first),
         "move": lambda: synced.remote.move(first, "archive"),
         "delete": lambda: synced.remote.delete_permanently(first),
     }
@@ -112,12 +112,12 @@ def backlog(world: World) -> None:
 
 
 def new_folder(world: World) -> None:
-    fresh = world.remote.folders.create("Fresh")
-    world.remote.move(world.newest(), fresh.id)
+    fresh = world.remote.create_folder("Fresh")
+    world.remote.move(world.newest(), fresh)
 
 
 def lost_position(world: World) -> None:
-    world.remote.expire_delta_links()
+    world.remote.expire_cursors()
 
 
 def outage(world: World) -> None:

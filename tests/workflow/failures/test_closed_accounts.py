@@ -5,7 +5,7 @@ import pytest
 from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.store.queue_store import QueueStore
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 ACCOUNT = "SELECT status, last_error_message, failures FROM mailsync.email_accounts"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 FOLDER = (
@@ -20,7 +20,7 @@ A_WEEK_H = 7 * 24
 
 
 def inbox(world: World) -> str:
-    return world.remote.folders.find("inbox").id
+    return world.folder_id("inbox")
 
 
 def swallow(world: World) -> None:
@@ -39,8 +39,8 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 ) -> None:
     [(_, idle)] = checks_of(synced, 1)
     synced.remote.database.write(
-        "UPDATE folder SET total = total + ?, unread = unread + ? WHERE id = ?",
-        *(messages, unread, inbox(synced)),
+        "UPDATE folder SET total = total + ?, unread = unread + ? WHERE role = 'inbox'",
+        *(messages, unread),
     )
 
     synced.check_to_the_end()
@@ -49,14 +49,14 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
     assert synced.one(FOLDER) == [messages, messages, unread, True]
     new = synced.remote.deliver(a_mail("new"))
     assert synced.check().outcome is CheckOutcome.SYNCED
-    assert new in synced.stored()
+    assert synced.stores(new)
 
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: World) -> None:
     swallow(synced)
     synced.remote.delete_permanently(synced.newest())
     new = synced.remote.deliver(a_mail("new"))
-    synced.remote.update(new, isRead=True)
+    synced.remote.mark_read(new)
     synced.remote.deliver(a_mail("newer"))
 
     synced.check_to_the_end()
@@ -72,11 +72,11 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
     swallow(synced)
     for message in synced.remote.messages("inbox")[:3]:
         if change == "flag":
-            synced.remote.update(message.immutable_id, flag={"flagStatus": "flagged"})
+            synced.remote.star(message.number)
         else:
-            synced.remote.delete_permanently(message.immutable_id)
+            synced.remote.delete_permanently(message.number)
             new = synced.remote.deliver(a_mail("new"))
-            synced.remote.update(new, isRead=message.is_read)
+            synced.remote.mark_read(new, is_read=message.is_read)
     assert synced.sync() == "completed"
     assert synced.one(ACCOUNT)[2] is not None
 
@@ -92,13 +92,12 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(synced: World, 
     changed = synced.newest()
     if about == "a new message":
         changed = synced.remote.deliver(a_mail("new"))
-    synced.remote.update(changed, isRead=True, categories=["Red"])
+    synced.remote.change(changed, is_read=True, categories=("Red",))
     synced.inject_fault("/messages/delta", page="partial", times=None)
 
     assert synced.mirrors()
-    assert synced.one(
-        f"SELECT categories, removed_at FROM mailsync.emails WHERE message_id = '{changed}'"
-    ) == [["Red"], None]
+    row = f"FROM mailsync.emails WHERE message_id = '{synced.id_of(changed)}'"
+    assert synced.one(f"SELECT categories, removed_at {row}") == [["Red"], None]
 
 
 def test_a_repair_that_fails_is_no_success_and_is_tried_again_within_the_hour(

@@ -2,6 +2,7 @@
 
 import json
 
+from localdev.simulators.graph.outlook import OutlookMailbox
 from mailsync.store.backlog_store import BacklogStore
 from tests.workflow.failures.world import World
 
@@ -11,11 +12,12 @@ VERIFIED_NOW = (
     "SELECT verified_at > (SELECT max(started_at) FROM mailsync.sync_runs)"
     " FROM mailsync.email_folders WHERE role = 'inbox'"
 )
+LISTING = r"/messages\?.*\$count=true"
 
 
 def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(synced: World) -> None:
-    phantom = synced.newest()
-    synced.lose(phantom)
+    phantom = synced.id_of(synced.newest())
+    synced.lose(synced.newest())
     synced.inject_fault(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
 
     assert synced.sync() == "completed"
@@ -28,8 +30,8 @@ def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(synced: Wor
     assert synced.one(INBOX) == [0, True]
 
 
-def omit(world: World, *omitted: str, times: int | None = 1) -> None:
-    """From now on, Graph lists and counts all of the inbox but these."""
+def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
+    """What Graph would answer if it listed all but these, and counted so, too."""
     entries = [
         {
             "@odata.etag": f'W/"{each.change_key}"',
@@ -37,17 +39,16 @@ def omit(world: World, *omitted: str, times: int | None = 1) -> None:
             "isRead": each.is_read,
             "lastModifiedDateTime": each.properties["lastModifiedDateTime"],
         }
-        for each in world.remote.messages("inbox")
-        if each.immutable_id not in omitted
+        for each in OutlookMailbox(world.remote).messages(folder)
+        if each.immutable_id not in without
     ]
-    body = json.dumps({"@odata.count": len(entries), "value": entries})
-    path = rf"{world.remote.folders.find('inbox').id}/messages\?.*\$count=true"
-    world.inject_fault(path, status=200, body=body, times=times)
+    return json.dumps({"@odata.count": len(entries), "value": entries})
 
 
 def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> None:
-    kept = synced.newest()
-    omit(synced, kept)
+    kept = synced.id_of(synced.newest())
+    listing = listing_of(synced, "inbox", without=frozenset({kept}))
+    synced.inject_fault(f"{synced.folder_id('inbox')}{LISTING}", status=200, body=listing)
     synced.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
 
     assert synced.sync() == "completed"
@@ -59,9 +60,12 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> 
 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -> None:
     """It may lack others as well: here one that is missing from the rows."""
-    lost, kept, *_ = (each.immutable_id for each in synced.remote.messages("inbox"))
+    lost, kept, *_ = (each.number for each in synced.remote.messages("inbox"))
     synced.lose(lost)
-    omit(synced, lost, kept, times=None)
+    without = frozenset({synced.id_of(lost), synced.id_of(kept)})
+    listing = listing_of(synced, "inbox", without=without)
+    path = f"{synced.folder_id('inbox')}{LISTING}"
+    synced.inject_fault(path, status=200, body=listing, times=None)
 
     assert synced.sync() == "VerificationFailed"
     assert synced.one(VERIFIED_NOW) == [False], "the folder is not called verified either"
@@ -69,5 +73,11 @@ def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -
     synced.clear_faults()
     assert synced.sync() == "completed"
     assert synced.one(VERIFIED_NOW) == [True]
-    assert synced.rows(DIFFERENCES) == []
     assert synced.is_mirrored()
+
+
+def test_a_difference_that_the_repair_has_mended_does_not_stay(synced: World) -> None:
+    synced.lose(synced.newest())
+
+    assert synced.mirrors()
+    assert synced.rows(DIFFERENCES) == []

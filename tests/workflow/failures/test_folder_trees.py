@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.freshness import MAX_FOLDERS_OF_SMALL_MAILBOX
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 FAILED = "SELECT error FROM mailsync.sync_run_folders WHERE status = 'failed'"
@@ -29,25 +29,27 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
     world.switch(flat_folder_delta=False)
     world.sync()
     before = world.stored()
-    archive = world.remote.folders.find("archive").id
+    archive = world.folder_id("archive")
     world.inject_fault(f"{archive}/childFolders", **fault, times=None)
-    new = [world.remote.deliver(a_mail("new"), folder.id) for folder in world.remote.folders.all()]
+    new = [
+        world.remote.deliver(a_mail("new"), folder.number) for folder in world.remote.folders.all()
+    ]
 
     world.sync()
-    assert {*before, *new} == world.stored().keys()
+    assert {*before, *map(world.id_of, new)} == world.stored().keys()
 
     world.clear_faults()
     assert world.mirrors()
 
 
 def test_a_folder_without_counts_stops_no_other_and_is_not_verified(synced: World) -> None:
-    archive = synced.remote.folders.find("archive").id
+    archive = synced.folder_id("archive")
     synced.inject_fault("/mailFolders", page="uncounted", about=[archive], times=None)
     new = [synced.remote.deliver(a_mail("new"), folder) for folder in ("inbox", "archive")]
 
     assert synced.sync() == "FoldersFailed"
     assert synced.rows(FAILED) == [["FolderNotRead"]]
-    assert {*new} <= synced.stored().keys()
+    assert {*map(synced.id_of, new)} <= synced.stored().keys()
 
     synced.clear_faults()
     assert synced.sync() == "completed"
@@ -59,8 +61,8 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     assert world.mirrors()
 
     world.remote.deliver(a_mail("new"))
-    world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=True)
-    world.remote.delete_permanently(world.remote.messages("inbox")[2].immutable_id)
+    world.remote.mark_read(world.remote.messages("inbox")[1].number)
+    world.remote.delete_permanently(world.remote.messages("inbox")[2].number)
     world.remote.move(world.newest("archive"), "inbox")
     assert world.mirrors()
 
@@ -71,8 +73,8 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
 def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     world: World, feed: str, fallback: int
 ) -> None:
-    bad = world.remote.messages("inbox")[5].immutable_id
-    inbox = world.remote.folders.find("inbox").id
+    bad = world.id_of(world.remote.messages("inbox")[5].number)
+    inbox = world.folder_id("inbox")
     world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)
     world.inject_fault(
         f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None
@@ -81,7 +83,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     assert world.sync() == "completed"
     new = world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
-    assert new in world.stored()
+    assert world.stores(new)
     assert world.rows("SELECT message_id, cause FROM mailsync.email_quarantine") == [
         [bad, "unanswered"]
     ]
@@ -95,7 +97,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
 
 
 def test_a_name_that_cannot_be_stored_is_not_new_in_every_check(world: World) -> None:
-    world.remote.folders.rename("archive", "A\0rchive")
+    world.remote.rename_folder("archive", "A\0rchive")
     world.sync()
 
     assert [world.check().outcome for _ in range(3)] == [CheckOutcome.IDLE] * 3
@@ -115,7 +117,7 @@ def test_a_check_reads_a_twelfth_of_the_folders_and_the_tree(
 ) -> None:
     """Of 68 folders, 8 of which have others below them; on average over a day."""
     for parent in range(8):
-        above = synced.remote.folders.create(f"P{parent}").id
+        above = synced.remote.create_folder(f"P{parent}")
         for child in range(7):
             synced.remote.folders.create(f"C{child}", parent=above)
     synced.switch(flat_folder_delta=is_flat)
@@ -133,12 +135,12 @@ def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> Non
         synced.remote.folders.create(f"F{at}")
     synced.let_time_pass(30)
     assert synced.sync() == "completed"
-    inactive = synced.remote.folders.all()[-1].id
+    inactive = synced.remote.folders.all()[-1].number
     message = synced.remote.deliver(a_mail("in an inactive folder"), inactive)
     synced.check()
-    assert message in synced.stored()
+    assert synced.stores(message)
 
-    synced.remote.update(message, flag={"flagStatus": "flagged"})
+    synced.remote.star(message)
     synced.rows("UPDATE mailsync.email_folders SET active_at = now() - interval '2 days'")
     for _ in range(12):
         synced.let_time_pass(CHECK_H)
@@ -153,9 +155,9 @@ def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
     world.at_once = True
     world.switch(requests_in_flight=2)
     for at in range(12):
-        folder = world.remote.folders.create(f"F{at}")
+        folder = world.remote.create_folder(f"F{at}")
         for _ in range(4):
-            world.remote.deliver(a_mail(), folder.id)
+            world.remote.deliver(a_mail(), folder)
 
     assert world.sync() == "completed"
 

@@ -11,7 +11,7 @@ from mailsync.providers.graph import http as graph_http
 from mailsync.sync import store_page
 from mailsync.sync.check import CheckOutcome
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 LARGE_CHARS = 2**16
@@ -29,9 +29,9 @@ def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
     world.at_once = True
     world.simulators.service.latency = Latency(fixed_s=0.02)
     for name in "ABCDEF":
-        folder = world.remote.folders.create(name)
+        folder = world.remote.create_folder(name)
         for _ in range(6):
-            world.remote.deliver(a_mail(), folder.id)
+            world.remote.deliver(a_mail(), folder)
 
     assert world.sync() == "completed"
     world.rows(TAKE_FOR_OTHERS)
@@ -59,7 +59,7 @@ def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
 
 def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world: World) -> None:
     """Rows 27 and 28: first with all small folders at once, then alone."""
-    inbox = world.remote.folders.find("inbox").id
+    inbox = world.folder_id("inbox")
     world.inject_fault(f"{inbox}/messages/delta", status=503, body="", times=5)
 
     world.sync()
@@ -77,7 +77,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
     world: World,
 ) -> None:
     """Row 24: never shorter than asked for, longer each time."""
-    inbox = world.remote.folders.find("inbox").id
+    inbox = world.folder_id("inbox")
     for _ in range(DEFAULT_PAGE_SIZE):
         world.remote.deliver(a_mail())
     refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
@@ -98,7 +98,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
 )
 def test_a_long_pause_is_kept_in_every_state(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
-    synced.remote.delete_permanently(synced.remote.messages("inbox")[-1].immutable_id)
+    synced.remote.delete_permanently(synced.remote.messages("inbox")[-1].number)
     synced.simulators.service.log.clear()
     synced.inject_fault(path, status=429, code="ApplicationThrottled", retry_after=45)
 
@@ -168,7 +168,7 @@ def test_a_message_that_is_never_held_is_quarantined_and_the_others_arrive(
     assert world.sync() == "completed"
 
     quarantined = "SELECT message_id, cause FROM mailsync.email_quarantine"
-    assert world.rows(quarantined) == [[too_large, "too_large"]]
+    assert world.rows(quarantined) == [[world.id_of(too_large), "too_large"]]
     assert world.one("SELECT count(*) FROM mailsync.emails") == [37]
 
 
@@ -185,7 +185,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
     ]
     world.sync()
     for each in large:
-        world.remote.update(each, isRead=True)
+        world.remote.mark_read(each)
 
     assert world.hand_over() == "completed"
     assert world.is_mirrored()

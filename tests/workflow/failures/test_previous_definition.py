@@ -8,7 +8,7 @@ import pytest
 
 from infra.catalog import MAILBOX_SYNC
 from tests.deploy.previous import STATEMACHINE
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 ACCOUNT = "SELECT sync_status, initial_sync_completed, verified_at FROM mailsync.email_accounts"

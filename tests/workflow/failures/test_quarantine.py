@@ -13,8 +13,8 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.page_rows import BODY_LIMIT_CHARS
 from mailsync.sync.check import CheckOutcome
-from tests.providers.simulators.graph_client import a_mail
 from tests.store.rows import rows
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"
@@ -49,21 +49,22 @@ def put_aside(world: World) -> dict[str, str]:
     return {message_id: cause for message_id, cause in world.rows(CAUSES)}
 
 
-def unstorable(world: World, minutes: int) -> str:
+def unstorable(world: World, minutes: int) -> int:
     item = a_mail("unstorable", minutes=minutes, internet_message_id=UNSTORABLE)
     return world.remote.deliver(item)
 
 
-def with_value(world: World, name: str, value: Any) -> str:
-    message_id = world.remote.deliver(a_mail("with value"))
-    world.remote.update(message_id, **{name: value})
-    return message_id
+def with_value(world: World, name: str, value: Any) -> int:
+    """A message of which Graph returns a property with this value."""
+    message = world.remote.deliver(a_mail("with value"))
+    world.remote.change(message, attributes={name: value})
+    return message
 
 
 def test_a_page_that_the_database_refuses_is_stored_without_the_messages_it_refuses(
     world: World,
 ) -> None:
-    refused = {unstorable(world, minutes) for minutes in (1, 2, 30)}
+    refused = {world.id_of(unstorable(world, minutes)) for minutes in (1, 2, 30)}
 
     assert world.sync() == "completed"
 
@@ -75,20 +76,20 @@ def test_a_page_that_the_database_refuses_is_stored_without_the_messages_it_refu
 
 def test_items_with_absurd_values_do_not_stop_their_page(synced: World) -> None:
     """Row 31, inside a page."""
-    absurd = {with_value(synced, name, value) for name, value in ABSURD.items()}
+    absurd = {synced.id_of(with_value(synced, name, value)) for name, value in ABSURD.items()}
     good = synced.remote.deliver(a_mail("good"))
 
     assert synced.sync() == "completed"
 
     assert put_aside(synced) == dict.fromkeys(absurd, "malformed")
-    assert good in synced.stored()
+    assert synced.stores(good)
     assert synced.one(PROVEN) == [True]
 
 
 def test_a_message_that_exchange_cannot_read_is_put_aside(synced: World) -> None:
     """Row 31, asked for by its id."""
-    lost = synced.newest()
-    synced.lose(lost)
+    lost = synced.id_of(synced.newest())
+    synced.lose(synced.newest())
     synced.inject_fault("/me/messages/", status=500, code="ErrorCorruptData", times=None)
 
     assert synced.sync() == "completed"
@@ -106,8 +107,8 @@ def test_a_body_beyond_the_limit_is_put_aside_and_one_below_is_stored(world: Wor
 
     assert world.sync() == "completed"
 
-    assert put_aside(world) == {large: "too_large"}
-    assert world.stored()[small]["html"] == body
+    assert put_aside(world) == {world.id_of(large): "too_large"}
+    assert world.stored()[world.id_of(small)]["html"] == body
 
 
 def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
@@ -123,7 +124,8 @@ def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
     ):
         world.remote.deliver(item)
     # What Exchange shows where a draft has no date.
-    with_value(world, "sentDateTime", "0001-01-01T00:00:00Z")
+    dateless = world.remote.deliver(plain)
+    world.remote.change(dateless, sent_at=plain.sent_at.replace(year=1, month=1, day=1, hour=0))
 
     assert world.sync() == "completed"
 
@@ -132,21 +134,20 @@ def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
 
 
 def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
-    message_id = with_value(world, "receivedDateTime", "yesterday")
+    malformed = with_value(world, "receivedDateTime", "yesterday")
     refused = unstorable(world, 1)
     world.sync()
     # Behind the back of the change feed: nothing is told of it.
-    for mended, name, value in (
-        (message_id, "receivedDateTime", "2026-05-01T12:00:00Z"),
-        (refused, "internetMessageId", "<short@example.com>"),
-    ):
-        world.remote.database.write(
-            "UPDATE message SET properties = json_set(properties, ?, ?) WHERE immutable_id = ?",
-            *(f"$.{name}", value, mended),
-        )
+    database = world.remote.database
+    database.write("UPDATE message SET attributes = '{}' WHERE number = ?", malformed)
+    database.write(
+        "UPDATE blob SET content = json_set(content, '$.internet_message_id', '<short@x.org>')"
+        " WHERE number = (SELECT blob FROM message WHERE number = ?)",
+        refused,
+    )
 
     world.sync()
-    assert put_aside(world).keys() == {message_id, refused}
+    assert put_aside(world).keys() == {world.id_of(malformed), world.id_of(refused)}
 
     world.let_time_pass(A_DAY_H)
     assert world.sync() == "completed"
@@ -156,11 +157,11 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool) -> None:
-    message_id = unstorable(world, 1)
+    message = unstorable(world, 1)
     world.sync()
-    world.remote.purge(message_id)
+    world.remote.purge(message)
     if not is_told:
-        world.remote.database.write("DELETE FROM change WHERE immutable_id = ?", message_id)
+        world.remote.database.write("DELETE FROM change WHERE message = ?", message)
 
     assert world.sync() == "completed"
 
@@ -170,10 +171,10 @@ def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool
 
 def test_what_was_put_aside_may_move(world: World) -> None:
     """Whichever folder is told first: its new one puts it aside, its old one forgets it there."""
-    message_id = unstorable(world, 1)
+    message = unstorable(world, 1)
     other = world.remote.deliver(a_mail("x", internet_message_id=UNSTORABLE), "archive")
     world.sync()
-    world.remote.move(message_id, "archive")
+    world.remote.move(message, "archive")
     world.remote.move(other, "inbox")
 
     assert world.sync() == "completed"
@@ -182,26 +183,28 @@ def test_what_was_put_aside_may_move(world: World) -> None:
         "SELECT q.message_id, f.role FROM mailsync.email_quarantine q"
         " JOIN mailsync.email_folders f ON f.id = q.folder_id"
     )
-    assert sorted(found) == sorted([[message_id, "archive"], [other, "inbox"]])
+    assert sorted(found) == sorted(
+        [[world.id_of(message), "archive"], [world.id_of(other), "inbox"]]
+    )
     assert world.one("SELECT max(repair_rounds) FROM mailsync.sync_runs") == [0]
     assert world.one(PROVEN) == [True]
 
 
 def test_the_last_version_that_could_be_stored_stays(synced: World) -> None:
-    message_id = synced.newest()
-    before = synced.stored()[message_id]
-    synced.remote.update(message_id, internetMessageId=UNSTORABLE)
+    message = synced.newest()
+    before = synced.stored()[synced.id_of(message)]
+    synced.remote.change(message, internet_message_id=UNSTORABLE)
 
     synced.sync()
-    synced.remote.expire_delta_links()
+    synced.remote.expire_cursors()
     assert synced.sync() == "completed"
 
-    assert put_aside(synced) == {message_id: "refused"}
-    assert synced.stored()[message_id] == before
+    assert put_aside(synced) == {synced.id_of(message): "refused"}
+    assert synced.stored()[synced.id_of(message)] == before
 
 
 def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(world: World) -> None:
-    silent = unstorable(world, 1)
+    silent = world.id_of(unstorable(world, 1))
     world.sync()
     world.let_time_pass(A_DAY_H)
     new = world.remote.deliver(a_mail("new"))
@@ -209,7 +212,7 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
 
     assert world.sync() == "completed"
     assert put_aside(world) == {silent: "unanswered"}
-    assert new in world.stored()
+    assert world.stores(new)
     assert world.check().outcome is CheckOutcome.IDLE
 
 
@@ -217,13 +220,14 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
 def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     synced: World, status: int
 ) -> None:
-    gone, silent = (each.immutable_id for each in synced.remote.messages("inbox")[:2])
+    gone, silent = (each.number for each in synced.remote.messages("inbox")[:2])
     for each in (gone, silent):
         synced.remote.delete_permanently(each)
-    synced.inject_fault(f"/me/messages/{silent}", status=status, times=None)
+    silent_id = synced.id_of(silent)
+    synced.inject_fault(f"/me/messages/{silent_id}", status=status, times=None)
 
     assert synced.sync() == "completed"
-    assert synced.rows(SILENT) == [[silent]]
+    assert synced.rows(SILENT) == [[silent_id]]
 
     synced.clear_faults()
     assert synced.check().outcome is CheckOutcome.SYNCED

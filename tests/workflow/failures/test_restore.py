@@ -2,19 +2,19 @@
 
 import pytest
 
-from tests.providers.simulators.graph_client import a_mail
+from tests.support.mail import a_mail
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.world import World
 
 
 def change(world: World) -> None:
     """Something of everything: new, gone, moved, read, and a folder more."""
-    first, second, third, *_ = (each.immutable_id for each in world.remote.messages("inbox"))
-    added = world.remote.folders.create("After the backup").id
+    first, second, third, *_ = (each.number for each in world.remote.messages("inbox"))
+    added = world.remote.create_folder("After the backup")
     world.remote.deliver(a_mail())
     world.remote.delete_permanently(first)
     world.remote.move(second, added)
-    world.remote.update(third, isRead=True)
+    world.remote.mark_read(third)
 
 
 @pytest.mark.parametrize("cursors_live", [True, False])
@@ -24,7 +24,7 @@ def test_a_database_that_was_set_back_is_brought_up_to_date(
     change(synced)
     assert synced.mirrors()
     if not cursors_live:
-        synced.remote.expire_delta_links(None)
+        synced.remote.expire_cursors(None)
 
     prepared.synced.restore_rows()
 

@@ -18,6 +18,7 @@ import pytest
 from infra.catalog import MAILBOX_SYNC
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.folders import FolderReference
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
@@ -37,6 +38,7 @@ from tests.support.clock import let_time_pass
 from tests.support.comparison import Things
 from tests.support.execution import Execution, StateFailed
 from tests.support.functions import lambda_context, load_functions
+from tests.support.outlook_form import OutlookForm
 
 LIFETIME_S = 3600
 _numbers = count(1)
@@ -105,6 +107,7 @@ class World:
     definition: str = MAILBOX_SYNC.definition
 
     def __post_init__(self) -> None:
+        self.form = OutlookForm(self.remote)
         self.access = SimulatedAccess(self.simulators, self.remote)
         self.pauses: list[float] = []
         self.waits: list[float] = []
@@ -208,20 +211,33 @@ class World:
 
     def in_mailbox(self) -> Things:
         """What `stored` returns when all of the mailbox is stored."""
-        return comparison.in_mailbox(self.remote)
+        return comparison.in_mailbox(self.remote, self.form)
 
     def is_mirrored(self) -> bool:
         """Shows the difference when it is asserted."""
         assert self.stored() == self.in_mailbox()
         return True
 
-    def newest(self, folder: str = "inbox") -> str:
-        """The id of its newest message in the mailbox."""
-        return self.remote.messages(folder)[0].immutable_id
+    def newest(self, folder: str = "inbox") -> int:
+        """The number of its newest message in the mailbox."""
+        return self.remote.messages(folder)[0].number
 
-    def lose(self, message_id: str | None = None) -> None:
+    def id_of(self, message: int) -> str:
+        """The provider's id of a message of the mailbox."""
+        return self.form.message_id(message)
+
+    def folder_id(self, folder: FolderReference) -> str:
+        """The provider's id of a folder of the mailbox."""
+        return self.form.folder_id(folder)
+
+    def stores(self, message: int) -> bool:
+        """Whether readers see the message."""
+        return self.id_of(message) in self.stored()
+
+    def lose(self, message: int | None = None) -> None:
         """Delete its row, or that of any, behind the product's back."""
-        lost = f"'{message_id}'" if message_id else "(SELECT min(message_id) FROM mailsync.emails)"
+        any_id = "(SELECT min(message_id) FROM mailsync.emails)"
+        lost = any_id if message is None else f"'{self.id_of(message)}'"
         self.rows(f"DELETE FROM mailsync.emails WHERE message_id = {lost}")
 
     def rows(self, sql: str) -> list[list[Any]]:

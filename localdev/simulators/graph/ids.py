@@ -1,0 +1,83 @@
+"""Outlook's ids of a mailbox, made from the numbers of the neutral mailbox and read back.
+
+An id contains its numbers and a code by which no other text is taken for one, so that no table is
+needed. A message has an immutable id, which stays when it moves, and a default id, which does not.
+"""
+
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from hashlib import shake_256
+from secrets import token_bytes
+
+from localdev.simulators.database import Database
+
+_NUMBER_BYTES = 8
+_IMMUTABLE = ("AAkALgAAAAAAHYQDEapm", 39, "")
+_DEFAULT = ("AAMkAGI2THVSAAA", 102, "=")
+_FOLDER = ("AAMkAGI2T", 81, "=")
+_Form = tuple[str, int, str]
+
+
+def key_of_ids(database: Database) -> bytes:
+    """Return the key of all ids of a data folder; the first call makes it."""
+    return database.secret("outlook ids", lambda: token_bytes(32))
+
+
+class OutlookIds:
+    """The ids of one mailbox; they differ from those of another data folder."""
+
+    def __init__(self, database: Database, mailbox_id: str) -> None:
+        self._seed = key_of_ids(database) + mailbox_id.encode()
+        self._folder_ids: dict[int, str] = {}
+
+    def immutable_id(self, number: int) -> str:
+        return self._id(_IMMUTABLE, number)
+
+    def default_id(self, number: int, placement: int) -> str:
+        return self._id(_DEFAULT, number, placement)
+
+    def folder_id(self, number: int) -> str:
+        if number not in self._folder_ids:
+            self._folder_ids[number] = self._id(_FOLDER, number)
+        return self._folder_ids[number]
+
+    def root_id(self) -> str:
+        """Return the id of the folder above all, which the neutral mailbox does not have."""
+        return self.folder_id(0)
+
+    def change_key(self, number: int, version: int) -> str:
+        return "CQAAABYAAAC" + b64encode(self._code("change key", 21, number, version)).decode()
+
+    def folder_number(self, folder_id: str) -> int | None:
+        """Return the number in a folder's id, 0 for the root; None for any other text."""
+        numbers = self._numbers(_FOLDER, folder_id, 1)
+        return numbers[0] if numbers else None
+
+    def message_number(self, message_id: str) -> tuple[int, int | None] | None:
+        """Return the number in a message's id, and that of the placement in a default id; None for
+        any other text."""
+        if numbers := self._numbers(_IMMUTABLE, message_id, 1):
+            return numbers[0], None
+        if numbers := self._numbers(_DEFAULT, message_id, 2):
+            return numbers[0], numbers[1]
+        return None
+
+    def _id(self, form: _Form, *numbers: int) -> str:
+        prefix, size, suffix = form
+        text = b"".join(number.to_bytes(_NUMBER_BYTES) for number in numbers)
+        text += self._code(prefix, size - len(text), *numbers)
+        return prefix + urlsafe_b64encode(text).decode() + suffix
+
+    def _numbers(self, form: _Form, text: str, count: int) -> list[int] | None:
+        prefix, _, suffix = form
+        if not text.startswith(prefix):
+            return None
+        try:
+            content = urlsafe_b64decode(text.removeprefix(prefix).removesuffix(suffix))
+        except ValueError:
+            return None
+        parts = (content[at * _NUMBER_BYTES :][:_NUMBER_BYTES] for at in range(count))
+        numbers = [int.from_bytes(part) for part in parts]
+        return numbers if self._id(form, *numbers) == text else None
+
+    def _code(self, purpose: str, size: int, *numbers: int) -> bytes:
+        return shake_256(self._seed + f"{purpose} {numbers}".encode()).digest(size)

@@ -1,0 +1,226 @@
+"""A neutral mailbox as Outlook has it: with Graph's ids, JSON properties and well-known names.
+
+Graph has every message in exactly one folder: a mailbox with a message in several is refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNotFound
+from localdev.simulators.graph.ids import OutlookIds
+from localdev.simulators.graph.properties import properties_of
+from localdev.simulators.graph.well_known import NAMES, ROLES, ROOT
+from localdev.simulators.mailbox import Mailbox, MessageNotFound
+from localdev.simulators.message import Message, sort_key
+
+_ROOT_NAME = "Top of Information Store"
+_OUTSIDE = (RETAINED, PURGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlookFolder:
+    """A mail folder.
+
+    seq: its number in the neutral mailbox; 0 for the root.
+    role: its well-known name, such as `inbox`; None for other folders.
+    search_filter: the filter of a search folder; None for other folders.
+    children: the number of folders directly below it that are not hidden.
+    """
+
+    seq: int
+    id: str
+    parent_id: str | None
+    display_name: str
+    role: str | None
+    is_hidden: bool
+    search_filter: str | None
+    total: int = 0
+    unread: int = 0
+    children: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlookMessage:
+    """A message of a mailbox.
+
+    seq: its number in the neutral mailbox.
+    properties: those of Graph's message, without ids, folder, read state and body.
+    """
+
+    seq: int
+    folder_id: str
+    immutable_id: str
+    default_id: str
+    change_key: str
+    received_at: str
+    is_read: bool
+    properties: dict[str, Any]
+    body_type: str
+    body: str
+
+
+class OutlookMailbox:
+    """Reads a mailbox in Graph's terms. Every method accepts immutable and default ids."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.neutral = mailbox
+        self.ids = OutlookIds(mailbox.database, mailbox.user_id)
+        self.user_id = mailbox.user_id
+        self.address = mailbox.address
+        self.display_name = mailbox.display_name
+        self.folders = OutlookFolders(mailbox, self.ids)
+
+    def message(self, message_id: str) -> OutlookMessage:
+        """Return the message with this id. Raises MessageNotFound."""
+        return self.translate([self.neutral.message(self.number(message_id))])[0]
+
+    def number(self, message_id: str) -> int:
+        """Return the message's number in the neutral mailbox. Raises MessageNotFound."""
+        numbers = self.ids.message_number(message_id)
+        if numbers is None:
+            raise MessageNotFound(message_id)
+        number, placement = numbers
+        try:
+            message = self.neutral.message(number)
+        except MessageNotFound:
+            raise MessageNotFound(message_id) from None
+        if placement not in (None, message.placement.number):
+            raise MessageNotFound(message_id)
+        return number
+
+    def messages(self, folder: str) -> list[OutlookMessage]:
+        """Return all messages of a folder, newest first."""
+        return self.translate(self.neutral.messages(self.folders.find(folder).seq))
+
+    def is_purged(self, message: OutlookMessage) -> bool:
+        return message.folder_id == self.ids.folder_id(self.neutral.folders.find(PURGED).number)
+
+    def translate(self, messages: Sequence[Message]) -> list[OutlookMessage]:
+        versions = self._versions([message.number for message in messages])
+        return [self._message(message, versions[message.number]) for message in messages]
+
+    def _message(self, message: Message, version: int) -> OutlookMessage:
+        if len(message.placements) != 1:
+            raise ValueError(f"Graph needs message {message.number} in exactly one folder")
+        return OutlookMessage(
+            seq=message.number,
+            folder_id=self.ids.folder_id(message.folder),
+            immutable_id=self.ids.immutable_id(message.number),
+            default_id=self.ids.default_id(message.number, message.placement.number),
+            change_key=self.ids.change_key(message.number, version),
+            received_at=sort_key(message)[0],
+            is_read=message.is_read,
+            properties=properties_of(message),
+            body_type=message.item.body_type,
+            body=message.item.body,
+        )
+
+    def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
+        """Return the newest change of each message of more than its read state."""
+        rows = self.neutral.database.rows(
+            "SELECT message, max(number) AS version FROM change"
+            " WHERE message IN (SELECT value FROM json_each(?)) AND fields <> 'is_read'"
+            " GROUP BY message",
+            orjson.dumps(list(numbers)).decode(),
+        )
+        return {row["message"]: row["version"] for row in rows}
+
+
+class OutlookFolders:
+    """The folders of one mailbox by Graph's ids and well-known names."""
+
+    def __init__(self, mailbox: Mailbox, ids: OutlookIds) -> None:
+        self._mailbox = mailbox
+        self._ids = ids
+
+    def find(self, reference: str) -> OutlookFolder:
+        """Return the folder with this id, or well-known name in any case. Raises FolderNotFound."""
+        number = self.number(reference)
+        if number == 0:
+            return self._root()
+        return self._translate([self._mailbox.folders.find(number)])[0]
+
+    def number(self, reference: str) -> int:
+        """Return the folder's number in the neutral mailbox, 0 for the root. Raises
+        FolderNotFound."""
+        name = reference.lower()
+        if name == ROOT:
+            return 0
+        try:
+            if name in ROLES:
+                return self._mailbox.folders.find(ROLES[name]).number
+            number = self._ids.folder_number(reference)
+            if number is None:
+                number = self._own_number(name)
+            return self._mailbox.folders.find(number).number if number else 0
+        except FolderNotFound:
+            raise FolderNotFound(reference) from None
+
+    def all(self) -> list[OutlookFolder]:
+        """Return all folders below the root, at every level, in the order of their creation."""
+        return self._translate(self._mailbox.folders.all())
+
+    def children(self, parent: str) -> list[OutlookFolder]:
+        return self._translate(self._mailbox.folders.children(self.number(parent) or None))
+
+    def _own_number(self, name: str) -> int:
+        row = self._mailbox.database.row(
+            "SELECT number FROM folder JOIN outlook_folder ON folder = number"
+            " WHERE mailbox_id = ? AND well_known_name = ?",
+            *(self._mailbox.user_id, name),
+        )
+        if row is None:
+            raise FolderNotFound(name)
+        return int(row["number"])
+
+    def _root(self) -> OutlookFolder:
+        return OutlookFolder(
+            seq=0,
+            id=self._ids.root_id(),
+            parent_id=None,
+            display_name=_ROOT_NAME,
+            role=ROOT,
+            is_hidden=False,
+            search_filter=None,
+            children=len(
+                [each for each in self._mailbox.folders.children(None) if not each.is_hidden]
+            ),
+        )
+
+    def _translate(self, folders: Iterable[Folder]) -> list[OutlookFolder]:
+        database = self._mailbox.database
+        own = dict(map(tuple, database.rows("SELECT folder, well_known_name FROM outlook_folder")))
+        children = dict(
+            map(
+                tuple,
+                database.rows(
+                    "SELECT parent, count(*) FROM folder WHERE mailbox_id = ? AND is_hidden = 0"
+                    " AND parent IS NOT NULL GROUP BY parent",
+                    self._mailbox.user_id,
+                ),
+            )
+        )
+        return [
+            self._folder(folder, own.get(folder.number), children.get(folder.number, 0))
+            for folder in folders
+        ]
+
+    def _folder(self, folder: Folder, own_name: str | None, children: int) -> OutlookFolder:
+        name = NAMES.get(folder.role, own_name)
+        is_outside = folder.role in _OUTSIDE
+        parent = None if is_outside else self._ids.folder_id(folder.parent or 0)
+        return OutlookFolder(
+            seq=folder.number,
+            id=self._ids.folder_id(folder.number),
+            parent_id=parent,
+            display_name=folder.name,
+            role=name,
+            is_hidden=folder.is_hidden,
+            search_filter=folder.search_filter,
+            total=folder.total,
+            unread=folder.unread,
+            children=children,
+        )

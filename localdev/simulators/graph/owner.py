@@ -1,0 +1,115 @@
+"""Changes of a mailbox by Graph's ids and property names, for the control API `/_sim/`."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from localdev.mail.item import Address
+from localdev.simulators.graph.outlook import OutlookMailbox
+from localdev.simulators.graph.well_known import ROOT
+from localdev.simulators.mailbox import Mailbox
+
+_Value = Callable[[Any], Any]
+
+
+class OutlookOwner:
+    """The owner of a mailbox; methods take and return Graph's ids, and well-known folder names."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._outlook = OutlookMailbox(mailbox)
+
+    def message(self, message_id: str) -> int:
+        return self._outlook.number(message_id)
+
+    def folder(self, reference: str) -> int:
+        return self._outlook.folders.find(reference).seq
+
+    def message_id(self, number: int) -> str:
+        return self._outlook.ids.immutable_id(number)
+
+    def update(self, message_id: str, changes: Mapping[str, Any]) -> None:
+        """Change properties by their Graph names; a value that no mail can have is kept as it is,
+        and the Graph server returns it."""
+        number = self.message(message_id)
+        fields: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
+        known = self._mailbox.message(number).attributes
+        for name, value in changes.items():
+            if name not in _FIELDS or name in known:
+                attributes[name] = value
+                continue
+            field, convert = _FIELDS[name]
+            try:
+                fields[field] = convert(value)
+            except (TypeError, ValueError, KeyError, AttributeError):
+                attributes[name] = value
+        self._mailbox.change(number, attributes=attributes, **fields)
+
+    def move(self, message_id: str, destination: str) -> str:
+        self._mailbox.move(self.message(message_id), self.folder(destination))
+        return self.message_id(self.message(message_id))
+
+    def create_folder(self, *, name: str, parent: str = ROOT, **fields: Any) -> str:
+        above = self.folder(parent) or None
+        return self._outlook.ids.folder_id(
+            self._mailbox.create_folder(name, parent=above, **fields)
+        )
+
+    def expire_delta_links(self, folder: str | None) -> None:
+        """Make every delta link issued so far fail with 410: of one folder, or of the mailbox."""
+        self._mailbox.expire_cursors(self.folder(folder) if folder else None)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return tuple(_text(name) for name in value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _importance(value: Any) -> str:
+    if value not in ("low", "normal", "high"):
+        raise ValueError(value)
+    return str(value)
+
+
+def _addresses(value: Any) -> tuple[Address, ...]:
+    return tuple(_address(recipient) for recipient in value)
+
+
+def _address(value: Any) -> Address:
+    named = value["emailAddress"]
+    return Address(_text(named["name"]), _text(named["address"]))
+
+
+_FIELDS: dict[str, tuple[str, _Value]] = {
+    "isRead": ("is_read", bool),
+    "isDraft": ("is_draft", _truth),
+    "hasAttachments": ("has_attachments", _truth),
+    "flag": ("is_flagged", lambda flag: flag["flagStatus"] == "flagged"),
+    "importance": ("importance", _importance),
+    "categories": ("categories", _texts),
+    "subject": ("subject", _text),
+    "internetMessageId": ("internet_message_id", _text),
+    "sentDateTime": ("sent_at", datetime.fromisoformat),
+    "from": ("sender", _address),
+    "toRecipients": ("to", _addresses),
+    "ccRecipients": ("cc", _addresses),
+    "bccRecipients": ("bcc", _addresses),
+    "replyTo": ("reply_to", _addresses),
+}
+"""The fields of `MailItem` by Graph's property, each with what reads its value."""
+PROPERTIES = {field: name for name, (field, _) in _FIELDS.items()}
+"""Graph's properties by the fields of `MailItem`, as the journal names changes."""

@@ -1,0 +1,78 @@
+"""Convert a message to the properties of Graph's message resource."""
+
+import html
+from functools import lru_cache
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from localdev.mail.item import Address
+from localdev.simulators.message import Message
+from localdev.simulators.wire_time import wire_time
+
+
+def properties_of(message: Message) -> dict[str, Any]:
+    """Return the properties of Graph's message, without ids, folder, read state and body.
+
+    `from` and `sender` are left out, not null, if a draft has no sender. Attributes of the message
+    replace properties of these names.
+    """
+    item = message.item
+    conversation = conversation_of(message.thread)
+    sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
+    received_at = wire_time(item.received_at)
+    return {
+        "createdDateTime": received_at,
+        "lastModifiedDateTime": wire_time(message.modified_at),
+        "receivedDateTime": received_at,
+        "sentDateTime": wire_time(item.sent_at),
+        "categories": list(item.categories),
+        "hasAttachments": item.has_attachments,
+        "internetMessageId": item.internet_message_id,
+        "subject": item.subject,
+        "bodyPreview": message.preview,
+        "importance": item.importance,
+        "conversationId": conversation_id(conversation),
+        "conversationIndex": "AQHb" + conversation[:24],
+        "isDeliveryReceiptRequested": False,
+        "isReadReceiptRequested": False,
+        "isDraft": item.is_draft,
+        "webLink": web_link(conversation),
+        "inferenceClassification": "focused",
+        **(sender if item.sender else {}),
+        "toRecipients": _recipients(item.to),
+        "ccRecipients": _recipients(item.cc),
+        "bccRecipients": _recipients(item.bcc),
+        "replyTo": _recipients(item.reply_to),
+        "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
+        **message.attributes,
+    }
+
+
+@lru_cache(maxsize=10_000)
+def conversation_of(thread: str) -> str:
+    """Return the thread's part of conversation ids and web links."""
+    return uuid5(NAMESPACE_URL, thread).hex
+
+
+def conversation_id(conversation: str) -> str:
+    return "AAQkAGI2THVSAAQA" + conversation
+
+
+def web_link(conversation: str) -> str:
+    return f"https://outlook.office365.com/owa/?ItemID={conversation}&exvsurl=1"
+
+
+def text_to_html(text: str) -> str:
+    return (
+        '<html><head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=utf-8">'
+        f'</head><body><div class="PlainText">{html.escape(text, quote=False)}</div></body></html>'
+    )
+
+
+def _recipient(address: Address | None) -> dict[str, Any]:
+    named = address or Address("", "")
+    return {"emailAddress": {"name": named.name or named.address, "address": named.address}}
+
+
+def _recipients(addresses: tuple[Address, ...]) -> list[dict[str, Any]]:
+    return [_recipient(each) for each in addresses]

@@ -1,0 +1,16 @@
+"""The tables that only the Graph server has; ids in them are Graph's."""
+
+GRAPH_SCHEMA = """
+CREATE TABLE IF NOT EXISTS outlook_folder (
+    folder INTEGER PRIMARY KEY, well_known_name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chain (
+    id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, highest INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS subscription (
+    id TEXT PRIMARY KEY, mailbox_id TEXT NOT NULL, folder_id TEXT, resource TEXT NOT NULL,
+    change_types TEXT NOT NULL, notification_url TEXT NOT NULL, lifecycle_url TEXT,
+    client_state TEXT, expires_at REAL NOT NULL, immutable_ids INTEGER NOT NULL,
+    authorized INTEGER NOT NULL, seen INTEGER NOT NULL, creator_id TEXT);
+CREATE TABLE IF NOT EXISTS notification (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, body BLOB NOT NULL,
+    first_at REAL NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
+"""

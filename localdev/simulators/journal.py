@@ -1,0 +1,134 @@
+"""The journal of a simulated mailbox: one numbered entry for every change."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from sqlite3 import Row
+
+from localdev.simulators.database import Database
+
+
+class ChangeKind(StrEnum):
+    """What a journal entry says.
+
+    ADDED: a message is in one folder more: a new message, a copy, or a further placement.
+    REMOVED: a message is in one folder less; if that was its last one, it is deleted.
+    MOVED: a message is in another folder instead, which may be the same one.
+    CHANGED: a message has other values in the named fields.
+    FOLDER_CHANGED: a folder is new, or has another name or parent.
+    FOLDER_REMOVED: a folder is gone.
+    CURSORS_EXPIRED: positions in change feeds from before this entry are invalid.
+    """
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MOVED = "moved"
+    CHANGED = "changed"
+    FOLDER_CHANGED = "folder changed"
+    FOLDER_REMOVED = "folder removed"
+    CURSORS_EXPIRED = "cursors expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One change of a mailbox.
+
+    number: the change number, which grows with every change of the mailbox.
+    folder: the folder to which a message came, in which it changed if it is in one folder only, or
+        which changed itself. For CURSORS_EXPIRED, None means all folders.
+    source: the folder that a message left.
+    placement, source_placement: the numbers of the placements in these folders.
+    fields: names of the changed fields: those of `MailItem`, or of attributes.
+    """
+
+    number: int
+    kind: ChangeKind
+    message: int | None
+    folder: int | None
+    placement: int | None
+    source: int | None
+    source_placement: int | None
+    fields: frozenset[str]
+
+
+_COLUMNS = "number, kind, message, folder, placement, source, source_placement, fields"
+
+
+class Journal:
+    """The journal of one mailbox; the caller writes in the transaction of the change."""
+
+    def __init__(self, database: Database, mailbox_id: str) -> None:
+        self._database = database
+        self._mailbox_id = mailbox_id
+
+    @property
+    def newest(self) -> int:
+        """Return the newest change number of all mailboxes, which are numbered together."""
+        row = self._database.row("SELECT coalesce(max(number), 0) AS number FROM change")
+        return int(row["number"]) if row else 0
+
+    def write(
+        self,
+        kind: ChangeKind,
+        message: int | None = None,
+        *,
+        folder: int | None = None,
+        placement: int | None = None,
+        source: int | None = None,
+        source_placement: int | None = None,
+        fields: frozenset[str] = frozenset(),
+    ) -> int:
+        """Write an entry; return its change number.
+
+        placement: the placement in `folder` of a message that changed; the placement of a message
+            that comes to a folder has the number of this entry.
+        """
+        with self._database.transaction():
+            self._database.write(
+                "INSERT INTO change (mailbox_id, kind, message, folder, placement, source,"
+                " source_placement, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                *(self._mailbox_id, kind, message, folder, placement, source, source_placement),
+                ",".join(sorted(fields)),
+            )
+            number = self._database.last_number()
+            if kind in (ChangeKind.ADDED, ChangeKind.MOVED):
+                self._database.write(
+                    "UPDATE change SET placement = number WHERE number = ?", number
+                )
+        return number
+
+    def entries(
+        self, since: int, until: int | None = None, *, folder: int | None = None
+    ) -> list[JournalEntry]:
+        """Return the changes after `since`, until `until` included, oldest first.
+
+        folder: only changes of messages that came to, were in or left this folder.
+        """
+        where, values = "mailbox_id = ?", [self._mailbox_id]
+        if folder is not None:
+            where += f" AND message IS NOT NULL AND (folder = {folder} OR source = {folder})"
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM change WHERE {where} AND number > ?"
+            " AND (? IS NULL OR number <= ?) ORDER BY number",
+            *(*values, since, until, until),
+        )
+        return [_entry(row) for row in rows]
+
+    def has_expired(self, issued: int, folder: int | None) -> bool:
+        """Return whether a position of this folder's feed was issued before it expired.
+
+        issued: newest change number when the position was issued.
+        folder: None for a feed of the whole mailbox.
+        """
+        return (
+            self._database.row(
+                "SELECT 1 FROM change WHERE mailbox_id = ? AND kind = ? AND number > ?"
+                " AND (folder IS NULL OR folder IS ?)",
+                *(self._mailbox_id, ChangeKind.CURSORS_EXPIRED, issued, folder),
+            )
+            is not None
+        )
+
+
+def _entry(row: Row) -> JournalEntry:
+    fields = frozenset(filter(None, row["fields"].split(",")))
+    return JournalEntry(**{**dict(row), "kind": ChangeKind(row["kind"]), "fields": fields})

@@ -1,0 +1,56 @@
+"""The tables of simulated mailboxes, for the server of any provider.
+
+A blob is the content of a mail, which copies share. A message has a blob, states that its owner
+changes, and placements: the folders that it is in. The number of a placement is that of the change
+that made it. A folder counts its messages by triggers.
+"""
+
+MAILBOX_SCHEMA = """
+CREATE TABLE IF NOT EXISTS mailbox (
+    id TEXT PRIMARY KEY, address TEXT NOT NULL UNIQUE COLLATE NOCASE, display_name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS folder (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, parent INTEGER,
+    name TEXT NOT NULL, role TEXT NOT NULL, is_hidden INTEGER NOT NULL, search_filter TEXT,
+    total INTEGER NOT NULL DEFAULT 0, unread INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS folder_of_mailbox ON folder (mailbox_id, parent);
+CREATE TABLE IF NOT EXISTS blob (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT NOT NULL, preview TEXT NOT NULL,
+    body_type TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS message (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, blob INTEGER NOT NULL,
+    thread TEXT NOT NULL, received_at TEXT NOT NULL, modified_at TEXT NOT NULL,
+    changed INTEGER NOT NULL DEFAULT 0, is_read INTEGER NOT NULL, is_flagged INTEGER NOT NULL,
+    is_draft INTEGER NOT NULL, importance TEXT NOT NULL, categories TEXT NOT NULL,
+    attributes TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX IF NOT EXISTS message_of_mailbox ON message (mailbox_id, number);
+CREATE INDEX IF NOT EXISTS message_of_blob ON message (blob);
+CREATE TABLE IF NOT EXISTS placement (
+    message INTEGER NOT NULL, folder INTEGER NOT NULL, number INTEGER NOT NULL,
+    received_at TEXT NOT NULL, PRIMARY KEY (message, folder)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS placement_by_age ON placement (folder, received_at, message);
+CREATE TABLE IF NOT EXISTS change (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, kind TEXT NOT NULL,
+    message INTEGER, folder INTEGER, placement INTEGER, source INTEGER, source_placement INTEGER,
+    fields TEXT NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS change_of_mailbox ON change (mailbox_id, number);
+CREATE INDEX IF NOT EXISTS change_of_folder ON change (folder, number);
+CREATE INDEX IF NOT EXISTS change_of_source ON change (source, number);
+CREATE INDEX IF NOT EXISTS change_of_message ON change (message, number);
+CREATE TRIGGER IF NOT EXISTS message_arrives AFTER INSERT ON placement BEGIN
+    UPDATE folder SET total = total + 1,
+           unread = unread + 1 - (SELECT is_read FROM message WHERE number = new.message)
+     WHERE number = new.folder; END;
+CREATE TRIGGER IF NOT EXISTS message_leaves AFTER DELETE ON placement BEGIN
+    UPDATE folder SET total = total - 1,
+           unread = unread - 1 + (SELECT is_read FROM message WHERE number = old.message)
+     WHERE number = old.folder; END;
+CREATE TRIGGER IF NOT EXISTS message_is_read AFTER UPDATE OF is_read ON message BEGIN
+    UPDATE folder SET unread = unread + old.is_read - new.is_read
+     WHERE number IN (SELECT folder FROM placement WHERE message = new.number); END;
+CREATE TRIGGER IF NOT EXISTS blob_is_unused AFTER DELETE ON message
+    WHEN NOT EXISTS (SELECT 1 FROM message WHERE blob = old.blob) BEGIN
+    DELETE FROM blob WHERE number = old.blob; END;
+CREATE TRIGGER IF NOT EXISTS blob_is_replaced AFTER UPDATE OF blob ON message
+    WHEN old.blob <> new.blob AND NOT EXISTS (SELECT 1 FROM message WHERE blob = old.blob) BEGIN
+    DELETE FROM blob WHERE number = old.blob; END;
+"""

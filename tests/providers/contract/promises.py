@@ -1,0 +1,397 @@
+"""The promises of `MailProvider` that every provider keeps."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from localdev.mail.generate import generate_mail
+from localdev.mail.item import Address
+from localdev.simulators.mailbox import Mailbox
+from mailsync.errors import (
+    CursorExpired,
+    FolderGone,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from mailsync.model import (
+    Cursor,
+    GoneMessage,
+    Message,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    TreeReadingDepth,
+    Upsert,
+)
+from tests.providers.contract.server import (
+    PAGE,
+    ContractServer,
+    Malformation,
+    Replica,
+    read_round,
+    reference,
+)
+from tests.support.builders import a_known_folder
+from tests.support.mail import a_mail
+
+PAUSE_S = 77.0
+"""Longer than any function sleeps."""
+MESSAGES = 13
+
+
+def _there_and_back(box: Mailbox, number: int) -> None:
+    box.move(number, "archive")
+    box.move(number, "inbox")
+
+
+def _moved_and_edited(box: Mailbox, number: int) -> None:
+    box.move(number, "archive")
+    box.change(number, subject="edited in the archive")
+
+
+CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
+    "arrived": lambda box, _: box.deliver(a_mail("new")),
+    "read": lambda box, number: box.mark_read(number),
+    "unread": lambda box, number: box.mark_read(number, is_read=False),
+    "starred": lambda box, number: box.star(number),
+    "unstarred": lambda box, number: box.star(number, is_starred=False),
+    "categorized": lambda box, number: box.change(number, categories=("Travel",)),
+    "edited": lambda box, number: box.change(number, subject="edited", body="other words"),
+    "moved": lambda box, number: box.move(number, "archive"),
+    "moved and edited": _moved_and_edited,
+    "there and back": _there_and_back,
+    "copied": lambda box, number: box.copy(number, "archive"),
+    "deleted": lambda box, number: box.delete(number),
+    "deleted for good": lambda box, number: box.delete_permanently(number),
+    "purged": lambda box, number: box.purge(number),
+    "sent": lambda box, number: box.send_draft(number),
+}
+METHODS: Mapping[str, Callable[[ContractServer], object]] = {
+    "list_folders": lambda server: server.provider.list_folders((), TreeReadingDepth.WHOLE),
+    "fetch_page": lambda server: server.provider.fetch_page(
+        reference(server, "inbox"), None, limit=PAGE
+    ),
+    "list_ids": lambda server: server.provider.list_ids(reference(server, "inbox")),
+    "fetch_messages": lambda server: server.provider.fetch_messages([_id_of_newest(server)]),
+    "fetch_messages one by one": lambda server: server.provider.fetch_messages(
+        [_id_of_newest(server)], one_by_one=True
+    ),
+}
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+def _id_of_newest(server: ContractServer) -> RemoteId:
+    return RemoteId(server.form.message_id(server.mailbox.messages("inbox")[0].number))
+
+
+class ProviderContract:
+    """Subclassed once per provider, with a fixture `server` whose mailbox is empty."""
+
+    @pytest.fixture
+    def replica(self, server: ContractServer) -> Replica:
+        """Of a mailbox with mail in three folders, read once."""
+        server.mailbox.load(
+            replace(item, folder=((), ("Archive",), ("Archive", "Old"))[at % 3])
+            for at, item in enumerate(generate_mail(3 * MESSAGES, owner="ada@example.com"))
+        )
+        replica = Replica(server)
+        replica.read_on()
+        return replica
+
+    def test_a_full_sync_lists_every_message_once_with_all_its_fields(
+        self, server: ContractServer
+    ) -> None:
+        crowd = tuple(Address(f"Person {each}", f"p{each}@example.com") for each in range(3))
+        everything = a_mail("all", to=crowd, cc=crowd[:2], bcc=crowd[1:], reply_to=crowd[:1])
+        for number in range(MESSAGES):
+            server.mailbox.deliver(replace(everything, is_read=number % 2 == 0))
+        server.mailbox.deliver(a_mail(is_flagged=True, importance="high", has_attachments=True))
+        server.mailbox.deliver(a_mail(body="<p>Hallo</p>", body_type="html", categories=("Red",)))
+        server.mailbox.deliver(a_mail(sender=None, is_draft=True, internet_message_id="<1@x>"))
+        replica = Replica(server)
+
+        pages = read_round(server, reference(server, "inbox"), None)
+        changes = [change for page in pages for change in page.changes]
+        replica.read_on()
+
+        assert len(pages) > 1
+        ids = [change.message.remote_id for change in changes if isinstance(change, Upsert)]
+        assert len(changes) == len(ids) == len({*ids}) == MESSAGES + 3
+        assert replica.shows_the_mailbox()
+
+    def test_a_page_is_the_same_whenever_it_is_fetched_from_its_cursor(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        inbox = reference(server, "inbox")
+        for number in [each.number for each in server.mailbox.messages("inbox")][: PAGE + 2]:
+            server.mailbox.change(number, subject=f"edited {number}")
+        for start in (None, replica.cursors[inbox]):
+            pages = read_round(server, inbox, start)
+            cursors: list[Cursor | None] = [start, *(page.next_cursor for page in pages)]
+
+            again = [server.provider.fetch_page(inbox, each, limit=PAGE) for each in cursors[:-1]]
+
+            assert len(pages) > 1
+            assert [each.changes for each in again] == [each.changes for each in pages]
+            assert [each.has_more for each in again] == [each.has_more for each in pages]
+
+    def test_a_round_in_which_nothing_happened_is_empty(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        for folder, cursor in replica.cursors.items():
+            [page] = read_round(server, folder, cursor)
+            assert (page.changes, page.has_more) == ((), False)
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_a_change_is_known_once_the_feeds_are_read_on(
+        self, server: ContractServer, replica: Replica, change: str
+    ) -> None:
+        CHANGES[change](server.mailbox, server.mailbox.messages("inbox")[2].number)
+
+        replica.read_on()
+
+        assert replica.shows_the_mailbox()
+        assert all(
+            read_round(server, folder, cursor)[0].changes == ()
+            for folder, cursor in replica.cursors.items()
+        )
+
+    @pytest.mark.parametrize("deletions", [1, 2], ids=["from the trash", "from behind it"])
+    def test_a_message_that_is_restored_is_known_again(
+        self, server: ContractServer, replica: Replica, deletions: int
+    ) -> None:
+        number = server.mailbox.messages("inbox")[0].number
+        for _ in range(deletions):
+            server.mailbox.delete(number)
+        replica.read_on()
+        assert replica.shows_the_mailbox()
+
+        server.mailbox.move(number, "inbox")
+        replica.read_on()
+
+        assert replica.shows_the_mailbox()
+
+    def test_what_happens_during_a_full_sync_is_known_after_the_round_that_follows(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        inbox, fresh = reference(server, "inbox"), Replica(server)
+        first, *others = (each.number for each in server.mailbox.messages("inbox"))
+        page = server.provider.fetch_page(inbox, None, limit=PAGE)
+        fresh.take(page.changes)
+        fresh.cursors[inbox] = page.next_cursor
+        server.mailbox.change(first, subject="edited behind the first page")
+        server.mailbox.purge(others[0])
+        server.mailbox.move(others[-1], "archive")
+        server.mailbox.deliver(a_mail("new", minutes=10**6))
+
+        fresh.read_on()
+        fresh.read_on()
+
+        assert fresh.shows_the_mailbox()
+
+    def test_a_message_that_went_and_came_back_is_never_lost_after_the_ids_were_compared(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        for message in server.mailbox.messages("inbox")[:3]:
+            _there_and_back(server.mailbox, message.number)
+        replica.read_on()
+        replica.compare_ids()
+
+        assert replica.shows_the_mailbox()
+
+    def test_a_cursor_that_has_expired_is_refused_and_a_full_sync_goes_on(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        inbox = reference(server, "inbox")
+        server.mailbox.expire_cursors("inbox")
+
+        with pytest.raises(CursorExpired):
+            server.provider.fetch_page(inbox, replica.cursors.pop(inbox), limit=PAGE)
+        replica.read_on()
+
+        assert replica.shows_the_mailbox()
+
+    def test_a_folder_that_is_gone_is_gone_for_its_feed_and_its_ids_and_no_other_folder(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        number = server.mailbox.folder_at(("Archive", "Old"))
+        old = reference(server, number)
+        known = [a_known_folder(1, old.remote_id)]
+        server.mailbox.purge_folder(number)
+
+        for cursor in (None, replica.cursors.pop(old)):
+            with pytest.raises(FolderGone):
+                server.provider.fetch_page(old, cursor, limit=PAGE)
+        with pytest.raises(FolderGone):
+            server.provider.list_ids(old)
+        listing = server.provider.list_folders(known, TreeReadingDepth.WHOLE)
+
+        assert listing.gone_folder_ids == {old.remote_id}
+        replica.read_on()
+        replica.compare_ids()
+        assert replica.shows_the_mailbox()
+
+    def test_pages_of_many_folders_are_those_of_each_and_one_that_is_gone_is_missing(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        gone = reference(server, server.mailbox.create_folder("Soon gone"))
+        read_round(server, gone, None)
+        server.mailbox.purge_folder(gone.id)
+        server.mailbox.mark_read(server.mailbox.messages("archive")[0].number)
+        positions = [*replica.cursors.items(), (gone, None)]
+
+        pages = server.provider.fetch_next_pages(positions, limit=PAGE)
+
+        assert pages.keys() == {folder.id for folder in replica.cursors}
+        for folder, cursor in replica.cursors.items():
+            alone = server.provider.fetch_page(folder, cursor, limit=PAGE)
+            assert (pages[folder.id].changes, pages[folder.id].has_more) == (alone.changes, False)
+
+    @pytest.mark.usefixtures("replica")
+    def test_the_ids_of_a_folder_are_those_of_the_mailbox_with_their_read_states(
+        self, server: ContractServer
+    ) -> None:
+        server.mailbox.mark_read(server.mailbox.messages("archive")[1].number)
+
+        listing = server.provider.list_ids(reference(server, "archive"))
+
+        assert listing.is_complete
+        found = [(entry.remote_id, entry.is_read) for entry in listing.entries]
+        held = server.mailbox.messages("archive")
+        assert sorted(found) == sorted(
+            (server.form.message_id(each.number), each.is_read) for each in held
+        )
+
+    @pytest.mark.parametrize("one_by_one", [False, True])
+    def test_every_id_is_answered_in_its_order(
+        self, server: ContractServer, replica: Replica, one_by_one: bool
+    ) -> None:
+        ids = [server.form.message_id(each.number) for each in server.mailbox.messages("inbox")]
+        purged = server.mailbox.messages("inbox")[1].number
+        server.mailbox.purge(purged)
+        asked = [RemoteId(each) for each in (*ids[::-1], ids[0][:-1] + "~", *ids[:1])]
+
+        found = server.provider.fetch_messages(asked, one_by_one=one_by_one)
+
+        assert [each.remote_id for each in found] == asked
+        gone = {each.remote_id for each in found if isinstance(each, GoneMessage)}
+        assert gone == {ids[1], ids[0][:-1] + "~"}
+        for message in found:
+            if isinstance(message, Message):
+                assert message == replica.messages[message.remote_id]
+
+    def test_folders_come_with_their_parents_roles_counts_and_new_names(
+        self, server: ContractServer
+    ) -> None:
+        box, form = server.mailbox, server.form
+        outer = box.create_folder("Outer")
+        inner = box.create_folder("Inner", parent=outer)
+        hidden = box.create_folder("Hidden", parent=inner, hidden=True)
+        box.create_folder("Search", search_filter="isRead eq false")
+        box.deliver(a_mail(is_read=True), inner)
+        box.deliver(a_mail(), inner)
+
+        found = folders_of(server)
+
+        assert found.keys() == {
+            form.folder_id(each.number) for each in box.folders.all() if each.name != "Search"
+        }
+        roles = {
+            role: found[RemoteId(form.folder_id(role))].role for role in Role if role != "other"
+        }
+        assert roles == {role: role for role in Role if role != "other"}
+        nested = found[RemoteId(form.folder_id(inner))]
+        assert (nested.display_name, nested.total, nested.unread) == ("Inner", 2, 1)
+        assert nested.parent_remote_id == form.folder_id(outer)
+        assert found[RemoteId(form.folder_id(hidden))].hidden
+        assert not nested.hidden
+        box.rename_folder(inner, "Renamed")
+        box.folders.move(hidden, outer)
+        again = folders_of(server)
+        assert again[nested.remote_id].display_name == "Renamed"
+        assert again[RemoteId(form.folder_id(hidden))].parent_remote_id == form.folder_id(outer)
+
+    @each_method
+    @pytest.mark.usefixtures("replica")
+    def test_a_pause_that_is_asked_for_is_left_to_the_caller_and_kept(
+        self, server: ContractServer, method: str
+    ) -> None:
+        server.throttle(PAUSE_S)
+
+        for _ in range(2):
+            with pytest.raises(ProviderThrottled) as raised:
+                METHODS[method](server)
+            assert raised.value.retry_after_s == pytest.approx(PAUSE_S, abs=2)
+            requests = server.provider.requests
+        assert server.provider.throttled_for_s == pytest.approx(PAUSE_S, abs=2)
+        server.recover()
+        with pytest.raises(ProviderThrottled):
+            METHODS[method](server)
+        assert server.provider.requests == requests, "nothing is sent during the pause"
+
+    @each_method
+    def test_an_outage_is_an_outage_and_changes_nothing(
+        self, server: ContractServer, replica: Replica, method: str
+    ) -> None:
+        server.fail()
+
+        with pytest.raises(ProviderUnavailable):
+            METHODS[method](server)
+
+        server.recover()
+        replica.read_on()
+        assert replica.shows_the_mailbox()
+
+    @each_method
+    @pytest.mark.usefixtures("replica")
+    def test_a_token_that_is_withdrawn_is_replaced_once(
+        self, server: ContractServer, method: str
+    ) -> None:
+        server.withdraw_token()
+
+        METHODS[method](server)
+
+        assert server.access.renewed == 1
+
+    @each_method
+    @pytest.mark.usefixtures("replica")
+    def test_a_token_that_is_refused_whatever_it_is_closes_no_account(
+        self, server: ContractServer, method: str
+    ) -> None:
+        server.withdraw_token(for_ever=True)
+
+        with pytest.raises(ProviderUnavailable):
+            METHODS[method](server)
+        assert 1 <= server.access.renewed <= 2
+
+    @pytest.mark.parametrize("method", [each for each in METHODS if each != "fetch_messages"])
+    @pytest.mark.parametrize("how", ["another protocol", "half an answer", "cut off", "closed"])
+    def test_what_is_no_answer_is_an_outage_and_deletes_nothing(
+        self, server: ContractServer, replica: Replica, method: str, how: Malformation
+    ) -> None:
+        server.malform(how)
+
+        with pytest.raises(ProviderUnavailable):
+            METHODS[method](server)
+
+        server.recover()
+        replica.read_on()
+        replica.compare_ids()
+        assert replica.shows_the_mailbox()
+
+    def test_requests_are_counted_and_the_limits_are_positive(self, server: ContractServer) -> None:
+        before = server.provider.requests
+        METHODS["list_ids"](server)
+
+        assert server.provider.requests > before
+        assert server.provider.max_in_flight >= 1
+        assert min(server.provider.limits.fetch_batch, server.provider.limits.small_sync_messages)
+        assert server.provider.throttled_for_s == 0
+
+
+def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
+    """The folders of a thorough reading, which is whole and without a failure."""
+    listing = server.provider.list_folders((), TreeReadingDepth.THOROUGH)
+    assert (listing.is_whole, listing.failures) == (True, {})
+    return {folder.remote_id: folder for folder in listing.folders}

@@ -1,0 +1,175 @@
+"""What a provider brings to its contract: a running server in front of a neutral mailbox."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from localdev.simulators.folders import FolderReference
+from localdev.simulators.mailbox import Mailbox
+from mailsync.model import (
+    AccessToken,
+    Change,
+    Cursor,
+    FolderId,
+    FolderRef,
+    GoneMessage,
+    Message,
+    Page,
+    PartialChange,
+    RemoteId,
+    RemovedMessage,
+    Upsert,
+)
+from mailsync.providers import MailProvider
+from tests.support.comparison import ProviderForm, in_mailbox
+
+Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
+PAGE = 5
+MAX_PAGES = 50
+
+
+class CountingAccess(Protocol):
+    """An `AccessTokenSource` that counts its renewals."""
+
+    renewed: int
+
+    def current(self) -> AccessToken: ...
+    def renew(self, refused: AccessToken) -> AccessToken: ...
+
+
+class ContractServer(Protocol):
+    """One provider's server, and a client of it that never sleeps.
+
+    `mailbox` is what the server serves, in `form`; `provider` gets its tokens from `access`. What
+    the methods do lasts until `recover`.
+    """
+
+    mailbox: Mailbox
+    form: ProviderForm
+    provider: MailProvider
+    access: CountingAccess
+
+    def throttle(self, pause_s: float) -> None:
+        """Refuse every request with a pause that the provider asks for."""
+        ...
+
+    def fail(self) -> None:
+        """Refuse every request as a server that is out of order does."""
+        ...
+
+    def malform(self, how: Malformation) -> None:
+        """Answer every request with something that is no answer."""
+        ...
+
+    def withdraw_token(self, *, for_ever: bool = False) -> None:
+        """Refuse the present token, and those that follow it if it is for ever."""
+        ...
+
+    def recover(self) -> None: ...
+
+
+def reference(server: ContractServer, folder: FolderReference) -> FolderRef:
+    number = server.mailbox.folders.find(folder).number
+    return FolderRef(FolderId(number), RemoteId(server.form.folder_id(number)))
+
+
+def read_round(server: ContractServer, folder: FolderRef, cursor: Cursor | None) -> list[Page]:
+    """The pages of a round, from the cursor to the page without more."""
+    pages: list[Page] = []
+    while not pages or pages[-1].has_more:
+        assert len(pages) < MAX_PAGES, "the round does not end"
+        pages.append(server.provider.fetch_page(folder, cursor, limit=PAGE))
+        cursor = pages[-1].next_cursor
+    return pages
+
+
+@dataclass
+class Replica:
+    """What a client knows that reads every feed, and asks by id for what a feed leaves open.
+
+    A message that is readable by its id and in none of the mailbox's folders counts as gone.
+    """
+
+    server: ContractServer
+    messages: dict[RemoteId, Message] = field(default_factory=dict)
+    cursors: dict[FolderRef, Cursor] = field(default_factory=dict)
+
+    def read_on(self) -> None:
+        """Read a round of each folder that exists now, on from where the last one ended."""
+        for folder in self.server.mailbox.folders.all():
+            if folder.search_filter is None:
+                ref = reference(self.server, folder.number)
+                for page in read_round(self.server, ref, self.cursors.get(ref)):
+                    self.take(page.changes)
+                    self.cursors[ref] = page.next_cursor
+
+    def compare_ids(self) -> None:
+        """Compare the ids of each folder, and ask for those in which the replica differs."""
+        listed: set[RemoteId] = set()
+        for folder in self.server.mailbox.folders.all():
+            listing = self.server.provider.list_ids(reference(self.server, folder.number))
+            listed |= {entry.remote_id for entry in listing.entries}
+        self._ask(listed ^ self.messages.keys())
+
+    def shows_the_mailbox(self) -> bool:
+        """Shows the difference when it is asserted."""
+        shown = {key: fields_of(message) for key, message in self.messages.items()}
+        assert shown == in_mailbox(self.server.mailbox, self.server.form)
+        return True
+
+    def take(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if isinstance(change, Upsert):
+                self.messages[change.message.remote_id] = change.message
+            else:
+                assert isinstance(change, PartialChange | RemovedMessage), change
+                self._ask({change.remote_id})
+
+    def _ask(self, ids: set[RemoteId]) -> None:
+        box, form = self.server.mailbox, self.server.form
+        folders = {form.folder_id(folder.number) for folder in box.folders.all()}
+        found = self.server.provider.fetch_messages(sorted(ids))
+        for remote_id, message in zip(sorted(ids), found, strict=True):
+            if isinstance(message, Message) and folders & {*message.folder_remote_ids}:
+                self.messages[remote_id] = message
+            else:
+                assert isinstance(message, Message | GoneMessage), message
+                self.messages.pop(remote_id, None)
+
+
+def fields_of(message: Message) -> dict[str, Any]:
+    """The fields of a message by the names that `as_stored` has."""
+    return {
+        "folders": sorted(message.folder_remote_ids),
+        "subject": message.subject,
+        "internet id": message.internet_message_id,
+        "conversation": message.conversation_id,
+        "from": message.sender.address if message.sender else None,
+        **{
+            name: [asdict(address) for address in addresses]
+            for name, addresses in {
+                "to": message.to,
+                "cc": message.cc,
+                "bcc": message.bcc,
+                "reply to": message.reply_to,
+            }.items()
+        },
+        "preview": message.preview,
+        "html": message.body_html,
+        "text": message.body_text,
+        "is read": message.is_read,
+        "is draft": message.is_draft,
+        "is flagged": message.is_flagged,
+        "has attachments": message.has_attachments,
+        "importance": message.importance,
+        "categories": list(message.categories),
+        "received at": _seconds(message.received_at),
+        "sent at": _seconds(message.sent_at),
+        "modified at": _seconds(message.modified_at),
+        "web link": message.web_link,
+    }
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())

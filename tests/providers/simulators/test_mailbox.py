@@ -1,0 +1,120 @@
+"""The neutral mailbox: placements, the journal, and what Graph's server makes of both."""
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from localdev.simulators.folders import FolderReference
+from localdev.simulators.graph.outlook import OutlookMailbox
+from localdev.simulators.journal import ChangeKind
+from localdev.simulators.mailbox import Mailbox, NotInFolder
+from tests.support.mail import a_mail
+from tests.support.outlook_form import OutlookForm
+
+
+def counts(mailbox: Mailbox, folder: FolderReference) -> tuple[int, int]:
+    found = mailbox.folders.find(folder)
+    return found.total, found.unread
+
+
+def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
+    mailbox: Mailbox,
+) -> None:
+    number = mailbox.deliver(a_mail())
+    label = mailbox.create_folder("Label")
+    mailbox.add_to_folder(number, label)
+    mailbox.add_to_folder(number, "archive")
+    mailbox.mark_read(number)
+
+    assert [each.number for each in mailbox.messages("inbox", label, "archive")] == [number]
+    assert counts(mailbox, "inbox") == counts(mailbox, "archive") == (1, 0)
+    assert mailbox.count("inbox", label, "archive") == 1
+
+    folders: tuple[FolderReference, ...] = ("inbox", label, "archive")
+    for folder in folders:
+        mailbox.remove_from_folder(number, folder)
+    assert mailbox.message(number).placements == ()
+    assert counts(mailbox, "inbox") == (0, 0)
+
+
+def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) -> None:
+    since = mailbox.journal.newest
+    number = mailbox.deliver(a_mail())
+    inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
+    mailbox.move(number, "archive")
+    mailbox.star(number)
+    mailbox.change(number, subject="other", is_read=True)
+    mailbox.purge(number)
+
+    entries = mailbox.journal.entries(since)
+
+    assert [(each.kind, each.source, each.folder, each.fields) for each in entries] == [
+        (ChangeKind.ADDED, None, inbox, frozenset()),
+        (ChangeKind.MOVED, inbox, archive, frozenset()),
+        (ChangeKind.CHANGED, None, archive, {"is_flagged"}),
+        (ChangeKind.CHANGED, None, archive, {"subject", "is_read"}),
+        (ChangeKind.REMOVED, archive, None, frozenset()),
+    ]
+    numbers = [each.number for each in entries]
+    assert numbers == sorted({*numbers})
+    assert mailbox.journal.entries(since, folder=inbox) == entries[:2]
+
+
+def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -> None:
+    number = mailbox.deliver(a_mail("same"))
+    copied = mailbox.copy(number, "archive")
+    assert mailbox.message(copied).blob == mailbox.message(number).blob
+
+    mailbox.change(copied, subject="changed", sent_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert mailbox.message(number).item.subject == "same"
+    assert mailbox.message(copied).item.subject == "changed"
+    blobs = [mailbox.message(each).blob for each in (number, copied)]
+    mailbox.purge(number)
+    mailbox.purge(copied)
+    assert mailbox.database.rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
+
+
+def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox: Mailbox) -> None:
+    number = mailbox.deliver(a_mail())
+    newest = mailbox.journal.newest
+
+    with pytest.raises(TypeError):
+        mailbox.change(number, no_such_field=1)
+    with pytest.raises(NotInFolder):
+        mailbox.remove_from_folder(number, "archive")
+
+    assert mailbox.journal.newest == newest
+
+
+def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox) -> None:
+    number = mailbox.deliver(a_mail())
+    mailbox.add_to_folder(number, "archive")
+
+    with pytest.raises(ValueError, match="exactly one folder"):
+        OutlookMailbox(mailbox).messages("inbox")
+
+
+def test_ids_are_those_of_one_mailbox_and_no_other_text_is_one(
+    mailbox: Mailbox, graph: httpx.Client, form: OutlookForm
+) -> None:
+    message_id = form.message_id(mailbox.deliver(a_mail()))
+    forged = message_id[:-1] + ("A" if message_id[-1] != "A" else "B")
+
+    for unknown in (forged, message_id[:-4], form.folder_id("inbox"), message_id.lower()):
+        assert graph.get(f"/me/messages/{unknown}").status_code == 404
+    assert graph.get(f"/me/messages/{message_id}").json()["subject"] == "Hello"
+
+
+def test_positions_expire_in_one_folder_or_in_all(mailbox: Mailbox) -> None:
+    journal, issued = mailbox.journal, mailbox.journal.newest
+    inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
+
+    mailbox.expire_cursors("inbox")
+    assert [journal.has_expired(issued, each) for each in (inbox, archive, None)] == [
+        *(True, False, False)
+    ]
+    mailbox.expire_cursors()
+    assert journal.has_expired(issued, archive)
+    assert not journal.has_expired(journal.newest, archive)

@@ -1,0 +1,38 @@
+"""How Graph presents a message and a folder of the neutral mailbox: ids, and what it adds."""
+
+from typing import Any
+
+from localdev.simulators.folders import FolderReference
+from localdev.simulators.graph.ids import OutlookIds
+from localdev.simulators.graph.properties import (
+    conversation_id,
+    conversation_of,
+    text_to_html,
+    web_link,
+)
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
+
+
+class OutlookForm:
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._ids = OutlookIds(mailbox.database, mailbox.user_id)
+
+    def message_id(self, number: int) -> str:
+        return self._ids.immutable_id(number)
+
+    def folder_id(self, folder: FolderReference) -> str:
+        return self._ids.folder_id(self._mailbox.folders.find(folder).number)
+
+    def fields(self, message: Message) -> dict[str, Any]:
+        """The columns whose values are Graph's own; all text is HTML."""
+        conversation = conversation_of(message.thread)
+        is_text = message.item.body_type == "text"
+        return {
+            "conversation": conversation_id(conversation),
+            "web link": web_link(conversation),
+            "preview": message.preview,
+            "html": text_to_html(message.item.body) if is_text else message.item.body,
+            "text": None,
+        }
