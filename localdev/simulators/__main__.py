@@ -15,7 +15,7 @@ from pathlib import Path
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
 from localdev.mail.report import LoadReport
-from localdev.simulators.behaviour import LATENCIES
+from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.simulators import Simulators
 from localdev.stop_signals import StopSignals
@@ -35,7 +35,7 @@ def main() -> int:
         client_secret=options.client_secret,
         control_secret=os.environ.get("SIMULATOR_SECRET"),
     )
-    simulators.service.latency = LATENCIES[options.latency]
+    simulators.service.latency = LATENCY_BY_NAME[options.latency]
     mail: LoadReport | None = None
     for address in options.mailbox or [_ACCOUNT]:
         mail = _fill(simulators, address, options) or mail
@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
     )
     mail.add_argument("--messages", type=int, default=0, help="number of messages to generate")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated mail")
-    parser.add_argument("--latency", choices=sorted(LATENCIES), default="none")
+    parser.add_argument("--latency", choices=sorted(LATENCY_BY_NAME), default="none")
     parser.add_argument("--client-id", default=CLIENT_ID)
     parser.add_argument("--client-secret", help="of the application; default: one of its own")
     return parser.parse_args()
@@ -74,7 +74,7 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
     Return the report on the mail of --mbox, or None when no mail was read.
     """
     mailbox = simulators.add_mailbox(address)
-    if any(folder.total for folder in mailbox.folders.all()):
+    if any(folder.total for folder in mailbox.folders.list_all()):
         return None
     if options.messages:
         mailbox.load(generate_mail(options.messages, owner=address, seed=options.seed))

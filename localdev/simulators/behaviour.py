@@ -51,11 +51,11 @@ class Latency:
     full_message_s: float = 0
     lean_message_s: float = 0
 
-    def of_page(self, *, full: int = 0, lean: int = 0) -> float:
+    def page_latency_s(self, *, full: int = 0, lean: int = 0) -> float:
         return self.fixed_s + full * self.full_message_s + lean * self.lean_message_s
 
 
-LATENCIES = {
+LATENCY_BY_NAME = {
     "none": Latency(),
     "real": Latency(fixed_s=0.085, full_message_s=0.027, lean_message_s=0.003),
 }

@@ -15,9 +15,9 @@ import orjson
 
 from localdev.http_server import Request, Response
 from localdev.mail.item import MailItem, item_from_json
-from localdev.simulators.behaviour import LATENCIES, Latency
+from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.entra.server import EntraServer
-from localdev.simulators.faults import FaultScript, Rule
+from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
@@ -25,7 +25,7 @@ from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
 from localdev.simulators.service import Service, UserNotFound
 
-PREFIX = "/_sim/"
+CONTROL_PATH_PREFIX = "/_sim/"
 _ANSWERED_400 = (
     FolderNotFound,
     MessageNotFound,
@@ -38,7 +38,7 @@ _ANSWERED_400 = (
 JsonObject = dict[str, Any]
 
 
-class Control:
+class ControlApi:
     """Handles requests to `/_sim/`; `mailbox` names a mailbox by its address or user id."""
 
     def __init__(
@@ -56,7 +56,9 @@ class Control:
             ("GET", "notifications"): lambda _: list(notifier.deliveries),
             ("DELETE", "requests"): lambda _: service.log.clear(),
             ("POST", "mailboxes"): self._add_mailbox,
-            ("POST", "app-certificates"): lambda fields: entra.app_login.upload(fields["pem"]),
+            ("POST", "app-certificates"): lambda fields: entra.app_login.register_certificate(
+                fields["pem"]
+            ),
             ("POST", "switches"): self._set_behaviour,
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
@@ -72,7 +74,7 @@ class Control:
         }
 
     def __call__(self, request: Request) -> Response:
-        name = request.path.removeprefix(PREFIX)
+        name = request.path.removeprefix(CONTROL_PATH_PREFIX)
         given = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(given, self._authorization):
             sentence = "the control secret is missing: the simulators say it when they are ready"
@@ -133,17 +135,17 @@ class Control:
     def _set_latency(self, arguments: JsonObject) -> JsonObject:
         """Set the latency: `{"model": "real"}`, or the seconds of `Latency` by name."""
         model = arguments.pop("model", None)
-        self._service.latency = LATENCIES[model] if model else Latency(**arguments)
+        self._service.latency = LATENCY_BY_NAME[model] if model else Latency(**arguments)
         return asdict(self._service.latency)
 
 
 def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
-    rules = [Rule.from_json(rule) for rule in arguments["rules"]]
+    rules = [FaultRule.from_json(rule) for rule in arguments["rules"]]
     script.add(*rules)
     return {"rules": len(rules)}
 
 
-def mail_item(fields: JsonObject) -> MailItem:
+def mail_item_from_json(fields: JsonObject) -> MailItem:
     """Read a mail from JSON with the fields of `MailItem`, ISO times and `{name, address}` objects.
 
     Only the subject is required. Raises TypeError for unknown fields.
@@ -155,7 +157,7 @@ def mail_item(fields: JsonObject) -> MailItem:
 
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.message_id(mailbox.deliver(mail_item(fields), owner.folder(folder)))
+    return owner.message_id(mailbox.deliver(mail_item_from_json(fields), owner.folder(folder)))
 
 
 def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:

@@ -12,7 +12,7 @@ from localdev.private_files import open_private_file
 _SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 
 
-class Database:
+class SimulatorDatabase:
     """One SQLite connection behind a lock; nested transactions commit with the outermost one.
 
     schema: statements that create the tables unless they exist.
@@ -59,37 +59,37 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    def rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+    def fetch_rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
 
-    def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
+    def fetch_row(self, statement: str, *values: Any) -> sqlite3.Row | None:
         with self._lock:
             found: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
             return found
 
-    def write(self, statement: str, *values: Any) -> int:
+    def execute_write(self, statement: str, *values: Any) -> int:
         """Run a statement that writes; return the number of rows written."""
         with self._lock:
             return self._connection.execute(statement, values).rowcount
 
     def last_number(self) -> int:
         """Return the primary key of the row inserted last; call it in the same transaction."""
-        row = self.row("SELECT last_insert_rowid() AS number")
+        row = self.fetch_row("SELECT last_insert_rowid() AS number")
         assert row is not None
         return int(row["number"])
 
-    def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+    def stored_secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return the stored secret of that name; `make` creates it at the first call."""
         with self.transaction():
-            stored = self.row("SELECT value FROM secret WHERE name = ?", name)
+            stored = self.fetch_row("SELECT value FROM secret WHERE name = ?", name)
             if stored is not None:
                 return bytes(stored["value"])
             made = make()
-            self.write("INSERT INTO secret VALUES (?, ?)", name, made)
+            self.execute_write("INSERT INTO secret VALUES (?, ?)", name, made)
             return made
 
-    def copy(self) -> sqlite3.Connection:
+    def copy_to_memory(self) -> sqlite3.Connection:
         """Return a copy of the whole database in memory, for `restore`."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
@@ -97,7 +97,7 @@ class Database:
         return copied
 
     def restore(self, copied: sqlite3.Connection) -> None:
-        """Replace the whole database by a copy that `copy` returned."""
+        """Replace the whole database by a copy that `copy_to_memory` returned."""
         with self._lock:
             copied.backup(self._connection)
 

@@ -28,7 +28,7 @@ PageForgery = Literal[
     "uncounted",
     "old",
 ]
-Cut = Literal["before answer", "mid body"]
+ConnectionCut = Literal["before answer", "mid body"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +67,23 @@ class Fault:
     body: str | None = None
     html: bool = False
     delay_s: float = 0
-    cut: Cut | None = None
+    cut: ConnectionCut | None = None
     truncate_json: bool = False
     page: PageForgery | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
-        known = self.page in (None, *get_args(PageForgery)) and self.cut in (None, *get_args(Cut))
+        known = self.page in (None, *get_args(PageForgery)) and self.cut in (
+            None,
+            *get_args(ConnectionCut),
+        )
         if not known:
             raise ValueError(f"no such fault: page={self.page!r} cut={self.cut!r}")
 
 
 @dataclass(slots=True, kw_only=True)
-class Rule:
+class FaultRule:
     """When to inject a fault.
 
     path: regular expression, searched in the decoded path and query.
@@ -101,7 +104,7 @@ class Rule:
     injected_count: int = 0
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Rule":
+    def from_json(cls, document: Mapping[str, Any]) -> "FaultRule":
         """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "fault"}`.
 
         Raises TypeError or ValueError for unknown members.
@@ -110,7 +113,7 @@ class Rule:
         match = document.get("match", {})
         return cls(fault=Fault(**document["fault"]), **match, **rest)
 
-    def fits(self, method: str, path: str, *, in_batch: bool) -> bool:
+    def matches(self, method: str, path: str, *, in_batch: bool) -> bool:
         named = self.method in (None, method) and re.search(self.path, path) is not None
         return named and self.in_batch in (None, in_batch)
 
@@ -134,9 +137,9 @@ class FaultScript:
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()
         self._random = random.Random(seed)
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
 
-    def add(self, *rules: Rule) -> None:
+    def add(self, *rules: FaultRule) -> None:
         with self._lock:
             self._rules += rules
 
@@ -144,10 +147,10 @@ class FaultScript:
         with self._lock:
             self._rules = []
 
-    def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
+    def next_fault(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.fits(method, path, in_batch=in_batch) and rule.should_inject(
+                if rule.matches(method, path, in_batch=in_batch) and rule.should_inject(
                     self._random.random()
                 ):
                     return rule.fault

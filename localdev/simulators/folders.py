@@ -3,11 +3,11 @@
 import sqlite3
 from dataclasses import dataclass
 
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.journal import ChangeKind, Journal
 
 OTHER = "other"
-ROLES = {
+DISPLAY_NAME_BY_ROLE = {
     "inbox": "Inbox",
     "drafts": "Drafts",
     "sent": "Sent Items",
@@ -58,36 +58,36 @@ SELECT number, parent, name, role, is_hidden, search_filter, total, unread
 class FolderTree:
     """The folders of one mailbox; each change and its journal entry share one transaction."""
 
-    def __init__(self, database: Database, mailbox_id: str, journal: Journal) -> None:
+    def __init__(self, database: SimulatorDatabase, mailbox_id: str, journal: Journal) -> None:
         self._database = database
         self._mailbox_id = mailbox_id
         self._journal = journal
 
     def create_folders_of_every_mailbox(self) -> None:
         with self._database.transaction():
-            for role, name in (_OUTSIDE_THE_TREE | ROLES).items():
+            for role, name in (_OUTSIDE_THE_TREE | DISPLAY_NAME_BY_ROLE).items():
                 self.create(name, role=role)
 
     def find(self, reference: FolderReference) -> Folder:
         """Return the folder with this number or role. Raises FolderNotFound."""
         column = "number" if isinstance(reference, int) else f"role <> '{OTHER}' AND role"
-        row = self._database.row(f"{_SELECT} AND {column} = ?", self._mailbox_id, reference)
+        row = self._database.fetch_row(f"{_SELECT} AND {column} = ?", self._mailbox_id, reference)
         if row is None:
             raise FolderNotFound(reference)
         return _folder(row)
 
-    def all(self) -> list[Folder]:
+    def list_all(self) -> list[Folder]:
         """Return all folders of the tree, at every level, in the order of their creation."""
         everything = {
             row["number"]: _folder(row)
-            for row in self._database.rows(_SELECT + "ORDER BY number", self._mailbox_id)
+            for row in self._database.fetch_rows(_SELECT + "ORDER BY number", self._mailbox_id)
         }
         return [folder for folder in everything.values() if _is_in_tree(folder, everything)]
 
-    def children(self, parent: FolderReference | None) -> list[Folder]:
+    def list_children(self, parent: FolderReference | None) -> list[Folder]:
         """Return the folders directly below another one; None: the top level of the tree."""
         number = None if parent is None else self.find(parent).number
-        rows = self._database.rows(
+        rows = self._database.fetch_rows(
             _SELECT + "AND parent IS ? ORDER BY number", self._mailbox_id, number
         )
         return [_folder(row) for row in rows if row["role"] not in _OUTSIDE_THE_TREE]
@@ -104,7 +104,7 @@ class FolderTree:
         """Create a folder; parent None: at the top of the tree."""
         with self._database.transaction():
             above = None if parent is None else self.find(parent).number
-            self._database.write(
+            self._database.execute_write(
                 "INSERT INTO folder (mailbox_id, parent, name, role, is_hidden, search_filter)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 *(self._mailbox_id, above, name, role, hidden, search_filter),
@@ -124,14 +124,14 @@ class FolderTree:
         """Remove the folder; the caller has already moved or deleted its mail."""
         with self._database.transaction():
             folder = self.find(reference)
-            self._database.write("DELETE FROM folder WHERE number = ?", folder.number)
+            self._database.execute_write("DELETE FROM folder WHERE number = ?", folder.number)
             self._journal.write(ChangeKind.FOLDER_REMOVED, folder=folder.number)
 
     def _set(self, reference: FolderReference, column: str, value: str | int | None) -> None:
         with self._database.transaction():
             folder = self.find(reference)
             statement = f"UPDATE folder SET {column} = ? WHERE number = ?"
-            self._database.write(statement, value, folder.number)
+            self._database.execute_write(statement, value, folder.number)
             self._journal.write(ChangeKind.FOLDER_CHANGED, folder=folder.number)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from sqlite3 import Row
 
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 
 
 class ChangeKind(StrEnum):
@@ -56,14 +56,14 @@ _COLUMNS = "number, kind, message, folder, placement, source, source_placement, 
 class Journal:
     """The journal of one mailbox; the caller writes in the transaction of the change."""
 
-    def __init__(self, database: Database, mailbox_id: str) -> None:
+    def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
         self._database = database
         self._mailbox_id = mailbox_id
 
     @property
     def newest(self) -> int:
         """Return the newest change number of all mailboxes, which are numbered together."""
-        row = self._database.row("SELECT coalesce(max(number), 0) AS number FROM change")
+        row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
     def write(
@@ -83,7 +83,7 @@ class Journal:
             that comes to a folder has the number of this entry.
         """
         with self._database.transaction():
-            self._database.write(
+            self._database.execute_write(
                 "INSERT INTO change (mailbox_id, kind, message, folder, placement, source,"
                 " source_placement, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 *(self._mailbox_id, kind, message, folder, placement, source, source_placement),
@@ -91,7 +91,7 @@ class Journal:
             )
             number = self._database.last_number()
             if kind in (ChangeKind.ADDED, ChangeKind.MOVED):
-                self._database.write(
+                self._database.execute_write(
                     "UPDATE change SET placement = number WHERE number = ?", number
                 )
         return number
@@ -106,7 +106,7 @@ class Journal:
         where, values = "mailbox_id = ?", [self._mailbox_id]
         if folder is not None:
             where += f" AND message IS NOT NULL AND (folder = {folder} OR source = {folder})"
-        rows = self._database.rows(
+        rows = self._database.fetch_rows(
             f"SELECT {_COLUMNS} FROM change WHERE {where} AND number > ?"
             " AND (? IS NULL OR number <= ?) ORDER BY number",
             *(*values, since, until, until),
@@ -120,7 +120,7 @@ class Journal:
         folder: None for a feed of the whole mailbox.
         """
         return (
-            self._database.row(
+            self._database.fetch_row(
                 "SELECT 1 FROM change WHERE mailbox_id = ? AND kind = ? AND number > ?"
                 " AND (folder IS NULL OR folder IS ?)",
                 *(self._mailbox_id, ChangeKind.CURSORS_EXPIRED, issued, folder),

@@ -14,7 +14,7 @@ import orjson
 
 from localdev.mail.item import MailItem
 from localdev.mail.preview import preview
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderReference, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
 from localdev.simulators.message import (
@@ -26,7 +26,7 @@ from localdev.simulators.message import (
     message_of,
     states_of,
 )
-from localdev.simulators.wire_time import wire_time
+from localdev.simulators.wire_time import format_utc_seconds
 
 _IMPORT_BATCH = 500
 
@@ -49,8 +49,8 @@ _AMONG = "folder IN (SELECT value FROM json_each(?))"
 class Mailbox:
     """Messages and folders of one user; messages have numbers, which stay when they move."""
 
-    def __init__(self, database: Database, user_id: str) -> None:
-        owner = database.row("SELECT * FROM mailbox WHERE id = ?", user_id)
+    def __init__(self, database: SimulatorDatabase, user_id: str) -> None:
+        owner = database.fetch_row("SELECT * FROM mailbox WHERE id = ?", user_id)
         assert owner is not None, f"no mailbox {user_id}"
         self.user_id = user_id
         self.address = str(owner["address"])
@@ -68,7 +68,7 @@ class Mailbox:
 
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
         """Return the messages that exist of these, in any order."""
-        rows = self.database.rows(
+        rows = self.database.fetch_rows(
             f"{SELECT_MESSAGE} WHERE m.mailbox_id = ?"
             " AND m.number IN (SELECT value FROM json_each(?))",
             *(self.user_id, orjson.dumps(list(numbers)).decode()),
@@ -90,7 +90,7 @@ class Mailbox:
         # One folder is read in the order of its index; only several can have a message twice.
         chosen, once = ("folder = ?", "") if len(numbers) == 1 else (_AMONG, "GROUP BY message")
         value = numbers[0] if len(numbers) == 1 else orjson.dumps(numbers).decode()
-        rows = self.database.rows(
+        rows = self.database.fetch_rows(
             f"{SELECT_MESSAGE} WHERE m.number IN (SELECT message FROM placement"
             f"   WHERE {chosen} AND (received_at, message) < (?, ?) {once}"
             "   ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?)"
@@ -102,7 +102,7 @@ class Mailbox:
     def count(self, *folders: FolderReference) -> int:
         """Return how many messages the folders have, counted one by one."""
         numbers = [self.folders.find(folder).number for folder in folders]
-        row = self.database.row(
+        row = self.database.fetch_row(
             f"SELECT count(DISTINCT message) AS number FROM placement WHERE {_AMONG}",
             orjson.dumps(numbers).decode(),
         )
@@ -121,18 +121,18 @@ class Mailbox:
             with self.database.transaction():
                 for item in batch:
                     if item.folder not in paths:
-                        paths[item.folder] = self.folder_at(item.folder)
+                        paths[item.folder] = self.find_or_create_folder(item.folder)
                     self._insert(item, paths[item.folder])
             stored += len(batch)
         return stored
 
-    def folder_at(self, path: tuple[str, ...]) -> int:
+    def find_or_create_folder(self, path: tuple[str, ...]) -> int:
         """Return the number of the folder at a path of names, `()` for the inbox; create missing
         folders."""
         folder: Folder | None = None if path else self.folders.find("inbox")
         for name in path:
             parent = folder.number if folder else None
-            named = [each for each in self.folders.children(parent) if each.name == name]
+            named = [each for each in self.folders.list_children(parent) if each.name == name]
             folder = named[0] if named else self.folders.create(name, parent=parent)
         assert folder is not None
         return folder.number
@@ -160,11 +160,11 @@ class Mailbox:
             blob = message.blob
             if fields.keys() - set(STATES):
                 blob = self._insert_blob(item)
-            self.database.write(
+            self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
                 " is_flagged = ?, is_draft = ?, importance = ?, categories = ?, attributes = ?"
                 " WHERE number = ?",
-                *(blob, wire_time(modified_at), number_of_change, *states_of(item)),
+                *(blob, format_utc_seconds(modified_at), number_of_change, *states_of(item)),
                 *(orjson.dumps(message.attributes | given).decode(), number),
             )
 
@@ -190,7 +190,7 @@ class Mailbox:
                 "mailbox_id, blob, thread, received_at, modified_at, is_read, is_flagged,"
                 " is_draft, importance, categories, attributes"
             )
-            self.database.write(
+            self.database.execute_write(
                 f"INSERT INTO message ({columns}) SELECT {columns} FROM message WHERE number = ?",
                 number,
             )
@@ -236,7 +236,7 @@ class Mailbox:
             for placement in self.message(number).placements:
                 self._journal_of_placement(ChangeKind.REMOVED, number, None, placement)
                 self._remove_placement(number, placement)
-            self.database.write("DELETE FROM message WHERE number = ?", number)
+            self.database.execute_write("DELETE FROM message WHERE number = ?", number)
 
     def send_draft(self, number: int) -> None:
         """Turn a draft into a sent message with the same number."""
@@ -266,7 +266,7 @@ class Mailbox:
     def purge_folder(self, folder: FolderReference) -> None:
         """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
-            for child in self.folders.children(folder):
+            for child in self.folders.list_children(folder):
                 self.purge_folder(child.number)
             for message in self.messages(folder):
                 self.purge(message.number)
@@ -278,8 +278,8 @@ class Mailbox:
         self.journal.write(ChangeKind.CURSORS_EXPIRED, folder=number)
 
     def _insert(self, item: MailItem, folder: int) -> int:
-        received_at = wire_time(item.received_at)
-        self.database.write(
+        received_at = format_utc_seconds(item.received_at)
+        self.database.execute_write(
             "INSERT INTO message (mailbox_id, blob, thread, received_at, modified_at, is_read,"
             " is_flagged, is_draft, importance, categories) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, self._insert_blob(item), item.conversation or item.subject),
@@ -290,7 +290,7 @@ class Mailbox:
         return number
 
     def _insert_blob(self, item: MailItem) -> int:
-        self.database.write(
+        self.database.execute_write(
             "INSERT INTO blob (content, preview, body_type, body) VALUES (?, ?, ?, ?)",
             *(content_of(item), preview(item.body, item.body_type)),
             *(item.body_type, item.body),
@@ -298,14 +298,16 @@ class Mailbox:
         return self.database.last_number()
 
     def _place(self, number: int, folder: int, placement: int) -> None:
-        self.database.write(
+        self.database.execute_write(
             "INSERT INTO placement SELECT number, ?, ?, received_at FROM message WHERE number = ?",
             *(folder, placement, number),
         )
-        self.database.write("UPDATE message SET changed = ? WHERE number = ?", placement, number)
+        self.database.execute_write(
+            "UPDATE message SET changed = ? WHERE number = ?", placement, number
+        )
 
     def _remove_placement(self, number: int, placement: Placement) -> None:
-        self.database.write(
+        self.database.execute_write(
             "DELETE FROM placement WHERE message = ? AND folder = ?", number, placement.folder
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from localdev.mail.item import MailItem, item_from_json, item_to_json
-from localdev.simulators.wire_time import wire_time
+from localdev.simulators.wire_time import format_utc_seconds
 
 STATES = ("is_read", "is_flagged", "is_draft", "importance", "categories")
 """Fields of `MailItem` that a message has of its own; all others belong to its blob."""
@@ -73,7 +73,7 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 
 def sort_key(message: Message) -> tuple[str, int]:
     """Return what orders messages of a folder by their age."""
-    return wire_time(message.item.received_at), message.number
+    return format_utc_seconds(message.item.received_at), message.number
 
 
 def content_of(item: MailItem) -> str:

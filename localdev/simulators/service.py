@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from localdev.simulators.behaviour import LATENCIES, Behaviour, Latency
-from localdev.simulators.database import Database
+from localdev.simulators.behaviour import LATENCY_BY_NAME, Behaviour, Latency
+from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.entra.schema import ENTRA_SCHEMA
 from localdev.simulators.faults import FaultScript
 from localdev.simulators.graph.ids import key_of_ids
@@ -49,11 +49,11 @@ class Service:
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = data
-        self.database = Database(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
+        self.database = SimulatorDatabase(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
         # Made before anything is copied, so that a copy that is restored has the same ids.
         key_of_ids(self.database)
         self.behaviour = Behaviour()
-        self.latency: Latency = LATENCIES["none"]
+        self.latency: Latency = LATENCY_BY_NAME["none"]
         self.faults = FaultScript()
         self.token_faults = FaultScript()
         self.log = RequestLog()
@@ -66,7 +66,7 @@ class Service:
         """Return the mailbox of the address; create it with its well-known folders if needed."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
-            created = self.database.write(
+            created = self.database.execute_write(
                 "INSERT INTO mailbox VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 *(user_id, address, display_name),
             )
@@ -78,11 +78,13 @@ class Service:
 
     def mailbox(self, user: str) -> Mailbox:
         """Return the mailbox of an address or user id. Raises UserNotFound."""
-        row = self.database.row("SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user)
+        row = self.database.fetch_row(
+            "SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user
+        )
         if row is None:
             raise UserNotFound(user)
         return Mailbox(self.database, row["id"])
 
     def mailboxes(self) -> list[Mailbox]:
-        rows = self.database.rows("SELECT id FROM mailbox ORDER BY rowid")
+        rows = self.database.fetch_rows("SELECT id FROM mailbox ORDER BY rowid")
         return [Mailbox(self.database, row["id"]) for row in rows]

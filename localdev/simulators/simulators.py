@@ -6,12 +6,12 @@ from typing import Self
 
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
-from localdev.simulators.control import PREFIX, Control
-from localdev.simulators.entra.certificates import server_tls
+from localdev.simulators.control import CONTROL_PATH_PREFIX, ControlApi
+from localdev.simulators.entra.certificates import open_server_tls
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.notifications import Notifier
-from localdev.simulators.graph.server import VERSION, GraphServer
+from localdev.simulators.graph.server import VERSION_PATH_PREFIX, GraphServer
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import Service
 
@@ -46,18 +46,20 @@ class Simulators:
         self.control_secret = control_secret or self._own_secret("control")
         self.client_secret = client_secret or self._own_secret("client")
         self._signer = TokenSigner(self.service.database)
-        tls, self.ca_bundle = server_tls(data)
+        tls, self.ca_bundle = open_server_tls(data)
         self.graph = GraphServer(self.service, self._signer)
         self.entra = EntraServer(
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
         self.notifier = Notifier(self.service)
-        self._control = Control(self.service, self.entra, self.notifier, secret=self.control_secret)
+        self._control = ControlApi(
+            self.service, self.entra, self.notifier, secret=self.control_secret
+        )
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
         pages = RequestGuard(own_pages=True, navigations=is_browser_path)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
-        self.graph.base_url = f"{self.origin}{VERSION}"
+        self.graph.base_url = f"{self.origin}{VERSION_PATH_PREFIX}"
         self.entra.graph_origin = self.origin
         self.entra.base_url = f"https://{host}:{self._entra_server.port}"
 
@@ -71,7 +73,7 @@ class Simulators:
 
     @property
     def control_url(self) -> str:
-        return self.origin + PREFIX.rstrip("/")
+        return self.origin + CONTROL_PATH_PREFIX.rstrip("/")
 
     @property
     def control_headers(self) -> dict[str, str]:
@@ -89,7 +91,7 @@ class Simulators:
     ) -> str:
         """Return an access token of the mailbox's user without a sign-in, for tests of Graph."""
         claims = {"aud": GRAPH_AUDIENCE, "appid": self._client_id, "scp": scope}
-        return self._signer.sign({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
+        return self._signer.sign_token({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
 
     def start(self) -> Self:
         self._graph_server.start()
@@ -110,9 +112,11 @@ class Simulators:
         self.stop()
 
     def _own_secret(self, name: str) -> str:
-        return self.service.database.secret(name, lambda: token_urlsafe(32).encode()).decode()
+        return self.service.database.stored_secret(
+            name, lambda: token_urlsafe(32).encode()
+        ).decode()
 
     def _dispatch(self, request: Request) -> Response:
-        if request.path.startswith(PREFIX):
+        if request.path.startswith(CONTROL_PATH_PREFIX):
             return self._control(request)
         return self.graph(request)

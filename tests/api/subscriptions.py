@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.service import TENANT_ID
 from mailsync.model import AccountId
 from tests.api.requests import Api, ApiResponse, Sql
@@ -86,7 +86,7 @@ class Subscribed:
         return [each["id"] for each in self.microsoft.notifier.subscriptions()]
 
     def inject_fault(self, method: str, path: str, fault: Fault, times: int | None = 1) -> None:
-        rule = Rule(method=method, path=path, fault=fault, times=times)
+        rule = FaultRule(method=method, path=path, fault=fault, times=times)
         self.microsoft.service.faults.add(rule)
 
     @contextmanager

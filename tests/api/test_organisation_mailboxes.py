@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.service import TENANT_ID
 from mailsync.model import AccountId, TreeReadingDepth
 from mailsync.providers.graph import http as graph_http
@@ -30,7 +30,9 @@ from tests.api.subscriptions import (
 from tests.api.syncs import begin_run, executions
 
 BODY = {"tenantId": TENANT_ID, "emailAddress": ANN}
-NO_MAILBOX = Rule(path="mailFolders", fault=Fault(status=404, code="MailboxNotEnabledForRESTAPI"))
+NO_MAILBOX = FaultRule(
+    path="mailFolders", fault=Fault(status=404, code="MailboxNotEnabledForRESTAPI")
+)
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     sql: Sql,
     address: str,
     switches: dict[str, Any],
-    faults: list[Rule],
+    faults: list[FaultRule],
     sentence: str,
 ) -> None:
     microsoft.service.set_behaviour(**switches)
@@ -164,7 +166,7 @@ def test_a_hanging_provider_is_given_up_before_the_gateway_gives_up(
     assert 2 * graph_owner.LOOKUP_TIMEOUT_S < 20
     monkeypatch.setattr(graph_owner, "LOOKUP_TIMEOUT_S", 0.2)
     monkeypatch.setattr(graph_http, "_DEFAULT_PAUSE_S", 0.1)
-    microsoft.service.faults.add(Rule(path="users/", times=None, fault=Fault(delay_s=2)))
+    microsoft.service.faults.add(FaultRule(path="users/", times=None, fault=Fault(delay_s=2)))
     began = time.monotonic()
 
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)

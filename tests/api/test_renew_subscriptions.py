@@ -77,7 +77,9 @@ def test_a_renewal_comes_early_and_nothing_is_due_unless_the_old_one_is_gone(
     made = only_one(ann)
     wait = "SELECT next_try_at < now() + (expires_at - now()) / 2"
     assert ann.sql(f"{wait} FROM mailsync.provider_subscriptions") == [[True]]
-    ann.microsoft.service.database.write("UPDATE subscription SET expires_at = expires_at - 3600")
+    ann.microsoft.service.database.execute_write(
+        "UPDATE subscription SET expires_at = expires_at - 3600"
+    )
     ann.renew_now()
     ann.sql(NOT_DUE)
 

@@ -101,7 +101,7 @@ def stored(run: Callable[[str], Any], account_id: str) -> Things:
 
 def in_mailbox(mailbox: Mailbox, form: ProviderForm) -> Things:
     """What `stored` returns when all of the mailbox is stored."""
-    folders = [folder.number for folder in mailbox.folders.all()]
+    folders = [folder.number for folder in mailbox.folders.list_all()]
     return {
         form.message_id(message.number): as_stored(message, form)
         for message in mailbox.messages(*folders)
@@ -126,7 +126,7 @@ def _differences(kind: str, stored: Mapping[str, Any], wanted: Things) -> Iterat
 
 
 def _folders(mailbox: Mailbox, form: ProviderForm) -> Things:
-    folders = [each for each in mailbox.folders.all() if each.search_filter is None]
+    folders = [each for each in mailbox.folders.list_all() if each.search_filter is None]
     return {
         form.folder_id(each.number): {
             "name": each.name,

@@ -49,5 +49,5 @@ def snapshot(tables: Connection, simulators: Simulators) -> Iterator[Snapshot]:
     )
     # No trigger and no foreign key has anything to add to what was there before.
     writes = f"BEGIN; SET LOCAL session_replication_role = replica; {rows} COMMIT"
-    with closing(simulators.service.database.copy()) as provider:
+    with closing(simulators.service.database.copy_to_memory()) as provider:
         yield Snapshot(tables, simulators, writes, provider)

@@ -64,7 +64,7 @@ def _delete_messages(mailbox: Mailbox, inbox: list[int]) -> None:
 
 def _change_folders(mailbox: Mailbox, inbox: list[int]) -> None:
     projects, finance = _named(mailbox, "Projects"), _named(mailbox, "Finance")
-    reports = mailbox.folders.children(projects)[0].number
+    reports = mailbox.folders.list_children(projects)[0].number
     mailbox.move(inbox[13], mailbox.create_folder("Made", parent=finance))
     hidden = mailbox.create_folder("Hidden", hidden=True)
     mailbox.deliver(_mail("in a hidden folder", minute=92), hidden)
@@ -72,14 +72,14 @@ def _change_folders(mailbox: Mailbox, inbox: list[int]) -> None:
     mailbox.folders.move(reports, finance)
     mailbox.move(inbox[14], mailbox.create_folder("Again"))
     mailbox.delete_folder(mailbox.create_folder("Thrown away", parent=projects))
-    for folder in mailbox.folders.children(reports):
+    for folder in mailbox.folders.list_children(reports):
         mailbox.purge_folder(folder.number)
     successor = mailbox.create_folder("2025 年度", parent=reports)
     mailbox.deliver(_mail("under the same name", minute=93), successor)
 
 
 def _named(mailbox: Mailbox, name: str) -> int:
-    return next(each.number for each in mailbox.folders.all() if each.name == name)
+    return next(each.number for each in mailbox.folders.list_all() if each.name == name)
 
 
 def _mail(subject: str, *, minute: int, **fields: Any) -> MailItem:

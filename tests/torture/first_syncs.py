@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.faults import FaultScript, Rule
+from localdev.simulators.faults import FaultRule, FaultScript
 from tests.support.comparison import divergences
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
@@ -35,7 +35,9 @@ class FirstSyncs(Stage):
         """Errors, cuts and 429s, fewer in the first sync than in the last."""
         for number in range(several):
             share = LOWEST + (HIGHEST - LOWEST) * number / max(1, several - 1)
-            rules = [Rule(fault=fault, rate=share / len(_FAULTS), times=None) for fault in _FAULTS]
+            rules = [
+                FaultRule(fault=fault, rate=share / len(_FAULTS), times=None) for fault in _FAULTS
+            ]
             script = FaultScript(seed + number)
             script.add(*rules)
             wrong = self._synced(script)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
 from tests.support.outlook_form import OutlookForm
 
@@ -105,11 +105,11 @@ class Lie:
     about: int | None = None
     in_batch: bool | None = None
 
-    def rules(self, mailbox: Mailbox) -> list[Rule]:
+    def rules(self, mailbox: Mailbox) -> list[FaultRule]:
         chosen = None if self.about is None else self._chosen(mailbox, self.about)
         return [self._rule(target, answer, chosen) for target, answer in LIES[self.name]]
 
-    def _rule(self, target: str, answer: str, chosen: str | None) -> Rule:
+    def _rule(self, target: str, answer: str, chosen: str | None) -> FaultRule:
         fault, path = ANSWERS[answer], TARGETS[target]
         if chosen and fault.page:
             fault = replace(fault, about=(chosen,))
@@ -117,10 +117,12 @@ class Lie:
             path = f"/{chosen}([?]|$)"
         elif chosen and target == "messages":
             path = f"{chosen}('[)])?/messages"
-        return Rule(fault=fault, path=path, nth=self.nth, times=self.times, in_batch=self.in_batch)
+        return FaultRule(
+            fault=fault, path=path, nth=self.nth, times=self.times, in_batch=self.in_batch
+        )
 
     def _chosen(self, mailbox: Mailbox, number: int) -> str:
-        folders = mailbox.folders.all()
+        folders = mailbox.folders.list_all()
         form = OutlookForm(mailbox)
         ids = [form.folder_id(folder.number) for folder in folders]
         if LIES[self.name][0][0] in _OF_MESSAGES:

@@ -37,11 +37,11 @@ class _Script(FaultScript):
         self.has_changed = False
         self.reads_folders = True
 
-    def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
+    def next_fault(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         if change := self._meanwhile.pop(next(self._requests), None):
             change.apply(self._mailbox)
             self.has_changed = True
-        fault = super().next_for(method, path, in_batch=in_batch)
+        fault = super().next_fault(method, path, in_batch=in_batch)
         if fault and any(fault is each for each in self._wrong):
             self.told.append((path, fault))
         if fault and "/mailFolders/delta" in path:

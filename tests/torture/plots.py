@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from tests.torture.crash_points import DEATHS
 from tests.torture.lies import CONSISTENT, LIES, Lie
 from tests.torture.random_changes import KINDS, Change
@@ -49,12 +49,12 @@ class Mishap:
     nth: int
     times: int
 
-    def rule(self) -> Rule:
+    def rule(self) -> FaultRule:
         fault = FAULTS[self.fault]
         path = "/messages/delta" if fault.page else ""
         if fault.status == 410:
             path = "/messages/delta.*token"
-        return Rule(fault=fault, nth=self.nth, times=self.times, path=path)
+        return FaultRule(fault=fault, nth=self.nth, times=self.times, path=path)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Change:
 
     def apply(self, mailbox: Mailbox) -> None:
         with mailbox.database.transaction():
-            folders = mailbox.folders.all()
+            folders = mailbox.folders.list_all()
             where = _chosen(self.where, folders)
             if self.kind in _IN_A_FOLDER:
                 _IN_A_FOLDER[self.kind](mailbox, where, self.what)
@@ -61,7 +61,7 @@ def _rename(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
 
 
 def _move_folder(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
-    parents = {each.number: each.parent for each in mailbox.folders.all()}
+    parents = {each.number: each.parent for each in mailbox.folders.list_all()}
     above: int | None = where.number
     while above is not None and above != folder.number:
         above = parents.get(above)

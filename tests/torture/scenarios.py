@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
 from tests.support.outlook_form import OutlookForm
 from tests.torture.changes import change_everything
@@ -26,7 +26,7 @@ class Scenario:
 
     prepare: Callable[[Stage], object]
     shows: str
-    faults: Callable[[Mailbox], Sequence[Rule]] = lambda _: ()
+    faults: Callable[[Mailbox], Sequence[FaultRule]] = lambda _: ()
     mends: bool = False
     messages: int = 40
 
@@ -59,9 +59,9 @@ def _returns(stage: Stage) -> None:
     mailbox.move(number, "inbox")
     lists = "/mailFolders(/delta)?[?]|/childFolders"
     stage.service.faults.add(
-        Rule(fault=Fault(page="less", about=(folder,)), path=lists, times=None),
-        Rule(fault=GONE, path=f"/mailFolders/{folder}", times=None),
-        Rule(fault=GONE, path=f"/messages/{message}", times=None),
+        FaultRule(fault=Fault(page="less", about=(folder,)), path=lists, times=None),
+        FaultRule(fault=GONE, path=f"/mailFolders/{folder}", times=None),
+        FaultRule(fault=GONE, path=f"/messages/{message}", times=None),
     )
     stage.sync(is_forked=False)
     stage.service.faults.clear()
@@ -78,19 +78,19 @@ def _silence(stage: Stage) -> None:
     mailbox.star(flagged)
     mailbox.change(changed, subject="changed in silence", is_read=True)
     swallowed = Fault(page="nothing")
-    stage.service.faults.add(Rule(fault=swallowed, path="/messages/delta", times=None))
+    stage.service.faults.add(FaultRule(fault=swallowed, path="/messages/delta", times=None))
     stage.sync(is_forked=False)
     stage.service.faults.clear()
     stage.pass_time(COMPARED_H)
 
 
-def _broken_feed(mailbox: Mailbox) -> Sequence[Rule]:
+def _broken_feed(mailbox: Mailbox) -> Sequence[FaultRule]:
     """Two folders have no page, however small, and one not even without bodies."""
     inbox, archive = map(OutlookForm(mailbox).folder_id, ("inbox", "archive"))
     fault = Fault(status=500)
     return (
-        Rule(fault=fault, path=f"{archive}/messages/delta[?].*body", times=None),
-        Rule(fault=fault, path=f"{inbox}/messages/delta", times=None),
+        FaultRule(fault=fault, path=f"{archive}/messages/delta[?].*body", times=None),
+        FaultRule(fault=fault, path=f"{inbox}/messages/delta", times=None),
     )
 
 

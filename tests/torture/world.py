@@ -151,7 +151,7 @@ class World:
             user_id=mailbox.user_id, scope=scope, redirect_uri=address, challenge=None, nonce=None
         )
         consent_id, _ = consents.redeem_code(code, redirect_uri=address, verifier=None)
-        return consents.new_refresh_token(consent_id)
+        return consents.issue_refresh_token(consent_id)
 
 
 @contextmanager

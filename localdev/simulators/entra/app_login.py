@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 
-JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+JWT_BEARER_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-class TokenError(Exception):
+class TokenEndpointError(Exception):
     """An error response of the token endpoint: OAuth's error code and Microsoft's AADSTS number."""
 
     def __init__(self, error: str, number: int, sentence: str, status: int = 400) -> None:
@@ -29,33 +29,35 @@ class TokenError(Exception):
         self.status = status
 
 
-class AppLogin:
-    def __init__(self, database: Database, client_id: str, client_secret: str) -> None:
+class AppCredentials:
+    def __init__(self, database: SimulatorDatabase, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
         self._database = database
         self._secret = client_secret
 
-    def upload(self, pem: str) -> None:
+    def register_certificate(self, pem: str) -> None:
         """Register a certificate of the app. Raises ValueError when `pem` is not a certificate."""
         certificate = x509.load_pem_x509_certificate(pem.encode())
         thumbprint = urlsafe_b64encode(certificate.fingerprint(SHA256())).decode().rstrip("=")
         public = certificate.public_bytes(Encoding.PEM).decode()
-        self._database.write(
+        self._database.execute_write(
             "INSERT INTO app_certificate VALUES (?, ?) ON CONFLICT DO NOTHING", thumbprint, public
         )
 
     def check_client(self, form: dict[str, str], token_url: str) -> None:
-        """Check the application's credentials in a token request. Raises TokenError."""
+        """Check the application's credentials in a token request. Raises TokenEndpointError."""
         if form.get("client_id") != self.client_id:
             sentence = "Application was not found in the directory."
-            raise TokenError("unauthorized_client", 700016, sentence)
-        if form.get("client_assertion_type") == JWT_BEARER:
+            raise TokenEndpointError("unauthorized_client", 700016, sentence)
+        if form.get("client_assertion_type") == JWT_BEARER_ASSERTION_TYPE:
             self._check_assertion(form.get("client_assertion", ""), token_url)
         elif "client_secret" not in form:
             sentence = "The request body must contain 'client_assertion' or 'client_secret'."
-            raise TokenError("invalid_client", 7000218, sentence, 401)
+            raise TokenEndpointError("invalid_client", 7000218, sentence, 401)
         elif not hmac.compare_digest(form["client_secret"], self._secret):
-            raise TokenError("invalid_client", 7000215, "Invalid client secret provided.", 401)
+            raise TokenEndpointError(
+                "invalid_client", 7000215, "Invalid client secret provided.", 401
+            )
 
     def _check_assertion(self, assertion: str, token_url: str) -> None:
         try:
@@ -73,22 +75,24 @@ class AppLogin:
             )
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
             sentence = "Client assertion is not within its valid time range."
-            raise TokenError("invalid_client", 700024, sentence, 401) from None
+            raise TokenEndpointError("invalid_client", 700024, sentence, 401) from None
         except jwt.PyJWTError:
             sentence = "Client assertion failed signature validation."
-            raise TokenError("invalid_client", 700027, sentence, 401) from None
+            raise TokenEndpointError("invalid_client", 700027, sentence, 401) from None
         if (
             not certificate.not_valid_before_utc
             < datetime.now(UTC)
             < certificate.not_valid_after_utc
         ):
             sentence = "The provided certificate is not within its specified validity window."
-            raise TokenError("invalid_client", 1000502, sentence, 401)
+            raise TokenEndpointError("invalid_client", 1000502, sentence, 401)
 
     def _signer(self, assertion: str) -> x509.Certificate:
         named = str(jwt.get_unverified_header(assertion).get("x5t#S256", "")).rstrip("=")
-        found = self._database.row("SELECT pem FROM app_certificate WHERE thumbprint = ?", named)
+        found = self._database.fetch_row(
+            "SELECT pem FROM app_certificate WHERE thumbprint = ?", named
+        )
         if found is None:
             sentence = "The certificate used to sign the client assertion is not registered."
-            raise TokenError("invalid_client", 700027, sentence, 401)
+            raise TokenEndpointError("invalid_client", 700027, sentence, 401)
         return x509.load_pem_x509_certificate(found["pem"].encode())

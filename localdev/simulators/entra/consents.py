@@ -9,10 +9,10 @@ from base64 import urlsafe_b64encode
 from secrets import token_urlsafe
 from uuid import uuid4
 
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 
-CODE_LIFETIME_S = 600
-REFRESH_LIFETIME_S = 90 * 24 * 3600
+AUTHORIZATION_CODE_LIFETIME_S = 600
+REFRESH_TOKEN_LIFETIME_S = 90 * 24 * 3600
 AADSTS_GRANT_REVOKED = 50173
 AADSTS_TOKEN_INACTIVE = 700082
 
@@ -28,8 +28,8 @@ class GrantRefused(Exception):
         self.number = number
 
 
-class Consents:
-    def __init__(self, database: Database) -> None:
+class ConsentStore:
+    def __init__(self, database: SimulatorDatabase) -> None:
         self._database = database
 
     def issue_code(
@@ -43,14 +43,14 @@ class Consents:
     ) -> str:
         consent_id, code = uuid4().hex, "0.A" + token_urlsafe(48)
         with self._database.transaction():
-            self._database.write(
+            self._database.execute_write(
                 "INSERT INTO consent (id, user_id, scope) VALUES (?, ?, ?)",
                 *(consent_id, user_id, scope),
             )
-            self._database.write(
+            self._database.execute_write(
                 "INSERT INTO code VALUES (?, ?, ?, ?, ?, ?)",
                 *(code, consent_id, redirect_uri, challenge, nonce),
-                time.time() + CODE_LIFETIME_S,
+                time.time() + AUTHORIZATION_CODE_LIFETIME_S,
             )
         return code
 
@@ -59,8 +59,8 @@ class Consents:
     ) -> tuple[str, str | None]:
         """Return the id of the code's consent, and the nonce. A rejected code is used up too."""
         with self._database.transaction():
-            row = self._database.row("SELECT * FROM code WHERE value = ?", code)
-            self._database.write("DELETE FROM code WHERE value = ?", code)
+            row = self._database.fetch_row("SELECT * FROM code WHERE value = ?", code)
+            self._database.execute_write("DELETE FROM code WHERE value = ?", code)
         if row is None:
             raise GrantRefused(54005, "OAuth2 Authorization code was already redeemed.")
         if row["expires_at"] < time.time():
@@ -72,11 +72,11 @@ class Consents:
             raise GrantRefused(501481, "The Code_Verifier does not match the code_challenge.")
         return row["consent_id"], row["nonce"]
 
-    def new_refresh_token(self, consent_id: str) -> str:
+    def issue_refresh_token(self, consent_id: str) -> str:
         token = "1.A" + token_urlsafe(96)
-        self._database.write(
+        self._database.execute_write(
             "INSERT INTO refresh_token VALUES (?, ?, ?)",
-            *(token, consent_id, time.time() + REFRESH_LIFETIME_S),
+            *(token, consent_id, time.time() + REFRESH_TOKEN_LIFETIME_S),
         )
         return token
 
@@ -85,7 +85,7 @@ class Consents:
 
         The token stays valid after a newer one has been issued. Raises GrantRefused.
         """
-        row = self._database.row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
+        row = self._database.fetch_row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
         if row is None:
             raise GrantRefused(9002313, "Invalid request. The refresh token is malformed.")
         if row["expires_at"] < time.time():
@@ -94,8 +94,8 @@ class Consents:
             )
         return str(row["consent_id"])
 
-    def user_and_scope(self, consent_id: str) -> tuple[str, str]:
-        row = self._database.row("SELECT * FROM consent WHERE id = ?", consent_id)
+    def find_user_and_scope(self, consent_id: str) -> tuple[str, str]:
+        row = self._database.fetch_row("SELECT * FROM consent WHERE id = ?", consent_id)
         assert row is not None
         if row["refusal"]:
             raise GrantRefused(
@@ -105,12 +105,12 @@ class Consents:
 
     def revoke(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
         """Reject every consent of the user from now on; return the number of consents."""
-        return self._database.write(
+        return self._database.execute_write(
             "UPDATE consent SET refusal = ? WHERE user_id = ?", number, user_id
         )
 
     def expire_refresh_tokens(self, user_id: str) -> int:
-        return self._database.write(
+        return self._database.execute_write(
             "UPDATE refresh_token SET expires_at = 0"
             " WHERE consent_id IN (SELECT id FROM consent WHERE user_id = ?)",
             user_id,

@@ -15,9 +15,9 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.entra.app_login import AppLogin, TokenError
-from localdev.simulators.entra.consents import Consents, GrantRefused
-from localdev.simulators.entra.sign_in_page import sign_in_page
+from localdev.simulators.entra.app_login import AppCredentials, TokenEndpointError
+from localdev.simulators.entra.consents import ConsentStore, GrantRefused
+from localdev.simulators.entra.sign_in_page import render_sign_in_page
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.service import (
@@ -50,8 +50,8 @@ class EntraServer:
     ) -> None:
         self.base_url = ""
         self.graph_origin = ""
-        self.app_login = AppLogin(service.database, client_id, client_secret)
-        self.consents = Consents(service.database)
+        self.app_login = AppCredentials(service.database, client_id, client_secret)
+        self.consents = ConsentStore(service.database)
         self._service = service
         self._signer = signer
         self._client_id = client_id
@@ -96,7 +96,7 @@ class EntraServer:
         fault = self._authorize_fault(query)
         if fault:
             return fault
-        page = sign_in_page(query, self._service.mailboxes())
+        page = render_sign_in_page(query, self._service.mailboxes())
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
@@ -150,16 +150,16 @@ class EntraServer:
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
-        fault = self._service.token_faults.next_for("POST", request.path)
+        fault = self._service.token_faults.next_fault("POST", request.path)
         if fault:
             return _injected(fault)
         try:
             self.app_login.check_client(form, f"{self.base_url}{request.path}")
             if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
-                raise TokenError("invalid_client", 7000222, sentence, 401)
+                raise TokenEndpointError("invalid_client", 7000222, sentence, 401)
             return _json(200, self._granted(tenant, form))
-        except TokenError as error:
+        except TokenEndpointError as error:
             return _json(error.status, _error(error.error, error.number, str(error)))
         except GrantRefused as refusal:
             return _json(400, _error("invalid_grant", refusal.number, str(refusal)))
@@ -178,10 +178,12 @@ class EntraServer:
                 return self._user_tokens(tenant, consent_id, None)
             case "client_credentials":
                 return self._app_token(tenant, form.get("scope", ""))
-        raise TokenError("unsupported_grant_type", 70003, "The grant type is not supported.")
+        raise TokenEndpointError(
+            "unsupported_grant_type", 70003, "The grant type is not supported."
+        )
 
     def _user_tokens(self, tenant: str, consent_id: str, nonce: str | None) -> dict[str, Any]:
-        user_id, requested_scope = self.consents.user_and_scope(consent_id)
+        user_id, requested_scope = self.consents.find_user_and_scope(consent_id)
         mailbox = self._service.mailbox(user_id)
         requested = requested_scope.split()
         scope = " ".join(each for each in requested if each not in _OPENID_SCOPES)
@@ -195,11 +197,11 @@ class EntraServer:
             "preferred_username": mailbox.address,
             **({"nonce": nonce} if nonce else {}),
         }
-        granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
+        granted["id_token"] = self._signer.sign_token(id_claims, lifetime_s=3600)
         client_info = orjson.dumps({"uid": user_id, "utid": tenant_id_for_address(mailbox.address)})
         granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
         if "offline_access" in requested:
-            granted["refresh_token"] = self.consents.new_refresh_token(consent_id)
+            granted["refresh_token"] = self.consents.issue_refresh_token(consent_id)
         return granted
 
     def _app_token(self, tenant: str, scope: str) -> dict[str, Any]:
@@ -207,15 +209,15 @@ class EntraServer:
         behaviour = self._service.behaviour
         if tenant in _OF_SEVERAL or not behaviour.tenant_consented:
             sentence = f"Application was not found in the directory '{tenant}'."
-            raise TokenError("unauthorized_client", 700016, sentence)
+            raise TokenEndpointError("unauthorized_client", 700016, sentence)
         if scope not in (f"{GRAPH_AUDIENCE}/.default", f"{self.graph_origin}/.default"):
-            raise TokenError("invalid_scope", 1002012, "The scope must end in '/.default'.")
+            raise TokenEndpointError("invalid_scope", 1002012, "The scope must end in '/.default'.")
         return self._access_token({"roles": list(behaviour.app_roles), "oid": str(uuid4())})
 
     def _access_token(self, claims: dict[str, Any]) -> dict[str, Any]:
         lifetime_s = self._service.behaviour.token_lifetime_s
         shared = {"aud": GRAPH_AUDIENCE, "iss": self.base_url, "appid": self._client_id}
-        token = self._signer.sign({**shared, **claims}, lifetime_s=lifetime_s)
+        token = self._signer.sign_token({**shared, **claims}, lifetime_s=lifetime_s)
         times = {"expires_in": lifetime_s, "ext_expires_in": lifetime_s}
         return {"token_type": "Bearer", "access_token": token, **times}
 

@@ -16,7 +16,7 @@ button{{display:block;width:100%;margin:.5rem 0;padding:.75rem;text-align:left;f
 <button name="decline" value="1">Cancel</button></form></body></html>"""
 
 
-def sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
+def render_sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
     """Return the page as HTML.
 
     Its form sends `query`, the parameters of the authorize request, again with the choice.

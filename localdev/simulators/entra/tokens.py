@@ -12,14 +12,14 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.service import TENANT_ID
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
-KEY_ID = "mailsync-simulator"
+SIGNING_KEY_ID = "mailsync-simulator"
 
 
-class TokenRefused(Exception):
+class AccessTokenRefused(Exception):
     """An access token is not accepted; the message is the sentence that Graph returns."""
 
 
@@ -43,13 +43,13 @@ class BearerClaims:
 class TokenSigner:
     """Signs and verifies tokens by an RSA key of the data folder, so they survive a restart."""
 
-    def __init__(self, database: Database) -> None:
-        stored = database.secret("token key", _new_key)
+    def __init__(self, database: SimulatorDatabase) -> None:
+        stored = database.stored_secret("token key", _new_key)
         key = serialization.load_pem_private_key(stored, password=None)
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
 
-    def sign(self, claims: dict[str, Any], *, lifetime_s: int) -> str:
+    def sign_token(self, claims: dict[str, Any], *, lifetime_s: int) -> str:
         now = int(time.time())
         times = {"iat": now, "nbf": now, "exp": now + lifetime_s}
         return jwt.encode(
@@ -57,24 +57,24 @@ class TokenSigner:
             {**claims, **times, "tid": TENANT_ID, "ver": "2.0", "uti": token_urlsafe(16)},
             self._key,
             algorithm="RS256",
-            headers={"kid": KEY_ID},
+            headers={"kid": SIGNING_KEY_ID},
         )
 
     def verify_token(self, token: str) -> BearerClaims:
-        """Return the claims of a valid access token. Raises TokenRefused."""
+        """Return the claims of a valid access token. Raises AccessTokenRefused."""
         try:
             claims = jwt.decode(
                 token, self._key.public_key(), algorithms=["RS256"], audience=GRAPH_AUDIENCE
             )
         except jwt.PyJWTError as refusal:
-            raise TokenRefused(_sentence(token, refusal)) from refusal
+            raise AccessTokenRefused(_sentence(token, refusal)) from refusal
         grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
         user_id = claims["oid"] if "scp" in claims else None
         return BearerClaims(user_id=user_id, app_id=claims["appid"], grants=grants)
 
     def public_jwk(self) -> dict[str, Any]:
         jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return {**jwk, "kid": KEY_ID, "use": "sig"}
+        return {**jwk, "kid": SIGNING_KEY_ID, "use": "sig"}
 
 
 def _sentence(token: str, refusal: jwt.PyJWTError) -> str:

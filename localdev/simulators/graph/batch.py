@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.graph.errors import bad_request
+from localdev.simulators.graph.errors import bad_request_error
 
-MAX_REQUESTS = 20
+MAX_BATCH_REQUESTS = 20
 MAX_CONCURRENT_REQUESTS = 4
 
 ServeRequest = Callable[[Request], Response]
 
 
-def run_batch(request: Request, serve: ServeRequest) -> dict[str, Any]:
+def serve_batch(request: Request, serve: ServeRequest) -> dict[str, Any]:
     """Serve the requests of a batch; return the document of the 200 response.
 
     A failed request has its status in the document. Raises GraphError 400 when the whole batch is
@@ -39,13 +39,13 @@ def _items(body: bytes) -> list[dict[str, Any]]:
         ids = [item["id"] for item in items]
         valid = all(isinstance(item["url"], str) and item["method"] for item in items)
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise bad_request("Invalid batch payload format.") from None
+        raise bad_request_error("Invalid batch payload format.") from None
     if not valid or not all(isinstance(each, str) for each in ids):
-        raise bad_request("Invalid batch payload format.")
-    if not 1 <= len(items) <= MAX_REQUESTS:
-        raise bad_request(f"Number of batch request steps must be 1 to {MAX_REQUESTS}.")
+        raise bad_request_error("Invalid batch payload format.")
+    if not 1 <= len(items) <= MAX_BATCH_REQUESTS:
+        raise bad_request_error(f"Number of batch request steps must be 1 to {MAX_BATCH_REQUESTS}.")
     if len(set(ids)) != len(ids):
-        raise bad_request("Batch request ids must be unique.")
+        raise bad_request_error("Batch request ids must be unique.")
     return items
 
 

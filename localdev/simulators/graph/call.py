@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.query import Preferences, Query
-from localdev.simulators.graph.shapes import View
+from localdev.simulators.graph.query import ODataQuery, PreferHeader
+from localdev.simulators.graph.shapes import MessageView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class GraphCall:
     """A request to Graph as its handler sees it.
 
     owner_path: the mailbox as it stands in the request's URL, `me` or `users('…')`.
@@ -25,8 +25,8 @@ class Call:
     user_id: str | None
     owner_path: str
     path_ids: tuple[str, ...]
-    query: Query
-    prefer: Preferences
+    query: ODataQuery
+    prefer: PreferHeader
     headers: Mapping[str, str]
     body: Any
     base_url: str
@@ -34,13 +34,15 @@ class Call:
     behaviour: Behaviour
 
     @property
-    def view(self) -> View:
-        return self.view_of(self.query)
+    def message_view(self) -> MessageView:
+        return self.message_view_for(self.query)
 
-    def view_of(self, query: Query) -> View:
-        return View(select=query.select("message"), immutable_ids=self.prefer.immutable_ids)
+    def message_view_for(self, query: ODataQuery) -> MessageView:
+        return MessageView(
+            select=query.selected_properties("message"), immutable_ids=self.prefer.immutable_ids
+        )
 
-    def url(self, path: str, options: Mapping[str, str | int]) -> str:
+    def absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Return an absolute URL with ids in function form, as the service writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
         return f"{self.base_url}/{self.owner_path}/{path}?{query}"
@@ -51,7 +53,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallResult:
+class GraphResult:
     """The result of a handler.
 
     full_message_count: number of messages in it with their bodies, for the latency.

@@ -7,8 +7,8 @@ from typing import Any
 
 from localdev.http_server import Response
 from localdev.simulators.faults import Fault
-from localdev.simulators.graph.call import CallResult
-from localdev.simulators.graph.errors import GraphError, retry_after
+from localdev.simulators.graph.call import GraphResult
+from localdev.simulators.graph.errors import GraphError, retry_after_header
 from localdev.simulators.graph.shapes import removed_object
 
 _CLOSED_WITHOUT_ANSWER = -1
@@ -17,8 +17,8 @@ _OF_A_PART = ("id", "@odata.type", "@odata.etag", "@odata.context", "@removed")
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
-def error_of_fault(fault: Fault) -> GraphError:
-    headers = {**retry_after(fault.retry_after), **fault.headers}
+def graph_error_from_fault(fault: Fault) -> GraphError:
+    headers = {**retry_after_header(fault.retry_after), **fault.headers}
     return GraphError(fault.status or 500, fault.code, fault.message, headers)
 
 
@@ -39,7 +39,7 @@ def corrupt_body(response: Response, fault: Fault) -> Response:
     return response
 
 
-def corrupt_page(result: CallResult, fault: Fault, own_url: str) -> CallResult:
+def corrupt_page(result: GraphResult, fault: Fault, own_url: str) -> GraphResult:
     """Forge a page of a collection or a single object; `own_url` is the URL of the request."""
     if fault.page is None or not isinstance(result.document, dict):
         return result

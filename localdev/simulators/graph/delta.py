@@ -7,26 +7,28 @@ two. Source: Microsoft Graph docs, delta-query-messages.
 from dataclasses import replace
 from typing import Any, Protocol
 
-from localdev.simulators.graph.call import Call, CallResult
+from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.links import DeltaCursor
-from localdev.simulators.graph.query import DEFAULT_PAGE, Query
+from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, ODataQuery
 
-Position = tuple[str | int, ...]
+FeedPosition = tuple[str | int, ...]
 # A page: its objects, where it ended, and whether there is more.
-FeedPage = tuple[list[dict[str, Any]], Position | None, bool]
+FeedPage = tuple[list[dict[str, Any]], FeedPosition | None, bool]
 
 
-class Feed(Protocol):
+class DeltaFeed(Protocol):
     """The items of a delta query: the messages of one folder, or the folders of one mailbox."""
 
     owner_id: str
     path: str
 
-    def list_items(self, position: Position | None, size: int) -> FeedPage: ...
-    def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage: ...
+    def list_items(self, position: FeedPosition | None, size: int) -> FeedPage: ...
+    def list_changes(
+        self, since: int, until: int, position: FeedPosition | None, size: int
+    ) -> FeedPage: ...
 
 
-def open_delta_cursor(call: Call, owner_id: str, folder: int | None) -> DeltaCursor:
+def open_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
     """Return the cursor in the request's delta link; without a link, start a new chain of links.
 
     folder: number of the folder whose messages the feed reports; None for the feed of folders.
@@ -47,11 +49,11 @@ def open_delta_cursor(call: Call, owner_id: str, folder: int | None) -> DeltaCur
     )
 
 
-def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
+def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> GraphResult:
     """Return one page of a delta round with `nextLink` if more follows, else `deltaLink`."""
     newest = call.mailbox.neutral.journal.newest
     until = cursor.until
-    size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
+    size = min(call.prefer.page_size or DEFAULT_PAGE_SIZE, call.behaviour.largest_page)
     if cursor.walking:
         value, position, more = feed.list_items(cursor.position, size)
     else:
@@ -59,19 +61,19 @@ def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
         since = cursor.since
         if cursor.position is None:
             since = max(0, since - call.behaviour.replayed_changes)
-        value, position, more = feed.changes(since, until, cursor.position, size)
+        value, position, more = feed.list_changes(since, until, cursor.position, size)
     following = replace(cursor, until=until, position=position, issued=newest)
     if not more:
         since = cursor.since if cursor.walking else (until or 0)
         following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
-    link = call.url(feed.path, {name: call.links.seal(following)})
-    return CallResult(document={f"@odata.{kind}": link, "value": value})
+    link = call.absolute_url(feed.path, {name: call.links.seal(following)})
+    return GraphResult(document={f"@odata.{kind}": link, "value": value})
 
 
-def first_query_of_chain(cursor: DeltaCursor) -> Query:
+def first_query_of_chain(cursor: DeltaCursor) -> ODataQuery:
     """Return the query options of the request that started the chain of delta links.
 
     Options of later requests are ignored.
     """
-    return Query(cursor.options)
+    return ODataQuery(cursor.options)

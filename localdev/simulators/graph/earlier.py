@@ -5,7 +5,7 @@ from threading import Lock
 from typing import Any
 
 from localdev.http_server import Request
-from localdev.simulators.graph.query import Query
+from localdev.simulators.graph.query import ODataQuery
 
 MAX_REQUEST_KINDS = 1_000
 _TOKENS = ("deltatoken", "skiptoken")
@@ -47,6 +47,6 @@ class ResponsesForRepetition:
 
 def _kind(request: Request, mailbox_id: str) -> RequestKind:
     """Return the kind of a request, which is the same for every page of a delta feed or a list."""
-    options = Query.parse(request.query).options.items()
+    options = ODataQuery.parse(request.query).options.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

@@ -25,31 +25,31 @@ class GraphError(Exception):
         self.headers = dict(headers or {})
 
 
-def bad_request(message: str, code: str = "BadRequest") -> GraphError:
+def bad_request_error(message: str, code: str = "BadRequest") -> GraphError:
     return GraphError(400, code, message)
 
 
-def throttled(retry_after_s: float | None, limit: str = "MailboxConcurrency") -> GraphError:
+def throttled_error(retry_after_s: float | None, limit: str = "MailboxConcurrency") -> GraphError:
     message = f"Application is over its {limit} limit."
-    return GraphError(429, "ApplicationThrottled", message, retry_after(retry_after_s))
+    return GraphError(429, "ApplicationThrottled", message, retry_after_header(retry_after_s))
 
 
-def retry_after(seconds: float | None) -> dict[str, str]:
+def retry_after_header(seconds: float | None) -> dict[str, str]:
     """Return the header `Retry-After`; the service sends fractions too."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}
 
 
-def envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str, Any]:
+def error_envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str, Any]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return {"error": {"code": code, "message": message, "innerError": {"date": now, **ids}}}
 
 
-def translate(failure: FolderNotFound | MessageNotFound) -> GraphError:
+def not_found_error(failure: FolderNotFound | MessageNotFound) -> GraphError:
     # Real ids are over a hundred characters of base64; what cannot be one is malformed.
     wanted = str(failure)
     if not all(character.isalnum() or character in "-_=" for character in wanted):
-        return bad_request("Id is malformed.", "ErrorInvalidIdMalformed")
+        return bad_request_error("Id is malformed.", "ErrorInvalidIdMalformed")
     message = "The specified object was not found in the store."
     return GraphError(404, "ErrorItemNotFound", message)

@@ -41,7 +41,7 @@ _COMING = {
 }
 
 
-def events_of(entry: JournalEntry) -> Iterator[Event]:
+def graph_events_of_change(entry: JournalEntry) -> Iterator[Event]:
     """Yield the events of an entry: a message that moves leaves one folder before it comes to the
     other."""
     message = entry.message

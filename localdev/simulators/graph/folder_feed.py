@@ -3,16 +3,16 @@
 Source: Microsoft Graph docs, mailfolder-delta.
 """
 
-from localdev.simulators.graph.call import Call, CallResult
+from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
     FeedPage,
-    Position,
-    delta_page,
+    FeedPosition,
     first_query_of_chain,
     open_delta_cursor,
+    serve_delta_page,
 )
 from localdev.simulators.graph.outlook import OutlookFolder
-from localdev.simulators.graph.query import Query
+from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.graph.shapes import delta_folder_object, removed_object
 from localdev.simulators.graph.well_known import ROOT
 from localdev.simulators.journal import ChangeKind, JournalEntry
@@ -23,14 +23,14 @@ _OF_FOLDERS = (ChangeKind.FOLDER_CHANGED, ChangeKind.FOLDER_REMOVED)
 class FolderFeed:
     path = "mailFolders/delta"
 
-    def __init__(self, call: Call, query: Query) -> None:
+    def __init__(self, call: GraphCall, query: ODataQuery) -> None:
         self.owner_id = call.mailbox.user_id
         self._mailbox = call.mailbox
         self._behaviour = call.behaviour
-        self._select = query.select("mailFolder")
+        self._select = query.selected_properties("mailFolder")
         self._hidden = query.is_true("includehiddenfolders")
 
-    def list_items(self, position: Position | None, size: int) -> FeedPage:
+    def list_items(self, position: FeedPosition | None, size: int) -> FeedPage:
         after = int(position[0]) if position else 0
         folders = [folder for folder in self._visible() if folder.seq > after]
         page = folders[:size]
@@ -38,7 +38,9 @@ class FolderFeed:
         objects = [delta_folder_object(folder, self._select) for folder in page]
         return objects, end, len(folders) > size
 
-    def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
+    def list_changes(
+        self, since: int, until: int, position: FeedPosition | None, size: int
+    ) -> FeedPage:
         last: dict[int, JournalEntry] = {}
         for entry in self._mailbox.neutral.journal.entries(since, until):
             if entry.kind in _OF_FOLDERS and entry.folder is not None:
@@ -69,11 +71,11 @@ class FolderFeed:
         ]
 
 
-def folder_delta(call: Call) -> CallResult:
+def serve_folder_delta(call: GraphCall) -> GraphResult:
     """Serve `GET …/mailFolders/delta`."""
     with call.mailbox.neutral.database.transaction():
         cursor = open_delta_cursor(call, call.mailbox.user_id, None)
         feed = FolderFeed(call, first_query_of_chain(cursor))
-        result = delta_page(call, feed, cursor)
+        result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(mailFolder)")}
-    return CallResult(document=context | result.document)
+    return GraphResult(document=context | result.document)

@@ -2,32 +2,36 @@
 
 from typing import Any
 
-from localdev.simulators.graph.call import Call, CallResult
+from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.outlook import OutlookFolder
-from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
+from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, MAX_LIST_PAGE_SIZE
 from localdev.simulators.graph.shapes import folder_object
 
 
-def list_folders(call: Call) -> CallResult:
+def list_folders(call: GraphCall) -> GraphResult:
     """Return the direct children of the root; deeper folders are in the lists of their parents."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 
 
-def list_child_folders(call: Call) -> CallResult:
+def list_child_folders(call: GraphCall) -> GraphResult:
     parent = call.mailbox.folders.find(call.path_ids[0])
     return _page_of_children(call, parent.id, f"mailFolders('{parent.id}')/childFolders")
 
 
-def get_folder(call: Call) -> CallResult:
+def get_folder(call: GraphCall) -> GraphResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
     context = {"@odata.context": call.odata_context("mailFolders/$entity")}
-    return CallResult(document=context | folder_object(folder, call.query.select("mailFolder")))
+    return GraphResult(
+        document=context | folder_object(folder, call.query.selected_properties("mailFolder"))
+    )
 
 
-def _page_of_children(call: Call, parent: str, path: str) -> CallResult:
-    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
-    skip = call.query.number("skip", default=0)
-    select = call.query.select("mailFolder")
+def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
+    top = call.query.integer_option(
+        "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
+    )
+    skip = call.query.integer_option("skip", default=0)
+    select = call.query.selected_properties("mailFolder")
     wanted = [each for each in call.mailbox.folders.children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
     document: dict[str, Any] = {"@odata.context": call.odata_context("mailFolders")}
@@ -36,11 +40,11 @@ def _page_of_children(call: Call, parent: str, path: str) -> CallResult:
     if len(wanted) > skip + top:
         options: dict[str, str | int] = {**call.query.options, "skip": skip + top}
         hidden = options.pop("includehiddenfolders", None)
-        document |= {"@odata.nextLink": call.url(path, options)}
+        document |= {"@odata.nextLink": call.absolute_url(path, options)}
         if hidden:
             document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
-    return CallResult(document={**document, "value": [folder_object(one, select) for one in page]})
+    return GraphResult(document={**document, "value": [folder_object(one, select) for one in page]})
 
 
-def _is_asked(call: Call, folder: OutlookFolder) -> bool:
+def _is_asked(call: GraphCall, folder: OutlookFolder) -> bool:
     return not folder.is_hidden or call.query.is_true("includehiddenfolders")

@@ -8,7 +8,7 @@ from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from hashlib import shake_256
 from secrets import token_bytes
 
-from localdev.simulators.database import Database
+from localdev.simulators.database import SimulatorDatabase
 
 _NUMBER_BYTES = 8
 _IMMUTABLE = ("AAkALgAAAAAAHYQDEapm", 39, "")
@@ -17,15 +17,15 @@ _FOLDER = ("AAMkAGI2T", 81, "=")
 _Form = tuple[str, int, str]
 
 
-def key_of_ids(database: Database) -> bytes:
+def key_of_ids(database: SimulatorDatabase) -> bytes:
     """Return the key of all ids of a data folder; the first call makes it."""
-    return database.secret("outlook ids", lambda: token_bytes(32))
+    return database.stored_secret("outlook ids", lambda: token_bytes(32))
 
 
 class OutlookIds:
     """The ids of one mailbox; they differ from those of another data folder."""
 
-    def __init__(self, database: Database, mailbox_id: str) -> None:
+    def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
         self._seed = key_of_ids(database) + mailbox_id.encode()
         self._folder_ids: dict[int, str] = {}
 

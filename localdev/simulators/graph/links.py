@@ -16,8 +16,8 @@ from secrets import token_bytes, token_hex
 import orjson
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.database import Database
-from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.database import SimulatorDatabase
+from localdev.simulators.graph.errors import GraphError, bad_request_error
 
 _SEAL_BYTES = 16
 
@@ -43,9 +43,9 @@ class DeltaCursor:
 
 
 class DeltaLinks:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SimulatorDatabase) -> None:
         self._database = database
-        self._key = database.secret("delta links", lambda: token_bytes(32))
+        self._key = database.stored_secret("delta links", lambda: token_bytes(32))
 
     def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
         """Start a chain of delta links over a folder's messages or over a mailbox's folders.
@@ -53,7 +53,7 @@ class DeltaLinks:
         owner_id: the folder's id, or for folders the user's id.
         """
         chain = token_hex(6)
-        self._database.write(
+        self._database.execute_write(
             "INSERT INTO chain (id, owner_id, highest) VALUES (?, ?, 0)", chain, owner_id
         )
         return DeltaCursor(
@@ -80,11 +80,11 @@ class DeltaLinks:
         Raises GraphError: 400 for a token that was never issued, 410 for one that is too old.
         """
         cursor = self._unseal(token)
-        chain = self._database.row(
+        chain = self._database.fetch_row(
             "SELECT * FROM chain WHERE id = ? AND owner_id = ?", cursor.chain, owner_id
         )
         if chain is None:
-            raise bad_request("Badly formed token.")
+            raise bad_request_error("Badly formed token.")
         oldest = chain["highest"] - behaviour.generations_kept + 1
         if has_expired(cursor.issued):
             oldest = chain["highest"] + 1
@@ -101,7 +101,7 @@ class DeltaLinks:
     def seal(self, cursor: DeltaCursor) -> str:
         """Return a token with the cursor; its generation is the newest of the chain from now on."""
         cursor = replace(cursor, generation=cursor.generation + 1)
-        self._database.write(
+        self._database.execute_write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",
             *(cursor.generation, cursor.chain),
         )
@@ -112,13 +112,13 @@ class DeltaLinks:
         try:
             sealed = urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4))
         except ValueError:
-            raise bad_request("Badly formed token.") from None
+            raise bad_request_error("Badly formed token.") from None
         mac, text = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
         if not hmac.compare_digest(mac, self._mac(text)):
-            raise bad_request("Badly formed token.")
+            raise bad_request_error("Badly formed token.")
         fields = orjson.loads(text)
         if "issued" not in fields:  # of an earlier release
-            raise bad_request("Badly formed token.")
+            raise bad_request_error("Badly formed token.")
         position = tuple(fields["position"]) if fields["position"] else None
         return DeltaCursor(**{**fields, "position": position})
 

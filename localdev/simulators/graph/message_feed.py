@@ -10,20 +10,20 @@ from enum import Enum
 from typing import Any
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.graph.call import Call, CallResult
+from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
     FeedPage,
-    Position,
-    delta_page,
+    FeedPosition,
     first_query_of_chain,
     open_delta_cursor,
+    serve_delta_page,
 )
-from localdev.simulators.graph.errors import bad_request
-from localdev.simulators.graph.events import Event, EventKind, events_of
+from localdev.simulators.graph.errors import bad_request_error
+from localdev.simulators.graph.events import Event, EventKind, graph_events_of_change
 from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
-from localdev.simulators.graph.query import Query
+from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.graph.shapes import (
-    View,
+    MessageView,
     delta_object,
     read_state_object,
     removed_object,
@@ -45,17 +45,17 @@ class DeltaReport(Enum):
 
 
 class MessageFeed:
-    def __init__(self, call: Call, folder: OutlookFolder, query: Query) -> None:
+    def __init__(self, call: GraphCall, folder: OutlookFolder, query: ODataQuery) -> None:
         self.owner_id = folder.id
         self.folder = folder.seq
         self.path = f"mailFolders('{folder.id}')/messages/delta"
         self._outlook = call.mailbox
         self._mailbox = call.mailbox.neutral
         self._behaviour = call.behaviour
-        self._view = call.view_of(query)
-        query.check_order()
+        self._view = call.message_view_for(query)
+        query.require_newest_first()
 
-    def list_items(self, position: Position | None, size: int) -> FeedPage:
+    def list_items(self, position: FeedPosition | None, size: int) -> FeedPage:
         """Return a page of the folder's messages, newest first, as the service does."""
         older_than = (str(position[0]), int(position[1])) if position else None
         found = self._mailbox.messages(self.folder, older_than=older_than, limit=size + 1)
@@ -64,11 +64,13 @@ class MessageFeed:
         objects = [delta_object(each, self._view) for each in self._outlook.translate(page)]
         return objects, end, len(found) > size
 
-    def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
+    def list_changes(
+        self, since: int, until: int, position: FeedPosition | None, size: int
+    ) -> FeedPage:
         """Return a page of the changed messages, in the order of each message's last change."""
         events: dict[_Key, list[Event]] = defaultdict(list)
         for entry in self._mailbox.journal.entries(since, until, folder=self.folder):
-            for event in events_of(entry):
+            for event in graph_events_of_change(entry):
                 if event.folder == self.folder:
                     events[self._key(event)].append(event)
         after = int(position[0]) if position else 0
@@ -102,12 +104,12 @@ class MessageFeed:
             if self._view.immutable_ids
             else ids.default_id(last.message, last.placement)
         )
-        reported = reported_change(happened, self._view, self._behaviour, self._is_oldest)
+        reported = choose_delta_report(happened, self._view, self._behaviour, self._is_oldest)
         # Changed again since the round's end was fixed: the next round reports it.
         if (
             message is None
             or message.folder_id != self.owner_id
-            or self._view.id_of(message) != reported_id
+            or self._view.visible_id(message) != reported_id
         ):
             reported = (
                 DeltaReport.NOTHING if reported is DeltaReport.NOTHING else DeltaReport.REMOVED
@@ -124,7 +126,7 @@ class MessageFeed:
 
     def _is_oldest(self, arrival: Event) -> bool:
         """Return whether the message is older than all that were in the folder before it."""
-        row = self._mailbox.database.row(
+        row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",
             *(arrival.message, arrival.folder, arrival.placement),
@@ -132,9 +134,9 @@ class MessageFeed:
         return bool(row and row["oldest"])
 
 
-def reported_change(
+def choose_delta_report(
     changes: Sequence[Event],
-    view: View,
+    view: MessageView,
     behaviour: Behaviour,
     is_oldest: Callable[[Event], bool],
 ) -> DeltaReport:
@@ -167,7 +169,9 @@ def _last_arrival(changes: Sequence[Event]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
-def _reported_update(changes: Iterable[Event], view: View, behaviour: Behaviour) -> DeltaReport:
+def _reported_update(
+    changes: Iterable[Event], view: MessageView, behaviour: Behaviour
+) -> DeltaReport:
     """Return the report on updates of selected properties."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
@@ -179,19 +183,23 @@ def _reported_update(changes: Iterable[Event], view: View, behaviour: Behaviour)
     return DeltaReport.WHOLE_MESSAGE
 
 
-def message_delta(call: Call) -> CallResult:
+def serve_message_delta(call: GraphCall) -> GraphResult:
     """Serve `GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.path_ids[0])
     if folder.search_filter is not None:
-        raise bad_request("Change tracking is not supported for search folders.")
+        raise bad_request_error("Change tracking is not supported for search folders.")
     with call.mailbox.neutral.database.transaction():
         cursor = open_delta_cursor(call, folder.id, folder.seq)
         feed = MessageFeed(call, folder, first_query_of_chain(cursor))
-        result = delta_page(call, feed, cursor)
+        result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.document["value"])
-    full = whole if call.view_of(first_query_of_chain(cursor)).includes_property("body") else 0
-    return CallResult(
+    full = (
+        whole
+        if call.message_view_for(first_query_of_chain(cursor)).includes_property("body")
+        else 0
+    )
+    return GraphResult(
         document=context | result.document,
         full_message_count=full,
         bodiless_message_count=whole - full,

@@ -2,48 +2,52 @@
 
 from typing import Any
 
-from localdev.simulators.graph.call import Call, CallResult
-from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
+from localdev.simulators.graph.call import GraphCall, GraphResult
+from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, MAX_LIST_PAGE_SIZE
 from localdev.simulators.graph.shapes import message_object
 from localdev.simulators.mailbox import MessageNotFound
 
 
-def list_messages(call: Call) -> CallResult:
+def list_messages(call: GraphCall) -> GraphResult:
     """Return messages from `$skip` on, of the folder in the path or of the whole mailbox."""
     folders, path = _scope(call)
-    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
-    skip = call.query.number("skip", default=0)
-    call.query.check_order()
+    top = call.query.integer_option(
+        "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
+    )
+    skip = call.query.integer_option("skip", default=0)
+    call.query.require_newest_first()
     neutral = call.mailbox.neutral
     found = neutral.messages(*folders, skip=skip, limit=top + 1)
-    view = call.view
+    view = call.message_view
     value = [message_object(each, view) for each in call.mailbox.translate(found[:top])]
     document: dict[str, Any] = {"@odata.context": call.odata_context("messages")}
     if call.query.is_true("count"):
         document["@odata.count"] = neutral.count(*folders)
     if len(found) > top:
-        document["@odata.nextLink"] = call.url(path, {**call.query.options, "skip": skip + top})
+        document["@odata.nextLink"] = call.absolute_url(
+            path, {**call.query.options, "skip": skip + top}
+        )
     full = len(value) if view.includes_property("body") else 0
-    return CallResult(
+    return GraphResult(
         document=document | {"value": value},
         full_message_count=full,
         bodiless_message_count=len(value) - full,
     )
 
 
-def get_message(call: Call) -> CallResult:
+def get_message(call: GraphCall) -> GraphResult:
     """Return one message by its id, including a message in the folder of purges."""
     message = call.mailbox.message(call.path_ids[-1])
     if call.mailbox.is_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])
-    view = call.view
+    view = call.message_view
     context = {"@odata.context": call.odata_context("messages/$entity")}
     full = int(view.includes_property("body"))
     document = context | message_object(message, view)
-    return CallResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
+    return GraphResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
 
 
-def _scope(call: Call) -> tuple[list[int], str]:
+def _scope(call: GraphCall) -> tuple[list[int], str]:
     """Return the numbers of the folders whose messages are listed, and the path of the list."""
     if call.path_ids:
         folder = call.mailbox.folders.find(call.path_ids[0])

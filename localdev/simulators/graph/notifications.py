@@ -16,13 +16,13 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from localdev.simulators.graph.events import Event, EventKind, events_of
+from localdev.simulators.graph.events import Event, EventKind, graph_events_of_change
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.journal import Journal
 from localdev.simulators.service import TENANT_ID, Service
-from localdev.simulators.wire_time import wire_time
+from localdev.simulators.wire_time import format_utc_seconds
 
-ANSWER_LIMIT_S = 3
+SUBSCRIBER_TIMEOUT_S = 3
 MAX_DELIVERY_AGE_S = 4 * 60 * 60
 MAX_NOTIFICATIONS_PER_POST = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
@@ -33,7 +33,7 @@ _CHANGE_TYPES = {
     EventKind.UPDATED: "updated",
     EventKind.GONE: "deleted",
 }
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 class Notifier:
@@ -43,10 +43,10 @@ class Notifier:
     """
 
     def __init__(self, service: Service) -> None:
-        self.deliveries: deque[Json] = deque(maxlen=1_000)
+        self.deliveries: deque[JsonObject] = deque(maxlen=1_000)
         self._service = service
         self._database = service.database
-        self._http = httpx.Client(timeout=ANSWER_LIMIT_S, trust_env=False)
+        self._http = httpx.Client(timeout=SUBSCRIBER_TIMEOUT_S, trust_env=False)
         self._turn = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -60,13 +60,13 @@ class Notifier:
             self._thread.join()
         self._http.close()
 
-    def subscriptions(self) -> list[Json]:
+    def subscriptions(self) -> list[JsonObject]:
         """Return all subscriptions that have not expired, with the service's own columns."""
         return [dict(row) for row in self._subscriptions()]
 
     def expire_subscriptions(self, mailbox_id: str) -> int:
         """End all subscriptions of a mailbox, as if they had expired; return their number."""
-        return self._database.write(
+        return self._database.execute_write(
             "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id
         )
 
@@ -84,11 +84,11 @@ class Notifier:
                 if row["lifecycle_url"]:
                     self._queue(row, row["lifecycle_url"], {"lifecycleEvent": event})
                 if event == "reauthorizationRequired":
-                    self._database.write(
+                    self._database.execute_write(
                         "UPDATE subscription SET authorized = 0 WHERE id = ?", row["id"]
                     )
                 elif event == "subscriptionRemoved":
-                    self._database.write("DELETE FROM subscription WHERE id = ?", row["id"])
+                    self._database.execute_write("DELETE FROM subscription WHERE id = ?", row["id"])
         return len(notified)
 
     def deliver_pending(self) -> None:
@@ -107,7 +107,7 @@ class Notifier:
         self._deliver()
 
     def _subscriptions(self) -> list[Row]:
-        return self._database.rows(
+        return self._database.fetch_rows(
             "SELECT * FROM subscription WHERE expires_at > ? ORDER BY rowid", time.time()
         )
 
@@ -118,7 +118,9 @@ class Notifier:
         unauthorized at that time sends none of these changes.
         """
         with self._database.transaction():
-            found = self._database.rows("SELECT * FROM subscription WHERE id = ?", subscription_id)
+            found = self._database.fetch_rows(
+                "SELECT * FROM subscription WHERE id = ?", subscription_id
+            )
             if not found:
                 return
             (subscription,) = found
@@ -127,34 +129,34 @@ class Notifier:
             if not entries:
                 return
             ids = OutlookIds(self._database, mailbox_id)
-            for event in (event for entry in entries for event in events_of(entry)):
+            for event in (event for entry in entries for event in graph_events_of_change(entry)):
                 if subscription["authorized"] and _concerns(subscription, event, ids):
                     body = _change_of(subscription, event, ids)
                     self._queue(subscription, subscription["notification_url"], body)
-            self._database.write(
+            self._database.execute_write(
                 "UPDATE subscription SET seen = ? WHERE id = ?",
                 *(entries[-1].number, subscription["id"]),
             )
 
-    def _queue(self, subscription: Row, url: str, body: Json) -> None:
+    def _queue(self, subscription: Row, url: str, body: JsonObject) -> None:
         if self._service.behaviour.notifications_lost:
             return
         now = time.time()
         expires_at = datetime.fromtimestamp(subscription["expires_at"], UTC)
         common = {
             "subscriptionId": subscription["id"],
-            "subscriptionExpirationDateTime": wire_time(expires_at),
+            "subscriptionExpirationDateTime": format_utc_seconds(expires_at),
             "clientState": subscription["client_state"],
             "tenantId": TENANT_ID,
         }
-        self._database.write(
+        self._database.execute_write(
             "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
             *(url, orjson.dumps(common | body), now, now),
         )
 
     def _deliver(self) -> None:
         due: dict[str, list[Row]] = defaultdict(list)
-        for row in self._database.rows(
+        for row in self._database.fetch_rows(
             "SELECT * FROM notification WHERE due_at <= ? ORDER BY seq LIMIT 500", time.time()
         ):
             due[row["url"]].append(row)
@@ -182,10 +184,10 @@ class Notifier:
     def _settle(self, row: Row, *, taken: bool) -> None:
         now = time.time()
         if taken or now - row["first_at"] > MAX_DELIVERY_AGE_S:
-            self._database.write("DELETE FROM notification WHERE seq = ?", row["seq"])
+            self._database.execute_write("DELETE FROM notification WHERE seq = ?", row["seq"])
             return
         wait_s = self._service.behaviour.notification_retry_s * 2 ** min(row["attempts"], 8)
-        self._database.write(
+        self._database.execute_write(
             "UPDATE notification SET attempts = attempts + 1, due_at = ? WHERE seq = ?",
             *(now + wait_s, row["seq"]),
         )
@@ -196,7 +198,7 @@ def _concerns(subscription: Row, event: Event, ids: OutlookIds) -> bool:
     return is_wanted and subscription["folder_id"] in (None, ids.folder_id(event.folder))
 
 
-def _change_of(subscription: Row, event: Event, ids: OutlookIds) -> Json:
+def _change_of(subscription: Row, event: Event, ids: OutlookIds) -> JsonObject:
     message_id = (
         ids.immutable_id(event.message)
         if subscription["immutable_ids"]

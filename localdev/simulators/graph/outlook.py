@@ -11,7 +11,7 @@ import orjson
 
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNotFound
 from localdev.simulators.graph.ids import OutlookIds
-from localdev.simulators.graph.properties import properties_of
+from localdev.simulators.graph.properties import graph_message_properties
 from localdev.simulators.graph.well_known import NAMES, ROLES, ROOT
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.message import Message, sort_key
@@ -113,14 +113,14 @@ class OutlookMailbox:
             change_key=self.ids.change_key(message.number, version),
             received_at=sort_key(message)[0],
             is_read=message.is_read,
-            properties=properties_of(message),
+            properties=graph_message_properties(message),
             body_type=message.item.body_type,
             body=message.item.body,
         )
 
     def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
         """Return the newest change of each message of more than its read state."""
-        rows = self.neutral.database.rows(
+        rows = self.neutral.database.fetch_rows(
             "SELECT message, max(number) AS version FROM change"
             " WHERE message IN (SELECT value FROM json_each(?)) AND fields <> 'is_read'"
             " GROUP BY message",
@@ -161,13 +161,13 @@ class OutlookFolders:
 
     def all(self) -> list[OutlookFolder]:
         """Return all folders below the root, at every level, in the order of their creation."""
-        return self._translate(self._mailbox.folders.all())
+        return self._translate(self._mailbox.folders.list_all())
 
     def children(self, parent: str) -> list[OutlookFolder]:
-        return self._translate(self._mailbox.folders.children(self.number(parent) or None))
+        return self._translate(self._mailbox.folders.list_children(self.number(parent) or None))
 
     def _own_number(self, name: str) -> int:
-        row = self._mailbox.database.row(
+        row = self._mailbox.database.fetch_row(
             "SELECT number FROM folder JOIN outlook_folder ON folder = number"
             " WHERE mailbox_id = ? AND well_known_name = ?",
             *(self._mailbox.user_id, name),
@@ -186,17 +186,19 @@ class OutlookFolders:
             is_hidden=False,
             search_filter=None,
             children=len(
-                [each for each in self._mailbox.folders.children(None) if not each.is_hidden]
+                [each for each in self._mailbox.folders.list_children(None) if not each.is_hidden]
             ),
         )
 
     def _translate(self, folders: Iterable[Folder]) -> list[OutlookFolder]:
         database = self._mailbox.database
-        own = dict(map(tuple, database.rows("SELECT folder, well_known_name FROM outlook_folder")))
+        own = dict(
+            map(tuple, database.fetch_rows("SELECT folder, well_known_name FROM outlook_folder"))
+        )
         children = dict(
             map(
                 tuple,
-                database.rows(
+                database.fetch_rows(
                     "SELECT parent, count(*) FROM folder WHERE mailbox_id = ? AND is_hidden = 0"
                     " AND parent IS NOT NULL GROUP BY parent",
                     self._mailbox.user_id,

@@ -7,10 +7,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 from localdev.mail.item import Address
 from localdev.simulators.message import Message
-from localdev.simulators.wire_time import wire_time
+from localdev.simulators.wire_time import format_utc_seconds
 
 
-def properties_of(message: Message) -> dict[str, Any]:
+def graph_message_properties(message: Message) -> dict[str, Any]:
     """Return the properties of Graph's message, without ids, folder, read state and body.
 
     `from` and `sender` are left out, not null, if a draft has no sender. Attributes of the message
@@ -19,12 +19,12 @@ def properties_of(message: Message) -> dict[str, Any]:
     item = message.item
     conversation = conversation_of(message.thread)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
-    received_at = wire_time(item.received_at)
+    received_at = format_utc_seconds(item.received_at)
     return {
         "createdDateTime": received_at,
-        "lastModifiedDateTime": wire_time(message.modified_at),
+        "lastModifiedDateTime": format_utc_seconds(message.modified_at),
         "receivedDateTime": received_at,
-        "sentDateTime": wire_time(item.sent_at),
+        "sentDateTime": format_utc_seconds(item.sent_at),
         "categories": list(item.categories),
         "hasAttachments": item.has_attachments,
         "internetMessageId": item.internet_message_id,

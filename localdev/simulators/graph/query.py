@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl
 
-from localdev.simulators.graph.errors import bad_request
+from localdev.simulators.graph.errors import bad_request_error
 
 MESSAGE_PROPERTIES = frozenset(
     (
@@ -26,18 +26,18 @@ FOLDER_PROPERTIES = frozenset(
         *("totalItemCount", "sizeInBytes", "isHidden"),
     )
 )
-DEFAULT_PAGE = 10
-MAX_LIST_PAGE = 1000
+DEFAULT_PAGE_SIZE = 10
+MAX_LIST_PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ODataQuery:
     """The query options by lower-case name without the `$`, which Graph permits to omit."""
 
     options: dict[str, str]
 
     @classmethod
-    def parse(cls, text: str) -> "Query":
+    def parse(cls, text: str) -> "ODataQuery":
         pairs = parse_qsl(text, keep_blank_values=True)
         return cls({name.lstrip("$").lower(): value for name, value in pairs})
 
@@ -47,15 +47,17 @@ class Query:
     def is_true(self, name: str) -> bool:
         return self.options.get(name, "").lower() == "true"
 
-    def number(self, name: str, *, default: int, least: int = 0, most: int | None = None) -> int:
+    def integer_option(
+        self, name: str, *, default: int, least: int = 0, most: int | None = None
+    ) -> int:
         text = self.options.get(name)
         if text is None:
             return default
         if not text.isdecimal() or not least <= int(text) <= (most or int(text)):
-            raise bad_request(f"Invalid value '{text}' for ${name} query option found.")
+            raise bad_request_error(f"Invalid value '{text}' for ${name} query option found.")
         return int(text)
 
-    def select(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
+    def selected_properties(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
         """Return the properties in `$select`; None without it. Raises GraphError for others."""
         text = self.options.get("select")
         if text is None:
@@ -64,30 +66,30 @@ class Query:
         known = MESSAGE_PROPERTIES if kind == "message" else FOLDER_PROPERTIES
         for name in names:
             if name not in known:
-                raise bad_request(
+                raise bad_request_error(
                     "Parsing OData Select and Expand failed: Could not find a property named"
                     f" '{name}' on type 'microsoft.graph.{kind}'."
                 )
         return frozenset(names) | {"id"}
 
-    def check_order(self) -> None:
+    def require_newest_first(self) -> None:
         """Raise GraphError 400 for every filter, and for any order but newest first."""
         for name, supported in (("orderby", "receivedDateTime desc"), ("filter", None)):
             text = self.options.get(name, supported)
             if text != supported:
                 message = f"The query {name} '{text}' is not supported for the resource 'message'."
-                raise bad_request(message, "ErrorInvalidUrlQuery")
+                raise bad_request_error(message, "ErrorInvalidUrlQuery")
 
 
 @dataclass(frozen=True, slots=True)
-class Preferences:
+class PreferHeader:
     """The preferences in a request's `Prefer` header; delta links do not store them."""
 
     immutable_ids: bool = False
     page_size: int | None = None
 
     @classmethod
-    def parse(cls, headers: Iterable[str]) -> "Preferences":
+    def parse(cls, headers: Iterable[str]) -> "PreferHeader":
         wishes = {}
         for wish in ",".join(headers).split(","):
             name, _, value = wish.partition("=")
@@ -98,6 +100,6 @@ class Preferences:
             page_size=int(size) if size.isdecimal() and int(size) else None,
         )
 
-    def applied(self) -> dict[str, str]:
+    def applied_header(self) -> dict[str, str]:
         """Return the header `Preference-Applied`; as in Graph, it does not name page sizes."""
         return {"Preference-Applied": "IdType=ImmutableId"} if self.immutable_ids else {}

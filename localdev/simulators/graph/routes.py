@@ -6,19 +6,19 @@ from urllib.parse import unquote
 
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph import folders, messages, subscriptions
-from localdev.simulators.graph.call import Call, CallResult
-from localdev.simulators.graph.errors import GraphError, bad_request
-from localdev.simulators.graph.folder_feed import folder_delta
-from localdev.simulators.graph.message_feed import message_delta
-from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS
+from localdev.simulators.graph.call import GraphCall, GraphResult
+from localdev.simulators.graph.errors import GraphError, bad_request_error
+from localdev.simulators.graph.folder_feed import serve_folder_delta
+from localdev.simulators.graph.message_feed import serve_message_delta
+from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS_PATH
 
-Handler = Callable[[Call], CallResult]
+RouteHandler = Callable[[GraphCall], GraphResult]
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
 
-def get_signed_in_user(call: Call) -> CallResult:
+def get_signed_in_user(call: GraphCall) -> GraphResult:
     mailbox = call.mailbox
-    return CallResult(
+    return GraphResult(
         document={
             "@odata.context": call.odata_context("users/$entity"),
             "id": mailbox.user_id,
@@ -29,24 +29,24 @@ def get_signed_in_user(call: Call) -> CallResult:
     )
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: dict[tuple[str, str], RouteHandler] = {
     ("GET", ""): get_signed_in_user,
     ("GET", "mailfolders"): folders.list_folders,
-    ("GET", "mailfolders/delta"): folder_delta,
+    ("GET", "mailfolders/delta"): serve_folder_delta,
     ("GET", "mailfolders/*"): folders.get_folder,
     ("GET", "mailfolders/*/childfolders"): folders.list_child_folders,
     ("GET", "mailfolders/*/messages"): messages.list_messages,
-    ("GET", "mailfolders/*/messages/delta"): message_delta,
+    ("GET", "mailfolders/*/messages/delta"): serve_message_delta,
     ("GET", "mailfolders/*/messages/*"): messages.get_message,
     ("GET", "messages"): messages.list_messages,
     ("GET", "messages/*"): messages.get_message,
-    ("GET", SUBSCRIPTIONS): subscriptions.list_subscriptions,
-    ("POST", SUBSCRIPTIONS): subscriptions.create_subscription,
-    ("GET", f"{SUBSCRIPTIONS}/*"): subscriptions.get_subscription,
-    ("PATCH", f"{SUBSCRIPTIONS}/*"): subscriptions.renew_subscription,
-    ("DELETE", f"{SUBSCRIPTIONS}/*"): subscriptions.delete_subscription,
+    ("GET", SUBSCRIPTIONS_PATH): subscriptions.list_subscriptions,
+    ("POST", SUBSCRIPTIONS_PATH): subscriptions.create_subscription,
+    ("GET", f"{SUBSCRIPTIONS_PATH}/*"): subscriptions.get_subscription,
+    ("PATCH", f"{SUBSCRIPTIONS_PATH}/*"): subscriptions.renew_subscription,
+    ("DELETE", f"{SUBSCRIPTIONS_PATH}/*"): subscriptions.delete_subscription,
 }
-_COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SUBSCRIPTIONS})
+_COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SUBSCRIPTIONS_PATH})
 
 
 def split_path(path: str) -> list[str]:
@@ -64,22 +64,22 @@ def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
     Raises GraphError 400 for a path that is neither below a user nor of subscriptions.
     """
     parts = split_path(path)
-    if parts and parts[0].lower() == SUBSCRIPTIONS:
+    if parts and parts[0].lower() == SUBSCRIPTIONS_PATH:
         return None, parts
     if parts and parts[0].lower() == "me":
         return None, parts[1:]
     if len(parts) > 1 and parts[0].lower() == "users":
         return parts[1], parts[2:]
     name = parts[0] if parts else ""
-    raise bad_request(f"Resource not found for the segment '{name}'.")
+    raise bad_request_error(f"Resource not found for the segment '{name}'.")
 
 
 def find_route(
     method: str, parts: list[str], behaviour: Behaviour
-) -> tuple[Handler, tuple[str, ...]]:
+) -> tuple[RouteHandler, tuple[str, ...]]:
     """Return the handler and the ids in the path. Raises GraphError 400 or 405."""
     if parts and parts[-1].lower() == "delta" and not behaviour.has_delta:
-        raise bad_request("Resource not found for the segment 'delta'.")
+        raise bad_request_error("Resource not found for the segment 'delta'.")
     while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [
         "mailfolders",
         "childfolders",
@@ -91,7 +91,7 @@ def find_route(
         return handler, names
     if any(known == pattern for _, known in ROUTES):
         raise GraphError(405, "BadRequest", "Specified HTTP method is not allowed.")
-    raise bad_request(f"Resource not found for the segment '{parts[-1] if parts else ''}'.")
+    raise bad_request_error(f"Resource not found for the segment '{parts[-1] if parts else ''}'.")
 
 
 def _pattern(parts: list[str]) -> tuple[str, tuple[str, ...]]:

@@ -13,34 +13,34 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.entra.tokens import BearerClaims, TokenRefused, TokenSigner
+from localdev.simulators.entra.tokens import AccessTokenRefused, BearerClaims, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
-from localdev.simulators.graph.batch import run_batch
-from localdev.simulators.graph.call import Call, CallResult
-from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, error_of_fault
+from localdev.simulators.graph.batch import serve_batch
+from localdev.simulators.graph.call import GraphCall, GraphResult
+from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, graph_error_from_fault
 from localdev.simulators.graph.earlier import ResponsesForRepetition
 from localdev.simulators.graph.errors import (
     GraphError,
-    bad_request,
-    envelope,
-    translate,
+    bad_request_error,
+    error_envelope,
+    not_found_error,
 )
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.query import Preferences, Query
+from localdev.simulators.graph.query import ODataQuery, PreferHeader
 from localdev.simulators.graph.routes import find_route, split_mailbox_path
 from localdev.simulators.graph.subscriptions import (
-    SUBSCRIPTIONS,
+    SUBSCRIPTIONS_PATH,
     find_requested_mailbox_id,
-    list_of_application,
+    list_application_subscriptions,
 )
-from localdev.simulators.graph.throttle import Throttle
+from localdev.simulators.graph.throttle import MailboxThrottle
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
 from localdev.simulators.service import Service, UserNotFound
 
-VERSION = "/v1.0"
+VERSION_PATH_PREFIX = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
 _READING_USERS = ("User.Read.All", "Directory.Read.All")
 _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
@@ -59,14 +59,14 @@ class GraphServer:
 
     def __init__(self, service: Service, signer: TokenSigner) -> None:
         self.base_url = ""
-        self.throttle = Throttle()
+        self.throttle = MailboxThrottle()
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
         self.earlier = ResponsesForRepetition()
 
     def __call__(self, request: Request) -> Response:
-        if request.path.lower() == f"{VERSION}/$batch" and request.method == "POST":
+        if request.path.lower() == f"{VERSION_PATH_PREFIX}/$batch" and request.method == "POST":
             return self._batch(request)
         return self._serve(request, in_batch=False)
 
@@ -77,7 +77,7 @@ class GraphServer:
         ids = _ids(request)
         try:
             self._bearer(request)
-            document = run_batch(request, serve_item)
+            document = serve_batch(request, serve_item)
         except GraphError as error:
             return _refusal(error, ids)
         return Response(200, orjson.dumps(document), _headers(ids))
@@ -85,7 +85,7 @@ class GraphServer:
     def _serve(self, request: Request, *, in_batch: bool) -> Response:
         began, visit, ids = time.monotonic(), LoggedRequestFacts(), _ids(request)
         faults = self._service.faults
-        fault = faults.next_for(request.method, _target(request), in_batch=in_batch)
+        fault = faults.next_fault(request.method, _target(request), in_batch=in_batch)
         try:
             result = self._result(request, visit, fault)
             response = _response(result, ids)
@@ -98,9 +98,9 @@ class GraphServer:
 
     def _result(
         self, request: Request, visit: LoggedRequestFacts, fault: Fault | None
-    ) -> CallResult:
+    ) -> GraphResult:
         bearer = self._bearer(request)
-        owner, rest = split_mailbox_path(request.path.removeprefix(VERSION))
+        owner, rest = split_mailbox_path(request.path.removeprefix(VERSION_PATH_PREFIX))
         if bearer.user_id is None and _is_of_subscriptions(rest):
             if request.method == "GET" and len(rest) == 1:
                 return self._list_of_application(request, bearer, fault)
@@ -120,7 +120,7 @@ class GraphServer:
             if fault and fault.page == "nothing":
                 result = _skipped(handler, call, result)
             time.sleep(
-                self._service.latency.of_page(
+                self._service.latency.page_latency_s(
                     full=result.full_message_count, lean=result.bodiless_message_count
                 )
             )
@@ -128,8 +128,8 @@ class GraphServer:
         return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _repeated(
-        self, request: Request, mailbox: Mailbox, result: CallResult, fault: Fault | None
-    ) -> CallResult:
+        self, request: Request, mailbox: Mailbox, result: GraphResult, fault: Fault | None
+    ) -> GraphResult:
         """Return the result; for the fault `old`, the oldest stored response to such a request."""
         most = self._service.behaviour.answers_kept
         earlier = self.earlier.find_oldest_response(request, mailbox.user_id) if most else None
@@ -141,16 +141,16 @@ class GraphServer:
 
     def _list_of_application(
         self, request: Request, bearer: BearerClaims, fault: Fault | None
-    ) -> CallResult:
+    ) -> GraphResult:
         """List subscriptions of all mailboxes, which counts against no mailbox's limits."""
         _inject(fault)
         if not bearer.has_any_grant(*_READING):
             raise _denied()
         service = self._service
-        result = list_of_application(
-            service.database, Query.parse(request.query), service.behaviour, self.base_url
+        result = list_application_subscriptions(
+            service.database, ODataQuery.parse(request.query), service.behaviour, self.base_url
         )
-        time.sleep(service.latency.of_page())
+        time.sleep(service.latency.page_latency_s())
         return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _call(
@@ -160,14 +160,14 @@ class GraphServer:
         mailbox: Mailbox,
         owner: str | None,
         names: tuple[str, ...],
-    ) -> Call:
-        return Call(
+    ) -> GraphCall:
+        return GraphCall(
             mailbox=OutlookMailbox(mailbox),
             user_id=bearer.user_id,
             owner_path=f"users('{owner}')" if owner else "me",
             path_ids=names,
-            query=Query.parse(request.query),
-            prefer=Preferences.parse(request.headers.get_all("Prefer", [])),
+            query=ODataQuery.parse(request.query),
+            prefer=PreferHeader.parse(request.headers.get_all("Prefer", [])),
             headers=dict(request.headers.items()),
             body=_json_body(request),
             base_url=self.base_url,
@@ -179,13 +179,13 @@ class GraphServer:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             return self._signer.verify_token(token if scheme.lower() == "bearer" else "")
-        except TokenRefused as refusal:
+        except AccessTokenRefused as refusal:
             raise GraphError(401, "InvalidAuthenticationToken", str(refusal)) from refusal
 
     def _mailbox(self, bearer: BearerClaims, owner: str | None, *, of_mailbox: bool) -> Mailbox:
         wanted = owner or bearer.user_id
         if wanted is None:
-            raise bad_request("/me request is only valid with delegated authentication flow.")
+            raise bad_request_error("/me request is only valid with delegated authentication flow.")
         try:
             return self._service.mailbox(wanted)
         except UserNotFound:
@@ -209,7 +209,7 @@ class GraphServer:
             _check_scope(bearer, mailbox)
 
     def _own_url(self, request: Request) -> str:
-        path = request.path.removeprefix(VERSION)
+        path = request.path.removeprefix(VERSION_PATH_PREFIX)
         return f"{self.base_url}{path}" + (f"?{request.query}" if request.query else "")
 
     def _record(
@@ -246,7 +246,7 @@ def _target(request: Request) -> str:
 
 
 def _is_of_subscriptions(rest: list[str]) -> bool:
-    return bool(rest) and rest[0].lower() == SUBSCRIPTIONS
+    return bool(rest) and rest[0].lower() == SUBSCRIPTIONS_PATH
 
 
 def _check_scope(bearer: BearerClaims, mailbox: Mailbox) -> None:
@@ -267,27 +267,27 @@ def _inject(fault: Fault | None) -> None:
     if fault:
         time.sleep(fault.delay_s)
         if fault.status is not None:
-            raise error_of_fault(fault)
+            raise graph_error_from_fault(fault)
 
 
-def _translated(handler: Any, call: Call) -> CallResult:
+def _translated(handler: Any, call: GraphCall) -> GraphResult:
     try:
-        result: CallResult = handler(call)
+        result: GraphResult = handler(call)
     except (FolderNotFound, MessageNotFound) as failure:
-        raise translate(failure) from failure
-    return replace(result, headers={**result.headers, **call.prefer.applied()})
+        raise not_found_error(failure) from failure
+    return replace(result, headers={**result.headers, **call.prefer.applied_header()})
 
 
-def _skipped(handler: Any, call: Call, result: CallResult) -> CallResult:
+def _skipped(handler: Any, call: GraphCall, result: GraphResult) -> GraphResult:
     """Return the last page of the delta round, for the fault that hides all changes of a round."""
     link = _next_of_delta(result)
     while link:
-        result = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
+        result = _translated(handler, replace(call, query=ODataQuery.parse(urlsplit(link).query)))
         link = _next_of_delta(result)
     return result
 
 
-def _next_of_delta(result: CallResult) -> str | None:
+def _next_of_delta(result: GraphResult) -> str | None:
     link = result.document.get("@odata.nextLink") if isinstance(result.document, dict) else None
     return link if link and "/delta?" in link else None
 
@@ -298,7 +298,7 @@ def _json_body(request: Request) -> Any:
     try:
         return orjson.loads(request.body)
     except orjson.JSONDecodeError:
-        raise bad_request("Unable to read JSON request payload.") from None
+        raise bad_request_error("Unable to read JSON request payload.") from None
 
 
 def _ids(request: Request) -> dict[str, str]:
@@ -315,12 +315,12 @@ def _headers(ids: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _response(result: CallResult, ids: dict[str, str]) -> Response:
+def _response(result: GraphResult, ids: dict[str, str]) -> Response:
     content = orjson.dumps(result.document) if result.document else b""
     return Response(result.status, content, {**_headers(ids), **result.headers})
 
 
 def _refusal(error: GraphError, ids: dict[str, str]) -> Response:
-    content = orjson.dumps(envelope(error.code, error.message, ids))
+    content = orjson.dumps(error_envelope(error.code, error.message, ids))
     headers = {**_headers(ids), "Content-Type": "application/json", **error.headers}
     return Response(error.status, content, headers)

@@ -10,7 +10,7 @@ MESSAGE_TYPE = "#microsoft.graph.message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class MessageView:
     """The form in which one request gets messages.
 
     select: names of the selected properties; None: all default properties.
@@ -23,11 +23,11 @@ class View:
     def includes_property(self, name: str) -> bool:
         return self.select is None or name in self.select
 
-    def id_of(self, message: OutlookMessage) -> str:
+    def visible_id(self, message: OutlookMessage) -> str:
         return message.immutable_id if self.immutable_ids else message.default_id
 
 
-def message_object(message: OutlookMessage, view: View) -> dict[str, Any]:
+def message_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     """Return the message's selected properties and its etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
@@ -43,18 +43,18 @@ def message_object(message: OutlookMessage, view: View) -> dict[str, Any]:
         is_text = message.body_type == "text"
         content = text_to_html(message.body) if is_text else message.body
         shown["body"] = {"contentType": "html", "content": content}
-    return {"@odata.etag": f'W/"{message.change_key}"', "id": view.id_of(message), **shown}
+    return {"@odata.etag": f'W/"{message.change_key}"', "id": view.visible_id(message), **shown}
 
 
-def delta_object(message: OutlookMessage, view: View) -> dict[str, Any]:
+def delta_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     return {"@odata.type": MESSAGE_TYPE, **message_object(message, view)}
 
 
-def read_state_object(message: OutlookMessage, view: View) -> dict[str, Any]:
+def read_state_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     """Return the partial object, without an etag, with which delta reports a new read state."""
     return {
         "@odata.type": MESSAGE_TYPE,
-        "id": view.id_of(message),
+        "id": view.visible_id(message),
         "isRead": message.is_read,
         "parentFolderId": message.folder_id,
     }

@@ -22,16 +22,16 @@ from uuid import uuid4
 import httpx
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.database import Database
-from localdev.simulators.graph.call import Call, CallResult
-from localdev.simulators.graph.errors import GraphError, bad_request
-from localdev.simulators.graph.query import Query
-from localdev.simulators.wire_time import wire_time
+from localdev.simulators.database import SimulatorDatabase
+from localdev.simulators.graph.call import GraphCall, GraphResult
+from localdev.simulators.graph.errors import GraphError, bad_request_error
+from localdev.simulators.graph.query import ODataQuery
+from localdev.simulators.wire_time import format_utc_seconds
 
-SUBSCRIPTIONS = "subscriptions"
+SUBSCRIPTIONS_PATH = "subscriptions"
 """The path of subscriptions, which is not below a user."""
 
-HANDSHAKE_LIMIT_S = 10
+VALIDATION_TIMEOUT_S = 10
 MIN_MINUTES, MAX_MINUTES = 45, 4_230
 MAX_CLIENT_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
@@ -44,7 +44,7 @@ _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def find_requested_mailbox_id(database: Database, names: Sequence[str], body: Any) -> str:
+def find_requested_mailbox_id(database: SimulatorDatabase, names: Sequence[str], body: Any) -> str:
     """Return the mailbox of a subscription request by an app without a user.
 
     The body's `resource` names it, or the id of an existing subscription in the path. Raises
@@ -54,11 +54,11 @@ def find_requested_mailbox_id(database: Database, names: Sequence[str], body: An
         return str(_found(database, names[1])["mailbox_id"])
     user = _resource(str(_object(body).get("resource") or ""))["user"]
     if user is None:
-        raise bad_request("/me request is only valid with delegated authentication flow.")
+        raise bad_request_error("/me request is only valid with delegated authentication flow.")
     return str(user)
 
 
-def create_subscription(call: Call) -> CallResult:
+def create_subscription(call: GraphCall) -> GraphResult:
     wanted = _object(call.body)
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
@@ -72,17 +72,17 @@ def create_subscription(call: Call) -> CallResult:
         _shake_hands(str(each))
     subscription_id, database = str(uuid4()), call.mailbox.neutral.database
     with database.transaction():
-        database.write(
+        database.execute_write(
             "INSERT INTO subscription SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1,"
             " coalesce(max(number), 0), ? FROM change",
             *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
             *(call.prefer.immutable_ids, call.user_id or _APP),
         )
-    return CallResult(status=201, document=_entity(call, _stored(call, subscription_id)))
+    return GraphResult(status=201, document=_entity(call, _stored(call, subscription_id)))
 
 
-def list_subscriptions(call: Call) -> CallResult:
+def list_subscriptions(call: GraphCall) -> GraphResult:
     return _page(
         call.mailbox.neutral.database,
         call.query,
@@ -93,9 +93,9 @@ def list_subscriptions(call: Call) -> CallResult:
     )
 
 
-def list_of_application(
-    database: Database, query: Query, behaviour: Behaviour, base_url: str
-) -> CallResult:
+def list_application_subscriptions(
+    database: SimulatorDatabase, query: ODataQuery, behaviour: Behaviour, base_url: str
+) -> GraphResult:
     """List the application's subscriptions of all mailboxes.
 
     Those that it made in a user's name are included.
@@ -104,31 +104,31 @@ def list_of_application(
 
 
 def _page(
-    database: Database,
-    query: Query,
+    database: SimulatorDatabase,
+    query: ODataQuery,
     behaviour: Behaviour,
     base_url: str,
     *,
     where: str,
     values: tuple[str, ...],
-) -> CallResult:
+) -> GraphResult:
     """Return a page of subscriptions, oldest first; its link names the last subscription on it.
 
     Raises GraphError 400 for query options, which the service does not support here.
     """
     if query.options.keys() - {"skiptoken"}:
-        raise bad_request("The query specified in the URI is not valid.")
+        raise bad_request_error("The query specified in the URI is not valid.")
     size = behaviour.subscriptions_page
-    rows = database.rows(
+    rows = database.fetch_rows(
         f"SELECT rowid AS seq, * FROM subscription WHERE {where} AND expires_at > ? AND rowid > ?"
         " ORDER BY rowid LIMIT ?",
-        *(*values, time.time(), query.number("skiptoken", default=0), size + 1),
+        *(*values, time.time(), query.integer_option("skiptoken", default=0), size + 1),
     )
     document: dict[str, Any] = {"@odata.context": f"{base_url}/$metadata#subscriptions"}
     if len(rows) > size:
         last = rows[size - 1]["seq"]
-        document["@odata.nextLink"] = f"{base_url}/{SUBSCRIPTIONS}?$skiptoken={last}"
-    return CallResult(document={**document, "value": [_listed(row) for row in rows[:size]]})
+        document["@odata.nextLink"] = f"{base_url}/{SUBSCRIPTIONS_PATH}?$skiptoken={last}"
+    return GraphResult(document={**document, "value": [_listed(row) for row in rows[:size]]})
 
 
 def _listed(row: Row) -> dict[str, Any]:
@@ -136,27 +136,29 @@ def _listed(row: Row) -> dict[str, Any]:
     return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
-def get_subscription(call: Call) -> CallResult:
-    return CallResult(document=_entity(call, _stored(call, call.path_ids[0])))
+def get_subscription(call: GraphCall) -> GraphResult:
+    return GraphResult(document=_entity(call, _stored(call, call.path_ids[0])))
 
 
-def renew_subscription(call: Call) -> CallResult:
+def renew_subscription(call: GraphCall) -> GraphResult:
     """Renew the subscription, and authorize it again after a `reauthorizationRequired`."""
     subscription = _stored(call, call.path_ids[0])
-    call.mailbox.neutral.database.write(
+    call.mailbox.neutral.database.execute_write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
         *(_expires_at(_object(call.body)), subscription["id"]),
     )
     return get_subscription(call)
 
 
-def delete_subscription(call: Call) -> CallResult:
+def delete_subscription(call: GraphCall) -> GraphResult:
     subscription = _stored(call, call.path_ids[0])
-    call.mailbox.neutral.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
-    return CallResult(status=204)
+    call.mailbox.neutral.database.execute_write(
+        "DELETE FROM subscription WHERE id = ?", subscription["id"]
+    )
+    return GraphResult(status=204)
 
 
-def _stored(call: Call, subscription_id: str) -> Row:
+def _stored(call: GraphCall, subscription_id: str) -> Row:
     """Return the subscription. Raises GraphError 404 if it is another user's or has expired."""
     row = _found(call.mailbox.neutral.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
@@ -164,9 +166,9 @@ def _stored(call: Call, subscription_id: str) -> Row:
     return row
 
 
-def _found(database: Database, subscription_id: str) -> Row:
+def _found(database: SimulatorDatabase, subscription_id: str) -> Row:
     """Return the subscription. Raises GraphError 404 if it is missing or has expired."""
-    row = database.row(
+    row = database.fetch_row(
         "SELECT * FROM subscription WHERE id = ? AND expires_at > ?", subscription_id, time.time()
     )
     if row is None:
@@ -182,7 +184,7 @@ def _creator(row: Row) -> str:
     return str(row["creator_id"] or row["mailbox_id"])
 
 
-def _entity(call: Call, row: Row) -> dict[str, Any]:
+def _entity(call: GraphCall, row: Row) -> dict[str, Any]:
     return {"@odata.context": call.odata_context("subscriptions/$entity"), **_shown(row)}
 
 
@@ -194,7 +196,7 @@ def _shown(row: Row) -> dict[str, Any]:
         "clientState": row["client_state"],
         "notificationUrl": row["notification_url"],
         "lifecycleNotificationUrl": row["lifecycle_url"],
-        "expirationDateTime": wire_time(datetime.fromtimestamp(row["expires_at"], UTC)),
+        "expirationDateTime": format_utc_seconds(datetime.fromtimestamp(row["expires_at"], UTC)),
         "creatorId": _creator(row),
     }
 
@@ -212,7 +214,7 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _folder_id(call: Call, resource: str) -> str | None:
+def _folder_id(call: GraphCall, resource: str) -> str | None:
     """Return the id of the folder that the resource names; None for the whole mailbox.
 
     Raises FolderNotFound, and GraphError for anything but mail.
@@ -243,7 +245,7 @@ def _expires_at(wanted: Mapping[str, Any]) -> float:
         raise _invalid("Subscription expiration must be in the future.")
     if requested > now + MAX_MINUTES * 60:
         message = f"Subscription expiration can only be {MAX_MINUTES} minutes in the future."
-        raise bad_request(message, "ExtensionError")
+        raise bad_request_error(message, "ExtensionError")
     return max(requested, now + MIN_MINUTES * 60)
 
 
@@ -258,7 +260,7 @@ def _shake_hands(url: str) -> None:
         response = httpx.post(
             f"{url}{glue}{urlencode({'validationToken': token})}",
             headers={"Content-Type": "text/plain; charset=utf-8"},
-            timeout=HANDSHAKE_LIMIT_S,
+            timeout=VALIDATION_TIMEOUT_S,
             trust_env=False,
         )
     except httpx.HTTPError as error:
@@ -273,8 +275,8 @@ def _unvalidated(why: str) -> GraphError:
         "Subscription validation request failed. Notification endpoint must respond with 200 OK"
         f" to validation request. {why}."
     )
-    return bad_request(message, "ValidationError")
+    return bad_request_error(message, "ValidationError")
 
 
 def _invalid(message: str) -> GraphError:
-    return bad_request(message, "InvalidRequest")
+    return bad_request_error(message, "InvalidRequest")

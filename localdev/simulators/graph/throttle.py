@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.graph.errors import throttled
+from localdev.simulators.graph.errors import throttled_error
 
-WINDOW_S = 600
+RATE_WINDOW_S = 600
 WINDOW_RETRY_AFTER_S = 10
 
 
-class Throttle:
+class MailboxThrottle:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._in_flight: dict[str, int] = defaultdict(int)
@@ -33,7 +33,7 @@ class Throttle:
         with self._lock:
             self._count(mailbox_id, behaviour)
             if self._in_flight[mailbox_id] >= behaviour.requests_in_flight:
-                raise throttled(behaviour.retry_after_s)
+                raise throttled_error(behaviour.retry_after_s)
             self._in_flight[mailbox_id] += 1
         try:
             yield
@@ -43,8 +43,8 @@ class Throttle:
 
     def _count(self, mailbox_id: str, behaviour: Behaviour) -> None:
         now, recent = time.monotonic(), self._recent[mailbox_id]
-        while recent and recent[0] <= now - WINDOW_S:
+        while recent and recent[0] <= now - RATE_WINDOW_S:
             recent.popleft()
         recent.append(now)
         if len(recent) > behaviour.requests_per_window:
-            raise throttled(WINDOW_RETRY_AFTER_S, "MailboxRequests")
+            raise throttled_error(WINDOW_RETRY_AFTER_S, "MailboxRequests")

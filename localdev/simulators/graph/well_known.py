@@ -23,6 +23,6 @@ CONVERSATION_HISTORY = "Conversation History"
 def create_conversation_history(mailbox: Mailbox) -> None:
     """Create the hidden folder that Outlook's mailboxes have beside those with roles."""
     number = mailbox.create_folder(CONVERSATION_HISTORY, hidden=True)
-    mailbox.database.write(
+    mailbox.database.execute_write(
         "INSERT INTO outlook_folder VALUES (?, ?)", number, "conversationhistory"
     )

@@ -44,7 +44,7 @@ def age_token(sql: Sql) -> None:
 
 def test_an_app_with_a_certificate_needs_no_secret(microsoft: Simulators) -> None:
     pem = app_certificate()
-    microsoft.entra.app_login.upload(pem)
+    microsoft.entra.app_login.register_certificate(pem)
 
     tokens = app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
@@ -62,7 +62,7 @@ def test_a_certificate_is_preferred_to_a_secret(microsoft: Simulators) -> None:
 
 def test_a_certificate_that_has_expired_is_named_with_its_setting(microsoft: Simulators) -> None:
     pem = app_certificate(days_left=-1)
-    microsoft.entra.app_login.upload(pem)
+    microsoft.entra.app_login.register_certificate(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
         app_only_tokens(certified(pem), OAUTH, TENANT_ID)

@@ -215,7 +215,7 @@ class ProviderContract:
     def test_a_folder_that_is_gone_is_gone_for_its_feed_and_its_ids_and_no_other_folder(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        number = server.mailbox.folder_at(("Archive", "Old"))
+        number = server.mailbox.find_or_create_folder(("Archive", "Old"))
         old = reference(server, number)
         known = [a_known_folder(1, old.remote_id)]
         server.mailbox.purge_folder(number)
@@ -295,7 +295,7 @@ class ProviderContract:
         found = folders_of(server)
 
         assert found.keys() == {
-            form.folder_id(each.number) for each in box.folders.all() if each.name != "Search"
+            form.folder_id(each.number) for each in box.folders.list_all() if each.name != "Search"
         }
         roles = {
             role: found[RemoteId(form.folder_id(role))].role for role in Role if role != "other"

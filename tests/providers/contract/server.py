@@ -97,7 +97,7 @@ class Replica:
 
     def read_on(self) -> None:
         """Read a round of each folder that exists now, on from where the last one ended."""
-        for folder in self.server.mailbox.folders.all():
+        for folder in self.server.mailbox.folders.list_all():
             if folder.search_filter is None:
                 ref = reference(self.server, folder.number)
                 for page in read_round(self.server, ref, self.cursors.get(ref)):
@@ -107,7 +107,7 @@ class Replica:
     def compare_ids(self) -> None:
         """Compare the ids of each folder, and ask for those in which the replica differs."""
         listed: set[RemoteId] = set()
-        for folder in self.server.mailbox.folders.all():
+        for folder in self.server.mailbox.folders.list_all():
             listing = self.server.provider.list_ids(reference(self.server, folder.number))
             listed |= {entry.remote_id for entry in listing.entries}
         self._ask(listed ^ self.messages.keys())
@@ -128,7 +128,7 @@ class Replica:
 
     def _ask(self, ids: set[RemoteId]) -> None:
         box, form = self.server.mailbox, self.server.form
-        folders = {form.folder_id(folder.number) for folder in box.folders.all()}
+        folders = {form.folder_id(folder.number) for folder in box.folders.list_all()}
         found = self.server.provider.fetch_messages(sorted(ids))
         for remote_id, message in zip(sorted(ids), found, strict=True):
             if isinstance(message, Message) and folders & {*message.folder_remote_ids}:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import AccessToken
 from mailsync.providers.graph.provider import GraphMailbox
@@ -80,7 +80,7 @@ class SimulatedGraph:
         self._faults.clear()
 
     def _inject(self, fault: Fault) -> None:
-        self._faults.add(Rule(fault=fault, times=None))
+        self._faults.add(FaultRule(fault=fault, times=None))
 
 
 class TestGraph(ProviderContract):

@@ -28,5 +28,5 @@ def test_mail_in_the_form_of_an_earlier_release_is_dropped_and_sign_ins_stay(
         assert simulators.service.mailboxes() == []
         mailbox = simulators.add_mailbox("ada@example.com")
         assert mailbox.message(mailbox.deliver(a_mail())).item.subject == "Hello"
-        consents = simulators.service.database.rows("SELECT id FROM consent")
+        consents = simulators.service.database.fetch_rows("SELECT id FROM consent")
         assert [row["id"] for row in consents] == ["c"]

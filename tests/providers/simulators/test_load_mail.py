@@ -18,7 +18,7 @@ from localdev.mail.load import load_mail
 from localdev.mail.parse import parse_mail, parse_mail_with_oddities
 from localdev.mail.preview import preview
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.wire_time import wire_time
+from localdev.simulators.wire_time import format_utc_seconds
 
 NASTY = Path(__file__).parent / "mail"
 GOOD = (NASTY / "html_and_text.eml").read_bytes()
@@ -100,7 +100,7 @@ def test_a_parameter_that_cannot_be_read_costs_no_message() -> None:
 
     assert (mail.body_type, mail.has_attachments) == ("html", True)
     assert "<p>body</p>" in mail.body
-    assert wire_time(mail.received_at) == "0150-01-01T00:00:00Z"
+    assert format_utc_seconds(mail.received_at) == "0150-01-01T00:00:00Z"
 
 
 def test_parts_that_are_nested_too_deeply_are_one_text() -> None:

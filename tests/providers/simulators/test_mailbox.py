@@ -73,7 +73,7 @@ def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -
     blobs = [mailbox.message(each).blob for each in (number, copied)]
     mailbox.purge(number)
     mailbox.purge(copied)
-    assert mailbox.database.rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
+    assert mailbox.database.fetch_rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
 
 
 def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox: Mailbox) -> None:

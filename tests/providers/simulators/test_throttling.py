@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.behaviour import LATENCIES, Latency
+from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.graph_client import graph_client
 
@@ -17,7 +17,7 @@ from tests.providers.simulators.graph_client import graph_client
 def slow(simulators: Simulators) -> Iterator[Simulators]:
     simulators.service.latency = Latency(fixed_s=0.4)
     yield simulators
-    simulators.service.latency = LATENCIES["none"]
+    simulators.service.latency = LATENCY_BY_NAME["none"]
 
 
 def statuses(simulators: Simulators, mailbox: Mailbox, width: int) -> list[int]:

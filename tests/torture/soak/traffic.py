@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
 from tests.torture.random_changes import KINDS, Change
 
@@ -19,9 +19,9 @@ _FAULTS = (
 )
 
 
-def faults(rate: float) -> list[Rule]:
+def faults(rate: float) -> list[FaultRule]:
     """Rules that together strike this share of all requests."""
-    return [Rule(fault=each, times=None, rate=rate / len(_FAULTS)) for each in _FAULTS]
+    return [FaultRule(fault=each, times=None, rate=rate / len(_FAULTS)) for each in _FAULTS]
 
 
 class Traffic:

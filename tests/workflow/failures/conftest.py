@@ -82,7 +82,7 @@ def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator
     for role in MISSING:
         remote.folders.remove(role)
     remote.folders.remove(
-        next(each.number for each in remote.folders.all() if each.name == CONVERSATION_HISTORY)
+        next(each.number for each in remote.folders.list_all() if each.name == CONVERSATION_HISTORY)
     )
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
     mail = generate_mail(36, owner=ADDRESS)

@@ -38,7 +38,7 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
     synced: World, messages: int, unread: int
 ) -> None:
     [(_, idle)] = checks_of(synced, 1)
-    synced.remote.database.write(
+    synced.remote.database.execute_write(
         "UPDATE folder SET total = total + ?, unread = unread + ? WHERE role = 'inbox'",
         *(messages, unread),
     )

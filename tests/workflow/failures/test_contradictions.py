@@ -49,7 +49,7 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> 
     kept = synced.id_of(synced.newest())
     listing = listing_of(synced, "inbox", without=frozenset({kept}))
     synced.inject_fault(f"{synced.folder_id('inbox')}{LISTING}", status=200, body=listing)
-    synced.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
+    synced.remote.database.execute_write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
 
     assert synced.sync() == "completed"
 

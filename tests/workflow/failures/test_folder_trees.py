@@ -32,7 +32,8 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
     archive = world.folder_id("archive")
     world.inject_fault(f"{archive}/childFolders", **fault, times=None)
     new = [
-        world.remote.deliver(a_mail("new"), folder.number) for folder in world.remote.folders.all()
+        world.remote.deliver(a_mail("new"), folder.number)
+        for folder in world.remote.folders.list_all()
     ]
 
     world.sync()
@@ -135,7 +136,7 @@ def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> Non
         synced.remote.folders.create(f"F{at}")
     synced.let_time_pass(30)
     assert synced.sync() == "completed"
-    inactive = synced.remote.folders.all()[-1].number
+    inactive = synced.remote.folders.list_all()[-1].number
     message = synced.remote.deliver(a_mail("in an inactive folder"), inactive)
     synced.check()
     assert synced.stores(message)

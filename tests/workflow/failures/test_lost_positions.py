@@ -201,7 +201,7 @@ def test_a_cursor_that_does_not_open_is_walked_anew(synced: World) -> None:
     assert synced.mirrors()
     assert synced.rows("SELECT walk FROM mailsync.folder_cursors ORDER BY folder_id") == [
         [1],
-        *[[2]] * (len(synced.remote.folders.all()) - 1),
+        *[[2]] * (len(synced.remote.folders.list_all()) - 1),
     ]
 
 

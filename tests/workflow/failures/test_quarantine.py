@@ -139,8 +139,8 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
     world.sync()
     # Behind the back of the change feed: nothing is told of it.
     database = world.remote.database
-    database.write("UPDATE message SET attributes = '{}' WHERE number = ?", malformed)
-    database.write(
+    database.execute_write("UPDATE message SET attributes = '{}' WHERE number = ?", malformed)
+    database.execute_write(
         "UPDATE blob SET content = json_set(content, '$.internet_message_id', '<short@x.org>')"
         " WHERE number = (SELECT blob FROM message WHERE number = ?)",
         refused,
@@ -161,7 +161,7 @@ def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool
     world.sync()
     world.remote.purge(message)
     if not is_told:
-        world.remote.database.write("DELETE FROM change WHERE message = ?", message)
+        world.remote.database.execute_write("DELETE FROM change WHERE message = ?", message)
 
     assert world.sync() == "completed"
 

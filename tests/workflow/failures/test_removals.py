@@ -30,7 +30,7 @@ def numbers(world: World) -> dict[str, int]:
 
 
 def names_of(world: World, *names: str) -> list[str]:
-    folders = (each for each in world.remote.folders.all() if each.name in names)
+    folders = (each for each in world.remote.folders.list_all() if each.name in names)
     return [world.folder_id(folder.number) for folder in folders]
 
 
@@ -117,7 +117,7 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(synced: World, role: str)
 
 def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synced: World) -> None:
     before = numbers(synced)
-    synced.remote.purge_folder(synced.remote.folder_at(("Archive", "Projects")))
+    synced.remote.purge_folder(synced.remote.find_or_create_folder(("Archive", "Projects")))
 
     assert synced.mirrors()
     assert numbers(synced) == before

@@ -17,7 +17,7 @@ import pytest
 
 from infra.catalog import MAILBOX_SYNC
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.folders import FolderReference
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.credentials.vault import Vault
@@ -133,9 +133,9 @@ class World:
 
     def inject_fault(
         self, path: str = "", *, times: int | None = 1, rate: float = 1, **fault: Any
-    ) -> Rule:
+    ) -> FaultRule:
         """From now on, requests whose path and query match are answered with this fault."""
-        rule = Rule(fault=Fault(**fault), path=path, times=times, rate=rate)
+        rule = FaultRule(fault=Fault(**fault), path=path, times=times, rate=rate)
         self.simulators.service.faults.add(rule)
         return rule
 

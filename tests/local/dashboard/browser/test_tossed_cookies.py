@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from localdev.engine.dev_login import DEMO_USER
 from localdev.http_server import Application, Request, Response, Server
-from localdev.simulators.entra.certificates import server_tls
+from localdev.simulators.entra.certificates import open_server_tls
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
 
@@ -48,7 +48,7 @@ class Hosts:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
     """Starts an application under https and returns its port."""
-    tls, _ = server_tls(tmp_path)
+    tls, _ = open_server_tls(tmp_path)
     servers: list[Server] = []
 
     def start(application: Application) -> int:
