@@ -17,7 +17,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import migrate
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.statements import read_statements
 
 MAX_CLAIM_MS = 100
@@ -97,7 +97,7 @@ def _plan(settings: Settings, claim: int) -> str:
 
 def _time_ticks(settings: Settings, claim: int, times: int) -> float:
     """Return the median duration of a claim in milliseconds."""
-    queue, connection, times_ms = QueueStore(Database(settings)), connect(settings), []
+    queue, connection, times_ms = DueMailboxQueueStore(Database(settings)), connect(settings), []
     for _ in range(times):
         began = time.perf_counter()
         claimed = queue.claim_due(claim, CLAIM_LIFETIME_S)
@@ -118,7 +118,7 @@ def _race(settings: Settings, claim: int, ticks: int) -> int:
     def tick(_: int) -> list[str]:
         database = Database(settings)
         try:
-            return list(QueueStore(database).claim_due(claim, CLAIM_LIFETIME_S))
+            return list(DueMailboxQueueStore(database).claim_due(claim, CLAIM_LIFETIME_S))
         finally:
             database.close()
 

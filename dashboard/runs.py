@@ -17,7 +17,7 @@ from dashboard.queries import DashboardQueries, RowNotFound
 from dashboard.to_json import Json, json_bytes, milliseconds_between, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
-SELF_TEST_TRIGGER = "self-test"
+TRIGGER_OF_SELF_TEST_RUNS = "self-test"
 """The `trigger` shown for every self-test, which is an execution of the workflow `test-sync`."""
 
 RunFilters = dict[str, str | None]
@@ -51,7 +51,7 @@ class RunReader:
         return found[:limit]
 
     def _self_tests(self, filters: RunFilters, before: tuple[datetime, str]) -> list[Json]:
-        if filters["account_id"] or filters["trigger"] not in (None, SELF_TEST_TRIGGER):
+        if filters["account_id"] or filters["trigger"] not in (None, TRIGGER_OF_SELF_TEST_RUNS):
             return []
         return [
             _self_test(each)
@@ -137,7 +137,7 @@ def _self_test(execution: Execution) -> Json:
         "accountId": None,
         "emailAddress": None,
         "status": _STATUSES[execution.status],
-        "trigger": SELF_TEST_TRIGGER,
+        "trigger": TRIGGER_OF_SELF_TEST_RUNS,
         "syncType": None,
         "createdAt": execution.started_at,
         "startedAt": execution.started_at,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from mailsync.registry import REGISTRATIONS, Registration, syncable_providers
+from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
 
 STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
@@ -291,7 +291,7 @@ _LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
 """Limits of routes that applications rarely call."""
 
 
-def _routes_of(provider: Registration) -> Iterator[Route]:
+def _routes_of(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the routes that connect a provider's mailboxes and receive its notifications."""
     name = provider.provider
     yield Route(key=f"GET /api/auth/{name}", function="connect")
@@ -336,7 +336,7 @@ SCHEDULES: tuple[Schedule, ...] = (
 EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(
         name="asked-by-event",
-        detail_types=(*(each.event_type for each in REGISTRATIONS), "test/sync"),
+        detail_types=(*(each.event_type for each in REGISTERED_PROVIDERS), "test/sync"),
         function="receive-event",
     ),
 )

@@ -15,5 +15,5 @@ from mailsync.settings import load_settings
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = load_settings()
-    servers = [each.url for each in syncable_providers() if each.url]
+    servers = [each.api_url_setting for each in syncable_providers() if each.api_url_setting]
     return {"status": max(fetch_server_status(each, settings) for each in servers)}

@@ -11,7 +11,7 @@ from mailsync.runs.batches import CheckBatchInvoker
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.run_store import RunStore
 
 SILENT_S, MAX_RECOVERED = 60, 100
@@ -21,7 +21,7 @@ SILENT_S, MAX_RECOVERED = 60, 100
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     # Checks come first: they need no Step Functions, so an outage there must not delay them.
-    runs, queue = RunStore(open_database()), QueueStore(open_database())
+    runs, queue = RunStore(open_database()), DueMailboxQueueStore(open_database())
     due = queue.claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
     batches = CheckBatchInvoker(queue, load_settings().sync_accounts_arn).invoke_async(due)
     stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)

@@ -33,22 +33,22 @@ class OAuthAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class RegisteredProvider:
     """One provider.
 
     title: its name for people, as in "a mailbox of Microsoft 365".
     event_type: event on the bus that requests a sync of one of its mailboxes.
-    kit: module whose `KIT` implements it. None: not in this release.
-    url: setting with the URL of its API. None: each account names its own server.
-    oauth: None: its mailboxes are opened with a password.
+    kit_module: module whose `KIT` implements it. None: not in this release.
+    api_url_setting: setting with the URL of its API. None: each account names its own server.
+    oauth_access: None: its mailboxes are opened with a password.
     """
 
     provider: Provider
     title: str
     event_type: str
-    kit: str | None = None
-    url: UrlSetting | None = None
-    oauth: OAuthAccess | None = None
+    kit_module: str | None = None
+    api_url_setting: UrlSetting | None = None
+    oauth_access: OAuthAccess | None = None
 
 
 MICROSOFT = Provider("microsoft")
@@ -56,30 +56,30 @@ FIRST_PROVIDER = MICROSOFT
 """The provider of values that were stored when there was only one."""
 GRAPH_URL = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
 
-REGISTRATIONS: list[Registration] = [
-    Registration(
+REGISTERED_PROVIDERS: list[RegisteredProvider] = [
+    RegisteredProvider(
         MICROSOFT,
         "Microsoft 365",
         "email/microsoft.sync",
-        kit="mailsync.providers.graph.kit",
-        url=GRAPH_URL,
-        oauth=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL),
+        kit_module="mailsync.providers.graph.kit",
+        api_url_setting=GRAPH_URL,
+        oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL),
     ),
-    Registration(Provider("google"), "Gmail", "email/gmail.sync"),
-    Registration(Provider("imap"), "IMAP", "email/imap.sync"),
+    RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
+    RegisteredProvider(Provider("imap"), "IMAP", "email/imap.sync"),
 ]
 
 
-def syncable_providers() -> tuple[Registration, ...]:
+def syncable_providers() -> tuple[RegisteredProvider, ...]:
     """Return the providers whose mailboxes this release can sync."""
-    return tuple(each for each in REGISTRATIONS if each.kit is not None)
+    return tuple(each for each in REGISTERED_PROVIDERS if each.kit_module is not None)
 
 
-def find_provider(name: str) -> Registration | None:
+def find_provider(name: str) -> RegisteredProvider | None:
     """Return the provider with this stored name. None: there is no such provider."""
-    return next((each for each in REGISTRATIONS if each.provider == name), None)
+    return next((each for each in REGISTERED_PROVIDERS if each.provider == name), None)
 
 
-def find_provider_of_event(event_type: str) -> Registration | None:
+def find_provider_of_event(event_type: str) -> RegisteredProvider | None:
     """Return the provider whose syncs this event type requests. None: there is no such provider."""
-    return next((each for each in REGISTRATIONS if each.event_type == event_type), None)
+    return next((each for each in REGISTERED_PROVIDERS if each.event_type == event_type), None)

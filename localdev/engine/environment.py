@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,7 +151,8 @@ class ExecutionEnvironment:
     def stop(self) -> None:
         """Kill the process, as Lambda does with an environment that is no longer needed."""
         if self.is_reusable:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended between the two lines
+                os.kill(self.pid, signal.SIGKILL)
         self._process.wait()
         self._waiting.put(None)
         self._server.stop()

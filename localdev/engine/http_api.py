@@ -18,9 +18,9 @@ from localdev.engine.dev_login import is_demo_user_request
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     MalformedFunctionResult,
+    api_gateway_error_response,
     build_authorizer_event,
     build_request_event,
-    gateway_message_response,
     result_to_http_response,
 )
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
@@ -106,9 +106,9 @@ class HttpApi:
     def _serve(self, request: Request) -> Response:
         found = self._find(request)
         if found is None:
-            return gateway_message_response(404, "Not Found")
+            return api_gateway_error_response(404, "Not Found")
         if len(request.body) > MAX_REQUEST_BODY_BYTES:
-            return gateway_message_response(413, "Request Entity Too Large")
+            return api_gateway_error_response(413, "Request Entity Too Large")
         route, parameters = found
         if (
             self._sign_in
@@ -134,26 +134,26 @@ class HttpApi:
         The authorizer's context is added to the event.
         """
         if not event["headers"].get("authorization"):
-            return gateway_message_response(401, "Unauthorized")
+            return api_gateway_error_response(401, "Unauthorized")
         result = self._invoke(self._authorizer, build_authorizer_event(event))
         if result is None or result.failed:
-            return gateway_message_response(500, "Internal Server Error")
+            return api_gateway_error_response(500, "Internal Server Error")
         decision = json.loads(result.payload)
         if not isinstance(decision, dict) or decision.get("isAuthorized") is not True:
-            return gateway_message_response(403, "Forbidden")
+            return api_gateway_error_response(403, "Forbidden")
         event["requestContext"]["authorizer"] = {"lambda": decision.get("context") or {}}
         return None
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:
         result = self._invoke(function, event)
         if result is None or result.status == 429:
-            return gateway_message_response(503, "Service Unavailable")
+            return api_gateway_error_response(503, "Service Unavailable")
         if result.failed:
-            return gateway_message_response(500, "Internal Server Error")
+            return api_gateway_error_response(500, "Internal Server Error")
         try:
             return result_to_http_response(result.payload)
         except MalformedFunctionResult:
-            return gateway_message_response(500, "Internal Server Error")
+            return api_gateway_error_response(500, "Internal Server Error")
 
     def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
         """Invoke the function; return None when it exceeds the time limit of an integration.

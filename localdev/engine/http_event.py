@@ -97,7 +97,7 @@ def result_to_http_response(payload: bytes) -> Response:
         raise MalformedFunctionResult from malformed
 
 
-def gateway_message_response(status: int, text: str) -> Response:
+def api_gateway_error_response(status: int, text: str) -> Response:
     """Return a response of the HTTP API itself, with its message in API Gateway's JSON form."""
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, body, {"content-type": "application/json"})

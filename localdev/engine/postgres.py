@@ -83,7 +83,7 @@ class Postgres:
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url_for_login(self, login: str) -> str:
-        """Return the URL by `tcp_port`, for the owner or a login made by `open_login`."""
+        """Return the URL over TCP, for a login with its password: the owner's or a created one."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 

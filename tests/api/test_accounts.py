@@ -7,7 +7,7 @@ from mailsync.model import AccountId, FolderId, IdListing, RemoteId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import MAX_RECORDED_CONTRADICTIONS, FolderStore
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
 from tests.api.syncs import begin_run, is_running, read_pages, store_four_messages
@@ -77,12 +77,12 @@ def test_pausing_stops_the_sync_and_none_is_due_until_it_is_resumed(
     assert (paused.status, paused.json["status"]) == (200, "paused")
     assert not is_running(run.run_id)
     assert sql("SELECT status FROM mailsync.sync_runs") == [["cancelled"]]
-    assert QueueStore(database).claim_due(10, 60) == ()
+    assert DueMailboxQueueStore(database).claim_due(10, 60) == ()
 
     resumed = api(f"PATCH {one(run.account_id)}", body={"paused": False})
 
     assert resumed.json["status"] == "active"
-    assert QueueStore(database).claim_due(10, 60) == (run.account_id,)
+    assert DueMailboxQueueStore(database).claim_due(10, 60) == (run.account_id,)
 
 
 def test_a_closed_account_is_not_paused_or_resumed(
@@ -109,7 +109,7 @@ def test_another_choice_of_folders_stops_the_sync_and_the_next_one_is_due(
 
     assert [each["selected"] for each in response.json["folders"]] == [True, False]
     assert not is_running(run.run_id)
-    assert QueueStore(database).claim_due(10, 60) == (run.account_id,)
+    assert DueMailboxQueueStore(database).claim_due(10, 60) == (run.account_id,)
     positions = sql(
         "SELECT walk, cursor_sealed, walking FROM mailsync.folder_cursors ORDER BY folder_id"
     )

@@ -9,25 +9,25 @@ import pytest
 from localdev.simulators import Simulators
 from mailsync import registry
 from mailsync.model import Provider
-from mailsync.registry import GRAPH_URL, Registration
+from mailsync.registry import GRAPH_URL, RegisteredProvider
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
 from tests.api.sign_in import SignIn, refusal, stored
 from tests.support.builders import OAUTH
 
-OTHER = Registration(
+OTHER = RegisteredProvider(
     Provider("other"),
     "Another provider",
     "email/other.sync",
-    kit="mailsync.providers.graph.kit",
-    url=GRAPH_URL,
-    oauth=OAUTH,
+    kit_module="mailsync.providers.graph.kit",
+    api_url_setting=GRAPH_URL,
+    oauth_access=OAUTH,
 )
 
 
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second provider, known by its registration alone."""
-    monkeypatch.setattr(registry, "REGISTRATIONS", [*registry.REGISTRATIONS, OTHER])
+    monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", [*registry.REGISTERED_PROVIDERS, OTHER])
 
 
 def ask(function: str, route: str, **parts: Any) -> ApiResponse:

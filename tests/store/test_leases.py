@@ -11,7 +11,7 @@ from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.run_store import RunStore
 from tests.store.conftest import Mirror
 from tests.store.rows import one, rows
@@ -99,7 +99,7 @@ def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_
         "failed",
     ]
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.failed"]]
-    assert QueueStore(database).claim_due(10, 60.0) == (run.account_id,)
+    assert DueMailboxQueueStore(database).claim_due(10, 60.0) == (run.account_id,)
 
 
 @pytest.mark.parametrize("unknown", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])

@@ -120,7 +120,7 @@ class Truth:
 
 def truth(mailbox: Mailbox) -> Truth:
     outlook = OutlookMailbox(mailbox)
-    known = {each.id: each for each in outlook.folders.all() if each.search_filter is None}
+    known = {each.id: each for each in outlook.folders.all() if each.search_folder_filter is None}
     folders = {each.id: (each.total, each.unread) for each in known.values()}
     found = mailbox.messages(*(each.seq for each in known.values()))
     messages = {

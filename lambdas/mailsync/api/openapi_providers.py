@@ -11,7 +11,7 @@ from mailsync.api.provider_paths import (
     sign_in_path,
 )
 from mailsync.providers.kit import load_kit, webhook_path
-from mailsync.registry import FIRST_PROVIDER, Registration, syncable_providers
+from mailsync.registry import FIRST_PROVIDER, RegisteredProvider, syncable_providers
 
 IS_PUBLIC = "x-is-public"
 """Key of an operation that needs no token; the document builder removes it."""
@@ -62,25 +62,25 @@ def provider_paths() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for registration in syncable_providers():
         provider = registration.provider
-        if registration.oauth:
+        if registration.oauth_access:
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
             paths[callback_path(provider)] = {"get": _callback(registration)}
             paths[confirm_path(provider)] = {"post": _confirmation(registration)}
-        if registration.oauth and registration.oauth.resource:
+        if registration.oauth_access and registration.oauth_access.resource:
             paths[organisation_mailboxes_path(provider)] = {"post": _organisation(registration)}
         if load_kit(provider).push:
             paths[webhook_path(provider)] = {"post": _webhook(registration)}
     return paths
 
 
-def _operation_id(name: str, registration: Registration) -> str:
+def _operation_id(name: str, registration: RegisteredProvider) -> str:
     """Return a unique id; those of the first provider are older than the others' and have no
     suffix."""
     is_first = registration.provider == FIRST_PROVIDER
     return name if is_first else f"{name}_{registration.provider}"
 
 
-def _sign_in(registration: Registration) -> dict[str, Any]:
+def _sign_in(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("begin_sign_in", registration),
         "summary": f"Start the sign-in that connects a mailbox of {registration.title}",
@@ -107,7 +107,7 @@ def _sign_in(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _callback(registration: Registration) -> dict[str, Any]:
+def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         IS_PUBLIC: True,
         "operationId": _operation_id("finish_sign_in", registration),
@@ -131,7 +131,7 @@ def _callback(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _confirmation(registration: Registration) -> dict[str, Any]:
+def _confirmation(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("confirm_connection", registration),
         "summary": "Confirm a mailbox after a sign-in of the caller",
@@ -143,7 +143,7 @@ def _confirmation(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _organisation(registration: Registration) -> dict[str, Any]:
+def _organisation(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("connect_organisation_mailbox", registration),
         "summary": "Connect a mailbox with the consent of its organisation",
@@ -154,7 +154,7 @@ def _organisation(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _webhook(registration: Registration) -> dict[str, Any]:
+def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         IS_PUBLIC: True,
         "operationId": _operation_id("notify_of_changes", registration),

@@ -179,7 +179,7 @@ class SignInFlow:
         Raises:
             ApiError: there is no such mailbox, or it belongs to another user and is deleted (404).
         """
-        pending = self._credentials.take_pending_connection(_hash(token))
+        pending = self._credentials.take_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:
             raise ApiError(_NOTHING_PENDING)
         place = SealingContext(SealedColumn.PENDING_CONNECTION, user_id)
@@ -193,7 +193,7 @@ class SignInFlow:
 
     def _store_unconfirmed(self, user_id: str, mailbox: _Mailbox) -> UnconfirmedConnection:
         token = token_urlsafe(32)
-        self._credentials.save_pending_connection(
+        self._credentials.save_unconfirmed_mailbox(
             token_hash=_hash(token),
             user_id=user_id,
             connection=self._vault.seal(

@@ -83,7 +83,9 @@ def _push_kit(name: str) -> PushKit:
         ApiError: the provider is unknown, or sends no notifications (404).
     """
     registration = find_provider(name)
-    push = load_kit(registration.provider).push if registration and registration.kit else None
+    push = (
+        load_kit(registration.provider).push if registration and registration.kit_module else None
+    )
     if push is None:
         raise ApiError(_NO_PUSH)
     return push

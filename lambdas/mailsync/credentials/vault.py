@@ -60,7 +60,8 @@ class SealingContext:
     def binding(self) -> bytes:
         """Return the associated data of the cipher.
 
-        The NUL distinguishes it from every earlier binding: Postgres' text type cannot store NUL.
+        It is the column and the owner with a NUL between them. The associated data of earlier
+        versions has no NUL, since Postgres stores none in a text, so no value opens as another.
         """
         return f"{self.column}\0{self.owner}".encode()
 

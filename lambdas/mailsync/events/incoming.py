@@ -50,7 +50,7 @@ def parse_event(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
     if registration is None:
         return InvalidEvent("This detail type is unknown, so no sync was started.")
     provider = registration.provider
-    if registration.kit is None:
+    if registration.kit_module is None:
         return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
     requested = detail if isinstance(detail, dict) else {}
     account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)

@@ -123,9 +123,9 @@ def load_kit(provider: Provider) -> ProviderKit:
         ProviderRejected: this release has no kit for the provider.
     """
     registration = find_provider(provider)
-    if registration is None or registration.kit is None:
+    if registration is None or registration.kit_module is None:
         raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
-    return cast(ProviderKit, import_module(registration.kit).KIT)
+    return cast(ProviderKit, import_module(registration.kit_module).KIT)
 
 
 def open_provider(

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from mailsync.model import AccountId
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 
 MAILBOXES_PER_BATCH = 25
 """Mailboxes per invocation. A batch without changes takes some 3 s: long enough that the cost of an
@@ -20,7 +20,7 @@ invocation does not matter, short enough that a dying function delays few mailbo
 class CheckBatchInvoker:
     """Invokes the function `sync-accounts` through the Lambda API."""
 
-    def __init__(self, queue: QueueStore, function_arn: str) -> None:
+    def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
         self._queue = queue
         self._function_arn = function_arn
 

@@ -23,7 +23,7 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingConnection:
+class UnconfirmedMailbox:
     """A mailbox after its sign-in, stored until the user who started the sign-in confirms it."""
 
     user_id: str
@@ -152,7 +152,7 @@ class CredentialStore:
         user_id, key_id, data = found[0]
         return SignIn(user_id, SealedSecret(key_id, data))
 
-    def save_pending_connection(
+    def save_unconfirmed_mailbox(
         self, *, token_hash: bytes, user_id: str, connection: SealedSecret, seconds: int
     ) -> None:
         """Store an unconfirmed connection for `seconds`; `purge-accounts` deletes it afterwards."""
@@ -166,7 +166,7 @@ class CredentialStore:
                 seconds=seconds,
             )
 
-    def take_pending_connection(self, token_hash: bytes) -> PendingConnection | None:
+    def take_unconfirmed_mailbox(self, token_hash: bytes) -> UnconfirmedMailbox | None:
         """Delete and return the unconfirmed connection with this token hash. None: there is none.
 
         A request of another user deletes it as well, so that a leaked token becomes worthless.
@@ -176,7 +176,7 @@ class CredentialStore:
         if not found:
             return None
         user_id, key_id, data = found[0]
-        return PendingConnection(user_id, SealedSecret(key_id, data))
+        return UnconfirmedMailbox(user_id, SealedSecret(key_id, data))
 
 
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:

@@ -7,7 +7,7 @@ from mailsync.store.connection import Database
 from mailsync.store.rows import to_jsonb
 
 
-class QueueStore:
+class DueMailboxQueueStore:
     """Claims due mailboxes for checks. Raises StoreUnavailable and StoreRejected.
 
     Every method is one transaction.

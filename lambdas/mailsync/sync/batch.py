@@ -23,7 +23,7 @@ from mailsync.settings import Settings, load_settings
 from mailsync.store.check_store import RUN_TRIGGER_OF_CHECKS, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox, fill_placements
 
@@ -98,7 +98,7 @@ def sync_accounts(
 def _release(workers: "SimpleQueue[CheckWorker]", account_ids: Sequence[AccountId]) -> None:
     worker = workers.get()
     try:
-        QueueStore(worker.database).release_claims(account_ids)
+        DueMailboxQueueStore(worker.database).release_claims(account_ids)
     finally:
         workers.put(worker)
 

@@ -28,7 +28,7 @@ class DeltaFeed(Protocol):
     ) -> FeedPage: ...
 
 
-def open_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
+def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
     """Return the cursor in the request's delta link; without a link, start a new chain of links.
 
     folder: number of the folder whose messages the feed reports; None for the feed of folders.

@@ -8,7 +8,7 @@ from localdev.simulators.graph.delta import (
     FeedPage,
     FeedPosition,
     first_query_of_chain,
-    open_delta_cursor,
+    parse_delta_cursor,
     serve_delta_page,
 )
 from localdev.simulators.graph.outlook import OutlookFolder
@@ -74,7 +74,7 @@ class FolderFeed:
 def serve_folder_delta(call: GraphCall) -> GraphResult:
     """Serve `GET …/mailFolders/delta`."""
     with call.mailbox.neutral.database.transaction():
-        cursor = open_delta_cursor(call, call.mailbox.user_id, None)
+        cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
         feed = FolderFeed(call, first_query_of_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(mailFolder)")}

@@ -15,7 +15,7 @@ from localdev.simulators.graph.delta import (
     FeedPage,
     FeedPosition,
     first_query_of_chain,
-    open_delta_cursor,
+    parse_delta_cursor,
     serve_delta_page,
 )
 from localdev.simulators.graph.errors import bad_request_error
@@ -186,10 +186,10 @@ def _reported_update(
 def serve_message_delta(call: GraphCall) -> GraphResult:
     """Serve `GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.path_ids[0])
-    if folder.search_filter is not None:
+    if folder.search_folder_filter is not None:
         raise bad_request_error("Change tracking is not supported for search folders.")
     with call.mailbox.neutral.database.transaction():
-        cursor = open_delta_cursor(call, folder.id, folder.seq)
+        cursor = parse_delta_cursor(call, folder.id, folder.seq)
         feed = MessageFeed(call, folder, first_query_of_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(message)")}

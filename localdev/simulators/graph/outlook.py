@@ -36,7 +36,7 @@ class OutlookFolder:
     display_name: str
     role: str | None
     is_hidden: bool
-    search_filter: str | None
+    search_folder_filter: str | None
     total: int = 0
     unread: int = 0
     children: int = 0
@@ -184,7 +184,7 @@ class OutlookFolders:
             display_name=_ROOT_NAME,
             role=ROOT,
             is_hidden=False,
-            search_filter=None,
+            search_folder_filter=None,
             children=len(
                 [each for each in self._mailbox.folders.list_children(None) if not each.is_hidden]
             ),
@@ -221,7 +221,7 @@ class OutlookFolders:
             display_name=folder.name,
             role=name,
             is_hidden=folder.is_hidden,
-            search_filter=folder.search_filter,
+            search_folder_filter=folder.search_filter,
             total=folder.total,
             unread=folder.unread,
             children=children,

@@ -73,12 +73,12 @@ def folder_object(folder: OutlookFolder, select: frozenset[str] | None) -> dict[
     }
     if select is not None:
         document = {name: value for name, value in document.items() if name in select}
-    if folder.search_filter is not None:
+    if folder.search_folder_filter is not None:
         search = {
             "isSupported": True,
             "includeNestedFolders": True,
             "sourceFolderIds": [],
-            "filterQuery": folder.search_filter,
+            "filterQuery": folder.search_folder_filter,
         }
         document = {"@odata.type": "#microsoft.graph.mailSearchFolder", **document, **search}
     return document

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from infra import catalog
 from mailsync.events.incoming import SELF_TEST_EVENT_TYPE
 from mailsync.model import AccountId, RunId
-from mailsync.registry import REGISTRATIONS
+from mailsync.registry import REGISTERED_PROVIDERS
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.run_store import RunStore
@@ -35,7 +35,7 @@ def check(kind: str, detail: Any) -> None:
 def test_every_event_has_a_schema_and_every_rule_a_reader() -> None:
     inbound = {kind for each in catalog.EVENT_RULES for kind in each.detail_types}
 
-    assert inbound == {SELF_TEST_EVENT_TYPE, *(each.event_type for each in REGISTRATIONS)}
+    assert inbound == {SELF_TEST_EVENT_TYPE, *(each.event_type for each in REGISTERED_PROVIDERS)}
     assert set(SCHEMAS) == {*inbound, *OUTBOUND}
     for each in SCHEMAS.values():
         Draft202012Validator.check_schema(each)

@@ -9,7 +9,7 @@ import pytest
 from mailsync.model import AccountId
 from mailsync.runs.batches import MAILBOXES_PER_BATCH, CheckBatchInvoker
 from mailsync.store.check_store import CheckStore
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync import batch
 from mailsync.sync.batch import MIN_TIME_PER_CHECK_S, sync_accounts
 from mailsync.sync.check import CheckWorker
@@ -41,7 +41,7 @@ class Lambda:
 @pytest.fixture
 def claimed(world: World) -> World:
     world.rows(DUE)
-    assert QueueStore(world.database).claim_due(10, 600) == (world.account_id,)
+    assert DueMailboxQueueStore(world.database).claim_due(10, 600) == (world.account_id,)
     return world
 
 
@@ -54,7 +54,7 @@ def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def waking(world: World, accepts: int) -> tuple[CheckBatchInvoker, Lambda]:
-    batches, host = CheckBatchInvoker(QueueStore(world.database), "arn"), Lambda(accepts)
+    batches, host = CheckBatchInvoker(DueMailboxQueueStore(world.database), "arn"), Lambda(accepts)
     named: Any = batches
     named._client = host
     return batches, host

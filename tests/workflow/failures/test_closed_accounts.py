@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.errors import AccessRevoked, ProviderUnavailable
-from mailsync.store.queue_store import QueueStore
+from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync.check import CheckOutcome
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
@@ -40,7 +40,7 @@ def closed(synced: World) -> World:
 
 
 def claimed(world: World) -> int:
-    return len(QueueStore(world.database).claim_due(10, 600))
+    return len(DueMailboxQueueStore(world.database).claim_due(10, 600))
 
 
 def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: World) -> None:

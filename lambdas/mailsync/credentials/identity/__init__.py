@@ -137,6 +137,6 @@ def oauth_of(provider: Provider) -> OAuthAccess:
         ProviderRejected: the provider does not use OAuth, or is unknown to this release.
     """
     registration = find_provider(provider)
-    if registration is None or registration.oauth is None:
+    if registration is None or registration.oauth_access is None:
         raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
-    return registration.oauth
+    return registration.oauth_access
