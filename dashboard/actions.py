@@ -10,7 +10,7 @@ from dashboard.executions import ExecutionReader
 from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
-from infra.catalog import TEST_SYNC
+from infra.catalog import TEST_SYNC_WORKFLOW
 from localdev.http_server import Response
 
 API_TIMEOUT_S = 40
@@ -63,7 +63,7 @@ class DashboardActions:
     def _rerun(self, fields: Json) -> Json:
         """Start the run again: a full sync as a full sync, every other run as a manual sync."""
         run_id = require_text(fields, "runId")
-        if self._executions.find(self._executions.execution_arn(TEST_SYNC.name, run_id)):
+        if self._executions.find(self._executions.execution_arn(TEST_SYNC_WORKFLOW.name, run_id)):
             return self._test_sync({})
         run = self._queries.read_run(run_id)
         sync_type = "full" if run["syncType"] == "full" else "manual"

@@ -17,7 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.sources import DashboardSources
-from infra.catalog import MAILBOX_SYNC, TEST_SYNC
+from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
 from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
 
@@ -48,8 +48,8 @@ def find_deployed_sources(stage: str, *, show_bodies: bool = False) -> Dashboard
         stage=stage,
         settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
         state_machine_arns={
-            MAILBOX_SYNC.name: outputs["MailboxSyncArn"],
-            TEST_SYNC.name: outputs["TestSyncArn"],
+            MAILBOX_SYNC_WORKFLOW.name: outputs["MailboxSyncArn"],
+            TEST_SYNC_WORKFLOW.name: outputs["TestSyncArn"],
         },
         make_aws_client=boto3.client,
         api_url=outputs["ApiUrl"],

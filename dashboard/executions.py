@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.definition import StateScope, parse_state_machine
-from infra.catalog import TEST_SYNC
+from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
 """Number of ended executions that are cached with their histories, which never change again."""
@@ -99,7 +99,9 @@ class ExecutionReader:
 
     def running_self_tests(self) -> list[str]:
         """Return the ARNs of the self-test executions that are running."""
-        return [each.arn for each in self.newest(TEST_SYNC.name) if each.status == "RUNNING"]
+        return [
+            each.arn for each in self.newest(TEST_SYNC_WORKFLOW.name) if each.status == "RUNNING"
+        ]
 
     def change_version(self, arn: str) -> tuple[str, int]:
         """Return the execution's ARN and the id of its newest event."""

@@ -15,7 +15,7 @@ from dashboard.history import Step, read_history
 from dashboard.picture import draw_state_machine
 from dashboard.queries import DashboardQueries, RowNotFound
 from dashboard.to_json import Json, json_bytes, milliseconds_between, to_json
-from infra.catalog import MAILBOX_SYNC, TEST_SYNC
+from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
 
 TRIGGER_OF_SELF_TEST_RUNS = "self-test"
 """The `trigger` shown for every self-test, which is an execution of the workflow `test-sync`."""
@@ -55,7 +55,7 @@ class RunReader:
             return []
         return [
             _self_test(each)
-            for each in self._executions.newest(TEST_SYNC.name)
+            for each in self._executions.newest(TEST_SYNC_WORKFLOW.name)
             if (each.started_at, each.name) < before
             and filters["status"] in (None, _STATUSES[each.status])
         ]
@@ -67,11 +67,11 @@ class RunReader:
         except RowNotFound:
             return self._one_self_test(run_id)
         execution = self._execution(run)
-        steps = self._steps(MAILBOX_SYNC.name, execution)
-        scope = self._executions.definition(MAILBOX_SYNC.name)
+        steps = self._steps(MAILBOX_SYNC_WORKFLOW.name, execution)
+        scope = self._executions.definition(MAILBOX_SYNC_WORKFLOW.name)
         return {
             **_summary(run),
-            **self._progress(MAILBOX_SYNC.name, steps, names),
+            **self._progress(MAILBOX_SYNC_WORKFLOW.name, steps, names),
             "historyLost": execution is None and _had_steps(run),
             "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
             "folders": folders,
@@ -96,16 +96,22 @@ class RunReader:
         """
         if run["startedAt"] and not _had_steps(run):
             return None
-        arn = run["executionArn"] or self._executions.execution_arn(MAILBOX_SYNC.name, run["id"])
+        arn = run["executionArn"] or self._executions.execution_arn(
+            MAILBOX_SYNC_WORKFLOW.name, run["id"]
+        )
         return self._executions.find(arn)
 
     def _one_self_test(self, run_id: str) -> Json:
-        execution = self._executions.find(self._executions.execution_arn(TEST_SYNC.name, run_id))
+        execution = self._executions.find(
+            self._executions.execution_arn(TEST_SYNC_WORKFLOW.name, run_id)
+        )
         if execution is None:
             raise RowNotFound("There is no run of this id.")
         return {
             **_self_test(execution),
-            **self._progress(TEST_SYNC.name, self._steps(TEST_SYNC.name, execution), {}),
+            **self._progress(
+                TEST_SYNC_WORKFLOW.name, self._steps(TEST_SYNC_WORKFLOW.name, execution), {}
+            ),
             "historyLost": False,
             "inOneFunction": False,
             "folders": [],
@@ -127,13 +133,13 @@ def _had_steps(run: Json) -> bool:
 
 def _summary(run: Json) -> Json:
     duration_ms = milliseconds_between(run["startedAt"], run["finishedAt"])
-    return {**run, "workflow": MAILBOX_SYNC.name, "durationMs": duration_ms}
+    return {**run, "workflow": MAILBOX_SYNC_WORKFLOW.name, "durationMs": duration_ms}
 
 
 def _self_test(execution: Execution) -> Json:
     return {
         "id": execution.name,
-        "workflow": TEST_SYNC.name,
+        "workflow": TEST_SYNC_WORKFLOW.name,
         "accountId": None,
         "emailAddress": None,
         "status": _STATUSES[execution.status],

@@ -11,7 +11,7 @@ from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
 from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import ProviderAccess
+from localdev.engine.simulator_process import ProviderSettings
 
 MAX_DELIVERED_MESSAGES = 1000
 DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
@@ -38,7 +38,7 @@ class SimulatorActions:
         }
 
     @property
-    def _provider(self) -> ProviderAccess:
+    def _provider(self) -> ProviderSettings:
         if self._sources.provider is None:
             raise ActionFailed(
                 409, "Only the simulated provider has this action; this mail is real."

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localdev.engine.simulator_process import ProviderAccess
+from localdev.engine.simulator_process import ProviderSettings
 from mailsync.settings import Settings
 
 
@@ -34,7 +34,7 @@ class DashboardSources:
     aws_url: str | None = None
     is_dev_login_on: bool = False
     make_user_token: Callable[[], str | None] = lambda: None
-    provider: ProviderAccess | None = None
+    provider: ProviderSettings | None = None
     event_bus: str | None = None
     shows_message_bodies: bool = True
     report_body_opened: Callable[[str, int], None] = lambda _account, _message: None

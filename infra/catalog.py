@@ -283,9 +283,9 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
 )
 
-MAILBOX_SYNC = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
-TEST_SYNC = Workflow(name="test-sync", file="test_sync.asl.json")
-WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
+MAILBOX_SYNC_WORKFLOW = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
+TEST_SYNC_WORKFLOW = Workflow(name="test-sync", file="test_sync.asl.json")
+WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW)
 
 _LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
 """Limits of routes that applications rarely call."""

@@ -70,8 +70,8 @@ class SyncWorkflows(Construct):
         self.mailbox_sync, self.test_sync = (
             SyncWorkflow(self, name, workflow=workflow, functions=functions, stage=stage).machine
             for name, workflow in (
-                ("MailboxSync", catalog.MAILBOX_SYNC),
-                ("TestSync", catalog.TEST_SYNC),
+                ("MailboxSync", catalog.MAILBOX_SYNC_WORKFLOW),
+                ("TestSync", catalog.TEST_SYNC_WORKFLOW),
             )
         )
         self._start, self._stop = iam.Policy(self, "Start"), iam.Policy(self, "Stop")

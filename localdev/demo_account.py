@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import ProviderAccess
+from localdev.engine.simulator_process import ProviderSettings
 
 HTTP_TIMEOUT_S = 30
 
@@ -40,7 +40,7 @@ class DemoAccount:
 
 
 def connect(
-    api_url: str, provider: ProviderAccess, token: str, address: str | None = None
+    api_url: str, provider: ProviderSettings, token: str, address: str | None = None
 ) -> DemoAccount:
     """Sign in to a simulated mailbox by the OAuth code flow, as a browser would; return the
     account.
@@ -62,7 +62,7 @@ def connect(
     return DemoAccount(account_id, address, api_url, headers)
 
 
-def _first_mailbox(provider: ProviderAccess) -> str:
+def _first_mailbox(provider: ProviderSettings) -> str:
     try:
         return str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
     except (httpx.HTTPError, ValueError, LookupError) as error:
@@ -72,7 +72,7 @@ def _first_mailbox(provider: ProviderAccess) -> str:
         ) from None
 
 
-def simulator(provider: ProviderAccess, method: str, action: str, **fields: Any) -> Any:
+def simulator(provider: ProviderSettings, method: str, action: str, **fields: Any) -> Any:
     """Call an action of the simulators' control API, `/_sim/ACTION`; return its response."""
     url = urlsplit(provider.graph_url)
     response = httpx.request(

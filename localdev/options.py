@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NoReturn
 
-from localdev.engine.simulator_process import ProviderAccess
+from localdev.engine.simulator_process import ProviderSettings
 from localdev.own_servers import (
     API_SETTING_NAMES,
     ENVIRONMENT_HELP,
@@ -82,7 +82,7 @@ class Options:
         }
 
     @property
-    def provider(self) -> ProviderAccess | None:
+    def provider(self) -> ProviderSettings | None:
         """Return the developer's own mail provider; None: the simulators. Raises UnusableOption."""
         return read_own_provider(self.graph_url, self.authority, self.environment)
 

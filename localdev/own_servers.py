@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdev.engine.simulator_process import CONTROL_SECRET, ProviderAccess
+from localdev.engine.simulator_process import CONTROL_SECRET, ProviderSettings
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from mailsync.errors import SettingMissing
 from mailsync.registry import GRAPH_URL
@@ -52,7 +52,7 @@ class OwnDatabase:
 
 def read_own_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
-) -> ProviderAccess | None:
+) -> ProviderSettings | None:
     """Return the provider with these URLs and the app credentials of `environment`; None without
     URLs.
 
@@ -80,7 +80,7 @@ def read_own_provider(
     settings = Settings({**environment, "GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority})
     entra = settings.section(EntraSettings)
     try:
-        return ProviderAccess(
+        return ProviderSettings(
             graph_url=settings.url_of(GRAPH_URL),
             authority=entra.authority,
             client_id=entra.client_id,

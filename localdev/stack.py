@@ -16,10 +16,10 @@ from infra.catalog import (
     BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
-    MAILBOX_SYNC,
+    MAILBOX_SYNC_WORKFLOW,
     ROUTES,
     SCHEDULES,
-    TEST_SYNC,
+    TEST_SYNC_WORKFLOW,
     WORKFLOWS,
 )
 from localdev.engine.aws_endpoint import AwsEndpoint
@@ -40,7 +40,7 @@ from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
-from localdev.engine.simulator_process import ProviderAccess, SimulatorProcess
+from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
 from localdev.options import Options
 from mailsync.settings import Settings
 
@@ -63,7 +63,7 @@ class Stack:
     dashboard: Dashboard
     postgres: Postgres | None = None  # None: the database was given
     simulators: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
-    provider: ProviderAccess
+    provider: ProviderSettings
     event_bus: EventBus
     database_url: str
     api_url: str
@@ -192,8 +192,8 @@ class Stack:
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS_NAME,
             SYNC_ACCOUNTS_ARN=function_arn(BATCH_FUNCTION),
-            MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
-            TEST_SYNC_ARN=arns[TEST_SYNC.name],
+            MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
+            TEST_SYNC_ARN=arns[TEST_SYNC_WORKFLOW.name],
             JWT_SECRET=open_jwt_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
@@ -209,8 +209,8 @@ class Stack:
             stage="local",
             settings=Settings(dict(settings)),
             state_machine_arns={
-                MAILBOX_SYNC.name: settings["MAILBOX_SYNC_ARN"],
-                TEST_SYNC.name: settings["TEST_SYNC_ARN"],
+                MAILBOX_SYNC_WORKFLOW.name: settings["MAILBOX_SYNC_ARN"],
+                TEST_SYNC_WORKFLOW.name: settings["TEST_SYNC_ARN"],
             },
             make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,
@@ -222,7 +222,7 @@ class Stack:
             list_seen_events=self.event_bus.list_seen_events,
         )
 
-    def _simulated(self) -> ProviderAccess:
+    def _simulated(self) -> ProviderSettings:
         assert self.simulators is not None
         return self.simulators.wait_until_ready()
 

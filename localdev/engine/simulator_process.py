@@ -24,7 +24,7 @@ CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderAccess:
+class ProviderSettings:
     """URLs of a mail provider and its sign-in, and the app's credentials (certificate or secret).
 
     tenants: value of the setting MICROSOFT_TENANTS.
@@ -80,7 +80,7 @@ class SimulatorProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until_ready(self) -> ProviderAccess:
+    def wait_until_ready(self) -> ProviderSettings:
         """Wait for the process's ready line; return how to reach the simulated provider.
 
         Raises StartFailed when the process ends, or after five minutes.
@@ -92,7 +92,7 @@ class SimulatorProcess:
                 raise StartFailed(ready["failed"])
             self.mail = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
             self._ports = [f"--{each}-port={ready[f'{each}Port']}" for each in ("graph", "entra")]
-            return ProviderAccess(
+            return ProviderSettings(
                 graph_url=ready["graphUrl"],
                 authority=ready["authority"],
                 client_id=CLIENT_ID,

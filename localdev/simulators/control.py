@@ -23,7 +23,7 @@ from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
-from localdev.simulators.service import Service, UserNotFound
+from localdev.simulators.service import SimulatorService, UserNotFound
 
 CONTROL_PATH_PREFIX = "/_sim/"
 _ANSWERED_400 = (
@@ -42,7 +42,7 @@ class ControlApi:
     """Handles requests to `/_sim/`; `mailbox` names a mailbox by its address or user id."""
 
     def __init__(
-        self, service: Service, entra: EntraServer, notifier: Notifier, *, secret: str
+        self, service: SimulatorService, entra: EntraServer, notifier: Notifier, *, secret: str
     ) -> None:
         self._authorization = f"Bearer {secret}".encode()
         self._service = service

@@ -43,7 +43,7 @@ def tenant_id_for_address(address: str) -> str:
     return PERSONAL_TENANT_ID if personal else TENANT_ID
 
 
-class Service:
+class SimulatorService:
     """State of both services, stored in one folder, so that the next process continues with it."""
 
     def __init__(self, data: Path) -> None:

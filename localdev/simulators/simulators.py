@@ -13,7 +13,7 @@ from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.server import VERSION_PATH_PREFIX, GraphServer
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.service import Service
+from localdev.simulators.service import SimulatorService
 
 _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
@@ -40,7 +40,7 @@ class Simulators:
         client_secret: str | None = CLIENT_SECRET,
         control_secret: str | None = None,
     ) -> None:
-        self.service = Service(data)
+        self.service = SimulatorService(data)
         self._host = host
         self._client_id = client_id
         self.control_secret = control_secret or self._own_secret("control")

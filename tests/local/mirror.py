@@ -12,7 +12,7 @@ import jwt
 
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import make_aws_client
-from localdev.simulators.service import Service
+from localdev.simulators.service import SimulatorService
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -67,7 +67,7 @@ class Mirror:
     def divergences(self) -> list[str]:
         """Return one line for each thing in which the tables and the simulated mailbox differ."""
         settings = Settings({"DATABASE_URL": self.stack.database_url})
-        service = Service(self.stack.data / "simulators")
+        service = SimulatorService(self.stack.data / "simulators")
         with closing(service.database), closing(connect_database(settings)) as tables:
             mailbox = service.mailbox(self.account.address)
             return divergences(tables, self.account.id, mailbox)

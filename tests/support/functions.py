@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 
 FUNCTION_S = 300
 
@@ -16,7 +16,7 @@ def load_functions() -> dict[str, ModuleType]:
     return {
         f"${{{function.placeholder}}}": import_module(f"handlers.{function.module}")
         for function in FUNCTIONS
-        if function.placeholder in MAILBOX_SYNC.definition
+        if function.placeholder in MAILBOX_SYNC_WORKFLOW.definition
     }
 
 

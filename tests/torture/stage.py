@@ -6,7 +6,7 @@ from typing import Any, Self
 from pg8000.native import Connection
 
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.service import Service
+from localdev.simulators.service import SimulatorService
 from tests.support.clock import let_time_pass
 from tests.support.snapshot import Snapshot, snapshot
 from tests.torture.changes import fill
@@ -43,7 +43,7 @@ class Stage:
         self._open.close()
 
     @property
-    def service(self) -> Service:
+    def service(self) -> SimulatorService:
         return self._world.simulators.service
 
     @property

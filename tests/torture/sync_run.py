@@ -17,7 +17,7 @@ from typing import Any
 
 from pg8000.exceptions import DatabaseError
 
-from infra.catalog import MAILBOX_SYNC
+from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.decisions import freshness
 from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
@@ -182,7 +182,7 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
     sync_type = SyncType.AUTO if order.dies == "check" else _sync_type(order)
     state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
     try:
-        execution.run(MAILBOX_SYNC.definition, state)
+        execution.run(MAILBOX_SYNC_WORKFLOW.definition, state)
     except StateFailed as failure:
         return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
     return Ending(outcome="completed", moments=moments.count, states=moments.states)

@@ -44,7 +44,7 @@ def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> 
 
 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
-    failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC.definition)
+    failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.definition)
 
     assert {EXECUTION_DIED, EXECUTION_STOPPED} < RUN_OUTCOME_ERRORS
     assert {*failed_at, EXECUTION_DIED, EXECUTION_STOPPED} >= RUN_OUTCOME_ERRORS

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import function_name_from_reference
 from tests.support.execution import Execution, StateFailed
@@ -108,7 +108,7 @@ class Trace:
         )
         error = None
         try:
-            execution.run(MAILBOX_SYNC.definition, {"accountId": scenario.name})
+            execution.run(MAILBOX_SYNC_WORKFLOW.definition, {"accountId": scenario.name})
         except StateFailed as failure:
             error = failure.error
         return cls(error, [name for name, _ in functions.calls[scenario.name]], transitions)

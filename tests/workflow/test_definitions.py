@@ -64,7 +64,7 @@ def successors(state: dict[str, Any]) -> set[str]:
 
 
 def test_every_product_error_has_a_route_and_every_route_a_product_error() -> None:
-    named = named_errors(catalog.MAILBOX_SYNC, "Retry", "Catch")
+    named = named_errors(catalog.MAILBOX_SYNC_WORKFLOW, "Retry", "Catch")
 
     assert named - SERVICE_ERRORS - {"States.ALL"} == leaf_error_names()
 
@@ -114,7 +114,7 @@ def test_the_guides_step_names_are_the_state_names() -> None:
 
 
 def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error() -> None:
-    assert dict(states(catalog.MAILBOX_SYNC))["sync-failed"] == {
+    assert dict(states(catalog.MAILBOX_SYNC_WORKFLOW))["sync-failed"] == {
         "Type": "Fail",
         "ErrorPath": "$.error.Error",
         "CausePath": "$.error.Cause",
@@ -138,7 +138,7 @@ def test_a_state_reads_only_what_its_function_returns(name: str, task: dict[str,
 
 def test_every_pause_that_a_function_returns_is_waited_for() -> None:
     """A function returns a pause instead of a failure only to a definition that has a Wait."""
-    by_name = dict(states(catalog.MAILBOX_SYNC))
+    by_name = dict(states(catalog.MAILBOX_SYNC_WORKFLOW))
     pausing = {
         name for name, returned in EXPECTED_RESULTS.items() if "waitSeconds" in (returned or {})
     }
@@ -154,7 +154,7 @@ def test_every_pause_that_a_function_returns_is_waited_for() -> None:
 
 def test_maps_run_in_this_execution_with_as_many_at_once_as_the_provider_takes() -> None:
     """Another mode has other limits: inline is 40 at once, and 25,000 events of history."""
-    maps = [state for _, state in states(catalog.MAILBOX_SYNC) if state["Type"] == "Map"]
+    maps = [state for _, state in states(catalog.MAILBOX_SYNC_WORKFLOW) if state["Type"] == "Map"]
 
     assert len(maps) == 2
     for state in maps:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from infra.catalog import MAILBOX_SYNC
+from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.errors import leaf_error_names
 from tests.workflow.scripted import Outcome, Outcomes, Scenario, Trace
 from tests.workflow.test_definitions import SERVICE_ERRORS, states
@@ -20,7 +20,7 @@ OF_THE_MAILBOX = {
 }
 """Errors after which no folder can be synced."""
 ERRORS = sorted(leaf_error_names() | SERVICE_ERRORS | {"KeyError"})
-TASKS = [name for name, state in states(MAILBOX_SYNC) if state["Type"] == "Task"]
+TASKS = [name for name, state in states(MAILBOX_SYNC_WORKFLOW) if state["Type"] == "Task"]
 OF_A_FOLDER = ("sync-folder", "reset-folder")
 _ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
 LEADING_TO: Mapping[str, Outcomes] = {

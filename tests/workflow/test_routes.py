@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import create_workflows, make_aws_client, reset_moto_state
 from tests.workflow.scripted import Scenario, ScriptedFunctions, Trace
@@ -225,8 +225,11 @@ def engine() -> Iterator[Engine]:
     functions = ScriptedFunctions(SCENARIOS)
     endpoint = AwsEndpoint(functions, port=0)
     reset_moto_state()
-    arns = create_workflows(endpoint.url, [MAILBOX_SYNC], FUNCTIONS, time_scale=0)
-    client, machine = make_aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name]
+    arns = create_workflows(endpoint.url, [MAILBOX_SYNC_WORKFLOW], FUNCTIONS, time_scale=0)
+    client, machine = (
+        make_aws_client("stepfunctions", endpoint.url),
+        arns[MAILBOX_SYNC_WORKFLOW.name],
+    )
     executions = {
         each.name: start(client, machine, each.name, accountId=each.name, syncType="manual")
         for each in SCENARIOS
@@ -268,7 +271,7 @@ def test_the_scenarios_take_every_transition() -> None:
 
     assert taken == {
         (name, following)
-        for machine in machines(json.loads(MAILBOX_SYNC.definition))
+        for machine in machines(json.loads(MAILBOX_SYNC_WORKFLOW.definition))
         for name, state in machine["States"].items()
         for following in successors(state)
     }

@@ -123,7 +123,8 @@ class IdDifference:
     ids_to_show_again: rows that are hidden or in another folder and otherwise equal; show them in
         this folder.
     ids_gone_from_quarantine: messages in quarantine that are no longer in the folder.
-    entries_lacking_version: listed messages whose rows are equal but lack the listed version.
+    entries_lacking_version: listed messages whose stored rows have no version and are otherwise
+        equal; store the listed version.
     """
 
     missing_ids: tuple[RemoteId, ...] = ()

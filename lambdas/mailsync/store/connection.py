@@ -26,7 +26,7 @@ from mailsync.settings import Settings, load_settings
 from mailsync.store.database_url import DatabaseTarget, read_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_SESSION
-from mailsync.store.sqlstate import error_from_fields, read_only
+from mailsync.store.sqlstate import error_from_fields, read_only_error
 from mailsync.store.statements import read_statements
 
 READ_TIMEOUT_S = 150
@@ -265,7 +265,7 @@ class Transaction:
     def require_writable(self) -> None:
         """Raise StoreUnavailable if the database is read-only at present."""
         if self.is_read_only:
-            raise read_only()
+            raise read_only_error()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

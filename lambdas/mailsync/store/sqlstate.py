@@ -67,8 +67,8 @@ _FULL_WORDS = re.compile(
 )
 
 
-def read_only() -> StoreUnavailable:
-    """Return the error for a write, or a health check, on a read-only database."""
+def read_only_error() -> StoreUnavailable:
+    """Return the error for a database that is read-only, so that nothing can be stored."""
     return StoreUnavailable(
         f"The database is read-only (SQLSTATE {READ_ONLY}), so no mail is stored. Syncs go on by"
         " themselves when it can be written again; look at its disk space and at which server is"
@@ -87,7 +87,7 @@ def error_from_fields(fields: Mapping[str, str], statement: str) -> MailsyncErro
     state, words = fields.get("C", "none"), fields.get("M", "")
     is_of_pooler = fields.get("R", "") in _POOLERS_ROUTINES
     if state == READ_ONLY:
-        return read_only()
+        return read_only_error()
     if refusal := _refused_login(state, words if is_of_pooler else "", statement):
         return SettingMissing(refusal)
     if state == "53300" or (is_of_pooler and _FULL_WORDS.search(words)):

@@ -70,7 +70,7 @@ class AccountStatus:
 
     @property
     def compared_at(self) -> datetime | None:
-        """The earliest comparison of a folder; None if some folder has not been compared."""
+        """The time since which every folder has been compared; None if some folder never was."""
         times = [each.compared_at for each in self.folders if each.compared_at]
         return min(times) if times and len(times) == len(self.folders) else None
 

@@ -23,7 +23,7 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.service import (
     PERSONAL_TENANT_ID,
     TENANT_ID,
-    Service,
+    SimulatorService,
     UserNotFound,
     tenant_id_for_address,
 )
@@ -46,7 +46,7 @@ class EntraServer:
     """
 
     def __init__(
-        self, service: Service, signer: TokenSigner, *, client_id: str, client_secret: str
+        self, service: SimulatorService, signer: TokenSigner, *, client_id: str, client_secret: str
     ) -> None:
         self.base_url = ""
         self.graph_origin = ""

@@ -22,7 +22,7 @@ def graph_error_from_fault(fault: Fault) -> GraphError:
     return GraphError(fault.status or 500, fault.code, fault.message, headers)
 
 
-def corrupt_body(response: Response, fault: Fault) -> Response:
+def corrupt_response_body(response: Response, fault: Fault) -> Response:
     """Change the bytes of the response: its body, its length or its end."""
     if fault.html:
         page = _HTML.format(fault.message or "The service is unavailable.").encode()

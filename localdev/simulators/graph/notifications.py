@@ -19,7 +19,7 @@ import orjson
 from localdev.simulators.graph.events import Event, EventKind, graph_events_of_change
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.journal import Journal
-from localdev.simulators.service import TENANT_ID, Service
+from localdev.simulators.service import TENANT_ID, SimulatorService
 from localdev.simulators.wire_time import format_utc_seconds
 
 SUBSCRIBER_TIMEOUT_S = 3
@@ -42,7 +42,7 @@ class Notifier:
     deliveries: the last requests to subscribers, with URL, number of notifications and status.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: SimulatorService) -> None:
         self.deliveries: deque[JsonObject] = deque(maxlen=1_000)
         self._service = service
         self._database = service.database

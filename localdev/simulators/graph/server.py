@@ -18,7 +18,11 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import serve_batch
 from localdev.simulators.graph.call import GraphCall, GraphResult
-from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, graph_error_from_fault
+from localdev.simulators.graph.corruption import (
+    corrupt_page,
+    corrupt_response_body,
+    graph_error_from_fault,
+)
 from localdev.simulators.graph.earlier import ResponsesForRepetition
 from localdev.simulators.graph.errors import (
     GraphError,
@@ -38,7 +42,7 @@ from localdev.simulators.graph.subscriptions import (
 from localdev.simulators.graph.throttle import MailboxThrottle
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
-from localdev.simulators.service import Service, UserNotFound
+from localdev.simulators.service import SimulatorService, UserNotFound
 
 VERSION_PATH_PREFIX = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
@@ -57,7 +61,7 @@ class LoggedRequestFacts:
 class GraphServer:
     """Graph as an application for `Server`; `base_url` is set once the server has its port."""
 
-    def __init__(self, service: Service, signer: TokenSigner) -> None:
+    def __init__(self, service: SimulatorService, signer: TokenSigner) -> None:
         self.base_url = ""
         self.throttle = MailboxThrottle()
         self._service = service
@@ -92,7 +96,7 @@ class GraphServer:
         except GraphError as error:
             response = _refusal(error, ids)
         if fault:
-            response = corrupt_body(response, fault)
+            response = corrupt_response_body(response, fault)
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 

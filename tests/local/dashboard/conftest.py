@@ -13,7 +13,7 @@ import pytest
 from dashboard.definition import StateScope, parse_state_machine
 from dashboard.server import Dashboard
 from dashboard.sources import DashboardSources
-from infra.catalog import MAILBOX_SYNC, WORKFLOWS
+from infra.catalog import MAILBOX_SYNC_WORKFLOW, WORKFLOWS
 from mailsync.settings import Settings
 
 HISTORIES = Path(__file__).with_name("histories")
@@ -33,7 +33,7 @@ def recorded() -> Callable[[str], Events]:
 
 @pytest.fixture(scope="session")
 def scope() -> StateScope:
-    return parse_state_machine(MAILBOX_SYNC.definition)
+    return parse_state_machine(MAILBOX_SYNC_WORKFLOW.definition)
 
 
 @contextmanager

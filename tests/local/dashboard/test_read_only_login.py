@@ -8,7 +8,7 @@ import httpx
 import pg8000.native
 import pytest
 
-from infra.catalog import MAILBOX_SYNC
+from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from tests.conftest import TEMPLATE
@@ -22,7 +22,7 @@ GRANTS, GRANTS_OF_BODIES = re.findall(rf"```sql\n-- as the owner\n([^`]*?{LOGIN}
 # Step Functions without executions: what counts here is the database.
 ENGINE = SimpleNamespace(
     list_executions=lambda **_: {"executions": []},
-    describe_state_machine=lambda **_: {"definition": MAILBOX_SYNC.definition},
+    describe_state_machine=lambda **_: {"definition": MAILBOX_SYNC_WORKFLOW.definition},
 )
 REFUSED = "42501"
 

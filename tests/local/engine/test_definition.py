@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from infra.catalog import MAILBOX_SYNC, Function
+from infra.catalog import MAILBOX_SYNC_WORKFLOW, Function
 from localdev.engine.definition import fill_function_arns, scale_waits
 
 SYNC_FOLDER = Function(name="sync-folder", purpose="")
@@ -36,4 +36,4 @@ def test_only_waits_are_scaled() -> None:
 
 
 def test_without_a_scale_the_text_stays_as_it_is_deployed() -> None:
-    assert scale_waits(MAILBOX_SYNC.definition, 1) == MAILBOX_SYNC.definition
+    assert scale_waits(MAILBOX_SYNC_WORKFLOW.definition, 1) == MAILBOX_SYNC_WORKFLOW.definition

@@ -10,7 +10,7 @@ import pytest
 
 from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import ProviderAccess
+from localdev.engine.simulator_process import ProviderSettings
 from localdev.mail.generate import generate_mail
 from localdev.options import Options, parse_command_line
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
@@ -185,7 +185,7 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
 
 def test_the_demo_says_that_it_needs_a_simulated_mailbox() -> None:
     """It fails so before its first request to the API; `localdev` prints the sentence."""
-    elsewhere = ProviderAccess(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
+    elsewhere = ProviderSettings(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
 
     with pytest.raises(StartFailed) as failed:
         connect("http://127.0.0.1:1", elsewhere, "token")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.catalog import FUNCTIONS, MAILBOX_SYNC, WORKFLOWS, Workflow
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW, WORKFLOWS, Workflow
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.definition import fill_function_arns
 from localdev.engine.dev_login import DEMO_USER
@@ -58,7 +58,7 @@ def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirr
     client = make_aws_client("stepfunctions", mirror.stack.aws_url)
     machine = client.create_state_machine(
         name="previous-mailbox-sync",
-        definition=fill_function_arns(previous(MAILBOX_SYNC), FUNCTIONS),
+        definition=fill_function_arns(previous(MAILBOX_SYNC_WORKFLOW), FUNCTIONS),
         roleArn="arn:aws:iam::123456789012:role/previous",
     )["stateMachineArn"]
 

@@ -9,7 +9,9 @@ from tests.local.mirror import Mirror
 from tests.support.emf import emitted
 
 IN_THE_WORKFLOW = {
-    each.name for each in catalog.FUNCTIONS if each.placeholder in catalog.MAILBOX_SYNC.definition
+    each.name
+    for each in catalog.FUNCTIONS
+    if each.placeholder in catalog.MAILBOX_SYNC_WORKFLOW.definition
 }
 # Begins before there is a run to name.
 BEFORE_THE_RUN = "validate-account"

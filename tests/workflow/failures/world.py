@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from infra.catalog import MAILBOX_SYNC
+from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.folders import FolderReference
@@ -104,7 +104,7 @@ class World:
     database: Database
     account_id: AccountId
     at_once: bool = False
-    definition: str = MAILBOX_SYNC.definition
+    definition: str = MAILBOX_SYNC_WORKFLOW.definition
 
     def __post_init__(self) -> None:
         self.form = OutlookForm(self.remote)
