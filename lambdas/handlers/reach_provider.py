@@ -16,4 +16,4 @@ from mailsync.settings import load_settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = load_settings()
     servers = [each.api_url_setting for each in syncable_providers() if each.api_url_setting]
-    return {"status": max(fetch_server_status(each, settings) for each in servers)}
+    return {"status": max((fetch_server_status(each, settings) for each in servers), default=0)}

@@ -56,7 +56,7 @@ FIRST_PROVIDER = MICROSOFT
 """The provider of values that were stored when there was only one."""
 GRAPH_URL = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
 
-REGISTERED_PROVIDERS: list[RegisteredProvider] = [
+REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
     RegisteredProvider(
         MICROSOFT,
         "Microsoft 365",
@@ -67,7 +67,7 @@ REGISTERED_PROVIDERS: list[RegisteredProvider] = [
     ),
     RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
     RegisteredProvider(Provider("imap"), "IMAP", "email/imap.sync"),
-]
+)
 
 
 def syncable_providers() -> tuple[RegisteredProvider, ...]:

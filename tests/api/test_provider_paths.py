@@ -27,7 +27,7 @@ OTHER = RegisteredProvider(
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second provider, known by its registration alone."""
-    monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", [*registry.REGISTERED_PROVIDERS, OTHER])
+    monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (*registry.REGISTERED_PROVIDERS, OTHER))
 
 
 def ask(function: str, route: str, **parts: Any) -> ApiResponse:

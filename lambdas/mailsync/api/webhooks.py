@@ -13,10 +13,10 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem, register_problem_handler
+from mailsync.errors import ProviderRejected
 from mailsync.log import logger
 from mailsync.model import Provider
-from mailsync.providers.kit import NotANotification, PushKit, load_kit, webhook_path
-from mailsync.registry import find_provider
+from mailsync.providers.kit import NotANotification, PushKit, load_push_kit, webhook_path
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
@@ -77,18 +77,15 @@ def receive_notifications(provider: str) -> Response[str]:
 
 
 def _push_kit(name: str) -> PushKit:
-    """Return the provider's push kit.
+    """Return what the provider that the path names supplies for push.
 
     Raises:
         ApiError: the provider is unknown, or sends no notifications (404).
     """
-    registration = find_provider(name)
-    push = (
-        load_kit(registration.provider).push if registration and registration.kit_module else None
-    )
-    if push is None:
-        raise ApiError(_NO_PUSH)
-    return push
+    try:
+        return load_push_kit(Provider(name))
+    except ProviderRejected:
+        raise ApiError(_NO_PUSH) from None
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:

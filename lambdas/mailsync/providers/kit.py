@@ -82,8 +82,7 @@ class PushKit(Protocol):
 class ProviderKit(Protocol):
     """What the package of a provider supplies to the common code.
 
-    Each provider has a module, such as `providers/graph/kit.py`, whose constant `KIT` is an object
-    with these members.
+    The registry names one module per provider; its constant `KIT` is an object with these members.
     """
 
     push: PushKit | None
@@ -128,37 +127,17 @@ def load_kit(provider: Provider) -> ProviderKit:
     return cast(ProviderKit, import_module(registration.kit_module).KIT)
 
 
-def open_provider(
-    account: Account,
-    access: AccessTokenSource,
-    settings: Settings,
-    budget: RetryBudget | None = None,
-    memory: MemoryShare | None = None,
-) -> MailProvider:
-    """Return a client for the account's mailbox, as its kit opens it.
-
-    Raises:
-        ProviderRejected: this release has no kit for the provider.
-    """
-    return load_kit(account.provider).open_mailbox(account, access, settings, budget, memory)
-
-
-def open_push_provider(
-    account: Account,
-    access: AccessTokenSource,
-    settings: Settings,
-    budget: RetryBudget | None = None,
-) -> PushProvider:
-    """Return a client for the push subscriptions of the account's mailbox, as its kit opens it.
+def load_push_kit(provider: Provider) -> PushKit:
+    """Return what a provider supplies for push subscriptions.
 
     Raises:
         ProviderRejected: this release has no kit for the provider, or the provider sends no
             notifications.
     """
-    push = load_kit(account.provider).push
+    push = load_kit(provider).push
     if push is None:
-        raise ProviderRejected(f"The provider '{account.provider}' does not notify of changes.")
-    return push.open(account, access, settings, budget)
+        raise ProviderRejected(f"The provider '{provider}' does not notify of changes.")
+    return push
 
 
 def webhook_path(provider: Provider) -> str:

@@ -63,6 +63,8 @@ class MailStore:
         while True:
             with FencedTransaction(self._database, run) as tx:
                 locked = tx.run("lock_unselected", account_id=run.account_id, limit=DELETE_BATCH)
+                if not locked:
+                    return dropped
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
                 dropped += tx.run_returning_row_count("drop_unselected", email_ids=email_ids)
                 unselected = tx.run("unselected_ids", account_id=run.account_id)

@@ -15,7 +15,7 @@ from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
-from mailsync.providers.kit import open_provider
+from mailsync.providers.kit import load_kit
 from mailsync.providers.response_memory import ResponseMemory
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_trigger
@@ -25,12 +25,10 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
-from mailsync.sync.mailbox import Mailbox, fill_placements
+from mailsync.sync.mailbox import Mailbox
 
 MAX_WORKERS = 5
 """Threads, and database connections, of one function; it mostly waits for providers."""
-MAX_FILL_BATCHES_PER_CHECK = 5
-"""Batches of placements that a check fills; an execution fills larger mailboxes."""
 MIN_TIME_PER_CHECK_S = 90.0
 """The time left that a check may need when its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
@@ -139,9 +137,9 @@ def _opener(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
-        fill_placements(database, account, max_batches=MAX_FILL_BATCHES_PER_CHECK)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
-        provider = open_provider(account, access, settings, budget, memory.take_share())
+        kit = load_kit(account.provider)
+        provider = kit.open_mailbox(account, access, settings, budget, memory.take_share())
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 

@@ -38,6 +38,7 @@ from mailsync.model import (
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
+from mailsync.store.placement_store import PlacementStore
 from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
 from mailsync.sync.mailbox import Mailbox, require_unthrottled, save_limits_on_exit
 from mailsync.sync.repair import compare_folder
@@ -176,10 +177,8 @@ class _Work:
 
     def _guarded(self, check: Check) -> CheckOutcome:
         try:
-            if not check.account.initial_sync_completed:
-                return self._hand_over(check, "first sync")
-            if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
-                return self._hand_over(check, "many folders")
+            if reason := self._reason_for_execution(check):
+                return self._hand_over(check, reason)
             require_unthrottled(check.account)
             with (
                 self._worker.open_mailbox(check) as self._mailbox,
@@ -197,6 +196,20 @@ class _Work:
             return self._fail(check, failure, _UNEXPECTED)
         # Here: the failure holds the pages that were read until it is forgotten.
         return self._hand_over(check, cause)
+
+    def _reason_for_execution(self, check: Check) -> str | None:
+        """Return why an execution must sync the mailbox. None: a check suffices so far.
+
+        Gives the messages of an earlier version their placements, if one transaction can.
+        """
+        if not check.account.initial_sync_completed:
+            return "first sync"
+        if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
+            return "many folders"
+        if check.account.are_placements_filled:
+            return None
+        is_left = PlacementStore(self._worker.database).fill_next(self._account_id)
+        return "placements to fill" if is_left else None
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
         reading = choose_tree_reading(

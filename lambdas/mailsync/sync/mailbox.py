@@ -8,11 +8,11 @@ from functools import cache
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_S
-from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled, StoreUnavailable
+from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
-from mailsync.model import Account, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
+from mailsync.model import Account, AccountId, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
 from mailsync.providers import AccessTokenSource, MailProvider
-from mailsync.providers.kit import open_provider
+from mailsync.providers.kit import load_kit
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
@@ -99,42 +99,30 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     LeaseStore(database).renew(run)
-    fill_placements(database, account)
+    if not account.are_placements_filled:
+        _fill_placements(database, account.id)
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
     access = open_stored_access_token(account, credentials, vault, settings)
     if at_once:
         account = replace(account, max_in_flight=at_once)
-    provider = open_provider(account, access, settings)
+    provider = load_kit(account.provider).open_mailbox(account, access, settings)
     mailbox = Mailbox(run, access, provider, database, vault, provider.max_in_flight)
     with closing(provider), save_limits_on_exit(mailbox):
         yield mailbox
     LeaseStore(database).renew(run, requests=provider.requests)
 
 
-def fill_placements(
-    database: Database, account: Account, *, max_batches: int | None = None
-) -> None:
+def _fill_placements(database: Database, account_id: AccountId) -> None:
     """Give the messages that an earlier version stored their placements, before anything else.
 
-    max_batches: None: until all have theirs. A function that is killed before continues in its
-        next attempt.
-
-    Raises:
-        StoreUnavailable: messages are left after `max_batches`.
+    A function that is killed meanwhile continues in its next attempt.
     """
-    is_left, batches = not account.are_placements_filled, 0
-    while is_left and batches != max_batches:
-        is_left = PlacementStore(database).fill_next(account.id)
-        batches += 1
-    if batches:
-        logger.info("placements_filled", batches=batches, is_left=is_left)
-    if is_left:
-        raise StoreUnavailable(
-            "The folders of this mailbox's messages are being carried over from the version before;"
-            " the sync continues in an execution."
-        )
+    placements = PlacementStore(database)
+    while placements.fill_next(account_id):
+        pass
+    logger.info("placements_filled")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.providers import PushProvider
-from mailsync.providers.kit import PushKit, load_kit, open_push_provider, webhook_path
+from mailsync.providers.kit import PushKit, load_kit, load_push_kit, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import syncable_providers
 from mailsync.settings import load_settings
@@ -110,7 +110,8 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
         access = get_access_token_without_lock(account, credentials, vault, settings)
-        with closing(open_push_provider(account, access, settings, RetryBudget(total_s=0))) as push:
+        kit, no_retries = load_push_kit(account.provider), RetryBudget(total_s=0)
+        with closing(kit.open(account, access, settings, no_retries)) as push:
             leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:
@@ -221,5 +222,5 @@ def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
     account = AccountStore(open_database()).account(account_id)
     access = open_stored_access_token(account, credentials, open_vault(), settings)
-    with closing(open_push_provider(account, access, settings)) as push:
+    with closing(load_push_kit(account.provider).open(account, access, settings)) as push:
         yield push

@@ -125,7 +125,7 @@ class World:
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
         patch.setattr(mailbox, "open_vault", self._open_vault)
         patch.setattr(mailbox, "open_stored_access_token", lambda *_: self.access)
-        patch.setattr(mailbox, "open_provider", self._open_provider)
+        patch.setattr(mailbox, "load_kit", lambda _: self)
 
     def forget_keys(self) -> None:
         """As a function that has just been started knows none."""
@@ -270,7 +270,8 @@ class World:
             return Vault("key", CredentialStore(self._open_database()), KeyService())
         return self._vault
 
-    def _open_provider(self, account: Account, *_: object) -> GraphMailbox:
+    def open_mailbox(self, account: Account, *_: object) -> GraphMailbox:
+        """As the provider's kit does, with the pauses of this world."""
         budget = RetryBudget(None if self.at_once else self.pauses.append)
         return self._graph(budget, account.max_in_flight)
 

@@ -159,7 +159,7 @@ UPDATE mailsync.emails m
 
 -- fill_placements --
 -- Give the next messages of an account their placements, a limited number at a time, each as its row
--- is once it is locked. Returns the last message of the batch; null at the end.
+-- is once it is locked. Returns the last message of the batch; null if it was the last batch.
 WITH batch AS MATERIALIZED (
   SELECT m.id, m.account_id, m.folder_id, m.walk, m.received_at, m.removed_at
     FROM mailsync.emails m JOIN mailsync.email_accounts a ON a.id = m.account_id
@@ -170,9 +170,9 @@ placed AS (
   SELECT account_id, folder_id, id, walk, received_at FROM batch WHERE removed_at IS NULL
       ON CONFLICT DO NOTHING)
 UPDATE mailsync.email_accounts a
-   SET placements_filled_to = CASE WHEN b.last_id IS NOT NULL
+   SET placements_filled_to = CASE WHEN b.messages = cast(:limit AS int)
                                    THEN greatest(a.placements_filled_to, b.last_id) END
-  FROM (SELECT max(id) AS last_id FROM batch) b
+  FROM (SELECT count(*) AS messages, max(id) AS last_id FROM batch) b
  WHERE a.id = cast(:account_id AS uuid)
 RETURNING a.placements_filled_to
 
