@@ -1,6 +1,6 @@
 """`python -m benchmarks.due_queue`: duration and query plan of a claim of due accounts.
 
-The benchmark fills an embedded Postgres with accounts, of which some are due. It times single
+The benchmark fills an embedded Postgres with accounts; some are due. It times single
 claims, then runs several at once, which must never claim an account twice. After each claim the
 accounts get a later due time, as in the product, so dead row versions accumulate realistically.
 """

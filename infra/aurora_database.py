@@ -120,7 +120,7 @@ def _cluster(
         Acknowledgment(
             id="AwsSolutions-RDS11",
             reason="The proxy listens on 5432 whatever the database does, and security groups "
-            "admit nobody but the proxy and the readers.",
+            "admit only the proxy and the readers.",
         )
     )
     return cluster

@@ -238,7 +238,7 @@ class Settings(SettingsSection):
 
     @property
     def jwt_audiences(self) -> tuple[str, ...]:
-        """Return the accepted `aud` claims, of which a token needs one. Empty: the claim is not
+        """Return the accepted `aud` claims; a token must have one of them. Empty: the claim is not
         checked.
 
         With JWT_JWKS_URL, an audience or ANY_AUDIENCE must be set, because an issuer signs the

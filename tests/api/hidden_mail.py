@@ -24,7 +24,7 @@ SELECT cast(:account AS uuid), :folder, 'm' || n, 'Mail ' || n, '[]', '[]', '[]'
 
 
 def hide_mail(run: Callable[..., Any], account_id: str, *, messages: int, gone: int) -> None:
-    """Give the account an inbox with so many messages, of which `gone` are gone at the provider.
+    """Give the account an inbox with `messages` messages; `gone` of them are gone at the provider.
 
     One more is hidden, if there is one, and not confirmed as gone.
     """

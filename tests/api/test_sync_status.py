@@ -31,7 +31,7 @@ from tests.support.guide import STATUS_FIELDS
 
 @pytest.fixture
 def run(database: Database, account_id: AccountId) -> RunRef:
-    """A run at work on a folder of 100 messages, of which 2 are stored and 1 is quarantined."""
+    """A run at work on a folder of 100 messages; 2 are stored and 1 is quarantined."""
     run = begin_run(database, account_id, sync_type=SyncType.INITIAL)
     CredentialStore(database).add_data_key(b"wrapped")
     remote = [a_remote_folder("F1", total=100)]

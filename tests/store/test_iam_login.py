@@ -98,7 +98,7 @@ def test_each_migration_gives_the_login_of_the_functions_the_password_of_the_day
 
 
 def test_no_statement_holds_the_password_itself() -> None:
-    """A statement may come into a log of the server; the verifier there lets nobody in."""
+    """A statement may come into a log of the server; the verifier there is no password."""
     login = DatabaseLogin("mailsync_functions", "a-password")
 
     assert "a-password" not in functions_login_sql(login)

@@ -114,7 +114,7 @@ def test_what_stands_in_the_way_is_said_in_one_sentence(
 
 @contextmanager
 def an_impostor(folder: Path) -> Iterator[str]:
-    """A server that offers TLS under a certificate which nobody has vouched for."""
+    """A server whose certificate no known authority has signed."""
     tls, _ = open_server_tls(folder)
     with a_server_that_says(b"S", tls) as port:
         yield f"postgresql://me:secret@0.0.0.0:{port}/mine"

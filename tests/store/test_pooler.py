@@ -1,4 +1,4 @@
-"""Behind a transaction pooler with fewer connections than clients nobody gets others' answers."""
+"""A transaction pooler with fewer connections than clients gives each client its own responses."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

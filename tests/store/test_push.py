@@ -66,8 +66,8 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     run: RunRef, push: PushStore, database: Database
 ) -> None:
-    """The folder may have been asked already when the mail came; the run that follows settles it,
-    and the schedule goes on all the same."""
+    """The sync may have read the folder before the mail arrived. The next run reads it, and the
+    schedule continues."""
     notification = Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)
 
     assert push.save_notifications([notification]) == 1

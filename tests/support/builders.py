@@ -112,7 +112,7 @@ def connect_account(database: Database, who: str, provider: Provider = MICROSOFT
 def complete_verified(database: Database, run: RunRef) -> None:
     """Complete the run as if all folders were read to their end and equal the provider's.
 
-    A mailbox of which no folder is known gets one.
+    A mailbox without a stored folder gets one.
     """
     folders = FolderStore(database)
     if not folders.folders(run.account_id):

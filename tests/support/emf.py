@@ -21,7 +21,7 @@ Counted = Callable[[], AbstractContextManager[Emitted]]
 @contextmanager
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The block is one invocation of the function of a stage `test`."""
-    _emit({}, None)  # what came before it, to nobody
+    _emit({}, None)  # discards what was counted before
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "false")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailsync-test")
     yield

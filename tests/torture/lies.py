@@ -156,7 +156,7 @@ class Told:
 
     @property
     def hides_folders(self) -> bool:
-        """Whether a list lacked folders in good form: of one that is not known, nobody can tell."""
+        """Whether a well-formed list lacked folders; no sync can notice an unknown one."""
         fewer = {ANSWERS[name].page for name in (*_FEWER, "removed")}
         return any(fault.page in fewer for path, fault in self.lies if _LISTS.search(path))
 

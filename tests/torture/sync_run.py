@@ -140,7 +140,7 @@ def _run(order: Order, moments: Moments) -> Ending:
 
 
 def _started(order: Order) -> str:
-    """The name of the execution that a trigger starts; past it, one that nobody knows yet."""
+    """The name of the execution that the trigger starts; from the console, a new name."""
     if not order.console:
         _trigger().start_sync(AccountId(order.account_id), SyncScope(_sync_type(order)), "torture")
     return _engine.started or str(uuid.uuid4())
@@ -229,7 +229,7 @@ class _Functions:
 
 
 class _ForkedFunctions:
-    """The functions in processes of their own, one of which is killed at the fatal moment."""
+    """The functions in processes of their own; one is killed at the fatal moment."""
 
     def __init__(self, moments: Moments, *, at_once: int) -> None:
         self.moments = moments

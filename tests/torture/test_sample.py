@@ -107,4 +107,8 @@ ONCE_FOUND = {
 def test_what_histories_once_found_stays_mended(mailboxes: Stages, found: str) -> None:
     history = History(rounds=ONCE_FOUND[found], is_synced=False)
 
-    Play(mailboxes[history.is_large], history, Counter()).run()
+    events: Counter[str] = Counter()
+
+    Play(mailboxes[history.is_large], history, events).run()  # asserts the law after each sync
+
+    assert events["runs completed"] >= 1

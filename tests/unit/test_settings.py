@@ -41,7 +41,7 @@ def load_with(monkeypatch: pytest.MonkeyPatch, **secrets: str) -> Settings:
 def test_the_migration_reads_the_owners_login_from_a_secret_of_its_own(
     monkeypatch: pytest.MonkeyPatch, own: str, migrates_as: str
 ) -> None:
-    """It is empty after the first deployment, and where nobody wants two logins."""
+    """It is empty after the first deployment, and if the operator uses one login."""
     settings = load_with(
         monkeypatch,
         SETTINGS=json.dumps({"DATABASE_URL": FUNCTIONS}),

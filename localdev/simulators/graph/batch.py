@@ -1,4 +1,4 @@
-"""JSON batching (`$batch`): up to twenty requests in one, of which four run at a time.
+"""JSON batching (`$batch`): up to twenty requests in one; four of them run at a time.
 
 Source: Microsoft Graph docs, json-batching and throttling-limits.
 """

@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -10,6 +9,7 @@ from localdev.engine.aws_resources import make_aws_client
 from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import SealedSecret
+from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.api.requests import Sql
 
@@ -41,17 +41,16 @@ def test_a_secret_that_was_changed_or_is_of_another_account_does_not_open(
 
 
 def test_a_data_key_is_kept_for_ten_minutes(
-    kms: Any, token_key_arn: str, store: CredentialStore, monkeypatch: pytest.MonkeyPatch
+    kms: Any, token_key_arn: str, store: CredentialStore, database: Database
 ) -> None:
     now = [0.0]
     sealed = Vault(token_key_arn, store, kms).seal(GRANT, "grant")
     vault = Vault(token_key_arn, store, kms, clock=lambda: now[0])
-    read = Mock(wraps=store.data_key)
-    monkeypatch.setattr(store, "data_key", read)
 
-    for now[0], times in ((0.0, 1), (DATA_KEY_CACHE_S - 1, 1), (DATA_KEY_CACHE_S, 2)):
+    for now[0], is_read in ((0.0, True), (DATA_KEY_CACHE_S - 1, False), (DATA_KEY_CACHE_S, True)):
+        before = database.statements
         assert vault.open(GRANT, sealed) == "grant"
-        assert read.call_count == times
+        assert (database.statements > before) == is_read
 
 
 def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
-from unittest.mock import Mock
 
 import pytest
 
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
+from localdev.engine.lambda_host import InvocationResult
 from mailsync.events.outgoing import EventBus, publish_outbox
 from mailsync.model import AccountId
 from mailsync.settings import Settings
@@ -22,11 +22,21 @@ WAITING = "SELECT detail->>'n' FROM mailsync.outbox WHERE published_at IS NULL O
 BUS = "events-under-test"
 
 
+class NoFunctions:
+    """The functions of an engine on which none is deployed."""
+
+    def invoke(self, function: str, payload: bytes, /) -> InvocationResult:
+        raise AssertionError(f"{function} was called")
+
+    invoke_later = invoke_with_retries = invoke
+
+
 @pytest.fixture
 def local_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalBus]:
     """The local event bus, without any rule; AWS' client finds it."""
-    bus = LocalBus(Mock(), (), name=BUS)
-    endpoint = AwsEndpoint(Mock(), port=0, bus=bus)
+    functions = NoFunctions()
+    bus = LocalBus(functions, (), name=BUS)
+    endpoint = AwsEndpoint(functions, port=0, bus=bus)
     create_event_bus(endpoint.url, BUS)
     for name, value in {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": endpoint.url}.items():
         monkeypatch.setenv(name, value)
@@ -106,7 +116,7 @@ def test_a_bus_that_refuses_all_ends_the_publishing(
 ) -> None:
     write(database, account_id, 1, 2)
 
-    done = publish_outbox(outbox, Mock(EventBus, put=lambda _: []))
+    done = publish_outbox(outbox, ScriptedBus(refuse=[1]))
 
     assert (done.published_events, done.refused_events) == (0, 1)
 

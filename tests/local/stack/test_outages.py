@@ -47,9 +47,11 @@ def outlived(mirror: Mirror) -> Iterator[str]:
 
 
 def test_a_killed_function_is_retried_and_its_folder_goes_on(mirror: Mirror) -> None:
-    with outlived(mirror):
+    with outlived(mirror) as run_id:
         pids = when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
         os.kill(pids[0], signal.SIGKILL)
+
+    assert mirror.failed_tasks(run_id)
 
 
 def test_a_killed_database_is_waited_for(mirror: Mirror) -> None:

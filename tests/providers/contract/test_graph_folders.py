@@ -61,7 +61,7 @@ def known(**parents: str | None) -> list[StoredFolder]:
 
 
 def list_quickly(graph: ScriptedGraph, **parents: str | None) -> FolderListing:
-    """A quick reading of a tree of which these folders are known."""
+    """A quick reading of the tree by a sync that knows these folders."""
     return graph.mailbox.list_folders(known(**parents), TreeReadingDepth.QUICK)
 
 

@@ -37,7 +37,7 @@ def thirds(samples: Sequence[float]) -> tuple[float, float, float]:
 
 
 def growing(largest: Mapping[str, Sequence[float]]) -> list[str]:
-    """Kinds of processes of which the last third holds more than the middle one did, by a tenth."""
+    """Kinds of processes whose memory grew by a tenth from the middle to the last third."""
     return [
         name
         for name, samples in largest.items()

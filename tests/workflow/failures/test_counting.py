@@ -13,7 +13,7 @@ def test_messages_requests_and_throttles_of_a_sync_are_counted(
 
     records = world.simulators.service.log.records()
     alone = len([each for each in records if not each.in_batch])
-    # As the quota counts them: a batch of n is n, each of which is a record.
+    # As the quota counts them: a batch of n counts as n, and the log has n records.
     assert alone < metrics.pop(("ProviderRequests", "microsoft")) == len(records)
     assert metrics == {
         ("MessagesStored",): world.one("SELECT count(*) FROM mailsync.emails")[0],

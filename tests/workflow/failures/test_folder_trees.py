@@ -116,7 +116,7 @@ def check_of_an_idle_mailbox(world: World) -> int:
 def test_a_check_reads_a_twelfth_of_the_folders_and_the_tree(
     synced: World, is_flat: bool, most: int
 ) -> None:
-    """Of 68 folders, 8 of which have others below them; on average over a day."""
+    """Of 68 folders, 8 with child folders; on average over a day."""
     for parent in range(8):
         above = synced.remote.create_folder(f"P{parent}")
         for child in range(7):

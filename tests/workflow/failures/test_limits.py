@@ -25,7 +25,7 @@ DELETE FROM mailsync.emails WHERE id IN (SELECT max(id) FROM mailsync.emails GRO
 
 
 def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
-    """Row 22: Maps of four, batches of which Graph works on four at once, and none refused."""
+    """Row 22: Maps of four, batches with four items at work, and no rejected request."""
     world.at_once = True
     world.simulators.service.latency = Latency(fixed_s=0.02)
     for name in "ABCDEF":

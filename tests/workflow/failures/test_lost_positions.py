@@ -40,7 +40,7 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
 def test_no_position_is_lost_when_the_data_key_is_replaced_and_all_are_sealed_anew(
     synced: World, owner: Settings
 ) -> None:
-    """By the next sync, or by a look that finds nothing; nobody else may touch the keys."""
+    """By the next sync, or by a check that finds nothing; other functions may not use the keys."""
     with closing(Database(owner)) as database:
         for work in (synced.sync, synced.check):
             rows(database, A_MONTH_PASSES)

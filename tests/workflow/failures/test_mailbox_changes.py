@@ -40,8 +40,8 @@ def move_there_and_back(world: World) -> None:
 
 
 def change_on_a_journey(world: World) -> None:
-    """Rows 5 and 17: away, changed there and back, of which only the read state is told; nor does
-    the folder in between tell it, for it was never mirrored."""
+    """Rows 5 and 17: moved away, changed there, moved back. The inbox reports only the read state,
+    and the folder in between was never mirrored."""
     travelled = world.remote.messages("inbox")[0]
     passing = world.remote.create_folder("Passing")
     world.remote.move(travelled.number, passing)

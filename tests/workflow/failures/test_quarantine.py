@@ -55,7 +55,7 @@ def unstorable(world: World, minutes: int) -> int:
 
 
 def with_value(world: World, name: str, value: Any) -> int:
-    """A message of which Graph returns a property with this value."""
+    """A message for which Graph returns this value of a property."""
     message = world.remote.deliver(a_mail("with value"))
     world.remote.change(message, attributes={name: value})
     return message

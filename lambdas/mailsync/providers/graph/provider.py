@@ -187,7 +187,7 @@ class GraphMailbox:
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
-        """Fetch messages in batches, of which Graph processes four items at the same time."""
+        """Fetch messages in batches; Graph processes four items of a batch at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
         if not one_by_one and any(response.status == TOO_LARGE_STATUS for response in responses):
