@@ -31,7 +31,7 @@ from mailsync.api.provider_paths import (
     callback_path,
     confirm_path,
     organisation_mailboxes_path,
-    require_oauth,
+    require_sign_in_provider,
     sign_in_path,
 )
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
@@ -42,7 +42,7 @@ from mailsync.api.sign_in_errors import (
     application_url,
     sign_in_error_response,
 )
-from mailsync.credentials.identity import open_identity_platform
+from mailsync.credentials.identity import oauth_of, open_identity_platform
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, Provider, RunId
 from mailsync.runs.step_functions import StepFunctions
@@ -105,8 +105,8 @@ def begin_sign_in(provider: str) -> Response[str]:
 def finish_sign_in(provider: str) -> Response[str]:
     """Connect the mailbox, or store it until its user confirms; redirect to the application."""
     event, settings = router.current_event, load_settings()
-    _, oauth = require_oauth(provider)
-    consent = open_identity_platform(oauth).read_admin_consent(event.query_string_parameters)
+    platform = open_identity_platform(oauth_of(require_sign_in_provider(provider)))
+    consent = platform.read_admin_consent(event.query_string_parameters)
     if consent is not None:
         return finish_admin_consent(consent, event)
     application_url()  # raises SettingMissing before a mailbox is connected
@@ -149,14 +149,13 @@ def connect_organisation_mailbox(provider: str) -> Response[str]:
     if not is_caller_admin(event):
         raise ApiError(_NOT_ADMIN)
     count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX)
-    registration, oauth = require_oauth(provider)
+    named = require_sign_in_provider(provider)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
     connected = connect_mailbox(
         wanted,
-        provider=registration.provider,
-        oauth=oauth,
+        provider=named,
         settings=settings,
         credentials=credentials,
         vault=vault,
@@ -202,10 +201,10 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
 
 
 def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
-    registration, _ = require_oauth(provider)
+    named = require_sign_in_provider(provider)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
-    return SignInFlow(registration.provider, settings, credentials, vault, _trigger(settings))
+    return SignInFlow(named, settings, credentials, vault, _trigger(settings))
 
 
 def _trigger(settings: Settings) -> Trigger:

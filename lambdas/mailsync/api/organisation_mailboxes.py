@@ -10,11 +10,10 @@ from typing import Any
 
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
 from mailsync.credentials import FixedAccessToken
-from mailsync.credentials.identity import OrganisationNotAllowed, open_identity_platform
+from mailsync.credentials.identity import OrganisationNotAllowed, oauth_of, open_identity_platform
 from mailsync.credentials.vault import Vault
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.providers.kit import MailboxUnavailable, load_kit
-from mailsync.registry import OAuthAccess
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
@@ -65,7 +64,6 @@ def connect_mailbox(
     wanted: OrganisationMailboxRequest,
     *,
     provider: Provider,
-    oauth: OAuthAccess,
     settings: Settings,
     credentials: CredentialStore,
     vault: Vault,
@@ -80,7 +78,8 @@ def connect_mailbox(
         AccessRevoked: the organisation has not given the application admin consent.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    platform, organisation_id = open_identity_platform(oauth), wanted.organisation_id
+    oauth, organisation_id = oauth_of(provider), wanted.organisation_id
+    platform = open_identity_platform(oauth)
     try:
         platform.require_allowed_organisation(settings, organisation_id)
     except OrganisationNotAllowed as error:

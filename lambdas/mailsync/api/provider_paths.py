@@ -4,7 +4,7 @@ import re
 
 from mailsync.api.problems import ApiError, Problem
 from mailsync.model import Provider
-from mailsync.registry import OAuthAccess, RegisteredProvider, find_provider, syncable_providers
+from mailsync.registry import find_provider, syncable_providers
 
 _SIGN_IN = re.compile(r"/api/auth/[^/]+")
 _CALLBACK = re.compile(r"/api/auth/[^/]+/callback")
@@ -12,7 +12,7 @@ _UNKNOWN_PROVIDER = Problem(
     kind="unknown-provider",
     status=404,
     title="This provider is not known here",
-    detail="The path names no provider that this release can sync, so nothing was changed; the"
+    detail="The path names no provider that this release can connect, so nothing was changed; the"
     " document at /api/openapi.json lists the routes.",
 )
 
@@ -47,25 +47,14 @@ def sign_in_path_of(path: str) -> str:
     return found[0] if found else sign_in_path(syncable_providers()[0].provider)
 
 
-def require_provider(name: str) -> RegisteredProvider:
+def require_sign_in_provider(name: str) -> Provider:
     """Return the provider that a path names.
 
     Raises:
-        ApiError: the provider is unknown, or this release cannot sync its mailboxes (404).
+        ApiError: the provider is unknown, this release cannot sync its mailboxes, or no sign-in
+            opens them (404).
     """
     found = find_provider(name)
-    if found is None or found.kit_module is None:
+    if found is None or found.kit_module is None or found.oauth_access is None:
         raise ApiError(_UNKNOWN_PROVIDER)
-    return found
-
-
-def require_oauth(name: str) -> tuple[RegisteredProvider, OAuthAccess]:
-    """Return the provider that a path names, and how its tokens are obtained.
-
-    Raises:
-        ApiError: as `require_provider`, or its mailboxes are not opened by a sign-in (404).
-    """
-    found = require_provider(name)
-    if found.oauth_access is None:
-        raise ApiError(_UNKNOWN_PROVIDER)
-    return found, found.oauth_access
+    return found.provider
