@@ -1,4 +1,4 @@
-"""Actions of the dashboard that change a simulated mailbox or cut its network, by `/_sim/`."""
+"""Actions of the dashboard that change a simulated mailbox or inject faults, by `/_sim/`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +16,7 @@ from localdev.engine.simulator_process import ProviderSettings
 MAX_DELIVERED_MESSAGES = 1000
 DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
 DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
+THROTTLE_S = 30
 
 
 class SimulatorActions:
@@ -33,8 +34,9 @@ class SimulatorActions:
             "move": self._move,
             "delete": lambda fields: self._to_message("delete", fields),
             "mark-read": lambda fields: self._to_message("mark-read", fields),
-            "cut-network": self._cut_network,
-            "restore-network": self._restore_network,
+            "cut-network": lambda _: self._inject_fault({"cut": "before answer"}, times=None),
+            "restore-network": self._clear_faults,
+            "throttle": self._throttle,
         }
 
     @property
@@ -99,10 +101,14 @@ class SimulatorActions:
             action, mailbox=message["emailAddress"], id=message["messageId"], **more
         )
 
-    def _cut_network(self, _: Json) -> Json:
-        rule = {"fault": {"cut": "before answer"}, "times": None}
-        return self._control("faults", rules=[rule])
+    def _throttle(self, _: Json) -> Json:
+        """Reject every request for `THROTTLE_S`, with that number of seconds in Retry-After."""
+        fault = {"status": 429, "code": "TooManyRequests", "retry_after": THROTTLE_S}
+        return self._inject_fault(fault, times=None, lasts_s=THROTTLE_S)
 
-    def _restore_network(self, _: Json) -> Json:
+    def _inject_fault(self, fault: Json, **rule: Any) -> Json:
+        return self._control("faults", rules=[{"fault": fault, **rule}])
+
+    def _clear_faults(self, _: Json) -> Json:
         response: Json = simulator(self._provider, "DELETE", "faults")
         return response

@@ -51,6 +51,7 @@ function network(app) {
     el("h3", {}, "Network"),
     buttons(
       button("Cut network", "cut-network", "The provider cannot be reached now."),
+      button("Throttle 30 s", "throttle", "The provider rejects requests for 30 s."),
       button("Restore network", "restore-network", "The provider can be reached again."),
     ),
   ];

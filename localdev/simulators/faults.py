@@ -5,9 +5,11 @@ Graph injects every fault. The identity platform's token endpoint injects faults
 their `code` is OAuth's error and their `message` starts with the number, as "AADSTS50196: ...".
 """
 
+import math
 import random
 import re
 import threading
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -91,6 +93,7 @@ class FaultRule:
     nth: the first n-1 matching requests pass.
     times: number of requests that get the fault; None: no limit.
     rate: share of the matching requests that get the fault.
+    lasts_s: seconds after which the rule ends.
     """
 
     fault: Fault
@@ -100,12 +103,14 @@ class FaultRule:
     nth: int = 1
     times: int | None = 1
     rate: float = 1
+    lasts_s: float = math.inf
+    made_at: float = field(default_factory=time.monotonic)
     seen: int = 0
     injected_count: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "FaultRule":
-        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "fault"}`.
+        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
 
         Raises TypeError or ValueError for unknown members.
         """
@@ -114,8 +119,9 @@ class FaultRule:
         return cls(fault=Fault(**document["fault"]), **match, **rest)
 
     def matches(self, method: str, path: str, *, in_batch: bool) -> bool:
-        named = self.method in (None, method) and re.search(self.path, path) is not None
-        return named and self.in_batch in (None, in_batch)
+        if time.monotonic() > self.made_at + self.lasts_s or self.in_batch not in (None, in_batch):
+            return False
+        return self.method in (None, method) and re.search(self.path, path) is not None
 
     def should_inject(self, chance: float) -> bool:
         """Count a matching request; return whether it gets the fault.

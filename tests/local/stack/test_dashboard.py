@@ -42,6 +42,19 @@ def finished(pages: httpx.Client, run_id: str) -> Any:
     return get(pages, f"runs/{run_id}")
 
 
+def test_the_simulators_panel_injects_faults_and_takes_them_back(
+    mirror: Mirror, pages: httpx.Client
+) -> None:
+    """Throttled, the sync would wait for 30 s."""
+    for action in ("cut-network", "throttle", "restore-network"):
+        act(pages, action)
+
+    run = finished(pages, act(pages, "sync", accountId=mirror.account.id)["runId"])
+
+    assert run["status"] == "completed"
+    assert not any(each["attempts"][1:] for each in run["steps"])
+
+
 def test_a_message_is_moved_and_marked_as_read_where_the_mail_is(
     mirror: Mirror, pages: httpx.Client
 ) -> None:

@@ -1,5 +1,6 @@
 """Bad days on demand: each rule injects its fault into what it names, as often as it says."""
 
+import time
 from typing import Any
 
 import httpx
@@ -34,6 +35,17 @@ def test_a_rule_strikes_the_nth_matching_request_so_many_times(
     assert error_of(answers[1]) == (503, "MailboxInfoStale")
     assert answers[1].headers["Retry-After"] == "2"
     assert graph.get("/me").status_code == 200
+
+
+def test_a_rule_ends_after_its_time(simulators: Simulators, graph: httpx.Client) -> None:
+    fault = {"status": 429, "retry_after": 1}
+    script(simulators, {"times": None, "lasts_s": 0.2, "fault": fault})
+    began = time.monotonic()
+
+    assert graph.get("/me").status_code == 429
+    while graph.get("/me").status_code == 429:
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.2
 
 
 @pytest.mark.parametrize("cut", ["before answer", "mid body"])
