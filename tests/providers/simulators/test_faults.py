@@ -39,8 +39,8 @@ def test_a_rule_strikes_the_nth_matching_request_so_many_times(
 
 def test_a_rule_ends_after_its_time(simulators: Simulators, graph: httpx.Client) -> None:
     fault = {"status": 429, "retry_after": 1}
-    script(simulators, {"times": None, "lasts_s": 0.2, "fault": fault})
     began = time.monotonic()
+    script(simulators, {"times": None, "lasts_s": 0.2, "fault": fault})
 
     assert graph.get("/me").status_code == 429
     while graph.get("/me").status_code == 429:
