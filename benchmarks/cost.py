@@ -16,7 +16,7 @@ from pathlib import Path
 from infra.catalog import SCHEDULES
 from mailsync.decisions.freshness import (
     MAX_FEED_AGE,
-    MAX_FOLDERS_OF_SMALL_MAILBOX,
+    MAX_FEEDS_OF_SMALL_MAILBOX,
     MAX_THOROUGH_AGE,
 )
 from mailsync.decisions.verify import MAX_COMPARISON_AGE
@@ -180,7 +180,7 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
     hourly = MAX_FEED_AGE.total_seconds() / 3600 * checks_per_hour
     daily = MAX_THOROUGH_AGE.total_seconds() / 3600 * checks_per_hour
     thorough = folders + REQUESTS_FOR_FOLDER_ROLES
-    inactive = 0 if folders <= MAX_FOLDERS_OF_SMALL_MAILBOX else folders - active
+    inactive = 0 if folders <= MAX_FEEDS_OF_SMALL_MAILBOX else folders - active
     return CheckRequests(
         tree=ceil(folders / FOLDERS_PER_PAGE) * (1 + 1 / hourly) + thorough / daily,
         feeds=folders - inactive + ceil(inactive * min(1.0, 1 / hourly)),

@@ -38,7 +38,7 @@ SELECT 'ann', 'microsoft', n, 'ann@example.com' FROM generate_series(1, {account
 FOLDERS = """
 INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)
 SELECT id, 'F1', 'F1' FROM mailsync.email_accounts"""
-CURSORS = "INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM mailsync.email_folders"
+CURSORS = "INSERT INTO mailsync.change_feeds (folder_id) SELECT id FROM mailsync.email_folders"
 MESSAGES = """
 INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, from_name, from_address,
        to_recipients, cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft,

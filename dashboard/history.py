@@ -106,7 +106,7 @@ class _Reader:
             started_at=event["timestamp"],
             input=given,
             containing_map=around.name if around else None,
-            folder_id=given.get("folderId") if isinstance(given, dict) else None,
+            folder_id=_folder_id(given) if isinstance(given, dict) else None,
         )
         if kind == "Wait":
             step.status = "waiting"
@@ -115,6 +115,19 @@ class _Reader:
         self.steps.append(step)
         self.owner[event["id"]] = step
         self.frame[event["id"]] = around
+
+
+def _folder_id(given: Mapping[str, Any]) -> int | None:
+    """Return the folder that a state inside a Map works on. None: its feed has no folder.
+
+    The state has one folder, or the folders of several feeds, of which `page.feeds` remain.
+    """
+    folders: list[int] = given.get("folders", [])
+    left = given.get("page", {}).get("feeds", [])
+    if folders:
+        return folders[-len(left)] if left else folders[-1]
+    named: int | None = given.get("folderId")
+    return named
 
 
 def read_history(events: Iterable[HistoryEvent]) -> list[Step]:

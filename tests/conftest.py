@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pg8000.native
 import pytest
 
@@ -26,6 +27,10 @@ SETTINGS = ("AWS_", "APP_INBOX_", "CA_BUNDLE", "DATABASE_", "GRAPH_", "MICROSOFT
 for name in [each for each in os.environ if each.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+
+# How long one example takes is the machine's business.
+hypothesis.settings.register_profile("mailsync", deadline=None)
+hypothesis.settings.load_profile("mailsync")
 
 # The driver reads each statement anew, character by character, however often it was sent before.
 pg8000.native.to_statement = cache(pg8000.native.to_statement)

@@ -1,4 +1,4 @@
-"""State `folder-failed`: records the error of the folder; the sync continues with the others."""
+"""State `folder-failed`: records the error of a feed on its folders; the other feeds continue."""
 
 from typing import Any
 
@@ -6,17 +6,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import FolderId, RunRef
+from mailsync.model import RunRef
 from mailsync.runs.failure import parse_state_failure
 from mailsync.store.connection import open_database
+from mailsync.store.feed_store import FeedStore
 from mailsync.store.run_folder_store import RunFolderStore
+from mailsync.sync.feed_pages import feed_ids_of_state
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    run, folder_id = RunRef.from_state(event), FolderId(event["folderId"])
-    logger.append_keys(account_id=run.account_id, run_id=run.run_id, folder_id=folder_id)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    run, database = RunRef.from_state(event), open_database()
+    failed, *others = feed_ids_of_state(event, FeedStore(database))
+    logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_state_failure(event["error"])
-    RunFolderStore(open_database()).fail_folder(run, folder_id, error, message)
+    RunFolderStore(database).fail_feed(run, failed, error, message)
     logger.warning("folder_failed", error=error)
+    return {"feeds": others, "hasMore": bool(others)}

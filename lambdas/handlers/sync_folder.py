@@ -1,4 +1,4 @@
-"""State `sync-folder`: reads pages of one folder until the round or the time budget ends."""
+"""State `sync-folder`: reads pages of change feeds until they are up to date or time is short."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import FolderId, RunRef
-from mailsync.sync.folder_pages import sync_folder
+from mailsync.model import RunRef
+from mailsync.sync.feed_pages import feed_ids_of_state, sync_feeds
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.waiting import wait_if_throttled
 
@@ -20,7 +20,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def synced() -> dict[str, Any]:
         with open_mailbox(RunRef.from_state(event), at_once=event.get("atOnce")) as mailbox:
-            progress = sync_folder(mailbox, FolderId(event["folderId"]), remaining_s)
-        return {"hasMore": progress.has_more, "waitSeconds": progress.wait_seconds}
+            progress = sync_feeds(mailbox, feed_ids_of_state(event, mailbox.feeds), remaining_s)
+        left = list(progress.feed_ids)
+        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds}
 
-    return wait_if_throttled(synced, {"hasMore": True})
+    return wait_if_throttled(synced, {"feeds": event.get("feeds"), "hasMore": True})

@@ -1,4 +1,4 @@
-"""State `sync-folders`: syncs the folder tree and small changes, lists folders with more."""
+"""State `sync-folders`: syncs the folder tree and small changes, lists feeds with more."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
+from mailsync.sync.feed_pages import split_into_items
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.waiting import wait_if_throttled
@@ -15,12 +16,18 @@ from mailsync.sync.waiting import wait_if_throttled
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    nothing = {"folderIds": [], "atOnce": 1}
+    nothing = {"items": [], "folderIds": [], "atOnce": 1}
     can_wait = event.get("canWait", False)
     return wait_if_throttled(lambda: _synced(RunRef.from_state(event)), nothing, can_wait=can_wait)
 
 
 def _synced(run: RunRef) -> dict[str, Any]:
     with open_mailbox(run) as mailbox:
-        folder_ids = sync_folders(mailbox)
-        return {"folderIds": list(folder_ids), "atOnce": mailbox.provider.max_in_flight}
+        feeds = sync_folders(mailbox)
+        per_item = mailbox.provider.limits.feeds_per_connection
+        return {
+            "items": split_into_items(feeds, per_item),
+            # What the definition of the version before reads.
+            "folderIds": [feed.folder.id for feed in feeds if feed.folder],
+            "atOnce": mailbox.provider.max_in_flight,
+        }

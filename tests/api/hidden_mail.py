@@ -7,7 +7,7 @@ _FOLDER = """
 WITH folder AS (
   INSERT INTO mailsync.email_folders (account_id, remote_id, display_name, role)
   VALUES (cast(:account AS uuid), 'inbox', 'Inbox', 'inbox') RETURNING id)
-INSERT INTO mailsync.folder_cursors (folder_id, walking) SELECT id, false FROM folder
+INSERT INTO mailsync.change_feeds (folder_id, walking) SELECT id, false FROM folder
 RETURNING folder_id"""
 _MESSAGES = """
 INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, to_recipients,

@@ -49,7 +49,7 @@ def store_four_messages(database: Database, run: RunRef) -> None:
     folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     for folder, names in zip(folders.folders(run.account_id), ["abc", "d"], strict=True):
         messages = [Upsert(a_message(name, folder.ref.remote_id)) for name in names]
-        MailStore(database).apply_page(run, a_page_write(folder, a_page(*messages)))
+        MailStore(database).apply_page(run, a_page_write(folder.feed, a_page(*messages)))
 
 
 def executions(setting: str = "MAILBOX_SYNC_ARN") -> dict[str, dict[str, Any]]:

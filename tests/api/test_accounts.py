@@ -111,7 +111,7 @@ def test_another_choice_of_folders_stops_the_sync_and_the_next_one_is_due(
     assert not is_running(run.run_id)
     assert DueMailboxQueueStore(database).claim_due(10, 60) == (run.account_id,)
     positions = sql(
-        "SELECT walk, cursor_sealed, walking FROM mailsync.folder_cursors ORDER BY folder_id"
+        "SELECT walk, cursor_sealed, walking FROM mailsync.change_feeds ORDER BY folder_id"
     )
     assert positions == [[1, b"c1", False], [2, None, True]]
 

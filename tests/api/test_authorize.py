@@ -163,9 +163,7 @@ def test_an_issuers_keys_admit_only_what_was_made_for_the_audience_that_is_set(
         assert [authorize(each) for each in (other, a_token())] == [ADMITTED, REFUSED]
 
 
-@profile(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@profile(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec="latin-1")))
 def test_any_header_is_refused_without_an_error(text: str) -> None:
     assert authorize(f"Bearer {text}") == REFUSED

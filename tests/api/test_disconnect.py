@@ -24,7 +24,7 @@ from tests.api.syncs import begin_sync, is_running, start, store_four_messages
 from tests.support.functions import run_scheduled
 
 TABLES = (
-    *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),
+    *("email_accounts", "email_credentials", "email_folders", "change_feeds", "emails"),
     *("email_bodies", "email_quarantine", "sync_runs", "sync_run_folders", "outbox"),
     *("proof_differences", "provider_subscriptions", "joined_keys"),
 )
@@ -68,7 +68,7 @@ def test_a_disconnected_account_keeps_its_mail_and_goes_on_where_it_was(
 
     ann.sign_in("ann")
     assert ann.api(ann.route("GET")).json["status"] == "active"
-    assert ann.sql("SELECT DISTINCT cursor_sealed FROM mailsync.folder_cursors") == [[b"c1"]]
+    assert ann.sql("SELECT DISTINCT cursor_sealed FROM mailsync.change_feeds") == [[b"c1"]]
     assert tick() == ONE_MADE
 
 

@@ -70,9 +70,7 @@ def opens_under(binding: bytes, key: SealingKey, sealed: SealedSecret) -> bool:
 
 def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
     grant_key, grant, access_key, access = sql(STORED, id=ANN)[0]
-    ((cursor_key, cursor),) = sql(
-        "SELECT cursor_key_id, cursor_sealed FROM mailsync.folder_cursors"
-    )
+    ((cursor_key, cursor),) = sql("SELECT cursor_key_id, cursor_sealed FROM mailsync.change_feeds")
     ((user, flow_key, flow),) = sql(
         "SELECT user_id, flow_key_id, flow_sealed FROM mailsync.sign_ins"
     )

@@ -37,7 +37,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     remote = [a_remote_folder("F1", total=100)]
     FolderStore(database).save(run, remote, [])
     FolderStore(database).save_remote_counts(run, remote)
-    RunFolderStore(database).begin_folder(run, folder_of(database, run).ref.id)
+    RunFolderStore(database).begin_feed(run, folder_of(database, run).feed.ref)
     store(database, run, "m1", "m2", has_more=True)
     return run
 
@@ -51,7 +51,7 @@ def store(database: Database, run: RunRef, *messages: str, has_more: bool = Fals
     folder = folder_of(database, run)
     bad = UnreadableMessage(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(a_message(each)) for each in messages), bad, has_more=has_more)
-    MailStore(database).apply_page(run, a_page_write(folder, page))
+    MailStore(database).apply_page(run, a_page_write(folder.feed, page))
     return folder
 
 

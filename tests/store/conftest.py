@@ -8,6 +8,7 @@ import pytest
 from localdev.engine.postgres import Postgres
 from mailsync.model import (
     AccountId,
+    FeedId,
     FolderId,
     RemoteFolder,
     RunRef,
@@ -47,12 +48,15 @@ class Mirror(Stores):
     def folder(self, folder_id: FolderId) -> StoredFolder:
         return self.folders.folder(self.run.account_id, folder_id)
 
+    def feed_id(self, folder_id: FolderId) -> FeedId:
+        return self.folder(folder_id).feed.ref.id
+
     def apply(self, folder_id: FolderId, *changes: Any, **fields: Any) -> WrittenRowCounts | None:
         """Store a page of changes behind the last one; by default nothing is left behind it."""
-        folder = self.folder(folder_id)
-        cursor = folder.position.cursor
+        feed = self.folder(folder_id).feed
+        cursor = feed.position.cursor
         fields.setdefault("next_cursor", f"{(cursor.data if cursor else b'').decode()}+")
-        return self.mail.apply_page(self.run, a_page_write(folder, a_page(*changes, **fields)))
+        return self.mail.apply_page(self.run, a_page_write(feed, a_page(*changes, **fields)))
 
     def fill(self, folder_id: FolderId, number: int) -> list[str]:
         """Store so many messages in a folder that was never read; return their ids."""

@@ -16,6 +16,7 @@ from mailsync.model import (
     SealedSecret,
     TreeReadingDepth,
     UnreadableMessage,
+    feeds_of,
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from tests.store.conftest import Mirror
@@ -28,7 +29,7 @@ ACCOUNT = (
 )
 CURSORS = (
     "SELECT f.remote_id, convert_from(c.cursor_sealed, 'UTF8'), c.read_at > now() - interval '1 h'"
-    " FROM mailsync.folder_cursors c JOIN mailsync.email_folders f ON f.id = c.folder_id ORDER BY 1"
+    " FROM mailsync.change_feeds c JOIN mailsync.email_folders f ON f.id = c.folder_id ORDER BY 1"
 )
 COMPARED = (
     "SELECT compared_at > now() - interval '1 hour', list_total, list_unread"
@@ -103,7 +104,7 @@ def quarantined(mirror: Mirror) -> None:
 
 
 def feed_failed(mirror: Mirror) -> None:
-    mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=1)
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=1)
     mirror.fill(mirror.first, 2)
 
 
@@ -202,7 +203,7 @@ def test_a_check_dates_what_it_has_read_and_nothing_else(
 
 def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) -> None:
     check = check_of(synced)
-    first, second = check.folders
+    first, second = feeds_of(check.folders)
 
     end(synced, check, new_cursors={first: SealedSecret(1, b"new"), second: None})
 

@@ -48,9 +48,11 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
 ) -> None:
     numbers = "SELECT message_id, id FROM mailsync.emails ORDER BY 1"
     before = compared.rows(numbers)
-    compared.folders.restart_full_sync(compared.run, compared.first)
+    compared.feeds.restart_full_sync(compared.run, compared.feed_id(compared.first))
 
-    shown = compared.removals.show_again(compared.run, compared.first, ids("hidden", "elsewhere"))
+    shown = compared.removals.show_again(
+        compared.run, compared.first, ids("hidden", "elsewhere"), is_only_folder=True
+    )
 
     assert shown == 2
     assert emails(compared.database) == {

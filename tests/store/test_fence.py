@@ -16,6 +16,7 @@ from mailsync.model import (
     RunRef,
     UnreadableMessage,
 )
+from mailsync.store.feed_store import FeedStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.quarantine_store import QuarantineStore
@@ -24,17 +25,17 @@ from mailsync.store.run_folder_store import RunFolderStore
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
-STORES = (MailStore, FolderStore, QuarantineStore, RemovalStore, RunFolderStore)
+STORES = (MailStore, FolderStore, FeedStore, QuarantineStore, RemovalStore, RunFolderStore)
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
 LISTED = [RemoteEntry(SHOWN, False, "v2")]
 TABLES = (
-    *("email_accounts", "email_folders", "folder_cursors", "emails", "email_quarantine"),
+    *("email_accounts", "email_folders", "change_feeds", "emails", "email_quarantine"),
     *("sync_runs", "sync_run_folders"),
 )
 Write = Callable[[Mirror, RunRef], object]
 WRITES: dict[str, Write] = {
     "MailStore._apply_page": lambda m, run: m.mail.apply_page(
-        run, a_page_write(m.folder(m.first), a_page())
+        run, a_page_write(m.folder(m.first).feed, a_page())
     ),
     "MailStore.apply_messages": lambda m, run: m.mail.apply_messages(run, None, [a_message(SHOWN)]),
     "MailStore.save_versions": lambda m, run: m.mail.save_versions(run, LISTED),
@@ -47,10 +48,12 @@ WRITES: dict[str, Write] = {
         run, is_thorough=True
     ),
     "FolderStore.drop_gone": lambda m, run: m.folders.drop_gone(run, [RemoteId("F1")]),
-    "FolderStore.restart_full_sync": lambda m, run: m.folders.restart_full_sync(run, m.first),
-    "FolderStore.restart_full_syncs": lambda m, run: m.folders.restart_full_syncs(run, [m.first]),
-    "FolderStore.retry_failed_feeds": lambda m, run: m.folders.retry_failed_feeds(run),
-    "FolderStore.save_page_size": lambda m, run: m.folders.save_page_size(run, m.first, 1),
+    "FeedStore.restart_full_sync": lambda m, run: m.feeds.restart_full_sync(
+        run, m.feed_id(m.first)
+    ),
+    "FeedStore.restart_full_syncs": lambda m, run: m.feeds.restart_full_syncs(run, [m.first]),
+    "FeedStore.retry_failed_feeds": lambda m, run: m.feeds.retry_failed_feeds(run),
+    "FeedStore.save_page_size": lambda m, run: m.feeds.save_page_size(run, m.feed_id(m.first), 1),
     "FolderStore.recount": lambda m, run: m.folders.recount(run),
     "FolderStore.mark_verified": lambda m, run: m.folders.mark_verified(run, [m.first]),
     "FolderStore.save_verified": lambda m, run: m.folders.save_verified(run, [m.first]),
@@ -62,12 +65,19 @@ WRITES: dict[str, Write] = {
     "FolderStore.save_offsets": lambda m, run: m.folders.save_offsets(run, {m.first: (1, 1)}),
     "QuarantineStore.remove_messages": lambda m, run: m.quarantine.remove_messages(run, [ODD]),
     "RemovalStore.begin": lambda m, run: m.removals.begin(run),
-    "RemovalStore.show_again": lambda m, run: m.removals.show_again(run, m.first, [HIDDEN]),
+    "RemovalStore.show_again": lambda m, run: m.removals.show_again(
+        run, m.first, [HIDDEN], is_only_folder=True
+    ),
     "RemovalStore.mark_removed": lambda m, run: m.removals.mark_removed(run, m.first, [SHOWN]),
     "RemovalStore.confirm_gone": lambda m, run: m.removals.confirm_gone(run, [HIDDEN], 0.0),
-    "RunFolderStore.begin_folder": lambda m, run: m.run_folders.begin_folder(run, m.first),
+    "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
+        run, m.folder(m.first).feed.ref
+    ),
     "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(
         run, m.first, "X", "It is so."
+    ),
+    "RunFolderStore.fail_feed": lambda m, run: m.run_folders.fail_feed(
+        run, m.feed_id(m.first), "X", "It is so."
     ),
     "RunFolderStore.count_repair_round": lambda m, run: m.run_folders.count_repair_round(run),
 }

@@ -67,10 +67,11 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
     kept = replace(
         before,
         display_name="Back",
-        feed_read_at=after.feed_read_at,
+        feed=after.feed,
         last_changed_at=after.last_changed_at,
     )
     assert after == kept
+    assert after.feed.position == before.feed.position
     assert not after.selected
     assert sorted(map(tuple, mirror.rows(COMPARED))) == [("F1", False), ("F2", False)]
 
@@ -208,7 +209,7 @@ def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror
     assert compared_at is not None
     assert mirror.folders.ids_of_verified_folders(mirror.run) == frozenset(), "not in its run"
 
-    mirror.folders.restart_full_sync(mirror.run, mirror.first)
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     mirror.apply(mirror.first, Upsert(a_message("F1-0000")))
     assert count_of(mirror).compared_at == compared_at
 
@@ -219,8 +220,8 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
     mirror.fill(mirror.first, 1)
     read = known(mirror)
     assert read["F1"].last_changed_at is None, "a full sync finds what is old"
-    assert read["F1"].feed_read_at is not None
-    assert read["F2"].feed_read_at is None
+    assert read["F1"].feed.read_at is not None
+    assert read["F2"].feed.read_at is None
 
     mirror.apply(mirror.first)
     assert known(mirror)["F1"].last_changed_at is None
@@ -230,34 +231,34 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
-    mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=2)
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
     begun = FeedPosition(None, 2, full_sync_running=True, fallback=2)
-    assert mirror.folder(mirror.first).position == begun
+    assert mirror.folder(mirror.first).feed.position == begun
 
     mirror.apply(mirror.first)
-    mirror.folders.restart_full_sync(mirror.run, mirror.first)
-    assert mirror.folder(mirror.first).position.fallback == 2, "an expired cursor is no reason"
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
+    assert mirror.folder(mirror.first).feed.position.fallback == 2, "an expired cursor is no reason"
 
     mirror.apply(mirror.first)
-    mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).position.fallback == 2, "it was read in this run"
+    mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
+    assert mirror.folder(mirror.first).feed.position.fallback == 2, "it was read in this run"
 
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
-    mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).position.fallback == 0
+    mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
+    assert mirror.folder(mirror.first).feed.position.fallback == 0
 
 
 def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_does_not_answer(
     mirror: Mirror,
 ) -> None:
     for folder_id in (mirror.first, mirror.second):
-        mirror.folders.restart_full_sync(mirror.run, folder_id, fallback=1)
+        mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(folder_id), fallback=1)
         mirror.apply(folder_id)
     mirror.apply(mirror.second, UnreadableMessage(RemoteId("m1"), "unanswered", ""))
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
-        mirror.folders.retry_failed_feeds(mirror.run)
-        found = {name: each.position.fallback for name, each in known(mirror).items()}
+        mirror.feeds.retry_failed_feeds(mirror.run)
+        found = {name: each.feed.position.fallback for name, each in known(mirror).items()}
         assert found == fallbacks
 
 

@@ -23,14 +23,14 @@ def test_a_page_stores_its_messages_and_moves_the_cursor(mirror: Mirror) -> None
 
     assert counts == WrittenRowCounts(inserted=1)
     assert emails(mirror.database) == {"m1": ("F1", False)}
-    assert mirror.folder(mirror.first).position.cursor == SealedSecret(1, b"+")
+    assert mirror.folder(mirror.first).feed.position.cursor == SealedSecret(1, b"+")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
     mirror: Mirror,
 ) -> None:
     page = a_page(Upsert(a_message("m1")))
-    write = a_page_write(mirror.folder(mirror.first), page)
+    write = a_page_write(mirror.folder(mirror.first).feed, page)
     mirror.mail.apply_page(mirror.run, write)
     before = mirror.one("SELECT xmin::text FROM mailsync.emails")
 
@@ -58,7 +58,7 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
 def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(mirror: Mirror) -> None:
     folder_id = mirror.first
     mirror.apply(folder_id, Upsert(a_message("m1")), Upsert(a_message("m2")))
-    mirror.folders.restart_full_sync(mirror.run, folder_id)
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
 
     mirror.apply(folder_id, Upsert(a_message("m2")), has_more=True)
     assert emails(mirror.database) == {"m1": ("F1", False), "m2": ("F1", False)}
@@ -76,7 +76,7 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
     folder_id = mirror.first
     mirror.fill(folder_id, 50)
     mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=remote_total)])
-    mirror.folders.restart_full_sync(mirror.run, folder_id)
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
 
     counts = mirror.apply(folder_id, Upsert(a_message("new")))
 
@@ -89,10 +89,10 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
 def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirror: Mirror) -> None:
     run, folder_id = mirror.run, mirror.first
     mirror.apply(folder_id, *(Upsert(a_message(each, version="v1")) for each in ("m1", "m2")))
-    mirror.folders.restart_full_sync(run, folder_id, fallback=1)
+    mirror.feeds.restart_full_sync(run, mirror.feed_id(folder_id), fallback=1)
     named = [RemoteEntry(RemoteId("m1"), False, "v1"), RemoteEntry(RemoteId("m2"), False, "v2")]
     page = a_page(*(PartialChange(each.remote_id, each) for each in named))
-    write = a_page_write(mirror.folder(folder_id), page)
+    write = a_page_write(mirror.folder(folder_id).feed, page)
 
     unchanged = mirror.mail.ids_of_unchanged_messages(run, folder_id, named)
     counts = mirror.mail.apply_page(run, replace(write, unchanged=unchanged))

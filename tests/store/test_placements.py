@@ -34,7 +34,9 @@ AS_THE_ROWS_SAY = """
 SELECT id, folder_id, walk, received_at FROM mailsync.emails WHERE removed_at IS NULL ORDER BY 1"""
 AS_PLACED = """
 SELECT email_id, folder_id, generation, received_at FROM mailsync.email_placements ORDER BY 1"""
-TRIGGERS = "SELECT count(*) FROM pg_trigger WHERE tgname = 'copy_placement'"
+FOR_THE_VERSION_BEFORE = """
+SELECT (SELECT count(*) FROM pg_trigger WHERE tgname IN ('copy_placement', 'name_account')),
+       to_regclass('mailsync.folder_cursors') IS NOT NULL"""
 EARLIER = (
     "DELETE FROM mailsync.email_placements",
     "UPDATE mailsync.email_accounts SET placements_filled_to = 0",
@@ -238,12 +240,12 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
 
     with pytest.raises(SchemaOutdated, match="1 accounts have messages without placements"):
         drop_what_previous_release_needed(settings)
-    assert mirror.one(TRIGGERS) == [1]
+    assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
     assert list(PlacementStore(mirror.database).fill_all()) == [mirror.run.account_id]
     for _ in range(2):
         drop_what_previous_release_needed(settings)
-    assert mirror.one(TRIGGERS) == [0]
+    assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     mirror.apply(mirror.first, Upsert(a_message("later")))
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)

@@ -19,7 +19,7 @@ FILL = (
     f" SELECT 'ann', 'microsoft', n, 'ann@example.org' FROM generate_series(0, {OTHERS}) n",
     "INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)"
     " SELECT id, name, name FROM mailsync.email_accounts, unnest(array['F1', 'F2']) name",
-    "INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM mailsync.email_folders",
+    "INSERT INTO mailsync.change_feeds (folder_id) SELECT id FROM mailsync.email_folders",
     "INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, to_recipients,"
     " cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft, is_flagged,"
     " has_attachments, importance, categories, received_at, kind, row_hash, walk)"
@@ -31,7 +31,7 @@ FILL = (
     "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
     " SELECT account_id, message_id, folder_id, 'refused', '' FROM mailsync.emails"
     " WHERE message_id LIKE '%99'",
-    "ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.folder_cursors,"
+    "ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.change_feeds,"
     " mailsync.email_placements, mailsync.emails, mailsync.email_quarantine",
 )
 
@@ -53,9 +53,9 @@ def ours(shared_database: Database) -> dict[str, Any]:
     """An account of much mail among others of little, and one of its folders."""
     for statement in FILL:
         rows(shared_database, statement)
-    first = "SELECT account_id::text, id FROM mailsync.email_folders ORDER BY id LIMIT 1"
-    account_id, folder_id = one(shared_database, first)
-    return {"account_id": account_id, "folder_id": folder_id}
+    first = "SELECT account_id::text, id, feed_id FROM mailsync.email_folders ORDER BY id LIMIT 1"
+    account_id, folder_id, feed_id = one(shared_database, first)
+    return {"account_id": account_id, "folder_id": folder_id, "feed_id": feed_id}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def connection(shared_url: str) -> Iterator[Connection]:
         "removed_ids",
         "begin_check",
         "drop_gone_folders",
-        "sweep_size",
+        "sweep_sizes",
         "lock_messages_of_folders",
         "checked_folders",
         "folder_counts",

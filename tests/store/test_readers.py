@@ -138,8 +138,8 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
 
     mirror.folders.save(mirror.run, [a_remote_folder("F2")], [])
-    mirror.removals.show_again(mirror.run, mirror.second, [RemoteId(moved)])
-    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(gone)])
+    mirror.removals.show_again(mirror.run, mirror.second, [RemoteId(moved)], is_only_folder=True)
+    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(gone)], is_only_folder=True)
     assert shown() == all_of(gone, kept, moved)
     reader.close()
 

@@ -85,7 +85,7 @@ def is_fetched(mirror: Mirror, name: str) -> None:
 
 
 def is_listed(mirror: Mirror, name: str) -> None:
-    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(name)])
+    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(name)], is_only_folder=True)
 
 
 def is_removed(mirror: Mirror, name: str) -> None:
@@ -97,7 +97,7 @@ def is_listed_no_more(mirror: Mirror, name: str) -> None:
 
 
 def is_not_walked(mirror: Mirror, name: str) -> None:
-    mirror.folders.restart_full_sync(mirror.run, mirror.first)
+    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     mirror.apply(mirror.first)
 
 

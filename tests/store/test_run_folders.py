@@ -9,13 +9,13 @@ ROUNDS = "SELECT repair_rounds FROM mailsync.sync_runs"
 
 def test_a_folder_that_failed_may_begin_again_in_the_same_run(mirror: Mirror) -> None:
     run, folder_id = mirror.run, mirror.first
-    mirror.run_folders.begin_folder(run, folder_id)
+    mirror.run_folders.begin_feed(run, mirror.folder(folder_id).feed.ref)
     mirror.run_folders.fail_folder(run, folder_id, "ProviderRejected", "It is so.")
     assert mirror.run_folders.failed_folder_ids(run) == {folder_id}
     assert mirror.one(PART) == ["failed", 1, "ProviderRejected", False]
     assert mirror.one(FOLDER) == ["ProviderRejected", "It is so."]
 
-    mirror.run_folders.begin_folder(run, folder_id)
+    mirror.run_folders.begin_feed(run, mirror.folder(folder_id).feed.ref)
     assert mirror.run_folders.failed_folder_ids(run) == frozenset()
     assert mirror.one(PART)[:2] == ["running", 2]
 

@@ -16,6 +16,7 @@ OWNER = {
     "email_placements": "remote_key",
     "email_quarantine": "detail",
     "proof_differences": "message_id",
+    "quarantine_placements": "message_id",
     "sync_runs": "id",
     "sync_run_folders": "run_id",
 }
@@ -33,7 +34,7 @@ def _fill(database: Database, user: str) -> None:
         a_message(each, subject=user, body_html=user, internet_message_id=f"<{each}@example.org>")
         for each in ("m1", "m2")
     ]
-    unreadable = UnreadableMessage(RemoteId("m3"), "too_large", user)
+    unreadable = UnreadableMessage(RemoteId(user), "too_large", user)
     mirror.apply(mirror.first, *map(Upsert, messages), unreadable)
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
     mirror.rows(f"{key} WHERE account_id = '{mirror.run.account_id}'")

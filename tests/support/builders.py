@@ -9,7 +9,9 @@ from mailsync.model import (
     AccountId,
     Address,
     Cursor,
+    FeedId,
     FeedPosition,
+    FeedRef,
     FolderId,
     FolderListing,
     FolderRef,
@@ -22,6 +24,7 @@ from mailsync.model import (
     RunId,
     RunRef,
     SealedSecret,
+    StoredFeed,
     StoredFolder,
     SyncType,
 )
@@ -58,10 +61,10 @@ def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Pa
     return Page(tuple(changes), Cursor(next_cursor), has_more)
 
 
-def a_page_write(folder: StoredFolder, page: Page) -> PageWrite:
+def a_page_write(feed: StoredFeed, page: Page) -> PageWrite:
     """Under the first data key of the store; the cursor is not really sealed."""
     next_cursor = SealedSecret(1, page.next_cursor.encode())
-    return PageWrite(folder, page, plan_page(page), next_cursor, requests=1)
+    return PageWrite(feed, page, plan_page(page), next_cursor, requests=1)
 
 
 def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:
@@ -82,10 +85,11 @@ def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> Sto
         "role": Role.OTHER,
         "hidden": False,
         "selected": True,
-        "position": FeedPosition(None, 1, True),
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
-    return StoredFolder(ref=ref, **{**defaults, **fields})
+    position = fields.pop("position", FeedPosition(None, 1, True))
+    own = StoredFeed(FeedRef(FeedId(number), ref), position, fields.pop("feed_read_at", None))
+    return StoredFolder(ref=ref, feed=fields.pop("feed", own), **{**defaults, **fields})
 
 
 def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
@@ -117,7 +121,7 @@ def complete_verified(database: Database, run: RunRef) -> None:
     folders = FolderStore(database)
     if not folders.folders(run.account_id):
         folders.save(run, [a_remote_folder()], [])
-    rows(database, "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1")
+    rows(database, "UPDATE mailsync.change_feeds SET walking = false RETURNING 1")
     folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
     assert RunStore(database).complete(run)
 

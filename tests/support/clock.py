@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 AGEING = (
-    *("email_accounts", "email_folders", "folder_cursors", "emails", "email_quarantine"),
+    *("email_accounts", "email_folders", "change_feeds", "emails", "email_quarantine"),
     *("email_credentials", "sync_runs", "sync_run_folders"),
 )
 """Tables with times that decide what is due, or who is dead."""

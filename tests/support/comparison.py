@@ -41,8 +41,7 @@ SELECT f.remote_id, json_build_object(
 _MUST_BE_EMPTY = {
     "folders that are not proven": "email_folders WHERE {owned} AND verified_at IS NULL"
     " AND gone_at IS NULL",
-    "walks under way": "folder_cursors JOIN mailsync.email_folders f ON f.id = folder_id"
-    " WHERE {owned} AND walking",
+    "full syncs under way": "change_feeds WHERE {owned} AND walking",
     "messages in quarantine": "email_quarantine WHERE {owned}",
     "open runs": "sync_runs WHERE {owned} AND status IN ('queued', 'running')",
     "accounts that are not complete": "email_accounts WHERE id = '{account}' AND"

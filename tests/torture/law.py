@@ -31,7 +31,7 @@ _FOLDERS = """
 SELECT f.remote_id, f.id, f.gone_at IS NOT NULL, f.verified_at,
        CASE WHEN f.compared_at > now() - interval '1 hour' THEN f.compared_at END,
        f.count_offset, f.unread_offset, f.differing
-  FROM mailsync.email_folders f JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account AS uuid)"""
 _QUARANTINE = """
 SELECT q.message_id, f.remote_id

@@ -104,7 +104,7 @@ SCENARIOS = {
     ),
     "fallback": Scenario(
         _nothing,
-        "SELECT max(fallback) - 1 FROM mailsync.folder_cursors",
+        "SELECT max(fallback) - 1 FROM mailsync.change_feeds",
         _broken_feed,
         mends=True,
         messages=15,

@@ -43,7 +43,7 @@ SILENT_S, MAX_RECOVERED = 60, 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
 DEADLOCK = "40P01"
-LARGE_FOLDERS = freshness.MAX_FOLDERS_OF_SMALL_MAILBOX
+LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
 _connect = connection.connect
 _connections: list[connection.Connection] = []
 _waits: list[float] = []
@@ -95,7 +95,7 @@ def _prepare(order: Order) -> None:
     _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
     _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
-    _replace(freshness, "MAX_FOLDERS_OF_SMALL_MAILBOX", order.turns or LARGE_FOLDERS)
+    _replace(freshness, "MAX_FEEDS_OF_SMALL_MAILBOX", order.turns or LARGE_FOLDERS)
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:

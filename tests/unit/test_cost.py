@@ -69,7 +69,7 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
             for number, at in read_at.items()
         ]
         chosen = feeds_to_read(known, (), now=now, since_s=every.total_seconds())
-        read_at |= {folder.ref.id: now for folder in chosen}
+        read_at |= {feed.ref.id: now for feed in chosen}
         read.append(len(chosen))
 
     assert sum(read) / len(read) == estimate_check_requests(folders, active, every_minutes=5).feeds

@@ -22,6 +22,7 @@ from mailsync.model import (
     Role,
     SealedSecret,
     StoredFolder,
+    feeds_of,
 )
 from tests.support.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
 
@@ -142,7 +143,10 @@ def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> Non
     ]
     uncounted = a_remote_folder("uncounted", total=None, unread=None)
     listing = a_listing(*remote, uncounted)
-    known += [a_known_folder(8, "uncounted", remote_total=5), a_known_folder(9, "none")]
+    known += [
+        a_known_folder(8, "uncounted", remote_total=5),
+        a_known_folder(9, "none", remote_total=0, remote_unread=0),
+    ]
 
     assert folders_with_changed_counts(listing, known) == {"total", "unread"}
 
@@ -158,10 +162,9 @@ def test_the_folder_in_which_something_changed_last_comes_first() -> None:
 
 
 def test_the_biggest_folder_starts_first() -> None:
-    known = [a_known_folder(1, "small"), a_known_folder(2, "big")]
-    remote = [a_remote_folder("small", total=3), a_remote_folder("big", total=4000)]
+    known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000)]
 
-    assert sort_by_size(known, remote) == (2, 1)
+    assert [each.ref.id for each in sort_by_size(feeds_of(known), known)] == [2, 1]
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -172,7 +175,7 @@ def batches(*totals: int) -> list[list[int]]:
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
     found = batch_small_full_syncs(known, remote, page_size=100, max_messages=1_000)
-    return [[totals[FolderId(each.ref.id)] for each in batch] for batch in found]
+    return [[totals[each.ref.id] for each in batch] for batch in found]
 
 
 def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:

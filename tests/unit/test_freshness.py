@@ -1,6 +1,5 @@
 """Which change feeds a sync reads, and how much of the folder tree a check reads."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from mailsync.decisions.freshness import (
     ACTIVE_FOLDER_PERIOD,
     MAX_FEED_AGE,
-    MAX_FOLDERS_OF_SMALL_MAILBOX,
+    MAX_FEEDS_OF_SMALL_MAILBOX,
     MAX_THOROUGH_AGE,
     choose_tree_reading,
     feeds_to_read,
@@ -39,10 +38,10 @@ def read(folders: list[StoredFolder], *moved: str, since_s: float = 0.0) -> list
 
 
 def test_a_small_mailbox_is_read_whole() -> None:
-    few = MANY[:MAX_FOLDERS_OF_SMALL_MAILBOX]
+    few = MANY[:MAX_FEEDS_OF_SMALL_MAILBOX]
 
-    assert len(read(few)) == MAX_FOLDERS_OF_SMALL_MAILBOX
-    assert read(MANY[: MAX_FOLDERS_OF_SMALL_MAILBOX + 1]) == []
+    assert len(read(few)) == MAX_FEEDS_OF_SMALL_MAILBOX
+    assert read(MANY[: MAX_FEEDS_OF_SMALL_MAILBOX + 1]) == []
 
 
 @pytest.mark.parametrize(
@@ -106,7 +105,7 @@ def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
 
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)
-FOLDERS = st.integers(MAX_FOLDERS_OF_SMALL_MAILBOX + 1, 90)
+FOLDERS = st.integers(MAX_FEEDS_OF_SMALL_MAILBOX + 1, 90)
 
 
 @given(FOLDERS, CHECKS_S)
@@ -115,13 +114,14 @@ def test_each_folder_is_read_within_the_hour_and_no_check_reads_more_than_its_sh
 ) -> None:
     """As far as checks come at all: between two of them nothing is read."""
     now = A_MOMENT
-    folders = {each: a_known_folder(each, f"F{each}", feed_read_at=now) for each in range(number)}
+    read_at = dict.fromkeys(range(number), now)
     for since_s in checks_s:
         now += timedelta(seconds=since_s)
-        found = feeds_to_read(list(folders.values()), (), now=now, since_s=since_s)
-        for folder in found:
-            folders[folder.ref.id] = replace(folder, feed_read_at=now)
+        folders = [a_known_folder(each, feed_read_at=at) for each, at in read_at.items()]
+        found = feeds_to_read(folders, (), now=now, since_s=since_s)
+        for feed in found:
+            read_at[feed.ref.id] = now
 
-        assert len({folder.ref.id for folder in found}) == len(found)
+        assert len({feed.ref.id for feed in found}) == len(found)
         assert len(found) <= number * since_s / MAX_FEED_AGE.total_seconds() + 1
-        assert all(now - (folder.feed_read_at or now) < MAX_FEED_AGE for folder in folders.values())
+        assert all(now - each < MAX_FEED_AGE for each in read_at.values())

@@ -16,8 +16,9 @@ USUAL: dict[str, Any] = {
     "validate-account": {"provider": "microsoft"},
     "mark-syncing": {"acquired": True, "epoch": 7},
     "get-access-token": {"waitSeconds": 0},
-    "sync-folders": {"folderIds": [], "atOnce": 4, "waitSeconds": 0},
-    "sync-folder": {"hasMore": False, "waitSeconds": 0},
+    "sync-folders": {"items": [], "atOnce": 4, "waitSeconds": 0},
+    "sync-folder": {"feeds": [], "hasMore": False, "waitSeconds": 0},
+    "folder-failed": {"feeds": [], "hasMore": False},
     "recalculate-counts": {
         **{"folderIds": [], "differing": 0, "failedFolders": 0, "hasNewFolders": False},
         **{"unverified": 0, "message": "", "atOnce": 4, "waitSeconds": 0},
@@ -25,6 +26,7 @@ USUAL: dict[str, Any] = {
     "repair-folder": {"waitSeconds": 0},
     "mark-complete": {"proven": True},
 }
+OF_A_FEED = ("sync-folder", "reset-folder", "folder-failed")
 NAMES = {f"${{{function.placeholder}}}": function.name for function in FUNCTIONS}
 Outcome = Mapping[str, Any] | str
 """What differs from the usual result, or the name of the error that is raised."""
@@ -35,7 +37,7 @@ Outcomes = Mapping[str, Sequence[Outcome]]
 class Scenario:
     """`outcomes` lists those of a function call after call; the last one stays.
 
-    A function that serves several folders are distinguished by `name/folderId`.
+    Calls for several folders are distinguished by `name/folderId`, for feeds by `name/feed`.
     """
 
     name: str
@@ -43,6 +45,17 @@ class Scenario:
     outcomes: Outcomes = field(default_factory=dict)
     fails_as: str | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
+
+
+def items(*feeds: int, per_item: int = 1) -> dict[str, Any]:
+    """What `sync-folders` returns for these feeds, each of the folder with its number."""
+    parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
+    return {"items": [{"feeds": [*part], "folders": [*part]} for part in parts]}
+
+
+def call_key(name: str, event: Any) -> str:
+    """The name of a call with the folder, or the first feed, that it is for."""
+    return f"{name}/{event['feeds'][0] if name in OF_A_FEED else event.get('folderId')}"
 
 
 class ScriptedFunctions:
@@ -65,11 +78,10 @@ class ScriptedFunctions:
 
     def outcome(self, name: str, event: Any) -> Outcome:
         scenario = self._scenarios[event.get("accountId") or event["input"]["accountId"]]
-        folder = f"{name}/{event.get('folderId')}"
-        key = folder if folder in scenario.outcomes else name
+        own = call_key(name, event)
+        key = own if own in scenario.outcomes else name
         earlier = sum(
-            key in (called, f"{called}/{sent.get('folderId')}")
-            for called, sent in self.calls[scenario.name]
+            key in (called, call_key(called, sent)) for called, sent in self.calls[scenario.name]
         )
         self.calls[scenario.name].append((name, event))
         outcomes = scenario.outcomes.get(key, [{}])

@@ -125,14 +125,16 @@ def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error() -> Non
 def test_a_sample_event_is_what_its_state_sends(name: str, task: dict[str, Any]) -> None:
     sample = json.loads((SAMPLE_EVENTS_FOLDER / f"{name}.json").read_text())
 
-    assert sample.keys() == {key.removesuffix(".$") for key in payload(task)}
+    sent = {key.removesuffix(".$") for key in payload(task)}
+    # A person who invokes a function knows a folder and not the number of its feed.
+    assert sample.keys() == {"folderId" if name == "feeds" else name for name in sent}
 
 
 @EVERY_TASK
 def test_a_state_reads_only_what_its_function_returns(name: str, task: dict[str, Any]) -> None:
     selected = task.get("ResultSelector", {}).values()
 
-    members = {path.removeprefix("$.Payload.") for path in selected}
+    members = {path.removeprefix("$.Payload.") for path in selected if isinstance(path, str)}
     assert members <= (EXPECTED_RESULTS.get(name) or {}).keys()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.errors import leaf_error_names
-from tests.workflow.scripted import Outcome, Outcomes, Scenario, Trace
+from tests.workflow.scripted import Outcome, Outcomes, Scenario, Trace, items
 from tests.workflow.test_definitions import SERVICE_ERRORS, states
 
 TRIES = {
@@ -22,7 +22,7 @@ OF_THE_MAILBOX = {
 ERRORS = sorted(leaf_error_names() | SERVICE_ERRORS | {"KeyError"})
 TASKS = [name for name, state in states(MAILBOX_SYNC_WORKFLOW) if state["Type"] == "Task"]
 OF_A_FOLDER = ("sync-folder", "reset-folder")
-_ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
+_ONE_FOLDER = {"sync-folders": [items(1)]}
 LEADING_TO: Mapping[str, Outcomes] = {
     "sync-folder": _ONE_FOLDER,
     "reset-folder": {**_ONE_FOLDER, "sync-folder": ["CursorExpired", {}]},

@@ -12,7 +12,7 @@ import pytest
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import create_workflows, make_aws_client, reset_moto_state
-from tests.workflow.scripted import Scenario, ScriptedFunctions, Trace
+from tests.workflow.scripted import Scenario, ScriptedFunctions, Trace, call_key, items
 from tests.workflow.test_definitions import machines, successors
 
 BEGUN = {"validate-account", "mark-syncing", "lease-acquired?", "get-access-token"}
@@ -22,7 +22,7 @@ DONE = {*READ, "recalculate-counts", "anything-left?", "mark-complete"}
 FOLDER = {"sync-folder", "more-pages?", "folder-done"}
 REPAIRED = {"repair-folders", "repair-folder", "repaired?", "folder-repaired"}
 FAILED = {"mark-failed", "sync-failed"}
-ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
+ONE_FOLDER = {"sync-folders": [items(1)]}
 MORE = {"hasMore": True}
 PAUSE = {"waitSeconds": 1}
 REPAIR = {"folderIds": [1], "differing": 1}
@@ -34,10 +34,25 @@ SCENARIOS = [
         "two folders, three pages",
         DONE | FOLDER,
         {
-            "sync-folders": [{"folderIds": [1, 2]}],
-            "sync-folder/2": [MORE, {}],
+            "sync-folders": [items(1, 2)],
+            "sync-folder/2": [MORE | {"feeds": [2]}, {}],
         },
         calls={"sync-folder": 3},
+    ),
+    Scenario(
+        "several feeds of an item, of which one fails and one expires",
+        DONE | FOLDER | {"may-reset-folder?", "reset-folder", "folder-failed"},
+        {
+            "sync-folders": [items(1, 2, 3, per_item=3)],
+            "sync-folder/1": [MORE | {"feeds": [2, 3]}],
+            "sync-folder/2": ["ProviderRejected"],
+            "folder-failed": [MORE | {"feeds": [3]}],
+            "sync-folder/3": ["CursorExpired", {}],
+        },
+        calls={
+            **{"sync-folder/1": 1, "sync-folder/2": 1, "folder-failed/2": 1},
+            **{"sync-folder/3": 2, "reset-folder/3": 1},
+        },
     ),
     Scenario(
         "the provider asks for a pause in every state",
@@ -48,8 +63,8 @@ SCENARIOS = [
         | {"honour-retry-after"},
         {
             "get-access-token": [PAUSE, {}],
-            "sync-folders": [PAUSE, {"folderIds": [1]}],
-            "sync-folder": [MORE | PAUSE, {}],
+            "sync-folders": [PAUSE, items(1)],
+            "sync-folder": [MORE | PAUSE | {"feeds": [1]}, {}],
             "recalculate-counts": [PAUSE, REPAIR, {}],
             "repair-folder": [PAUSE, {}],
         },
@@ -62,7 +77,7 @@ SCENARIOS = [
         "folders appear while others are read",
         DONE | FOLDER,
         {
-            "sync-folders": [{"folderIds": [1]}, {"folderIds": [2]}],
+            "sync-folders": [items(1), items(2)],
             "recalculate-counts": [{"hasNewFolders": True}, {}],
         },
         calls={"sync-folders": 2, "sync-folder/1": 1, "sync-folder/2": 1},
@@ -98,7 +113,7 @@ SCENARIOS = [
         "one folder fails, the other is synced, the run is not green",
         DONE - {"mark-complete"} | FOLDER | {"folder-failed", "some-folders-failed"} | FAILED,
         {
-            "sync-folders": [{"folderIds": [1, 2]}],
+            "sync-folders": [items(1, 2)],
             "sync-folder/2": ["ProviderRejected"],
             "recalculate-counts": [{"failedFolders": 1}],
         },
@@ -113,13 +128,13 @@ SCENARIOS = [
     ),
     Scenario(
         "a cursor that always expires is given up after two full syncs",
-        DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
+        DONE | FOLDER | {"may-reset-folder?", "reset-folder", "folder-failed"},
         {**ONE_FOLDER, "sync-folder": ["CursorExpired"]},
         calls={"sync-folder": 3, "reset-folder": 2, "folder-failed": 1},
     ),
     Scenario(
         "a full sync cannot be restarted",
-        DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
+        DONE | FOLDER | {"may-reset-folder?", "reset-folder", "folder-failed"},
         {**ONE_FOLDER, "sync-folder": ["CursorExpired"], "reset-folder": ["StoreRejected"]},
         calls={"folder-failed": 1},
     ),
@@ -259,9 +274,9 @@ def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
     assert trace.error == scenario.fails_as
     called = Counter(name for name, _ in engine.functions.calls[scenario.name])
     of_folders = Counter(
-        f"{name}/{event['folderId']}"
+        call_key(name, event)
         for name, event in engine.functions.calls[scenario.name]
-        if "folderId" in event
+        if "folderId" in event or "feeds" in event
     )
     assert {name: (called | of_folders)[name] for name in scenario.calls} == scenario.calls
 

@@ -37,7 +37,8 @@ class RunList(CamelModel):
 class RunFolderView(CamelModel):
     """The work of one run in one folder."""
 
-    folder_id: int
+    folder_id: int | None
+    """Null: the provider reports the changes of all folders together."""
     display_name: str
     role: str
     status: str

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
 from mailsync.decisions.verify import FolderCount, counts_agree
-from mailsync.model import FolderId, FolderListing, Page, RemoteId, StoredFolder
+from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFolder, feeds_of
 
 MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
 """Folders of a mailbox that a check reads; a larger mailbox gets an execution. 20 folders are one
@@ -29,16 +29,16 @@ def classify_check(
     listing: FolderListing,
     plan: FolderTreeDiff,
     folders: Iterable[StoredFolder],
-    pages: Mapping[FolderId, Page],
-    waiting: Collection[FolderId],
+    pages: Mapping[FeedId, Page],
+    waiting: Collection[FeedId],
     moved: Collection[RemoteId],
     counts: Iterable[FolderCount],
 ) -> CheckResult:
     """Return how much work a check of a mailbox found.
 
     folders: all stored folders of the account.
-    pages: for each folder whose change feed was read, its next page.
-    waiting: folders whose change feeds are read by a later check.
+    pages: the next page of each change feed that was read.
+    waiting: change feeds that a later check reads.
     moved: provider ids of folders whose counts at the provider changed since the last check.
     counts: the counts of the mirrored folders that the listing contains.
 
@@ -48,9 +48,9 @@ def classify_check(
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
-    mirrored = [folder for folder in folders if folder.selected]
-    seen = [pages.get(folder.ref.id) for folder in mirrored if folder.ref.id not in waiting]
-    positions = [folder.position for folder in mirrored]
+    feeds = feeds_of(folder for folder in folders if folder.selected)
+    seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
+    positions = [feed.position for feed in feeds]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
     if listing.failures or explain_incomplete_listing(listing, folders):

@@ -1,15 +1,19 @@
 """Compare the provider's folder tree with the stored one, and order the work."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailsync.model import (
     PERMANENT_ROLES,
+    FeedId,
+    FeedPosition,
     FolderId,
     FolderListing,
     RemoteFolder,
     RemoteId,
     Role,
+    StoredFeed,
     StoredFolder,
 )
 from mailsync.storable import to_storable_text
@@ -112,15 +116,18 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
 
 
 def sort_by_size(
-    folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder]
-) -> tuple[FolderId, ...]:
-    """Return the folder ids ordered by the provider's message count, the largest first.
+    feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
+) -> tuple[StoredFeed, ...]:
+    """Return the feeds ordered by the number of messages of their folders, the largest first.
 
-    The folder whose sync takes longest then starts first.
+    The feed whose sync takes longest then starts first.
+
+    folders: the folders of the feeds, with the provider's counts.
     """
-    total = {folder.remote_id: folder.total or 0 for folder in remote}
-    ordered = sorted(folders, key=lambda folder: -total.get(folder.ref.remote_id, 0))
-    return tuple(folder.ref.id for folder in ordered)
+    total: Counter[FeedId] = Counter()
+    for folder in folders:
+        total[folder.feed.ref.id] += folder.remote_total or 0
+    return tuple(sorted(feeds, key=lambda feed: -total[feed.ref.id]))
 
 
 def batch_small_full_syncs(
@@ -129,8 +136,8 @@ def batch_small_full_syncs(
     *,
     page_size: int,
     max_messages: int,
-) -> Iterator[tuple[StoredFolder, ...]]:
-    """Yield batches of folders whose full sync has not started and fits on one page.
+) -> Iterator[tuple[StoredFeed, ...]]:
+    """Yield batches of folder feeds whose full sync has not started and fits on one page.
 
     The smallest folders come first. All batches together have at most `max_messages`; the
     folders that exceed it are left to functions that work in parallel.
@@ -139,12 +146,11 @@ def batch_small_full_syncs(
     small = [
         folder
         for folder in folders
-        if folder.position.full_sync_running
-        and folder.position.cursor is None
-        and folder.position.fallback == 0
+        if folder.feed.ref.folder is not None
+        and _is_untouched(folder.feed.position)
         and total.get(folder.ref.remote_id, page_size) < page_size
     ]
-    batch: list[StoredFolder] = []
+    batch: list[StoredFeed] = []
     batched = seen = 0
     for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
         messages = total[folder.ref.remote_id]
@@ -154,7 +160,12 @@ def batch_small_full_syncs(
         if len(batch) == MAX_BATCH_FOLDERS or batched + messages > MAX_BATCH_MESSAGES:
             yield tuple(batch)
             batch, batched = [], 0
-        batch.append(folder)
+        batch.append(folder.feed)
         batched += messages
     if batch:
         yield tuple(batch)
+
+
+def _is_untouched(position: FeedPosition) -> bool:
+    """Return whether the full sync of the provider's first feed has not stored a page yet."""
+    return position.full_sync_running and position.cursor is None and position.fallback == 0

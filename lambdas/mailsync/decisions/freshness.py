@@ -11,10 +11,10 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
+from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingDepth, feeds_of
 
-MAX_FOLDERS_OF_SMALL_MAILBOX = 20
-"""Up to this number of folders every sync reads all change feeds: one batch request."""
+MAX_FEEDS_OF_SMALL_MAILBOX = 20
+"""Up to this number of change feeds every sync reads them all: one batch request."""
 ACTIVE_FOLDER_PERIOD = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
 MAX_FEED_AGE = timedelta(hours=1)
@@ -25,30 +25,31 @@ MAX_THOROUGH_AGE = timedelta(days=1)
 
 def feeds_to_read(
     folders: Sequence[StoredFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
-) -> tuple[StoredFolder, ...]:
-    """Return the folders whose change feeds this sync reads.
+) -> tuple[StoredFeed, ...]:
+    """Return those of the folders' change feeds that this sync reads.
 
     moved: provider ids of folders whose counts at the provider changed since the last reading.
     since_s: seconds since the last sync of the mailbox.
 
-    Inactive folders take turns, the least recently read first, so that each is read at least once
-    per `MAX_FEED_AGE`.
+    Feeds of inactive folders take turns, the least recently read first, so that each is read at
+    least once per `MAX_FEED_AGE`.
     """
-    if len(folders) <= MAX_FOLDERS_OF_SMALL_MAILBOX:
-        return tuple(folders)
-    likely = [
-        folder
+    feeds = feeds_of(folders)
+    if len(feeds) <= MAX_FEEDS_OF_SMALL_MAILBOX:
+        return feeds
+    likely = {
+        folder.feed.ref.id
         for folder in folders
-        if folder.ref.remote_id in moved or _is_active(folder, now) or folder.feed_read_at is None
-    ]
-    chosen = {folder.ref.id for folder in likely}
+        if folder.ref.remote_id in moved or _is_active(folder, now) or folder.feed.read_at is None
+    }
     others = sorted(
-        (folder for folder in folders if folder.ref.id not in chosen),
-        key=lambda folder: (folder.feed_read_at or now, folder.ref.id),
+        (feed for feed in feeds if feed.ref.id not in likely),
+        key=lambda feed: (feed.read_at or now, feed.ref.id),
     )
     share = math.ceil(len(others) * min(1.0, since_s / MAX_FEED_AGE.total_seconds()))
-    overdue = sum(now - (folder.feed_read_at or now) >= MAX_FEED_AGE for folder in others)
-    return tuple(likely) + tuple(others[: max(share, overdue)])
+    overdue = sum(now - (feed.read_at or now) >= MAX_FEED_AGE for feed in others)
+    chosen = tuple(feed for feed in feeds if feed.ref.id in likely)
+    return chosen + tuple(others[: max(share, overdue)])
 
 
 def choose_tree_reading(

@@ -18,15 +18,17 @@ DESELECTION_KEPT_FOR = timedelta(days=30)
 """How long a hidden folder's deselection is kept, in case the folder comes back."""
 
 
-def is_removal_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
+def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | None) -> bool:
     """Return whether removing messages would contradict the provider's own count of the folder.
 
     stored: number of stored messages.
     removing: number of those that would be removed.
     remote_total: the provider's count. The removal is credible if it takes few messages or leaves
-        at least this many.
+        at least this many. None: the provider does not count the folder.
     """
-    return is_most_of_mailbox(stored=stored, removing=removing) and stored - removing < remote_total
+    if not is_most_of_mailbox(stored=stored, removing=removing):
+        return False
+    return remote_total is None or stored - removing < remote_total
 
 
 def is_most_of_mailbox(*, stored: int, removing: int) -> bool:

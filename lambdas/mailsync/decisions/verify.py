@@ -22,7 +22,8 @@ MAX_COMPARED_FOLDERS_PER_RUN = 25
 class FolderCount:
     """The message counts of one folder: the provider's and those of the stored rows.
 
-    remote_total, remote_unread: the provider's counts of all and of unread messages.
+    remote_total, remote_unread: the provider's counts of all and of unread messages. None: the
+        provider does not count the folder, which is then verified by its ids alone.
     stored_total, stored_unread: the numbers of all and of unread stored messages.
     quarantined_total: messages that exist at the provider and cannot be stored.
     remote_total_error, remote_unread_error: by how much the provider's counts are wrong according
@@ -30,10 +31,10 @@ class FolderCount:
     compared_at: when the ids were last compared. None: a comparison is due now.
     """
 
-    remote_total: int
+    remote_total: int | None
     stored_total: int
     quarantined_total: int
-    remote_unread: int
+    remote_unread: int | None
     stored_unread: int
     remote_total_error: int = 0
     remote_unread_error: int = 0
@@ -42,7 +43,9 @@ class FolderCount:
     @property
     def excess(self) -> tuple[int, int]:
         """Return by how many messages, and unread messages, the provider's counts exceed the stored
-        ones."""
+        ones. 0 where the provider does not count."""
+        if self.remote_total is None or self.remote_unread is None:
+            return 0, 0
         return (
             self.remote_total - self.stored_total - self.quarantined_total,
             self.remote_unread - self.stored_unread,

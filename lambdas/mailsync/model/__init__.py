@@ -11,21 +11,22 @@ from mailsync.model.account import (
     SealedSecret,
     Subscription,
 )
+from mailsync.model.feed import FeedPosition, FeedRef, FolderRef, StoredFeed
 from mailsync.model.folder import (
     PERMANENT_ROLES,
-    FeedPosition,
     FolderListing,
-    FolderRef,
     RemoteFolder,
     Role,
     StoredFolder,
     TreeReadingDepth,
+    feeds_of,
 )
 from mailsync.model.ids import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
     AccountId,
     Cursor,
+    FeedId,
     FolderId,
     RemoteId,
     RunId,
@@ -60,7 +61,9 @@ __all__ = [
     "Credentials",
     "Cursor",
     "DataKey",
+    "FeedId",
     "FeedPosition",
+    "FeedRef",
     "FolderId",
     "FolderListing",
     "FolderRef",
@@ -81,6 +84,7 @@ __all__ = [
     "RunId",
     "RunRef",
     "SealedSecret",
+    "StoredFeed",
     "StoredFolder",
     "Subscription",
     "SyncScope",
@@ -89,5 +93,6 @@ __all__ = [
     "UnreadableMessage",
     "Upsert",
     "WrittenRowCounts",
+    "feeds_of",
     "is_storable_user_id",
 ]

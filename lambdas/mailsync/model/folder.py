@@ -1,12 +1,12 @@
 """Folders: as the provider lists them and as the store knows them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from mailsync.model.account import SealedSecret
-from mailsync.model.ids import FolderId, RemoteId
+from mailsync.model.feed import FolderRef, StoredFeed
+from mailsync.model.ids import RemoteId
 
 
 class Role(StrEnum):
@@ -24,14 +24,6 @@ class Role(StrEnum):
 
 PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 """Every mailbox has folders with these roles, and its owner cannot delete them."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderRef:
-    """The two ids of a folder: the database's and the provider's."""
-
-    id: FolderId
-    remote_id: RemoteId
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +80,14 @@ class FolderListing:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedPosition:
-    """How far the sync has read the change feed of a folder.
-
-    cursor: the next position in the feed, sealed because it may grant access to the mailbox. None:
-        the full sync has stored no page yet.
-    generation: number of the folder's current or last full sync, from 1.
-    full_sync_running: whether pages of that full sync are still missing.
-    page_size: page size that last worked. None: the default.
-    mid_round: whether pages of the current round (one pass over the feed) are still missing.
-    fallback: number of the provider's feeds that have failed for this folder.
-    """
-
-    cursor: SealedSecret | None
-    generation: int
-    full_sync_running: bool
-    page_size: int | None = None
-    mid_round: bool = False
-    fallback: int = 0
-
-    @property
-    def is_start_of_round(self) -> bool:
-        """Return whether the next page is the first of a round, which reports changes up to now."""
-        return self.cursor is None or not self.mid_round
-
-
-@dataclass(frozen=True, slots=True)
 class StoredFolder:
     """A folder as stored in the database.
 
     selected: whether its mail is mirrored.
-    remote_total, remote_unread: the provider's counts when the folder tree was last read.
+    feed: the change feed that reports its changes: its own, or that of the whole mailbox.
+    remote_total, remote_unread: the provider's counts when the folder tree was last read. None: the
+        provider does not count this folder.
     last_changed_at: when a sync last found a change in the folder. None: never.
-    feed_read_at: when its change feed was last read. None: never.
     """
 
     ref: FolderRef
@@ -129,8 +96,12 @@ class StoredFolder:
     role: Role
     hidden: bool
     selected: bool
-    position: FeedPosition
-    remote_total: int = 0
-    remote_unread: int = 0
+    feed: StoredFeed
+    remote_total: int | None = None
+    remote_unread: int | None = None
     last_changed_at: datetime | None = None
-    feed_read_at: datetime | None = None
+
+
+def feeds_of(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:
+    """Return the change feeds of the folders, each once."""
+    return tuple({folder.feed.ref.id: folder.feed for folder in folders}.values())

@@ -8,6 +8,8 @@ RunId = NewType("RunId", str)
 """The name of the execution, 1-80 characters."""
 FolderId = NewType("FolderId", int)
 """Our number of a folder."""
+FeedId = NewType("FeedId", int)
+"""Our number of a change feed."""
 RemoteId = NewType("RemoteId", str)
 """The provider's id; case-sensitive, at most `MAX_REMOTE_ID_BYTES` bytes of UTF-8."""
 MAX_REMOTE_ID_BYTES = 1000

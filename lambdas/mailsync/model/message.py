@@ -80,11 +80,14 @@ class UnreadableMessage:
 
     cause: constant name of the reason.
     detail: sentence that explains it.
+    folder_remote_ids: its folders, where the provider named them. Empty: it is in the folder of
+        the page.
     """
 
     remote_id: RemoteId
     cause: str
     detail: str
+    folder_remote_ids: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Protocol
 from mailsync.model import (
     AccessToken,
     Cursor,
-    FolderId,
+    FeedId,
+    FeedRef,
     FolderListing,
     FolderRef,
     GoneMessage,
@@ -57,10 +58,29 @@ class Limits:
 
     fetch_batch: messages that one call of `fetch_messages` fetches at best.
     small_sync_messages: messages that the provider delivers in about half a minute.
+    feeds_per_connection: change feeds that one function reads one after the other, so that it
+        connects once. 1: connecting costs nothing.
     """
 
     fetch_batch: int
     small_sync_messages: int
+    feeds_per_connection: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTraits:
+    """How the mailboxes of a provider differ in kind from those of others.
+
+    has_feed_per_folder: each folder has a change feed of its own. False: one feed reports the
+        changes of the whole mailbox.
+    is_message_in_one_folder: False: a message can be in several folders (Gmail: labels).
+    do_ids_survive_moves: a message that is moved keeps its id. False: it leaves under one id and
+        arrives under another, so an id that is gone does not prove that the message is.
+    """
+
+    has_feed_per_folder: bool = True
+    is_message_in_one_folder: bool = True
+    do_ids_survive_moves: bool = True
 
 
 class MailProvider(Protocol):
@@ -80,6 +100,9 @@ class MailProvider(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def traits(self) -> ProviderTraits: ...
 
     @property
     def max_in_flight(self) -> int:
@@ -103,15 +126,19 @@ class MailProvider(Protocol):
         ...
 
     def fetch_page(
-        self, folder: FolderRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
-        """Fetch the next page of a folder's changes.
+        """Fetch the next page of a change feed.
+
+        feed: the feed of a folder, or of the mailbox if the provider has no feed per folder. In the
+            feed of a folder, a removed message left the folder; in that of a mailbox, it left all
+            folders. A message in a page names the complete set of its folders.
 
         cursor: position after which changes are returned; each position can be used repeatedly.
             None: start a full sync.
         limit: approximate number of messages of the page.
-        fallback: number of the provider's feeds that have failed for this folder; it selects the
-            feed that a full sync starts.
+        fallback: number of the provider's feeds that have failed here; it selects the feed that a
+            full sync starts.
 
         Raises:
             CursorExpired: the provider rejects the cursor; repeat the call without a cursor.
@@ -122,15 +149,14 @@ class MailProvider(Protocol):
         ...
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
-    ) -> Mapping[FolderId, Page]:
-        """Fetch the next page of changes of many folders in as few requests as possible.
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+    ) -> Mapping[FeedId, Page]:
+        """Fetch the next page of many change feeds in as few requests as possible.
 
-        positions: folders with their cursors. None as cursor: fetch the first page of a full sync.
+        positions: feeds with their cursors. None as cursor: fetch the first page of a full sync.
         limit: approximate number of messages of each page.
 
-        Returns pages by folder id. A folder whose page fails is missing; `fetch_page` raises its
-        error.
+        Returns pages by feed id. A feed whose page fails is missing; `fetch_page` raises its error.
         """
         ...
 

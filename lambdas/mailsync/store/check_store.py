@@ -29,6 +29,7 @@ from mailsync.model import (
     RunId,
     RunRef,
     SealedSecret,
+    StoredFeed,
     StoredFolder,
     SyncType,
     TreeReadingDepth,
@@ -87,14 +88,14 @@ class Check:
 class IdleCheckResult:
     """What a check stores if the mailbox had nothing new.
 
-    new_cursors: for each folder whose change feed was read, the new cursor. None: the provider
-        returned the old cursor again.
+    new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
+        old cursor again.
     equal_listings: complete listings of the folders whose ids were compared; each equals its rows.
     is_every_folder_listed: the provider listed every folder, so the mailbox counts as verified.
     reading: how much of the folder tree was read.
     """
 
-    new_cursors: Mapping[StoredFolder, SealedSecret | None] = field(default_factory=dict)
+    new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
     equal_listings: Mapping[FolderId, IdListing] = field(default_factory=dict)
     is_every_folder_listed: bool = True
     reading: TreeReadingDepth = TreeReadingDepth.QUICK
@@ -267,7 +268,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
 
 def _count(row: list[Any]) -> FolderCount:
     """Return the counts in a row of `checked_folders`."""
-    remote, remote_unread = row[-10], row[-9]
+    remote, remote_unread = row[-9], row[-8]
     stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
     return FolderCount(
         remote_total=remote,
@@ -281,11 +282,11 @@ def _count(row: list[Any]) -> FolderCount:
     )
 
 
-def _cursor_rows(cursors: Mapping[StoredFolder, SealedSecret | None]) -> Any:
-    def row(folder: StoredFolder, sealed: SealedSecret | None) -> dict[str, Any]:
+def _cursor_rows(cursors: Mapping[StoredFeed, SealedSecret | None]) -> Any:
+    def row(feed: StoredFeed, sealed: SealedSecret | None) -> dict[str, Any]:
         return {
-            "folder_id": folder.ref.id,
-            "walk": folder.position.generation,
+            "feed_id": feed.ref.id,
+            "walk": feed.position.generation,
             "key_id": sealed.key_id if sealed else None,
             "cursor": base64.b64encode(sealed.data).decode() if sealed else None,
         }

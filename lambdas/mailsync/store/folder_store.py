@@ -17,7 +17,8 @@ from mailsync.decisions.verify import (
 from mailsync.errors import FolderGone
 from mailsync.model import (
     AccountId,
-    FeedPosition,
+    FeedId,
+    FeedRef,
     FolderId,
     FolderRef,
     IdListing,
@@ -25,11 +26,12 @@ from mailsync.model import (
     RemoteId,
     Role,
     RunRef,
-    SealedSecret,
+    StoredFeed,
     StoredFolder,
 )
 from mailsync.store import rows
-from mailsync.store.connection import Database
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.feed_store import read_position
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_locked_placements
 
@@ -57,7 +59,7 @@ class CountedFolder:
 
 
 class FolderStore:
-    """Reads and writes folders, and how far the sync has read the change feed of each."""
+    """Reads and writes folders, each with its change feed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -87,11 +89,28 @@ class FolderStore:
             raise FolderGone(f"Folder {folder_id} no longer exists.")
         return require_known_folder(found[0])
 
-    def save(self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]) -> None:
-        """Store new and changed folders; hide the folders that are gone, with their mail."""
+    def save(
+        self,
+        run: RunRef,
+        changed: Sequence[RemoteFolder],
+        gone: Sequence[FolderId],
+        *,
+        has_feed_per_folder: bool = True,
+    ) -> None:
+        """Store new and changed folders; hide the folders that are gone, with their mail.
+
+        has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
+            the changes of the whole mailbox.
+        """
         with FencedTransaction(self._database, run) as tx:
             if changed:
-                tx.run("save_folders", account_id=run.account_id, folders=rows.folder_rows(changed))
+                feed_id = None if has_feed_per_folder else _add_mailbox_feed(tx, run.account_id)
+                tx.run(
+                    "save_folders",
+                    account_id=run.account_id,
+                    folders=rows.folder_rows(changed),
+                    feed_id=feed_id,
+                )
             if gone:
                 tx.run("hide_folders", account_id=run.account_id, ids=rows.to_jsonb(gone))
                 locked = tx.run(
@@ -121,34 +140,6 @@ class FolderStore:
                 remote_ids=rows.to_jsonb(sorted(gone)),
                 **GONE_CONFIRMATION_PARAMETERS,
             )
-
-    def restart_full_sync(
-        self, run: RunRef, folder_id: FolderId, *, fallback: int | None = None
-    ) -> None:
-        """Delete the folder's cursor and start its next full sync.
-
-        fallback: number of the provider's feeds that have failed for the folder. None: keep the
-            stored number.
-        """
-        with FencedTransaction(self._database, run) as tx:
-            tx.run("restart_full_sync", folder_id=folder_id, fallback=fallback)
-            tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
-
-    def retry_failed_feeds(self, run: RunRef) -> None:
-        """Restart the first feed of folders in which it failed at least a day ago."""
-        with FencedTransaction(self._database, run) as tx:
-            tx.run("retry_feeds", account_id=run.account_id)
-
-    def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Restart the full sync of these folders, or of all folders if none is named; once per
-        run."""
-        named = rows.to_jsonb(folder_ids) if folder_ids else None
-        with FencedTransaction(self._database, run) as tx:
-            tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)
-
-    def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
-        with FencedTransaction(self._database, run) as tx:
-            tx.run("save_page_size", folder_id=folder_id, page_size=page_size)
 
     def recount(self, run: RunRef) -> dict[FolderId, CountedFolder]:
         """Count the stored messages of every mirrored folder; return them with the provider's
@@ -230,29 +221,30 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
 
 def require_known_folder(row: Sequence[Any]) -> StoredFolder:
     """Return the folder in a row of `known_folders`."""
-    number, remote, parent, name, role, hidden, selected, *rest = row
-    key_id, cursor, generation, full_sync_running, size, mid_round, fallback, *counts = rest
-    total, unread, active_at, read_at = counts
+    number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
+    *position, read_at, total, unread, active_at = rest
+    ref = FolderRef(FolderId(number), RemoteId(remote))
     return StoredFolder(
-        ref=FolderRef(FolderId(number), RemoteId(remote)),
+        ref=ref,
         parent_remote_id=RemoteId(parent) if parent else None,
         display_name=name,
         role=Role(role),
         hidden=hidden,
         selected=selected,
-        position=FeedPosition(
-            cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
-            generation=generation,
-            full_sync_running=full_sync_running,
-            page_size=size,
-            mid_round=mid_round,
-            fallback=fallback,
+        feed=StoredFeed(
+            FeedRef(FeedId(feed_id), None if is_mailbox_feed else ref),
+            read_position(position),
+            read_at,
         ),
         remote_total=total,
         remote_unread=unread,
         last_changed_at=active_at,
-        feed_read_at=read_at,
     )
+
+
+def _add_mailbox_feed(tx: Transaction, account_id: AccountId) -> FeedId:
+    [[feed_id]] = tx.run("add_mailbox_feed", account_id=account_id)
+    return FeedId(feed_id)
 
 
 def _counted(*row: Any) -> CountedFolder:

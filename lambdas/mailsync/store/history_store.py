@@ -44,9 +44,12 @@ class RunWithFolders:
 
 @dataclass(frozen=True, slots=True)
 class RunFolderRow:
-    """What a run did in one folder. Counts are of messages, except `pages` and `requests`."""
+    """What a run did in one folder. Counts are of messages, except `pages` and `requests`.
 
-    folder_id: int
+    folder_id: None: the work was done in the feed of the whole mailbox.
+    """
+
+    folder_id: int | None
     display_name: str
     role: str
     status: str

@@ -13,6 +13,7 @@ from mailsync.decisions.verify import StoredEntry
 from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
     FolderId,
+    FolderRef,
     Message,
     Page,
     PagePlan,
@@ -20,7 +21,7 @@ from mailsync.model import (
     RemoteId,
     RunRef,
     SealedSecret,
-    StoredFolder,
+    StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
@@ -34,19 +35,22 @@ DELETE_BATCH = 2000
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """The page of changes to write to one folder.
+    """The page of changes to write.
 
+    feed: the feed, at the position where the page was requested.
     plan: the writes of the page's messages.
     next_cursor: sealed position after the page.
     requests: requests to the provider that the page cost.
+    requested_s_ago: seconds since the page was requested, at least.
     unchanged: ids of messages whose reported state is already stored.
     """
 
-    folder: StoredFolder
+    feed: StoredFeed
     page: Page
     plan: PagePlan
     next_cursor: SealedSecret
     requests: int
+    requested_s_ago: float = 0.0
     unchanged: Sequence[RemoteId] = ()
 
 
@@ -91,12 +95,11 @@ class MailStore:
     def apply_messages(
         self,
         run: RunRef,
-        folder: StoredFolder | None,
+        folder: FolderRef | None,
         messages: Sequence[Message],
         unreadable: Sequence[UnreadableMessage] = (),
     ) -> WrittenRowCounts:
-        """Write messages that were fetched by id, each into the folder that the provider names for
-        it.
+        """Write messages that were fetched by id, each into those of its folders that are mirrored.
 
         folder: folder for messages without a known folder. None: every message must name a stored
             folder, and unreadable ones must be in quarantine already.
@@ -157,31 +160,40 @@ class MailStore:
     def _apply_page(
         self, run: RunRef, write: PageWrite, savepoints: bool
     ) -> WrittenRowCounts | None:
-        folder, plan = write.folder, write.plan
+        ref, position, plan = write.feed.ref, write.feed.position, write.plan
         with FencedTransaction(self._database, run) as tx:
             if not self._advance(tx, write):
                 return None
-            counts = page_rows.save_messages(tx, run, folder, plan.upserts, savepoints=savepoints)
+            counts = page_rows.save_messages(
+                tx,
+                run,
+                ref.folder,
+                plan.upserts,
+                savepoints=savepoints,
+                is_first_full_sync=position.generation == 1 and position.full_sync_running,
+            )
             counts += page_rows.mark_messages_seen(tx, run, write.unchanged)
-            counts += page_rows.hide_removed_messages(tx, run, folder, plan)
-            counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
-            if folder.position.full_sync_running and not write.page.has_more:
-                counts += page_rows.hide_unseen_messages(tx, run, folder)
+            counts += page_rows.hide_removed_messages(tx, run, ref, plan)
+            counts += page_rows.quarantine(tx, run, ref.folder, plan.unreadable)
+            if position.full_sync_running and not write.page.has_more:
+                counts += page_rows.hide_unseen_messages(tx, run, write.feed)
             _count(tx, run, write, counts)
         return counts
 
     @staticmethod
     def _advance(tx: Transaction, write: PageWrite) -> bool:
-        position = write.folder.position
+        position = write.feed.position
         return bool(
             tx.run(
                 "advance_cursor",
-                folder_id=write.folder.ref.id,
+                feed_id=write.feed.ref.id,
                 generation=position.generation,
                 cursor=position.cursor.data if position.cursor else None,
                 next_key_id=write.next_cursor.key_id,
                 next_cursor=write.next_cursor.data,
                 has_more=write.page.has_more,
+                is_start_of_round=position.is_start_of_round,
+                requested_s_ago=write.requested_s_ago,
             )
         )
 
@@ -193,11 +205,11 @@ def _entry(row: Sequence[Any]) -> StoredEntry:
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
-    full_sync_running = write.folder.position.full_sync_running
+    full_sync_running = write.feed.position.full_sync_running
     if not (write.page.changes or full_sync_running):
         return  # an empty page is not worth a row
-    folder_id = write.folder.ref.id
-    if counts.inserted or counts.removed or not full_sync_running:
+    folder_id = write.feed.ref.folder.id if write.feed.ref.folder else None
+    if folder_id and (counts.inserted or counts.removed or not full_sync_running):
         tx.run(
             "add_progress",
             folder_id=folder_id,

@@ -11,12 +11,14 @@ from mailsync.decisions.safety import is_removal_suspicious
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
+    FeedRef,
     FolderId,
+    FolderRef,
     Message,
     PagePlan,
     RemoteId,
     RunRef,
-    StoredFolder,
+    StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
@@ -53,28 +55,34 @@ def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
 def save_messages(
     tx: Transaction,
     run: RunRef,
-    folder: StoredFolder | None,
+    folder: FolderRef | None,
     messages: Sequence[Message],
     *,
     savepoints: bool,
+    is_first_full_sync: bool = False,
 ) -> WrittenRowCounts:
-    """Insert or update messages.
+    """Insert or update messages, each in those of its folders that are mirrored.
 
+    A message in no mirrored folder is taken out of all folders.
+
+    folder: mirrored folder that the messages are in if they name no stored folder. None: such a
+        message is in no mirrored folder.
     savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
+    is_first_full_sync: hardly a message is stored yet, so they are not compared with stored rows.
     """
-    folder_id = folder.ref.id if folder else None
+    folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
     messages, left = _split_mirrored(tx, run, folder, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > BODY_LIMIT_CHARS]
-    sent = _differing(
-        tx, run, folder, [rows.message_to_row(each) for each in messages if each not in large]
-    )
+    sent = [rows.message_to_row(each) for each in messages if each not in large]
+    if not is_first_full_sync:
+        sent = _differing(tx, run, folder_id, sent)
     upsert = _upsert_with_savepoints if savepoints else _upsert
     saved, refused = upsert(tx, run, folder_id, sent)
     refused += [
-        rows.quarantine_row(each.remote_id, each.folder_remote_ids[0], "too_large", _TOO_LARGE)
+        rows.quarantine_row(each.remote_id, each.folder_remote_ids, "too_large", _TOO_LARGE)
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
@@ -87,19 +95,20 @@ def save_messages(
 
 
 def hide_removed_messages(
-    tx: Transaction, run: RunRef, folder: StoredFolder, plan: PagePlan
+    tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
-    """Hide the messages that the page reports as removed, and delete them from the folder's
-    quarantine."""
+    """Take the messages that the page reports as removed out of the feed's folder, and out of the
+    quarantine. The feed of a mailbox reports that they left all folders."""
     if not plan.removals:
         return WrittenRowCounts()
+    folder_id = feed.folder.id if feed.folder else None
     tx.run(
         "leave_quarantine",
         account_id=run.account_id,
-        folder_id=folder.ref.id,
+        folder_id=folder_id,
         ids=rows.to_jsonb(plan.removals),
     )
-    removed = end_placements(tx, run, plan.removals, folder_id=folder.ref.id)
+    removed = end_placements(tx, run, plan.removals, folder_id=folder_id)
     return WrittenRowCounts(removed=removed)
 
 
@@ -120,12 +129,17 @@ def end_placements(
 
 
 def end_locked_placements(
-    tx: Transaction, locked: Sequence[Sequence[int]], folder_ids: Sequence[FolderId] | None
+    tx: Transaction,
+    locked: Sequence[Sequence[int]],
+    folder_ids: Sequence[FolderId] | None,
+    *,
+    unseen_before: int | None = None,
 ) -> int:
     """Take locked messages out of folders; return how many were in one of them.
 
     locked: rows with the messages' row ids, as the statements return them that lock.
     folder_ids: None: all folders.
+    unseen_before: end only placements that the full sync of this generation has not seen.
     """
     if not locked:
         return 0
@@ -133,30 +147,32 @@ def end_locked_placements(
         "end_placements",
         email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
         folder_ids=None if folder_ids is None else rows.to_jsonb(list(folder_ids)),
+        unseen_before=unseen_before,
     )
 
 
 def quarantine(
     tx: Transaction,
     run: RunRef,
-    folder: StoredFolder | None,
+    folder: FolderRef | None,
     unreadable: Sequence[UnreadableMessage],
 ) -> WrittenRowCounts:
     """Record messages that could not be read in the quarantine.
 
-    folder: folder of the messages. None: they are in quarantine already.
+    folder: folder of the messages that name none. None: they stay where they are in quarantine.
     """
     entries = [
-        rows.quarantine_row(each.remote_id, None, each.cause, each.detail) for each in unreadable
+        rows.quarantine_row(each.remote_id, each.folder_remote_ids, each.cause, each.detail)
+        for each in unreadable
     ]
-    _enter_quarantine(tx, run, folder.ref.id if folder else None, entries)
+    _enter_quarantine(tx, run, folder.id if folder else None, entries)
     return WrittenRowCounts(quarantined=len(unreadable))
 
 
 def mark_messages_seen(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:
-    """Set the folder's generation on unchanged messages, so that the full sync does not hide
+    """Set the feed's generation on unchanged messages, so that the full sync does not hide
     them."""
     if unchanged:
         tx.run(
@@ -167,56 +183,57 @@ def mark_messages_seen(
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
-def hide_unseen_messages(tx: Transaction, run: RunRef, folder: StoredFolder) -> WrittenRowCounts:
-    """Hide the messages of the folder that the full sync did not see.
+def hide_unseen_messages(tx: Transaction, run: RunRef, feed: StoredFeed) -> WrittenRowCounts:
+    """Take messages out of the folders in which the feed's full sync did not see them.
 
-    If the number of hidden messages would contradict the provider's own count, nothing is hidden.
-    The next verification then compares the folder by ids and requests each missing message.
+    If the number of such messages in a folder would contradict the provider's own count, none is
+    taken out of it. The next verification then compares the folder by ids and requests each missing
+    message.
     """
-    generation = folder.position.generation
-    unseen = tx.run(
-        "lock_unseen",
-        account_id=run.account_id,
-        folder_id=folder.ref.id,
-        generation=generation,
+    generation = feed.position.generation
+    of_feed = {"account_id": run.account_id, "feed_id": feed.ref.id, "generation": generation}
+    unseen = tx.run("lock_unseen", **of_feed)
+    doubtful, credible = [], []
+    for folder_id, stored, removing, remote_total in tx.run("sweep_sizes", **of_feed):
+        if is_removal_suspicious(stored=stored, removing=removing, remote_total=remote_total):
+            doubtful.append(folder_id)
+            logger.warning("removal_doubted", folder_id=folder_id, unseen=removing, stored=stored)
+        elif removing:
+            credible.append(FolderId(folder_id))
+    tx.run(
+        "full_sync_ended",
+        feed_id=feed.ref.id,
+        run_id=run.run_id,
+        doubtful=rows.to_jsonb(doubtful),
     )
-    stored, remote_total = tx.run("sweep_size", folder_id=folder.ref.id)[0]
-    is_doubtful = is_removal_suspicious(
-        stored=stored, removing=len(unseen), remote_total=remote_total
-    )
-    tx.run("full_sync_ended", folder_id=folder.ref.id, run_id=run.run_id, is_doubtful=is_doubtful)
-    if is_doubtful:
-        logger.warning(
-            "removal_doubted", folder_id=folder.ref.id, unseen=len(unseen), stored=stored
-        )
-        return WrittenRowCounts()
-    return WrittenRowCounts(removed=end_locked_placements(tx, unseen, [folder.ref.id]))
+    removed = end_locked_placements(tx, unseen, credible, unseen_before=generation)
+    return WrittenRowCounts(removed=removed)
 
 
 _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
 
 
 def _split_mirrored(
-    tx: Transaction, run: RunRef, folder: StoredFolder | None, messages: Sequence[Message]
+    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Message]
 ) -> tuple[Sequence[Message], frozenset[RemoteId]]:
     """Return the messages with their mirrored folders, and the ids of those in no mirrored folder.
 
-    Without a folder of the page, the messages are returned unchanged: the caller has chosen them.
+    A folder that is not stored yet counts as mirrored if the messages have `folder` to stay in
+    until it is.
     """
-    if folder is None:
-        return messages, frozenset()
     named = {each for message in messages for each in message.folder_remote_ids}
-    named -= {folder.ref.remote_id}
+    if folder:
+        named -= {folder.remote_id}
     if not named:
         return messages, frozenset()
     found = tx.run(
-        "unselected_folders",
-        account_id=run.account_id,
-        remote_ids=rows.to_jsonb(sorted(named)),
+        "are_selected", account_id=run.account_id, remote_ids=rows.to_jsonb(sorted(named))
     )
-    unselected = {remote_id for (remote_id,) in found}
+    left_out = {remote_id for remote_id, is_selected in found if not is_selected}
+    if folder is None:
+        left_out |= named - {remote_id for remote_id, _ in found}
     mirrored = [
-        (each, tuple(folder for folder in each.folder_remote_ids if folder not in unselected))
+        (each, tuple(name for name in each.folder_remote_ids if name not in left_out))
         for each in messages
     ]
     kept = [replace(each, folder_remote_ids=folders) for each, folders in mirrored if folders]
@@ -228,16 +245,10 @@ def count_body_chars(message: Message) -> int:
     return len(message.body_html or "") + len(message.body_text or "")
 
 
-def _differing(
-    tx: Transaction, run: RunRef, folder: StoredFolder | None, sent: list[Row]
-) -> list[Row]:
-    """Return the rows that differ from what is stored; all of them in the first full sync of a
-    folder."""
-    if not sent or (
-        folder and folder.position.generation == 1 and folder.position.full_sync_running
-    ):
+def _differing(tx: Transaction, run: RunRef, folder_id: int | None, sent: list[Row]) -> list[Row]:
+    """Return the rows that differ from what is stored."""
+    if not sent:
         return sent
-    folder_id = folder.ref.id if folder else None
     known = {
         message_id: (same_row, same_body)
         for message_id, same_row, same_body in tx.run(
@@ -289,9 +300,9 @@ def _upsert_with_savepoints(
             raise
         if len(sent) == 1:
             row = sent[0]
-            remote_id, folder = row["message_id"], row["folder_remote_ids"][0]
+            remote_id, folders = row["message_id"], row["folder_remote_ids"]
             return WrittenRowCounts(), [
-                rows.quarantine_row(remote_id, folder, "refused", str(rejected))
+                rows.quarantine_row(remote_id, folders, "refused", str(rejected))
             ]
     half = len(sent) // 2
     first, refused_first = _upsert_with_savepoints(tx, run, folder_id, sent[:half])
@@ -303,9 +314,10 @@ def _enter_quarantine(
     tx: Transaction, run: RunRef, folder_id: int | None, entries: Sequence[Row]
 ) -> None:
     if entries:
-        tx.run(
-            "enter_quarantine",
-            account_id=run.account_id,
-            folder_id=folder_id,
-            entries=rows.to_jsonb(entries),
-        )
+        values = {
+            "account_id": run.account_id,
+            "folder_id": folder_id,
+            "entries": rows.to_jsonb(entries),
+        }
+        tx.run("enter_quarantine", **values)
+        tx.run("place_quarantined", **values)

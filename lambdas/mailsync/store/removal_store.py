@@ -99,13 +99,21 @@ class RemovalStore:
         with FencedTransaction(self._database, run) as tx:
             return end_placements(tx, run, ids, folder_id=folder_id)
 
-    def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Show hidden messages again that are unchanged in this folder, and return their number."""
+    def show_again(
+        self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId], *, is_only_folder: bool
+    ) -> int:
+        """Show messages in this folder that are stored unchanged; return their number.
+
+        is_only_folder: a message of this provider is in one folder, so these are in no other.
+        """
         with FencedTransaction(self._database, run) as tx:
             locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
             email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
             return tx.run_returning_row_count(
-                "show_again", folder_id=folder_id, email_ids=email_ids
+                "show_again",
+                folder_id=folder_id,
+                email_ids=email_ids,
+                is_only_folder=is_only_folder,
             )
 
     def message_ids_due_for_confirmation(

@@ -90,10 +90,12 @@ def ids_and_folders(rows: Iterable[Row]) -> JsonBytes:
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
-def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, detail: str) -> Row:
+def quarantine_row(
+    remote_id: str, folder_remote_ids: Sequence[str], cause: str, detail: str
+) -> Row:
     return {
         "message_id": remote_id,
-        "folder_remote_id": folder_remote_id,
+        "folder_remote_ids": list(folder_remote_ids),
         "cause": cause,
         "detail": _storable(detail),
     }

@@ -4,7 +4,7 @@ fence.
 Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
 """
 
-from mailsync.model import FolderId, RunRef
+from mailsync.model import FeedId, FeedRef, FolderId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
 
@@ -15,21 +15,24 @@ class RunFolderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_folder(self, run: RunRef, folder_id: FolderId) -> None:
+    def begin_feed(self, run: RunRef, feed: FeedRef) -> None:
+        folder_id = feed.folder.id if feed.folder else None
         with FencedTransaction(self._database, run) as tx:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
     def fail_folder(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
         """Record on the folder and in the run why the folder could not be synced."""
+        failure = {"folder_id": folder_id, "error": error, "error_message": message}
         with FencedTransaction(self._database, run) as tx:
-            tx.run(
-                "fail_run_folder",
-                run_id=run.run_id,
-                folder_id=folder_id,
-                error=error,
-                error_message=message,
-            )
-            tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
+            tx.run("fail_run_folder", run_id=run.run_id, **failure)
+            tx.run("set_folder_error", account_id=run.account_id, **failure)
+
+    def fail_feed(self, run: RunRef, feed_id: FeedId, error: str, message: str) -> None:
+        """Record on the folders of the feed and in the run why they could not be synced."""
+        failure = {"feed_id": feed_id, "error": error, "error_message": message}
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("fail_run_feed", account_id=run.account_id, run_id=run.run_id, **failure)
+            tx.run("set_feed_error", account_id=run.account_id, **failure)
 
     def failed_folder_ids(self, run: RunRef) -> frozenset[FolderId]:
         """Return the existing folders that failed in the run."""

@@ -1,6 +1,7 @@
 """The stores that share one database."""
 
 from mailsync.store.connection import Database
+from mailsync.store.feed_store import FeedStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
@@ -23,6 +24,10 @@ class Stores:
     @property
     def folders(self) -> FolderStore:
         return FolderStore(self.database)
+
+    @property
+    def feeds(self) -> FeedStore:
+        return FeedStore(self.database)
 
     @property
     def quarantine(self) -> QuarantineStore:

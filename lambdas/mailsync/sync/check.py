@@ -34,7 +34,8 @@ from mailsync.model import (
     IdListing,
     RunId,
     SealedSecret,
-    StoredFolder,
+    StoredFeed,
+    feeds_of,
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
@@ -223,7 +224,7 @@ class _Work:
             plan=diff_folders(seen.listing, check.folders),
             folders=check.folders,
             pages=seen.pages,
-            waiting=seen.postponed_folder_ids,
+            waiting=seen.postponed_feed_ids,
             moved=seen.changed_folder_ids,
             counts=counts.values(),
         )
@@ -289,9 +290,13 @@ def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, Fol
     remote = {folder.remote_id: folder for folder in seen.listing.folders}
     for folder in check.folders:
         shown = remote.get(folder.ref.remote_id)
-        if folder.selected and shown and shown.total is not None and shown.unread is not None:
-            ours = check.counts[folder.ref.id]
+        if not folder.selected or not shown:
+            continue
+        ours = check.counts[folder.ref.id]
+        if shown.total is not None and shown.unread is not None:
             yield folder.ref.id, replace(ours, remote_total=shown.total, remote_unread=shown.unread)
+        elif ours.remote_total is None:
+            yield folder.ref.id, ours
 
 
 def _compare(
@@ -305,7 +310,8 @@ def _compare(
     compared: dict[FolderId, IdListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
     for folder_id in folders_due_for_id_comparison(counts, now=check.began_at):
-        room -= max(counts[folder_id].remote_total, counts[folder_id].stored_total)
+        count = counts[folder_id]
+        room -= max(count.remote_total or 0, count.stored_total)
         if room < 0:
             return compared or None
         listing, difference = compare_folder(mailbox, folders[folder_id])
@@ -317,12 +323,12 @@ def _compare(
 
 def _cursors(
     mailbox: Mailbox, check: Check, seen: MailboxSnapshot
-) -> Mapping[StoredFolder, SealedSecret | None]:
+) -> Mapping[StoredFeed, SealedSecret | None]:
     """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
     return {
-        folder: mailbox.seal_cursor(folder.ref.id, page.next_cursor)
-        if page.next_cursor != mailbox.cursor(folder)
+        feed: mailbox.seal_cursor(feed.ref, page.next_cursor)
+        if page.next_cursor != mailbox.cursor(feed)
         else None
-        for folder in check.folders
-        if (page := seen.pages.get(folder.ref.id))
+        for feed in feeds_of(check.folders)
+        if (page := seen.pages.get(feed.ref.id))
     }

@@ -1,5 +1,6 @@
 """`sync-folders`: read the folder tree, and store the changes that fit on one page."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,18 +18,21 @@ from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
     Cursor,
+    FeedId,
+    FeedRef,
     FolderId,
     FolderListing,
-    FolderRef,
     Page,
     RemoteId,
+    StoredFeed,
     StoredFolder,
     SyncType,
     TreeReadingDepth,
+    feeds_of,
 )
-from mailsync.sync.folder_pages import is_up_to_date
+from mailsync.sync.feed_pages import is_up_to_date
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, log_fields, store_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +41,27 @@ class MailboxSnapshot:
 
     listing: the folder tree.
     reading: how much of the folder tree was read.
-    pages: for each folder whose change feed was read, its next page.
+    requested_at: value of the monotonic clock before the pages were requested.
+    pages: the next page of each change feed that was read.
     changed_folder_ids: provider ids of folders whose counts changed since the last reading.
-    postponed_folder_ids: folders whose change feeds a later sync reads.
+    postponed_feed_ids: change feeds that a later sync reads.
     """
 
     listing: FolderListing
     reading: TreeReadingDepth
-    pages: Mapping[FolderId, Page]
+    requested_at: float
+    pages: Mapping[FeedId, Page]
     changed_folder_ids: frozenset[RemoteId]
-    postponed_folder_ids: frozenset[FolderId]
+    postponed_feed_ids: frozenset[FeedId]
 
 
 def read_mailbox(
     mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingDepth, *, since_s: float
 ) -> MailboxSnapshot:
-    """Read the folder tree at the provider, and the change feeds of folders after their full sync.
+    """Read the folder tree at the provider, and the change feeds after their full sync.
 
-    In a large mailbox not every feed is read in each sync. A folder whose feed fails has no page in
-    the result.
+    In a large mailbox not every feed is read in each sync. A feed that fails has no page in the
+    result.
 
     known: the stored folders.
     reading: how much of the folder tree to read.
@@ -63,11 +69,12 @@ def read_mailbox(
     """
     listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
     moved = folders_with_changed_counts(listing, known)
-    synced = [each for each in known if each.selected and not each.position.full_sync_running]
+    synced = [each for each in known if each.selected and not each.feed.position.full_sync_running]
     chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
+    requested_at = time.monotonic()
     pages = _fetch_next_pages(mailbox, chosen)
-    waiting = {each.ref.id for each in synced} - {each.ref.id for each in chosen}
-    return MailboxSnapshot(listing, reading, pages, moved, frozenset(waiting))
+    waiting = {each.ref.id for each in feeds_of(synced)} - {each.ref.id for each in chosen}
+    return MailboxSnapshot(listing, reading, requested_at, pages, moved, frozenset(waiting))
 
 
 def mirror_folders(
@@ -85,7 +92,12 @@ def mirror_folders(
         )
     plan = diff_folders(listing, known)
     if plan.new_and_changed_folders or plan.gone_folder_ids:
-        folders.save(run, plan.new_and_changed_folders, plan.gone_folder_ids)
+        folders.save(
+            run,
+            plan.new_and_changed_folders,
+            plan.gone_folder_ids,
+            has_feed_per_folder=mailbox.provider.traits.has_feed_per_folder,
+        )
         logger.info(
             "folders_mirrored",
             changed=len(plan.new_and_changed_folders),
@@ -108,12 +120,12 @@ def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
         logger.info("unselected_dropped", messages=dropped)
 
 
-def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FolderId, ...]:
-    """Sync the folder tree and all small changes; return the folders with more pages, the largest
+def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FeedRef, ...]:
+    """Sync the folder tree and all small changes; return the feeds with more pages, the largest
     first.
 
-    The next pages of all known folders, and small new folders, are read in a few requests and
-    stored immediately. An incremental sync, or the first sync of a small mailbox, then needs no
+    The next pages of all known feeds, and small new folders, are read in a few requests and stored
+    immediately. An incremental sync, or the first sync of a small mailbox, then needs no
     state `sync-folder`.
 
     seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
@@ -124,24 +136,25 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
         seen = _snapshot(mailbox, asked.sync_type)
     listing = mirror_folders(mailbox, seen.reading, seen.listing)
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
-        mailbox.folders.restart_full_syncs(run, asked.folder_ids)
-    mailbox.folders.retry_failed_feeds(run)
+        mailbox.feeds.restart_full_syncs(run, asked.folder_ids)
+    mailbox.feeds.retry_failed_feeds(run)
     delete_mail_of_unselected_folders(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
-    synced = [each for each in folders if not each.position.full_sync_running]
-    done = _apply(mailbox, synced, seen.pages)
+    synced = [each for each in folders if not each.feed.position.full_sync_running]
+    done = _apply(mailbox, feeds_of(synced), seen.pages, seen.requested_at)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
     max_messages = mailbox.provider.limits.small_sync_messages
     for batch in batch_small_full_syncs(
         folders, listing.folders, page_size=DEFAULT_PAGE_SIZE, max_messages=max_messages
     ):
+        requested_at = time.monotonic()
         pages = mailbox.provider.fetch_next_pages(
             [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
         )
-        done |= _apply(mailbox, batch, pages)
-    waiting = seen.postponed_folder_ids & {each.ref.id for each in synced}
-    left = [each for each in folders if each.ref.id not in done | waiting]
-    return sort_by_size(left, listing.folders)
+        done |= _apply(mailbox, batch, pages, requested_at)
+    waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
+    left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
+    return tuple(feed.ref for feed in sort_by_size(left, folders))
 
 
 def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
@@ -160,50 +173,51 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         folder.ref.id
         for folder in folders
         if folder.ref.remote_id in seen.changed_folder_ids
-        and (page := seen.pages.get(folder.ref.id))
+        and (page := seen.pages.get(folder.feed.ref.id))
         and not page.changes
         and not page.has_more
     ]
 
 
-def _fetch_next_pages(mailbox: Mailbox, folders: Sequence[StoredFolder]) -> Mapping[FolderId, Page]:
-    positions = list(_positions(mailbox, folders))
+def _fetch_next_pages(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Mapping[FeedId, Page]:
+    positions = list(_positions(mailbox, feeds))
     return (
         mailbox.provider.fetch_next_pages(positions, limit=DEFAULT_PAGE_SIZE) if positions else {}
     )
 
 
 def _apply(
-    mailbox: Mailbox, folders: Sequence[StoredFolder], pages: Mapping[FolderId, Page]
-) -> frozenset[FolderId]:
-    """Store the next page of each folder; return the folders that are up to date then.
+    mailbox: Mailbox,
+    feeds: Sequence[StoredFeed],
+    pages: Mapping[FeedId, Page],
+    requested_at: float,
+) -> frozenset[FeedId]:
+    """Store the next page of each feed; return the feeds that are up to date then.
 
-    A folder that fails does not stop the others. `sync-folder` processes it alone, with smaller
-    pages, or the workflow marks it as failed.
+    A feed that fails does not stop the others. `sync-folder` processes it alone, with smaller
+    pages, or the workflow marks its folder as failed.
     """
     done = set()
-    for folder in folders:
-        page = pages.get(folder.ref.id)
+    for feed in feeds:
+        page = pages.get(feed.ref.id)
         if page is None:
             continue
         try:
-            counts = store_page(mailbox, folder, page)
+            counts = store_page(mailbox, feed, page, requested_at=requested_at)
         except (PageTooLarge, ProviderRejected, StoreRejected) as failure:
             cause = type(failure).__name__
-            logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
+            logger.warning("feed_left", **log_fields(feed.ref), cause=cause)
             continue
-        started_in_this_sync = folder.position.is_start_of_round
+        started_in_this_sync = feed.position.is_start_of_round
         if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
-            done.add(folder.ref.id)
+            done.add(feed.ref.id)
     return frozenset(done)
 
 
-def _positions(
-    mailbox: Mailbox, folders: Sequence[StoredFolder]
-) -> Iterator[tuple[FolderRef, Cursor]]:
-    """Yield the cursors; folders that need a full sync are left to `sync-folder`."""
-    for folder in folders:
+def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[FeedRef, Cursor]]:
+    """Yield the cursors; feeds that need a full sync are left to `sync-folder`."""
+    for feed in feeds:
         with suppress(CursorExpired):
-            cursor = mailbox.cursor(folder)
+            cursor = mailbox.cursor(feed)
             if cursor is not None:
-                yield folder.ref, cursor
+                yield feed.ref, cursor

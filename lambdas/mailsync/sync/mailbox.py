@@ -10,7 +10,7 @@ from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
-from mailsync.model import Account, AccountId, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
+from mailsync.model import Account, AccountId, Cursor, FeedRef, RunRef, SealedSecret, StoredFeed
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.kit import load_kit
 from mailsync.settings import load_settings
@@ -36,24 +36,24 @@ class Mailbox(Stores):
     vault: Vault
     max_in_flight: int
 
-    def cursor(self, folder: StoredFolder) -> Cursor | None:
-        """Return the opened cursor of a folder; None before the first page of a full sync.
+    def cursor(self, feed: StoredFeed) -> Cursor | None:
+        """Return the opened cursor of a feed; None before the first page of a full sync.
 
         Raises:
-            CursorExpired: the sealed cursor does not open; the folder needs a full sync.
+            CursorExpired: the sealed cursor does not open; the feed needs a full sync.
         """
-        sealed = folder.position.cursor
+        sealed = feed.position.cursor
         if sealed is None:
             return None
         try:
-            return Cursor(self.vault.open(self._place(folder.ref.id), sealed))
+            return Cursor(self.vault.open(self._sealing_context(feed.ref), sealed))
         except AccessRevoked:
             raise CursorExpired(
-                f"The stored cursor of folder {folder.ref.id} does not open; reading it again."
+                f"The stored cursor of feed {feed.ref.id} does not open; reading it again."
             ) from None
 
-    def seal_cursor(self, folder_id: FolderId, cursor: Cursor) -> SealedSecret:
-        return self.vault.seal(self._place(folder_id), cursor)
+    def seal_cursor(self, feed: FeedRef, cursor: Cursor) -> SealedSecret:
+        return self.vault.seal(self._sealing_context(feed), cursor)
 
     def save_limits(self, failure: ProviderThrottled | None = None) -> None:
         """Store limits that the provider has reported to this function, for other workers.
@@ -68,8 +68,9 @@ class Mailbox(Stores):
         if self.provider.max_in_flight < self.max_in_flight:
             self.leases.save_max_in_flight(self.run.account_id, self.provider.max_in_flight)
 
-    def _place(self, folder_id: FolderId) -> SealingContext:
-        return SealingContext(SealedColumn.CURSOR, f"{self.run.account_id}/{folder_id}")
+    def _sealing_context(self, feed: FeedRef) -> SealingContext:
+        owner = str(feed.folder.id) if feed.folder else "mailbox"
+        return SealingContext(SealedColumn.CURSOR, f"{self.run.account_id}/{owner}")
 
 
 def require_unthrottled(account: Account) -> None:

@@ -37,7 +37,12 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     folder = mailbox.folders.folder(run.account_id, folder_id)
     listing, difference = compare_folder(mailbox, folder)
     if difference.ids_to_show_again:
-        mailbox.removals.show_again(run, folder_id, difference.ids_to_show_again)
+        mailbox.removals.show_again(
+            run,
+            folder_id,
+            difference.ids_to_show_again,
+            is_only_folder=mailbox.provider.traits.is_message_in_one_folder,
+        )
     if difference.ids_gone_from_quarantine:
         mailbox.quarantine.remove_messages(run, difference.ids_gone_from_quarantine, folder_id)
     wanted = difference.missing_ids + difference.changed_ids
@@ -123,7 +128,7 @@ def _mended(
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):
             mailbox.mail.apply_messages(
                 mailbox.run,
-                folder,
+                folder.ref,
                 [each for each in found if isinstance(each, Message)],
                 [each for each in found if isinstance(each, UnreadableMessage)],
             )

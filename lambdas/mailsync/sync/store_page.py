@@ -1,17 +1,20 @@
 """Store one page of changes: from the provider's entries to the rows."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from mailsync.decisions.plan import plan_page
 from mailsync.log import logger
 from mailsync.model import (
+    FeedRef,
     GoneMessage,
     Message,
     Page,
     PagePlan,
     RemoteId,
-    StoredFolder,
+    StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
@@ -31,33 +34,47 @@ class PageTooLarge(Exception):
     """The messages of a page exceed the memory limit; the caller requests a smaller page."""
 
 
-def page_size(folder: StoredFolder) -> int:
-    """Return the number of messages per page that last worked for the folder, or the default."""
-    return folder.position.page_size or DEFAULT_PAGE_SIZE
+def page_size(feed: StoredFeed) -> int:
+    """Return the number of messages per page that last worked for the feed, or the default."""
+    return feed.position.page_size or DEFAULT_PAGE_SIZE
+
+
+def log_fields(feed: FeedRef) -> dict[str, Any]:
+    """Return what a log record says of a feed: its id, and its folder if it has one."""
+    fields = {"feed_id": int(feed.id)}
+    return {**fields, "folder_id": int(feed.folder.id)} if feed.folder else fields
 
 
 def store_page(
-    mailbox: Mailbox, folder: StoredFolder, page: Page, *, alone: bool = False
+    mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, alone: bool = False
 ) -> WrittenRowCounts | None:
-    """Store one page of a folder's changes; return None if another worker has moved the cursor.
+    """Store one page of a feed's changes; return None if another worker has moved the cursor.
 
+    requested_at: value of the monotonic clock when the page was requested, or earlier.
     alone: the page was requested alone, and other workers send requests to the mailbox at the same
         time (see `MailProvider.fetch_messages`).
 
     Raises:
         PageTooLarge: nothing was stored; request a smaller page. Never for a page of size 1.
     """
-    may_shrink = not alone or page_size(folder) > 1
+    may_shrink = not alone or page_size(feed) > 1
     plan = plan_page(page)
-    unchanged = _unchanged(mailbox, folder, plan)
+    unchanged = _unchanged(mailbox, feed.ref, plan)
     plan = _completed(mailbox, plan, unchanged, one_by_one=alone, may_shrink=may_shrink)
-    next_cursor = mailbox.seal_cursor(folder.ref.id, page.next_cursor)
-    write = PageWrite(folder, page, plan, next_cursor, requests=1, unchanged=unchanged)
+    write = PageWrite(
+        feed,
+        page,
+        plan,
+        mailbox.seal_cursor(feed.ref, page.next_cursor),
+        requests=1,
+        requested_s_ago=time.monotonic() - requested_at,
+        unchanged=unchanged,
+    )
     counts = mailbox.mail.apply_page(mailbox.run, write)
     if counts is not None and page.changes:
         logger.info(
             "page_synced",
-            folder_id=folder.ref.id,
+            **log_fields(feed.ref),
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
@@ -68,14 +85,15 @@ def store_page(
     return counts
 
 
-def _unchanged(mailbox: Mailbox, folder: StoredFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
-    """Return the messages that the page names in the state that is stored."""
+def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteId, ...]:
+    """Return the messages that the page names in the state that is stored.
+
+    A state in the feed of a mailbox does not say in which folders the message is.
+    """
     entries = [change.reported_state for change in plan.to_fetch_by_id if change.reported_state]
-    return (
-        mailbox.mail.ids_of_unchanged_messages(mailbox.run, folder.ref.id, entries)
-        if entries
-        else ()
-    )
+    if not entries or feed.folder is None:
+        return ()
+    return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
 
 
 def _completed(

@@ -74,7 +74,7 @@ def test_it_suffices_for_accounts_folders_messages_runs_and_events(pages: httpx.
         "INSERT INTO mailsync.outbox (type, detail) VALUES ('x', '{}')",
         "SELECT * FROM mailsync.email_credentials",
         "SELECT * FROM mailsync.data_keys",
-        "SELECT * FROM mailsync.folder_cursors",
+        "SELECT * FROM mailsync.change_feeds",
         "SELECT * FROM mailsync.email_bodies",
     ],
 )

@@ -34,7 +34,7 @@ def test_the_history_shows_the_guides_steps_and_each_large_folder_with_input_and
     assert steps[:4] == ["validate-account", "mark-syncing", "lease-acquired?", "get-access-token"]
     assert steps[-1] == "mark-complete"
     folders = {
-        json.loads(event["stateEnteredEventDetails"]["input"])["folderId"]
+        json.loads(event["stateEnteredEventDetails"]["input"])["folders"][0]
         for event in history
         if event.get("stateEnteredEventDetails", {}).get("name") == "sync-folder"
     }

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from tests.local.mirror import Mirror, when
 
-PAGE_SIZE = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
+PAGE_SIZE = "UPDATE mailsync.change_feeds SET page_size = 10 RETURNING 1"
 END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     f" WHERE usename = '{FUNCTIONS_DATABASE_LOGIN}'"

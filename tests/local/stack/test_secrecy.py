@@ -31,7 +31,7 @@ CREDENTIALS = (
     " FROM mailsync.email_credentials"
 )
 CURSORS = """SELECT f.account_id || '/' || f.id, c.cursor_key_id, c.cursor_sealed
-  FROM mailsync.folder_cursors c JOIN mailsync.email_folders f ON f.id = c.folder_id
+  FROM mailsync.change_feeds c JOIN mailsync.email_folders f ON f.id = c.folder_id
  WHERE c.cursor_sealed IS NOT NULL"""
 SIGN_INS = "SELECT user_id, flow_key_id, flow_sealed FROM mailsync.sign_ins"
 TEXTS = "SELECT coalesce(html, text) FROM mailsync.email_bodies"

@@ -29,6 +29,7 @@ from tests.providers.contract.server import (
     ContractServer,
     Malformation,
     Replica,
+    feed_of,
     read_round,
     reference,
 )
@@ -70,7 +71,7 @@ CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
     "list_folders": lambda server: server.provider.list_folders((), TreeReadingDepth.WHOLE),
     "fetch_page": lambda server: server.provider.fetch_page(
-        reference(server, "inbox"), None, limit=PAGE
+        feed_of(server, "inbox"), None, limit=PAGE
     ),
     "list_ids": lambda server: server.provider.list_ids(reference(server, "inbox")),
     "fetch_messages": lambda server: server.provider.fetch_messages([_id_of_newest(server)]),
@@ -111,7 +112,7 @@ class ProviderContract:
         server.mailbox.deliver(a_mail(sender=None, is_draft=True, internet_message_id="<1@x>"))
         replica = Replica(server)
 
-        pages = read_round(server, reference(server, "inbox"), None)
+        pages = read_round(server, feed_of(server, "inbox"), None)
         changes = [change for page in pages for change in page.changes]
         replica.read_on()
 
@@ -123,7 +124,7 @@ class ProviderContract:
     def test_a_page_is_the_same_whenever_it_is_fetched_from_its_cursor(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        inbox = reference(server, "inbox")
+        inbox = feed_of(server, "inbox")
         for number in [each.number for each in server.mailbox.messages("inbox")][: PAGE + 2]:
             server.mailbox.change(number, subject=f"edited {number}")
         for start in (None, replica.cursors[inbox]):
@@ -175,7 +176,7 @@ class ProviderContract:
     def test_what_happens_during_a_full_sync_is_known_after_the_round_that_follows(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        inbox, fresh = reference(server, "inbox"), Replica(server)
+        inbox, fresh = feed_of(server, "inbox"), Replica(server)
         first, *others = (each.number for each in server.mailbox.messages("inbox"))
         page = server.provider.fetch_page(inbox, None, limit=PAGE)
         fresh.take(page.changes)
@@ -203,7 +204,7 @@ class ProviderContract:
     def test_a_cursor_that_has_expired_is_refused_and_a_full_sync_goes_on(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        inbox = reference(server, "inbox")
+        inbox = feed_of(server, "inbox")
         server.mailbox.expire_cursors("inbox")
 
         with pytest.raises(CursorExpired):
@@ -216,13 +217,13 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         number = server.mailbox.find_or_create_folder(("Archive", "Old"))
-        old = reference(server, number)
+        old, feed = reference(server, number), feed_of(server, number)
         known = [a_known_folder(1, old.remote_id)]
         server.mailbox.purge_folder(number)
 
-        for cursor in (None, replica.cursors.pop(old)):
+        for cursor in (None, replica.cursors.pop(feed)) if feed.folder else ():
             with pytest.raises(FolderGone):
-                server.provider.fetch_page(old, cursor, limit=PAGE)
+                server.provider.fetch_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
             server.provider.list_ids(old)
         listing = server.provider.list_folders(known, TreeReadingDepth.WHOLE)
@@ -232,21 +233,22 @@ class ProviderContract:
         replica.compare_ids()
         assert replica.shows_the_mailbox()
 
-    def test_pages_of_many_folders_are_those_of_each_and_one_that_is_gone_is_missing(
+    def test_pages_of_many_feeds_are_those_of_each_and_one_that_is_gone_is_missing(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        gone = reference(server, server.mailbox.create_folder("Soon gone"))
+        soon_gone = server.mailbox.create_folder("Soon gone")
+        gone = feed_of(server, soon_gone)
         read_round(server, gone, None)
-        server.mailbox.purge_folder(gone.id)
+        server.mailbox.purge_folder(soon_gone)
         server.mailbox.mark_read(server.mailbox.messages("archive")[0].number)
-        positions = [*replica.cursors.items(), (gone, None)]
+        positions = [*replica.cursors.items(), *([(gone, None)] if gone.folder else [])]
 
         pages = server.provider.fetch_next_pages(positions, limit=PAGE)
 
-        assert pages.keys() == {folder.id for folder in replica.cursors}
-        for folder, cursor in replica.cursors.items():
-            alone = server.provider.fetch_page(folder, cursor, limit=PAGE)
-            assert (pages[folder.id].changes, pages[folder.id].has_more) == (alone.changes, False)
+        assert pages.keys() == {feed.id for feed in replica.cursors}
+        for feed, cursor in replica.cursors.items():
+            alone = server.provider.fetch_page(feed, cursor, limit=PAGE)
+            assert (pages[feed.id].changes, pages[feed.id].has_more) == (alone.changes, False)
 
     @pytest.mark.usefixtures("replica")
     def test_the_ids_of_a_folder_are_those_of_the_mailbox_with_their_read_states(

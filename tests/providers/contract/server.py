@@ -11,6 +11,8 @@ from mailsync.model import (
     AccessToken,
     Change,
     Cursor,
+    FeedId,
+    FeedRef,
     FolderId,
     FolderRef,
     GoneMessage,
@@ -74,12 +76,26 @@ def reference(server: ContractServer, folder: FolderReference) -> FolderRef:
     return FolderRef(FolderId(number), RemoteId(server.form.folder_id(number)))
 
 
-def read_round(server: ContractServer, folder: FolderRef, cursor: Cursor | None) -> list[Page]:
+def feed_of(server: ContractServer, folder: FolderReference) -> FeedRef:
+    """The feed that reports the changes of a folder: its own, or that of the mailbox."""
+    if not server.provider.traits.has_feed_per_folder:
+        return FeedRef(FeedId(0))
+    ref = reference(server, folder)
+    return FeedRef(FeedId(ref.id), ref)
+
+
+def feeds(server: ContractServer) -> set[FeedRef]:
+    """The feeds of the folders that exist now."""
+    folders = server.mailbox.folders.list_all()
+    return {feed_of(server, each.number) for each in folders if each.search_filter is None}
+
+
+def read_round(server: ContractServer, feed: FeedRef, cursor: Cursor | None) -> list[Page]:
     """The pages of a round, from the cursor to the page without more."""
     pages: list[Page] = []
     while not pages or pages[-1].has_more:
         assert len(pages) < MAX_PAGES, "the round does not end"
-        pages.append(server.provider.fetch_page(folder, cursor, limit=PAGE))
+        pages.append(server.provider.fetch_page(feed, cursor, limit=PAGE))
         cursor = pages[-1].next_cursor
     return pages
 
@@ -93,16 +109,14 @@ class Replica:
 
     server: ContractServer
     messages: dict[RemoteId, Message] = field(default_factory=dict)
-    cursors: dict[FolderRef, Cursor] = field(default_factory=dict)
+    cursors: dict[FeedRef, Cursor] = field(default_factory=dict)
 
     def read_on(self) -> None:
-        """Read a round of each folder that exists now, on from where the last one ended."""
-        for folder in self.server.mailbox.folders.list_all():
-            if folder.search_filter is None:
-                ref = reference(self.server, folder.number)
-                for page in read_round(self.server, ref, self.cursors.get(ref)):
-                    self.take(page.changes)
-                    self.cursors[ref] = page.next_cursor
+        """Read a round of each feed that exists now, on from where the last one ended."""
+        for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
+            for page in read_round(self.server, feed, self.cursors.get(feed)):
+                self.take(page.changes)
+                self.cursors[feed] = page.next_cursor
 
     def compare_ids(self) -> None:
         """Compare the ids of each folder, and ask for those in which the replica differs."""

@@ -16,7 +16,7 @@ from localdev.http_server import Response, Server
 from mailsync.api.signing_keys import KeySet
 from mailsync.credentials.identity.entra import app_only_tokens
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import FolderId, FolderRef, RemoteId
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId
 from mailsync.response_body import UnreadableBody, read_body
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform
@@ -26,10 +26,11 @@ from tests.support.builders import OAUTH
 MB = 2**20
 BOMB_BYTES = 256 * MB
 INBOX = FolderRef(FolderId(1), RemoteId("inbox"))
+FEED = FeedRef(FeedId(1), INBOX)
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 GRAPH_READERS: dict[str, tuple[Callable[[ScriptedGraph], object], int]] = {
-    "page": (lambda graph: graph.mailbox.fetch_page(INBOX, None, limit=100), 60),
-    "page of one": (lambda graph: graph.mailbox.fetch_page(INBOX, None, limit=1), 100),
+    "page": (lambda graph: graph.mailbox.fetch_page(FEED, None, limit=100), 60),
+    "page of one": (lambda graph: graph.mailbox.fetch_page(FEED, None, limit=1), 100),
     "ids": (lambda graph: graph.mailbox.list_ids(INBOX), 60),
     "messages": (lambda graph: graph.mailbox.fetch_messages([RemoteId("m")]), 100),
 }

@@ -8,6 +8,8 @@ import pytest
 from mailsync.errors import FolderGone, ProviderThrottled, ProviderUnavailable
 from mailsync.model import (
     Cursor,
+    FeedId,
+    FeedRef,
     FolderId,
     FolderRef,
     GoneMessage,
@@ -20,7 +22,12 @@ from mailsync.model import (
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 
 INBOX = FolderRef(FolderId(1), RemoteId("F1"))
+FEED = FeedRef(FeedId(1), INBOX)
 NOT_FOUND = (404, error("ErrorItemNotFound"))
+
+
+def a_feed(number: int) -> FeedRef:
+    return FeedRef(FeedId(number), FolderRef(FolderId(number), RemoteId(f"F{number}")))
 
 
 def messages(*ids: str) -> list[RemoteId]:
@@ -29,11 +36,11 @@ def messages(*ids: str) -> list[RemoteId]:
 
 def a_probe_cursor(graph: ScriptedGraph, link: str) -> Cursor:
     graph.answers = [answer({"value": [], "@odata.deltaLink": graph.url + link})]
-    return graph.mailbox.fetch_page(INBOX, None, limit=5).next_cursor
+    return graph.mailbox.fetch_page(FEED, None, limit=5).next_cursor
 
 
 def test_a_probe_leaves_out_only_the_folder_that_failed(graph: ScriptedGraph) -> None:
-    refs = [FolderRef(FolderId(n), RemoteId(f"F{n}")) for n in (1, 2, 3)]
+    refs = [a_feed(n) for n in (1, 2, 3)]
     positions = [(each, a_probe_cursor(graph, f"/x?{each.id}")) for each in refs[:2]]
     positions.append((refs[2], Cursor("another selection")))
     good = {"value": [], "@odata.deltaLink": f"{graph.url}/x?new"}
@@ -56,9 +63,7 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
     requests, calls = graph.mailbox.requests, len(graph.requests)
 
-    pages = graph.mailbox.fetch_next_pages(
-        [(FolderRef(FolderId(n), RemoteId("F")), cursor) for n in range(41)], limit=9
-    )
+    pages = graph.mailbox.fetch_next_pages([(a_feed(n), cursor) for n in range(41)], limit=9)
 
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
@@ -89,10 +94,10 @@ def test_an_item_of_a_batch_that_refuses_every_token_is_an_outage_of_that_item(
     graph: ScriptedGraph,
 ) -> None:
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/me/x"})
-    folders = [(FolderRef(FolderId(each), RemoteId(f"F{each}")), None) for each in (1, 2)]
+    feeds = [(a_feed(each), None) for each in (1, 2)]
     graph.answers = [batch(REFUSED, good), batch(REFUSED)]
 
-    assert graph.mailbox.fetch_next_pages(folders, limit=5).keys() == {2}
+    assert graph.mailbox.fetch_next_pages(feeds, limit=5).keys() == {2}
     with pytest.raises(ProviderUnavailable):
         graph.mailbox.fetch_messages(messages("1"))
     assert graph.access.renewed == 2

@@ -74,7 +74,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
 def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
     synced: World,
 ) -> None:
-    links = "SELECT folder_id, cursor_sealed FROM mailsync.folder_cursors"
+    links = "SELECT folder_id, cursor_sealed FROM mailsync.change_feeds"
     before = {tuple(each) for each in synced.rows(links)}
     assert [synced.check().outcome for _ in range(3)] == [CheckOutcome.IDLE] * 3
     assert before.isdisjoint(tuple(each) for each in synced.rows(links))

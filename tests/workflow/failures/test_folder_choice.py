@@ -11,7 +11,8 @@ from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 GENERATIONS = """
-SELECT remote_id, walk FROM mailsync.email_folders JOIN mailsync.folder_cursors ON id = folder_id"""
+SELECT f.remote_id, c.walk
+  FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.id = f.feed_id"""
 
 
 def folder_ids(world: World) -> dict[str, int]:

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from mailsync.decisions.freshness import MAX_FOLDERS_OF_SMALL_MAILBOX
+from mailsync.decisions.freshness import MAX_FEEDS_OF_SMALL_MAILBOX
 from mailsync.sync.check import CheckOutcome
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
@@ -88,13 +88,13 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     assert world.rows("SELECT message_id, cause FROM mailsync.email_quarantine") == [
         [bad, "unanswered"]
     ]
-    assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [fallback]
+    assert world.one("SELECT max(fallback) FROM mailsync.change_feeds") == [fallback]
 
     world.clear_faults()
     for _ in range(2):
         world.let_time_pass(25)
         assert world.mirrors()
-    assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [0]
+    assert world.one("SELECT max(fallback) FROM mailsync.change_feeds") == [0]
 
 
 def test_a_name_that_cannot_be_stored_is_not_new_in_every_check(world: World) -> None:
@@ -132,7 +132,7 @@ def test_a_check_reads_a_twelfth_of_the_folders_and_the_tree(
 
 
 def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> None:
-    for at in range(MAX_FOLDERS_OF_SMALL_MAILBOX):
+    for at in range(MAX_FEEDS_OF_SMALL_MAILBOX):
         synced.remote.folders.create(f"F{at}")
     synced.let_time_pass(30)
     assert synced.sync() == "completed"

@@ -17,7 +17,7 @@ from tests.workflow.failures.world import World
 LARGE_CHARS = 2**16
 LARGE_MESSAGES = 17
 ACCOUNT = "SELECT status, sync_status, last_error FROM mailsync.email_accounts"
-CURSORS = "SELECT folder_id, cursor_key_id, cursor_sealed FROM mailsync.folder_cursors ORDER BY 1"
+CURSORS = "SELECT folder_id, cursor_key_id, cursor_sealed FROM mailsync.change_feeds ORDER BY 1"
 TAKE_FOR_OTHERS = """
 UPDATE mailsync.emails SET message_id = 'other-' || message_id WHERE id % 2 = 0"""
 LOSE_ONE_OF_EACH_FOLDER = """
@@ -152,7 +152,7 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
         assert world.sync() == "completed"
 
         assert world.is_mirrored()
-    assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] < LARGE_MESSAGES
+    assert world.one("SELECT min(page_size) FROM mailsync.change_feeds")[0] < LARGE_MESSAGES
     assert world.one("SELECT count(*) FROM mailsync.email_quarantine") == [0]
 
 
@@ -189,7 +189,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
 
     assert world.hand_over() == "completed"
     assert world.is_mirrored()
-    assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] <= largest_page
+    assert world.one("SELECT min(page_size) FROM mailsync.change_feeds")[0] <= largest_page
 
 
 def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(synced: World) -> None:

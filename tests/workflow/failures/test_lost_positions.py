@@ -10,17 +10,17 @@ import pytest
 from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.sync import folder_pages
+from mailsync.sync import feed_pages
 from tests.store.rows import rows
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
-GENERATIONS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
+GENERATIONS = "SELECT DISTINCT walk, walking FROM mailsync.change_feeds"
 FAILED = "SELECT role, error FROM mailsync.email_folders WHERE error <> ''"
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
 A_MONTH_PASSES = "UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days'"
 NEWEST_KEY = "SELECT max(id) FROM mailsync.data_keys"
-KEYS_IN_USE = "SELECT DISTINCT cursor_key_id FROM mailsync.folder_cursors"
+KEYS_IN_USE = "SELECT DISTINCT cursor_key_id FROM mailsync.change_feeds"
 FEW = 5
 FULL: dict[str, Any] = {"status": 403, "code": "ErrorQuotaExceeded", "times": None}
 
@@ -72,12 +72,12 @@ def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 10: a few are normal, each with another link."""
-    monkeypatch.setattr(folder_pages, "MAX_EMPTY_PAGES", FEW)
+    monkeypatch.setattr(feed_pages, "MAX_EMPTY_PAGES", FEW)
     rule = world.inject_fault("skiptoken", page="ever empty", times=FEW)
     world.switch(largest_page=5)
     assert world.mirrors()
     assert rule.injected_count == FEW
-    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [1]
+    assert world.one("SELECT max(walk) FROM mailsync.change_feeds") == [1]
 
     before = world.stored()
     world.remote.expire_cursors()
@@ -85,7 +85,7 @@ def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(
 
     assert world.sync() == "FoldersFailed"
     assert world.stored() == before
-    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [3]
+    assert world.one("SELECT max(walk) FROM mailsync.change_feeds") == [3]
 
 
 def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
@@ -133,7 +133,7 @@ def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
     assert world.sync() == "completed"
 
     assert rule.injected_count == 7
-    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [2]
+    assert world.one("SELECT max(walk) FROM mailsync.change_feeds") == [2]
     assert world.is_mirrored()
 
 
@@ -183,7 +183,7 @@ def test_a_mailbox_that_becomes_full_goes_on_by_lists(synced: World) -> None:
 
 def test_a_list_that_breaks_off_early_loses_nothing(synced: World) -> None:
     """Row 12: what a listing did not show is asked for by id."""
-    synced.rows("UPDATE mailsync.folder_cursors SET page_size = 5")
+    synced.rows("UPDATE mailsync.change_feeds SET page_size = 5")
     synced.inject_fault("/delta", **FULL)
     synced.inject_fault("orderby", page="no link", times=None)
 
@@ -193,13 +193,13 @@ def test_a_list_that_breaks_off_early_loses_nothing(synced: World) -> None:
 def test_a_cursor_that_does_not_open_is_walked_anew(synced: World) -> None:
     """Changed in the table, or of another folder: what was sealed for one opens for no other."""
     synced.rows(
-        "UPDATE mailsync.folder_cursors SET cursor_sealed ="
-        " (SELECT cursor_sealed FROM mailsync.folder_cursors ORDER BY folder_id LIMIT 1)"
+        "UPDATE mailsync.change_feeds SET cursor_sealed ="
+        " (SELECT cursor_sealed FROM mailsync.change_feeds ORDER BY folder_id LIMIT 1)"
     )
     synced.remote.deliver(a_mail("new"))
 
     assert synced.mirrors()
-    assert synced.rows("SELECT walk FROM mailsync.folder_cursors ORDER BY folder_id") == [
+    assert synced.rows("SELECT walk FROM mailsync.change_feeds ORDER BY folder_id") == [
         [1],
         *[[2]] * (len(synced.remote.folders.list_all()) - 1),
     ]

@@ -150,7 +150,7 @@ def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None
 
 def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(synced: World) -> None:
     """The tree is read again for the new one, and so is the state that begins full syncs."""
-    full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.folder_cursors ORDER BY folder_id"
+    full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.change_feeds ORDER BY folder_id"
     expected = synced.rows(full_syncs)
 
     def appear() -> None:

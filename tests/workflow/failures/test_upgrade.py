@@ -11,7 +11,7 @@ from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 NUMBERS = "SELECT message_id, id FROM mailsync.emails ORDER BY 1"
-CURSORS = "SELECT folder_id, walk FROM mailsync.folder_cursors ORDER BY 1"
+CURSORS = "SELECT folder_id, walk FROM mailsync.change_feeds ORDER BY 1"
 LEFT = "SELECT placements_filled_to FROM mailsync.email_accounts"
 WRITTEN = """
 SELECT sum(inserted)::int, sum(updated)::int FROM mailsync.sync_run_folders

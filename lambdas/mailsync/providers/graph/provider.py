@@ -16,11 +16,18 @@ Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder"
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from mailsync.errors import CursorExpired, FolderGone, MailsyncError, ProviderUnavailable
+from mailsync.errors import (
+    CursorExpired,
+    FolderGone,
+    MailsyncError,
+    ProviderRejected,
+    ProviderUnavailable,
+)
 from mailsync.log import logger
 from mailsync.model import (
     Cursor,
-    FolderId,
+    FeedId,
+    FeedRef,
     FolderListing,
     FolderRef,
     GoneMessage,
@@ -33,7 +40,13 @@ from mailsync.model import (
     TreeReadingDepth,
     UnreadableMessage,
 )
-from mailsync.providers import AccessTokenSource, FeedFailed, Limits, ResponseTooLarge
+from mailsync.providers import (
+    AccessTokenSource,
+    FeedFailed,
+    Limits,
+    ProviderTraits,
+    ResponseTooLarge,
+)
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
     END_OF_LIST,
@@ -80,6 +93,7 @@ class GraphMailbox:
     """
 
     limits = LIMITS
+    traits = ProviderTraits()
 
     def __init__(
         self,
@@ -121,8 +135,9 @@ class GraphMailbox:
         return read_folders(self._graph, known, reading)
 
     def fetch_page(
-        self, folder: FolderRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
+        folder = _folder_of(feed)
         if cursor is None:
             return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
         link = parse_cursor(cursor)
@@ -138,25 +153,25 @@ class GraphMailbox:
         return self._page(link, response)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
-    ) -> Mapping[FolderId, Page]:
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+    ) -> Mapping[FeedId, Page]:
         links = {
-            folder.id: parse_cursor(cursor)
+            feed.id: parse_cursor(cursor)
             if cursor
-            else self._first_link(folder, GraphFeed.DELTA, limit)
-            for folder, cursor in positions
+            else self._first_link(_folder_of(feed), GraphFeed.DELTA, limit)
+            for feed, cursor in positions
             if cursor is None or is_delta(cursor)
         }
         paths = [link.path for link in links.values()]
         responses = self._graph.get_batch(paths, page_size=limit)
         pages = {}
-        for (folder_id, link), response in zip(links.items(), responses, strict=True):
+        for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
                 if not response.ok:
                     raise to_error(response, RequestTarget.CURSOR)
-                pages[folder_id] = self._page(link, response)
+                pages[feed_id] = self._page(link, response)
             except MailsyncError as failure:
-                logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
+                logger.info("feed_not_read", feed_id=feed_id, cause=type(failure).__name__)
         return pages
 
     def list_ids(self, folder: FolderRef) -> IdListing:
@@ -310,6 +325,17 @@ class GraphMailbox:
     def _leads_to(self, response: GraphResponse, link: CursorLink) -> bool:
         more = response.body.get("@odata.nextLink")
         return more is not None and self._graph.path_of(more) == link.path
+
+
+def _folder_of(feed: FeedRef) -> FolderRef:
+    """Return the folder of a feed; every feed of Microsoft Graph has one.
+
+    Raises:
+        ProviderRejected: the feed is of a whole mailbox.
+    """
+    if feed.folder is None:
+        raise ProviderRejected("Microsoft Graph has no change feed of a whole mailbox.")
+    return feed.folder
 
 
 def _same_link() -> ProviderUnavailable:

@@ -39,10 +39,12 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
                                 AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                                                  WHERE m.account_id = a.id AND m.folder_id = f.id)))
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
-                           JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+                           JOIN mailsync.change_feeds c ON c.id = f.feed_id
                           WHERE f.account_id = a.id AND c.fallback_at < now() - interval '1 day'
                             AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
-                                             WHERE q.folder_id = f.id AND q.cause = 'unanswered')),
+                                              JOIN mailsync.quarantine_placements p
+                                                   USING (account_id, message_id)
+                                             WHERE p.folder_id = f.id AND q.cause = 'unanswered')),
        coalesce(a.notified_at > now() - interval '1 day', false)
          AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
                       WHERE s.account_id = a.id AND s.expires_at > now()),
@@ -67,13 +69,13 @@ WITH ended AS (
    WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
   RETURNING 1),
 moved AS (
-  UPDATE mailsync.folder_cursors c
+  UPDATE mailsync.change_feeds c
      SET cursor_key_id = coalesce(n.key_id, c.cursor_key_id),
          cursor_sealed = coalesce(decode(n.cursor, 'base64'), c.cursor_sealed),
-         read_at = now(), updated_at = now()
+         read_at = now(), updated_at = now(), round_began_at = :began_at, complete_as_of = :began_at
     FROM json_to_recordset(cast(:cursors AS json)) AS n
-         (folder_id bigint, walk int, key_id bigint, cursor text)
-   WHERE c.folder_id = n.folder_id AND c.walk = n.walk AND NOT c.walking
+         (feed_id bigint, walk int, key_id bigint, cursor text)
+   WHERE c.id = n.feed_id AND c.walk = n.walk AND NOT c.walking
      AND EXISTS (SELECT 1 FROM ended)),
 compared AS (
   UPDATE mailsync.email_folders f
@@ -139,16 +141,16 @@ UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
 -- checked_folders --
 -- Return the existing folders of an account, in the columns of `known_folders`, with our counts.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
-       f.remote_total, f.remote_unread, f.active_at, c.read_at, f.total, f.unread, f.count_offset,
+       c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
+       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at, f.total, f.unread, f.count_offset,
        f.unread_offset, f.compared_at,
-       (SELECT count(*) FROM mailsync.email_quarantine q
+       (SELECT count(*) FROM mailsync.quarantine_placements q
          WHERE q.folder_id = f.id
            AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                              JOIN mailsync.email_placements p ON p.email_id = m.id
                             WHERE m.account_id = q.account_id AND m.message_id = q.message_id
                               AND p.folder_id = f.id))
   FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
  ORDER BY f.id

@@ -1,4 +1,4 @@
--- Folders, and the position of the sync in each.
+-- Folders, each with the position of the sync in the feed that reports its changes.
 
 -- save_tree_reading --
 -- Record that the whole folder tree was read, thoroughly or not.
@@ -10,20 +10,20 @@ UPDATE mailsync.email_accounts
 -- known_folders --
 -- Return the existing folders of an account, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
-       f.remote_total, f.remote_unread, f.active_at, c.read_at
+       c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
+       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at
   FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
  ORDER BY f.id
 
 -- hidden_folders --
 -- Return the folders that the provider reported as gone and that are to be requested by id again.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
-       f.remote_total, f.remote_unread, f.active_at, c.read_at
+       c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
+       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at
   FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid)
    AND f.gone_at < now() - make_interval(secs => CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
                                                       ELSE :choice_s END)
@@ -32,30 +32,39 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- find_folder --
 -- Return one folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
-       f.remote_total, f.remote_unread, f.active_at, c.read_at
+       c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
+       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at
   FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
 
+-- add_mailbox_feed --
+-- Store the change feed of a whole mailbox, unless it is stored; return its id.
+INSERT INTO mailsync.change_feeds AS c (account_id, folder_id) VALUES (cast(:account_id AS uuid), NULL)
+    ON CONFLICT (account_id, folder_id) DO UPDATE SET account_id = excluded.account_id
+RETURNING c.id
+
 -- save_folders --
--- Store new and changed folders, each with a cursor row. A hidden folder comes back with its
--- cursor, and a comparison by ids shows its mail again.
+-- Store new and changed folders. feed_id is the feed of the mailbox; null: each folder gets a feed of
+-- its own, which a trigger names on the folder. A hidden folder comes back with its feed, and a
+-- comparison by ids shows its mail again.
 WITH remote AS (
   SELECT * FROM json_to_recordset(cast(:folders AS json)) AS r
          (remote_id text, parent_remote_id text, display_name text, role text, hidden boolean)),
 saved AS (
   INSERT INTO mailsync.email_folders AS f
-         (account_id, remote_id, parent_remote_id, display_name, role, hidden)
-  SELECT cast(:account_id AS uuid), remote_id, parent_remote_id, display_name, role, hidden
+         (account_id, remote_id, parent_remote_id, display_name, role, hidden, feed_id)
+  SELECT cast(:account_id AS uuid), remote_id, parent_remote_id, display_name, role, hidden,
+         cast(:feed_id AS bigint)
     FROM remote ORDER BY remote_id
       ON CONFLICT (account_id, remote_id) DO UPDATE
      SET parent_remote_id = excluded.parent_remote_id, display_name = excluded.display_name,
          role = excluded.role, hidden = excluded.hidden, gone_at = NULL,
          compared_at = CASE WHEN f.gone_at IS NULL THEN f.compared_at END,
          verified_at = CASE WHEN f.gone_at IS NULL THEN f.verified_at END
-  RETURNING id)
-INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM saved
+  RETURNING account_id, id, feed_id)
+INSERT INTO mailsync.change_feeds (account_id, folder_id)
+SELECT account_id, id FROM saved WHERE feed_id IS NULL
     ON CONFLICT DO NOTHING
 
 -- save_remote_counts --
@@ -86,53 +95,6 @@ DELETE FROM mailsync.email_folders f
    AND NOT EXISTS (SELECT 1 FROM mailsync.email_placements p
                     WHERE p.account_id = f.account_id AND p.folder_id = f.id)
 
--- restart_full_sync --
--- Forget the cursor and begin a new generation; rows stay until the last page sweeps. fallback: the
--- number of the provider's feeds that have failed.
-UPDATE mailsync.folder_cursors
-   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
-       fallback = coalesce(cast(:fallback AS int), fallback),
-       fallback_at = CASE WHEN cast(:fallback AS int) IS NULL THEN fallback_at ELSE now() END,
-       updated_at = now()
- WHERE folder_id = :folder_id
-
--- retry_feeds --
--- Restart the first feed in folders whose feed failed a day ago, unless a message is known that the
--- feed cannot get past.
-UPDATE mailsync.folder_cursors c
-   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
-       fallback = 0, fallback_at = NULL, updated_at = now()
-  FROM mailsync.email_folders f
- WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid)
-   AND c.fallback_at < now() - interval '1 day' AND NOT c.midway
-   AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
-                    WHERE q.folder_id = c.folder_id AND q.cause = 'unanswered')
-
--- restart_full_syncs --
--- Begin a new generation in every folder, or in the named ones. A folder that began one in this run
--- is skipped: steps may be repeated.
-UPDATE mailsync.folder_cursors c
-   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       fallback = 0, fallback_at = NULL, updated_at = now()
-  FROM mailsync.email_folders f, mailsync.sync_runs r
- WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND r.id = :run_id
-   AND c.cursor_sealed IS NOT NULL AND c.updated_at < r.started_at
-   AND (cast(:ids AS json) IS NULL
-        OR f.id IN (SELECT cast(each AS bigint)
-                      FROM json_array_elements_text(cast(:ids AS json)) AS each))
-
--- advance_cursor --
--- Move the cursor from where the page was requested; returns no row when another worker was faster.
-UPDATE mailsync.folder_cursors
-   SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
-       walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now()
- WHERE folder_id = :folder_id AND walk = :generation AND cursor_sealed IS NOT DISTINCT FROM :cursor
-RETURNING 1
-
--- save_page_size --
--- Store the page size that last worked.
-UPDATE mailsync.folder_cursors SET page_size = :page_size WHERE folder_id = :folder_id
-
 -- add_progress --
 -- Count what a page added, for display; the recount at the end of the run is exact. is_active: the
 -- page reported changes, not the contents of a full sync.
@@ -142,15 +104,16 @@ UPDATE mailsync.email_folders
  WHERE id = :folder_id
 
 -- folder_status --
--- Return the status of each folder, counted as the verification does. A check that finds nothing
+-- Return the status of each folder, counted as the verification does; where the provider does not
+-- count, our count stands for its. A check that finds nothing
 -- new verifies all folders at once and records that on the account only. compared_at decides when a
 -- folder is due for a comparison; it is the time of one only where the list's counts are known.
-SELECT f.account_id::text, f.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
-       f.count_offset, f.unread_offset,
+SELECT f.account_id::text, f.id, f.display_name, f.role, f.total, f.unread,
+       coalesce(f.remote_total, f.total), f.count_offset, f.unread_offset,
        greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
        CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END,
        f.error, f.error_message, c.walking,
-       (SELECT count(*) FROM mailsync.email_quarantine q
+       (SELECT count(*) FROM mailsync.quarantine_placements q
          WHERE q.folder_id = f.id
            AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                              JOIN mailsync.email_placements p ON p.email_id = m.id
@@ -158,7 +121,7 @@ SELECT f.account_id::text, f.id, f.display_name, f.role, f.total, f.unread, f.re
                               AND p.folder_id = f.id)),
        f.differing
   FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
   JOIN mailsync.email_accounts a ON a.id = f.account_id
  WHERE f.account_id IN (SELECT cast(each AS uuid)
                           FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
@@ -178,11 +141,11 @@ WITH changed AS (
   UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL, differing = 0
     FROM json_to_recordset(cast(:choices AS json)) AS c (id bigint, selected boolean)
    WHERE f.account_id = cast(:account_id AS uuid) AND f.id = c.id AND f.selected <> c.selected
-  RETURNING f.id),
+  RETURNING f.id, f.feed_id),
 resolved AS (
   DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed))
-UPDATE mailsync.folder_cursors
+UPDATE mailsync.change_feeds
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
        fallback = 0, fallback_at = NULL, updated_at = now()
- WHERE folder_id IN (SELECT id FROM changed)
-RETURNING folder_id
+ WHERE id IN (SELECT feed_id FROM changed)
+RETURNING id

@@ -38,7 +38,8 @@ WITH page AS MATERIALIZED (
                      AND f.remote_id = ANY (p.folder_remote_ids)
                    ORDER BY array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role),
                             f.id), '{}'), ARRAY[cast(:folder_id AS bigint)]) AS ids) f
-    LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.ids[1]),
+    LEFT JOIN mailsync.email_folders first ON first.id = f.ids[1]
+    LEFT JOIN mailsync.change_feeds c ON c.id = first.feed_id),
 saved AS (
   INSERT INTO mailsync.emails AS m (
          account_id, folder_id, message_id, internet_message_id, conversation_id, subject,
@@ -76,30 +77,33 @@ bodies AS (
    WHERE b.body_hash IS DISTINCT FROM excluded.body_hash),
 placed AS (
   INSERT INTO mailsync.email_placements (account_id, folder_id, email_id, generation, received_at)
-  SELECT cast(:account_id AS uuid), c.folder_id, saved.id, c.walk, page.received_at
+  SELECT cast(:account_id AS uuid), f.id, saved.id, c.walk, page.received_at
     FROM saved JOIN page USING (message_id)
    CROSS JOIN LATERAL unnest(page.folder_ids) AS each
-    JOIN mailsync.folder_cursors c ON c.folder_id = each
+    JOIN mailsync.email_folders f ON f.id = each
+    JOIN mailsync.change_feeds c ON c.id = f.feed_id
    WHERE saved.inserted),
 resolved AS (
   DELETE FROM mailsync.email_quarantine q USING page
    WHERE q.account_id = cast(:account_id AS uuid) AND q.message_id = page.message_id)
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM saved
 
--- unselected_folders --
--- Return those of these folders that are known and not mirrored.
-SELECT remote_id FROM mailsync.email_folders
- WHERE account_id = cast(:account_id AS uuid) AND NOT selected
+-- are_selected --
+-- Return which of these folders are known, and whether each is mirrored.
+SELECT remote_id, selected FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid)
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
 -- full_sync_ended --
--- Record the end of a full sync, and whether its removals are doubtful. The next comparison by ids
--- is due as after a comparison, but the full sync does not count as one.
+-- Record the end of a feed's full sync, and in which folders its removals are doubtful. The next
+-- comparison of the others by ids is due as after a comparison, but the full sync does not count as
+-- one.
 UPDATE mailsync.email_folders f
-   SET compared_at = CASE WHEN NOT :is_doubtful
+   SET compared_at = CASE WHEN f.id NOT IN (SELECT cast(each AS bigint)
+                                              FROM json_array_elements_text(cast(:doubtful AS json)) AS each)
                           THEN coalesce(f.compared_at, r.started_at - interval '1 second') END
   FROM mailsync.sync_runs r
- WHERE f.id = :folder_id AND r.id = :run_id
+ WHERE f.account_id = r.account_id AND f.feed_id = :feed_id AND r.id = :run_id
 
 -- folder_entries --
 -- Return every message of a folder, for a comparison by ids.

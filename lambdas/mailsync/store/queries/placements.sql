@@ -49,15 +49,17 @@ ended AS (
                                WHERE q.email_id = page.email_id OFFSET 0) q
           WHERE q.folder_id <> ALL (page.folder_ids)))
 INSERT INTO mailsync.email_placements AS p (account_id, folder_id, email_id, generation, received_at)
-SELECT page.account_id, c.folder_id, page.email_id, c.walk, page.received_at
-  FROM page JOIN mailsync.folder_cursors c ON c.folder_id = ANY (page.folder_ids)
+SELECT page.account_id, f.id, page.email_id, c.walk, page.received_at
+  FROM page
+  JOIN mailsync.email_folders f ON f.id = ANY (page.folder_ids)
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
     ON CONFLICT (email_id, folder_id) DO UPDATE
    SET generation = excluded.generation, received_at = excluded.received_at
  WHERE (p.generation, p.received_at) IS DISTINCT FROM (excluded.generation, excluded.received_at)
 
 -- stamp_generation --
--- Stamp the placements of unchanged messages with the generation of their folder, and remove the
--- messages from quarantine.
+-- Stamp the placements of unchanged messages with the generation of their folder's feed, and remove
+-- the messages from quarantine.
 WITH resolved AS (
   DELETE FROM mailsync.email_quarantine
    WHERE account_id = cast(:account_id AS uuid)
@@ -68,11 +70,13 @@ unchanged AS MATERIALIZED (
      AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),
 stamped AS (
   UPDATE mailsync.emails m SET walk = c.walk
-    FROM unchanged u JOIN mailsync.folder_cursors c ON c.folder_id = u.folder_id AND c.walk <> u.walk
+    FROM unchanged u
+    JOIN mailsync.email_folders f ON f.id = u.folder_id
+    JOIN mailsync.change_feeds c ON c.id = f.feed_id AND c.walk <> u.walk
    WHERE m.id = u.id)
 UPDATE mailsync.email_placements p SET generation = c.walk
-  FROM unchanged u, mailsync.folder_cursors c
- WHERE p.email_id = u.id AND c.folder_id = p.folder_id AND p.generation <> c.walk
+  FROM unchanged u, mailsync.email_folders f, mailsync.change_feeds c
+ WHERE p.email_id = u.id AND f.id = p.folder_id AND c.id = f.feed_id AND p.generation <> c.walk
 
 -- lock_messages --
 -- Lock messages whose placements will change, in the order of their ids; return their ids.
@@ -94,7 +98,7 @@ SELECT m.id FROM mailsync.emails m
 -- end_placements --
 -- Take messages, which this transaction has locked, out of these folders (null: out of all). Hide
 -- those that are then in none. A statement of its own, so that it sees what another worker wrote
--- before the lock.
+-- before the lock. unseen_before: only where the full sync of this generation has not seen them.
 WITH ended AS (
   DELETE FROM mailsync.email_placements p
    WHERE p.email_id IN (SELECT cast(each AS bigint)
@@ -102,6 +106,7 @@ WITH ended AS (
      AND (cast(:folder_ids AS json) IS NULL
           OR p.folder_id IN (SELECT cast(each AS bigint)
                                FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
+     AND (cast(:unseen_before AS int) IS NULL OR p.generation < cast(:unseen_before AS int))
   RETURNING p.email_id, p.folder_id),
 kept AS (
   SELECT DISTINCT ON (p.email_id) p.email_id, p.folder_id
@@ -116,46 +121,54 @@ UPDATE mailsync.emails m
   FROM (SELECT DISTINCT email_id FROM ended) e LEFT JOIN kept k USING (email_id)
  WHERE m.id = e.email_id
 
--- sweep_size --
--- Return how many messages a folder has, and how many the provider counts in it.
-SELECT count(p.email_id), f.remote_total
-  FROM mailsync.email_folders f
-  LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
- WHERE f.id = :folder_id
- GROUP BY f.remote_total
-
 -- lock_unseen --
--- Lock the messages of a folder that its finished full sync has not seen; return their ids.
+-- Lock the messages that the finished full sync of a feed has not seen in one of its folders; return
+-- their ids.
 SELECT m.id FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
-   AND m.id IN (SELECT p.email_id FROM mailsync.email_placements p
-                 WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
+   AND m.id IN (SELECT p.email_id
+                  FROM mailsync.email_folders f
+                  JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+                 WHERE f.account_id = cast(:account_id AS uuid) AND f.feed_id = :feed_id
                    AND p.generation < :generation)
  ORDER BY m.id FOR UPDATE
 
+-- sweep_sizes --
+-- Return, for each folder of a feed, how many messages it has, how many of them the full sync of this
+-- generation has not seen, and how many the provider counts.
+SELECT f.id, count(p.email_id), count(p.email_id) FILTER (WHERE p.generation < :generation),
+       f.remote_total
+  FROM mailsync.email_folders f
+  LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.feed_id = :feed_id AND f.selected
+   AND f.gone_at IS NULL
+ GROUP BY f.id
+ ORDER BY f.id
+
 -- show_again --
--- Show locked messages in this folder and in no other, in the state that is stored.
+-- Show locked messages in this folder, in the state that is stored. is_only_folder: and in no other.
 WITH ended AS (
   DELETE FROM mailsync.email_placements p
-   WHERE p.folder_id <> :folder_id
+   WHERE cast(:is_only_folder AS boolean) AND p.folder_id <> :folder_id
      AND p.email_id IN (SELECT cast(each AS bigint)
                           FROM json_array_elements_text(cast(:email_ids AS json)) AS each)),
+shown AS MATERIALIZED (
+  SELECT m.id, m.account_id, m.received_at, f.id AS folder_id, c.walk,
+         cast(:is_only_folder AS boolean) OR m.removed_at IS NOT NULL AS is_first
+    FROM mailsync.emails m, mailsync.email_folders f, mailsync.change_feeds c
+   WHERE f.id = :folder_id AND c.id = f.feed_id
+     AND m.id IN (SELECT cast(each AS bigint)
+                    FROM json_array_elements_text(cast(:email_ids AS json)) AS each)),
 placed AS (
   INSERT INTO mailsync.email_placements AS p
          (account_id, folder_id, email_id, generation, received_at)
-  SELECT m.account_id, c.folder_id, m.id, c.walk, m.received_at
-    FROM mailsync.emails m, mailsync.folder_cursors c
-   WHERE c.folder_id = :folder_id
-     AND m.id IN (SELECT cast(each AS bigint)
-                    FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+  SELECT account_id, folder_id, id, walk, received_at FROM shown
       ON CONFLICT (email_id, folder_id) DO UPDATE SET generation = excluded.generation)
 UPDATE mailsync.emails m
-   SET folder_id = c.folder_id, walk = c.walk, removed_at = NULL, gone_at = NULL, confirm_at = NULL,
-       updated_at = now()
-  FROM mailsync.folder_cursors c
- WHERE c.folder_id = :folder_id
-   AND m.id IN (SELECT cast(each AS bigint)
-                  FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+   SET folder_id = CASE WHEN s.is_first THEN s.folder_id ELSE m.folder_id END,
+       walk = CASE WHEN s.is_first THEN s.walk ELSE m.walk END,
+       removed_at = NULL, gone_at = NULL, confirm_at = NULL, updated_at = now()
+  FROM shown s WHERE m.id = s.id
 
 -- fill_placements --
 -- Give the next messages of an account their placements, a limited number at a time, each as its row

@@ -29,9 +29,11 @@ VALUES (:run_id, :folder_id, 1, :requests, :inserted, :updated, :unchanged, :rem
        finished_at = excluded.finished_at, error = NULL, error_message = NULL
 
 -- count_reset --
--- Count a new full sync of a folder within this run.
+-- Count a new full sync of a feed within this run.
 UPDATE mailsync.sync_run_folders SET resets = resets + 1
- WHERE run_id = :run_id AND folder_id = :folder_id
+ WHERE run_id = :run_id
+   AND folder_id IS NOT DISTINCT FROM (SELECT c.folder_id FROM mailsync.change_feeds c
+                                        WHERE c.id = :feed_id)
 
 -- fail_run_folder --
 -- Record why a folder could not be synced in this run.
@@ -42,24 +44,45 @@ VALUES (:run_id, :folder_id, 'failed', :error, :error_message, now())
    SET status = 'failed', error = excluded.error, error_message = excluded.error_message,
        finished_at = now()
 
+-- fail_run_feed --
+-- Record why a feed could not be read in this run.
+INSERT INTO mailsync.sync_run_folders AS r
+       (run_id, folder_id, status, error, error_message, finished_at)
+SELECT :run_id, c.folder_id, 'failed', :error, :error_message, now()
+  FROM mailsync.change_feeds c WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
+    ON CONFLICT (run_id, folder_id) DO UPDATE
+   SET status = 'failed', error = excluded.error, error_message = excluded.error_message,
+       finished_at = now()
+
 -- set_folder_error --
 -- Record the folder's last failure, or clear it.
 UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
- WHERE id = :folder_id
+ WHERE account_id = cast(:account_id AS uuid) AND id = :folder_id
+
+-- set_feed_error --
+-- Record the last failure of a feed on its folders.
+UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
+ WHERE account_id = cast(:account_id AS uuid) AND feed_id = :feed_id
 
 -- failed_folders --
--- Return the existing folders that failed in a run.
-SELECT p.folder_id
+-- Return the existing folders that failed in a run; all of them if the feed of the mailbox did.
+SELECT f.id
   FROM mailsync.sync_run_folders p
   JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
  WHERE p.run_id = :run_id AND p.status = 'failed'
+ UNION
+SELECT f.id
+  FROM mailsync.sync_run_folders p
+  JOIN mailsync.sync_runs r ON r.id = p.run_id
+  JOIN mailsync.email_folders f ON f.account_id = r.account_id AND f.gone_at IS NULL
+ WHERE p.run_id = :run_id AND p.folder_id IS NULL AND p.status = 'failed'
 
 -- run_folders --
 -- Return what each folder did in a run.
-SELECT p.folder_id, f.display_name, f.role, p.status, p.attempts, p.pages, p.requests, p.inserted,
+SELECT p.folder_id, coalesce(f.display_name, ''), coalesce(f.role, ''), p.status, p.attempts, p.pages, p.requests, p.inserted,
        p.updated, p.unchanged, p.removed, p.quarantined, p.resets, p.error, p.error_message,
        p.started_at, p.finished_at
   FROM mailsync.sync_run_folders p
-  JOIN mailsync.email_folders f ON f.id = p.folder_id
+  LEFT JOIN mailsync.email_folders f ON f.id = p.folder_id
  WHERE p.run_id = :run_id
  ORDER BY p.started_at, p.folder_id

@@ -17,7 +17,7 @@ UPDATE mailsync.email_folders f
 -- quarantine and not stored. Each of those is looked up by its own id: with the folder in the
 -- condition, the planner reads the whole folder for each.
 SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
-       (SELECT count(*) FROM mailsync.email_quarantine q
+       (SELECT count(*) FROM mailsync.quarantine_placements q
          WHERE q.folder_id = f.id
            AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                              JOIN mailsync.email_placements p ON p.email_id = m.id
@@ -25,7 +25,7 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
                               AND p.folder_id = f.id)),
        f.count_offset, f.unread_offset, f.compared_at, c.walking, f.list_total, f.list_unread
   FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
 
@@ -104,5 +104,5 @@ SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
        + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END
   FROM mailsync.sync_runs r
   LEFT JOIN mailsync.email_folders f ON f.account_id = r.account_id
-  LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  LEFT JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE r.id = :run_id

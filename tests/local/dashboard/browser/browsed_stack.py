@@ -12,7 +12,7 @@ INTERRUPTIBLE_S = 0.2
 EMPTIED = """
 INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address, status)
 VALUES (:user, 'microsoft', 'emptied', 'emptied@example.com', 'paused') RETURNING id::text"""
-SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 3 RETURNING 1"
+SMALL_PAGES = "UPDATE mailsync.change_feeds SET page_size = 3 RETURNING 1"
 
 
 class BrowsedStack(Mirror):

@@ -1,0 +1,64 @@
+"""Change feeds, and how far a sync has read them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailsync.model.account import SealedSecret
+from mailsync.model.ids import FeedId, FolderId, RemoteId
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRef:
+    """The two ids of a folder: the database's and the provider's."""
+
+    id: FolderId
+    remote_id: RemoteId
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRef:
+    """The identity of a change feed.
+
+    folder: the folder whose changes the feed reports. None: it reports those of the whole mailbox.
+    """
+
+    id: FeedId
+    folder: FolderRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPosition:
+    """How far the sync has read a change feed.
+
+    cursor: the next position in the feed, sealed because it may grant access to the mailbox. None:
+        the full sync has stored no page yet.
+    generation: number of the feed's current or last full sync, from 1.
+    full_sync_running: whether pages of that full sync are still missing.
+    page_size: page size that last worked. None: the default.
+    mid_round: whether pages of the current round (one pass over the feed) are still missing.
+    fallback: number of the provider's feeds that have failed for this folder or mailbox.
+    """
+
+    cursor: SealedSecret | None
+    generation: int
+    full_sync_running: bool
+    page_size: int | None = None
+    mid_round: bool = False
+    fallback: int = 0
+
+    @property
+    def is_start_of_round(self) -> bool:
+        """Return whether the next page is the first of a round, which reports changes up to now."""
+        return self.cursor is None or not self.mid_round
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFeed:
+    """A change feed as stored in the database.
+
+    read_at: when the feed was last read. None: never.
+    """
+
+    ref: FeedRef
+    position: FeedPosition
+    read_at: datetime | None = None

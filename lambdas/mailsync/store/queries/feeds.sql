@@ -1,0 +1,69 @@
+-- Change feeds, and the position of the sync in each.
+
+-- find_feed --
+-- Return a feed of an account, with its folder if it has one.
+SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor_sealed, c.walk,
+       c.walking, c.page_size, c.midway, c.fallback, c.read_at
+  FROM mailsync.change_feeds c LEFT JOIN mailsync.email_folders f ON f.id = c.folder_id
+ WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
+
+-- feed_of_folder --
+-- Return the feed that reports the changes of a folder.
+SELECT feed_id FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND id = :folder_id
+
+-- restart_full_sync --
+-- Forget the cursor and begin a new generation; rows stay until the last page sweeps. fallback: the
+-- number of the provider's feeds that have failed.
+UPDATE mailsync.change_feeds
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
+       fallback = coalesce(cast(:fallback AS int), fallback),
+       fallback_at = CASE WHEN cast(:fallback AS int) IS NULL THEN fallback_at ELSE now() END,
+       updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND id = :feed_id
+
+-- retry_feeds --
+-- Restart the first feed where it failed a day ago, unless a message is known that the feed cannot
+-- get past.
+UPDATE mailsync.change_feeds c
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
+       fallback = 0, fallback_at = NULL, updated_at = now()
+ WHERE c.account_id = cast(:account_id AS uuid)
+   AND c.fallback_at < now() - interval '1 day' AND NOT c.midway
+   AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                     JOIN mailsync.quarantine_placements p USING (account_id, message_id)
+                     JOIN mailsync.email_folders f ON f.id = p.folder_id
+                    WHERE f.feed_id = c.id AND q.cause = 'unanswered')
+
+-- restart_full_syncs --
+-- Begin a new generation in every feed, or in those of the named folders. A feed that began one in
+-- this run is skipped: steps may be repeated.
+UPDATE mailsync.change_feeds c
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+       fallback = 0, fallback_at = NULL, updated_at = now()
+  FROM mailsync.sync_runs r
+ WHERE c.account_id = cast(:account_id AS uuid) AND r.id = :run_id
+   AND c.cursor_sealed IS NOT NULL AND c.updated_at < r.started_at
+   AND (cast(:ids AS json) IS NULL
+        OR c.id IN (SELECT f.feed_id FROM mailsync.email_folders f
+                     WHERE f.id IN (SELECT cast(each AS bigint)
+                                      FROM json_array_elements_text(cast(:ids AS json)) AS each)))
+
+-- advance_cursor --
+-- Move the cursor from where the page was requested; returns no row when another worker was faster.
+-- A round that ends reports every change up to its beginning.
+UPDATE mailsync.change_feeds
+   SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
+       walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now(),
+       round_began_at = CASE WHEN :is_start_of_round THEN r.requested_at ELSE round_began_at END,
+       complete_as_of = CASE WHEN :has_more THEN complete_as_of
+                             WHEN :is_start_of_round THEN r.requested_at
+                             ELSE round_began_at END
+  FROM (SELECT now() - make_interval(secs => :requested_s_ago) AS requested_at) r
+ WHERE id = :feed_id AND walk = :generation AND cursor_sealed IS NOT DISTINCT FROM :cursor
+RETURNING 1
+
+-- save_page_size --
+-- Store the page size that last worked.
+UPDATE mailsync.change_feeds SET page_size = :page_size
+ WHERE account_id = cast(:account_id AS uuid) AND id = :feed_id

@@ -1,0 +1,201 @@
+"""State `sync-folder`: store the changes of change feeds page by page.
+
+Each transaction stores a page together with the cursor after it.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailsync.decisions.budget import (
+    grow_page_size,
+    has_time_for_page,
+    shrink_page_size,
+    wait_state_seconds,
+)
+from mailsync.errors import CursorExpired, MailsyncError, ProviderThrottled, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import FeedId, FeedRef, FolderId, Page, StoredFeed
+from mailsync.providers import FeedFailed
+from mailsync.store.feed_store import FeedStore
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.store_page import (
+    DEFAULT_PAGE_SIZE,
+    PageTooLarge,
+    log_fields,
+    page_size,
+    store_page,
+)
+
+MAX_EMPTY_PAGES = 100
+"""The longest series of empty pages that is followed. Some are normal (see
+`fetch_page` of the providers); a link that never leads to a change is not."""
+TRANSIENT_FAILURE_PAUSE_S = 5.0
+"""The pause after a failure for which the provider named none; as long as the workflow's first one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedProgress:
+    """What remains to read of change feeds.
+
+    feed_ids: the feeds that are not up to date yet.
+    wait_seconds: pause that the provider requested before the next page, in seconds.
+    """
+
+    feed_ids: tuple[FeedId, ...] = ()
+    wait_seconds: int = 0
+
+
+def split_into_items(feeds: Sequence[FeedRef], per_item: int) -> list[dict[str, list[int]]]:
+    """Return the items of the workflow's Map: each has feeds that are read one after the other.
+
+    The ids of their folders are for people who look at an execution.
+    """
+    parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
+    return [
+        {
+            "feeds": [int(feed.id) for feed in part],
+            "folders": [int(feed.folder.id) for feed in part if feed.folder],
+        }
+        for part in parts
+    ]
+
+
+def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
+    """Return the feeds in the input of a state inside the Map, the current one first.
+
+    A person who invokes a function names a folder in place of feeds, and so does an execution that
+    the version before started.
+
+    Raises:
+        FolderGone: the account has no such folder.
+    """
+    if "feeds" in state:
+        return tuple(FeedId(each) for each in state["feeds"])
+    return (feeds.feed_id_of_folder(state["accountId"], FolderId(state["folderId"])),)
+
+
+def sync_feeds(
+    mailbox: Mailbox, feed_ids: Sequence[FeedId], remaining_s: Callable[[], float]
+) -> FeedProgress:
+    """Read the feeds one after the other, until all are up to date or the time budget is spent.
+
+    If a feed fails after another one was read, it is the first of those that remain: the next call
+    then fails with its error.
+
+    Raises:
+        MailsyncError: the first feed failed; see `sync_feed`.
+    """
+    for number, feed_id in enumerate(feed_ids):
+        try:
+            progress = sync_feed(mailbox, feed_id, remaining_s)
+        except MailsyncError:
+            if number == 0:
+                raise
+            return FeedProgress(tuple(feed_ids[number:]))
+        if progress.feed_ids:
+            return FeedProgress(tuple(feed_ids[number:]), progress.wait_seconds)
+    return FeedProgress()
+
+
+def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:
+    """Store pages until the feed is up to date or the time budget is spent.
+
+    A round reports changes up to the moment when it started. A round that an earlier sync left
+    unfinished may be hours old, so one more round follows it.
+
+    A transient failure after stored pages becomes a pause of the workflow: attempts that made
+    progress do not count towards the retries of the state. What was stored stays, and the next call
+    continues after it.
+
+    Raises:
+        CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
+        MailsyncError: any other error of the provider or the store.
+    """
+    unfinished = FeedProgress((feed_id,))
+    slowest_s, empty_pages, started_in_this_sync, has_begun = 0.0, 0, False, False
+    page: Page | None
+    while has_time_for_page(remaining_s(), slowest_s):
+        page = None  # else two are in memory during the next request
+        started = time.monotonic()
+        feed = mailbox.feeds.feed(mailbox.run.account_id, feed_id)
+        if not has_begun:
+            mailbox.run_folders.begin_feed(mailbox.run, feed.ref)
+            has_begun = True
+        try:
+            page = _fetch(mailbox, feed)
+            counts = store_page(mailbox, feed, page, requested_at=started, alone=True)
+        except PageTooLarge:
+            smaller = shrink_page_size(page_size(feed))
+            mailbox.feeds.save_page_size(mailbox.run, feed_id, smaller)
+            slowest_s = max(slowest_s, time.monotonic() - started)
+            continue
+        except FeedFailed:
+            _fall_back(mailbox, feed)
+            continue
+        except (ProviderThrottled, ProviderUnavailable) as failure:
+            return _paused(mailbox, feed_id, failure, progressed=slowest_s > 0)
+        started_in_this_sync |= feed.position.is_start_of_round
+        if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
+            return FeedProgress()
+        empty_pages = 0 if page.changes else empty_pages + 1
+        if empty_pages > MAX_EMPTY_PAGES:
+            raise CursorExpired(f"{MAX_EMPTY_PAGES} empty pages and no end; reading again.")
+        slowest_s = max(slowest_s, time.monotonic() - started)
+    return unfinished
+
+
+def is_up_to_date(page: Page, *, started_in_this_sync: bool) -> bool:
+    """Return whether the feed is up to date after this page.
+
+    A round, one pass over the change feed, reports changes up to the moment at which it started.
+
+    started_in_this_sync: False for a round that an earlier sync left unfinished; it may be hours
+        old, so another round must follow.
+    """
+    return not page.has_more and (started_in_this_sync or page.is_final)
+
+
+def _paused(
+    mailbox: Mailbox,
+    feed_id: FeedId,
+    failure: ProviderThrottled | ProviderUnavailable,
+    *,
+    progressed: bool,
+) -> FeedProgress:
+    """Return a pause in place of a transient failure, or raise the failure where a pause does not
+    help."""
+    pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
+    if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
+        mailbox.save_limits(failure)
+        pause_s = failure.retry_after_s
+    if pause_s is None:
+        raise failure
+    return FeedProgress((feed_id,), wait_state_seconds(pause_s))
+
+
+def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
+    """Fetch a page in the size that last worked: halved after a failure, then growing back."""
+    size, position = page_size(feed), feed.position
+    try:
+        page = mailbox.provider.fetch_page(
+            feed.ref, mailbox.cursor(feed), limit=size, fallback=position.fallback
+        )
+    except ProviderUnavailable:
+        if size > 1:
+            mailbox.feeds.save_page_size(mailbox.run, feed.ref.id, shrink_page_size(size))
+        raise
+    if size < DEFAULT_PAGE_SIZE:
+        mailbox.feeds.save_page_size(
+            mailbox.run, feed.ref.id, grow_page_size(size, DEFAULT_PAGE_SIZE)
+        )
+    return page
+
+
+def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
+    """Restart with the provider's next feed, since this one cannot get past a message."""
+    fallback = feed.position.fallback + 1
+    logger.warning("feed_failed", **log_fields(feed.ref), fallback=fallback)
+    mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id, fallback=fallback)
