@@ -16,18 +16,13 @@ from mailsync.sync.waiting import wait_if_throttled
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    nothing = {"items": [], "folderIds": [], "atOnce": 1}
+    nothing = {**split_into_items((), 1), "atOnce": 1}
     can_wait = event.get("canWait", False)
     return wait_if_throttled(lambda: _synced(RunRef.from_state(event)), nothing, can_wait=can_wait)
 
 
 def _synced(run: RunRef) -> dict[str, Any]:
     with open_mailbox(run) as mailbox:
-        feeds = sync_folders(mailbox)
         per_item = mailbox.provider.limits.feeds_per_connection
-        return {
-            "items": split_into_items(feeds, per_item),
-            # What the definition of the version before reads.
-            "folderIds": [feed.folder.id for feed in feeds if feed.folder],
-            "atOnce": mailbox.provider.max_in_flight,
-        }
+        work = split_into_items(sync_folders(mailbox), per_item)
+        return {**work, "atOnce": mailbox.provider.max_in_flight}

@@ -48,19 +48,19 @@ class FeedProgress:
     wait_seconds: int = 0
 
 
-def split_into_items(feeds: Sequence[FeedRef], per_item: int) -> list[dict[str, list[int]]]:
+def split_into_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
     """Return the items of the workflow's Map: each has feeds that are read one after the other.
 
-    The ids of their folders are for people who look at an execution.
+    The ids of their folders are for people who look at an execution. `folderIds` is what the
+    definition of the version before reads.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    return [
-        {
-            "feeds": [int(feed.id) for feed in part],
-            "folders": [int(feed.folder.id) for feed in part if feed.folder],
-        }
-        for part in parts
-    ]
+    items = [{"feeds": [feed.id for feed in part], "folders": _folder_ids(part)} for part in parts]
+    return {"items": items, "folderIds": _folder_ids(feeds)}
+
+
+def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
+    return [feed.folder.id for feed in feeds if feed.folder]
 
 
 def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:

@@ -130,7 +130,7 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
 -- folder_choices --
 -- Return every folder of an account, mirrored or not; its dates are as in `folder_status`.
 SELECT f.id, f.display_name, f.role, f.parent_remote_id, f.remote_id, f.selected, f.hidden, f.total,
-       f.unread, f.remote_total, f.count_offset, f.unread_offset,
+       f.unread, coalesce(f.remote_total, f.total), f.count_offset, f.unread_offset,
        CASE WHEN f.selected AND f.verified_at IS NOT NULL
             THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,
        CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END, f.differing
