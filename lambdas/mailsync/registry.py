@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from mailsync.model import Provider
 
+HTTPS_PORT = 443
+
 
 @dataclass(frozen=True, slots=True)
 class UrlSetting:
@@ -41,6 +43,7 @@ class RegisteredProvider:
     kit_module: module whose `KIT` implements it. None: not in this release.
     api_url_setting: setting with the URL of its API. None: each account names its own server.
     oauth_access: None: its mailboxes are opened with a password.
+    ports: TCP ports of its servers; a stage with a network of its own lets functions reach them.
     """
 
     provider: Provider
@@ -49,6 +52,7 @@ class RegisteredProvider:
     kit_module: str | None = None
     api_url_setting: UrlSetting | None = None
     oauth_access: OAuthAccess | None = None
+    ports: tuple[int, ...] = (HTTPS_PORT,)
 
 
 MICROSOFT = Provider("microsoft")
