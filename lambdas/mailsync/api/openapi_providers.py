@@ -1,5 +1,6 @@
 """Operations of the OpenAPI document whose paths name a provider."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses
@@ -11,7 +12,7 @@ from mailsync.api.provider_paths import (
     sign_in_path,
 )
 from mailsync.providers.kit import load_kit, webhook_path
-from mailsync.registry import FIRST_PROVIDER, RegisteredProvider, syncable_providers
+from mailsync.registry import FIRST_PROVIDER, RegisteredProvider
 
 IS_PUBLIC = "x-is-public"
 """Key of an operation that needs no token; the document builder removes it."""
@@ -57,10 +58,10 @@ _MAILBOX_CONNECTED = {
 }
 
 
-def provider_paths() -> dict[str, Any]:
-    """Return the operations of all providers that this release can sync, by path and method."""
+def provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
+    """Return the operations of these providers by path and method."""
     paths: dict[str, Any] = {}
-    for registration in syncable_providers():
+    for registration in providers:
         provider = registration.provider
         if registration.oauth_access:
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}

@@ -187,7 +187,11 @@ def open_stored_access_token(
     """Return a source of the account's access token; the first use reads the stored credentials.
 
     known: the account's credentials, if the caller has just read them. None: read them when needed.
+
+    Raises:
+        SettingMissing: the stage lacks a setting that the account's provider needs.
     """
+    settings.require_enabled(account.provider)
     return StoredAccessToken(account, store, vault, settings, known)
 
 
