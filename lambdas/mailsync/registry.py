@@ -56,6 +56,11 @@ class RegisteredProvider:
     required_settings: tuple[str, ...] = ()
     ports: tuple[int, ...] = (HTTPS_PORT,)
 
+    @property
+    def uses_password(self) -> bool:
+        """Return whether its mailboxes are opened with a password."""
+        return self.oauth_access is None
+
 
 MICROSOFT = Provider("microsoft")
 FIRST_PROVIDER = MICROSOFT

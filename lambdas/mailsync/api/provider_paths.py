@@ -5,7 +5,7 @@ import re
 from mailsync.api.problems import ApiError, Problem
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
-from mailsync.registry import find_provider
+from mailsync.registry import RegisteredProvider, find_provider
 from mailsync.settings import load_settings
 
 _SIGN_IN = re.compile(r"/api/auth/[^/]+")
@@ -31,7 +31,7 @@ def confirm_path(provider: Provider) -> str:
     return f"/api/auth/{provider}/confirm"
 
 
-def organisation_mailboxes_path(provider: Provider) -> str:
+def accounts_path(provider: Provider) -> str:
     return f"/api/email/accounts/{provider}"
 
 
@@ -54,17 +54,29 @@ def sign_in_path_of(path: str) -> str | None:
     return next((sign_in_path(each.provider) for each in enabled if each.oauth_access), None)
 
 
+def require_provider(name: str) -> RegisteredProvider:
+    """Return the provider that a path names.
+
+    Raises:
+        ApiError: the provider is unknown, this release cannot sync its mailboxes, or this stage
+            does not sync them (404).
+    """
+    found = find_provider(name)
+    if found is None or found.kit_module is None:
+        raise ApiError(_UNKNOWN_PROVIDER)
+    require_enabled(found.provider)
+    return found
+
+
 def require_sign_in_provider(name: str) -> Provider:
     """Return the provider that a path names.
 
     Raises:
-        ApiError: the provider is unknown, this release cannot sync its mailboxes, no sign-in opens
-            them, or this stage does not sync them (404).
+        ApiError: as `require_provider`, or no sign-in opens the provider's mailboxes (404).
     """
-    found = find_provider(name)
-    if found is None or found.kit_module is None or found.oauth_access is None:
+    found = require_provider(name)
+    if found.uses_password:
         raise ApiError(_UNKNOWN_PROVIDER)
-    require_enabled(found.provider)
     return found.provider
 
 

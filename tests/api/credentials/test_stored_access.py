@@ -9,6 +9,7 @@ from mailsync.credentials import (
     DEFAULT_IDENTITY_PLATFORM_PAUSE_S,
     MIN_TOKEN_AGE_FOR_RENEWAL,
     StoredAccessToken,
+    StoredPassword,
     open_stored_access_token,
 )
 from mailsync.credentials.vault import Vault
@@ -49,7 +50,7 @@ class Worker:
     def stored(self) -> Credentials:
         return self.store.credentials(self.account_id)
 
-    def open(self, settings: Settings | None = None) -> StoredAccessToken:
+    def open(self, settings: Settings | None = None) -> StoredAccessToken | StoredPassword:
         account = Account(self.account_id, MICROSOFT, "active")
         return open_stored_access_token(
             account, self.store, self.vault, settings or self.platform.app
