@@ -155,6 +155,14 @@ def test_a_failed_check_of_the_password_connects_nothing_and_is_reported_without
     assert not holds(PASSWORD, response.text + log.getvalue())
 
 
+def test_a_user_cannot_try_many_passwords(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("API_LIMITS", "connect=1")
+    load_settings.cache_clear()
+
+    assert connect(password="wrong").problem == (422, "password-refused")
+    assert connect().problem == (429, "too-many-calls")
+
+
 def test_no_response_log_or_table_holds_the_password(
     post: PostKit, sql: Sql, log: StringIO
 ) -> None:
