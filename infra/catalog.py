@@ -294,12 +294,14 @@ _LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
 def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the routes that connect a provider's mailboxes and receive its notifications."""
     name = provider.provider
-    if not provider.uses_password:
+    oauth = provider.oauth_access
+    if oauth:
         yield Route(key=f"GET /api/auth/{name}", function="connect")
         callback = f"GET /api/auth/{name}/callback"
         yield Route(key=callback, function="connect", public=True, throttle=_LOW_THROTTLE)
         yield Route(key=f"POST /api/auth/{name}/confirm", function="connect")
-    yield Route(key=f"POST /api/email/accounts/{name}", function="connect")
+    if oauth is None or oauth.resource:
+        yield Route(key=f"POST /api/email/accounts/{name}", function="connect")
     yield Route(key=f"POST /api/webhooks/{name}", function="webhook", public=True)
 
 

@@ -71,6 +71,18 @@ def test_a_stage_without_any_provider_is_healthy(api: Api, without_microsoft: No
     assert paths_of(api) == set()
 
 
+def test_an_error_page_links_to_no_sign_in_where_there_is_none(
+    without_microsoft: None, environment: pytest.MonkeyPatch
+) -> None:
+    environment.delenv("APP_INBOX_URL")
+
+    page = ask("connect", "DELETE /api/email/accounts/none", headers={"accept": "text/html"})
+
+    assert page.status == 422
+    assert "Correct and send again" in page.text
+    assert "<a " not in page.text
+
+
 def test_the_self_test_asks_only_providers_with_settings(
     api: Api, microsoft: Simulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:

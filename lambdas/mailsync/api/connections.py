@@ -30,6 +30,7 @@ from mailsync.api.problems import (
     register_problem_handler,
 )
 from mailsync.api.provider_paths import (
+    UNKNOWN_PROVIDER,
     accounts_path,
     callback_path,
     confirm_path,
@@ -148,8 +149,10 @@ def confirm_connection(provider: str) -> Response[str]:
 def connect_without_sign_in(provider: str) -> Response[str]:
     """Connect a mailbox with its password, or by app-only access of its organisation."""
     event, registration = router.current_event, require_provider(provider)
-    if registration.uses_password:
+    if registration.oauth_access is None:
         return _connect_with_password(event, registration.provider)
+    if registration.oauth_access.resource is None:
+        raise ApiError(UNKNOWN_PROVIDER)
     return _connect_organisation_mailbox(event, registration.provider)
 
 

@@ -10,7 +10,7 @@ from mailsync.settings import load_settings
 
 _SIGN_IN = re.compile(r"/api/auth/[^/]+")
 _CALLBACK = re.compile(r"/api/auth/[^/]+/callback")
-_UNKNOWN_PROVIDER = Problem(
+UNKNOWN_PROVIDER = Problem(
     kind="unknown-provider",
     status=404,
     title="This provider is not known here",
@@ -63,7 +63,7 @@ def require_provider(name: str) -> RegisteredProvider:
     """
     found = find_provider(name)
     if found is None or found.kit_module is None:
-        raise ApiError(_UNKNOWN_PROVIDER)
+        raise ApiError(UNKNOWN_PROVIDER)
     require_enabled(found.provider)
     return found
 
@@ -76,7 +76,7 @@ def require_sign_in_provider(name: str) -> Provider:
     """
     found = require_provider(name)
     if found.uses_password:
-        raise ApiError(_UNKNOWN_PROVIDER)
+        raise ApiError(UNKNOWN_PROVIDER)
     return found.provider
 
 
