@@ -58,9 +58,6 @@ class PostKit:
         return MailboxIdentity("ann@post", "ann@example.org")
 
 
-KIT = PostKit()
-
-
 @pytest.fixture(autouse=True)
 def post(
     environment: pytest.MonkeyPatch, token_key_arn: str, monkeypatch: pytest.MonkeyPatch
@@ -68,8 +65,9 @@ def post(
     """The server, at which the stage connects mailboxes."""
     environment.setenv("TOKEN_KEY_ARN", token_key_arn)
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (*registry.REGISTERED_PROVIDERS, POST))
-    KIT.__init__()  # type: ignore[misc]
-    return KIT
+    kit = PostKit()
+    monkeypatch.setattr(f"{__name__}.KIT", kit, raising=False)
+    return kit
 
 
 def connect(**body: Any) -> ApiResponse:
