@@ -185,10 +185,11 @@ class DashboardQueries:
         """
         folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
-        place = {"before_at": at, "before_id": number, "max_id": MAX_ROW_ID, "limit": limit}
-        return self._records(
-            "messages", account_id=folder["accountId"], folder_id=folder_id, **place
-        )
+        place: Json = {"before_at": at, "before_id": number, "max_id": MAX_ROW_ID, "limit": limit}
+        place |= {"account_id": folder["accountId"], "folder_id": folder_id}
+        if folder["arePlacementsFilled"]:
+            return self._records("messages", **place)
+        return self._records("messages_without_placements", **place)
 
     def read_message(self, message_id: int) -> Json:
         """Return the message's row. Raises NotFound."""

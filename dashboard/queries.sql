@@ -63,12 +63,35 @@ SELECT q.message_id, f.display_name AS folder, q.cause, q.detail, q.attempts, q.
  LIMIT 200
 
 -- folder_account --
--- Whose folder that is, unless it is hidden.
-SELECT account_id::text FROM mailsync.email_folders WHERE id = :folder_id AND gone_at IS NULL
+-- Whose folder that is, unless it is hidden, and whether each of the account's messages has placements.
+SELECT f.account_id::text, a.placements_filled_to IS NULL AS are_placements_filled
+  FROM mailsync.email_folders f JOIN mailsync.email_accounts a ON a.id = f.account_id
+ WHERE f.id = :folder_id AND f.gone_at IS NULL
 
 -- messages --
 -- Messages of a folder from the newest on, below a place in that order; those without a time stand
 -- above all others. Each half is read in the order of its index.
+SELECT id, subject, from_name, from_address, received_at, is_read, is_flagged, has_attachments,
+       snippet
+  FROM ((SELECT m.* FROM mailsync.email_placements p JOIN mailsync.emails m ON m.id = p.email_id
+          WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
+            AND m.removed_at IS NULL AND p.received_at IS NULL
+            AND cast(:before_at AS timestamptz) IS NULL AND p.email_id < cast(:before_id AS bigint)
+          ORDER BY p.received_at DESC, p.email_id DESC LIMIT :limit)
+        UNION ALL
+        (SELECT m.* FROM mailsync.email_placements p JOIN mailsync.emails m ON m.id = p.email_id
+          WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
+            AND m.removed_at IS NULL
+            AND (p.received_at, p.email_id)
+                < (coalesce(cast(:before_at AS timestamptz), 'infinity'),
+                   CASE WHEN cast(:before_at AS timestamptz) IS NULL THEN cast(:max_id AS bigint)
+                        ELSE cast(:before_id AS bigint) END)
+          ORDER BY p.received_at DESC, p.email_id DESC LIMIT :limit)) page
+ ORDER BY received_at DESC, id DESC
+ LIMIT :limit
+
+-- messages_without_placements --
+-- The same of an account that no sync of this release has reached: its messages have one folder each.
 SELECT id, subject, from_name, from_address, received_at, is_read, is_flagged, has_attachments,
        snippet
   FROM ((SELECT * FROM mailsync.emails
@@ -89,8 +112,11 @@ SELECT id, subject, from_name, from_address, received_at, is_read, is_flagged, h
  LIMIT :limit
 
 -- message --
--- What is stored of a message that is not hidden, without its body.
-SELECT m.id, m.account_id::text, a.email_address, m.folder_id, f.display_name AS folder,
+-- What is stored of a message that is not hidden, without its body, and the names of its folders.
+SELECT m.id, m.account_id::text, a.email_address, m.folder_id,
+       coalesce((SELECT string_agg(g.display_name, ', ' ORDER BY g.id <> m.folder_id, g.id)
+                   FROM mailsync.email_placements p JOIN mailsync.email_folders g ON g.id = p.folder_id
+                  WHERE p.email_id = m.id), f.display_name) AS folder,
        m.message_id, m.internet_message_id, m.subject, m.from_name, m.from_address,
        m.to_recipients AS "to", m.cc_recipients AS cc, m.bcc_recipients AS bcc, m.reply_to,
        m.received_at, m.sent_at, m.is_read, m.is_draft, m.is_flagged, m.has_attachments,

@@ -291,14 +291,17 @@ _LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
 """Limits of routes that applications rarely call."""
 
 
-def _routes_of(provider: RegisteredProvider) -> Iterator[Route]:
+def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the routes that connect a provider's mailboxes and receive its notifications."""
     name = provider.provider
-    yield Route(key=f"GET /api/auth/{name}", function="connect")
-    callback = f"GET /api/auth/{name}/callback"
-    yield Route(key=callback, function="connect", public=True, throttle=_LOW_THROTTLE)
-    yield Route(key=f"POST /api/auth/{name}/confirm", function="connect")
-    yield Route(key=f"POST /api/email/accounts/{name}", function="connect")
+    oauth = provider.oauth_access
+    if oauth:
+        yield Route(key=f"GET /api/auth/{name}", function="connect")
+        callback = f"GET /api/auth/{name}/callback"
+        yield Route(key=callback, function="connect", public=True, throttle=_LOW_THROTTLE)
+        yield Route(key=f"POST /api/auth/{name}/confirm", function="connect")
+    if oauth is None or oauth.resource:
+        yield Route(key=f"POST /api/email/accounts/{name}", function="connect")
     yield Route(key=f"POST /api/webhooks/{name}", function="webhook", public=True)
 
 
@@ -316,7 +319,7 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/health", function="api", public=True, throttle=_LOW_THROTTLE),
     Route(key="GET /api/openapi.json", function="api", public=True, throttle=_LOW_THROTTLE),
     Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),
-    *(route for each in syncable_providers() for route in _routes_of(each)),
+    *(route for each in syncable_providers() for route in routes_of(each)),
 )
 
 CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))

@@ -5,15 +5,18 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from mailsync.registry import HTTPS_PORT, syncable_providers
+
 POSTGRES_PORT = ec2.Port.tcp(5432)
 _ZONES = 2
 
 
 class PrivateNetwork(Construct):
-    """A VPC over two zones: the database has no egress, functions have egress on port 443 only.
+    """A VPC over two zones: the database has no egress; functions reach the ports of AWS and of the
+    mail providers only.
 
-    One NAT gateway routes to Microsoft and AWS. If its zone fails, no mailbox is synced until the
-    zone recovers; a second gateway would double the price.
+    One NAT gateway routes to both. If its zone fails, no mailbox is synced until the zone recovers;
+    a second gateway would double the price.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, retention: str) -> None:
@@ -37,7 +40,8 @@ class PrivateNetwork(Construct):
         self.database = self._group("Database", "The database")
         self.readers = self._group("Readers", "Whoever bears it may reach the database")
 
-        self.functions.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Microsoft and AWS")
+        for port, use in sorted(_uses_of_ports().items()):
+            self.functions.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), use)
         # CDK adds the rule from proxy to database; EC2 rejects a duplicate rule.
         _allow_postgres(self.functions, self.proxy)
         _allow_postgres(self.readers, self.database)
@@ -59,6 +63,15 @@ class PrivateNetwork(Construct):
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(group),
             traffic_type=ec2.FlowLogTrafficType.REJECT,
         )
+
+
+def _uses_of_ports() -> dict[int, str]:
+    """Return who listens on each port that the functions must reach: AWS and the mail providers."""
+    names = {HTTPS_PORT: ["AWS"]}
+    for each in syncable_providers():
+        for port in each.ports:
+            names.setdefault(port, []).append(each.title)
+    return {port: ", ".join(listeners) for port, listeners in names.items()}
 
 
 def _subnets(name: str, kind: ec2.SubnetType) -> ec2.SubnetConfiguration:

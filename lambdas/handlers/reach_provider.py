@@ -1,4 +1,7 @@
-"""State `reach-provider` of the self-test: verifies that the mail providers respond."""
+"""State `reach-provider` of the self-test: verifies that the stage's mail providers respond.
+
+Its `status` is the highest HTTP status; 0 if the stage has no provider with an address of its own.
+"""
 
 from typing import Any
 
@@ -7,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.providers.server_status import fetch_server_status
-from mailsync.registry import syncable_providers
 from mailsync.settings import load_settings
 
 
@@ -15,5 +17,7 @@ from mailsync.settings import load_settings
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = load_settings()
-    servers = [each.api_url_setting for each in syncable_providers() if each.api_url_setting]
+    servers = [
+        each.api_url_setting for each in settings.enabled_providers() if each.api_url_setting
+    ]
     return {"status": max((fetch_server_status(each, settings) for each in servers), default=0)}

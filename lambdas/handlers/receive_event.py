@@ -18,5 +18,6 @@ from mailsync.store.connection import open_database
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
-    receiver = EventReceiver(AccountStore(open_database()), open_trigger(), StepFunctions())
+    accounts = AccountStore(open_database())
+    receiver = EventReceiver(accounts, open_trigger(), StepFunctions(), settings)
     return receiver.handle(event, self_test_arn=settings.test_sync_arn)

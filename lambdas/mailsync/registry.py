@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from mailsync.model import Provider
 
+HTTPS_PORT = 443
+
 
 @dataclass(frozen=True, slots=True)
 class UrlSetting:
@@ -41,6 +43,8 @@ class RegisteredProvider:
     kit_module: module whose `KIT` implements it. None: not in this release.
     api_url_setting: setting with the URL of its API. None: each account names its own server.
     oauth_access: None: its mailboxes are opened with a password.
+    required_settings: settings without which a stage syncs none of its mailboxes.
+    ports: TCP ports of its servers; a stage with a network of its own lets functions reach them.
     """
 
     provider: Provider
@@ -49,6 +53,13 @@ class RegisteredProvider:
     kit_module: str | None = None
     api_url_setting: UrlSetting | None = None
     oauth_access: OAuthAccess | None = None
+    required_settings: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (HTTPS_PORT,)
+
+    @property
+    def uses_password(self) -> bool:
+        """Return whether its mailboxes are opened with a password."""
+        return self.oauth_access is None
 
 
 MICROSOFT = Provider("microsoft")
@@ -64,6 +75,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         kit_module="mailsync.providers.graph.kit",
         api_url_setting=GRAPH_URL,
         oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL),
+        required_settings=("MICROSOFT_CLIENT_ID",),
     ),
     RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
     RegisteredProvider(Provider("imap"), "IMAP", "email/imap.sync"),
@@ -71,7 +83,10 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
 
 
 def syncable_providers() -> tuple[RegisteredProvider, ...]:
-    """Return the providers whose mailboxes this release can sync."""
+    """Return the providers whose mailboxes this release can sync.
+
+    A stage enables any of them: `Settings.enabled_providers`.
+    """
     return tuple(each for each in REGISTERED_PROVIDERS if each.kit_module is not None)
 
 

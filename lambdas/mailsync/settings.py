@@ -16,7 +16,8 @@ setting is reported when it is first needed, in one sentence.
                              migrations create for the functions (default: none is created)
     GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
     MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
-    MICROSOFT_CLIENT_ID      the app registration
+    MICROSOFT_CLIENT_ID      the app registration; without it, no mailbox of Microsoft 365 is
+                             connected or synced
     MICROSOFT_CLIENT_SECRET  its secret; not needed with a certificate
     MICROSOFT_CLIENT_CERTIFICATE   PEM of its certificate and private key (default: none)
     MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect,
@@ -55,7 +56,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mailsync.errors import SettingMissing
-from mailsync.registry import UrlSetting
+from mailsync.model import Provider
+from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
 
 CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,
@@ -176,6 +178,25 @@ class Settings(SettingsSection):
     def url_of(self, setting: UrlSetting) -> str:
         """Return the base URL of a server, without a slash at its end."""
         return self._https(setting.name, default=setting.default).rstrip("/")
+
+    def enabled_providers(self) -> tuple[RegisteredProvider, ...]:
+        """Return the providers whose mailboxes this stage syncs: those whose settings it has."""
+        return tuple(each for each in syncable_providers() if not self._missing_of(each))
+
+    def require_enabled(self, provider: Provider) -> None:
+        """Raise SettingMissing if this stage lacks a setting that the provider needs."""
+        registration = find_provider(provider)
+        if registration and (missing := self._missing_of(registration)):
+            raise SettingMissing(
+                f"This stage syncs no mailboxes of {registration.title}, because the setting"
+                f" {' and '.join(missing)} is missing. Stored mail stays readable; set it to sync"
+                " them."
+            )
+
+    def _missing_of(self, provider: RegisteredProvider) -> list[str]:
+        return [
+            each for each in provider.required_settings if not self._values.get(each, "").strip()
+        ]
 
     @property
     def ca_bundle(self) -> str | None:

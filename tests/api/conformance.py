@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Any
 
+from mailsync.registry import syncable_providers
 from tests.api.requests import ApiResponse
 
 Operation = dict[str, Any]
@@ -31,7 +32,8 @@ def _operations() -> tuple[tuple[re.Pattern[str], Operation], ...]:
     from mailsync.api.openapi import build_document
 
     paths = sorted(
-        build_document(build_app())["paths"].items(), key=lambda each: each[0].count("{")
+        build_document(build_app(), syncable_providers())["paths"].items(),
+        key=lambda each: each[0].count("{"),
     )
     return tuple(
         (pattern(f"{method.upper()} {path}"), operation)

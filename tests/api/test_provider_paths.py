@@ -1,11 +1,13 @@
 """The routes that name a provider in their path, with one provider and with another beside it."""
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import pytest
 
+from infra.catalog import routes_of
 from localdev.simulators import Simulators
 from mailsync import registry
 from mailsync.model import Provider
@@ -99,11 +101,23 @@ def test_a_mailbox_that_waits_is_confirmed_at_its_provider(
     assert refusal(confirmed, sql) == (404, "connection-unknown")
 
 
+def test_a_provider_without_app_only_access_has_no_route_for_organisations(
+    microsoft: Simulators, monkeypatch: pytest.MonkeyPatch, sql: Sql
+) -> None:
+    personal = replace(OTHER, oauth_access=replace(OAUTH, resource=None))
+    monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (personal,))
+    path = "POST /api/email/accounts/other"
+
+    assert refusal(ask("connect", path, admin=True), sql) == (404, "unknown-provider")
+    assert path not in [each.key for each in routes_of(personal)]
+    assert path in [each.key for each in routes_of(OTHER)]
+
+
 def test_the_document_describes_the_routes_of_every_provider(api: Api, other: None) -> None:
     from handlers.api import app
     from mailsync.api.openapi import build_document
 
-    paths = build_document(app)["paths"]
+    paths = build_document(app, registry.syncable_providers())["paths"]
 
     for path in ("/api/auth/{}", "/api/auth/{}/callback", "/api/webhooks/{}"):
         ours, theirs = paths[path.format("microsoft")], paths[path.format("other")]

@@ -5,9 +5,16 @@ No AWS account has seen this template; these tests read what it creates.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from infra import catalog
 from infra.catalog import Capability
+from mailsync import registry
+from mailsync.model import Provider
+from mailsync.registry import RegisteredProvider
 from tests.deploy.template import Resource, Template, as_list, role_of
 from tests.support.paths import ROOT
 
@@ -95,15 +102,44 @@ def name_of(reference: Resource) -> str:
     return name
 
 
-def test_functions_go_out_by_https_only(own: Template) -> None:
-    out = [
-        (each["CidrIp"], each["FromPort"], each["ToPort"])
-        for group in own.all_of("AWS::EC2::SecurityGroup")
+def ways_out(template: Template) -> list[tuple[str, int, int, str]]:
+    """Addresses, ports and description of each egress rule that admits addresses."""
+    return [
+        (each["CidrIp"], each["FromPort"], each["ToPort"], each["Description"])
+        for group in template.all_of("AWS::EC2::SecurityGroup")
         for each in group.get("SecurityGroupEgress", ())
         if each["CidrIp"] != "255.255.255.255/32"
     ]
 
-    assert out == [("0.0.0.0/0", 443, 443)]
+
+def test_functions_go_out_by_https_only(own: Template) -> None:
+    assert ways_out(own) == [("0.0.0.0/0", 443, 443, "AWS, Microsoft 365")]
+
+
+@pytest.mark.parametrize(
+    ("kit_module", "ports"), [(None, [443]), ("post.kit", [143, 443, 993])], ids=["known", "synced"]
+)
+def test_functions_reach_each_port_of_the_providers_that_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kit_module: str | None, ports: list[int]
+) -> None:
+    """EC2 rejects a second rule for the same port."""
+    post = RegisteredProvider(Provider("post"), "Post", "email/post.sync", kit_module=kit_module)
+    known = (*registry.REGISTERED_PROVIDERS, replace(post, ports=(993, 143, 443)))
+    monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", known)
+
+    assert [port for _, port, *_ in ways_out(network(tmp_path))] == ports
+
+
+def network(folder: Path) -> Template:
+    """A stack with nothing but the network."""
+    import aws_cdk as cdk
+
+    from infra.private_network import PrivateNetwork
+
+    app = cdk.App(outdir=str(folder))
+    PrivateNetwork(cdk.Stack(app, "Network"), "Network", retention="ONE_WEEK")
+    app.synth()
+    return Template(json.loads((folder / "Network.template.json").read_text()))
 
 
 def test_the_proxy_takes_tokens_only_and_over_tls_only(own: Template) -> None:

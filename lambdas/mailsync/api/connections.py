@@ -1,5 +1,5 @@
-"""Routes that connect a mailbox: its owner signs in, or an administrator of the application
-requests a mailbox of an organisation.
+"""Routes that connect a mailbox: its owner signs in or sends its password, or an administrator of
+the application requests a mailbox of an organisation.
 
 These routes validate their few fields without pydantic, so that the function starts faster.
 """
@@ -15,11 +15,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api import removal
+from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.admin_consent import finish_admin_consent
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id, is_caller_admin
 from mailsync.api.json_text import read_json
 from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest, connect_mailbox
+from mailsync.api.password_mailboxes import PasswordMailboxRequest, connect_with_password
 from mailsync.api.problems import (
     MALFORMED_BODY,
     ApiError,
@@ -28,14 +30,16 @@ from mailsync.api.problems import (
     register_problem_handler,
 )
 from mailsync.api.provider_paths import (
+    UNKNOWN_PROVIDER,
+    accounts_path,
     callback_path,
     confirm_path,
-    organisation_mailboxes_path,
+    require_provider,
     require_sign_in_provider,
     sign_in_path,
 )
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
-from mailsync.api.sign_in import SIGN_IN_LIFETIME_S, ConnectedAccount, SignInFlow
+from mailsync.api.sign_in import SIGN_IN_LIFETIME_S, SignInFlow
 from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
     SIGN_IN_PRIVACY_HEADERS,
@@ -44,7 +48,7 @@ from mailsync.api.sign_in_errors import (
 )
 from mailsync.credentials.identity import oauth_of, open_identity_platform
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccountId, Provider, RunId
+from mailsync.model import Provider
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings, load_settings
@@ -138,29 +142,43 @@ def confirm_connection(provider: str) -> Response[str]:
         write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
         raise
     _note_connected(event, connected)
-    return _created(event, connected.account_id, connected.address, connected.run_id)
+    return _created(event, connected)
 
 
-@router.post(organisation_mailboxes_path(_PROVIDER))
-def connect_organisation_mailbox(provider: str) -> Response[str]:
+@router.post(accounts_path(_PROVIDER))
+def connect_without_sign_in(provider: str) -> Response[str]:
+    """Connect a mailbox with its password, or by app-only access of its organisation."""
+    event, registration = router.current_event, require_provider(provider)
+    if registration.oauth_access is None:
+        return _connect_with_password(event, registration.provider)
+    if registration.oauth_access.resource is None:
+        raise ApiError(UNKNOWN_PROVIDER)
+    return _connect_organisation_mailbox(event, registration.provider)
+
+
+def _connect_with_password(event: APIGatewayProxyEventV2, provider: Provider) -> Response[str]:
+    settings, caller = load_settings(), caller_user_id(event)
+    count_against_rate_limit(caller, RateLimitedCall.SIGN_IN)
+    wanted = PasswordMailboxRequest.from_body(_json_body(event))
+    try:
+        connected = connect_with_password(wanted, caller, _connector(settings, provider), settings)
+    except ApiError as error:
+        write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
+        raise
+    _note_connected(event, connected)
+    return _created(event, connected)
+
+
+def _connect_organisation_mailbox(
+    event: APIGatewayProxyEventV2, provider: Provider
+) -> Response[str]:
     """Connect a mailbox by app-only access; the caller must be an administrator."""
-    event, settings = router.current_event, load_settings()
-    caller = caller_user_id(event)
+    settings, caller = load_settings(), caller_user_id(event)
     if not is_caller_admin(event):
         raise ApiError(_NOT_ADMIN)
     count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX)
-    named = require_sign_in_provider(provider)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
-    credentials = CredentialStore(open_database())
-    vault = Vault(settings.token_key_arn, credentials)
-    connected = connect_mailbox(
-        wanted,
-        provider=named,
-        settings=settings,
-        credentials=credentials,
-        vault=vault,
-        trigger=_trigger(settings),
-    )
+    connected = connect_mailbox(wanted, _connector(settings, provider), settings)
     write_audit_record(
         event,
         "organisation_account_connected",
@@ -170,7 +188,7 @@ def connect_organisation_mailbox(provider: str) -> Response[str]:
         organisation_id=wanted.organisation_id,
         run_id=connected.run_id,
     )
-    return _created(event, connected.account_id, connected.address, connected.run_id)
+    return _created(event, connected)
 
 
 def _note_connected(event: APIGatewayProxyEventV2, connected: ConnectedAccount) -> None:
@@ -178,15 +196,14 @@ def _note_connected(event: APIGatewayProxyEventV2, connected: ConnectedAccount) 
     write_audit_record(event, "account_connected", connected.user_id, **ids)
 
 
-def _created(
-    event: APIGatewayProxyEventV2, account_id: AccountId, address: str, run_id: RunId
-) -> Response[str]:
-    status_url = f"{api_base_url(event, load_settings())}/api/email/sync?accountId={account_id}"
+def _created(event: APIGatewayProxyEventV2, connected: ConnectedAccount) -> Response[str]:
+    base = api_base_url(event, load_settings())
+    status_url = f"{base}/api/email/sync?accountId={connected.account_id}"
     body = {
         "success": True,
-        "accountId": account_id,
-        "emailAddress": address,
-        "runId": run_id,
+        "accountId": connected.account_id,
+        "emailAddress": connected.address,
+        "runId": connected.run_id,
         "statusUrl": status_url,
     }
     headers = {**SIGN_IN_PRIVACY_HEADERS, "Location": status_url}
@@ -201,14 +218,14 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
 
 
 def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
-    named = require_sign_in_provider(provider)
+    return SignInFlow(_connector(settings, require_sign_in_provider(provider)), settings)
+
+
+def _connector(settings: Settings, provider: Provider) -> AccountConnector:
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
-    return SignInFlow(named, settings, credentials, vault, _trigger(settings))
-
-
-def _trigger(settings: Settings) -> Trigger:
-    return Trigger(RunStore(open_database()), StepFunctions(), settings.mailbox_sync_arn)
+    trigger = Trigger(RunStore(open_database()), StepFunctions(), settings.mailbox_sync_arn)
+    return AccountConnector(provider, credentials, vault, trigger)
 
 
 def _is_secure(base: str) -> bool:

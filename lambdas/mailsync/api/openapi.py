@@ -5,6 +5,7 @@ and `webhook` have no models and are described here. A path can have operations 
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,8 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 from mailsync.api import syncs
 from mailsync.api.openapi_providers import IS_PUBLIC, provider_paths
 from mailsync.api.openapi_responses import describe_responses, problem_response
+from mailsync.registry import RegisteredProvider
+from mailsync.settings import load_settings
 
 API_VERSION = "1.0.0"
 DOCUMENT_PATH = "/api/openapi.json"
@@ -57,7 +60,7 @@ def add_document_route(app: APIGatewayHttpResolver) -> None:
 
     @cache
     def text() -> str:
-        return json.dumps(build_document(app))
+        return json.dumps(build_document(app, load_settings().enabled_providers()))
 
     @app.get(
         DOCUMENT_PATH,
@@ -68,8 +71,10 @@ def add_document_route(app: APIGatewayHttpResolver) -> None:
         return Response(200, APPLICATION_JSON, text())
 
 
-def build_document(app: APIGatewayHttpResolver) -> dict[str, Any]:
-    """Return the OpenAPI document with the routes of all functions."""
+def build_document(
+    app: APIGatewayHttpResolver, providers: Iterable[RegisteredProvider]
+) -> dict[str, Any]:
+    """Return the OpenAPI document with the routes of all functions, and of these providers."""
     generated = app.get_openapi_json_schema(
         title="Mailsync",
         version=API_VERSION,
@@ -78,7 +83,7 @@ def build_document(app: APIGatewayHttpResolver) -> dict[str, Any]:
         security=[{"bearer": []}],
     )
     described: dict[str, Any] = json.loads(generated)
-    for path, operations in (_REMOVAL | provider_paths()).items():
+    for path, operations in (_REMOVAL | provider_paths(providers)).items():
         described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():

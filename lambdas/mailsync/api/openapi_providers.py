@@ -1,17 +1,18 @@
 """Operations of the OpenAPI document whose paths name a provider."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses
 from mailsync.api.problems import PROBLEM_CONTENT_TYPE
 from mailsync.api.provider_paths import (
+    accounts_path,
     callback_path,
     confirm_path,
-    organisation_mailboxes_path,
     sign_in_path,
 )
 from mailsync.providers.kit import load_kit, webhook_path
-from mailsync.registry import FIRST_PROVIDER, RegisteredProvider, syncable_providers
+from mailsync.registry import FIRST_PROVIDER, RegisteredProvider
 
 IS_PUBLIC = "x-is-public"
 """Key of an operation that needs no token; the document builder removes it."""
@@ -32,6 +33,14 @@ _MAILBOX_REQUEST = {
             **_TEXT,
             "description": "The user who will own the account. Default: the caller.",
         },
+    },
+}
+_PASSWORD_REQUEST = {
+    "type": "object",
+    "required": ["userName", "password"],
+    "properties": {
+        "userName": {**_TEXT, "maxLength": 255},
+        "password": {**_TEXT, "maxLength": 1024, "writeOnly": True, "format": "password"},
     },
 }
 _CONFIRMATION = {
@@ -57,17 +66,19 @@ _MAILBOX_CONNECTED = {
 }
 
 
-def provider_paths() -> dict[str, Any]:
-    """Return the operations of all providers that this release can sync, by path and method."""
+def provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
+    """Return the operations of these providers by path and method."""
     paths: dict[str, Any] = {}
-    for registration in syncable_providers():
+    for registration in providers:
         provider = registration.provider
         if registration.oauth_access:
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
             paths[callback_path(provider)] = {"get": _callback(registration)}
             paths[confirm_path(provider)] = {"post": _confirmation(registration)}
         if registration.oauth_access and registration.oauth_access.resource:
-            paths[organisation_mailboxes_path(provider)] = {"post": _organisation(registration)}
+            paths[accounts_path(provider)] = {"post": _organisation(registration)}
+        if registration.uses_password:
+            paths[accounts_path(provider)] = {"post": _password(registration)}
         if load_kit(provider).push:
             paths[webhook_path(provider)] = {"post": _webhook(registration)}
     return paths
@@ -139,7 +150,7 @@ def _confirmation(registration: RegisteredProvider) -> dict[str, Any]:
         " `confirm_connections`. A connection is valid once and for ten minutes. If another"
         " user started it, it is deleted and the response is 404.",
         "requestBody": {"required": True, "content": _json(_CONFIRMATION)},
-        "responses": _confirmation_responses(),
+        "responses": _created_responses(400, 404, 413, 422),
     }
 
 
@@ -151,6 +162,19 @@ def _organisation(registration: RegisteredProvider) -> dict[str, Any]:
         " administrator of the application, and the operator must allow the organisation.",
         "requestBody": {"required": True, "content": _json(_MAILBOX_REQUEST)},
         "responses": _organisation_responses(),
+    }
+
+
+def _password(registration: RegisteredProvider) -> dict[str, Any]:
+    return {
+        "operationId": _operation_id("connect_mailbox_with_password", registration),
+        "summary": f"Connect a mailbox of {registration.title} with its user name and password",
+        "description": "Checks the password at the mail server, stores the account of the caller"
+        " and starts its first sync. The password is stored encrypted and no response contains it."
+        " An account that the caller already has for the mailbox keeps its mail and gets the new"
+        " password.",
+        "requestBody": {"required": True, "content": _json(_PASSWORD_REQUEST)},
+        "responses": _created_responses(400, 413, 422, 502),
     }
 
 
@@ -202,17 +226,14 @@ def _sign_in_responses(*statuses: int, public: bool = False) -> dict[str, Any]:
 
 
 def _organisation_responses() -> dict[str, Any]:
-    described = describe_responses({201: None}, 400, 403, 409, 413, 422, 502)
-    described[201] |= {
-        "content": _json(_MAILBOX_CONNECTED),
-        "headers": {"Location": {"schema": _TEXT}},
-    }
-    described[403]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
-    return {str(status): response for status, response in described.items()}
+    described = _created_responses(400, 403, 409, 413, 422, 502)
+    described["403"]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
+    return described
 
 
-def _confirmation_responses() -> dict[str, Any]:
-    described = describe_responses({201: None}, 400, 404, 413, 422)
+def _created_responses(*statuses: int) -> dict[str, Any]:
+    """Return the responses of a route that connects a mailbox."""
+    described = describe_responses({201: None}, *statuses)
     described[201] |= {
         "content": _json(_MAILBOX_CONNECTED),
         "headers": {"Location": {"schema": _TEXT}},

@@ -8,15 +8,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mailsync.api.account_connector import (
+    AccountConnector,
+    ConnectedAccount,
+    unreadable_mailbox_problem,
+)
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
 from mailsync.credentials import FixedAccessToken
 from mailsync.credentials.identity import OrganisationNotAllowed, oauth_of, open_identity_platform
-from mailsync.credentials.vault import Vault
-from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
+from mailsync.model import MAX_USER_ID_CHARS
 from mailsync.providers.kit import MailboxUnavailable, load_kit
-from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
-from mailsync.store.credential_store import CredentialStore
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"[^@\s/\\]{1,64}@[^@\s/\\]{1,255}")
@@ -51,24 +53,9 @@ class OrganisationMailboxRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectedMailbox:
-    """The account of a connected mailbox, its first run and its email address."""
-
-    account_id: AccountId
-    run_id: RunId
-    address: str
-
-
 def connect_mailbox(
-    wanted: OrganisationMailboxRequest,
-    *,
-    provider: Provider,
-    settings: Settings,
-    credentials: CredentialStore,
-    vault: Vault,
-    trigger: Trigger,
-) -> ConnectedMailbox:
+    wanted: OrganisationMailboxRequest, connector: AccountConnector, settings: Settings
+) -> ConnectedAccount:
     """Verify that the mailbox is readable, store its account and start the first sync.
 
     An account that the user already has for this mailbox keeps its mail.
@@ -78,7 +65,8 @@ def connect_mailbox(
         AccessRevoked: the organisation has not given the application admin consent.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    oauth, organisation_id = oauth_of(provider), wanted.organisation_id
+    provider, organisation_id = connector.provider, wanted.organisation_id
+    oauth = oauth_of(provider)
     platform = open_identity_platform(oauth)
     try:
         platform.require_allowed_organisation(settings, organisation_id)
@@ -91,17 +79,8 @@ def connect_mailbox(
             organisation_id, wanted.address, access, settings
         )
     except MailboxUnavailable as error:
-        raise ApiError(_unreadable_mailbox(error)) from None
-    key = vault.sealing_key()
-    account_id = credentials.connect_account(
-        user_id=wanted.user_id,
-        provider=provider,
-        provider_account_id=found.remote_account_id,
-        email_address=found.address,
-        seal=lambda account_id: tokens.seal(account_id, key),
-    )
-    run = trigger.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-    return ConnectedMailbox(account_id, run.id, found.address)
+        raise ApiError(unreadable_mailbox_problem(error)) from None
+    return connector.connect(wanted.user_id, found, tokens.seal)
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:
@@ -125,14 +104,5 @@ def _organisation_problem(error: OrganisationNotAllowed) -> Problem:
         kind="organisations-not-enabled",
         status=403,
         title="Mailboxes of organisations are not connected here",
-        detail=str(error),
-    )
-
-
-def _unreadable_mailbox(error: Exception) -> Problem:
-    return Problem(
-        kind="mailbox-refused",
-        status=422,
-        title="The mailbox was not connected",
         detail=str(error),
     )

@@ -3,12 +3,14 @@
 import re
 
 from mailsync.api.problems import ApiError, Problem
+from mailsync.errors import SettingMissing
 from mailsync.model import Provider
-from mailsync.registry import find_provider, syncable_providers
+from mailsync.registry import RegisteredProvider, find_provider
+from mailsync.settings import load_settings
 
 _SIGN_IN = re.compile(r"/api/auth/[^/]+")
 _CALLBACK = re.compile(r"/api/auth/[^/]+/callback")
-_UNKNOWN_PROVIDER = Problem(
+UNKNOWN_PROVIDER = Problem(
     kind="unknown-provider",
     status=404,
     title="This provider is not known here",
@@ -29,7 +31,7 @@ def confirm_path(provider: Provider) -> str:
     return f"/api/auth/{provider}/confirm"
 
 
-def organisation_mailboxes_path(provider: Provider) -> str:
+def accounts_path(provider: Provider) -> str:
     return f"/api/email/accounts/{provider}"
 
 
@@ -41,20 +43,57 @@ def is_callback(path: str) -> bool:
     return _CALLBACK.fullmatch(path) is not None
 
 
-def sign_in_path_of(path: str) -> str:
-    """Return the sign-in path of the provider that `path` names, else of the first provider."""
-    found = _SIGN_IN.match(path)
-    return found[0] if found else sign_in_path(syncable_providers()[0].provider)
+def sign_in_path_of(path: str) -> str | None:
+    """Return the sign-in path of the provider that `path` names, else of the stage's first one.
+
+    None: this stage has no provider with a sign-in.
+    """
+    if found := _SIGN_IN.match(path):
+        return found[0]
+    enabled = load_settings().enabled_providers()
+    return next((sign_in_path(each.provider) for each in enabled if each.oauth_access), None)
+
+
+def require_provider(name: str) -> RegisteredProvider:
+    """Return the provider that a path names.
+
+    Raises:
+        ApiError: the provider is unknown, this release cannot sync its mailboxes, or this stage
+            does not sync them (404).
+    """
+    found = find_provider(name)
+    if found is None or found.kit_module is None:
+        raise ApiError(UNKNOWN_PROVIDER)
+    require_enabled(found.provider)
+    return found
 
 
 def require_sign_in_provider(name: str) -> Provider:
     """Return the provider that a path names.
 
     Raises:
-        ApiError: the provider is unknown, this release cannot sync its mailboxes, or no sign-in
-            opens them (404).
+        ApiError: as `require_provider`, or no sign-in opens the provider's mailboxes (404).
     """
-    found = find_provider(name)
-    if found is None or found.kit_module is None or found.oauth_access is None:
-        raise ApiError(_UNKNOWN_PROVIDER)
+    found = require_provider(name)
+    if found.uses_password:
+        raise ApiError(UNKNOWN_PROVIDER)
     return found.provider
+
+
+def require_enabled(provider: Provider) -> None:
+    """Check that this stage syncs mailboxes of the provider.
+
+    Raises:
+        ApiError: it does not; the problem names the missing setting (404).
+    """
+    try:
+        load_settings().require_enabled(provider)
+    except SettingMissing as error:
+        raise ApiError(
+            Problem(
+                kind="provider-off",
+                status=404,
+                title="This stage does not sync mailboxes of this provider",
+                detail=f"{error} Nothing was changed.",
+            )
+        ) from None

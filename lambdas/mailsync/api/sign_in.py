@@ -15,16 +15,17 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any
 
+from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.identity import SignInRejected, oauth_of, open_identity_platform
 from mailsync.credentials.token_set import TokenSet
-from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
+from mailsync.credentials.vault import SealedColumn, SealingContext
 from mailsync.errors import AccessRevoked
-from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncScope, SyncType
+from mailsync.model import AccessToken, Provider
+from mailsync.providers.kit import MailboxIdentity
 from mailsync.registry import FIRST_PROVIDER
-from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
-from mailsync.store.credential_store import CredentialStore, SignIn
+from mailsync.store.credential_store import SignIn
 
 SIGN_IN_LIFETIME_S = 600
 CONFIRMATION_LIFETIME_S = 600
@@ -55,16 +56,6 @@ class StartedSignIn:
 
     authorization_url: str
     cookie: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectedAccount:
-    """A connected account with the run of its first sync."""
-
-    user_id: str
-    account_id: AccountId
-    address: str
-    run_id: RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +107,14 @@ class SignInFlow:
         StoreUnavailable, ProviderUnavailable: no mailbox was connected.
     """
 
-    def __init__(
-        self,
-        provider: Provider,
-        settings: Settings,
-        credentials: CredentialStore,
-        vault: Vault,
-        trigger: Trigger,
-    ) -> None:
-        self.provider = provider
-        self._oauth = oauth_of(provider)
+    def __init__(self, connector: AccountConnector, settings: Settings) -> None:
+        self.provider = connector.provider
+        self._connector = connector
+        self._oauth = oauth_of(connector.provider)
         self._platform = open_identity_platform(self._oauth)
         self._settings = settings
-        self._credentials = credentials
-        self._vault = vault
-        self._trigger = trigger
+        self._credentials = connector.credentials
+        self._vault = connector.vault
 
     def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
         """Start and store a sign-in of this user; it expires after `SIGN_IN_LIFETIME_S`."""
@@ -204,16 +188,8 @@ class SignInFlow:
         return UnconfirmedConnection(user_id, token)
 
     def _connect(self, user_id: str, mailbox: _Mailbox) -> ConnectedAccount:
-        key = self._vault.sealing_key()
-        account_id = self._credentials.connect_account(
-            user_id=user_id,
-            provider=self.provider,
-            provider_account_id=mailbox.home_account_id,
-            email_address=mailbox.address,
-            seal=lambda account_id: mailbox.tokens.seal(account_id, key),
-        )
-        run = self._trigger.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-        return ConnectedAccount(user_id, account_id, mailbox.address, run.id)
+        identity = MailboxIdentity(mailbox.home_account_id, mailbox.address)
+        return self._connector.connect(user_id, identity, mailbox.tokens.seal)
 
     def _take_sign_in(self, state: str, cookie: str) -> SignIn:
         sign_in = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))

@@ -44,13 +44,14 @@ def application_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def application_link(path: str) -> PageLink:
+def application_link(path: str) -> PageLink | None:
     """Return the link to the application; if APP_INBOX_URL is not set, to the sign-in of the
-    provider that the requested path names."""
+    provider that the requested path names. None: there is no sign-in either."""
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        return PageLink(sign_in_path_of(path), "Connect the mailbox again")
+        sign_in = sign_in_path_of(path)
+        return PageLink(sign_in, "Connect the mailbox again") if sign_in else None
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:

@@ -20,9 +20,9 @@ from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import SYNCING, to_sync_status_view
-from mailsync.errors import AccountNotConnected
+from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
-from mailsync.model import AccountId, SyncScope, SyncType
+from mailsync.model import AccountId, Provider, SyncScope, SyncType
 from mailsync.registry import syncable_providers
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
@@ -161,16 +161,20 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
     """Check that the account can be synced with this scope.
 
     Raises:
-        AccountNotConnected: the account is not active, or its provider is not supported yet.
+        AccountNotConnected: the account is not active, or its provider is not supported yet or off
+            in this stage.
         ApiError: the account has no such folder (422).
     """
     if account.status != "active":
         raise cannot_sync_error(account.status)
-    syncable = {each.provider: each.title for each in syncable_providers()}
-    if account.provider not in syncable:
+    if account.provider not in {each.provider for each in syncable_providers()}:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet, so no mail is stored; connect a"
-            f" mailbox of {' or '.join(syncable.values())}."
+            " mailbox of another provider."
         )
+    try:
+        load_settings().require_enabled(Provider(account.provider))
+    except SettingMissing as error:
+        raise AccountNotConnected(str(error)) from None
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:
         raise ApiError(unknown_folder_problem(unknown))

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem, register_problem_handler
+from mailsync.api.provider_paths import require_enabled
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
 from mailsync.model import Provider
@@ -80,12 +81,15 @@ def _push_kit(name: str) -> PushKit:
     """Return what the provider that the path names supplies for push.
 
     Raises:
-        ApiError: the provider is unknown, or sends no notifications (404).
+        ApiError: the provider is unknown, sends no notifications, or is off in this stage (404).
     """
+    provider = Provider(name)
     try:
-        return load_push_kit(Provider(name))
+        push = load_push_kit(provider)
     except ProviderRejected:
         raise ApiError(_NO_PUSH) from None
+    require_enabled(provider)
+    return push
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:

@@ -1,4 +1,4 @@
-"""Access tokens of accounts: stored sealed, renewed before they expire.
+"""Access tokens and passwords of accounts: stored sealed; tokens are renewed before they expire.
 
 One worker renews at a time, under a lock. The identity platform issues a new grant with each access
 token, and of two workers without a lock the slower one could store the older grant.
@@ -12,15 +12,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from mailsync.credentials.identity import oauth_of, open_identity_platform
-from mailsync.credentials.token_set import TokenSet, access_token_context, grant_context
+from mailsync.credentials.token_set import (
+    TokenSet,
+    access_token_context,
+    grant_context,
+    password_context,
+    seal_password,
+)
 from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
+    AccountNotConnected,
     MailsyncError,
     ProviderThrottled,
     ProviderUnavailable,
 )
 from mailsync.model import AccessToken, Account, AccountId, Credentials, Provider
+from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
 MIN_REMAINING_TOKEN_LIFETIME = timedelta(minutes=5)
@@ -47,7 +55,8 @@ class LockedCredentials(Protocol):
         ...
 
     def end_grant(self) -> None:
-        """Record that the grant has ended. The account stays closed until a new sign-in."""
+        """Record that the grant has ended or the password is refused. The account stays closed
+        until it is connected again."""
         ...
 
 
@@ -164,6 +173,73 @@ class StoredAccessToken:
         return renewed.access
 
 
+class StoredPassword:
+    """The password of one account, sealed in the store; implements `AccessTokenSource`.
+
+    The access token is the password. It has no expiry, and only the user can replace it.
+
+    Both methods raise:
+        AccountNotConnected: the account has no password.
+        AccessRevoked: the mail server refused the password, or it cannot be decrypted; the user
+            must connect the mailbox again.
+    """
+
+    def __init__(
+        self,
+        account_id: AccountId,
+        store: CredentialStore,
+        vault: Vault,
+        known: Credentials | None = None,
+    ) -> None:
+        self._account_id = account_id
+        self._store = store
+        self._vault = vault
+        self._known = known
+        self._access: AccessToken | None = None
+
+    def current(self) -> AccessToken:
+        """Return the password. A password under an older data key is sealed anew."""
+        if self._access is None:
+            stored = self._known or self._store.credentials(self._account_id)
+            self._access = _password(self._account_id, stored, self._vault)
+            self._seal_under_newest_key(stored, self._access)
+        return self._access
+
+    def renew(self, refused: AccessToken) -> AccessToken:
+        """Return the password that has replaced `refused`; without one, end the access.
+
+        Raises:
+            AccessRevoked: the mail server refused the stored password. That is recorded, so no
+                worker sends the password again.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            stored = self._store.credentials(self._account_id)
+            self._access = _password(self._account_id, stored, self._vault)
+            if self._access.token != refused.token:
+                return self._access
+            with self._store.lock_for_renewal(self._account_id) as renewal:
+                is_current = renewal.credentials == stored
+                if is_current:
+                    renewal.end_grant()
+            if is_current:
+                break
+        raise AccessRevoked(
+            "The mail server refused the user name or the password, so new mail is not synced."
+            " Stored mail stays readable; connect the mailbox again with its present password.",
+            is_final=True,
+        )
+
+    def _seal_under_newest_key(self, stored: Credentials, access: AccessToken) -> None:
+        """Grants are sealed anew at each renewal; without this, a password would keep its data key
+        in use for ever."""
+        key = self._vault.sealing_key()
+        if stored.password is None or stored.password.key_id == key.id:
+            return
+        with self._store.lock_for_renewal(self._account_id) as renewal:
+            if renewal.credentials == stored:
+                renewal.save(seal_password(self._account_id, access.token, key))
+
+
 class FixedAccessToken:
     """An access token that is neither stored nor renewed; implements `AccessTokenSource`."""
 
@@ -183,23 +259,34 @@ def open_stored_access_token(
     vault: Vault,
     settings: Settings,
     known: Credentials | None = None,
-) -> StoredAccessToken:
-    """Return a source of the account's access token; the first use reads the stored credentials.
+) -> StoredAccessToken | StoredPassword:
+    """Return a source of the account's access token or password; the first use reads the stored
+    credentials.
 
     known: the account's credentials, if the caller has just read them. None: read them when needed.
+
+    Raises:
+        SettingMissing: the stage lacks a setting that the account's provider needs.
     """
+    settings.require_enabled(account.provider)
+    registration = find_provider(account.provider)
+    if registration and registration.uses_password:
+        return StoredPassword(account.id, store, vault, known)
     return StoredAccessToken(account, store, vault, settings, known)
 
 
 def get_access_token_without_lock(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
 ) -> FixedAccessToken:
-    """Return an access token for the last requests before the account's credentials are deleted.
+    """Return the access token or password for the last requests before the account's credentials
+    are deleted.
 
     No lock is taken and a renewed token is not stored, so other workers never wait. Raises the
     errors of `StoredAccessToken`.
     """
     credentials = store.credentials(account.id)
+    if credentials.password is not None:
+        return FixedAccessToken(_password(account.id, credentials, vault))
     stored = _stored(account.id, credentials, vault)
     if stored and _is_fresh(stored):
         return FixedAccessToken(stored)
@@ -213,6 +300,22 @@ def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str
     if credentials.grant is None:
         return None
     return vault.open(grant_context(account_id), credentials.grant)
+
+
+def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken:
+    """Return the password as an access token without expiry.
+
+    Raises:
+        AccountNotConnected: the account has no password.
+        AccessRevoked: the password cannot be decrypted.
+    """
+    if credentials.password is None:
+        raise AccountNotConnected(
+            f"Account {account_id} has no password, so new mail is not synced. Stored mail stays"
+            " readable; connect the mailbox again."
+        )
+    text = vault.open(password_context(account_id), credentials.password)
+    return AccessToken(text, datetime.max.replace(tzinfo=UTC))
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken | None:

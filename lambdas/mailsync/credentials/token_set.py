@@ -1,4 +1,4 @@
-"""The tokens of a mailbox in plain text, and how they are sealed for the store."""
+"""The tokens or the password of a mailbox in plain text, and how they are sealed for the store."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,3 +42,14 @@ def grant_context(account_id: AccountId) -> SealingContext:
 def access_token_context(account_id: AccountId) -> SealingContext:
     """Return what the sealed access token of an account is bound to."""
     return SealingContext(SealedColumn.ACCESS, account_id)
+
+
+def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Credentials:
+    """Return the credentials for the store of an account that is opened with a password."""
+    sealed = key.seal(password_context(account_id), password)
+    return Credentials(grant=None, access=None, access_expires_at=None, password=sealed)
+
+
+def password_context(account_id: AccountId) -> SealingContext:
+    """Return what the sealed password of an account is bound to."""
+    return SealingContext(SealedColumn.PASSWORD, account_id)

@@ -40,9 +40,17 @@ class SealedColumn(StrEnum):
 
     GRANT = "email_credentials.grant_sealed"
     ACCESS = "email_credentials.access_sealed"
+    PASSWORD = "email_credentials.password_sealed"  # noqa: S105
     CURSOR = "folder_cursors.cursor_sealed"
     SIGN_IN = "sign_ins.flow_sealed"
     PENDING_CONNECTION = "pending_connections.connection_sealed"
+
+
+_BOUND_TO_OWNER_ALONE = frozenset(
+    {SealedColumn.GRANT, SealedColumn.ACCESS, SealedColumn.CURSOR, SealedColumn.SIGN_IN}
+)
+"""The columns of versions before migration 0016. In a later column a value with their binding was
+moved there, and does not open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +74,11 @@ class SealingContext:
         return f"{self.column}\0{self.owner}".encode()
 
     @property
-    def earlier_binding(self) -> bytes:
-        """Return the associated data that versions before migration 0016 used: the owner alone."""
-        return self.owner.encode()
+    def bindings(self) -> tuple[bytes, ...]:
+        """Return the associated data that a stored value can have: today's, and the owner alone in
+        columns that versions before migration 0016 wrote."""
+        earlier = (self.owner.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
+        return (self.binding, *earlier)
 
 
 class DataKeyStore(Protocol):
@@ -146,7 +156,7 @@ class Vault:
         """
         cipher = self._key(sealed.key_id).cipher
         nonce, ciphertext = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
-        for binding in (context.binding, context.earlier_binding):
+        for binding in context.bindings:
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
             except (InvalidTag, ValueError):

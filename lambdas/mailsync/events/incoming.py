@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.errors import AccountNotConnected, AccountNotFound
+from mailsync.errors import AccountNotConnected, AccountNotFound, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
 from mailsync.registry import find_provider_of_event
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
+from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 
 SELF_TEST_EVENT_TYPE = "test/sync"
@@ -39,7 +40,7 @@ class InvalidEvent:
     reason: str
 
 
-def parse_event(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
+def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | InvalidEvent:
     """Return the sync that an event requests; `syncType` defaults to `manual`.
 
     Args:
@@ -52,6 +53,10 @@ def parse_event(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
     provider = registration.provider
     if registration.kit_module is None:
         return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
+    try:
+        settings.require_enabled(provider)
+    except SettingMissing as error:
+        return InvalidEvent(str(error))
     requested = detail if isinstance(detail, dict) else {}
     account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)
     if not isinstance(account_id, str):
@@ -69,11 +74,16 @@ class EventReceiver:
     """
 
     def __init__(
-        self, accounts: AccountStore, trigger: Trigger, step_functions: StepFunctions
+        self,
+        accounts: AccountStore,
+        trigger: Trigger,
+        step_functions: StepFunctions,
+        settings: Settings,
     ) -> None:
         self._accounts = accounts
         self._trigger = trigger
         self._step_functions = step_functions
+        self._settings = settings
 
     def handle(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
         """Start the sync or the self-test.
@@ -87,7 +97,7 @@ class EventReceiver:
             logger.info("self_test_started", execution=event_id)
             return {"executionArn": arn}
         outcome: RequestedSync | InvalidEvent | dict[str, str]
-        outcome = parse_event(kind, event.get("detail"))
+        outcome = parse_event(kind, event.get("detail"), self._settings)
         if isinstance(outcome, RequestedSync):
             outcome = self._start(outcome, event_id)
         if isinstance(outcome, InvalidEvent):

@@ -54,12 +54,13 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The stored credentials of an account, sealed.
+    """The stored credentials of an account, sealed: a grant, an organisation's id or a password.
 
-    grant: refresh token of a person. None: an organisation grants access.
-    access: the last access token. None: no token was requested yet.
+    grant: refresh token of a person. None: access by an organisation or a password.
+    access: the last access token. None: no token was requested yet, or access by a password.
     organisation_id: tenant id of the organisation that grants access. None: a person does.
     renew_after: the identity platform requested that no token is requested before this time.
+    password: password of the mailbox. None: access by a grant or an organisation.
     """
 
     grant: SealedSecret | None
@@ -68,6 +69,7 @@ class Credentials:
     organisation_id: str | None = None
     access_issued_at: datetime | None = None
     renew_after: datetime | None = None
+    password: SealedSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)

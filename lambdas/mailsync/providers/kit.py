@@ -20,9 +20,9 @@ from mailsync.settings import Settings
 
 
 class MailboxUnavailable(Exception):
-    """The mailbox cannot be read, for a reason that its organisation can correct.
+    """The mailbox cannot be read, for a reason that its owner or organisation can correct.
 
-    The text is for the administrator. The workflow never receives this error.
+    The text is for the person who connects the mailbox. The workflow never receives this error.
     """
 
 
@@ -30,11 +30,16 @@ class NotANotification(Exception):
     """A webhook request is not what the provider documents."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrganisationMailbox:
-    """A mailbox that an organisation lets the application read.
+class PasswordRejected(Exception):
+    """The mail server refused the user name or the password. The workflow never receives this
+    error."""
 
-    remote_account_id: the provider's id of the mailbox, as after a sign-in of its owner.
+
+@dataclass(frozen=True, slots=True)
+class MailboxIdentity:
+    """A mailbox that the application may read without a sign-in of its owner.
+
+    remote_account_id: the provider's id of the mailbox, the same however it is connected.
     address: its primary email address.
     """
 
@@ -105,11 +110,25 @@ class ProviderKit(Protocol):
 
     def find_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
-    ) -> OrganisationMailbox:
+    ) -> MailboxIdentity:
         """Find the mailbox with this address and test that the application may read it.
 
         Raises:
             MailboxUnavailable: there is no such mailbox, or the application may not read it.
+            errors of `MailProvider`
+        """
+        ...
+
+
+class PasswordKit(Protocol):
+    """What the kit of a provider supplies as well if its mailboxes are opened with a password."""
+
+    def check_password(self, user_name: str, password: str, settings: Settings) -> MailboxIdentity:
+        """Sign in to the mailbox once and return its identity. No error contains the password.
+
+        Raises:
+            PasswordRejected: the server refused the user name or the password.
+            MailboxUnavailable: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`
         """
         ...
@@ -125,6 +144,15 @@ def load_kit(provider: Provider) -> ProviderKit:
     if registration is None or registration.kit_module is None:
         raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
     return cast(ProviderKit, import_module(registration.kit_module).KIT)
+
+
+def load_password_kit(provider: Provider) -> PasswordKit:
+    """Return the kit of a provider whose mailboxes are opened with a password.
+
+    Raises:
+        ProviderRejected: this release has no kit for the provider.
+    """
+    return cast(PasswordKit, load_kit(provider))
 
 
 def load_push_kit(provider: Provider) -> PushKit:

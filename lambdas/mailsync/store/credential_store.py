@@ -1,4 +1,4 @@
-"""Store sealed secrets: grants, access tokens, data keys and unfinished sign-ins.
+"""Store sealed secrets: grants, access tokens, passwords, data keys and unfinished sign-ins.
 
 This module handles ciphertext only; `mailsync.credentials` seals and opens it.
 """
@@ -46,7 +46,8 @@ class Renewal:
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
     def end_grant(self) -> None:
-        """Record that the grant has ended; the account stays closed until a new sign-in."""
+        """Record that the grant has ended or the password is refused; the account stays closed
+        until it is connected again."""
         self._tx.run("grant_ended", account_id=self._account_id)
 
 
@@ -187,8 +188,8 @@ def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
 
 def read_credentials(row: list[Any]) -> Credentials:
     """Convert a row of the query `find_credentials` to credentials."""
-    grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *times = row
-    issued_at, renew_after = times
+    grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *rest = row
+    issued_at, renew_after, password_key_id, password = rest
     return Credentials(
         grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
         access=SealedSecret(access_key_id, access) if access is not None else None,
@@ -196,11 +197,12 @@ def read_credentials(row: list[Any]) -> Credentials:
         organisation_id=organisation_id,
         access_issued_at=issued_at,
         renew_after=renew_after,
+        password=SealedSecret(password_key_id, password) if password is not None else None,
     )
 
 
 def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
-    grant, access = credentials.grant, credentials.access
+    grant, access, password = credentials.grant, credentials.access, credentials.password
     tx.run(
         "save_credentials",
         account_id=account_id,
@@ -211,4 +213,6 @@ def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> N
         access_expires_at=credentials.access_expires_at,
         organisation_id=credentials.organisation_id,
         access_issued_at=credentials.access_issued_at,
+        password_key_id=password.key_id if password else None,
+        password_sealed=password.data if password else None,
     )

@@ -18,7 +18,6 @@ from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.providers import PushProvider
 from mailsync.providers.kit import PushKit, load_kit, load_push_kit, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.registry import syncable_providers
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
@@ -71,7 +70,7 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
 
 
 def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
-    for registration in syncable_providers():
+    for registration in load_settings().enabled_providers():
         push_kit = load_kit(registration.provider).push
         if push_kit is not None:
             yield registration.provider, push_kit

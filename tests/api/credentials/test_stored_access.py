@@ -9,13 +9,15 @@ from mailsync.credentials import (
     DEFAULT_IDENTITY_PLATFORM_PAUSE_S,
     MIN_TOKEN_AGE_FOR_RENEWAL,
     StoredAccessToken,
+    StoredPassword,
     open_stored_access_token,
 )
 from mailsync.credentials.vault import Vault
-from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
+from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled, SettingMissing
 from mailsync.model import AccessToken, AccountId, Credentials
 from mailsync.model.account import Account
 from mailsync.registry import MICROSOFT
+from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Connect
 from tests.api.credentials.identity_platform import IdentityPlatform
@@ -48,9 +50,10 @@ class Worker:
     def stored(self) -> Credentials:
         return self.store.credentials(self.account_id)
 
-    def open(self) -> StoredAccessToken:
+    def open(self, settings: Settings | None = None) -> StoredAccessToken | StoredPassword:
+        account = Account(self.account_id, MICROSOFT, "active")
         return open_stored_access_token(
-            Account(self.account_id, MICROSOFT, "active"), self.store, self.vault, self.platform.app
+            account, self.store, self.vault, settings or self.platform.app
         )
 
 
@@ -146,3 +149,12 @@ def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None
 
     with pytest.raises(AccountNotConnected):
         worker.open().renew(AccessToken("any", datetime.now(UTC)))
+
+
+def test_no_token_is_used_where_the_stage_lacks_the_settings_of_the_provider(
+    worker: Worker,
+) -> None:
+    worker.connect(minutes_left=60)
+
+    with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_ID is missing"):
+        worker.open(Settings({}))

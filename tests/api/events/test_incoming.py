@@ -17,6 +17,7 @@ from tests.store.rows import one, rows
 from tests.support.builders import connect_account
 
 SYNC = "email/microsoft.sync"
+STAGE = Settings({"MICROSOFT_CLIENT_ID": "app"})
 MACHINE = "arn:aws:states:r:1:stateMachine:mailbox-sync"
 
 
@@ -41,7 +42,8 @@ def workflows() -> RunningForEver:
 
 @pytest.fixture
 def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> EventReceiver:
-    return EventReceiver(AccountStore(database), Trigger(runs, workflows, MACHINE), workflows)
+    trigger = Trigger(runs, workflows, MACHINE)
+    return EventReceiver(AccountStore(database), trigger, workflows, STAGE)
 
 
 def receive(
@@ -119,10 +121,22 @@ def test_an_account_of_another_provider_or_a_paused_one_is_refused(
     assert one(database, "SELECT count(*) FROM mailsync.sync_runs") == [0]
 
 
+def test_an_event_of_a_provider_that_the_stage_does_not_sync_is_refused(
+    database: Database, runs: RunStore, workflows: RunningForEver, account_id: AccountId
+) -> None:
+    trigger = Trigger(runs, workflows, MACHINE)
+    receiver = EventReceiver(AccountStore(database), trigger, workflows, Settings({}))
+
+    refused = receive(receiver, SYNC, {"accountId": account_id})["refused"]
+
+    assert "the setting MICROSOFT_CLIENT_ID is missing" in refused
+    assert workflows.started == []
+
+
 def test_lambda_tries_again_when_the_database_is_unreachable(workflows: RunningForEver) -> None:
     away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
     trigger = Trigger(RunStore(away), workflows, MACHINE)
-    receiver = EventReceiver(AccountStore(away), trigger, workflows)
+    receiver = EventReceiver(AccountStore(away), trigger, workflows, STAGE)
 
     detail = {"accountId": "00000000-0000-4000-8000-000000000000"}
     with pytest.raises(StoreUnavailable):

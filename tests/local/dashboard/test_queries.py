@@ -32,6 +32,12 @@ SELECT '{ADA}', :folder, 'm' || n, 'Mail ' || n, '[]', '[]', '[]', '[]', '', tru
        false, 'normal', '[]', CASE WHEN n > 9 THEN now() - make_interval(mins => n / 3) END,
        'message', gen_random_uuid(), 1
   FROM generate_series(1, 40) n"""
+LABEL = f"""
+INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)
+VALUES ('{ADA}', 'travel', 'Travel') RETURNING id"""
+PLACE = """
+INSERT INTO mailsync.email_placements (account_id, folder_id, email_id, generation, received_at)
+SELECT account_id, :folder, id, 1, received_at FROM mailsync.emails WHERE id = :id"""
 RUNS = f"""
 INSERT INTO mailsync.sync_runs (id, account_id, sync_type, status, created_at)
 SELECT 'r' || n, cast(CASE WHEN n % 4 = 0 THEN '{BOB}' ELSE '{ADA}' END AS uuid), 'manual',
@@ -59,9 +65,15 @@ def folder(settings: Settings) -> int:
     return number
 
 
+@pytest.mark.parametrize("before_first_sync", [False, True])
 def test_paging_shows_every_message_once_the_undated_ones_first(
-    queries: DashboardQueries, folder: int
+    queries: DashboardQueries, folder: int, settings: Settings, *, before_first_sync: bool
 ) -> None:
+    """Also of an account that this release has not synced, whose messages have no placements."""
+    if before_first_sync:
+        with closing(connect(settings)) as connection:
+            connection.run("UPDATE mailsync.email_accounts SET placements_filled_to = 0")
+            connection.run("DELETE FROM mailsync.email_placements")
     seen: list[Json] = []
     before: tuple[datetime | None, int] = (None, MAX_ROW_ID)
     while page := queries.list_messages(folder, before, 7):
@@ -72,6 +84,19 @@ def test_paging_shows_every_message_once_the_undated_ones_first(
     assert [each["receivedAt"] for each in seen[:9]] == [None] * 9
     times = [each["receivedAt"] for each in seen[9:]]
     assert times == sorted(times, reverse=True)
+
+
+def test_a_message_in_two_folders_is_listed_in_both(
+    queries: DashboardQueries, folder: int, settings: Settings
+) -> None:
+    newest = queries.list_messages(folder, (None, MAX_ROW_ID), 50)[0]
+    with closing(connect(settings)) as connection:
+        other = int(connection.run(LABEL)[0][0])
+        connection.run(PLACE, folder=other, id=newest["id"])
+
+    assert queries.list_messages(other, (None, MAX_ROW_ID), 50) == [newest]
+    assert len(queries.list_messages(folder, (None, MAX_ROW_ID), 50)) == 40
+    assert queries.read_message(newest["id"])["folder"] == "Inbox, Travel"
 
 
 def test_hidden_mail_and_hidden_folders_are_not_there(

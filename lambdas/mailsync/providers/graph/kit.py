@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mailsync.model import Account, Notification
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph import notifications
-from mailsync.providers.kit import OrganisationMailbox
+from mailsync.providers.kit import MailboxIdentity
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL
@@ -84,12 +84,12 @@ class GraphKit:
 
     def find_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
-    ) -> OrganisationMailbox:
+    ) -> MailboxIdentity:
         from mailsync.providers.graph.owner import build_remote_account_id, look_up_owner
 
         owner = look_up_owner(address, access, settings)
         remote_id = build_remote_account_id(owner.user_id, organisation_id)
-        return OrganisationMailbox(remote_id, owner.address)
+        return MailboxIdentity(remote_id, owner.address)
 
 
 KIT = GraphKit()

@@ -1,4 +1,4 @@
--- Grants, access tokens, data keys and sign-ins; everything secret is sealed.
+-- Grants, access tokens, passwords, data keys and sign-ins; everything secret is sealed.
 
 -- forget_credentials --
 -- Delete the account's credentials, unless a worker is renewing them at this moment: that worker
@@ -19,33 +19,35 @@ DELETE FROM mailsync.email_credentials
                          FOR UPDATE OF c, a SKIP LOCKED)
 
 -- find_credentials --
--- Return the sealed grant and access token of an account, and when the next token may be requested.
+-- Return the sealed grant, access token and password of an account, and when the next token may be
+-- requested.
 SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
-       access_issued_at, renew_after
+       access_issued_at, renew_after, password_key_id, password_sealed
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
 
 -- lock_credentials --
 -- Return the credentials, locked until the transaction ends: one worker renews at a time.
 SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
-       access_issued_at, renew_after
+       access_issued_at, renew_after, password_key_id, password_sealed
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
    FOR UPDATE
 
 -- save_credentials --
--- Store a new grant, or the organisation in its place, and an access token.
+-- Store a new grant with an access token, or the organisation or the password in its place.
 INSERT INTO mailsync.email_credentials AS c
        (account_id, grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at,
-        organisation_id, access_issued_at)
+        organisation_id, access_issued_at, password_key_id, password_sealed)
 VALUES (cast(:account_id AS uuid), :grant_key_id, :grant_sealed, :access_key_id, :access_sealed,
-        :access_expires_at, :organisation_id, :access_issued_at)
+        :access_expires_at, :organisation_id, :access_issued_at, :password_key_id, :password_sealed)
     ON CONFLICT (account_id) DO UPDATE
    SET grant_key_id = excluded.grant_key_id, grant_sealed = excluded.grant_sealed,
        access_key_id = excluded.access_key_id, access_sealed = excluded.access_sealed,
        access_expires_at = excluded.access_expires_at,
        organisation_id = excluded.organisation_id,
        access_issued_at = excluded.access_issued_at,
+       password_key_id = excluded.password_key_id, password_sealed = excluded.password_sealed,
        renew_after = NULL, refused_at = NULL, updated_at = now()
 
 -- postpone_renewal --
@@ -54,7 +56,7 @@ UPDATE mailsync.email_credentials SET renew_after = :renew_after
  WHERE account_id = cast(:account_id AS uuid)
 
 -- grant_ended --
--- Record that the grant has ended; only a new sign-in brings another one.
+-- Record that the grant has ended or the password is refused; only the user can bring another one.
 UPDATE mailsync.email_credentials SET refused_at = now()
  WHERE account_id = cast(:account_id AS uuid)
 

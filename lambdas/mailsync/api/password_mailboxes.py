@@ -1,0 +1,81 @@
+"""Connection of a mailbox with its user name and password, for providers without a sign-in page.
+
+The caller's JWT proves who connects the mailbox, so the connection needs no confirmation. The
+password stands in the request and, sealed, in the database; no log, error or response contains it.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailsync.api.account_connector import (
+    AccountConnector,
+    ConnectedAccount,
+    unreadable_mailbox_problem,
+)
+from mailsync.api.problems import ApiError, Problem, invalid_field_problem
+from mailsync.credentials.token_set import seal_password
+from mailsync.providers.kit import MailboxUnavailable, PasswordRejected, load_password_kit
+from mailsync.settings import Settings
+
+# Neither a mail server nor UTF-8 takes control characters and lone surrogates.
+_USER_NAME = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]{1,255}")
+_PASSWORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,1024}")
+
+_PASSWORD_REFUSED = Problem(
+    kind="password-refused",
+    status=422,
+    title="The mail server refused the user name or the password",
+    detail="The mail server refused the user name or the password, so no mailbox was connected;"
+    " correct them and send the request again. Some servers want a password for apps instead of"
+    " the account's own.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordMailboxRequest:
+    """The validated body of the request."""
+
+    user_name: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def from_body(cls, body: Any) -> "PasswordMailboxRequest":
+        """Return the request.
+
+        Raises:
+            ApiError: a field is missing or malformed; the problem names it, not its value (422).
+        """
+        fields = body if isinstance(body, dict) else {}
+        return cls(_field(fields, "userName", _USER_NAME), _field(fields, "password", _PASSWORD))
+
+
+def connect_with_password(
+    wanted: PasswordMailboxRequest, user_id: str, connector: AccountConnector, settings: Settings
+) -> ConnectedAccount:
+    """Check the password at the mail server, store the account and start the first sync.
+
+    An account that the user already has for this mailbox keeps its mail and gets the new password.
+
+    Raises:
+        ApiError: the mail server refused the password, or the mailbox cannot be read (422).
+        ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
+    """
+    try:
+        found = load_password_kit(connector.provider).check_password(
+            wanted.user_name, wanted.password, settings
+        )
+    except PasswordRejected:
+        raise ApiError(_PASSWORD_REFUSED) from None
+    except MailboxUnavailable as error:
+        raise ApiError(unreadable_mailbox_problem(error)) from None
+    return connector.connect(
+        user_id, found, lambda account_id, key: seal_password(account_id, wanted.password, key)
+    )
+
+
+def _field(fields: dict[str, Any], name: str, form: re.Pattern[str]) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ApiError(invalid_field_problem(name))
+    return value
