@@ -1,0 +1,55 @@
+"""How the toy provider presents a message of the neutral mailbox."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from localdev.simulators.folders import FolderReference
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message as Mail
+from mailsync.model import Address, Message, RemoteId, Role
+
+_SAME = (
+    *("internet_message_id", "subject", "is_read", "is_draft", "is_flagged", "has_attachments"),
+    *("importance", "received_at", "sent_at"),
+)
+
+
+def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Message:
+    """The message with those of its labels that are among `labels`."""
+    item = mail.item
+    fields: dict[str, Any] = {name: getattr(item, name) for name in _SAME}
+    for name in ("to", "cc", "bcc", "reply_to"):
+        fields[name] = tuple(Address(p.name or p.address, p.address) for p in getattr(item, name))
+    return Message(
+        remote_id=remote_id,
+        folder_remote_ids=tuple(
+            RemoteId(str(each.folder)) for each in mail.placements if each.folder in labels
+        ),
+        conversation_id=mail.thread,
+        sender=Address(item.sender.name, item.sender.address) if item.sender else None,
+        preview=mail.preview,
+        body_text=item.body,
+        categories=tuple(item.categories),
+        modified_at=mail.modified_at,
+        version=str(mail.changed),
+        **fields,
+    )
+
+
+class ToyForm:
+    """Implements `ProviderForm`. `id_of` is the provider's present id of a message."""
+
+    uncounted = Role.ARCHIVE
+
+    def __init__(self, mailbox: Mailbox, id_of: Callable[[int], str]) -> None:
+        self._mailbox, self.message_id = mailbox, id_of
+
+    def folder_id(self, folder: FolderReference) -> str:
+        return str(self._mailbox.folders.find(folder).number)
+
+    def version(self, message: Mail) -> str:
+        return str(message.changed)
+
+    def fields(self, message: Mail) -> dict[str, Any]:
+        texts = {"preview": message.preview, "html": None, "text": message.item.body}
+        return {"conversation": message.thread, "web link": None, **texts}

@@ -1,0 +1,147 @@
+"""A provider unlike Microsoft Graph: a dictionary of mail in which folders are labels.
+
+One change feed reports the whole mailbox, and a message that is moved has another id afterwards. In
+the kind "folders" each label has a feed of its own, and ids stay. The archive is not counted. The
+mail is that of a simulated mailbox; TOY in the environment names its file and the kind.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from localdev.simulators.database import SimulatorDatabase
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import sort_key
+from mailsync import model
+from mailsync.errors import CursorExpired, FolderGone
+from mailsync.model import Change, Cursor, FeedRef, GoneMessage, Message, Page, RemoteId
+from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
+from mailsync.registry import RegisteredProvider
+from tests.support.toy_form import to_message
+
+TOY = RegisteredProvider(model.Provider("toy"), "Toy", "email/toy.sync", kit_module=__name__)
+KINDS = {
+    "labels": ProviderTraits(False, is_message_in_one_folder=False, do_ids_survive_moves=False),
+    "folders": ProviderTraits(is_message_in_one_folder=False),
+}
+MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND number <= ?"
+
+
+class ToyProvider:
+    limits = Limits(fetch_batch=10, small_sync_messages=100, feeds_per_connection=3)
+    max_in_flight, throttled_for_s, requests = 4, 0.0, 0
+
+    def __init__(self, mailbox: Mailbox, access: AccessTokenSource, kind: str = "labels") -> None:
+        self.mailbox, self.access, self.traits = mailbox, access, KINDS[kind]
+
+    def close(self) -> None: ...
+
+    def request(self) -> None:
+        self.requests += 1
+        self.access.current()
+
+    def list_folders(
+        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingDepth
+    ) -> model.FolderListing:
+        self.request()
+        found = []
+        for each in self.mailbox.folders.list_all():
+            total, unread = (None,) * 2 if each.role == "archive" else (each.total, each.unread)
+            parent = RemoteId(str(each.parent)) if each.parent else None
+            names = RemoteId(str(each.number)), parent, each.name, model.Role(each.role)
+            if each.search_filter is None:
+                found.append(model.RemoteFolder(*names, total, unread, each.is_hidden))
+        gone = {each.ref.remote_id for each in known} - {each.remote_id for each in found}
+        return model.FolderListing(tuple(found), gone_folder_ids=frozenset(gone))
+
+    def fetch_page(
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
+        self.request()
+        label = self._label(feed.folder) if feed.folder else None
+        kind, since, *place = (cursor or f"list {self.mailbox.journal.newest} 99999 0").split()
+        if self.mailbox.journal.has_expired(int(since), label):
+            raise CursorExpired("The position has expired.")
+        if kind == "list":
+            older, labels = (place[0], int(place[1])), [label] if label else self._labels()
+            mail = self.mailbox.messages(*labels, older_than=older, limit=limit + 1)
+            new = tuple(model.Upsert(self._message(each.number)) for each in mail[:limit])
+            if len(mail) <= limit:
+                return Page(new, Cursor(f"after {since}"), has_more=False)
+            after = "list {} {} {}".format(since, *sort_key(mail[limit - 1]))
+            return Page(new, Cursor(after), has_more=True)
+        entries = [each for each in self.mailbox.journal.entries(int(since)) if each.message]
+        ends, until = dict[int, bool](), int(since)
+        for each in entries[:limit]:
+            until, number = each.number, each.message or 0
+            ends[number] = ends.get(number, False) or label in (None, each.source)
+        changes = (c for each in ends.items() for c in self._changes(*each, int(since), label))
+        return Page(tuple(changes), Cursor(f"after {until}"), has_more=len(entries) > limit)
+
+    def fetch_next_pages(
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+    ) -> Mapping[model.FeedId, Page]:
+        pages = {}
+        for feed, cursor in positions:
+            with suppress(CursorExpired, FolderGone):
+                pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+        return pages
+
+    def list_ids(self, folder: model.FolderRef) -> model.IdListing:
+        self.request()
+        mail = self.mailbox.messages(self._label(folder))
+        found = [self._message(each.number) for each in mail]
+        entries = tuple(model.RemoteEntry(m.remote_id, m.is_read, m.version) for m in found)
+        return model.IdListing(entries, len(entries))
+
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[Message | GoneMessage]:
+        self.request()
+        numbers = [int(each.partition(".")[0]) for each in ids]
+        mail = [self._message(each.number) for each in self.mailbox.find_messages(numbers)]
+        found = {each.remote_id: each for each in mail}
+        return [found.get(each, GoneMessage(each)) for each in ids]
+
+    def message_id(self, number: int) -> RemoteId:
+        return self._ids_since(number, self.mailbox.journal.newest)[-1]
+
+    def _changes(
+        self, number: int, may_end: bool, since: int, label: int | None
+    ) -> Sequence[Change]:
+        found = self.mailbox.find_messages([number])
+        now = self._message(number) if found else None
+        here = now and (str(label) in now.folder_remote_ids if label else now.folder_remote_ids)
+        ended = self._ids_since(number, since)[: -1 if here else None] if may_end else []
+        removed = tuple(model.RemovedMessage(each) for each in ended)
+        return (*removed, model.Upsert(now)) if now and here else removed
+
+    def _labels(self) -> list[int]:
+        return [each.number for each in self.mailbox.folders.list_all()]
+
+    def _label(self, folder: model.FolderRef) -> int:
+        if int(folder.remote_id) not in self._labels():
+            raise FolderGone("There is no such label.")
+        return int(folder.remote_id)
+
+    def _ids_since(self, number: int, change: int) -> list[RemoteId]:
+        ends = () if self.traits.do_ids_survive_moves else (change, self.mailbox.journal.newest)
+        moves = [self.mailbox.database.fetch_rows(MOVES, number, end)[0][0] for end in ends]
+        first, last = moves or (0, 0)
+        return [RemoteId(f"{number}.{each}") for each in range(first, last + 1)]
+
+    def _message(self, number: int) -> Message:
+        return to_message(self.mailbox.message(number), self.message_id(number), self._labels())
+
+
+class ToyKit:
+    push, provider = None, ToyProvider
+
+    def open_mailbox(self, account: model.Account, access: AccessTokenSource, *_: object) -> object:
+        file, kind = os.environ["TOY"].split("|")
+        mailbox = Mailbox(SimulatorDatabase(Path(file), "", earlier={}), account.remote_id)
+        return self.provider(mailbox, access, kind)
+
+
+KIT = ToyKit()
