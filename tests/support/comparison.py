@@ -1,6 +1,6 @@
 """What the tables must hold, computed from the mailbox alone, and where they differ from it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pg8000.native import Connection
@@ -9,6 +9,7 @@ from localdev.mail.item import Address
 from localdev.simulators.folders import FolderReference
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
+from mailsync.model import Role
 from tests.support.outlook_form import OutlookForm
 
 Things = dict[str, dict[str, Any]]
@@ -55,7 +56,16 @@ _HIDDEN = {
 
 
 class ProviderForm(Protocol):
-    """How a provider presents what a mailbox holds."""
+    """How a provider presents what a mailbox holds.
+
+    uncounted: role of the folder that it does not count; None: it counts all.
+    """
+
+    uncounted: Role | None
+
+    def ids_and_versions(self, messages: Sequence[Message]) -> Iterable[tuple[str, str]]:
+        """The provider's id and version of each message."""
+        ...
 
     def message_id(self, number: int) -> str: ...
     def folder_id(self, folder: FolderReference) -> str: ...

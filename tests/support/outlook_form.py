@@ -1,9 +1,11 @@
 """How Graph presents a message and a folder of the neutral mailbox: ids, and what it adds."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from localdev.simulators.folders import FolderReference
 from localdev.simulators.graph.ids import OutlookIds
+from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.properties import (
     conversation_id,
     conversation_of,
@@ -12,9 +14,14 @@ from localdev.simulators.graph.properties import (
 )
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
+from mailsync.model import Role
 
 
 class OutlookForm:
+    """Implements `ProviderForm`."""
+
+    uncounted: Role | None = None
+
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self._ids = OutlookIds(mailbox.database, mailbox.user_id)
@@ -24,6 +31,10 @@ class OutlookForm:
 
     def folder_id(self, folder: FolderReference) -> str:
         return self._ids.folder_id(self._mailbox.folders.find(folder).number)
+
+    def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+        for each in OutlookMailbox(self._mailbox).translate(messages):
+            yield each.immutable_id, f'W/"{each.change_key}"'
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""

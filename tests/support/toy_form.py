@@ -1,6 +1,6 @@
 """How the toy provider presents a message of the neutral mailbox."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from localdev.simulators.folders import FolderReference
@@ -39,7 +39,7 @@ def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Messag
 class ToyForm:
     """Implements `ProviderForm`. `id_of` is the provider's present id of a message."""
 
-    uncounted = Role.ARCHIVE
+    uncounted: Role | None = Role.ARCHIVE
 
     def __init__(self, mailbox: Mailbox, id_of: Callable[[int], str]) -> None:
         self._mailbox, self.message_id = mailbox, id_of
@@ -47,8 +47,8 @@ class ToyForm:
     def folder_id(self, folder: FolderReference) -> str:
         return str(self._mailbox.folders.find(folder).number)
 
-    def version(self, message: Mail) -> str:
-        return str(message.changed)
+    def ids_and_versions(self, messages: Sequence[Mail]) -> Iterator[tuple[str, str]]:
+        return ((self.message_id(each.number), str(each.changed)) for each in messages)
 
     def fields(self, message: Mail) -> dict[str, Any]:
         texts = {"preview": message.preview, "html": None, "text": message.item.body}

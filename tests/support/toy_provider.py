@@ -14,7 +14,7 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import sort_key
 from mailsync import model
-from mailsync.errors import CursorExpired, FolderGone
+from mailsync.errors import CursorExpired, FolderGone, ProviderRejected
 from mailsync.model import Change, Cursor, FeedRef, GoneMessage, Message, Page, RemoteId
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.registry import RegisteredProvider
@@ -84,7 +84,7 @@ class ToyProvider:
     ) -> Mapping[model.FeedId, Page]:
         pages = {}
         for feed, cursor in positions:
-            with suppress(CursorExpired, FolderGone):
+            with suppress(CursorExpired, FolderGone, ProviderRejected):
                 pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
         return pages
 
@@ -136,7 +136,8 @@ class ToyProvider:
 
 
 class ToyKit:
-    push, provider = None, ToyProvider
+    push = None
+    provider: type[ToyProvider] = ToyProvider
 
     def open_mailbox(self, account: model.Account, access: AccessTokenSource, *_: object) -> object:
         file, kind = os.environ["TOY"].split("|")

@@ -11,10 +11,13 @@ from itertools import product
 from pathlib import Path
 
 from localdev.engine.postgres import Postgres
+from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import MESSAGES, FirstSyncs
 from tests.torture.histories import falsified, stages
+from tests.torture.plots import toy_histories
 from tests.torture.scenarios import SCENARIOS
+from tests.torture.stage import FEW, Stage
 from tests.torture.world import World
 
 PROGRESS_S = 10
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         points, wrong_points = _try_points(world, options)
         failed = _try_first_syncs(world, options)
         events, wrong_history = _try_histories(world, options)
+        for toy in KINDS:
+            wrong_history += _try_toy_histories(world, toy, events, options)
     print(f"crash points tried         {points}")
     print(f"first syncs under faults   {options.first_syncs}")
     print(f"failed for good            {failed}")
@@ -122,6 +127,34 @@ def _try_histories(world: World, options: argparse.Namespace) -> tuple[Counter[s
     return events, 1
 
 
+def _try_toy_histories(
+    world: World, toy: str, events: Counter[str], options: argparse.Namespace
+) -> int:
+    """1 when a history of the toy provider was found that breaks the law."""
+    number, progress = options.toy_histories, Progress()
+    if not number:
+        return 0
+    began = events["histories"]
+
+    def on_history() -> None:
+        progress.report(f"history {events['histories'] - began} of {number}")
+
+    print(f"random histories of a toy provider with {toy}: {number}", flush=True)
+    with Stage(world, FEW, toy=toy) as stage:
+        found = falsified(
+            {False: stage},
+            plots=toy_histories(),
+            number=number,
+            seed_number=options.seed,
+            events=events,
+            on_history=on_history,
+        )
+    if found:
+        again = f"--toy-histories {number} --seed {options.seed}"
+        _show(f"--stride 0 --first-syncs 0 --histories 0 {again}", (found,))
+    return 1 if found else 0
+
+
 def _show(options: str, wrong: Sequence[str]) -> None:
     print(f"DIVERGENCE {COMMAND} {options}")
     print(*(f"  {each}" for each in wrong[:SHOWN]), sep="\n", flush=True)
@@ -135,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--histories", type=int, default=2000, metavar="N", help="random histories (2000)")
+    add("--toy-histories", type=int, default=250, metavar="N", help="of each of two kinds (250)")
     add("--first-syncs", type=int, default=100, metavar="N", help="under random faults (100)")
     add("--seed", type=int, default=random.randrange(10**6), help="of what is random (random)")
     add("--stride", type=int, default=1, metavar="N", help="every N-th moment (1); 0: none")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
 from tests.torture.play import Play
 from tests.torture.plots import History, histories
@@ -13,11 +14,11 @@ from tests.torture.stage import FEW, MANY, Stage
 from tests.torture.world import World
 
 Stages = Mapping[bool, Stage]
+"""A mailbox of few messages, and one of many, by whether it is large."""
 
 
 @contextmanager
 def stages(world: World) -> Iterator[Stages]:
-    """A mailbox of few messages and one of many, by whether it is large."""
     with Stage(world, FEW) as few, Stage(world, MANY) as many:
         yield {False: few, True: many}
 
@@ -25,6 +26,7 @@ def stages(world: World) -> Iterator[Stages]:
 def falsified(
     stages: Stages,
     *,
+    plots: SearchStrategy[History] | None = None,
     number: int,
     seed_number: int,
     events: Counter[str],
@@ -32,7 +34,8 @@ def falsified(
 ) -> str | None:
     """The shortest history found that breaks the law, and how; None when none does.
 
-    `events` counts what was played, and what came of it. `on_history` is called after each history.
+    `plots` draws them; None: those of Microsoft Graph. `events` counts what was played, and what
+    came of it. `on_history` is called after each history.
     """
 
     @seed(seed_number)
@@ -44,7 +47,7 @@ def falsified(
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
-    @given(plot=histories())
+    @given(plot=histories() if plots is None else plots)
     def history(plot: History) -> None:
         events["histories"] += 1
         Play(stages[plot.is_large], plot, events).run()

@@ -12,21 +12,24 @@
 - No account is closed: nothing that a mail provider says closes one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from pg8000.native import Connection
 
-from localdev.simulators.graph.outlook import OutlookFolder, OutlookMailbox
+from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import Mailbox
+from tests.support.comparison import ProviderForm
 from tests.torture.lies import Told
 
 _ROWS = """
-SELECT m.message_id, m.id, f.remote_id, m.is_read, m.version, m.removed_at IS NOT NULL
-  FROM mailsync.emails m JOIN mailsync.email_folders f ON f.id = m.folder_id
- WHERE m.account_id = cast(:account AS uuid)"""
+SELECT m.message_id, m.id,
+       ARRAY(SELECT f.remote_id FROM mailsync.email_placements p
+               JOIN mailsync.email_folders f ON f.id = p.folder_id WHERE p.email_id = m.id),
+       m.is_read, m.version, m.removed_at IS NOT NULL
+  FROM mailsync.emails m WHERE m.account_id = cast(:account AS uuid)"""
 _FOLDERS = """
 SELECT f.remote_id, f.id, f.gone_at IS NOT NULL, f.verified_at,
        CASE WHEN f.compared_at > now() - interval '1 hour' THEN f.compared_at END,
@@ -34,9 +37,11 @@ SELECT f.remote_id, f.id, f.gone_at IS NOT NULL, f.verified_at,
   FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account AS uuid)"""
 _QUARANTINE = """
-SELECT q.message_id, f.remote_id
-  FROM mailsync.email_quarantine q JOIN mailsync.email_folders f ON f.id = q.folder_id
- WHERE q.account_id = cast(:account AS uuid)"""
+SELECT q.message_id,
+       ARRAY(SELECT f.remote_id FROM mailsync.quarantine_placements p
+               JOIN mailsync.email_folders f ON f.id = p.folder_id
+              WHERE p.account_id = q.account_id AND p.message_id = q.message_id)
+  FROM mailsync.email_quarantine q WHERE q.account_id = cast(:account AS uuid)"""
 _ACCOUNT = """
 SELECT a.status, a.sync_status, a.last_error, a.verified_at,
        (SELECT json_object_agg(id, status) FROM mailsync.sync_runs r WHERE r.account_id = a.id),
@@ -52,7 +57,7 @@ SELECT a.status, a.sync_status, a.last_error, a.verified_at,
 @dataclass(frozen=True)
 class Row:
     id: int
-    folder: str
+    folders: Sequence[str]
     is_read: bool
     version: str | None
     is_hidden: bool
@@ -82,7 +87,7 @@ class Seen:
 
     rows: Mapping[str, Row]
     folders: Mapping[str, FolderRow]
-    quarantine: Mapping[str, str]
+    quarantine: Mapping[str, Sequence[str]]
     status: str
     sync_status: str
     last_error: str | None
@@ -109,34 +114,41 @@ def read_tables(tables: Connection, account_id: str) -> Seen:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the mailbox holds: the folder, read state and version of each message, and each folder
-    with its counts of messages and of unread ones. `hidden` are the hidden folders and those below
-    them."""
+    """What the mailbox holds: the folders, read state and version of each message, and each folder
+    with its counts of messages and of unread ones, None where the provider does not count. `hidden`
+    are the hidden folders and those below them."""
 
-    messages: Mapping[str, tuple[str, bool, str]]
-    folders: Mapping[str, tuple[int, int]]
+    messages: Mapping[str, tuple[frozenset[str], bool, str]]
+    folders: Mapping[str, tuple[int, int] | None]
     hidden: frozenset[str]
 
 
-def truth(mailbox: Mailbox) -> Truth:
-    outlook = OutlookMailbox(mailbox)
-    known = {each.id: each for each in outlook.folders.all() if each.search_folder_filter is None}
-    folders = {each.id: (each.total, each.unread) for each in known.values()}
-    found = mailbox.messages(*(each.seq for each in known.values()))
-    messages = {
-        each.immutable_id: (each.folder_id, each.is_read, f'W/"{each.change_key}"')
-        for each in outlook.translate(found)
+def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
+    known = {each.number: each for each in mailbox.folders.list_all() if not each.search_filter}
+    ids = {number: form.folder_id(number) for number in known}
+    folders = {
+        ids[each.number]: None if each.role == form.uncounted else (each.total, each.unread)
+        for each in known.values()
     }
-    return Truth(messages, folders, frozenset(_hidden(known)))
+    found = mailbox.messages(*known)
+    messages = {
+        key: (
+            frozenset(ids[each.folder] for each in message.placements if each.folder in ids),
+            message.is_read,
+            version,
+        )
+        for message, (key, version) in zip(found, form.ids_and_versions(found), strict=True)
+    }
+    return Truth(messages, folders, frozenset(map(ids.__getitem__, _hidden(known))))
 
 
-def _hidden(folders: Mapping[str, OutlookFolder]) -> Iterator[str]:
-    for folder_id, folder in folders.items():
-        above: OutlookFolder | None = folder
+def _hidden(folders: Mapping[int, Folder]) -> Iterator[int]:
+    for number, folder in folders.items():
+        above: Folder | None = folder
         while above and not above.is_hidden:
-            above = folders.get(above.parent_id or "")
+            above = folders.get(above.parent or 0)
         if above:
-            yield folder_id
+            yield number
 
 
 @dataclass(frozen=True)
@@ -178,13 +190,13 @@ class Sync:
 class Law:
     """Remembers from sync to sync what the mailbox held."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
-        self._held = truth(mailbox)
+    def __init__(self, mailbox: Mailbox, form: ProviderForm) -> None:
+        self._mailbox, self._form = mailbox, form
+        self._held = truth(mailbox, form)
 
     def broken(self, sync: Sync) -> list[str]:
         """What does not hold after a sync."""
-        held, after = truth(self._mailbox), sync.after
+        held, after = truth(self._mailbox, self._form), sync.after
         wrong = [*_lost(self._held, held, sync), *_of_runs(sync)]
         if after.status != "active":
             wrong.append(f"the account is {after.status}: {after.last_error}")
@@ -228,7 +240,7 @@ def _of_verification(held: Truth, sync: Sync) -> Iterator[str]:
             )
             if is_whole and not any(excuses):
                 yield f"FALSE verified, folder {folder_id[-12:]} is not shown"
-        elif is_whole or sync.has_moved("verified_at", folder_id):
+        elif counts and (is_whole or sync.has_moved("verified_at", folder_id)):
             excess = _excess(counts, sync.after, folder_id)
             if excess and not sync.told.miscounts(folder_id):
                 yield f"FALSE verified, folder {folder_id[-12:]} {excess}"
@@ -238,9 +250,9 @@ def _excess(counts: tuple[int, int], seen: Seen, folder_id: str) -> str | None:
     """By how much a folder holds more than is shown of it and set aside, None if by nothing."""
     folder = seen.folders[folder_id]
     here = {
-        key: row for key, row in seen.rows.items() if row.folder == folder_id and not row.is_hidden
+        key: row for key, row in seen.rows.items() if folder_id in row.folders and not row.is_hidden
     }
-    aside = sum(where == folder_id and key not in here for key, where in seen.quarantine.items())
+    aside = sum(folder_id in where and key not in here for key, where in seen.quarantine.items())
     excess = counts[0] - len(here) - aside - folder.count_offset
     unread = counts[1] - sum(not row.is_read for row in here.values()) - folder.unread_offset
     if max(abs(excess), 0 if aside else abs(unread)) <= folder.differing:
@@ -256,12 +268,12 @@ def _of_comparison(held: Truth, sync: Sync) -> Iterator[str]:
         there = {
             key: (is_read, version)
             for key, (where, is_read, version) in held.messages.items()
-            if where == folder_id and key not in seen.quarantine
+            if folder_id in where and key not in seen.quarantine
         }
         shown = {
             key: (row.is_read, row.version)
             for key, row in seen.rows.items()
-            if row.folder == folder_id and not row.is_hidden and key not in seen.quarantine
+            if folder_id in row.folders and not row.is_hidden and key not in seen.quarantine
         }
         if shown != there and not folder.differing:
             differing = {key[-12:] for key, _ in shown.items() ^ there.items()}

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from dataclasses import astuple
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,7 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
 from tests.support.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, read_tables
-from tests.torture.lies import Lie, Told
+from tests.torture.lies import LIES, Lie, Told
 from tests.torture.plots import ODDITIES, History, Round
 from tests.torture.stage import Stage
 
@@ -27,7 +28,7 @@ class _Script(FaultScript):
 
     def __init__(self, mailbox: Mailbox, plan: Round, lies: list[Lie]) -> None:
         super().__init__()
-        rules = [rule for lie in lies for rule in lie.rules(mailbox)]
+        rules = [rule for lie in lies if lie.name in LIES for rule in lie.rules(mailbox)]
         self.add(*(each.rule() for each in plan.mishaps), *rules)
         self._wrong = [rule.fault for rule in rules]
         self._mailbox = mailbox
@@ -36,6 +37,13 @@ class _Script(FaultScript):
         self.told: list[tuple[str, Fault]] = []
         self.has_changed = False
         self.reads_folders = True
+
+    def of_toy(self, plan: Round, lies: list[Lie]) -> dict[str, Any]:
+        """What the toy provider does in the sync. All that it is to say counts as said."""
+        self.told += [("toy", Fault(page="less")) for _ in lies]
+        self.has_changed = bool(plan.meanwhile)
+        meanwhile = {at: astuple(change) for at, change in (plan.meanwhile or {}).items()}
+        return {"lies": [each.name for each in lies], "meanwhile": meanwhile, "page": plan.page}
 
     def next_fault(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         if change := self._meanwhile.pop(next(self._requests), None):
@@ -58,7 +66,7 @@ class Play:
         self._plot = plot
         self._mailbox = stage.mailbox
         self._service = stage.service
-        self._law = Law(self._mailbox)
+        self._law = Law(self._mailbox, stage.mirror.form)
         self._lies: list[tuple[Lie, int]] = []
         self._lied_h: float | None = None
         self._has_lied_in_full = False
@@ -77,7 +85,8 @@ class Play:
         for change in plan.before:
             change.apply(self._mailbox)
         self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
-        script = _Script(self._mailbox, plan, self._lies_of(plan))
+        lies = self._lies_of(plan)
+        script = _Script(self._mailbox, plan, lies)
         self._service.faults = script
         fields = {
             "fatal": plan.fatal,
@@ -85,6 +94,7 @@ class Play:
             "folder_order": plan.folder_order,
             "is_full": plan.is_full,
             "at_once": plan.at_once,
+            "toy_round": script.of_toy(plan, lies) if self._stage.mirror.toy else None,
         }
         self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")
 
@@ -162,7 +172,9 @@ class Play:
 
     def _wrong(self) -> list[str]:
         mirror = self._stage.mirror
-        return divergences(self._stage.tables, mirror.account_id, mirror.mailbox, is_confirmed=True)
+        return divergences(
+            self._stage.tables, mirror.account_id, mirror.mailbox, mirror.form, is_confirmed=True
+        )
 
     def _look(self) -> Seen:
         return read_tables(self._stage.tables, self._stage.mirror.account_id)

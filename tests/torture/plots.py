@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from localdev.simulators.faults import Fault, FaultRule
 from tests.torture.crash_points import DEATHS
 from tests.torture.lies import CONSISTENT, LIES, Lie
-from tests.torture.random_changes import KINDS, Change
+from tests.torture.lying_toy import TOY_LIES
+from tests.torture.random_changes import KINDS, LABEL_KINDS, Change
 from tests.torture.stage import FEW
 
 FAULTS = {
@@ -97,6 +98,36 @@ def histories() -> st.SearchStrategy[History]:
         is_large=st.integers(0, 5).map(lambda number: number == 1),
         is_synced=st.integers(0, 4).map(bool),
         turns=st.sampled_from((None, None, None, 4)),
+    )
+
+
+def toy_histories() -> st.SearchStrategy[History]:
+    """Of the toy provider, whose folders are labels."""
+    return st.builds(
+        History,
+        rounds=st.integers(1, 4).flatmap(
+            lambda length: st.tuples(*(_toy_rounds() for _ in range(length)))
+        ),
+        is_synced=st.integers(0, 4).map(bool),
+    )
+
+
+def _toy_rounds() -> st.SearchStrategy[Round]:
+    number = st.integers(0, 2 * FEW)
+    changes = st.builds(Change, st.sampled_from(LABEL_KINDS), number, number)
+    lies = st.builds(Lie, st.sampled_from(TOY_LIES), syncs=st.sampled_from((1, 1, 2, 4)))
+    return st.builds(
+        Round,
+        before=st.lists(changes, max_size=8).map(tuple),
+        meanwhile=st.just({}) | st.dictionaries(st.integers(1, 8), changes, max_size=2),
+        lies=st.just(()) | st.lists(lies, max_size=2).map(tuple),
+        hours=st.sampled_from((0.1, 0.1, 0.1, 0.5, 2.1, 25)),
+        page=st.sampled_from((50, 7, 3, 1)),
+        folder_order=st.integers(0, 9),
+        is_full=st.integers(0, 9).map(lambda number: number == 1),
+        fatal=st.none() | st.none() | st.integers(1, 500),
+        dies=st.sampled_from(DEATHS),
+        at_once=st.integers(0, 9).map(lambda number: number == 1),
     )
 
 

@@ -40,7 +40,10 @@ class Change:
                 ]:
                     _OF_A_FOLDER[self.kind](mailbox, _chosen(self.what, own), where)
             elif messages := _messages(mailbox, folders):
-                _OF_A_MESSAGE[self.kind](mailbox, _chosen(self.what, messages), where)
+                if self.kind in _OF_LABELS:
+                    _OF_LABELS[self.kind](mailbox, _chosen(self.what, messages), where)
+                elif alone := [each for each in messages if len(each.placements) == 1]:
+                    _OF_A_MESSAGE[self.kind](mailbox, _chosen(self.what, alone), where)
 
 
 def _deliver(mailbox: Mailbox, folder: Folder, number: int) -> None:
@@ -90,6 +93,18 @@ def _restore(mailbox: Mailbox, _: Message, where: Folder) -> None:
         mailbox.move(message.number, where.number)
 
 
+def _label(mailbox: Mailbox, message: Message, where: Folder) -> None:
+    if where.number not in {each.folder for each in message.placements}:
+        mailbox.add_to_folder(message.number, where.number)
+
+
+def _unlabel(mailbox: Mailbox, message: Message, where: Folder) -> None:
+    """Never the last one: without a label the simulated mailbox has lost the message."""
+    if len(message.placements) > 1:
+        placement = message.placements[where.number % len(message.placements)]
+        mailbox.remove_from_folder(message.number, placement.folder)
+
+
 def _update(**changes: Any) -> Callable[[Mailbox, Message, Folder], None]:
     return lambda mailbox, message, _: mailbox.change(message.number, **changes)
 
@@ -122,11 +137,18 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "send draft": _send,
     "restore": _restore,
 }
+_OF_LABELS: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
+    "label": _label,
+    "unlabel": _unlabel,
+    "read labelled": _update(is_read=True),
+}
 KINDS = (*_IN_A_FOLDER, *_OF_A_FOLDER, *_OF_A_MESSAGE)
+LABEL_KINDS = (*KINDS, *_OF_LABELS, *_OF_LABELS)
+"""Of a mailbox whose folders are labels."""
 
 
 def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:
-    found = [message for folder in folders for message in mailbox.messages(folder.number)]
+    found = mailbox.messages(*(folder.number for folder in folders))
     return sorted(found, key=lambda message: message.number)
 
 

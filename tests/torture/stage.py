@@ -22,10 +22,13 @@ class Stage:
     mirror: Mirror
     tables: Connection
 
-    def __init__(self, world: World, messages: int, name: str = "history") -> None:
+    def __init__(
+        self, world: World, messages: int, name: str = "history", toy: str | None = None
+    ) -> None:
         self._world = world
         self._messages = messages
-        self._name = f"{name}-{messages}"
+        self._toy = toy
+        self._name = f"{name}-{messages}-{toy or 'graph'}".replace(" ", "-")
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -33,7 +36,7 @@ class Stage:
         fill(mailbox, messages=self._messages)
         with ExitStack() as opened:
             self._open = opened
-            self.mirror = opened.enter_context(self._world.connected(mailbox))
+            self.mirror = opened.enter_context(self._world.connected(mailbox, self._toy))
             self.tables = opened.enter_context(self._world.opened(self.mirror))
             self._prepare()
             self._open = opened.pop_all()

@@ -15,6 +15,7 @@ import boto3
 import httpx
 
 from tests.support.functions import load_functions
+from tests.torture import lying_toy
 from tests.torture.fork import Fork, Killed
 from tests.torture.orders import Ending, Order
 from tests.torture.sync_run import run
@@ -43,6 +44,7 @@ def _forked(order: Order) -> Ending:
 def _warm_up() -> None:
     """Loads once what each fork would load late."""
     load_functions()
+    lying_toy.register()
     import_module("mailsync.providers.graph.provider")
     boto3.client("kms", region_name="eu-central-1")
     httpx.Client().close()

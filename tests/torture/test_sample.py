@@ -7,14 +7,16 @@ from itertools import cycle
 import pytest
 
 from localdev.engine.postgres import Postgres
+from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import FirstSyncs
 from tests.torture.histories import Stages, falsified, stages
 from tests.torture.lies import Lie
 from tests.torture.play import Play
-from tests.torture.plots import History, Mishap, Round
+from tests.torture.plots import History, Mishap, Round, toy_histories
 from tests.torture.random_changes import Change
 from tests.torture.scenarios import SCENARIOS
+from tests.torture.stage import FEW, Stage
 from tests.torture.world import World
 
 POINTS = 2
@@ -53,6 +55,19 @@ def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: St
 
     assert falsified(mailboxes, number=HISTORIES, seed_number=SEED, events=events) is None
     assert events["wrong answers"] > 0
+
+
+@pytest.mark.parametrize("toy", KINDS)
+def test_the_law_holds_for_a_provider_whose_folders_are_labels(world: World, toy: str) -> None:
+    events = Counter[str]()
+
+    with Stage(world, FEW, toy=toy) as stage:
+        found = falsified(
+            {False: stage}, plots=toy_histories(), number=HISTORIES, seed_number=SEED, events=events
+        )
+
+    assert found is None
+    assert events["runs completed"] > 0
 
 
 def test_first_syncs_complete_under_faults(world: World) -> None:

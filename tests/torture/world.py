@@ -20,24 +20,34 @@ from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials.token_set import TokenSet
+from mailsync.credentials import FixedAccessToken
+from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
+from tests.support.comparison import ProviderForm
 from tests.support.databases import copy_database
+from tests.support.outlook_form import OutlookForm
+from tests.support.toy_form import ToyForm
+from tests.support.toy_provider import TOY, ToyProvider
 from tests.torture.orders import Ending, Order
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """One database with one connected account, and the mailbox that it shall equal."""
+    """One database with one connected account, and the mailbox that it shall equal.
+
+    toy: the kind of the toy provider; None: the provider is Microsoft.
+    """
 
     mailbox: Mailbox
     account_id: str
     database: str
+    form: ProviderForm
+    toy: str | None = None
 
 
 class World:
@@ -72,28 +82,33 @@ class World:
         self._servers.close()
 
     @contextmanager
-    def connected(self, mailbox: Mailbox) -> Iterator[Mirror]:
+    def connected(self, mailbox: Mailbox, toy: str | None = None) -> Iterator[Mirror]:
         """A database in which the mailbox is connected and not yet synced; dropped afterwards."""
         name = self._create(self._template)
         with closing(Database(Settings({"DATABASE_URL": self._url(name)}))) as opened:
             store = CredentialStore(opened)
             account_id = store.connect_account(
                 user_id="ann",
-                provider=Provider("microsoft"),
+                provider=TOY.provider if toy else Provider("microsoft"),
                 provider_account_id=mailbox.user_id,
                 email_address=mailbox.address,
-                seal=self._sealing(mailbox, store),
+                seal=self._sealing_password(store) if toy else self._sealing(mailbox, store),
             )
         try:
-            yield Mirror(mailbox, account_id, name)
+            yield Mirror(mailbox, account_id, name, _form(mailbox, toy), toy)
         finally:
             # What was killed may still be connected.
             self._admin.run(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def sync(self, mirror: Mirror, **fields: Any) -> Ending:
+    def sync(self, mirror: Mirror, toy_round: Any = None, **fields: Any) -> Ending:
         """Runs one sync in another process; `fields` are those of an Order."""
-        url = {"DATABASE_URL": self._url(mirror.database)}
-        environment = {**self._environment, **url}
+        plan = {"lies": [], "meanwhile": {}, "page": 100, **(toy_round or {})}
+        environment = {
+            **self._environment,
+            "DATABASE_URL": self._url(mirror.database),
+            "TOY": f"{self.simulators.service.data / 'microsoft.sqlite'}|{mirror.toy}",
+            "TOY_ROUND": json.dumps(plan),
+        }
         order = Order(environment=environment, account_id=mirror.account_id, **fields)
         return self._syncs(order)
 
@@ -143,6 +158,10 @@ class World:
         key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
         return lambda account_id: tokens.seal(account_id, key)
 
+    def _sealing_password(self, store: CredentialStore) -> Callable[[AccountId], Credentials]:
+        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
+        return lambda account_id: seal_password(account_id, "secret", key)
+
     def _grant(self, mailbox: Mailbox) -> str:
         """What a refused token is renewed with."""
         consents, address = self.simulators.entra.consents, "http://localhost"
@@ -152,6 +171,13 @@ class World:
         )
         consent_id, _ = consents.redeem_code(code, redirect_uri=address, verifier=None)
         return consents.issue_refresh_token(consent_id)
+
+
+def _form(mailbox: Mailbox, toy: str | None) -> ProviderForm:
+    if toy is None:
+        return OutlookForm(mailbox)
+    access = FixedAccessToken(AccessToken("", datetime.now(UTC)))
+    return ToyForm(mailbox, ToyProvider(mailbox, access, toy).message_id)
 
 
 @contextmanager

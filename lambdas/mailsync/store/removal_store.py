@@ -127,11 +127,21 @@ class RemovalStore:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
 
-    def confirm_gone(self, run: RunRef, ids: Collection[RemoteId], wait_s: float) -> int:
+    def confirm_gone(
+        self,
+        run: RunRef,
+        ids: Collection[RemoteId],
+        wait_s: float,
+        *,
+        do_ids_survive_moves: bool = True,
+    ) -> int:
         """Record that the provider reports these messages as gone.
 
         Deletes the messages that it also reported as gone at least `wait_s` seconds ago; returns
         how many.
+
+        do_ids_survive_moves: see `ProviderTraits`. If they do not, a message is deleted only after
+            every mirrored change feed was read to its end since the message left.
         """
         if not ids:
             return 0
@@ -141,6 +151,7 @@ class RemovalStore:
                 account_id=run.account_id,
                 ids=rows.to_jsonb(sorted(ids)),
                 wait_s=wait_s,
+                do_ids_survive_moves=do_ids_survive_moves,
             )
 
 

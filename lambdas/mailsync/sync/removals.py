@@ -43,7 +43,12 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
                 return deleted
             for found in fetch_in_parts(mailbox, batch):
                 _, gone = store_messages_in_mirrored_folders(mailbox, found)
-                deleted += mailbox.removals.confirm_gone(mailbox.run, gone, removal.wait_s)
+                deleted += mailbox.removals.confirm_gone(
+                    mailbox.run,
+                    gone,
+                    removal.wait_s,
+                    do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
+                )
     if deleted:
         logger.info("removed_deleted", messages=deleted)
     return deleted

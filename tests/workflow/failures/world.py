@@ -24,6 +24,7 @@ from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.errors import MailsyncError
 from mailsync.model import AccessToken, Account, AccountId, RunId, SyncType
+from mailsync.providers import MailProvider
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
@@ -35,7 +36,7 @@ from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_ac
 from mailsync.sync.mailbox import Mailbox
 from tests.support import comparison
 from tests.support.clock import let_time_pass
-from tests.support.comparison import Things
+from tests.support.comparison import ProviderForm, Things
 from tests.support.execution import Execution, StateFailed
 from tests.support.functions import lambda_context, load_functions
 from tests.support.outlook_form import OutlookForm
@@ -107,7 +108,7 @@ class World:
     definition: str = MAILBOX_SYNC_WORKFLOW.definition
 
     def __post_init__(self) -> None:
-        self.form = OutlookForm(self.remote)
+        self.form: ProviderForm = OutlookForm(self.remote)
         self.access = SimulatedAccess(self.simulators, self.remote)
         self.pauses: list[float] = []
         self.waits: list[float] = []
@@ -151,7 +152,7 @@ class World:
 
     def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
         """The execution of that name, as `sync`; its run may have been left to it."""
-        execution = Execution(run_id, run_id, self._invoke, list, self.at_once, self._wait)
+        execution = Execution(run_id, run_id, self.invoke, list, self.at_once, self._wait)
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
         with suppress(StateFailed):
             execution.run(self.definition, state)
@@ -248,7 +249,7 @@ class World:
     def one(self, sql: str) -> list[Any]:
         return self.rows(sql)[0]
 
-    def _invoke(self, placeholder: str, event: Any) -> Any:
+    def invoke(self, placeholder: str, event: Any) -> Any:
         function = self._functions[placeholder]
         if before := self.before.get(function.__name__.removeprefix("handlers.")):
             before()
@@ -270,15 +271,15 @@ class World:
             return Vault("key", CredentialStore(self._open_database()), KeyService())
         return self._vault
 
-    def open_mailbox(self, account: Account, *_: object) -> GraphMailbox:
+    def open_mailbox(self, account: Account, *_: object) -> MailProvider:
         """As the provider's kit does, with the pauses of this world."""
         budget = RetryBudget(None if self.at_once else self.pauses.append)
-        return self._graph(budget, account.max_in_flight)
+        return self.provider(budget, account.max_in_flight)
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
         budget = RetryBudget(self.pauses.append, total_s=CHECK_PAUSE_BUDGET_S)
-        provider = self._graph(budget, check.account.max_in_flight)
+        provider = self.provider(budget, check.account.max_in_flight)
         with closing(provider):
             yield Mailbox(
                 check.run,
@@ -289,7 +290,7 @@ class World:
                 provider.max_in_flight,
             )
 
-    def _graph(self, budget: RetryBudget, max_in_flight: int | None) -> GraphMailbox:
+    def provider(self, budget: RetryBudget, max_in_flight: int | None) -> MailProvider:
         return GraphMailbox(
             base_url=self.simulators.graph_url,
             access=self.access,

@@ -37,9 +37,16 @@ UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
 
 -- confirm_gone --
 -- Record that the provider reports these messages as gone; delete those that it reported at least
--- `wait_s` seconds ago as well.
+-- `wait_s` seconds ago as well. Where ids do not survive a move, such a message may have arrived
+-- elsewhere under another id: it is deleted only if every mirrored feed has been read since it left.
 WITH asked AS MATERIALIZED (
-  SELECT m.id, m.gone_at <= now() - make_interval(secs => :wait_s) AS is_confirmed
+  SELECT m.id, m.gone_at <= now() - make_interval(secs => :wait_s)
+               AND (cast(:do_ids_survive_moves AS boolean)
+                    OR NOT EXISTS (
+                       SELECT 1 FROM mailsync.email_folders f
+                         JOIN mailsync.change_feeds c ON c.id = f.feed_id
+                        WHERE f.account_id = m.account_id AND f.selected AND f.gone_at IS NULL
+                          AND coalesce(c.complete_as_of < m.removed_at, true))) AS is_confirmed
     FROM mailsync.emails m
    WHERE m.account_id = cast(:account_id AS uuid) AND m.removed_at IS NOT NULL
      AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),

@@ -1,0 +1,66 @@
+"""The toy provider in a torture: short pages, wrong answers, changes during a sync."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mailsync import registry
+from mailsync.errors import ProviderUnavailable
+from mailsync.model import (
+    Cursor,
+    FeedRef,
+    FolderRef,
+    GoneMessage,
+    IdListing,
+    Message,
+    Page,
+    RemoteId,
+    RemovedMessage,
+)
+from tests.support.toy_provider import KIT, TOY, ToyProvider
+from tests.torture.random_changes import Change
+
+TOY_LIES = ("less", "removed", "short list", "gone", "outage")
+
+
+def register() -> None:
+    """Make the toy a provider of this process; TOY_ROUND in its environment says what it does."""
+    registry.REGISTERED_PROVIDERS += (TOY,)
+    KIT.provider = LyingToy
+
+
+class LyingToy(ToyProvider):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        plan = json.loads(os.environ["TOY_ROUND"])
+        self._lies, self._page, self._meanwhile = plan["lies"], plan["page"], plan["meanwhile"]
+
+    def request(self) -> None:
+        super().request()
+        if change := self._meanwhile.get(str(self.requests)):
+            Change(*change).apply(self.mailbox)
+        if "outage" in self._lies and self.requests % 3 == 2:
+            raise ProviderUnavailable("The toy is broken; trying again.")
+
+    def fetch_page(
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
+        page = super().fetch_page(feed, cursor, limit=min(limit, self._page))
+        changes = page.changes[1:] if "less" in self._lies else page.changes
+        if "removed" in self._lies:
+            some = self.mailbox.messages("inbox", limit=2)
+            changes += tuple(RemovedMessage(self.message_id(each.number)) for each in some)
+        return replace(page, changes=changes)
+
+    def list_ids(self, folder: FolderRef) -> IdListing:
+        listing = super().list_ids(folder)
+        entries = listing.entries["short list" in self._lies :]
+        return IdListing(entries, len(entries))
+
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[Message | GoneMessage]:
+        found = super().fetch_messages(ids)
+        return [GoneMessage(each) for each in ids] if "gone" in self._lies else found
