@@ -10,6 +10,7 @@ import pytest
 from mailsync.errors import LeaseLost
 from mailsync.model import (
     IdListing,
+    PagePlan,
     RemoteEntry,
     RemoteId,
     RemovedMessage,
@@ -38,6 +39,9 @@ WRITES: dict[str, Write] = {
         run, a_page_write(m.folder(m.first).feed, a_page())
     ),
     "MailStore.apply_messages": lambda m, run: m.mail.apply_messages(run, None, [a_message(SHOWN)]),
+    "MailStore.apply_pending": lambda m, run: m.mail.apply_pending(
+        run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
+    ),
     "MailStore.save_versions": lambda m, run: m.mail.save_versions(run, LISTED),
     "MailStore.drop_unselected": lambda m, run: m.mail.drop_unselected(run),
     "FolderStore.save": lambda m, run: m.folders.save(run, [a_remote_folder("F3")], [m.first]),

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
 from mailsync.decisions.verify import FolderCount, counts_agree
-from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFolder, feeds_of
+from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFeed, StoredFolder, feeds_of
 
 MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
 """Folders of a mailbox that a check reads; a larger mailbox gets an execution. 20 folders are one
@@ -50,12 +50,11 @@ def classify_check(
     known = {folder.ref.remote_id for folder in folders}
     feeds = feeds_of(folder for folder in folders if folder.selected)
     seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
-    positions = [feed.position for feed in feeds]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
     if listing.failures or explain_incomplete_listing(listing, folders):
         return CheckResult.NEEDS_EXECUTION
-    if any(each.full_sync_running or not each.is_start_of_round for each in positions):
+    if any(_is_unfinished(feed) for feed in feeds):
         return CheckResult.NEEDS_EXECUTION
     if any(page is None or page.has_more for page in seen):
         return CheckResult.NEEDS_EXECUTION
@@ -68,3 +67,9 @@ def classify_check(
     if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
     return CheckResult.ONLY_READ_PAGES
+
+
+def _is_unfinished(feed: StoredFeed) -> bool:
+    """Return whether an earlier sync has left pages or messages of the feed to be read."""
+    position = feed.position
+    return position.full_sync_running or not position.is_start_of_round or feed.has_pending

@@ -57,8 +57,10 @@ class StoredFeed:
     """A change feed as stored in the database.
 
     read_at: when the feed was last read. None: never.
+    has_pending: whether messages that its pages named are still to be fetched.
     """
 
     ref: FeedRef
     position: FeedPosition
     read_at: datetime | None = None
+    has_pending: bool = False

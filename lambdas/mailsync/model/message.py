@@ -149,24 +149,29 @@ class IdListing:
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """The writes for one page of changes, at most one per message."""
+    """The writes for one page of changes, at most one per message.
+
+    pending: messages whose contents are fetched later, because those of the others fill the memory.
+    """
 
     upserts: tuple[Message, ...] = ()
     to_fetch_by_id: tuple[PartialChange, ...] = ()
     removals: tuple[RemoteId, ...] = ()
     unreadable: tuple[UnreadableMessage, ...] = ()
+    pending: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenRowCounts:
     """How many message rows one transaction inserted, updated, left unchanged, removed or
-    quarantined."""
+    quarantined, and how many messages it left pending."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
     quarantined: int = 0
+    pending: int = 0
 
     def __add__(self, other: "WrittenRowCounts") -> "WrittenRowCounts":
         return WrittenRowCounts(
@@ -175,4 +180,5 @@ class WrittenRowCounts:
             self.unchanged + other.unchanged,
             self.removed + other.removed,
             self.quarantined + other.quarantined,
+            self.pending + other.pending,
         )

@@ -42,9 +42,17 @@ class FeedStore:
             found = tx.run("find_feed", account_id=account_id, feed_id=feed_id)
         if not found or found[0][3]:
             raise FolderGone(f"The folder of feed {feed_id} no longer exists.")
-        number, folder_id, remote_id, _, *position, read_at = found[0]
+        number, folder_id, remote_id, _, *position, read_at, has_pending = found[0]
         folder = FolderRef(FolderId(folder_id), RemoteId(remote_id)) if folder_id else None
-        return StoredFeed(FeedRef(FeedId(number), folder), read_position(position), read_at)
+        return StoredFeed(
+            FeedRef(FeedId(number), folder), read_position(position), read_at, has_pending
+        )
+
+    def pending_ids(self, feed_id: FeedId, limit: int) -> tuple[RemoteId, ...]:
+        """Return the messages that pages of the feed named and that are to be fetched next."""
+        with self._database.transaction() as tx:
+            found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
+        return tuple(RemoteId(each) for (each,) in found)
 
     def feed_id_of_folder(self, account_id: AccountId, folder_id: FolderId) -> FeedId:
         """Return the feed that reports the changes of a folder.

@@ -222,7 +222,7 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
 def require_known_folder(row: Sequence[Any]) -> StoredFolder:
     """Return the folder in a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
-    *position, read_at, total, unread, active_at = rest
+    *position, read_at, has_pending, total, unread, active_at = rest
     ref = FolderRef(FolderId(number), RemoteId(remote))
     return StoredFolder(
         ref=ref,
@@ -235,6 +235,7 @@ def require_known_folder(row: Sequence[Any]) -> StoredFolder:
             FeedRef(FeedId(feed_id), None if is_mailbox_feed else ref),
             read_position(position),
             read_at,
+            has_pending,
         ),
         remote_total=total,
         remote_unread=unread,

@@ -12,6 +12,7 @@ from typing import Any
 from mailsync.decisions.verify import StoredEntry
 from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
+    FeedRef,
     FolderId,
     FolderRef,
     Message,
@@ -114,6 +115,29 @@ class MailStore:
         _count_stored(counts)
         return counts
 
+    def apply_pending(
+        self, run: RunRef, feed: FeedRef, plan: PagePlan, fetched: Sequence[RemoteId]
+    ) -> WrittenRowCounts:
+        """Write pending messages of a feed that were fetched by id, and forget that they pended.
+
+        plan: their writes.
+        fetched: their ids.
+        """
+
+        def write(savepoints: bool) -> WrittenRowCounts:
+            with FencedTransaction(self._database, run) as tx:
+                counts = page_rows.save_messages(
+                    tx, run, feed.folder, plan.upserts, savepoints=savepoints
+                )
+                counts += page_rows.hide_removed_messages(tx, run, feed, plan)
+                counts += page_rows.quarantine(tx, run, feed.folder, plan.unreadable)
+                tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
+                return counts
+
+        counts = page_rows.retry_with_savepoints(write)
+        _count_stored(counts)
+        return counts
+
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
         """Store the listed versions of messages that are equal but were stored without a
         version."""
@@ -175,6 +199,7 @@ class MailStore:
             counts += page_rows.mark_messages_seen(tx, run, write.unchanged)
             counts += page_rows.hide_removed_messages(tx, run, ref, plan)
             counts += page_rows.quarantine(tx, run, ref.folder, plan.unreadable)
+            counts += page_rows.leave_pending(tx, run, ref, plan)
             if position.full_sync_running and not write.page.has_more:
                 counts += page_rows.hide_unseen_messages(tx, run, write.feed)
             _count(tx, run, write, counts)

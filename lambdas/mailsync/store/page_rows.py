@@ -169,6 +169,18 @@ def quarantine(
     return WrittenRowCounts(quarantined=len(unreadable))
 
 
+def leave_pending(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -> WrittenRowCounts:
+    """Note the messages of the page that are to be fetched later."""
+    if plan.pending:
+        tx.run(
+            "add_pending",
+            account_id=run.account_id,
+            feed_id=feed.id,
+            ids=rows.to_jsonb(plan.pending),
+        )
+    return WrittenRowCounts(pending=len(plan.pending))
+
+
 def mark_messages_seen(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:

@@ -16,16 +16,16 @@ from mailsync.decisions.budget import (
 )
 from mailsync.errors import CursorExpired, MailsyncError, ProviderThrottled, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import FeedId, FeedRef, FolderId, Page, StoredFeed
+from mailsync.model import FeedId, FeedRef, FolderId, Page, StoredFeed, WrittenRowCounts
 from mailsync.providers import FeedFailed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
     DEFAULT_PAGE_SIZE,
-    PageTooLarge,
     log_fields,
     page_size,
     store_page,
+    store_pending,
 )
 
 MAX_EMPTY_PAGES = 100
@@ -125,20 +125,19 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             mailbox.run_folders.begin_feed(mailbox.run, feed.ref)
             has_begun = True
         try:
+            if feed.has_pending:
+                store_pending(mailbox, feed.ref)
+                slowest_s = max(slowest_s, time.monotonic() - started)
+                continue
             page = _fetch(mailbox, feed)
             counts = store_page(mailbox, feed, page, requested_at=started, alone=True)
-        except PageTooLarge:
-            smaller = shrink_page_size(page_size(feed))
-            mailbox.feeds.save_page_size(mailbox.run, feed_id, smaller)
-            slowest_s = max(slowest_s, time.monotonic() - started)
-            continue
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed_id, failure, progressed=slowest_s > 0)
         started_in_this_sync |= feed.position.is_start_of_round
-        if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
+        if is_up_to_date(page, counts, started_in_this_sync=started_in_this_sync):
             return FeedProgress()
         empty_pages = 0 if page.changes else empty_pages + 1
         if empty_pages > MAX_EMPTY_PAGES:
@@ -147,15 +146,20 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     return unfinished
 
 
-def is_up_to_date(page: Page, *, started_in_this_sync: bool) -> bool:
+def is_up_to_date(
+    page: Page, counts: WrittenRowCounts | None, *, started_in_this_sync: bool
+) -> bool:
     """Return whether the feed is up to date after this page.
 
     A round, one pass over the change feed, reports changes up to the moment at which it started.
 
+    counts: what the page wrote. None: nothing, since another worker has moved the cursor.
     started_in_this_sync: False for a round that an earlier sync left unfinished; it may be hours
         old, so another round must follow.
     """
-    return not page.has_more and (started_in_this_sync or page.is_final)
+    if counts is None or counts.pending or page.has_more:
+        return False
+    return started_in_this_sync or page.is_final
 
 
 def _paused(

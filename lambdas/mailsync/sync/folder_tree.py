@@ -32,7 +32,7 @@ from mailsync.model import (
 )
 from mailsync.sync.feed_pages import is_up_to_date
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, log_fields, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields, store_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +204,13 @@ def _apply(
             continue
         try:
             counts = store_page(mailbox, feed, page, requested_at=requested_at)
-        except (PageTooLarge, ProviderRejected, StoreRejected) as failure:
+        except (ProviderRejected, StoreRejected) as failure:
             cause = type(failure).__name__
             logger.warning("feed_left", **log_fields(feed.ref), cause=cause)
             continue
         started_in_this_sync = feed.position.is_start_of_round
-        if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
+        is_read = is_up_to_date(page, counts, started_in_this_sync=started_in_this_sync)
+        if is_read and not feed.has_pending:
             done.add(feed.ref.id)
     return frozenset(done)
 

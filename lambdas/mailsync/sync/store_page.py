@@ -25,13 +25,9 @@ from mailsync.sync.mailbox import Mailbox
 
 DEFAULT_PAGE_SIZE = 100
 MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
-"""Characters of bodies that are fetched for one page whose entries only name messages: as much as
+"""Characters of bodies after which no more messages are fetched into one transaction: as much as
 one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored.
 """
-
-
-class PageTooLarge(Exception):
-    """The messages of a page exceed the memory limit; the caller requests a smaller page."""
 
 
 def page_size(feed: StoredFeed) -> int:
@@ -50,17 +46,18 @@ def store_page(
 ) -> WrittenRowCounts | None:
     """Store one page of a feed's changes; return None if another worker has moved the cursor.
 
+    A page may name messages without their contents. Those that do not fit into the memory with the
+    others are left pending; `store_pending` stores them.
+
     requested_at: value of the monotonic clock when the page was requested, or earlier.
     alone: the page was requested alone, and other workers send requests to the mailbox at the same
         time (see `MailProvider.fetch_messages`).
-
-    Raises:
-        PageTooLarge: nothing was stored; request a smaller page. Never for a page of size 1.
     """
-    may_shrink = not alone or page_size(feed) > 1
     plan = plan_page(page)
     unchanged = _unchanged(mailbox, feed.ref, plan)
-    plan = _completed(mailbox, plan, unchanged, one_by_one=alone, may_shrink=may_shrink)
+    known = set(unchanged)
+    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
+    plan = _completed(mailbox, plan, wanted, one_by_one=alone)
     write = PageWrite(
         feed,
         page,
@@ -80,6 +77,7 @@ def store_page(
             unchanged=counts.unchanged,
             removed=counts.removed,
             quarantined=counts.quarantined,
+            pending=counts.pending,
             has_more=page.has_more,
         )
     return counts
@@ -96,31 +94,33 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
 
 
+def store_pending(mailbox: Mailbox, feed: FeedRef) -> None:
+    """Fetch and store the next pending messages of a feed, as many as fit into the memory."""
+    wanted = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
+    plan = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
+    fetched = wanted[: len(wanted) - len(plan.pending)]
+    counts = mailbox.mail.apply_pending(mailbox.run, feed, plan, fetched)
+    logger.info("pending_stored", **log_fields(feed), fetched=len(fetched), stored=counts.inserted)
+
+
 def _completed(
-    mailbox: Mailbox,
-    plan: PagePlan,
-    unchanged: Sequence[RemoteId],
-    *,
-    one_by_one: bool,
-    may_shrink: bool,
+    mailbox: Mailbox, plan: PagePlan, wanted: Sequence[RemoteId], *, one_by_one: bool
 ) -> PagePlan:
-    """Fetch the messages that the page only names; return the completed plan."""
-    wanted = [
-        each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in set(unchanged)
-    ]
+    """Fetch the messages that are only named; return the plan with them, and with those that are
+    left pending: what exceeds a page of the default size, or the memory limit."""
     fetched: list[Message | GoneMessage | UnreadableMessage] = []
     chars, at_once = 0, 1 if one_by_one else mailbox.provider.limits.fetch_batch
-    for start in range(0, len(wanted), at_once):
+    while len(fetched) < min(len(wanted), DEFAULT_PAGE_SIZE) and chars <= MAX_FETCHED_CHARS:
+        batch = wanted[len(fetched) : len(fetched) + at_once]
         try:
-            found = mailbox.provider.fetch_messages(
-                wanted[start : start + at_once], one_by_one=one_by_one
-            )
+            found = mailbox.provider.fetch_messages(batch, one_by_one=one_by_one)
         except ResponseTooLarge:
-            raise PageTooLarge from None
-        fetched += found
-        chars += sum(count_body_chars(each) for each in found if isinstance(each, Message))
-        if chars > MAX_FETCHED_CHARS and may_shrink:
-            raise PageTooLarge
+            break
+        for each in found:
+            fetched.append(each)
+            chars += count_body_chars(each) if isinstance(each, Message) else 0
+            if chars > MAX_FETCHED_CHARS:
+                break
     return replace(
         plan,
         to_fetch_by_id=(),
@@ -129,4 +129,5 @@ def _completed(
         + tuple(each.remote_id for each in fetched if isinstance(each, GoneMessage)),
         unreadable=plan.unreadable
         + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
+        pending=tuple(wanted[len(fetched) :]),
     )

@@ -172,12 +172,12 @@ def test_a_message_that_is_never_held_is_quarantined_and_the_others_arrive(
     assert world.one("SELECT count(*) FROM mailsync.emails") == [37]
 
 
-@pytest.mark.parametrize(("limit", "largest_page"), [(4 * LARGE_CHARS, 16), (1, 2)])
+@pytest.mark.parametrize(("limit", "pending"), [(4 * LARGE_CHARS, 13), (1, 16)])
 def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch, limit: int, largest_page: int
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: int, pending: int
 ) -> None:
-    """Read states come without their messages, so the smallest page may name the largest mail.
-    Where not even a page of one message is small enough, it is stored all the same."""
+    """Read states come without their messages; those that do not fit are fetched afterwards, even
+    if none fits."""
     monkeypatch.setattr(store_page, "MAX_FETCHED_CHARS", limit)
     large = [
         world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
@@ -186,10 +186,32 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
     world.sync()
     for each in large:
         world.remote.mark_read(each)
+    left = "SELECT count(*) FROM mailsync.pending_messages"
+    found: list[int] = []
+    world.before["sync_folder"] = lambda: found.extend(world.one(left))
 
     assert world.hand_over() == "completed"
+
+    assert found == [pending]
+    assert world.one(left) == [0]
     assert world.is_mirrored()
-    assert world.one("SELECT min(page_size) FROM mailsync.change_feeds")[0] <= largest_page
+
+
+def test_messages_left_pending_are_fetched_by_the_next_sync(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that dies between a page and its messages leaves them to an execution."""
+    monkeypatch.setattr(store_page, "MAX_FETCHED_CHARS", 1)
+    for number in [each.number for each in synced.remote.messages("inbox")][:3]:
+        synced.remote.mark_read(number, is_read=not synced.remote.message(number).is_read)
+    assert synced.check().outcome == "handedOver"
+    monkeypatch.undo()
+    synced.install(monkeypatch)
+    synced.rows("UPDATE mailsync.sync_runs SET status = 'failed', finished_at = now()")
+
+    assert synced.hand_over() == "completed"
+
+    assert synced.is_mirrored()
 
 
 def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(synced: World) -> None:

@@ -142,7 +142,9 @@ UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
 -- Return the existing folders of an account, in the columns of `known_folders`, with our counts.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
-       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at, f.total,
+       c.midway, c.fallback, c.read_at,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       f.remote_total, f.remote_unread, f.active_at, f.total,
        f.unread, f.count_offset, f.unread_offset, f.compared_at,
        (SELECT count(*) FROM mailsync.quarantine_placements q
          WHERE q.folder_id = f.id

@@ -3,7 +3,8 @@
 -- find_feed --
 -- Return a feed of an account, with its folder if it has one.
 SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor_sealed, c.walk,
-       c.walking, c.page_size, c.midway, c.fallback, c.read_at
+       c.walking, c.page_size, c.midway, c.fallback, c.read_at,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id)
   FROM mailsync.change_feeds c LEFT JOIN mailsync.email_folders f ON f.id = c.folder_id
  WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
 
@@ -67,3 +68,30 @@ RETURNING 1
 -- Store the page size that last worked.
 UPDATE mailsync.change_feeds SET page_size = :page_size
  WHERE account_id = cast(:account_id AS uuid) AND id = :feed_id
+
+-- add_pending --
+-- Note messages of a page whose contents are fetched later. A version that is stored is kept, and not
+-- swept.
+WITH named AS MATERIALIZED (
+  SELECT each AS message_id FROM json_array_elements_text(cast(:ids AS json)) AS each),
+kept AS (
+  UPDATE mailsync.email_placements p SET generation = c.walk
+    FROM named
+    JOIN mailsync.emails m
+      ON m.account_id = cast(:account_id AS uuid) AND m.message_id = named.message_id,
+         mailsync.email_folders f, mailsync.change_feeds c
+   WHERE c.id = :feed_id AND f.feed_id = c.id AND f.account_id = c.account_id
+     AND p.email_id = m.id AND p.folder_id = f.id AND p.generation <> c.walk)
+INSERT INTO mailsync.pending_messages (account_id, feed_id, message_id)
+SELECT cast(:account_id AS uuid), :feed_id, message_id FROM named
+    ON CONFLICT DO NOTHING
+
+-- pending_ids --
+-- Return the messages of a feed that are to be fetched next.
+SELECT message_id FROM mailsync.pending_messages
+ WHERE feed_id = :feed_id ORDER BY position LIMIT :limit
+
+-- drop_pending --
+-- Forget messages that were fetched.
+DELETE FROM mailsync.pending_messages
+ WHERE feed_id = :feed_id AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))

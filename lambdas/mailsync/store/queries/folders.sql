@@ -11,7 +11,9 @@ UPDATE mailsync.email_accounts
 -- Return the existing folders of an account, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
-       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at
+       c.midway, c.fallback, c.read_at,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       f.remote_total, f.remote_unread, f.active_at
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -21,7 +23,9 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- Return the folders that the provider reported as gone and that are to be requested by id again.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
-       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at
+       c.midway, c.fallback, c.read_at,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       f.remote_total, f.remote_unread, f.active_at
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid)
@@ -33,7 +37,9 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- Return one folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
-       c.midway, c.fallback, c.read_at, f.remote_total, f.remote_unread, f.active_at
+       c.midway, c.fallback, c.read_at,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       f.remote_total, f.remote_unread, f.active_at
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
