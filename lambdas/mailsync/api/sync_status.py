@@ -14,7 +14,7 @@ SYNCING = "syncing"
 def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView:
     """Return the sync status of the account for a response."""
     syncing = account.sync_status == SYNCING and account.status == "active"
-    progress, total = _progress(account.folders)
+    progress, total = _progress(account)
     rate = _rate(account, now)
     retries = account.failures > 0 and account.status == "active" and not syncing
     return SyncStatusView(
@@ -39,14 +39,22 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
     )
 
 
-def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
+def _progress(account: AccountStatus) -> tuple[int, int]:
     """Return the processed and the expected messages, by the provider's corrected counts.
 
     During a full sync the provider's counts can lag behind the stored rows. The expected number is
-    then at least the processed one, so that progress never exceeds 100 %.
+    then at least the processed one, so that progress never exceeds 100 %. Where a message can be in
+    several folders, the stored messages say by how much the folders' counts exceed the messages.
     """
-    progress = sum(each.total + each.quarantined for each in folders)
+    folders = account.folders
+    stored = sum(each.total for each in folders)
+    progress = stored + sum(each.quarantined for each in folders)
     total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
+    if account.message_count is not None:
+        surplus = max(0, stored - account.message_count)
+        total -= surplus
+        # Messages of the open run are in no count until it ends.
+        progress = min(progress - surplus + account.run_inserted, total)
     if any(each.walking for each in folders):
         total = max(total, progress)
     return progress, total

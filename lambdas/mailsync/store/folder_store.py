@@ -141,11 +141,19 @@ class FolderStore:
                 **GONE_CONFIRMATION_PARAMETERS,
             )
 
-    def recount(self, run: RunRef) -> dict[FolderId, CountedFolder]:
+    def recount(
+        self, run: RunRef, *, is_message_in_one_folder: bool = True
+    ) -> dict[FolderId, CountedFolder]:
         """Count the stored messages of every mirrored folder; return them with the provider's
-        counts."""
+        counts.
+
+        is_message_in_one_folder: False: count the messages of the account as well, since the counts
+            of its folders add up to more.
+        """
         with FencedTransaction(self._database, run) as tx:
             tx.run("recount", account_id=run.account_id)
+            if not is_message_in_one_folder:
+                tx.run("count_messages", account_id=run.account_id)
             found = tx.run("folder_counts", account_id=run.account_id)
         return {FolderId(row[0]): _counted(*row[1:]) for row in found}
 

@@ -47,6 +47,8 @@ class AccountStatus:
 
     run_started_at, run_inserted: start and new messages of the open run. None and 0: no run is
         open.
+    message_count: stored messages at the last count. None: a message is in one folder, so the
+        folders' counts add up to it.
     failures: number of syncs that failed in a row.
     """
 
@@ -65,6 +67,7 @@ class AccountStatus:
     run_id: str | None
     run_started_at: datetime | None
     run_inserted: int
+    message_count: int | None
     folders: tuple[FolderStatus, ...]
     removal: HiddenMail
 

@@ -82,7 +82,9 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     verify_removed(mailbox, remaining_s)
     mailbox.folders.drop_gone(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
-    counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed_folder_ids(run)
+    is_message_in_one_folder = mailbox.provider.traits.is_message_in_one_folder
+    counted = mailbox.folders.recount(run, is_message_in_one_folder=is_message_in_one_folder)
+    failed = mailbox.run_folders.failed_folder_ids(run)
     steady = frozenset(
         each.ref.id
         for each in known

@@ -20,6 +20,7 @@ OF_AN_ACCOUNT: dict[str, Any] = {
     **{"status": "active", "sync_status": "syncing", "last_sync_at": None, "failures": 0},
     **{"initial_sync_completed": False, "verified_at": None, "last_error": None},
     **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1", "run_inserted": 100},
+    "message_count": None,
     **{"run_started_at": NOW - timedelta(seconds=10), "folders": (), "removal": NO_HIDDEN_MAIL},
 }
 CHOICE, ACCOUNT = FolderChoice(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)

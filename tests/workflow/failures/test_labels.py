@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -16,11 +17,13 @@ from localdev.engine.aws_resources import create_workflows, make_aws_client, res
 from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import function_name_from_reference
 from localdev.simulators import Simulators
+from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import ProviderRejected
 from mailsync.model import SyncType
 from mailsync.providers import MailProvider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
+from mailsync.store.status_store import StatusStore
 from tests.support.comparison import divergences
 from tests.support.execution import StateFailed
 from tests.support.mail import a_mail
@@ -97,6 +100,20 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
         change()
         assert toy.mirrors()
         assert toy.is_exact()
+
+
+def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyWorld) -> None:
+    projects = toy.remote.folders.list_children("archive")[0].number
+    for number in [each.number for each in toy.remote.messages("inbox")][:5]:
+        toy.remote.add_to_folder(number, projects)
+    assert toy.mirrors()
+
+    account = StatusStore(toy.database).status(toy.account_id, "ann")
+
+    assert account is not None
+    shown = to_sync_status_view(account, datetime.now(UTC))
+    assert (shown.sync_progress, shown.sync_total) == (36, 36)
+    assert sum(folder.total for folder in shown.folders) == 41
 
 
 def test_a_checked_mailbox_is_mirrored_and_then_idle(toy: ToyWorld) -> None:

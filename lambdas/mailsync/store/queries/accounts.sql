@@ -34,7 +34,8 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,
        (SELECT coalesce(sum(p.inserted), 0)::int FROM mailsync.sync_run_folders p
-         WHERE p.run_id = r.id)
+         WHERE p.run_id = r.id),
+       a.message_count
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
  WHERE (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))

@@ -12,6 +12,13 @@ UPDATE mailsync.email_folders f
          GROUP BY f.id) s
  WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
 
+-- count_messages --
+-- Store how many messages of the account are shown.
+UPDATE mailsync.email_accounts a
+   SET message_count = (SELECT count(*) FROM mailsync.emails m
+                         WHERE m.account_id = a.id AND m.removed_at IS NULL)
+ WHERE a.id = cast(:account_id AS uuid)
+
 -- folder_counts --
 -- Return each selected folder's counts, ours and the provider's, and how many messages are in
 -- quarantine and not stored. Each of those is looked up by its own id: with the folder in the
