@@ -1,4 +1,5 @@
-"""The dashboard on port 8288: of the local stack, or of a deployed stage."""
+"""The operator's dashboard, a local web server on port 8288. It shows the local stack or one
+deployed stage."""
 
 import sys
 from pathlib import Path

@@ -12,9 +12,10 @@ from localdev.stop_signals import StopSignals
 
 
 def main(arguments: list[str]) -> int:
-    """Run the dashboard; return the exit code.
+    """Run the dashboard of a deployed stage; return the exit code of the process.
 
-    It is 0 after Ctrl-C, and 1 when the stage cannot be read or the dashboard's port is in use.
+    The exit code is 0 after Ctrl-C. It is 1 when the stage cannot be read or the dashboard's port
+    is in use.
     """
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
     parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")

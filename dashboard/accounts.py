@@ -28,8 +28,10 @@ def account_details_json(
 ) -> Json:
     """Return the JSON of one account with all its folders, including folders that are not mirrored.
 
-    `differences` are the message ids that the last comparison with the provider could not explain.
-    A folder's `isUneven` is true if the provider's message count and ours differ now.
+    differences: messages whose response by id contradicted the provider's own listing of their
+        folder at the last comparison.
+
+    A folder's `isUneven` is true if the provider's message count and the mirror's count differ now.
     """
     view = account_status_json(account, now)
     mirrored = {each["id"]: each for each in view["folders"]}
@@ -55,5 +57,6 @@ def _folder(choice: FolderChoice, status: Json, ids: dict[str, int]) -> Json:
 
 
 def without_folder_list(view: dict[str, Any]) -> Json:
-    """Return the account's JSON without `folders`, for the list of accounts."""
+    """Return a copy of an account's JSON without its member `folders`, for the page that lists all
+    accounts."""
     return {name: value for name, value in view.items() if name != "folders"}

@@ -19,7 +19,10 @@ JsonAction = Callable[[Json], Json]
 
 
 class ActionFailed(Exception):
-    """The dashboard refuses a request, or its action failed, with this HTTP status."""
+    """The dashboard refused a request for an action, or the action failed.
+
+    The response has this HTTP status and the exception's text.
+    """
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -27,9 +30,10 @@ class ActionFailed(Exception):
 
 
 class DashboardActions:
-    """The actions by name, in `known`. Each takes a JSON object and returns a JSON object.
+    """The dashboard's actions that call the product's API, in the attribute `known` by their names.
 
-    An action raises ActionFailed, NotFound, or httpx.TransportError when the API does not respond.
+    Each action is a function from a JSON object to a JSON object. It raises ActionFailed,
+    RowNotFound, or httpx.TransportError when the API does not respond.
     """
 
     def __init__(

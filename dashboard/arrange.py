@@ -1,7 +1,9 @@
-"""Assign each state of a state machine to a row and a column of its picture. Pure.
+"""Assign each state of a state machine to a row and a column of the picture that the dashboard
+draws.
 
-Each state has a row of its own, in the order of the definition. The first column contains the path
-that a sync takes when nothing fails, the second one every other state.
+Each state has a row of its own, in the order of the definition. The first column contains the
+states that a sync visits when nothing fails; the second column contains all other states. Pure
+functions.
 """
 
 from collections.abc import Mapping

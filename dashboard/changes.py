@@ -1,6 +1,7 @@
-"""Long polling: a page's request waits until the stack's data has changed.
+"""Long polling: a request of a dashboard page waits until data of the local stack or of the stage
+has changed.
 
-The database and the executions are read only while a request waits.
+The dashboard polls the database and the executions only while a request waits.
 """
 
 import threading
@@ -20,7 +21,8 @@ MAX_WAIT_S = 20
 
 
 class ChangeWatcher:
-    """Polls tables and executions at most twice a second, for all waiting requests together."""
+    """Polls the tables and the executions for changes, at most twice a second, for all waiting
+    requests together."""
 
     def __init__(self, queries: DashboardQueries, executions: ExecutionReader) -> None:
         self._queries = queries
@@ -33,11 +35,15 @@ class ChangeWatcher:
         self._next_look = 0.0
 
     def stop(self) -> None:
-        """End all waits now."""
+        """Wake all requests that wait for a change, so that the server can stop."""
         self._stopped.set()
 
     def wait(self, since: int) -> int:
-        """Wait for a version other than `since`, at most 20 s; return the current version."""
+        """Wait until the version of the data differs from `since`, at most 20 s; return the current
+        version.
+
+        A version is a number that grows with each change that a poll noticed.
+        """
         deadline = time.monotonic() + MAX_WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
             if self._stopped.wait(MIN_POLL_INTERVAL_S / 2):

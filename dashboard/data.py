@@ -28,9 +28,10 @@ QueryParameters = dict[str, str]
 
 
 class DataRoutes:
-    """The routes below `/data/`: each builds the response to a GET.
+    """The routes below `/data/`: each builds the response to a GET request.
 
-    A call raises NotFound, ActionFailed, and what `Queries` and `Executions` raise.
+    A call raises RowNotFound, ActionFailed, and the errors of `DashboardQueries` and
+    `ExecutionReader`.
     """
 
     def __init__(

@@ -21,9 +21,9 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A transition from state `source` to state `target` of the same scope.
+    """A transition from the state `source` to the state `target` of the same state graph.
 
-    `label` says when the workflow takes it, such as a condition or error names.
+    `label` says when the workflow takes the transition, such as a condition or error names.
     """
 
     source: str
@@ -34,10 +34,13 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """A retry rule: for `errors`, at most `attempts` retries.
+    """A retry rule of a state: for these errors, at most `attempts` retries.
 
-    The first retry comes after `interval_s`; each later wait is `rate` times longer, and at most
-    `max_delay_s`. With jitter a wait is a random part of that.
+    interval_s: seconds before the first retry.
+    rate: factor by which each later wait is longer than the wait before it.
+    max_delay_s: upper limit of a wait in seconds. None: no limit.
+
+    If the rule has jitter, Step Functions waits a random part of that time.
     """
 
     errors: tuple[str, ...]
@@ -56,9 +59,9 @@ class Retrier:
 class State:
     """A state of a state machine.
 
-    map_scope: the states inside a Map; None for a state of any other type.
-    wait_seconds_path: the path of member names, outermost first, to the seconds that a Wait state
-        reads from its input.
+    graph_inside_map: the states inside a Map; None for a state of any other type.
+    wait_seconds_input_path: the path of member names, outermost first, to the seconds that a Wait
+        state reads from its input.
     """
 
     name: str
@@ -78,10 +81,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StateScope:
-    """The states that can be reached from `start_state`: of a whole state machine, or inside one
-    Map.
+    """States and transitions of a state machine, or of the inner states of one Map.
 
-    `states` keeps the order of the definition.
+    start_state: name of the first state.
+    states: the states that can be reached from it, in the order of the definition.
     """
 
     start_state: str

@@ -1,9 +1,9 @@
 """Find a deployed stage for the dashboard through its CloudFormation stacks, with plain boto3.
 
-The AWS user needs permission to describe the two stacks and to read executions.
-DASHBOARD_DATABASE_URL gives a read-only database login; without it the dashboard uses the
-functions' login, and the AWS user needs permission to read the settings secret. The dashboard
-writes only through the product's API.
+The AWS user of the process needs permission to describe the two stacks and to read executions. The
+environment variable DASHBOARD_DATABASE_URL gives a read-only database login. Without it the
+dashboard uses the database login of the stage's functions, and the AWS user also needs permission
+to read the settings secret. The dashboard writes only through the product's API.
 """
 
 import getpass
@@ -23,13 +23,15 @@ from mailsync.settings import Settings
 
 
 def find_deployed_sources(stage: str, *, show_bodies: bool = False) -> DashboardSources:
-    """Find the stage in the AWS account and region of the process's environment.
+    """Return what a dashboard needs to read a deployed stage, in the AWS account and region of the
+    environment.
 
-    show_bodies: allow the dashboard to show the text of mail; each opening is reported on stderr.
+    show_bodies: allow the dashboard to show the text of mail; each shown message is reported on
+        stderr.
 
     Raises:
         StartFailed: the stage does not exist, AWS denies access to it, or the stage has a database
-            of its own and the URL of that database is not given.
+            of its own and DASHBOARD_DATABASE_URL is not set.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}

@@ -1,4 +1,5 @@
-"""Merge events sent to the application and events received from it into one list. Pure."""
+"""Merge the events that the product sent to the application with those that it received, into one
+list. Pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ PRODUCT_EVENT_SOURCE = "mailsync"
 class ListedEvent:
     """An event as the dashboard lists it.
 
-    `direction` is `out` if the product sent it, `in` if it received it. `run_id` is the run that
-    the event reports or started.
+    direction: `out` if the product sent the event, `in` if the product received it.
+    run_id: the run that the event reports or started. None: no run.
     """
 
     id: str
@@ -30,9 +31,12 @@ class ListedEvent:
 def merge_newest_events(
     sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[ListedEvent]:
-    """Return the newest sent and received events before the time `below`, at most `limit`.
+    """Return the newest sent and received events that are older than `below`, at most `limit`,
+    newest first.
 
-    Events on the bus that the product sent itself are skipped, since `sent` contains them.
+    sent: events of the outbox.
+    seen: events that the event bus accepted. Those that the product itself put on the bus are
+        skipped, because `sent` contains them.
     """
     received = (_received(each) for each in seen if each["source"] != PRODUCT_EVENT_SOURCE)
     found = [_sent(each) for each in sent] + [each for each in received if each.at < below]

@@ -46,7 +46,8 @@ class ExecutionReader:
         self._ended: OrderedDict[str, tuple[Execution, HistoryEvents]] = OrderedDict()
 
     def definition(self, workflow: str) -> StateScope:
-        """Return the definition that is deployed, which may differ from this checkout's."""
+        """Return the states of the deployed workflow, whose definition may differ from that of this
+        checkout."""
         if workflow not in self._definitions:
             arn = self.machines[workflow]
             text = self._client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -104,7 +105,8 @@ class ExecutionReader:
         ]
 
     def change_version(self, arn: str) -> tuple[str, int]:
-        """Return the execution's ARN and the id of its newest event."""
+        """Return the ARN of an execution with the id of its newest history event, which changes
+        with each new event."""
         found = self._client.get_execution_history(
             executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False
         )

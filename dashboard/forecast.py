@@ -15,9 +15,9 @@ _OPEN = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class ExpectedEvent:
-    """What will happen next in a run or mailbox, as a sentence.
+    """The next event that the dashboard expects in a run or mailbox, as a sentence.
 
-    `at` is the latest time at which it happens; None if the time is unknown.
+    at: latest time of the event. None: the time is unknown.
     """
 
     what: str
@@ -25,7 +25,8 @@ class ExpectedEvent:
 
 
 def step_label(step: Step, folders: Mapping[int, str]) -> str:
-    """Return the name of the step's state; inside a Map as in `sync-folder: Inbox`."""
+    """Return the name of the visited state; inside a Map with the folder, as in `sync-folder:
+    Inbox`."""
     if step.containing_map and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
@@ -68,10 +69,10 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 def forecast_next_event(
     run: Json, steps: Sequence[Step], scope: StateScope, folders: Mapping[int, str]
 ) -> ExpectedEvent | None:
-    """Return the next event of a run, or None when nothing is expected.
+    """Return the event that a run waits for, or None when no event is expected.
 
-    For an open run it is the earliest retry or end of a Wait, else the running steps. For a closed
-    run it is the next sync of its mailbox.
+    For an open run it is the earliest retry or the earliest end of a Wait; if there is neither, it
+    is the end of the states that run now. For a closed run it is the next sync of the mailbox.
     """
     if run["status"] not in _OPEN:
         return _next_sync(run)

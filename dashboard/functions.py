@@ -1,4 +1,5 @@
-"""JSON for the dashboard's functions view: workflows with their pictures, and functions. Pure."""
+"""Build the JSON of the dashboard's view of functions: the workflows with their pictures, and all
+Lambda functions. Pure functions."""
 
 from collections.abc import Iterator
 

@@ -1,8 +1,9 @@
-"""Compute the coordinates of states and lines in the picture of a state machine. Pure.
+"""Compute the coordinates of states and transition lines in the picture of a state machine. Pure
+functions.
 
 A transition to the next state of the same column is one straight line. Every other line leaves
-through the gap below its row. If it goes farther than to the next row, it runs in a lane beside the
-columns; all lines to the same state share that lane. So no line crosses a state.
+through the gap below its row. If it leads farther than to the next row, it continues in a vertical
+lane beside the columns; all lines to one target state share a lane. So no line crosses a state.
 """
 
 from collections import defaultdict
@@ -29,9 +30,10 @@ Upward lanes are on the left of the picture, downward lanes on the right.
 
 
 class PictureGrid:
-    """The layout of the picture, in pixels: x grows to the right and y downwards, both from 0.
+    """The coordinates of all states and lines of one picture, in pixels from its upper left corner.
 
-    `width` and `height` are the size of the whole picture; `places` are in the order of their rows.
+    width, height: size of the whole picture.
+    places: the cell of each state, in the order of their rows.
     """
 
     def __init__(

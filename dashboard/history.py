@@ -1,7 +1,8 @@
-"""Convert the history events of an execution to its steps, each with its attempts. Pure.
+"""Convert the history events of an execution to its steps (visits of states), each with its
+attempts. Pure functions.
 
-Every history event names its predecessor on the same branch (`previousEventId`). So the iterations
-of a Map can be distinguished, although their events are interleaved.
+Every history event names the event before it on the same branch (`previousEventId`). So the
+iterations of a Map can be told apart, although their events are interleaved.
 Source: AWS Step Functions API Reference, HistoryEvent.
 """
 
@@ -23,9 +24,10 @@ HistoryEvent = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt of a step's task.
+    """One attempt of the task of a step.
 
-    `next_attempt_at` is the time of the following attempt, or the latest time at which it starts.
+    next_attempt_at: start of the retry after this attempt, or the latest time at which the retry
+        starts. None: no retry follows.
     """
 
     number: int
@@ -131,9 +133,10 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
 
 
 def read_history(events: Iterable[HistoryEvent]) -> list[Step]:
-    """Return the steps of an execution in the order in which they started.
+    """Return the steps of an execution, in the order in which they started, from all its history
+    events.
 
-    A step that was running when the execution ended has failed, without an error of its own.
+    A step that was running when the execution ended gets the status `failed` and no error.
     """
     reader = _Reader()
     for event in events:

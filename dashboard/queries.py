@@ -1,7 +1,8 @@
-"""Read the database for the pages, through the product's own stores where they have the query.
+"""Read the database for the pages of the dashboard.
 
-Every transaction is read-only and uses one of at most four connections. Records carry the names of
-their columns in camelCase.
+The module uses the product's own stores where these have the query. Every transaction is read-only
+and uses one of at most four connections. The JSON objects that the functions return name the
+columns in camelCase.
 """
 
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ class DashboardQueries:
         return self._records("totals")[0]
 
     def change_version(self) -> tuple[Any, ...]:
-        """Return values that differ after every change of the tables that the pages show."""
+        """Return values that differ after every change of a table that the pages show."""
         return tuple(self._rows("change_version")[0])
 
     def list_open_execution_arns(self) -> list[str]:
@@ -122,13 +123,19 @@ class DashboardQueries:
         return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
 
     def read_run(self, run_id: str) -> Json:
-        """Return the run's row. Raises NotFound."""
+        """Return the columns of a run by name.
+
+        Raises:
+            RowNotFound: there is no such run.
+        """
         return self.read_run_with_folders(run_id)[0]
 
     def read_run_with_folders(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
-        """Return a run, its record for each folder, and the names of the account's folders by id.
+        """Return a run, its record for each folder, and the names of the account's folders by
+        folder id.
 
-        Raises NotFound.
+        Raises:
+            RowNotFound: there is no such run.
         """
         which = {"account_id": None, "status": None, "trigger": None, "run_id": run_id}
         with self._transaction() as tx:
@@ -146,7 +153,11 @@ class DashboardQueries:
         )
 
     def read_remote_folder_id(self, folder_id: int) -> str:
-        """Return the provider's id of a folder. Raises NotFound."""
+        """Return the provider's id of a folder.
+
+        Raises:
+            RowNotFound: there is no such folder.
+        """
         return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
 
     def list_accounts(self) -> tuple[AccountStatus, ...]:
@@ -154,7 +165,11 @@ class DashboardQueries:
             return StatusStore(database).accounts_of_all_users()
 
     def read_account(self, account_id: str) -> AccountStatus:
-        """Return the account's status. Raises NotFound."""
+        """Return the sync status of an account.
+
+        Raises:
+            RowNotFound: there is no such account.
+        """
         with self._database() as database:
             known = _is_uuid(account_id)
             found = (
@@ -172,16 +187,20 @@ class DashboardQueries:
         return [FoundDifference(*row) for row in found]
 
     def list_quarantined_messages(self, account_id: str) -> list[Json]:
-        """Return the 200 quarantined messages of the account that were attempted last."""
+        """Return the quarantined messages of an account that were retried last, at most 200."""
         return self._records("quarantine", account_id=account_id)
 
     def list_messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
     ) -> list[Json]:
-        """Return a folder's messages before the position `before`, at most `limit`, newest first.
+        """Return messages of a folder that follow the position `before`, newest first, at most
+        `limit`.
 
-        Messages without a time come before all others. Raises NotFound when there is no such
-        folder.
+        before: time and id of the last message that the page already shows. Messages without a time
+            come first.
+
+        Raises:
+            RowNotFound: there is no such folder.
         """
         folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
@@ -192,11 +211,20 @@ class DashboardQueries:
         return self._records("messages_without_placements", **place)
 
     def read_message(self, message_id: int) -> Json:
-        """Return the message's row. Raises NotFound."""
+        """Return the columns of a message by name, without its body.
+
+        Raises:
+            RowNotFound: there is no such message.
+        """
         return self._record("message", "message", message_id=message_id)
 
     def read_message_body(self, message_id: int) -> tuple[str, str | None, str | None]:
-        """Return a message's subject, HTML body and plain-text body. Raises NotFound."""
+        """Return the subject, the HTML body and the plain-text body of a message. None: the message
+        has no such body.
+
+        Raises:
+            RowNotFound: there is no such message.
+        """
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 

@@ -1,4 +1,4 @@
-"""Runs for the pages: syncs of mailboxes from the tables, self-tests from Step Functions."""
+"""Read runs for the pages: syncs of mailboxes from the database, self-tests from Step Functions."""
 
 from datetime import datetime
 
@@ -61,7 +61,11 @@ class RunReader:
         ]
 
     def read_run(self, run_id: str) -> Json:
-        """Return a run with its steps, folders and forecast. Raises NotFound."""
+        """Return the JSON of a run with its steps, its folders and the event that is expected next.
+
+        Raises:
+            RowNotFound: there is no such run.
+        """
         try:
             run, folders, names = self._queries.read_run_with_folders(run_id)
         except RowNotFound:

@@ -11,13 +11,15 @@ from localdev.http_server import Request, Response, Server
 
 
 class Dashboard:
-    """Listens on its port from construction, and responds from `start` until `stop`.
+    """The HTTP server of the dashboard: it listens on its port from construction, and responds from
+    `start` until `stop`.
 
     port: 0 for any free port.
-    token_required: data is served only with the token of `url_with_token`. Otherwise every program
-        of this machine can read the data and start actions.
+    token_required: whether data is served only to requests with the token of `url_with_token`.
+        False: every program of this machine can read the data and start actions.
 
-    Raises StartFailed when the port is in use.
+    Raises:
+        StartFailed: the port is in use.
     """
 
     def __init__(self, *, port: int, token_required: bool) -> None:

@@ -1,4 +1,5 @@
-"""Actions of the dashboard that change a simulated mailbox or inject faults, by `/_sim/`."""
+"""Actions of the dashboard that change a simulated mailbox or inject faults, through the
+simulators' control API `/_sim/`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,9 +21,10 @@ THROTTLE_S = 30
 
 
 class SimulatorActions:
-    """The actions by name; each takes and returns a JSON object.
+    """The dashboard's actions on the simulators, by their names; each is a function from a JSON
+    object to a JSON object.
 
-    They raise the same errors as those of `Actions`.
+    The actions raise the errors of `DashboardActions`.
     """
 
     def __init__(self, sources: DashboardSources, queries: DashboardQueries) -> None:
@@ -102,7 +104,8 @@ class SimulatorActions:
         )
 
     def _throttle(self, _: Json) -> Json:
-        """Reject every request for `THROTTLE_S`, with that number of seconds in Retry-After."""
+        """Reject every request for `PROVIDER_THROTTLE_DURATION_S`, with that number of seconds in
+        Retry-After."""
         fault = {"status": 429, "code": "TooManyRequests", "retry_after": THROTTLE_S}
         return self._inject_fault(fault, times=None, lasts_s=THROTTLE_S)
 

@@ -28,10 +28,11 @@ _NO_TOKEN = (
 
 
 class DashboardSite:
-    """Responds to requests until `close`; an error becomes a response with a sentence that explains
-    it.
+    """Route the dashboard's requests to pages, data and actions, until `close`.
 
-    start_token: the token that requests for data must carry; None: data needs no token.
+    An error becomes a response with a sentence that explains it.
+
+    start_token: token that requests for data must carry. None: data needs no token.
     """
 
     def __init__(self, sources: DashboardSources, start_token: StartToken | None) -> None:

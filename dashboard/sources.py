@@ -10,20 +10,22 @@ from mailsync.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardSources:
-    """The resources of one stack that its dashboard reads and calls.
+    """The resources that a dashboard reads and calls, all of one local stack or one deployed stage.
 
-    state_machine_arns: ARNs of state machines by the name of the workflow.
-    make_aws_client: makes a boto3 client for the AWS service of that name.
-    is_dev_login_on: the API signs in programs of this machine.
-    make_user_token: returns a token of the user on whose behalf the dashboard calls the API; if it
+    state_machine_arns: ARNs of the state machines by the name of the workflow.
+    make_aws_client: returns a boto3 client for the AWS service of that name.
+    is_development_login_enabled: whether the API accepts requests of programs of this machine
+        without a token.
+    make_user_token: returns a token of the user on whose behalf the dashboard calls the API. If it
         returns None, the dashboard can neither start nor stop anything.
-    provider: the simulated mail provider; None: the mail is real.
-    event_bus: the name of the bus to which the dashboard may put events; None: it may not.
-    shows_message_bodies: the dashboard shows the text of mail, and snippets of it in lists.
-    report_body_opened: called with account id and message id each time the dashboard shows a text.
-    list_seen_events: returns the events of the bus that are still kept, oldest first: objects with
-        `id`, `type`, `source`, `time`, `detail` and `outcome` (what the receiving function
-        returned).
+    simulated_provider: how to reach the simulated mail provider. None: the mail is real.
+    event_bus_name: the event bus to which the dashboard may put events. None: it may put none.
+    shows_message_bodies: whether the dashboard shows the text of mail, and its beginning in lists.
+    report_shown_message_body: called with account id and message id each time the dashboard shows
+        the text of a message.
+    list_recent_bus_events: returns the events that the bus accepted and still keeps, oldest first:
+        objects with `id`, `type`, `source`, `time`, `detail` and `outcome` (what the receiving
+        function returned).
     """
 
     stage: str

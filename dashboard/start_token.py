@@ -1,8 +1,10 @@
-"""The dashboard's access token, new at each start and part of the printed URL, as in Jupyter.
+"""The dashboard's access token, new at each start and part of the URL that the dashboard prints, as
+in Jupyter.
 
-The printed URL sets a cookie and redirects to the same page without the token. Only requests for
-data need the cookie. Pages contain no data and need none, because a sign-in returns to a page from
-another site, and a browser then sends a `SameSite=Strict` cookie only with what the page fetches.
+A request of the printed URL gets a cookie and a redirect to the same page without the token. Only
+requests for data need the cookie. The pages contain no data and need no cookie: a sign-in returns
+to a page from another site, and a browser sends a `SameSite=Strict` cookie then only with the
+requests of that page.
 """
 
 import hmac
@@ -14,9 +16,10 @@ _PARAMETER = "token"
 
 
 class StartToken:
-    """The token of one start of the dashboard.
+    """The access token of the dashboard, which is made anew at each start.
 
-    port: the dashboard's port. It is part of the cookie's name, because cookies ignore ports.
+    port: the dashboard's port. It is part of the cookie's name, because browsers send a cookie to
+        all ports of a host.
     """
 
     def __init__(self, secret: str, port: int) -> None:

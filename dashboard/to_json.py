@@ -10,9 +10,10 @@ Json = dict[str, Any]
 
 
 def to_json(value: Any) -> Any:
-    """Convert dataclasses to JSON objects with camelCase keys, at every level of the value.
+    """Convert a value to JSON values; dataclasses at every level become objects with camelCase
+    keys.
 
-    Dictionaries keep their keys.
+    The keys of dictionaries stay unchanged.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {

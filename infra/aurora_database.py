@@ -20,11 +20,12 @@ _ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 class AuroraDatabase(Construct):
-    """Aurora PostgreSQL Serverless v2: one writer, 14 days of backups, retained on deletion.
+    """Aurora PostgreSQL Serverless v2: one writer, 14 days of backups, retained when its stack is
+    deleted.
 
-    Functions authenticate to the proxy with an IAM token. The proxy authenticates to the database
-    with a password from Secrets Manager. Of the functions only the migration can read a password,
-    that of `mailsync_functions`, because it sets it.
+    Functions authenticate to the RDS Proxy with an IAM token. The proxy authenticates to the
+    database with a password from Secrets Manager. `migrate-database` is the only function that can
+    read a password: that of the login `mailsync_functions`, which it sets in the database.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class AuroraDatabase(Construct):
         cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 
     def allow_connect(self, function: SyncFunction) -> None:
-        """Let the function connect as the schema's owner or as `mailsync_functions`, never both."""
+        """Let the function connect to the database: as the schema's owner if the catalog gives it
+        that capability, else as the login `mailsync_functions`."""
         owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.needs
         user = OWNER_USER if owns else FUNCTIONS_USER
         function.role.add_to_policy(

@@ -15,7 +15,8 @@ STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
 
 class Capability(StrEnum):
-    """A resource that a function may use; it determines the function's permissions and settings."""
+    """An ability that a function needs. It determines the function's IAM permissions and
+    environment variables."""
 
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
@@ -33,12 +34,13 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One Lambda function.
+    """One Lambda function of the deployment.
 
-    name: the state, route or schedule that it serves.
+    name: name of the workflow state, route or schedule that the function serves.
     purpose: its description in the AWS console.
-    needs: what it may access.
-    timeout_s, memory_mb: its limits.
+    capabilities: what the function may access.
+    timeout_s: time limit of an invocation in seconds.
+    memory_mb: memory limit in MB.
     """
 
     name: str
@@ -70,7 +72,7 @@ class Workflow:
     """One state machine.
 
     name: name in URLs and logs.
-    file: ASL file in `statemachine/`.
+    asl_file_name: ASL file in `statemachine/`.
     """
 
     name: str
@@ -85,8 +87,8 @@ class Workflow:
 class RouteThrottle:
     """Limits on the requests to one route of the API, for all callers together.
 
-    rate: requests per second.
-    burst: requests at the same moment.
+    requests_per_second: the sustained rate.
+    burst: number of requests that the route accepts at one moment (API Gateway's token bucket).
     """
 
     rate: int
@@ -97,10 +99,11 @@ class RouteThrottle:
 class Route:
     """One route of the HTTP API.
 
-    key: method and path.
-    function: name of the function that handles it.
-    public: whether it skips the authorizer.
-    throttle: its limits; separate for each route, so that a flood of one does not block the others.
+    route_key: method and path, such as "GET /api/health".
+    function: name of the function that handles the route.
+    is_public: whether requests need no token; the authorizer is not called.
+    throttle: limits of this route alone, so that too many requests to one route do not block the
+        others.
     """
 
     key: str

@@ -8,10 +8,11 @@ from infra.sync_functions import SyncFunctions
 
 
 class DatabaseMigration(Construct):
-    """A trigger that runs `migrate-database` at every deployment with new code.
+    """A CDK trigger that runs the function `migrate-database` at every deployment with new code.
 
-    The aliases of all other functions depend on it, so new code never runs on the old schema. Old
-    code runs on the new schema for a moment. If the migration fails, the deployment rolls back.
+    The aliases of all other functions depend on the trigger, so new code never runs on the old
+    schema. Code of the release before runs on the new schema for a moment. If the migration fails,
+    the deployment rolls back.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:

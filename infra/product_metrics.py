@@ -1,4 +1,5 @@
-"""The metrics of `mailsync.metrics` as CDK metrics."""
+"""The product's own metrics (`mailsync.metrics`) as CloudWatch metrics for alarms and graphs of
+CDK."""
 
 from collections.abc import Iterable
 
@@ -17,8 +18,8 @@ class ProductMetrics:
         self._service = stage.service
 
     def metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return a product metric for CloudWatch: the maximum of a gauge in the period, else the
-        sum."""
+        """Return a product metric for CloudWatch: its maximum in the period if the metric is a
+        gauge, else its sum."""
         return self._build(metric, period, {})
 
     def failed_runs(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
@@ -43,7 +44,8 @@ class ProductMetrics:
     def of_provider(
         self, metric: Metric, provider: Provider, period: cdk.Duration
     ) -> cloudwatch.Metric:
-        """Return a metric that has the dimension `provider`, for one provider."""
+        """Return the CloudWatch metric for one provider, of a product metric that has the dimension
+        `provider`."""
         label = f"{metric.name} {provider}"
         return self._build(metric, period, {"provider": provider}, label=label)
 
@@ -56,9 +58,11 @@ class ProductMetrics:
         of_at_least: int,
         period: cdk.Duration,
     ) -> cloudwatch.MathExpression:
-        """Return a CloudWatch expression: `part` in percent of `whole`, for one provider.
+        """Return a CloudWatch expression for one provider: the metric `part` in percent of the
+        metric `whole`.
 
-        of_at_least: minimum of `whole`; below it the percentage is 0.
+        of_at_least: minimum of `whole` in the period; the result is 0 below it, so that a few
+            requests raise no alarm.
         """
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",

@@ -1,4 +1,5 @@
-"""Secrets that an operator fills: the settings, and the login of the schema's owner."""
+"""Secrets that CDK creates empty and the operator fills: the settings, and the database login of
+the schema's owner."""
 
 import json
 from typing import Any

@@ -1,6 +1,7 @@
-"""StatefulStack: the resources that hold data: token key, secrets, and the stage's database.
+"""StatefulStack: the resources that hold data: the KMS key of stored tokens, the secrets, and the
+database if the stage creates one.
 
-It is deployed before the other stack and has termination protection.
+The stack is deployed before SyncStack and has termination protection.
 """
 
 from typing import Any

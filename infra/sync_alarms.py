@@ -48,7 +48,7 @@ class AlarmSpec:
     metric: the watched metric.
     message: what happened and what to do first.
     threshold: value of `metric` from which a period is breaching.
-    periods: consecutive breaching periods that raise the alarm.
+    breaching_periods: consecutive breaching periods that raise the alarm.
     is_missing_data_breaching: whether a period without data is breaching.
     runbook_section: section of the runbook. None: `name`.
     """

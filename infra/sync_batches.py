@@ -1,4 +1,5 @@
-"""SyncBatches: asynchronous invocation of `sync-accounts`, with retries and a dead-letter queue."""
+"""CheckBatchInvocations: asynchronous invocation of `sync-accounts`, with retries and a dead-letter
+queue."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda_destinations as destinations
@@ -13,11 +14,10 @@ MAX_EVENT_AGE = cdk.Duration.minutes(10)
 
 
 class SyncBatches(Construct):
-    """Retries and dead-letter queue of `sync-accounts`, the function that checks a batch of
-    mailboxes.
+    """Asynchronous invocations of `sync-accounts`, the function that checks a batch of mailboxes.
 
-    Lambda retries a failed batch twice and then moves it to the queue. The batch's mailboxes become
-    due again by themselves.
+    Lambda retries a failed invocation twice and then moves its event to a dead-letter queue. No
+    mailbox is lost: the claims of the batch expire, and its mailboxes become due again.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:

@@ -1,4 +1,4 @@
-"""SyncEvents: the event bus of the stage, with the rules of the catalog."""
+"""SyncEventBus: the event bus of the stage, with the rules of the catalog."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events

@@ -33,7 +33,11 @@ _NETWORK_ACTIONS = [
 
 
 class SyncFunction(Construct):
-    """One Lambda function; callers invoke its alias, which always points to a complete version."""
+    """One Lambda function with its role, log group and alias.
+
+    Callers invoke the alias, which points to a published version, so that a deployment never runs
+    half-updated code.
+    """
 
     def __init__(
         self,

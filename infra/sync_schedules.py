@@ -12,9 +12,10 @@ from infra.sync_functions import SyncFunctions
 
 
 class SyncSchedules(Construct):
-    """EventBridge schedules with two retries and a dead-letter queue.
+    """EventBridge schedules that retry a failed invocation twice and then use a dead-letter queue.
 
-    The default of 185 attempts in 24 hours would deliver outdated invocations beside new ones.
+    EventBridge's default of 185 attempts in 24 hours would deliver outdated invocations beside
+    current ones.
     """
 
     def __init__(

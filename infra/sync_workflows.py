@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 class SyncWorkflow(Construct):
-    """One state machine; it may invoke only the functions that its definition names."""
+    """One state machine; its role may invoke only the functions that its definition names."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""TokenKey: the KMS key that encrypts the data keys of stored secrets."""
+"""TokenKey: the KMS key that encrypts the data keys under which the product seals stored tokens."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam

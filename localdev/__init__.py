@@ -1,4 +1,5 @@
-"""The local stack: the whole product on one machine. The product never imports it."""
+"""The local stack: the whole product on one machine, without AWS. The product never imports this
+package."""
 
 import sys
 from pathlib import Path

@@ -15,7 +15,7 @@ HTTP_TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """A connected mailbox and the API requests of its owner."""
+    """A connected mailbox, and API requests in the name of its owner."""
 
     id: str
     address: str

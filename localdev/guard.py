@@ -24,12 +24,12 @@ class RequestHeaders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestGuard:
-    """Which web pages may send requests to a server; programs always may.
+    """Decides which web pages may send requests to a server. Programs may always send requests.
 
-    own_pages: accept requests of pages that the server itself serves.
-    origins: accept requests of pages of these origins.
-    navigations: returns whether a page of any site may navigate a whole window to the path. That
-        site cannot read what the window shows; sign-ins start and end this way.
+    accepts_own_pages: whether pages that the server itself serves may send requests.
+    accepted_page_origins: origins whose pages may send requests.
+    accepts_navigation_to: returns whether a page of any site may navigate a whole window to this
+        path. That site cannot read what the window shows; sign-ins start and end this way.
     """
 
     own_pages: bool = False

@@ -1,8 +1,8 @@
-"""The HTTP server of every local port: API, Runtime API, dashboard and simulators.
+"""The HTTP server behind every local port: API, Runtime API, dashboard and simulators.
 
-HTTP/1.1 with keep-alive, one thread per connection, no Nagle delay. It is our own because
-frameworks hide two things that we need: closing a connection in the middle of a response (as an
-injected fault), and knowing when a client has disconnected.
+HTTP/1.1 with keep-alive, one thread per connection, and without Nagle's delay. We use no framework,
+because frameworks hide two things that we need: closing a connection in the middle of a response
+(an injected fault), and noticing when a client has disconnected.
 """
 
 import json
@@ -22,7 +22,12 @@ from localdev.guard import PROGRAMS_ONLY_GUARD, RequestGuard
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request; `path` is still percent-encoded, `query` is the raw text after the `?`."""
+    """An HTTP request.
+
+    path: path of the URL, still percent-encoded.
+    query: raw text after the `?`.
+    client_address: IP address of the client.
+    """
 
     method: str
     path: str
@@ -36,7 +41,8 @@ class Request:
 class Response:
     """An HTTP response.
 
-    cut_at: close the connection after so many bytes of the body; None: send the whole body.
+    cut_after_bytes: close the connection after so many bytes of the body. None: send the whole
+        body.
     """
 
     status: int
@@ -50,11 +56,13 @@ Application = Callable[[Request], Response]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one application until `stop`; `port` is the actual port, also if 0 was given.
+    """An HTTP server for one application, until `stop`. `port` is the actual port, also if port 0
+    was requested.
 
-    guard: decides which requests reach the application; None: all do.
+    guard: decides which requests reach the application. None: all of them.
 
-    Raises OSError at construction when the port is in use.
+    Raises:
+        OSError: the port is in use (at construction).
     """
 
     daemon_threads = True

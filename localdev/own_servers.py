@@ -1,8 +1,10 @@
-"""The user's own mail provider and database, in place of the simulators and the stack's database.
+"""The user's own mail provider and database, used instead of the simulators and the stack's
+Postgres server.
 
-Command-line options name their URLs; environment variables, named as the settings of deployed
-functions, hold the rest. Everything is checked before anything starts. A relative path is resolved
-in the folder in which the command was started, because functions run in another folder.
+Command-line options give their URLs. Environment variables give all other settings, under the names
+of the settings of deployed functions. All of them are checked before the stack starts anything. A
+relative path is resolved in the folder in which the command was started, because functions run in
+another folder.
 """
 
 import ssl
@@ -40,7 +42,7 @@ _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
 class UnusableOption(Exception):
-    """An option or setting cannot work; the message is a sentence that names it and what to do."""
+    """An option or setting cannot work. The message names the option and says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,10 +58,13 @@ EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
 
 @dataclass(slots=True)
 class SampleEvents:
-    """The sample events for one account of `user_id` and one of its folders.
+    """The sample events of the folder `events/`, for one account of `user_id` and one of its
+    folders.
 
-    events: the folder of the sample event files.
-    run_id: the id of the run that the events belong to; a run that has ended never starts again.
+    events: folder of the sample event files.
+    run_id: id of the run that the events name; a run that has ended never starts again, so each use
+        needs a new id.
+    lease_epoch: epoch of the lease that the last `mark-syncing` took.
     """
 
     account_id: str
@@ -72,7 +75,8 @@ class SampleEvents:
     run_id: str = SAMPLE_RUN_ID
 
     def event(self, function: str) -> bytes:
-        """Return the function's sample event with these ids and the last lease's epoch."""
+        """Return the sample event of this function as JSON, with the ids of this object and the
+        epoch of the last lease."""
         text = (self.events / f"{function}.json").read_text()
         for placeholder, own in (
             (SAMPLE_ACCOUNT_ID, self.account_id),
@@ -86,10 +90,11 @@ class SampleEvents:
         return json.dumps(event).encode()
 
     def find_result_mismatch(self, function: str, payload: bytes) -> str | None:
-        """Return how the function's result differs from the expected one; None if it does not.
+        """Return a sentence that says how the function's result differs from the expected result.
+        None: it does not differ.
 
-        Keeps the epoch of a lease in the result, for the sample events of functions that need the
-        lease.
+        If the result contains the epoch of a lease, the epoch is kept for the following sample
+        events.
         """
         try:
             result = json.loads(payload)

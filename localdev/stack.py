@@ -1,7 +1,8 @@
-"""The whole product on this machine: start its parts in order, stop them in reverse.
+"""The local stack: start all parts of the product on this machine in order, and stop them in
+reverse order.
 
-The data folder contains what must survive a restart: the database, the simulated mailbox, the key
-that wraps stored tokens, and the secret of development logins.
+The data folder contains what must survive a restart: the database, the simulated mailbox, the KMS
+key of stored tokens, and the secret of development logins.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Wait for the signals that end a process without missing one that comes just before the wait.
+"""Wait for SIGINT or SIGTERM without missing a signal that arrives just before the wait.
 
-With `signal.pause` or a wait for an event such a signal is missed: its Python handler runs only
-when the wait returns (Python docs, "Execution of Python signal handlers").
+`signal.pause` and waiting for an event miss such a signal: its Python handler runs only when the
+wait returns (Python docs, "Execution of Python signal handlers").
 """
 
 import signal
@@ -17,7 +17,8 @@ def raise_keyboard_interrupt() -> None:
 
 
 class StopSignals:
-    """Calls `on_stop` when SIGINT or SIGTERM comes inside a `with` block. One per process."""
+    """Calls `on_stop` when SIGINT or SIGTERM arrives inside the `with` block. A process can have
+    one such block at a time."""
 
     def __init__(self, on_stop: Callable[[], None] = raise_keyboard_interrupt) -> None:
         self._on_stop = on_stop

@@ -1,1 +1,2 @@
-"""Entry points of the Lambda functions: one module per state, route group, schedule or event."""
+"""Entry points of the Lambda functions: one module for each workflow state, group of routes,
+schedule or event."""

@@ -1,4 +1,8 @@
-"""State `mark-complete`: closes the run and releases the lease; fails if a folder is unverified."""
+"""State `mark-complete`: closes the run and releases the lease.
+
+If a folder is not verified, the run is closed as failed and the state fails with
+VerificationFailed.
+"""
 
 from typing import Any
 

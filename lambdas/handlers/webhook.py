@@ -1,4 +1,5 @@
-"""Function `webhook`: receives notifications of mail providers; can access only the database."""
+"""Function `webhook`: receives notifications of mail providers. Of the stage's resources it can
+access only the database."""
 
 from typing import Any
 

@@ -1,1 +1,2 @@
-"""Mailsync: mirrors mailboxes into Postgres, one page and one transaction at a time."""
+"""Mailsync mirrors mailboxes into Postgres. It reads changes page by page and stores each page in
+one transaction."""

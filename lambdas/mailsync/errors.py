@@ -44,7 +44,7 @@ class AccountNotConnected(MailsyncError):
 
 
 class AccountNotFound(MailsyncError):
-    """No account has this id."""
+    """There is no account with this id, or it belongs to another user."""
 
 
 class CursorExpired(MailsyncError):
@@ -109,5 +109,6 @@ class VerificationFailed(MailsyncError):
 
 
 def leaf_error_names() -> frozenset[str]:
-    """Return the names of all errors that a function may raise: the subclasses of MailsyncError."""
+    """Return the names of all errors that a function may raise: the classes without subclasses
+    below MailsyncError."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

@@ -1,7 +1,8 @@
-"""The logger of all modules: JSON lines with a constant event name; values are ids and counts only.
+"""The logger of all modules. It writes JSON lines, each with a constant event name; values are only
+ids and counts.
 
-httpx logs whole URLs at INFO, and a delta link contains a token, so this module sets httpx to
-WARNING.
+httpx logs whole URLs at level INFO, and a delta link contains a token. So this module sets the
+level of httpx to WARNING.
 """
 
 import logging

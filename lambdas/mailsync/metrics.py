@@ -30,10 +30,12 @@ HandlerFunction = TypeVar("HandlerFunction", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A CloudWatch metric.
+    """A CloudWatch metric of the product.
 
-    is_gauge: the value is a current level, reported once a minute. False: values are summed.
-    dimension: name of its second dimension, beside `service`.
+    meaning: what the metric counts, for graphs and documentation.
+    is_gauge: whether values are a current level, reported once a minute. False: values are added
+        up.
+    dimension: name of the metric's second dimension beside `service`. None: it has only `service`.
     """
 
     name: str
@@ -134,8 +136,8 @@ def count_gauges(
     contradicted: int,
     to_reconnect: int,
 ) -> None:
-    """Report the current level of every gauge metric. Only `measure-backlog` calls it, once per
-    invocation."""
+    """Report the current level of every gauge metric. Only the function `measure-backlog` calls
+    this, once per invocation."""
     count_metric(DUE_BACKLOG, due)
     count_metric(LONGEST_OVERDUE, overdue_s)
     count_metric(OLDEST_UNPUBLISHED, unpublished_s)
@@ -145,9 +147,10 @@ def count_gauges(
 
 
 def count_failure(error: str, *, closes_account: bool = False) -> None:
-    """Count a failed run under its error name.
+    """Count a failed run in the metric `RunsFailed`, under its error name.
 
-    closes_account: whether the failure also closed the account, which is counted separately.
+    closes_account: whether the failure also closed the account; a second metric counts closed
+        accounts.
     """
     _add(RUNS_FAILED, failure_name(error), 1)
     if closes_account:

@@ -1,8 +1,8 @@
-"""The mail providers and what each is called, as data: the one place that maps their names.
+"""The registry of mail providers: the only place that maps a provider's names.
 
-A provider has a stored name (rows, routes, JSON), an event type, and a kit: the module of
-`mailsync.providers` that implements it. A provider without a kit is known by name only; its
-mailboxes cannot be synced in this release.
+A provider has a stored name (in rows, routes and JSON), an event type, and a kit: the module of
+`mailsync.providers` that implements it. Of a provider without a kit the product knows only the
+name; this release cannot sync its mailboxes.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ class UrlSetting:
 class OAuthAccess:
     """How the application obtains access tokens for a provider.
 
-    platform: module of `mailsync.credentials.identity` that issues the tokens.
+    identity_platform: module of `mailsync.credentials.identity` that requests the tokens.
     scopes: delegated permissions that a person grants at the sign-in.
-    resource: the server that receives app-only tokens. None: the platform issues none for it.
+    resource: setting with the URL of the server for which app-only tokens are requested. None:
+        there are no app-only tokens.
     """
 
     platform: str

@@ -1,8 +1,8 @@
-"""Read the body of an HTTP response, decompressed, up to a limit.
+"""Read and decompress the body of an HTTP response, up to a size limit.
 
-A megabyte of gzip may contain a gigabyte. HTTP libraries decompress all of a read from the
-connection, so one read of 64 KB becomes 64 MB before its size can be checked; zlib stops at a
-requested size.
+A megabyte of gzip can contain a gigabyte. HTTP libraries decompress everything that one read of the
+connection returned, so 64 KB become 64 MB before the size can be checked. This module uses zlib
+directly, which stops at a requested size.
 """
 
 import zlib

@@ -93,8 +93,8 @@ class DatabaseLogin:
 
 
 class SettingsSection:
-    """Settings of one part of the product. A property raises SettingMissing if its setting is
-    missing or malformed."""
+    """The settings of one part of the product. Reading a property raises SettingMissing if the
+    setting is missing or malformed."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -127,7 +127,8 @@ Section = TypeVar("Section", bound=SettingsSection)
 
 
 class Settings(SettingsSection):
-    """The settings of one function, without those of single providers."""
+    """The settings of one function, without the settings of single providers and identity
+    platforms."""
 
     @property
     def database_url(self) -> str:
@@ -232,7 +233,8 @@ class Settings(SettingsSection):
 
     @property
     def jwt_jwks_url(self) -> str | None:
-        """Return the URL of the JWT issuer's key set. None: the application uses `jwt_secret`."""
+        """Return the URL of the key set of the JWT's issuer. None: `jwt_secret` verifies the JWT
+        instead."""
         has_url, has_secret = (
             bool(self._values.get(name, "").strip()) for name in ("JWT_JWKS_URL", "JWT_SECRET")
         )
@@ -262,7 +264,7 @@ class Settings(SettingsSection):
         """Return the accepted `aud` claims; a token must have one of them. Empty: the claim is not
         checked.
 
-        With JWT_JWKS_URL, an audience or ANY_AUDIENCE must be set, because an issuer signs the
+        With JWT_JWKS_URL, an audience or ANY_JWT_AUDIENCE must be set, because an issuer signs the
         tokens for all its clients with the same keys.
         """
         named = [each.strip() for each in self._values.get("JWT_AUDIENCE", "").split(",")]

@@ -1,6 +1,6 @@
-"""Convert text to a form that Postgres and UTF-8 can store.
+"""Convert text to a form that both Postgres and UTF-8 can store.
 
-Compare a text with a stored row only after this conversion.
+A text can be compared with a stored row only after this conversion.
 """
 
 

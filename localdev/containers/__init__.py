@@ -1,1 +1,1 @@
-"""Run the deployed functions in containers: `make sam`. Needs Docker and the SAM CLI."""
+"""Run the deployed functions in containers (`make sam`). Needs Docker and the SAM CLI."""

@@ -1,9 +1,9 @@
-"""Offer ports of this machine's loopback address to containers, under the same port numbers.
+"""Forward ports of Docker's bridge address to the same ports of this machine's loopback address.
 
 The servers of the local stack listen only on loopback, which containers cannot reach. On Linux the
 relay listens on the address of Docker's bridge, which only containers and this machine can reach.
-Docker Desktop forwards to its host's loopback itself, from an address that this machine does not
-have; then the relay does nothing.
+Docker Desktop itself forwards to the loopback address of its host, from an address that this
+machine does not have; the relay then does nothing.
 """
 
 import contextlib

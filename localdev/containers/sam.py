@@ -1,4 +1,4 @@
-"""Run `sam local` so that localhost inside its containers is this machine.
+"""Run `sam local` in such a way that the name localhost means this machine inside its containers.
 
 Source: AWS SAM CLI reference, `sam local invoke` and `sam local start-api`.
 """
@@ -26,10 +26,11 @@ API_START_TIMEOUT_S = 120
 
 
 class SamCli:
-    """Runs the SAM CLI.
+    """Runs the SAM CLI (AWS Serverless Application Model).
 
-    sam: the command that starts the SAM CLI.
-    image: a container image to use without pulling it; None: AWS's image, pulled when it is newer.
+    sam: command that starts the SAM CLI.
+    image: container image to use without pulling it. None: AWS's image, which is pulled if a newer
+        one exists.
 
     Raises:
         StartFailed: the SAM CLI or Docker is missing.

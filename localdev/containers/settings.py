@@ -1,4 +1,5 @@
-"""Settings of deployed functions for a local stack; secrets appear only by their ARN."""
+"""Environment variables for deployed functions that run against a local stack. Secrets appear only
+by their ARNs."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +11,12 @@ _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
 
 
 def template_variable_values(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
-    """Return a value for every environment variable of the functions in the template.
+    """Return values of the functions' environment variables for the local stack, by variable name.
 
-    The function also stores the two secrets at the local AWS endpoint.
+    The function also stores the settings secret and the migration secret at the local AWS endpoint.
 
     database_url: database URL with the functions' login.
-    owner_url: database URL with the migration's login.
+    owner_url: database URL with the login of the schema's owner.
     """
     values = stack.lambdas.settings
     secrets = make_aws_client("secretsmanager", stack.aws_url)
@@ -32,9 +33,11 @@ def template_variable_values(stack: Stack, *, database_url: str, owner_url: str)
 
 
 def fill_variables(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
-    """Return a function's environment variables; `values` replace the template's values.
+    """Return a function's environment variables of the template, with `values` in place of the
+    template's values.
 
-    Raises KeyError for a reference to an AWS resource that `values` does not replace.
+    Raises:
+        KeyError: a variable refers to an AWS resource and `values` does not replace it.
     """
     return {
         name: value if isinstance(value, str) and name not in values else values[name]

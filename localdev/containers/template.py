@@ -20,10 +20,11 @@ CA_BUNDLE_FILE_NAME = "provider-ca.pem"
 
 
 class LocalTemplate:
-    """The template of stage `dev` for this machine's processor, synthesised to the folder
-    `assembly`.
+    """The CloudFormation template of stage `dev`, synthesised for this machine's processor into the
+    folder `assembly`.
 
-    `file` is the template that `sam local` reads; `write_filled_file` writes it.
+    file: the template with local values that `sam local` reads; `write_template_with_values` writes
+        it.
     """
 
     def __init__(self, assembly: Path) -> None:
@@ -41,12 +42,12 @@ class LocalTemplate:
         )
 
     def write_filled_file(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
-        """Write the template with a value for each environment variable that a deployed function
-        has.
+        """Write the template with a local value for each environment variable of the functions.
 
-        Every function also gets CA_BUNDLE, the URL of this machine's AWS endpoint, and credentials
-        for it, which take precedence over those that `sam local` invents. The CA file is copied to
-        the function's code folder, the only folder that a container sees.
+        Every function also gets CA_BUNDLE, the URL of the local AWS endpoint, and credentials for
+        that endpoint. These credentials take precedence over those that `sam local` makes up. The
+        CA file is copied to the code folder of the functions, the only folder that a container
+        sees.
         """
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})

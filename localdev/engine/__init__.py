@@ -1,1 +1,2 @@
-"""Local stand-ins for AWS: Lambda, Step Functions, HTTP API, schedules, events and Postgres."""
+"""Local replacements for AWS services: Lambda, Step Functions, HTTP API, schedules, events and
+Postgres."""

@@ -1,8 +1,9 @@
 """Authenticate and authorise requests to the local AWS endpoint.
 
-A request must be signed with this process's credentials and name one of the actions that the stack
-and its documented examples use. None of these actions starts a container. Others would: moto starts
-containers for Batch and for functions that it runs itself.
+A request must be signed with the credentials that the stack makes at its start, and name one of the
+permitted actions: those that the stack and its documented examples use. None of these actions
+starts a container. moto would start containers for AWS Batch, and for functions that it runs
+itself.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -76,10 +77,11 @@ WsgiApplication = Callable[[WsgiEnviron, WsgiStartResponse], Iterable[bytes]]
 def restrict_to_signed_requests(
     application: WsgiApplication, port: Callable[[], int]
 ) -> WsgiApplication:
-    """Wrap the application so that it gets only permitted requests; all others get 403.
+    """Wrap a WSGI application so that it receives only permitted requests; all others get the
+    response 403.
 
-    A request must be signed with `CREDENTIALS`, not come from a web page, and name a permitted
-    action. Responses carry no CORS headers.
+    A permitted request is signed with `LOCAL_CREDENTIALS`, does not come from a web page, and names
+    a permitted action. Responses have no CORS headers.
     """
 
     def response(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
@@ -132,8 +134,8 @@ def _denied_definition(body: bytes) -> str | None:
 def service_of_signature(
     method: str, target: str, headers: EnvironHeaders, body: bytes
 ) -> str | None:
-    """Return the AWS service named in the request's signature; None if our credentials did not sign
-    it.
+    """Return the AWS service that the request's signature names. None: the request is not signed
+    with the credentials of this stack.
 
     target: path and query string as the client sent them.
     """

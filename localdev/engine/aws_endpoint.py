@@ -1,10 +1,10 @@
-"""The local AWS endpoint: moto's server, with Lambda's Invoke API served by our Lambda host.
+"""The local AWS endpoint: moto's server, in which our Lambda host serves Lambda's Invoke API.
 
-The event bus gets the events that moto accepts, and GET /_local/events lists them. Every request
-must be signed with this process's credentials (`aws_access`).
+The local event bus gets the events that moto accepts, and GET /_local/events lists them. Every
+request must be signed with the credentials of this stack (`aws_access`).
 
 moto keeps three things in global variables: its state, the port at which its Step Functions reach
-Lambda, and whether it runs state machines. So a process can have one endpoint at a time.
+Lambda, and whether it runs state machines. So a process can have only one endpoint at a time.
 """
 
 import json
@@ -93,7 +93,8 @@ class AwsEndpoint:
 
 
 class LambdaClientFactory:
-    """Replaces boto3 in moto's Step Functions: makes only Lambda clients, with our credentials."""
+    """Replaces boto3 inside moto's Step Functions. It makes only Lambda clients, with the
+    credentials of this stack."""
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
         """Return a boto3 client for Lambda. Raises PermissionError for any other service."""

@@ -1,4 +1,5 @@
-"""Create on the local endpoint what a deployment creates on AWS: key, event bus, state machines."""
+"""Create at the local AWS endpoint what a deployment creates on AWS: KMS key, event bus and state
+machines."""
 
 import base64
 import json
@@ -29,14 +30,16 @@ EVENT_BUS_NAME = "mailsync"
 
 @dataclass(frozen=True, slots=True)
 class TokenKmsKey:
-    """The KMS key that encrypts stored OAuth tokens; its key material outlives moto's memory."""
+    """The local KMS key that encrypts the data keys of stored tokens. A file keeps its key
+    material, because moto loses it when it stops."""
 
     key_id: str
     arn: str
 
 
 def make_aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
-    """Return a boto3 client with this process's credentials, whatever the environment says."""
+    """Return a boto3 client for the local AWS endpoint with the credentials of this stack. AWS
+    settings of the environment are ignored."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
@@ -100,5 +103,5 @@ def create_event_bus(endpoint_url: str, name: str = EVENT_BUS_NAME) -> None:
 
 
 def reset_moto_state() -> None:
-    """Delete what an earlier stack of this process has left in moto's global variables."""
+    """Delete what an earlier local stack in this process has left in moto's global variables."""
     moto_api_backend.reset()

@@ -28,11 +28,12 @@ def start_child(
     on_death: signal.Signals = signal.SIGKILL,
     user: tuple[int, int] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` as a child process in a session of its own.
+    """Start a command as a child process with a session of its own; return the process.
 
-    log: gets the child's errors, and its output too unless `stdout` is given.
-    on_death: the signal that the child gets when this process dies (Linux only).
-    user: numeric user and group to run as; only root may give it.
+    log: file for the child's errors, and for its output unless `stdout` is given.
+    on_death: signal that the child gets when this process dies (Linux only).
+    user: numeric user and group that the child runs as. Only root may give it. None: those of this
+        process.
     """
 
     def prepare() -> None:
@@ -57,7 +58,8 @@ def start_child(
 
 
 def stop_child(child: subprocess.Popen[bytes], ask: signal.Signals, *, within_s: float) -> None:
-    """Send the child the signal `ask`; kill it if it does not end in time. Safe to call twice."""
+    """Send the signal `ask` to the child; kill it if it has not ended after `within_s` seconds. A
+    second call does nothing."""
     if child.poll() is None:
         child.send_signal(ask)
         try:

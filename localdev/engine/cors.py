@@ -11,9 +11,10 @@ from localdev.http_server import Request, Response
 
 
 class CorsPolicy:
-    """The CORS headers for pages of `origins`.
+    """Adds the CORS headers that let pages of `origins` use the API.
 
-    Without origins it adds no headers and handles no preflight, as an API without CORS settings.
+    Without origins it adds no headers and answers no preflight requests, as an API without CORS
+    settings.
     """
 
     def __init__(self, origins: Iterable[str]) -> None:

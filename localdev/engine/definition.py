@@ -1,4 +1,4 @@
-"""Adapt a state machine's definition to this machine before it is created. Pure functions."""
+"""Adapt the definition of a state machine to the local stack. Pure functions."""
 
 import json
 import math
@@ -24,10 +24,10 @@ def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
 
 
 def scale_waits(definition: str, scale: float) -> str:
-    """Multiply every wait that is a constant in the definition by `scale`.
+    """Multiply every constant wait of the definition by `scale`; return the new definition.
 
     IntervalSeconds and MaxDelaySeconds stay whole and at least 1, as the States Language requires;
-    a Wait's Seconds may become 0. Waits with SecondsPath do not change.
+    Seconds of a Wait may become 0. A Wait with SecondsPath stays unchanged.
     """
     if scale == 1:
         return definition

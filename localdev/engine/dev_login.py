@@ -1,6 +1,7 @@
-"""Development login: the API treats requests of this machine without a token as the demo user's.
+"""Development login: the API treats a request from this machine without a token as a request of the
+demo user.
 
-Tokens of the demo user are signed with a secret of the data folder.
+Tokens of the demo user are signed with a secret in the data folder.
 """
 
 import secrets
@@ -27,7 +28,7 @@ def open_jwt_secret(file: Path) -> str:
 
 
 def demo_token_maker(secret: str) -> Callable[[], str]:
-    """Return a function that makes HS256 tokens of the demo user.
+    """Return a function that makes a new HS256 token of the demo user at each call.
 
     The tokens have those claims of a Supabase session that the API reads.
     """
@@ -46,10 +47,10 @@ def demo_token_maker(secret: str) -> Callable[[], str]:
 
 
 def is_demo_user_request(request: Request) -> bool:
-    """Return whether the API may treat the request as the demo user's.
+    """Return whether the API may treat a request without a token as a request of the demo user.
 
-    It may if a program or a page of this machine sent the request. The API's guard has already
-    rejected forged hosts and pages of other sites.
+    It may if a program or a page of this machine sent the request. The API's guard has rejected
+    forged hosts and pages of other sites before.
     """
     origin = request.headers.get("origin")
     return request.client in LOOPBACK_HOSTS and (origin is None or _is_loopback(origin))

@@ -1,7 +1,8 @@
-"""One Lambda execution environment: an awslambdaric process and the Runtime API it polls.
+"""A Lambda execution environment on this machine: an `awslambdaric` process, and the Runtime API
+that the process polls.
 
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" and
-"Understanding the Lambda execution environment lifecycle".
+    "Understanding the Lambda execution environment lifecycle".
 """
 
 import hmac
@@ -35,7 +36,10 @@ _GONE = Response(410, cut_at=-1)
 
 @dataclass(frozen=True, slots=True)
 class InvocationOutcome:
-    """A function's result as JSON; if `failed` is true, its error as JSON."""
+    """The outcome of one invocation.
+
+    payload: the function's result as JSON, or its error as JSON if `failed`.
+    """
 
     payload: bytes
     failed: bool = False
@@ -62,9 +66,9 @@ class _Invocation:
 
 
 class ExecutionEnvironment:
-    """A Lambda execution environment, which runs one invocation at a time.
+    """A Lambda execution environment. It runs one invocation at a time.
 
-    After an invocation `is_reusable` is true if the environment can run another one.
+    is_reusable: whether the environment can run another invocation after this one.
     """
 
     def __init__(
@@ -100,7 +104,8 @@ class ExecutionEnvironment:
         return self._process.poll() is None
 
     def run_invocation(self, event: bytes) -> InvocationOutcome:
-        """Send the event to the process; return its outcome, at the latest after the time-out."""
+        """Send the event to the process and return the outcome. After the function's time-out the
+        outcome is an error."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)

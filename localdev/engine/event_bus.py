@@ -1,8 +1,9 @@
-"""EventBridge on this machine: apply the rules of the catalog to events that moto accepts.
+"""EventBridge on this machine: apply the event rules of the catalog to the events that moto
+accepts.
 
-moto checks the events and applies rules that were created by its API (queues, log groups). Its
-rules cannot call functions, so this module applies the catalog's rules. The last events and their
-outcomes are kept for the dashboard and `GET /_local/events`.
+moto checks the events, and applies rules that were created through its API (targets: queues, log
+groups). Such rules cannot call functions, so this module applies the catalog's rules. It keeps the
+last events with their outcomes for the dashboard and `GET /_local/events`.
 """
 
 import json
@@ -28,9 +29,9 @@ class RetryingInvoker(Protocol):
 class SeenEvent:
     """An event that the bus accepted.
 
-    function: the function that a rule of the catalog called; None when no rule matched the event.
-    outcome: what the function returned in the end; `{"lost": ...}` after three failed attempts;
-        None while it runs.
+    function: the function that a rule of the catalog invoked. None: no rule matched the event.
+    outcome: what the function finally returned; `{"lost": ...}` after three failed attempts; None
+        while it runs.
     """
 
     id: str
@@ -52,7 +53,7 @@ class EventBus:
         self._seen: deque[SeenEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
     def list_seen_events(self) -> list[dict[str, Any]]:
-        """Return the kept events, oldest first, with the fields of `SeenEvent`."""
+        """Return the kept events, oldest first, with the fields of `RecentBusEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
     def deliver_accepted_events(self, request: bytes, result: bytes) -> None:

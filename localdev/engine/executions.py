@@ -1,4 +1,5 @@
-"""Limit the executions that moto keeps; without a limit it keeps every one with its history."""
+"""Limit the number of ended executions that moto keeps in memory. Without the limit it keeps all,
+with their histories."""
 
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
@@ -9,9 +10,11 @@ _RUNNING = "RUNNING"
 
 
 def forget_old_executions(kept: int = MAX_KEPT_EXECUTIONS) -> None:
-    """Delete all but the newest `kept` ended executions of each state machine from moto's memory.
+    """Delete from moto's memory all ended executions of each state machine except the newest
+    `kept`.
 
-    No execution may start meanwhile: the list is replaced, and a new execution would be lost.
+    No execution may start during the call: moto's list of executions is replaced, and an execution
+    that is added meanwhile would be lost.
     """
     for regions in stepfunctions_parser_backends.values():
         for backend in regions.values():

@@ -1,4 +1,4 @@
-"""The error that stops the start of the local stack."""
+"""The exception for everything that prevents the start of the local stack."""
 
 
 class StartFailed(Exception):

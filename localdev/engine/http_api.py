@@ -51,14 +51,17 @@ class _Target:
 
 
 class HttpApi:
-    """Listens on loopback from construction, and responds from `start` until `stop`.
+    """The local HTTP API: it listens on loopback from construction, and responds from `start` until
+    `stop`.
 
     authorizer: name of the function that authorizes requests to routes that are not public.
-    sign_in: makes the token for local requests without a token; None: they stay without one.
+    sign_in: returns the token to use for a local request without a token. None: such requests stay
+        without a token.
     cors_origins: origins whose pages may send requests and read the responses. Pages of other sites
         may only start and end a sign-in, by navigating a whole window.
 
-    Raises StartFailed when the port is in use.
+    Raises:
+        StartFailed: the port is in use.
     """
 
     def __init__(

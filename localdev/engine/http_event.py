@@ -1,6 +1,6 @@
-"""Convert HTTP requests to Lambda events and results to HTTP responses. Pure functions.
+"""Convert HTTP requests to Lambda events, and function results to HTTP responses. Pure functions.
 
-The format is an HTTP API's payload format 2.0.
+The events have the payload format 2.0 of an HTTP API.
 Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs" and
     "Control access to HTTP APIs with AWS Lambda authorizers".
 """
@@ -33,7 +33,7 @@ class MalformedFunctionResult(Exception):
 def build_request_event(
     request: Request, route_key: str, parameters: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the Lambda event for a request to a route, without empty members, as AWS sends it."""
+    """Return the Lambda event for a request to a route; as on AWS, without empty members."""
     headers = _joined((name.lower(), value) for name, value in request.headers.items())
     cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
     headers["x-forwarded-for"] = request.client
@@ -60,7 +60,8 @@ def build_request_event(
 
 
 def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the authorizer's event for a request's event; it does not contain the body."""
+    """Return the event for the Lambda authorizer, made from the event of a request without its
+    body."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
         name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")
@@ -76,8 +77,10 @@ def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
 def result_to_http_response(payload: bytes) -> Response:
     """Convert a function's result to an HTTP response.
 
-    A result without `statusCode` becomes the JSON body. Raises Malformed when the result is neither
-    a response nor JSON.
+    A result without `statusCode` becomes the JSON body of the response.
+
+    Raises:
+        MalformedFunctionResult: the result is neither a response nor JSON.
     """
     try:
         result = json.loads(payload)
@@ -98,7 +101,8 @@ def result_to_http_response(payload: bytes) -> Response:
 
 
 def api_gateway_error_response(status: int, text: str) -> Response:
-    """Return a response of the HTTP API itself, with its message in API Gateway's JSON form."""
+    """Return an error response that the HTTP API sends without calling a function, in the JSON form
+    of API Gateway."""
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, body, {"content-type": "application/json"})
 

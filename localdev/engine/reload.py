@@ -1,4 +1,4 @@
-"""Watch the code: the next call of a function uses changed Python and SQL files."""
+"""Watch the code, so that the next invocation of a function uses changed Python and SQL files."""
 
 import threading
 from collections.abc import Callable
@@ -12,9 +12,10 @@ _FOLLOWED = frozenset({".py", ".sql"})
 
 
 class CodeWatcher:
-    """Ends the host's old environments after a change of code, from `start` to `stop`.
+    """Watches the code from `start` to `stop`; after a change it ends the Lambda host's
+    environments, which run the old code.
 
-    `report` gets the names of the changed files.
+    report: called with the names of the changed files.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Write and read the REPORT line that Lambda logs after each invocation and bills by.
+"""Write and read the REPORT line that Lambda logs after each invocation: durations, memory, and
+what AWS would bill.
 
 Source: AWS Lambda Developer Guide, "Working with Lambda function logs".
 """
@@ -20,8 +21,8 @@ _LINE = re.compile(
 class InvocationReport:
     """The duration, billed duration and memory of one invocation.
 
-    `billed_ms` includes the start of the environment, for its first invocation. `used_mb` is the
-    most memory that the environment's process has used so far.
+    `billed_ms` includes the start of the environment, for its first invocation. `peak_memory_mb` is
+    the most memory that the environment's process has used so far.
     """
 
     duration_ms: float

@@ -1,7 +1,8 @@
-"""Run AWS's runtime client in a function's process, for a Runtime API whose path has a secret.
+"""Main program of a function's process: run AWS's runtime client against a Runtime API whose path
+contains a secret.
 
-When a module cannot be imported, `awslambdaric` uses the whole address as a host name; this file
-corrects that. It is started as a program and not imported.
+When a module cannot be imported, `awslambdaric` uses the whole address of the Runtime API as a host
+name; this file corrects that. It is started as a program and not imported.
 """
 
 import os

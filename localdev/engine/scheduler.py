@@ -8,8 +8,8 @@ from localdev.engine.lambda_host import LambdaHost
 
 
 class Scheduler:
-    """Calls each schedule's function with `{}` from `start` to `stop`, never twice at the same
-    time.
+    """Invokes the function of each schedule with the event `{}`, from `start` to `stop`.
+    Invocations of one schedule never overlap.
 
     scale: factor for the intervals; with 0.1 a minute becomes six seconds.
     """
@@ -29,7 +29,7 @@ class Scheduler:
             thread.start()
 
     def stop(self) -> None:
-        """Start no more calls; a running call continues in the host."""
+        """Start no more invocations. An invocation that runs now continues in the Lambda host."""
         self._ended.set()
 
     def _repeat(self, schedule: Schedule) -> None:

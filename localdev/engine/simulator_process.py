@@ -25,11 +25,12 @@ CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """URLs of a mail provider and its sign-in, and the app's credentials (certificate or secret).
+    """How to reach a mail provider and its identity platform: URLs, and the credentials of the app
+    registration.
 
     tenants: value of the setting MICROSOFT_TENANTS.
-    ca_bundle: file of CA certificates; None: those of the system.
-    control_secret: secret for the simulators' control API; functions do not get it.
+    ca_bundle: file of CA certificates. None: those of the system.
+    control_secret: secret for the simulators' control API `/_sim/`; functions do not get it.
     """
 
     graph_url: str
@@ -59,11 +60,12 @@ class ProviderSettings:
 
 
 class SimulatorProcess:
-    """The process `python -m localdev.simulators`, from construction to `stop`.
+    """The process `python -m localdev.simulators`, running from construction to `stop`.
 
-    The process prints one JSON line when it is ready; `wait_until_ready` reads it. Then `mail`
-    reports how loading the user's own mail went; None if none was given or it was loaded at an
-    earlier start.
+    The process prints one JSON line when it is ready; `wait_until_ready` reads the line.
+
+    mail_load_report: after `wait_until_ready`, how loading the user's own mail went. None: no mail
+        was given, or it was loaded at an earlier start.
     """
 
     mail: LoadReport | None = None

@@ -1,7 +1,9 @@
-"""A system user and folder for a server that refuses to run as root, for a stack started by root.
+"""A system user and a folder for the Postgres server of a stack that root has started, because
+Postgres refuses to run as root.
 
-The system user may be unable to enter the folders above the data, and we do not change their
-permissions. The server's files are then under /var/lib, as long as the data folder exists.
+The system user may be unable to enter the folders above the data folder, and the stack does not
+change their permissions. The server's files are then in a folder under /var/lib, which exists as
+long as the data folder.
 """
 
 import os
@@ -34,9 +36,10 @@ def is_reachable_by_other_users(folder: Path) -> bool:
 
 
 def server_files_folder(folder: Path) -> Path:
-    """Return the folder under /var/lib for the server files of the data folder `folder`.
+    """Return the folder under /var/lib for the server's files that belong to the data folder
+    `folder`.
 
-    It stays the same until `folder` is removed.
+    The result stays the same until `folder` is removed.
     """
     SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()

@@ -1,6 +1,8 @@
-"""Decode text of mail: RFC 2047 headers, and bodies in any charset, including a wrong one.
+"""Decode the text of mail: headers (RFC 2047), and bodies in any charset, also if the mail names a
+wrong one.
 
-The result can always be encoded: it contains neither NUL nor half a surrogate pair.
+The resulting text can always be encoded in UTF-8: it contains neither NUL nor half a surrogate
+pair.
 """
 
 import codecs
@@ -30,14 +32,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode_text(content: bytes, charset: str | None) -> str:
-    """Decode bytes in the charset that the mail claims, else in a guessed one; never fails."""
+    """Decode bytes in the charset that the mail names; if that fails, in a guessed charset. Never
+    fails."""
     return decode_by_claimed_charset(content, charset) or decode_by_guessed_charset(content)[0]
 
 
 def decode_by_claimed_charset(content: bytes, charset: str | None) -> str | None:
-    """Decode bytes in `charset`, the one that the mail claims; None stands for UTF-8.
+    """Decode bytes in `charset`, which the mail names; None as charset means UTF-8.
 
-    Return None when the bytes are not in that charset, or the charset is unknown.
+    Returns None if the bytes are not valid in that charset, or the charset is unknown.
     """
     claimed = (charset or "utf-8").strip("\"' ").lower()
     try:

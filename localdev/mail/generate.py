@@ -1,4 +1,4 @@
-"""Generate plausible mail in many languages, one message at a time, the same for the same seed."""
+"""Generate plausible mail in many languages, one message at a time, equal for equal seeds."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A mail as a simulated mailbox stores it, for any protocol."""
+"""A mail in the form in which a simulated mailbox stores it, independent of the provider."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -47,7 +47,8 @@ class MailItem:
 
 
 def item_to_json(item: MailItem) -> dict[str, Any]:
-    """Return the item as JSON with the names of its fields, ISO times and `{name, address}`."""
+    """Return a mail as a JSON object: the field names of MailItem, times in ISO 8601, and addresses
+    as `{name, address}`."""
     document = asdict(item)
     for name in _TIMES:
         document[name] = document[name].isoformat()

@@ -1,7 +1,8 @@
-"""Read the user's own mail: an mbox file, a Maildir, a folder of .eml files, or one .eml file.
+"""Read the user's own mail from an mbox file, a Maildir, a folder of .eml files, or one .eml file.
 
-No mail is dropped silently. A malformed message is read as far as possible and reported as odd; a
-message that cannot be loaded is reported with its cause. Nothing in a file raises an error.
+No message is dropped silently. A malformed message is read as far as possible and reported as an
+oddity; a message that cannot be loaded is reported with the cause. No content of a file raises an
+error.
 """
 
 import os
@@ -64,9 +65,10 @@ class _RawMail:
 
 
 def load_mail(path: Path) -> LoadedMail:
-    """Return the mail at the path; files are read while the caller iterates over it.
+    """Return the mail at the path. The files are read while the caller iterates over the messages.
 
-    Raises FileNotFoundError when the path does not exist.
+    Raises:
+        FileNotFoundError: the path does not exist.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} is neither an mbox file nor a folder of mail.")

@@ -44,8 +44,9 @@ _LAST_BLANK_LINE = re.compile(rb"(?<=\n)\r?\n\Z")
 class MboxMessage:
     """One message of an mbox file.
 
-    offset: the message's first byte in the file, which starts its "From " line if it has one.
-    oddity: what is odd about the message, such as "has a line ..."; empty: nothing.
+    offset: position of the message's first byte in the file, which is that of its "From " line if
+        there is one.
+    oddity: what is malformed in the message, as a phrase for the report. Empty: nothing.
     """
 
     content: bytes
@@ -54,7 +55,8 @@ class MboxMessage:
 
 
 def strip_byte_order_mark(content: MboxContent) -> bytes:
-    """Drop a byte order mark and blank lines at the start; they would end the header at once."""
+    """Remove a byte order mark and blank lines from the start of the content. Without that the
+    header would end before its first field."""
     return content[_start(content) :]
 
 

@@ -1,6 +1,7 @@
-"""Parse an RFC 5322 message to a `MailItem`: text, addresses and times as far as possible.
+"""Parse a message (RFC 5322) to a MailItem. Malformed parts are skipped, and the rest is used.
 
-The old parser policy is used on purpose: the newer one raises on headers of real mail.
+The module uses the standard library's old parser policy on purpose: the newer policy raises errors
+for headers of real mail.
 """
 
 import re
@@ -38,7 +39,8 @@ def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 def parse_mail_with_oddities(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
-    """Parse a message; return it and what is malformed in it, such as "has no date ..."."""
+    """Parse a message; return it with phrases that say what is malformed in it, such as "has no
+    date"."""
     message, parts, oddities = _taken_apart(raw)
     headers = _Headers(message)
     oddities += headers.oddities()

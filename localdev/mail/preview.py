@@ -1,4 +1,4 @@
-"""The text of HTML mail, and the first line of a mail as lists show it."""
+"""Convert HTML mail to text, and make the preview of a mail that lists show."""
 
 import re
 from html.parser import HTMLParser

@@ -12,9 +12,10 @@ MAX_EXAMPLE_PROBLEMS = 5  # of each kind; the log has all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """How many messages were loaded, how many had problems, and examples of both kinds of problem.
+    """The result of loading the user's own mail: the number of messages, and how many had problems.
 
-    `problems` and `oddities` are the first few of all; see `LoadedMail`.
+    problems: descriptions of the first messages that were not loaded.
+    oddities: descriptions of the first messages that were loaded although they are malformed.
     """
 
     loaded: int

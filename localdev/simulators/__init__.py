@@ -1,4 +1,5 @@
-"""Simulators of Microsoft Graph mail and the identity platform, with their limits and faults."""
+"""Simulators of Microsoft Graph's mail API and of its identity platform, with their limits and with
+injectable faults."""
 
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.simulators import Simulators

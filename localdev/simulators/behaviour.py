@@ -1,15 +1,28 @@
-"""Switches for behaviour that Microsoft leaves open or changes, with its likeliest values."""
+"""Switches of the simulators for behaviour that Microsoft leaves undocumented or may change."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """Behaviour of the simulated services; the defaults are what clients have observed.
+    """Switches of the simulated Graph and identity platform. The defaults are the behaviour that
+    clients have observed.
 
-    app_mailboxes: addresses of the mailboxes that an app without a user may read; None: all.
-    has_delta: False as in a national cloud, which has no delta queries.
+    largest_page: maximum number of messages on a page of delta.
+    generations_kept: number of the newest delta links of a chain that stay valid.
+    requests_in_flight, requests_per_window: limits of concurrent requests, and of requests in ten
+        minutes, per mailbox.
     answers_kept: number of earlier responses kept per kind of request, for the fault `old`.
+    has_delta: False as in a national cloud, which has no delta queries.
+    flat_folder_delta: whether the delta of folders lists the folders of all levels. False: only the
+        top level.
+    move_in_reported: whether delta reports a message that was moved into the folder.
+    read_state_is_partial: whether delta reports a changed read state without the other properties.
+    readd_is_lost: whether delta reports a message that was moved away and back between two rounds
+        only as removed.
+    replayed_changes: number of earlier changes that a round reports again.
+    purged_stay_readable: whether a permanently deleted message can still be read by its id.
+    app_mailboxes: addresses of the mailboxes that an app without a user may read. None: all.
 
     Sources: Microsoft Graph docs (delta-query-messages, throttling-limits, outlook-immutable-id),
         and public issue reports where the documentation is silent.
@@ -40,11 +53,14 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Duration of a Graph request in seconds: a fixed part, and a part for each message of the
-    page.
+    """The simulated duration of a Graph request in seconds: a fixed part, plus a part for each
+    message in the response.
 
-    The latency `real` fits two public measurements, 88 ms for an empty page and 361 ms for ten full
-    messages. The cost of a message without its body is an assumption.
+    full_message_s: for each message with its body.
+    lean_message_s: for each message without its body.
+
+    The latency `real` fits two public measurements: 88 ms for an empty page and 361 ms for ten full
+    messages. The value for a message without its body is an assumption.
     """
 
     fixed_s: float = 0

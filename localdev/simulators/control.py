@@ -39,7 +39,8 @@ JsonObject = dict[str, Any]
 
 
 class ControlApi:
-    """Handles requests to `/_sim/`; `mailbox` names a mailbox by its address or user id."""
+    """Handles requests to the control API `/_sim/`. The parameter `mailbox` names a mailbox by its
+    address or user id."""
 
     def __init__(
         self, service: SimulatorService, entra: EntraServer, notifier: Notifier, *, secret: str

@@ -1,4 +1,5 @@
-"""The simulators' SQLite file, so that they continue where they were after they were killed."""
+"""The SQLite file in which the simulators keep their state, so that a restarted process continues
+with it."""
 
 import sqlite3
 import threading
@@ -13,11 +14,12 @@ _SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB
 
 
 class SimulatorDatabase:
-    """One SQLite connection behind a lock; nested transactions commit with the outermost one.
+    """One SQLite connection behind a lock. A nested transaction commits together with the outermost
+    one.
 
     schema: statements that create the tables unless they exist.
-    earlier: tables of an earlier release, by a column that only that release has; where the file
-        has this column, they are dropped with what is in them.
+    earlier: tables of an earlier release, each with a column that only that release has. If the
+        file has the column, the tables are dropped with their contents.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""Injected faults of the simulators: rules tried in order; the first that matches injects its
-fault.
+"""Injected faults of the simulators. The rules are tried in order; the first rule that matches a
+request injects its fault.
 
-Graph injects every fault. The identity platform's token endpoint injects faults with a `status`;
-their `code` is OAuth's error and their `message` starts with the number, as "AADSTS50196: ...".
+Graph injects every kind of fault. The token endpoint of the identity platform injects only faults
+with a `status`; their `code` is OAuth's error and their `message` starts with the AADSTS number, as
+"AADSTS50196: ...".
 """
 
 import math
@@ -110,9 +111,11 @@ class FaultRule:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "FaultRule":
-        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
+        """Make a rule from JSON: `{"match": {method, path, in_batch, nth}, "times", "rate",
+        "lasts_s", "fault"}`.
 
-        Raises TypeError or ValueError for unknown members.
+        Raises:
+            TypeError, ValueError: the JSON has unknown or malformed members.
         """
         rest = {name: value for name, value in document.items() if name not in ("match", "fault")}
         match = document.get("match", {})
@@ -138,7 +141,8 @@ class FaultRule:
 
 
 class FaultScript:
-    """The rules of one server. Thread-safe; a seed and an order of requests give equal faults."""
+    """The fault rules of one server. Thread-safe. The same seed and the same order of requests give
+    the same faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()

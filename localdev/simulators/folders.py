@@ -1,4 +1,4 @@
-"""The folder tree of one simulated mailbox; folders may be nested, hidden, or of a search."""
+"""The folder tree of one simulated mailbox. Folders may be nested, hidden, or search folders."""
 
 import sqlite3
 from dataclasses import dataclass

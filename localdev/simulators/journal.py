@@ -30,14 +30,15 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """One change of a mailbox.
+    """One change of a simulated mailbox.
 
     number: the change number, which grows with every change of the mailbox.
-    folder: the folder to which a message came, in which it changed if it is in one folder only, or
-        which changed itself. For CURSORS_EXPIRED, None means all folders.
+    folder: the folder into which a message came; or the only folder of a message that changed; or
+        the folder that changed itself. For CURSORS_EXPIRED, None means all folders.
     source: the folder that a message left.
-    placement, source_placement: the numbers of the placements in these folders.
-    fields: names of the changed fields: those of `MailItem`, or of attributes.
+    placement, source_placement: the numbers of the message's placements in `folder` and in
+        `source`.
+    fields: names of the changed fields of `MailItem`, or of changed attributes.
     """
 
     number: int
@@ -54,7 +55,8 @@ _COLUMNS = "number, kind, message, folder, placement, source, source_placement, 
 
 
 class Journal:
-    """The journal of one mailbox; the caller writes in the transaction of the change."""
+    """The journal of changes of one simulated mailbox. The caller writes an entry in the
+    transaction of the change."""
 
     def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
         self._database = database
@@ -62,7 +64,8 @@ class Journal:
 
     @property
     def newest(self) -> int:
-        """Return the newest change number of all mailboxes, which are numbered together."""
+        """Return the newest change number. All mailboxes of a data folder share one series of
+        numbers."""
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
@@ -77,10 +80,10 @@ class Journal:
         source_placement: int | None = None,
         fields: frozenset[str] = frozenset(),
     ) -> int:
-        """Write an entry; return its change number.
+        """Write an entry for a change; return its change number.
 
-        placement: the placement in `folder` of a message that changed; the placement of a message
-            that comes to a folder has the number of this entry.
+        placement: placement number of a changed message in `folder`. A message that comes into a
+            folder gets the number of this entry as its placement number.
         """
         with self._database.transaction():
             self._database.execute_write(
@@ -99,9 +102,11 @@ class Journal:
     def entries(
         self, since: int, until: int | None = None, *, folder: int | None = None
     ) -> list[JournalEntry]:
-        """Return the changes after `since`, until `until` included, oldest first.
+        """Return the changes with numbers above `since`, up to and including `until`, oldest first.
+        None as `until`: no upper limit.
 
-        folder: only changes of messages that came to, were in or left this folder.
+        folder: return only changes of messages that came into, were in, or left this folder. None:
+            all changes.
         """
         where, values = "mailbox_id = ?", [self._mailbox_id]
         if folder is not None:
@@ -114,10 +119,11 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def has_expired(self, issued: int, folder: int | None) -> bool:
-        """Return whether a position of this folder's feed was issued before it expired.
+        """Return whether a position in a change feed has become invalid by a later entry
+        CURSORS_EXPIRED.
 
         issued: newest change number when the position was issued.
-        folder: None for a feed of the whole mailbox.
+        folder: the folder of the feed. None: the feed of the whole mailbox.
         """
         return (
             self._database.fetch_row(

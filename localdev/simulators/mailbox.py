@@ -1,7 +1,7 @@
-"""One simulated mailbox as its owner uses it, for the server of any provider.
+"""One simulated mailbox and what its owner can do with it, independent of the provider.
 
-A provider's server translates what is stored here into its own ids and forms; it writes nothing
-but the tables that only it has. Each change and its journal entry share a transaction.
+The server of a provider translates what is stored here into the provider's ids and forms, and
+writes only to tables of its own. Each change and its journal entry share a transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class NotInFolder(LookupError):
 
 
 class MessageAlreadyPurged(Exception):
-    """The message cannot be deleted, because it was deleted permanently already."""
+    """A message cannot be deleted permanently, because that has been done already."""
 
 
 _AMONG = "folder IN (SELECT value FROM json_each(?))"
@@ -67,7 +67,7 @@ class Mailbox:
         return found[0]
 
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
-        """Return the messages that exist of these, in any order."""
+        """Return those of the messages with these numbers that exist, in any order."""
         rows = self.database.fetch_rows(
             f"{SELECT_MESSAGE} WHERE m.mailbox_id = ?"
             " AND m.number IN (SELECT value FROM json_each(?))",
@@ -82,9 +82,11 @@ class Mailbox:
         skip: int = 0,
         limit: int = -1,
     ) -> list[Message]:
-        """Return the messages of the folders, newest first, each once.
+        """Return the messages of the folders, newest first; a message that is in several of them
+        appears once.
 
-        older_than: `sort_key` of a message; only those behind it.
+        older_than: sort key of a message (`age_sort_key`); return only messages after it in this
+            order.
         """
         numbers = [self.folders.find(folder).number for folder in folders]
         # One folder is read in the order of its index; only several can have a message twice.
@@ -146,9 +148,9 @@ class Mailbox:
     def change(
         self, number: int, *, attributes: dict[str, Any] | None = None, **fields: Any
     ) -> None:
-        """Change fields of the message's item by their names.
+        """Change fields of a message's MailItem by their names.
 
-        attributes: values to set in the message's attributes.
+        attributes: values to set in the message's provider-specific attributes.
         """
         with self.database.transaction():
             message = self.message(number)
@@ -214,17 +216,19 @@ class Mailbox:
             self._remove_placement(number, left)
 
     def delete(self, number: int) -> None:
-        """Move the message to the trash; a message that is there already leaves the folder tree.
+        """Move the message to the trash. A message that is already in the trash leaves the folder
+        tree.
 
-        Its owner can restore both by `move`.
+        The owner can restore the message in both cases by moving it.
         """
         is_in_trash = self.message(number).folder == self.folders.find("trash").number
         self.move(number, RETAINED if is_in_trash else "trash")
 
     def delete_permanently(self, number: int) -> None:
-        """Move the message out of the folder tree for good, although the server retains it.
+        """Move the message out of the folder tree for good. The server still retains it.
 
-        Raises MessageAlreadyPurged when that has happened already.
+        Raises:
+            MessageAlreadyPurged: that has been done already.
         """
         if self.message(number).folder == self.folders.find(PURGED).number:
             raise MessageAlreadyPurged(number)
@@ -273,7 +277,10 @@ class Mailbox:
             self.folders.remove(folder)
 
     def expire_cursors(self, folder: FolderReference | None = None) -> None:
-        """Make every position that was issued so far expire: of one folder, or of the mailbox."""
+        """Make all positions in change feeds that were issued so far invalid.
+
+        folder: only those of this folder's feed. None: those of the whole mailbox.
+        """
         number = None if folder is None else self.folders.find(folder).number
         self.journal.write(ChangeKind.CURSORS_EXPIRED, folder=number)
 

@@ -17,7 +17,7 @@ _NOT_IN_BLOB = (*STATES, "folder", "body", "body_type")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A message in a folder; `number` is the change number of its arrival there."""
+    """A message in a folder; `change_number` is the change number of its arrival there."""
 
     folder: int
     number: int
@@ -25,14 +25,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message of a mailbox.
+    """A message of a simulated mailbox.
 
-    blob: number of its content, which copies share.
-    item: its content and its present state; `item.folder` is unused.
-    thread: what groups messages into threads; equal for messages of one thread.
+    number: its number, which stays when the message moves.
+    blob_number: number of its content, which copies share.
+    item: its content and present state; `item.folder` is not used.
+    thread_key: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
-    modified_at: time of the last change of more than the read state.
-    changed: number of its last change.
+    modified_at: time of the last change, except changes of the read state.
+    last_change_number: change number of its last change.
     placements: the folders that it is in.
     attributes: values that only one provider's protocol has, by that provider's names.
     """
@@ -72,12 +73,14 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 
 
 def sort_key(message: Message) -> tuple[str, int]:
-    """Return what orders messages of a folder by their age."""
+    """Return the key by which messages of a folder are sorted by age: the time of receipt and the
+    message number."""
     return format_utc_seconds(message.item.received_at), message.number
 
 
 def content_of(item: MailItem) -> str:
-    """Return the content of a blob as JSON, without the body."""
+    """Return the content of a mail as the JSON that a blob stores, without the body and the
+    changeable states."""
     fields = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
     return orjson.dumps(fields).decode()
 

@@ -10,10 +10,10 @@ _KEPT = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One request to the Graph simulator.
+    """One request that the Graph simulator received.
 
-    link: `next` or `delta` if the request followed such a link; None for other requests.
-    in_flight: number of other requests of the mailbox at its arrival.
+    link: `next` or `delta` if the request followed a link of that kind. None: other requests.
+    in_flight: number of other requests of the mailbox that were in flight when it arrived.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""What both simulated services share: mailboxes, behaviour, faults and the request log."""
+"""State that both simulated services share: mailboxes, behaviour, faults, request log."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,8 @@ class UserNotFound(Exception):
 
 
 def tenant_id_for_address(address: str) -> str:
-    """Return the tenant id of the address; all personal accounts share one tenant of Microsoft's.
+    """Return the tenant id of an email address. All personal accounts share Microsoft's tenant for
+    personal accounts.
 
     Source: Microsoft identity platform docs, "ID token claims".
     """
@@ -44,7 +45,8 @@ def tenant_id_for_address(address: str) -> str:
 
 
 class SimulatorService:
-    """State of both services, stored in one folder, so that the next process continues with it."""
+    """The state of both simulated services. One folder stores it, so that the next process
+    continues with it."""
 
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -19,14 +19,16 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 class Simulators:
-    """Both services, from `start` to `stop`; also a context manager. A port of 0 becomes a free
-    one.
+    """Both simulated services with their HTTP servers, from `start` to `stop`; also a context
+    manager. For port 0 a free port is chosen.
 
-    host: the loopback host in the services' links, 127.0.0.1 or localhost.
-    client_secret: secret of the application; None: a secret that is made once and stored.
-    control_secret: secret of the control API `/_sim/`; None: a secret that is made once and stored.
+    host: loopback host in the services' links, 127.0.0.1 or localhost.
+    client_secret: secret of the app registration. None: a random secret, stored at the first start.
+    control_secret: secret of the control API `/_sim/`. None: a random secret, stored at the first
+        start.
 
-    Raises OSError when a port is in use.
+    Raises:
+        OSError: a port is in use.
     """
 
     def __init__(

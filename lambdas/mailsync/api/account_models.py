@@ -49,7 +49,8 @@ class AccountList(CamelModel):
 
 
 class FolderSelection(CamelModel):
-    """A folder of the mailbox. A folder that the provider deleted is not listed."""
+    """A folder of the mailbox, and whether its mail is mirrored. Folders that were deleted at the
+    provider are not listed."""
 
     id: int
     parent_id: int | None
@@ -80,7 +81,8 @@ class FolderSelection(CamelModel):
 
 
 class DifferenceView(CamelModel):
-    """A message whose state differs between the provider's folder list and its response by id.
+    """A message for which the provider contradicts itself: its response by id differs from its list
+    of the folder.
 
     The mirror stores the response by id.
     """

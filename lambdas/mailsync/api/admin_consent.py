@@ -1,7 +1,8 @@
-"""The page for an administrator whose consent page redirected to the callback of sign-ins.
+"""The page that an administrator sees after consenting for an organisation, or declining, at the
+identity platform.
 
-The query of that redirect is not authenticated, so the handler connects no mailbox and only shows
-the next step.
+The platform redirects the administrator to the callback route of sign-ins. The query of that
+redirect is not authenticated. So the handler connects no mailbox and only shows the next step.
 """
 
 from aws_lambda_powertools.event_handler import Response
@@ -16,10 +17,10 @@ _TITLE = "Your organisation agreed to the app"
 
 
 def finish_admin_consent(consent: AdminConsent, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Return a page that confirms the consent (200).
+    """Return a page (200) that confirms an administrator's consent.
 
     Raises:
-        ApiError: the administrator did not give consent (400).
+        ApiError: the administrator did not consent (400).
     """
     if not consent.is_given:
         raise ApiError(

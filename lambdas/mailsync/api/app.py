@@ -1,4 +1,4 @@
-"""The resolver of the function `api`, with its routers."""
+"""Build the resolver of the function `api`, which maps requests to the functions of its routes."""
 
 from http import HTTPStatus
 

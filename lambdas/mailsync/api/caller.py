@@ -34,7 +34,8 @@ def is_caller_admin(event: APIGatewayProxyEventV2) -> bool:
 
 
 def api_base_url(event: APIGatewayProxyEventV2, settings: Settings) -> str:
-    """Return PUBLIC_URL, else the URL of the requested host; without a slash at the end."""
+    """Return the base URL of the API without a slash at its end: PUBLIC_URL if it is set, else that
+    of the host that the request names."""
     return settings.public_url or f"https://{event.request_context.domain_name}"
 
 

@@ -1,4 +1,5 @@
-"""Accounts of the caller. Another user's account gets the same error as a missing account."""
+"""Read the accounts of the caller. Another user's account causes the same error as an account that
+does not exist."""
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import AccountId

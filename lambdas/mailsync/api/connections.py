@@ -87,7 +87,8 @@ def build_app() -> APIGatewayHttpResolver:
 
 @router.get(sign_in_path(_PROVIDER))
 def begin_sign_in(provider: str) -> Response[str]:
-    """Redirect the browser to the identity platform; return the URL if JSON is requested."""
+    """Redirect the browser to the identity platform; return the platform's URL as JSON if the
+    request accepts only JSON."""
     event, settings = router.current_event, load_settings()
     return_to = event.query_string_parameters.get("returnTo")
     if return_to is not None and return_to != settings.app_inbox_url:
@@ -107,7 +108,8 @@ def begin_sign_in(provider: str) -> Response[str]:
 
 @router.get(callback_path(_PROVIDER))
 def finish_sign_in(provider: str) -> Response[str]:
-    """Connect the mailbox, or store it until its user confirms; redirect to the application."""
+    """Finish a sign-in: connect the mailbox, or store it until its user confirms it; redirect the
+    browser to the application."""
     event, settings = router.current_event, load_settings()
     platform = open_identity_platform(oauth_of(require_sign_in_provider(provider)))
     consent = platform.read_admin_consent(event.query_string_parameters)
@@ -128,7 +130,10 @@ def finish_sign_in(provider: str) -> Response[str]:
 
 @router.post(confirm_path(_PROVIDER))
 def confirm_connection(provider: str) -> Response[str]:
-    """Connect the mailbox of an unconfirmed sign-in; the JWT proves that its user confirms it."""
+    """Connect a mailbox whose sign-in waits for a confirmation.
+
+    The JWT of the request proves that the user who started the sign-in confirms it.
+    """
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
     count_against_rate_limit(caller, RateLimitedCall.ACCOUNT_CHANGE)

@@ -10,7 +10,8 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 
 def add_etag(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Middleware: add an ETag to the response, or return 304 if the caller sent that ETag."""
+    """Middleware: add an ETag to the response. Return 304 without a body if the request's
+    If-None-Match has the same ETag."""
     response = next_middleware(app)
     body = json.dumps(response.body, sort_keys=True).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'

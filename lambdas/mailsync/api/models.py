@@ -51,7 +51,8 @@ class SyncRequest(CamelModel):
 
 
 class SyncAccepted(CamelModel):
-    """The run that the request started, joined, or had started earlier with its key."""
+    """The run that syncs the mailbox: a new run, the open run that the request joined, or the run
+    of an earlier request with the same Idempotency-Key."""
 
     success: bool = True
     run_id: str

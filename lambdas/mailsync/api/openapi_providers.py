@@ -1,4 +1,4 @@
-"""Operations of the OpenAPI document whose paths name a provider."""
+"""The operations of the OpenAPI document whose paths name a provider, such as the sign-in."""
 
 from collections.abc import Iterable
 from typing import Any

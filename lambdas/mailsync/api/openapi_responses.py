@@ -1,4 +1,5 @@
-"""Response objects of the OpenAPI document; the schemas they reference are in `openapi`."""
+"""Response objects for the OpenAPI document. The schemas that they reference are in the module
+`openapi`."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -1,7 +1,8 @@
-"""Connection of a mailbox by app-only access, granted by its organisation instead of its owner.
+"""Connection of a mailbox by app-only access: its organisation grants the access to the
+application, instead of its owner.
 
-Only an administrator can connect it, and only in organisations that the operator allows. Any other
-user could mirror the mail of a colleague.
+Only an administrator of the application can connect such a mailbox, and only in organisations that
+the operator allows. Otherwise any user could mirror the mail of a colleague.
 """
 
 import re
@@ -40,10 +41,11 @@ class OrganisationMailboxRequest:
 
     @classmethod
     def from_body(cls, body: Any, caller: str) -> "OrganisationMailboxRequest":
-        """Return the request; `userId` defaults to `caller`.
+        """Validate the JSON body of a request and return the request; `userId` defaults to
+        `caller`.
 
         Raises:
-            ApiError: a field is missing or malformed; the problem names it (422).
+            ApiError: a field is missing or malformed; the problem names the field (422).
         """
         fields = body if isinstance(body, dict) else {}
         return cls(

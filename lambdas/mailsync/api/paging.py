@@ -1,4 +1,4 @@
-"""Keyset pagination: a cursor encodes the sort key of a row, its time and id.
+"""Keyset pagination of lists: a page's cursor encodes the sort key (time and id) of its last row.
 
 A cursor stays valid when rows are added or removed, because it does not count rows.
 """
@@ -36,13 +36,13 @@ _INVALID = Problem(
 
 
 def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
-    """Return the position that a cursor encodes. None: there is no cursor.
+    """Return the sort key that a page cursor encodes. None: the request has no cursor.
 
     Args:
-        read_id: parses the id in the cursor; raises ValueError if it is malformed.
+        read_id: parses the id in the cursor; raises ValueError if the id is malformed.
 
     Raises:
-        ApiError: this API did not issue the cursor (422).
+        ApiError: the cursor is not one that this API issued (422).
     """
     if cursor is None:
         return None
@@ -60,10 +60,11 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPositi
 def split_off_next_cursor(
     rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
 ) -> tuple[Sequence[ListedItem], str | None]:
-    """Return the first `limit` rows and the cursor of the next page. None: this is the last page.
+    """Return the first `limit` rows, and the cursor of the next page. None as cursor: this is the
+    last page.
 
     Args:
-        rows: the query's result, up to `limit + 1` rows.
+        rows: up to `limit + 1` rows; the additional row shows that another page exists.
         position: returns the sort key of a row.
     """
     page = rows[:limit]

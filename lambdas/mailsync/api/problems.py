@@ -1,7 +1,8 @@
 """Error responses of the API as `application/problem+json` (RFC 9457).
 
-`type` is a stable URN; `detail` says what happened and what to do. An exception that the tables
-below do not list is a defect: the log gets its name and location, the response no detail of it.
+`type` is a stable URN. `detail` says what happened and what to do. The tables of this module map
+exceptions to problems. An exception in none of the tables is a defect of the product: the log gets
+its name and location, and the response contains no detail of it.
 """
 
 import json
@@ -60,7 +61,8 @@ class Problem:
 
 
 class ApiError(Exception):
-    """The request is at fault, not Mailsync; the response is the error document `problem`."""
+    """The request is wrong, or the caller may not make it. The API responds with the error document
+    `problem`."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -201,17 +203,18 @@ def to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Respons
 
 
 def problem_headers(problem: Problem) -> dict[str, str | list[str]]:
-    """Return the headers of a problem, the same for JSON and HTML."""
+    """Return the response headers of a problem. JSON and HTML responses have the same headers."""
     if problem.retry_after_s is None:
         return {"Cache-Control": "no-store"}
     return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
 
 
 def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a Lambda response (413) if the body exceeds `MAX_BODY_BYTES`. None: it does not.
+    """Return a Lambda response (413) if the body exceeds `MAX_REQUEST_BODY_BYTES`, else None.
 
-    Handlers call this before they parse the body: validating some megabytes can take longer than
-    the gateway's time-out, and the list of faults can exceed Lambda's limit of a response.
+    Handlers call this function before they parse the body. The validation of some megabytes can
+    take longer than the gateway's time-out, and the list of its errors can exceed Lambda's limit
+    for a response.
     """
     if len(event.get("body") or "") <= MAX_BODY_BYTES:
         return None
@@ -229,10 +232,11 @@ ProblemRenderer = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 def register_problem_handler(
     app: APIGatewayHttpResolver, render: ProblemRenderer = to_json_response
 ) -> None:
-    """Answer every exception of a route, and every unknown route, with a problem document.
+    """Make the API respond with a problem document to every exception of a route and to unknown
+    routes.
 
     Args:
-        render: makes the response of a problem.
+        render: makes the response of a problem, as JSON or HTML.
     """
 
     def respond(error: Exception) -> Response[str]:

@@ -1,4 +1,4 @@
-"""Paths of the routes that name a provider, and the provider that a path names."""
+"""Build the paths of API routes that name a provider, and find the provider that a path names."""
 
 import re
 

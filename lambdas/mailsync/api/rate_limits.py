@@ -17,7 +17,8 @@ ALL_USERS_LIMIT_KEY = ""
 
 
 class RateLimitedCall(StrEnum):
-    """Groups of calls with a common limit. `Settings.calls_per_hour` has the limit of each."""
+    """Groups of API calls; all calls of a group count against one hourly limit.
+    `Settings.calls_per_hour_by_kind` has the limits."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"

@@ -35,10 +35,10 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 @router.delete(ACCOUNT_PATH)
 def remove_account(account_id: str) -> Response[str]:
-    """Disconnect the account and keep its mail, or delete it with its mail (purge).
+    """Disconnect the account and keep its mail, or purge it: delete the account with its mail.
 
     A purge deletes what it can within `PURGE_BUDGET_S`; a scheduled function deletes the rest. If
-    the function ends before the first transaction, nothing has changed and the request can be
+    this function ends before its first transaction, nothing has changed, and the request can be
     repeated.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S

@@ -32,7 +32,11 @@ class PendingRemoval(CamelModel):
 
 
 class RemovalConfirmed(CamelModel):
-    """A confirmed removal. The next sync, which is due immediately, verifies and deletes it."""
+    """The response to a confirmed removal.
+
+    The next sync is due immediately. It asks the provider for the messages once more and deletes
+    those that are still gone.
+    """
 
     success: bool = True
     account_id: str
@@ -41,14 +45,15 @@ class RemovalConfirmed(CamelModel):
 
 
 def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
-    """Return the pending removal for a response. None: no message and no folder is hidden."""
+    """Return the removal that is pending in an account, for a response. None: no message and no
+    folder is hidden."""
     return (
         to_pending_removal(removal) if removal.hidden_messages or removal.hidden_folders else None
     )
 
 
 def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
-    """Return the pending removal for a response."""
+    """Return the removal that is pending in an account, for a response; all its counts may be 0."""
     return PendingRemoval(
         hidden=removal.hidden_messages,
         gone=removal.messages_reported_gone,

@@ -35,7 +35,8 @@ class RunList(CamelModel):
 
 
 class RunFolderView(CamelModel):
-    """The work of one run in one folder."""
+    """What a run did in one folder. The counts are numbers of messages, except `pages`, `requests`
+    and `resets`."""
 
     folder_id: int | None
     """Null: the provider reports the changes of all folders together."""

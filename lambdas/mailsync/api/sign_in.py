@@ -1,10 +1,12 @@
 """Connection of a mailbox by the OAuth authorization code flow with PKCE (RFC 6749 4.1, RFC 7636).
 
-The database stores a started sign-in, sealed for its user and indexed by the hashes of its state
-and of a cookie. Finishing a sign-in needs both the state and the cookie, and deletes the row.
+The database stores each started sign-in, sealed for its user and indexed by the hashes of the OAuth
+state and of a cookie. A redirect finishes the sign-in only with both the state and the cookie;
+finishing deletes the row.
 
-In a stage with `confirm_connections` the sign-in connects no mailbox. The mailbox is stored, sealed
-as well, until the user who started the sign-in confirms it with the application's JWT.
+In a stage with `confirm_connections` a finished sign-in connects no mailbox yet. The database
+stores the mailbox, also sealed, until the user who started the sign-in confirms it with the
+application's JWT.
 """
 
 import hashlib
@@ -60,9 +62,9 @@ class StartedSignIn:
 
 @dataclass(frozen=True, slots=True)
 class UnconfirmedConnection:
-    """A stored mailbox that its user has not confirmed yet.
+    """A mailbox whose sign-in is finished, stored until its user confirms it.
 
-    user_id: the only user who can confirm it.
+    user_id: the only user who can confirm the mailbox.
     token: secret that the confirmation must contain.
     """
 
@@ -101,7 +103,8 @@ class _Mailbox:
 
 
 class SignInFlow:
-    """The sign-in of a user at one provider: begin, finish, and confirm if the stage requires it.
+    """The steps of a sign-in at one provider: begin, finish, and confirm if the stage requires
+    that.
 
     Every method raises:
         StoreUnavailable, ProviderUnavailable: no mailbox was connected.
@@ -117,7 +120,7 @@ class SignInFlow:
         self._vault = connector.vault
 
     def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
-        """Start and store a sign-in of this user; it expires after `SIGN_IN_LIFETIME_S`."""
+        """Start and store a sign-in of this user; it expires after `STARTED_SIGN_IN_LIFETIME_S`."""
         begun = self._platform.begin_sign_in(self._settings, self._oauth, redirect_uri)
         flow = {**begun, "provider": self.provider}
         cookie = token_urlsafe(32)
@@ -158,10 +161,11 @@ class SignInFlow:
         return self._connect(sign_in.user_id, mailbox)
 
     def confirm(self, user_id: str, token: str) -> ConnectedAccount:
-        """Connect the unconfirmed mailbox with this token; the token is valid once.
+        """Connect the unconfirmed mailbox that this token names. A token can be used once.
 
         Raises:
-            ApiError: there is no such mailbox, or it belongs to another user and is deleted (404).
+            ApiError: there is no such mailbox; or it belongs to another user, and is then deleted
+                (404).
         """
         pending = self._credentials.take_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:

@@ -1,9 +1,9 @@
-"""The cookie that binds a sign-in to the browser that started it.
+"""The cookie that binds a sign-in to the browser that started the sign-in.
 
-On https its name has the prefix `__Host-`: browsers accept such a cookie only from the host itself,
-so a sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis, 4.1.3.2).
-Names are compared byte by byte, because some parsers strip characters that a sibling host can put
-before the prefix.
+On https its name has the prefix `__Host-`: browsers accept such a cookie only from the host itself.
+So a sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis, 4.1.3.2).
+The API compares names byte by byte, because some cookie parsers strip characters that a sibling
+host can put before the prefix.
 """
 
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
@@ -42,11 +42,11 @@ def make_sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
 
 
 def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
-    """Return the value of the cookie. Empty: the request has no such cookie.
+    """Return the value of the request's sign-in cookie. Empty: the request has no such cookie.
 
     Raises:
-        ApiError: the request has several (403). A browser stores one, unless another host or path
-            set a second one.
+        ApiError: the request has several cookies with this name (403). A browser sends several only
+            if another host or path has set one.
     """
     values = [value for name, value in _cookies(event) if name == _name(secure=secure)]
     if len(values) > 1:

@@ -1,8 +1,8 @@
-"""Responses of a failed sign-in: a redirect to the application with an OAuth error code.
+"""Responses to a failed sign-in: a redirect to the application with an OAuth error code.
 
-The redirect goes to APP_INBOX_URL with `error` and `error_description` (RFC 6749, 4.1.2.1). It
-repeats nothing of the received query. Without APP_INBOX_URL the response is a page of this API; a
-client that accepts only JSON gets the problem as JSON.
+The redirect goes to APP_INBOX_URL with the parameters `error` and `error_description` (RFC 6749,
+4.1.2.1). It repeats nothing of the received query. If APP_INBOX_URL is not set, the response is a
+page of this API. A client that accepts only JSON gets the problem as JSON.
 """
 
 import re

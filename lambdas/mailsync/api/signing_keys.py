@@ -1,7 +1,8 @@
-"""Keys that verify the application's JWT: a shared secret or the issuer's published key set.
+"""Keys that verify the application's JWT: a shared secret, or the key set that the JWT's issuer
+publishes.
 
-The setting determines the algorithms, never the token: with a published key set HS256 is rejected,
-with a shared secret every other algorithm (RFC 8725, 2.1 and 3.1).
+The settings determine the accepted algorithms, never the token: with a published key set a token
+signed with HS256 is rejected, with a shared secret every other algorithm (RFC 8725, 2.1 and 3.1).
 """
 
 import json
@@ -48,7 +49,7 @@ class SigningKeys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SharedSecret:
-    """A secret for HS256; it verifies every token, whatever its `kid`."""
+    """A shared secret for HS256. It verifies every token and ignores the token's key id `kid`."""
 
     secret: str = field(repr=False)
 
@@ -149,16 +150,18 @@ class KeySet:
 
 @cache
 def open_signing_keys() -> SigningKeys:
-    """Return the keys by the settings of this process; the process keeps them."""
+    """Return the keys that the settings of this process name; the process keeps them after the
+    first call."""
     return build_signing_keys(load_settings())
 
 
 def build_signing_keys(settings: Settings) -> SigningKeys:
-    """Return the keys by these settings.
+    """Return the keys that these settings name.
 
     Raises:
-        SettingMissing: the settings name no key, both kinds of keys, or a weak secret; or they name
-            an issuer's key set without an audience, so tokens for its other clients would pass.
+        SettingMissing: the settings name no key, both kinds of keys, or a weak secret. Or they name
+            an issuer's key set without an audience; then tokens that the issuer signed for other
+            applications would be accepted.
     """
     url = settings.jwt_jwks_url
     _ = settings.jwt_audiences  # raises SettingMissing

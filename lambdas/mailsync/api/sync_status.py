@@ -1,4 +1,4 @@
-"""The sync status of an account, computed from its rows; without clock and database."""
+"""Convert the stored status of an account to the sync status of the API. Pure functions."""
 
 import math
 from datetime import datetime

@@ -1,6 +1,6 @@
-"""Routes of `/api/webhooks`: a provider notifies of a change, and the mailbox becomes due.
+"""Routes of `/api/webhooks`: a provider reports a change in a mailbox, and the mailbox becomes due.
 
-These routes are public. A notification without the secret of a subscription has no effect. The
+The routes are public. A notification without the secret of a subscription has no effect. The
 response is the same with and without a valid secret.
 """
 

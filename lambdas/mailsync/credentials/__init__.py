@@ -51,7 +51,8 @@ class LockedCredentials(Protocol):
     def save(self, credentials: Credentials) -> None: ...
 
     def postpone(self, until: datetime) -> None:
-        """Store the time before which no worker may request a token of this account."""
+        """Store a pause that the identity platform requested: no worker may request a token of this
+        account before `until`."""
         ...
 
     def end_grant(self) -> None:
@@ -72,8 +73,8 @@ class CredentialStore(Protocol):
         ...
 
     def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
-        """Lock the account's credentials for a renewal; the `with` block must not use the store
-        otherwise.
+        """Lock the account's credentials for a renewal. Inside the `with` block only the locked
+        credentials may be used, not the store.
 
         Raises:
             AccountNotConnected: the account has no credentials.
@@ -118,10 +119,11 @@ class StoredAccessToken:
         return self._access
 
     def renew(self, refused: AccessToken) -> AccessToken:
-        """Renew the access token, unless another worker has done so, and return the new one.
+        """Renew the access token and return the new one; return the token of another worker if that
+        worker has just renewed it.
 
-        Returns `refused` itself, the token that the provider rejected, if it is younger than
-        `MIN_TOKEN_AGE_FOR_RENEWAL`: a renewal would not help.
+        refused: the token that the provider rejected. It is returned itself if it is younger than
+            `MIN_TOKEN_AGE_FOR_RENEWAL`, because a renewal would not help then.
         """
         self._access = self._renewed(refused)
         return self._access

@@ -9,10 +9,10 @@ from mailsync.model import AccessToken, AccountId, Credentials
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """An access token with the means to request the next one.
+    """An access token, with what is needed to request the next one.
 
-    access: the access token.
-    grant: grant of the user. None: app-only access.
+    access_token: the access token.
+    grant: the user's grant. None: app-only access.
     organisation_id: tenant id of app-only access. None: access by a grant.
     """
 
@@ -21,9 +21,10 @@ class TokenSet:
     organisation_id: str | None = None
 
     def seal(self, account_id: AccountId, key: SealingKey) -> Credentials:
-        """Return the credentials for the store, all sealed under `key`.
+        """Return the credentials for the store, sealed for the account; all values are sealed with
+        one data key.
 
-        With a single key, an account never needs an older data key.
+        So an account never needs an older data key than that of its last renewal.
         """
         return Credentials(
             grant=None if self.grant is None else key.seal(grant_context(account_id), self.grant),
@@ -35,12 +36,14 @@ class TokenSet:
 
 
 def grant_context(account_id: AccountId) -> SealingContext:
-    """Return what the sealed grant of an account is bound to."""
+    """Return the sealing context of an account's grant: the column and the account that the sealed
+    value is bound to."""
     return SealingContext(SealedColumn.GRANT, account_id)
 
 
 def access_token_context(account_id: AccountId) -> SealingContext:
-    """Return what the sealed access token of an account is bound to."""
+    """Return the sealing context of an account's access token: the column and the account that the
+    sealed value is bound to."""
     return SealingContext(SealedColumn.ACCESS, account_id)
 
 

@@ -1,8 +1,9 @@
-"""Encryption of stored secrets: AES-256-GCM under data keys that only AWS KMS can decrypt.
+"""Encryption of stored secrets with AES-256-GCM, under data keys that only AWS KMS can decrypt.
 
-A sealed value is bound to its column and its owner; moved to another column or row, it does not
-open. All accounts share a data key, so most syncs need no KMS call (AWS KMS docs, "Envelope
-encryption"). A process caches data keys for 10 minutes. A new data key is made every 30 days.
+A sealed value is bound to its column and its owner: it cannot be opened in another column or row.
+All accounts share a data key, so most syncs need no call of KMS (AWS KMS docs, "Envelope
+encryption"). A process caches data keys for 10 minutes. Every 30 days the product makes a new data
+key.
 """
 
 import secrets
@@ -66,10 +67,10 @@ class SealingContext:
 
     @property
     def binding(self) -> bytes:
-        """Return the associated data of the cipher.
+        """Return the cipher's associated data, which binds a sealed value to its column and owner.
 
-        It is the column and the owner with a NUL between them. The associated data of earlier
-        versions has no NUL, since Postgres stores none in a text, so no value opens as another.
+        It consists of the column's name, a NUL and the owner. Earlier versions used associated data
+        without a NUL, and no stored text contains a NUL, so the two forms never coincide.
         """
         return f"{self.column}\0{self.owner}".encode()
 
@@ -149,7 +150,8 @@ class Vault:
         return self.sealing_key().seal(context, text)
 
     def open(self, context: SealingContext, sealed: SealedSecret) -> str:
-        """Return the text of a value that was sealed for `context`, or by the earlier binding.
+        """Decrypt a value that was sealed for `context`, with its present or earlier associated
+        data; return the text.
 
         Raises:
             AccessRevoked: the value is damaged or bound to another context.
@@ -167,7 +169,8 @@ class Vault:
         )
 
     def sealing_key(self) -> SealingKey:
-        """Return the newest data key; make a new one after `MAX_DATA_KEY_AGE`."""
+        """Return the newest data key, decrypted. Make a new data key if the newest one is older
+        than `MAX_DATA_KEY_AGE`."""
         known = max(self._cached(), key=lambda each: each.id, default=None)
         if known and not _is_old(known.created_at):
             return known

@@ -16,31 +16,34 @@ _SHORTEST_PAUSE_S = 0.05
 
 
 def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
-    """Return whether the function has time for one more page before its time-out.
+    """Return whether a Lambda function has time to fetch and store one more page before its
+    time-out.
 
     remaining_s: seconds until the time-out.
-    slowest_page_s: duration of the slowest page so far; the next one may take as long.
+    slowest_page_s: duration of the slowest page so far, in seconds; the next page may take as long.
     """
     return remaining_s > SHUTDOWN_RESERVE_S + 2 * slowest_page_s
 
 
 def retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
-    """Return the seconds to sleep before a retry of a throttled or failed request.
+    """Return the seconds to sleep before the retry of a throttled or failed request.
 
-    The result is `requested_s` doubled `repeat` times, plus up to a quarter for `jitter`.
+    The result is `requested_s`, doubled `repeat` times, plus a random part of up to a quarter.
 
     requested_s: pause that the provider requested, in seconds.
-    repeat: number of earlier retries of this request.
-    jitter: random number from 0 to below 1, so that workers throttled together do not retry
-        together.
+    repeat: number of earlier retries of the request.
+    jitter: random number from 0 to below 1 that chooses the random part, so that workers that were
+        throttled at the same moment do not all retry at the same moment.
     """
     return max(requested_s, _SHORTEST_PAUSE_S) * (1 << repeat) * (1 + jitter / 4)
 
 
 def wait_state_seconds(retry_after_s: float) -> int:
-    """Return the whole seconds, 1 to 3600, that a Wait state of the workflow should wait.
+    """Return the seconds for a Wait state of the workflow: `retry_after_s` rounded up to whole
+    seconds, from 1 to 3600.
 
-    If the provider requested a longer pause, the request after an hour is throttled again.
+    If the provider requested a longer pause, the workflow sends a request after an hour, is
+    throttled again, and waits again.
     """
     return max(1, min(MAX_WAIT_STATE_S, int(-(-retry_after_s // 1))))
 

@@ -1,4 +1,5 @@
-"""Classify what a check, the scheduled look at a mailbox that is due, found."""
+"""Classify how much work a check found in a mailbox. A check is the scheduled inspection of a due
+mailbox."""
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
@@ -14,7 +15,13 @@ other mailboxes wait in the same function."""
 
 
 class CheckResult(Enum):
-    """How much work a check of a mailbox found."""
+    """How much work a check found in a mailbox.
+
+    NOTHING_NEW: no work; the mailbox is also verified.
+    CHANGES_ON_READ_PAGES: all changes are on the pages that the check has read, so the check can
+        store them.
+    NEEDS_EXECUTION: more work, which an execution of the workflow must do.
+    """
 
     NOTHING_NEW = auto()
     ONLY_READ_PAGES = auto()

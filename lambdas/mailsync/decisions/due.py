@@ -1,4 +1,4 @@
-"""When a mailbox is synced next, and when its subscription is renewed."""
+"""Compute when a mailbox is synced next, and when its push subscription is renewed."""
 
 MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
 """Mailboxes that a tick claims, the longest overdue first: 1.5 times what comes due in a minute
@@ -69,14 +69,15 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
 def seconds_until_sync_after_success(
     *, has_news: bool, is_pushed: bool, unchanged_for_s: float, jitter: float
 ) -> float:
-    """Return the seconds until the next scheduled sync of a mailbox after a successful one.
+    """Return the seconds until the next scheduled sync of a mailbox after a successful sync.
 
-    has_news: a notification arrived during the sync, which may have missed the change; the result
-        is 0.
-    is_pushed: the provider sends notifications. They can be lost, so scheduled syncs continue.
+    has_news: whether a notification arrived during the sync. The sync may have missed that change,
+        so the result is 0.
+    is_pushed: whether the provider sends notifications of changes; they can be lost, so scheduled
+        syncs continue.
     unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is
         5 minutes. Later it is a twelfth of this time, at most 15 minutes.
-    jitter: random number from 0 to below 1, used as in `seconds_until_sync_after_failure`.
+    jitter: random number from 0 to below 1. It changes the result by at most a tenth.
     """
     if has_news:
         return 0.0

@@ -1,4 +1,5 @@
-"""Compare the provider's folder tree with the stored one, and order the work."""
+"""Compare the provider's folder tree with the stored one, and choose the order in which folders are
+synced."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,9 +60,11 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
 
 
 def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
-    """Return why the folder listing is too incomplete to verify the mirror. None: it is complete.
+    """Return the reason why the provider's folder listing cannot verify the mirror. None: the
+    listing is complete.
 
-    A listing that lacks a folder known to exist may also lack folders that were never seen.
+    If the listing lacks a folder that is known to exist, it may also lack folders that the mirror
+    does not know yet.
     """
     if listing.omitted_folder_ids:
         return f"The list of folders lacks {len(listing.omitted_folder_ids)} that exist."

@@ -1,10 +1,10 @@
-"""Choose which folders' change feeds a sync of a large mailbox reads, and which it leaves for
-later.
+"""Choose the folders whose change feeds a sync of a large mailbox reads, and those that it leaves
+to a later sync.
 
-The folder listing contains the provider's counts of every folder, so every sync notices an added or
-removed message. A change that leaves the counts equal (a flag, a category, a replaced message) is
-noticed when the folder's change feed is read: in every sync for an active folder, at least once an
-hour for the others.
+The folder listing contains the provider's counts of every folder, so every sync notices added and
+removed messages. A change that keeps the counts equal (a flag, a category, a replaced message) is
+noticed only when the folder's change feed is read. Every sync reads the feeds of active folders;
+the feeds of other folders are read at least once an hour.
 """
 
 import math
@@ -57,7 +57,8 @@ def choose_tree_reading(
 ) -> TreeReadingDepth:
     """Return how much of the folder tree a check reads.
 
-    whole_at, thorough_at: when the tree was last read as WHOLE and as THOROUGH. None: never.
+    whole_at, thorough_at: when the tree was last read with depth WHOLE, and with depth THOROUGH.
+        None: never.
     """
     if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
         return TreeReadingDepth.THOROUGH

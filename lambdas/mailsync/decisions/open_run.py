@@ -7,6 +7,15 @@ RUNNING_EXECUTION_STATUS = "RUNNING"
 
 
 class OpenRunAction(Enum):
+    """What to do with the run of a mailbox when another sync of the mailbox is requested.
+
+    START_EXECUTION: the run has no execution yet; start it.
+    JOIN_RUN: the run is in progress; return it.
+    RETURN_ENDED_RUN: the run has ended, and the request repeats an Idempotency-Key; return the run.
+    CLOSE_DEAD_RUN: the execution of the run is over or missing; close the run and request a new
+        one.
+    """
+
     START = auto()
     """Start the execution of this run."""
     JOIN = auto()
@@ -20,18 +29,18 @@ class OpenRunAction(Enum):
 def choose_open_run_action(
     *, has_ended: bool, has_begun: bool, execution_status: str | None
 ) -> OpenRunAction:
-    """Decide by the state of the run and of its execution.
+    """Return what to do with the run of a mailbox, by the state of the run and of its execution.
 
     | run | execution | action |
     | --- | --- | --- |
-    | has ended | any | REPLAY |
-    | open | RUNNING | JOIN |
-    | queued, never begun | none | START |
-    | queued, never begun | ended | CLOSE: Step Functions keeps the name of an execution 90 days |
-    | begun | ended or none | CLOSE |
+    | has ended | any | RETURN_ENDED_RUN |
+    | open | RUNNING | JOIN_RUN |
+    | queued, never begun | none | START_EXECUTION |
+    | queued, never begun | ended | CLOSE_DEAD_RUN: the name stays in use for 90 days |
+    | begun | ended or none | CLOSE_DEAD_RUN |
 
-    `has_begun`: the run has recorded its execution. `execution_status` is None where Step
-    Functions knows no execution of the run's name.
+    has_begun: whether the run has recorded its execution.
+    execution_status: None if Step Functions has no execution with the name of the run.
     """
     if has_ended:
         return OpenRunAction.REPLAY

@@ -1,8 +1,9 @@
 """Safeguards against a provider that wrongly reports mail as removed.
 
-If a provider suddenly lists hardly any messages, it is more likely faulty than the user has emptied
-the mailbox. Mail that left its folder is therefore hidden first. It is deleted after the provider
-has answered two requests by id, hours apart, that the message or folder is gone.
+If a provider suddenly lists hardly any messages, the provider is more likely faulty than that the
+user has emptied the mailbox. So Mailsync first hides mail that left its folder. It deletes the mail
+after the provider has answered two requests by id, at least two hours apart, that the message or
+folder is gone.
 """
 
 from datetime import timedelta
@@ -34,6 +35,6 @@ def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | Non
 def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
     """Return whether `removing` messages are most of the `stored` messages.
 
-    False for fewer than `MIN_SUSPICIOUS_MESSAGES`.
+    False for fewer than `MIN_SUSPICIOUS_REMOVAL_MESSAGES`.
     """
     return removing >= MIN_SUSPICIOUS_MESSAGES and removing > stored * MAX_REMOVED_SHARE

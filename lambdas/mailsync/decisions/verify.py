@@ -1,4 +1,5 @@
-"""Verification: compare the provider's counts and ids with the stored rows."""
+"""Verification: compare the provider's message counts and message ids with the stored rows. Pure
+functions."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -53,8 +54,8 @@ class FolderCount:
 
     @property
     def difference(self) -> int:
-        """Return the minimum number of messages that must differ, judged by counts; 0 if the counts
-        agree."""
+        """Return the smallest number of messages that can explain the difference between the
+        counts; 0 if the counts agree."""
         total, unread = self.excess
         if self.quarantined_total:
             return abs(total - self.remote_total_error)
@@ -72,10 +73,10 @@ def counts_agree(count: FolderCount) -> bool:
 def folders_due_for_id_comparison(
     counts: Mapping[FolderId, FolderCount], *, now: datetime
 ) -> tuple[FolderId, ...]:
-    """Return the folders whose ids are due for a comparison with the provider, the longest due
-    first.
+    """Return the folders whose message ids are due for a comparison with the provider, the folder
+    that is due longest first.
 
-    Folders that were last compared at the same time become due spread over a day.
+    Folders whose last comparisons were at the same time become due at different moments of a day.
     """
 
     def waits_since(folder_id: FolderId) -> float:
@@ -93,9 +94,9 @@ def folders_due_for_id_comparison(
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """The columns of a stored message that are compared with the provider's listing of a folder.
+    """The state of a stored message, for the comparison with the provider's list of a folder.
 
-    is_in_listed_folder: the row is visible and belongs to the listed folder.
+    is_in_listed_folder: whether the message is visible and in the listed folder.
     """
 
     is_read: bool
@@ -104,10 +105,10 @@ class StoredEntry:
     is_in_listed_folder: bool = True
 
     def equals(self, listed: RemoteEntry) -> bool:
-        """Return whether the stored row has the state that the provider listed for the message.
+        """Return whether the stored message has the state that the provider listed.
 
-        A row that an earlier release stored has no version. For such a row, the time of the last
-        modification is compared if the provider lists one.
+        A message that an earlier release stored has no version. For such a message the time of the
+        last modification is compared, if the provider lists that time.
         """
         if self.is_read != listed.is_read:
             return False
@@ -118,16 +119,17 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdDifference:
-    """The differences between a complete listing of a folder and its stored rows, as message ids.
+    """How the provider's complete list of a folder differs from the stored messages, as message
+    ids.
 
-    missing_ids, changed_ids: listed messages that are not stored, or stored in another state; fetch
-        them by id.
-    surplus_ids: visible rows that the listing lacks; request each by id.
-    ids_to_show_again: rows that are hidden or in another folder and otherwise equal; show them in
-        this folder.
-    ids_gone_from_quarantine: messages in quarantine that are no longer in the folder.
-    entries_lacking_version: listed messages whose stored rows have no version and are otherwise
-        equal; store the listed version.
+    missing_ids: listed messages that are not stored; fetch them by id.
+    changed_ids: listed messages that are stored in another state; fetch them by id.
+    unlisted_ids: visible messages that the list lacks; request each by id.
+    ids_to_show_again: listed messages that are stored in the listed state, but hidden or in another
+        folder; show them in this folder.
+    ids_gone_from_quarantine: messages in quarantine that the list lacks.
+    messages_lacking_version: listed messages that are stored in the listed state without a version;
+        store the listed version.
     """
 
     missing_ids: tuple[RemoteId, ...] = ()
@@ -184,13 +186,14 @@ def compare_ids(
 
 
 class ListingContradictionKind(StrEnum):
-    """In which way the provider's listing of a folder contradicts its response for one message.
+    """How the provider's list of a folder contradicts its response to a request for one message.
+    The mirror stores the response.
 
-    The mirror stores the response for the message. MISSING and SURPLUS are seen from the folder:
-
-    MISSING: the listing has the message; requested by id, it is gone or in another folder.
-    SURPLUS: the listing lacks the message; requested by id, it is in the folder or cannot be read.
-    MISREAD: the listing and the response have different read states.
+    LISTED_BUT_NOT_IN_FOLDER: the list has the message; requested by id, the message is gone or in
+        another folder.
+    IN_FOLDER_BUT_NOT_LISTED: the list lacks the message; requested by id, it is in the folder or
+        cannot be read.
+    LISTED_WITH_OTHER_READ_STATE: the list and the response have different read states.
     """
 
     MISSING = "missing"

@@ -1,1 +1,1 @@
-"""The event bus: requests that arrive on it, and events that the product publishes."""
+"""The event bus: events that request a sync, and events that the product publishes."""

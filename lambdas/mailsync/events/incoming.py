@@ -32,9 +32,9 @@ class RequestedSync:
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
-    """An event that is rejected.
+    """An event of the bus that requests no valid sync.
 
-    reason: text for the sender. It repeats no value of the event.
+    reason: why the event is invalid, as a text for its sender. It repeats no value of the event.
     """
 
     reason: str
@@ -67,7 +67,7 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
 
 
 class EventReceiver:
-    """Starts what an event requests.
+    """Starts the sync or the self-test that an event requests.
 
     Raises:
         StoreUnavailable, errors of boto3: Lambda retries the event.
@@ -86,10 +86,10 @@ class EventReceiver:
         self._settings = settings
 
     def handle(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
-        """Start the sync or the self-test.
+        """Start the sync or the self-test that the event requests.
 
-        Returns `runId` and `status` of the run, `executionArn` of the self-test, or `refused` with
-        the reason.
+        Returns `runId` and `status` of the sync's run, or `executionArn` of the self-test, or
+        `refused` with the reason if the event is invalid.
         """
         event_id, kind = str(event["id"]), str(event["detail-type"])
         if kind == SELF_TEST_EVENT_TYPE:

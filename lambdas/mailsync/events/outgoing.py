@@ -23,10 +23,11 @@ MAX_EVENTS_DELETED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class PublishedCount:
-    """The result of one invocation.
+    """The numbers of events that one invocation sent to the event bus.
 
     published_events: events that the bus accepted.
-    refused_events: attempts that the bus rejected; the events stay in the outbox and are retried.
+    refused_events: events that the bus rejected. They stay in the outbox, and a later invocation
+        sends them again.
     """
 
     published_events: int = 0
@@ -34,7 +35,7 @@ class PublishedCount:
 
 
 class EventBus:
-    """The event bus with this name or ARN."""
+    """Sends events to the EventBridge bus with this name or ARN."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -71,9 +72,11 @@ class EventBus:
 
 
 def publish_outbox(outbox: OutboxStore, bus: EventBus) -> PublishedCount:
-    """Publish the outbox in rounds, each with the next event of every account.
+    """Publish the events of the outbox in batches; each batch has at most one event of an account,
+    so an account's events stay in order.
 
-    The function ends after a round that published nothing, so rejected events cannot loop forever.
+    The function ends after a batch of which the bus accepted nothing, so that rejected events
+    cannot loop forever.
     """
     published = refused = progress = last = 0
     for _ in range(MAX_PUT_EVENTS_CALLS):

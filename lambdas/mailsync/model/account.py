@@ -1,4 +1,4 @@
-"""An account, its credentials, and its provider's notifications."""
+"""Accounts: connected mailboxes, their credentials, and notifications of their providers."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,9 +28,11 @@ class Account:
 
     remote_id: the provider's id of the mailbox or of its user.
     organisation_id: tenant id of the organisation that grants access. None: a person grants access.
-    max_in_flight: concurrent requests that the provider last accepted. None: the documented number.
-    throttled_for_s: seconds that remain of a pause that the provider requested; 0 without one.
-    are_placements_filled: whether the messages that an earlier version stored have placements.
+    max_requests_in_flight: concurrent requests that the provider last accepted. None: the number
+        that the provider documents.
+    throttled_for_s: seconds that remain of a pause that the provider requested; 0 without a pause.
+    are_placements_filled: whether all messages have placements, including those that an earlier
+        version stored.
     """
 
     id: AccountId
@@ -83,9 +85,10 @@ class DataKey:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A push subscription, through which the provider sends notifications for one mailbox.
+    """A push subscription: the provider's agreement to send notifications for one mailbox.
 
-    expires_at: when the provider ends it unless it is renewed.
+    remote_id: the provider's id of the subscription.
+    expires_at: when the subscription ends unless it is renewed.
     """
 
     remote_id: RemoteId

@@ -1,4 +1,4 @@
-"""Folders: as the provider lists them and as the store knows them."""
+"""Folders: as the provider lists them, and as the database stores them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -45,11 +45,11 @@ class RemoteFolder:
 class TreeReadingDepth(StrEnum):
     """How much of the provider's folder tree a sync reads.
 
-    QUICK: folders in which changes are likely; folders that were listed within the hour may be left
-        out.
-    WHOLE: every folder that the provider lists; where a folder counts more children than are
-        listed, its hidden children as well.
-    THOROUGH: the hidden children of every folder, whatever its count says.
+    QUICK: folders in which changes are likely. Folders that were listed within the last hour may be
+        left out.
+    WHOLE: every folder that the provider lists. If a folder counts more children than the provider
+        lists, its hidden children are read as well.
+    THOROUGH: as WHOLE, and the hidden children of every folder, whatever the folder counts.
     """
 
     QUICK = "quick"
@@ -62,14 +62,14 @@ class FolderListing:
     """The result of reading the provider's folder tree.
 
     folders: folders that exist now.
-    is_whole: the reading left out no part of the tree.
+    is_whole: whether the reading covers the whole tree.
     gone_folder_ids: known folders that do not exist, according to requests by their ids.
-    omitted_folder_ids: folders that exist according to requests by their ids, but that the
-        provider's list lacks.
-    failures: by provider id of each folder that could not be read completely, a sentence with the
-        reason.
+    omitted_folder_ids: folders that the provider's list lacks, although they exist according to
+        requests by their ids.
+    failure_reasons: for each folder that could not be read completely, a sentence with the reason,
+        by the provider's folder id.
 
-    A known folder that is in none of these was left out of this reading.
+    A known folder that appears in none of these fields was not part of this reading.
     """
 
     folders: tuple[RemoteFolder, ...]

@@ -1,4 +1,5 @@
-"""Types of ids and cursors. Only the provider's own module interprets a provider's id or cursor."""
+"""Types of ids and cursors. Only the module of a provider interprets that provider's ids and
+cursors."""
 
 from typing import NewType
 

@@ -16,10 +16,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message with all fields that the mirror stores.
+    """One message with all fields that the mirror stores; times are in UTC.
 
-    Only the ids are always present: drafts have no sender, and items that are not mail (such as a
-    contact in Deleted Items) lack most fields. Times have the time zone UTC.
+    Only the ids are always present. Drafts have no sender, and items that are not mail (such as a
+    contact in Deleted Items) lack most fields.
     """
 
     remote_id: RemoteId
@@ -57,10 +57,11 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class PartialChange:
-    """A new or changed message that the page reports incompletely; fetch it by its id.
+    """A new or changed message about which the page does not contain everything; fetch the message
+    by its id.
 
-    reported_state: the state that the page reports. If the stored row has this state, the fetch is
-        unnecessary. None: the page reports too little of the state.
+    reported_state: the message's state as the page reports it. If the stored row has this state,
+        the fetch is unnecessary. None: the page does not report the whole state.
     """
 
     remote_id: RemoteId
@@ -92,7 +93,8 @@ class UnreadableMessage:
 
 @dataclass(frozen=True, slots=True)
 class GoneMessage:
-    """A message that does not exist at the provider, or is outside all folders that it lists."""
+    """A message that does not exist at the provider, or exists only outside the folders that the
+    provider lists."""
 
     remote_id: RemoteId
 
@@ -102,12 +104,14 @@ Change = Upsert | PartialChange | RemovedMessage | UnreadableMessage
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a folder's changes, in the provider's order; a message may occur several times.
+    """One page of a folder's change feed, in the provider's order. A message may occur several
+    times.
 
-    next_cursor: position after this page, set for the last page as well.
-    has_more: whether further pages follow; a page without changes may be followed by others. False:
-        the page ends the round, which reports changes up to its start.
-    is_final: `next_cursor` cannot be used; the next round is a new full sync.
+    next_cursor: position after this page; the last page of a round has one as well.
+    has_more: whether further pages of the round follow; a page without changes may be followed by
+        others. False: this page ends the round, which reported the changes up to its start.
+    needs_full_sync_next: whether `next_cursor` cannot be used, so that the next round must be a new
+        full sync.
     """
 
     changes: tuple[Change, ...]
@@ -118,11 +122,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEntry:
-    """One message in a provider's list, with its state, which is compared with the stored row.
+    """One message in a provider's list, with the state that is compared with the stored row.
 
-    version: the provider's version of the message; None where the list has no versions.
-    modified_at: the time of the last modification, compared with rows that were stored without a
-        version.
+    version: the provider's version of the message. None: the list has no versions.
+    modified_at: time of the last modification. It is compared with rows that were stored without a
+        version. None: the list has no such times.
     """
 
     remote_id: RemoteId
@@ -133,9 +137,10 @@ class RemoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdListing:
-    """All messages of one folder as the provider lists them, read without the change feed.
+    """The provider's list of all messages of one folder, read without the change feed.
 
-    total: the provider's count of the list. None: the provider gave none.
+    messages: id and state of each message.
+    remote_total: the provider's own count of the list. None: the provider gave no count.
     """
 
     entries: tuple[RemoteEntry, ...]

@@ -19,7 +19,7 @@ class SyncType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncScope:
-    """What one run syncs.
+    """What a run syncs: the type of the sync, and the folders of a full sync.
 
     folder_ids: sorted ids of the folders to which a `full` sync is limited. Empty: all folders.
     """

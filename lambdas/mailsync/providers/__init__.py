@@ -38,10 +38,10 @@ class AccessTokenSource(Protocol):
 
 
 class FeedFailed(Exception):
-    """The provider cannot deliver the change feed beyond one message.
+    """The provider cannot deliver a page of the change feed, even a page of a single message.
 
-    The caller reads the folder again from its beginning, by the provider's next fallback feed. The
-    workflow never receives this error.
+    The caller reads the folder again from its beginning through the provider's next fallback feed.
+    The workflow never receives this error.
     """
 
 
@@ -84,9 +84,9 @@ class ProviderTraits:
 
 
 class MailProvider(Protocol):
-    """The provider's side of one mailbox: its folders, messages and change feeds.
+    """A client for one mailbox at its provider: folders, messages and change feeds.
 
-    requests: number of requests so far, in units of the provider's quota.
+    request_count: number of requests so far, in units of the provider's quota.
 
     Every method raises:
         ProviderThrottled: the provider requests a pause that exceeds the retry budget.
@@ -117,10 +117,10 @@ class MailProvider(Protocol):
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
-        """List the mail folders of all levels, including hidden folders, without search folders.
+        """List the mail folders of all levels, including hidden folders and without search folders.
 
-        known: the stored folders, those with the most recent change first. A stored folder that the
-            provider's lists lack is requested by its id.
+        known: the stored folders, the most recently changed folder first. Each stored folder that
+            the provider's list lacks is requested by its id.
         reading: how much of the folder tree to read.
         """
         ...

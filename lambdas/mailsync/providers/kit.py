@@ -1,7 +1,8 @@
-"""What a provider's package supplies, and how to find it.
+"""The interface of a provider's kit: what its package supplies to the common code, and how to load
+it.
 
-`mailsync.registry` names each provider's kit. Common code imports no provider's package: it opens
-mailboxes, push subscriptions and webhooks through the kit.
+`mailsync.registry` names the module of each provider's kit. Common code imports no provider's
+package. It opens mailboxes and push subscriptions, and parses webhook requests, through the kit.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class MailboxUnavailable(Exception):
 
 
 class NotANotification(Exception):
-    """A webhook request is not what the provider documents."""
+    """A request to the webhook does not have the form that the provider documents."""
 
 
 class PasswordRejected(Exception):
@@ -48,10 +49,11 @@ class MailboxIdentity:
 
 
 class PushKit(Protocol):
-    """A provider's push subscriptions.
+    """The part of a provider's kit for push subscriptions.
 
-    subscription_lifetime: the lifetime that the product requests for a subscription.
-    leftovers_budget_s: how long one tick searches for leftover subscriptions, over all mailboxes.
+    subscription_lifetime: lifetime that the product requests for a subscription.
+    leftover_search_budget_s: seconds that one invocation of `renew-subscriptions` may search for
+        leftover subscriptions, over all mailboxes.
     """
 
     subscription_lifetime: timedelta
@@ -68,10 +70,11 @@ class PushKit(Protocol):
         ...
 
     def answer_validation_request(self, raw_query: str) -> str | None:
-        """Return the text that confirms a new subscription. None: the request is no validation.
+        """Return the text that confirms a new subscription to the provider. None: the request does
+        not validate a subscription.
 
         Raises:
-            NotANotification: the validation is malformed.
+            NotANotification: the validation request is malformed.
         """
         ...
 
@@ -85,9 +88,12 @@ class PushKit(Protocol):
 
 
 class ProviderKit(Protocol):
-    """What the package of a provider supplies to the common code.
+    """What a provider's package supplies to the common code.
 
-    The registry names one module per provider; its constant `KIT` is an object with these members.
+    The registry names one module per provider. The module's constant `KIT` is an object with these
+    members.
+
+    push_kit: the part for push subscriptions. None: the provider sends no notifications.
     """
 
     push: PushKit | None
@@ -103,8 +109,9 @@ class ProviderKit(Protocol):
     ) -> MailProvider:
         """Return a client for the account's mailbox.
 
-        memory: memory that its responses are counted against, if one function opens several
-            mailboxes. A call for whose response it has no room raises ProviderUnavailable.
+        memory: memory share that the provider's responses are counted against, if one function
+            opens several mailboxes. None: no limit. A call raises ProviderUnavailable if the share
+            has no room for its response.
         """
         ...
 
@@ -156,7 +163,7 @@ def load_password_kit(provider: Provider) -> PasswordKit:
 
 
 def load_push_kit(provider: Provider) -> PushKit:
-    """Return what a provider supplies for push subscriptions.
+    """Return the part of a provider's kit for push subscriptions.
 
     Raises:
         ProviderRejected: this release has no kit for the provider, or the provider sends no

@@ -1,4 +1,4 @@
-"""The memory for provider responses that one function shares between its mailboxes."""
+"""A limit on the memory for providers' responses, which several mailboxes in one function share."""
 
 from threading import Lock
 

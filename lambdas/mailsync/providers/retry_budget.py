@@ -29,10 +29,11 @@ class RetryBudget:
         self._left_s = total_s
 
     def try_pause(self, requested_s: float | None, repeat: int) -> bool:
-        """Sleep before a retry and return True, or return False without sleeping if the budget
-        forbids it.
+        """Sleep before a retry and return True; return False without sleeping if the pause would
+        exceed the budget or a limit.
 
-        requested_s: pause that the provider requested. None: nothing is retried.
+        requested_s: pause that the provider requested, in seconds. None: the request must not be
+            retried.
         repeat: number of earlier pauses for this request.
         """
         if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:

@@ -10,10 +10,11 @@ _TIMEOUT_S = 10
 
 
 def fetch_server_status(server: UrlSetting, settings: Settings) -> int:
-    """Return the HTTP status of a request without credentials; any status means that it responds.
+    """Return the HTTP status of a request without credentials to a provider's server. Any status
+    shows that the server responds.
 
     Raises:
-        ProviderUnavailable: no response within 10 s.
+        ProviderUnavailable: the server did not respond within 10 s.
     """
     try:
         response = httpx.get(

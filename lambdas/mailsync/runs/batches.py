@@ -31,10 +31,12 @@ class CheckBatchInvoker:
         return boto3.client("lambda")
 
     def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
-        """Invoke `sync-accounts` for these accounts and return the number of batches.
+        """Invoke `sync-accounts` asynchronously for these accounts, in batches; return the number
+        of batches.
 
-        The claims of accounts whose batch Lambda does not accept are released, so they are due
-        again. Errors of botocore are raised if Lambda rejects the call or does not respond.
+        If Lambda does not accept a batch, the claims of its accounts are released, so that the
+        mailboxes are due again. Errors of botocore are raised if Lambda rejects the call or does
+        not respond.
         """
         starts = range(0, len(account_ids), MAILBOXES_PER_BATCH)
         for start in starts:

@@ -1,4 +1,4 @@
-"""Read the error that Step Functions hands to the states that record a failure."""
+"""Parse the error that Step Functions passes to the states that record a failure."""
 
 import json
 from collections.abc import Mapping

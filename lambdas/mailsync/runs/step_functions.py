@@ -37,8 +37,8 @@ class StepFunctions:
         return boto3.client("stepfunctions", config=limits)
 
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
-        """Start an execution with this name and return its ARN. An existing one is not started
-        again."""
+        """Start an execution with this name and return its ARN. If an execution with this name
+        exists, return its ARN and start nothing."""
         try:
             with _setting_missing():
                 started = self._client.start_execution(

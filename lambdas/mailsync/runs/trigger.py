@@ -38,7 +38,7 @@ class Trigger:
     ) -> OpenRun:
         """Start a run of the account and its execution, or join the open run; return the run.
 
-        A joined run may sync another scope than requested; `OpenRun.scope` has its scope.
+        A joined run may sync another scope than requested; `EnqueuedRun.scope` has its scope.
 
         Raises:
             StoreUnavailable: several runs in succession ended before they could be joined.
@@ -59,7 +59,8 @@ class Trigger:
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
     def start_handed_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
-        """Start the execution that continues a run which a check began and could not finish."""
+        """Start the execution that continues the run of a check, because the check could not finish
+        the run."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
     def recover_run(self, run: StaleRun) -> None:
@@ -88,10 +89,10 @@ class Trigger:
             raise failures[0]
 
     def stop_run(self, run_id: RunId) -> None:
-        """Stop the execution of a run that is closed already.
+        """Stop the execution of a run that is already closed.
 
-        The lease prevents writes of such an execution, and it ends by itself. Stopping only saves
-        time, so an error is logged and not raised.
+        Such an execution cannot write, because its run has no lease, and would end by itself.
+        Stopping it only saves time, so a failure to stop it is logged and not raised.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -102,8 +103,8 @@ class Trigger:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def close_run(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
-        """Close a run as failed whose execution ended without recording an outcome; release its
-        lease."""
+        """Close a run whose execution ended without recording an outcome, as failed with the error
+        name `cause`; release its lease."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
         self._runs.fail(
             account_id,

@@ -1,1 +1,2 @@
-"""Postgres: rows and the cursor move together, and a repeated page changes nothing."""
+"""The stores: everything that Mailsync writes to Postgres. One transaction writes a page's rows and
+its cursor, so a repeated page changes nothing."""

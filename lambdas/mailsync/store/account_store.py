@@ -65,7 +65,7 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """A message about which the provider contradicts its own listing of a folder.
+    """A message for which the provider's response by id contradicts its own list of the folder.
 
     cause: a value of `decisions.verify.ListingContradictionKind`.
     """
@@ -78,7 +78,7 @@ class FoundDifference:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account with its folders, and the messages about which the provider contradicts itself."""
+    """An account, its folders, and the messages for which the provider contradicts itself."""
 
     row: AccountRow
     folders: tuple[FolderChoice, ...]
@@ -86,7 +86,8 @@ class AccountWithFolders:
 
 
 class AccountStore:
-    """Reads accounts from the database. An account of another user is treated as missing.
+    """Reads accounts from the database. If the user does not own the account, methods behave as if
+    it did not exist.
 
     Every method raises StoreUnavailable and StoreRejected.
     """

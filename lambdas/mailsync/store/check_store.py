@@ -1,9 +1,10 @@
-"""Store checks: scheduled looks at mailboxes, which create no run if there is nothing new.
+"""Store checks. A check is the scheduled inspection of a due mailbox; it creates no run if there is
+nothing new.
 
-A check holds the lease of the mailbox under an epoch of its own, so its writes are fenced. The
-lease is pre-emptible: any execution may take the mailbox from a check that has no run. Once a check
-has opened a run, only the execution of that run may take it. So neither a user nor another worker
-waits for a check, and an execution continues what a check cannot finish.
+A check holds the lease of the mailbox under an epoch of its own, so its writes are fenced. An
+execution may take the lease from a check that has no run. Once a check has opened a run, only the
+execution of that run may take the lease. So users and other workers never wait for a check, and an
+execution continues what a check cannot finish.
 """
 
 import base64
@@ -55,13 +56,16 @@ RUN_TRIGGER_OF_CHECKS = "schedule"
 class Check:
     """The state of a mailbox at the beginning of a check.
 
-    is_fully_verified: the last sync verified every folder, and no hidden or quarantined message is
-        due for a request by its id.
-    is_pushed: the provider sends notifications for the mailbox.
+    is_fully_verified: whether the last sync verified every folder, and no hidden or quarantined
+        message is due for a request by its id.
+    is_pushed: whether the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
-    since_s: seconds since the last sync.
-    failures: number of syncs that failed in a row.
-    counts: by folder, the stored counts and the provider's counts of the last reading.
+    since_last_sync_s: seconds since the last sync.
+    folder_tree_read_at, hidden_folders_read_at: when the folder tree was last read with depth
+        WHOLE, and with depth THOROUGH. None: never.
+    failed_syncs_in_a_row: number of failed syncs since the last successful one.
+    counts_by_folder: for each folder, the stored counts and the provider's counts of the last
+        reading.
     """
 
     run: RunRef
@@ -186,8 +190,8 @@ class CheckStore:
         return True
 
     def hand_over(self, check: Check) -> bool:
-        """Leave the check's run to an execution, which the caller starts. The check can write no
-        more.
+        """Give the check's run to an execution, which the caller starts afterwards. From then on
+        the check cannot write.
 
         Returns False if another run was requested in the meantime.
         """
@@ -208,7 +212,8 @@ class CheckStore:
             )
 
     def fail(self, check: Check, error: str, message: str) -> None:
-        """Close the check's run as failed with this error name, as `RunStore.fail` does."""
+        """Close the check's run as failed, with this error name and message, as `RunStore.fail`
+        does."""
         run = check.run
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
@@ -224,15 +229,16 @@ class CheckStore:
         count_failure(error, closes_account=bool(closes))
 
     def reopen_account(self, check: Check) -> None:
-        """Activate the closed account again; the check keeps its lease."""
+        """Set a closed account to active, because an access token is available again. The check
+        keeps its lease."""
         with self._database.transaction() as tx:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
     def keep_account_closed(self, check: Check, message: str | None) -> None:
-        """Release the lease of a closed account and postpone its next check, longer after each
-        failure.
+        """Release the lease of a closed account, and postpone its next check; each failed check
+        lengthens the delay.
 
-        message: reason why there is no access token. None: keep the stored reason.
+        message: why no access token is available. None: keep the stored reason.
         """
         jitter = random()  # noqa: S311
         wait_s = seconds_until_sync_after_failure(

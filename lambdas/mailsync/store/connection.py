@@ -228,7 +228,7 @@ def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool
 
 
 class Transaction:
-    """An open database transaction. Each returned row is a list in the order of the columns.
+    """An open database transaction; methods return each row as a list in the order of the columns.
 
     is_read_only: whether the database accepts no writes at present.
     """
@@ -297,10 +297,11 @@ def _require_text(statement: str, values: Iterable[Any]) -> None:
 
 
 class Database:
-    """The database connection of this process: opened at the first use, and again after it broke.
+    """The database connection of this process. It is opened at the first use, and opened again
+    after it broke.
 
-    statements: number of statements so far.
-    known: the SQL statements by name. None: those of `queries/`.
+    statement_count: number of statements that ran so far.
+    known: SQL statements by name. None: those of the folder `queries/`.
     """
 
     statements: int

@@ -1,7 +1,7 @@
-"""Change an account for its user: stop a sync, pause, select folders, disconnect, purge.
+"""Changes that a user makes to an account: stop a sync, pause, select folders, disconnect, purge.
 
-Every method is one transaction that locks the account first, and acts only on accounts of the
-caller. A sync that is still running has lost its lease when the transaction ends.
+Every method is one transaction. It locks the account first, and changes only accounts of the
+caller. A sync that is running at that moment has lost its lease when the transaction ends.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,8 +30,8 @@ _CHANGED = "The account was paused or its choice of folders changed; what is sto
 
 @dataclass(frozen=True, slots=True)
 class AccountOfCaller:
-    """An account id with the id of the user who sent the request; the store checks who owns the
-    account."""
+    """The id of an account with the id of the user who sent the request. The store checks that the
+    user owns the account."""
 
     id: AccountId
     user_id: str
@@ -39,10 +39,11 @@ class AccountOfCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChangeResult:
-    """The result of `ControlStore.change_account`.
+    """The result of `change_account`.
 
-    stopped_run_id: run that the change stopped.
-    status_conflict: status of the account that forbids the change; nothing was changed.
+    stopped_run_id: run that the change stopped. None: no run was open.
+    conflicting_status: status of the account that forbids the change; nothing was changed. None: no
+        conflict.
     unknown_folder_ids: requested folders that the account does not have; nothing was changed.
     """
 
@@ -76,12 +77,13 @@ class ControlStore:
     def change_account(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> AccountChangeResult:
-        """Pause or resume the account, and select the folders to mirror.
+        """Pause or resume the account, and select the folders to mirror; apply the whole change or
+        none of it.
 
-        The store applies all of the change or none of it. Pausing or a new selection stops the open
-        run, because a run uses one selection from its beginning to its end.
+        A pause or a new selection stops the open run, because a run uses one selection of folders
+        from its beginning to its end.
 
-        paused: whether to pause the account. None: leave it as it is.
+        paused: whether to pause the account. None: leave it unchanged.
         choices: for each named folder, whether to mirror it.
         """
         with self._held(own) as held:
@@ -100,11 +102,13 @@ class ControlStore:
         return AccountChangeResult(stopped_run_id=stopped)
 
     def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
-        """Record that a person confirms the removal of most of the mailbox.
+        """Record that a person confirms the removal of most of the mailbox; make the next sync due
+        immediately.
 
-        Returns how much is being removed. None: it is not most of the mailbox. The next sync is due
-        immediately. It deletes the messages that the provider reports as gone for the second time,
-        at least two hours after the first time. Messages removed later need another confirmation.
+        Returns how much mail is being removed. Returns None, without recording anything, if that is
+        not most of the mailbox. The next sync deletes the messages that the provider reports as
+        gone for the second time, at least two hours after the first time. Messages that are removed
+        later need another confirmation.
         """
         with self._held(own) as held:
             removal = hidden_mail_of_account(held.tx, held.account_id)
@@ -160,17 +164,17 @@ class ControlStore:
             )
 
     def delete_emptied_account(self, account_id: AccountId) -> bool:
-        """Delete the account after its mail and runs; return False while a worker renews its access
-        token."""
+        """Delete the account's own row, after its mail and runs were deleted. Return False, without
+        deleting it, while a worker renews its access token."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
     def delete_unneeded_access_tokens(self) -> int:
-        """Delete access tokens that no account uses, and return their number.
+        """Delete access tokens that no account uses any more, and return their number.
 
-        They belong to accounts that were disconnected or purged during a renewal, and to mailboxes
-        whose connection was not confirmed in time.
+        Such tokens belong to accounts that were disconnected or purged while a worker renewed the
+        token, and to mailboxes whose connection was not confirmed in time.
         """
         with self._database.transaction() as tx:
             left = tx.run_returning_row_count("forget_left_credentials")

@@ -16,7 +16,7 @@ from mailsync.store.connection import Database, Transaction
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A sign-in that a user started and did not complete yet."""
+    """A sign-in that a user has started and not finished yet."""
 
     user_id: str
     flow: SealedSecret
@@ -31,7 +31,7 @@ class UnconfirmedMailbox:
 
 
 class Renewal:
-    """The credentials of one account, locked so that no other worker renews them."""
+    """The credentials of one account, locked for a renewal so that no other worker renews them."""
 
     def __init__(self, tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
         self._tx = tx
@@ -42,7 +42,8 @@ class Renewal:
         _save(self._tx, self._account_id, credentials)
 
     def postpone(self, until: datetime) -> None:
-        """Forbid all workers to request a token of this account before the time `until`."""
+        """Store a pause that the identity platform requested: no worker may request a token of this
+        account before `until`."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
     def end_grant(self) -> None:
@@ -89,11 +90,11 @@ class CredentialStore:
         email_address: str,
         seal: Callable[[AccountId], Credentials] | None = None,
     ) -> AccountId:
-        """Store a connected mailbox and return its account id; a mailbox that is known keeps its
-        mail.
+        """Store a connected mailbox and return its account id. A mailbox that the user connected
+        before keeps its account and mail.
 
-        seal: makes the sealed credentials for the account id, in the same transaction; it must not
-            use the store. None: keep the stored credentials.
+        seal: returns the sealed credentials for the account id. It is called inside the transaction
+            and must not use the store. None: keep the stored credentials.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -144,8 +145,8 @@ class CredentialStore:
             )
 
     def take_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> SignIn | None:
-        """Delete and return the sign-in with these hashes of OAuth state and cookie. None: there is
-        none."""
+        """Delete the started sign-in with these hashes of the OAuth state and the cookie, and
+        return it. None: there is no such sign-in."""
         with self._database.transaction() as tx:
             found = tx.run("take_sign_in", state_hash=state_hash, cookie_hash=cookie_hash)
         if not found:
@@ -156,7 +157,8 @@ class CredentialStore:
     def save_unconfirmed_mailbox(
         self, *, token_hash: bytes, user_id: str, connection: SealedSecret, seconds: int
     ) -> None:
-        """Store an unconfirmed connection for `seconds`; `purge-accounts` deletes it afterwards."""
+        """Store a mailbox whose user must still confirm it, for `seconds` seconds; `purge-accounts`
+        deletes it afterwards."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_pending_connection",
@@ -168,9 +170,11 @@ class CredentialStore:
             )
 
     def take_unconfirmed_mailbox(self, token_hash: bytes) -> UnconfirmedMailbox | None:
-        """Delete and return the unconfirmed connection with this token hash. None: there is none.
+        """Delete the unconfirmed mailbox with this hash of its token, and return it. None: there is
+        no such mailbox.
 
-        A request of another user deletes it as well, so that a leaked token becomes worthless.
+        A request of another user deletes the mailbox as well, so that a leaked token becomes
+        worthless.
         """
         with self._database.transaction() as tx:
             found = tx.run("take_pending_connection", token_hash=token_hash)

@@ -66,10 +66,16 @@ _OF_OTHERS = re.compile(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseTarget:
-    """The target of a database URL; `socket_dir` takes precedence over host and port.
+    """The server, database and login that a database URL names; if `socket_dir` is set, it replaces
+    host and port.
 
-    encrypted: TLS with a verified certificate; otherwise plaintext, on this machine.
-    connect_timeout_s: for reaching the server, for the login, and for each BEGIN.
+    is_encrypted: whether the connection uses TLS with a verified certificate. False: plaintext,
+        only on this machine.
+    requires_channel_binding: whether the login must be bound to the TLS connection
+        (SCRAM-SHA-256-PLUS).
+    server_options: `options` of the URL, which the server applies at the login. None: none.
+    connect_timeout_s: time limit in seconds for reaching the server, for the login, and for each
+        BEGIN.
     """
 
     user: str

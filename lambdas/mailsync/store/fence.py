@@ -1,4 +1,5 @@
-"""Transactions of a sync, which first check that its run still holds the lease of the mailbox."""
+"""Transactions of a sync. Each first checks that the run still holds the lease of the mailbox
+(fencing)."""
 
 from contextlib import AbstractContextManager
 

@@ -1,6 +1,7 @@
-"""The folders of an account. Every method is one transaction, and every writer passes the fence.
+"""Store the folders of an account. Every method is one transaction; every writing method checks the
+run's lease first.
 
-Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
+Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,9 +49,10 @@ MAX_RECORDED_CONTRADICTIONS = 100
 class CountedFolder:
     """A mirrored folder with its counts.
 
-    is_synced: whether its full sync has ended.
-    listed_counts: numbers of all and of unread messages in the provider's last listing of ids.
-        None: that listing was incomplete.
+    counts: the stored counts and the provider's counts.
+    is_full_sync_complete: whether the folder's full sync has ended.
+    counts_of_last_listing: numbers of all and of unread messages in the provider's last list of the
+        folder. None: that list was incomplete.
     """
 
     count: FolderCount
@@ -132,7 +134,8 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def drop_gone(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete folders without mail that the provider has reported as gone twice."""
+        """Delete those of the folders `gone` that contain no mail and that the provider has
+        reported as gone twice."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
@@ -158,13 +161,14 @@ class FolderStore:
         return {FolderId(row[0]): _counted(*row[1:]) for row in found}
 
     def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Delete the recorded contradictions of these folders."""
+        """Record that these folders are verified, because their counts equal the provider's; delete
+        their recorded contradictions and errors."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("mark_verified", ids=rows.to_jsonb(list(folders)))
 
     def save_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Record that these folders are verified: their counts agree, or each difference is
-        explained."""
+        """Record that these folders are verified, because a comparison of ids has explained every
+        difference of their counts."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_jsonb(list(folders)))
 
@@ -181,8 +185,8 @@ class FolderStore:
         listing: IdListing,
         left: Sequence[ListingContradiction],
     ) -> None:
-        """Record that the folder equals the provider's listing, except for the contradictions in
-        `left`."""
+        """Record a comparison of the folder's ids: it equals the provider's listing, except for the
+        contradictions in `left`."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("mark_compared", folder_id=folder_id, **listed_counts(listing))
             if left:
@@ -200,7 +204,8 @@ class FolderStore:
             tx.run("compare_soon", ids=rows.to_jsonb(list(folders)))
 
     def compare_later(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Postpone the next comparison of ids in these folders, in case the current one fails."""
+        """Postpone the next comparison of ids in these folders. The caller does this before a
+        comparison, in case the comparison fails."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",
@@ -209,7 +214,8 @@ class FolderStore:
             )
 
     def save_offsets(self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]) -> None:
-        """Store by how much the provider's counts of all and of unread messages are wrong."""
+        """Store the errors of the provider's own counts: by how much its counts of all and of
+        unread messages exceed the true numbers."""
         entries = [
             {"folder_id": folder_id, "total": total, "unread": unread}
             for folder_id, (total, unread) in offsets.items()
@@ -219,8 +225,8 @@ class FolderStore:
 
 
 def listed_counts(listing: IdListing) -> dict[str, int | None]:
-    """Return the numbers of messages and unread ones in a complete listing, as statement
-    parameters."""
+    """Return the statement parameters `total` and `unread`: the numbers of all and of unread
+    messages in a complete listing; None for both if the listing is incomplete."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
     unread = sum(not entry.is_read for entry in listing.entries)
@@ -228,7 +234,7 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
 
 
 def require_known_folder(row: Sequence[Any]) -> StoredFolder:
-    """Return the folder in a row of `known_folders`."""
+    """Convert a row of the query `known_folders` to a StoredFolder."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
     *position, read_at, has_pending, total, unread, active_at = rest
     ref = FolderRef(FolderId(number), RemoteId(remote))

@@ -1,4 +1,4 @@
-"""The database login of the functions, where the stack makes its own database."""
+"""The database login of the functions, for a stage that creates its own database."""
 
 import base64
 import re
@@ -14,13 +14,14 @@ _ITERATIONS = 4096
 
 
 def functions_login_sql(login: DatabaseLogin) -> str:
-    """Return SQL that makes the login a member of mailsync_writer with this password.
+    """Return SQL that creates this login, sets its password, and makes it a member of the role
+    mailsync_writer.
 
     The SQL contains the SCRAM-SHA-256 verifier instead of the password, so the server's log cannot
     reveal the password.
 
     Raises:
-        SettingMissing: the name would need quoting.
+        SettingMissing: the login's name would need quoting in SQL.
     """
     if not _NAME.fullmatch(login.user):
         raise SettingMissing("The user of FUNCTIONS_LOGIN_SECRET_ARN must be named in lower case.")

@@ -1,4 +1,4 @@
-"""Runs for the API: which there were, and what each did per folder."""
+"""Read runs for the API: the runs of an account, and what each run did in each folder."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,10 +31,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunWithFolders:
-    """A run with its part in each folder.
+    """A run with what it did in each folder.
 
-    next_sync_at: when the schedule syncs the mailbox next; None during a sync, or where it never
-        does.
+    next_sync_at: when the schedule syncs the mailbox next. None: a sync is running, or the schedule
+        does not sync this mailbox.
     """
 
     row: RunRow
@@ -69,7 +69,11 @@ class RunFolderRow:
 
 
 class HistoryStore:
-    """Raises StoreUnavailable and StoreRejected. Another user's run is reported as missing."""
+    """Reads runs for the API. If the user does not own the run, methods behave as if it did not
+    exist.
+
+    Raises StoreUnavailable and StoreRejected.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -81,7 +85,8 @@ class HistoryStore:
         before: tuple[datetime, str] | None,
         limit: int,
     ) -> tuple[RunRow, ...]:
-        """Return runs, the newest first, older than the position `before`."""
+        """Return the runs of an account that are older than the position `before`, newest first.
+        None as `before`: the newest runs."""
         at, number = before or _AFTER_ALL
         with self._database.transaction() as tx:
             found = tx.run(

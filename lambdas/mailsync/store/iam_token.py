@@ -7,10 +7,11 @@ from mailsync.errors import SettingMissing
 
 
 def iam_token(host: str, port: int, user: str) -> str:
-    """Return a token for opening a connection within 15 minutes; signed locally, without a request.
+    """Return an IAM token that serves as password for connections opened within 15 minutes. Signing
+    it needs no request.
 
     Raises:
-        SettingMissing: no credentials, or no region, to sign it with.
+        SettingMissing: AWS credentials or a region are missing.
     """
     from botocore.exceptions import BotoCoreError
 

@@ -33,11 +33,12 @@ class LeaseStore:
         sync_type: SyncType,
         trigger: str,
     ) -> int | None:
-        """Take the lease of the mailbox for an execution, start its run, and return the epoch.
+        """Take the lease of the mailbox for an execution, mark its run as begun, and return the
+        epoch.
 
         Returns None if another execution holds the lease, or if the run was stopped before it
-        started. The retry of an execution gets the same epoch. A check without a run loses the
-        lease.
+        started. A retry by the same execution gets the same epoch. A check that has no run loses
+        the lease to the execution.
         """
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
@@ -85,8 +86,8 @@ class LeaseStore:
             tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
 
     def save_throttle(self, run: RunRef, wait_s: float) -> None:
-        """Forbid all workers requests to this mailbox for `wait_s` seconds; extend the lease beyond
-        that."""
+        """Store a pause of `wait_s` seconds that the provider requested, in which no worker sends
+        requests to this mailbox; extend the lease beyond the pause."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_throttle",

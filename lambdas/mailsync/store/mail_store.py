@@ -1,8 +1,9 @@
-"""Messages. Every method is one transaction, and every writer passes the fence.
+"""Write messages. Every method is one transaction; every writing method checks the run's lease
+first.
 
-A page may arrive twice (Step Functions retries) and in two processes at once (a timed-out function
-may still be running). Writing it twice changes nothing, and only the worker that moves the cursor
-from where the page was requested can write it.
+A page may be written twice, because Step Functions retries, and in two processes at the same time,
+because a timed-out function may still be running. The second write changes nothing: only the worker
+that moves the cursor away from the position at which the page was requested can write the page.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -139,8 +140,8 @@ class MailStore:
         return counts
 
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
-        """Store the listed versions of messages that are equal but were stored without a
-        version."""
+        """Store the listed versions of messages whose rows have no version and are otherwise equal
+        to the list."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_jsonb(versions))
@@ -168,7 +169,8 @@ class MailStore:
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
     ) -> tuple[RemoteId, ...]:
-        """Return the ids of those entries whose state is already stored in the folder."""
+        """Return the ids of those messages of the list whose state equals the stored state in this
+        folder."""
         ids = rows.to_jsonb([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, folder_id=folder_id, ids=ids)

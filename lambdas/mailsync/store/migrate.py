@@ -1,8 +1,9 @@
-"""Apply migrations: plain SQL files in dbmate's format, in order.
+"""Apply migrations in order. A migration is a plain SQL file in the format of dbmate.
 
-The files and the table are those of dbmate (github.com/amacneil/dbmate), so its command line works
-as well. Mailsync adds a lock against concurrent runners and a checksum of each applied file. It
-needs a direct connection: a session lock does not survive a pooler in transaction mode.
+The files and the table of applied migrations are those of dbmate (github.com/amacneil/dbmate), so
+its command line works as well. Mailsync adds a lock against concurrent runs and a checksum of each
+applied file. Migrating needs a direct connection, because a session lock does not survive a pooler
+in transaction mode.
 """
 
 import hashlib
@@ -92,11 +93,12 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 
 
 def drop_what_previous_release_needed(settings: Settings) -> None:
-    """Drop what only functions of the version before need; a repetition changes nothing.
+    """Drop the trigger and the SQL function that only functions of the previous release need; a
+    second call changes nothing.
 
     Raises:
-        SchemaOutdated: the messages of some accounts have no placements yet; nothing was changed.
-        SettingMissing, StoreUnavailable: as `migrate`.
+        SchemaOutdated: some accounts have messages without placements; nothing was changed.
+        SettingMissing, StoreUnavailable: see `migrate`.
     """
     with _connected(settings) as migrator, _locked(migrator):
         unfilled = migrator.run(_UNFILLED, "The accounts")[0][0]

@@ -1,4 +1,5 @@
-"""The outbox: events, written in the transaction of the change they report, and published later."""
+"""The outbox: events that wait for publication. The transaction that makes a change writes the
+event that reports it."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -30,9 +31,10 @@ Put = Callable[[Sequence[OutboxEvent]], Collection[int]]
 class PublishResult:
     """The result of publishing one batch of events from the outbox.
 
-    last_tried_id: the highest event id in the batch. None: the outbox had no event to publish.
-    published: events that the event bus accepted.
-    refused: events that the event bus rejected; they stay in the outbox.
+    last_tried_event_id: the highest event id in the batch. None: the outbox had no event to
+        publish.
+    published_count: events that the event bus accepted.
+    refused_count: events that the event bus rejected; they stay in the outbox.
     """
 
     last_tried_id: int | None

@@ -1,6 +1,7 @@
-"""Write the rows of a page, or of messages fetched by id, in the caller's transaction.
+"""Write the rows of messages from a page of changes, or of messages fetched by id, in the caller's
+transaction.
 
-A message that cannot be stored goes into quarantine with its cause, and the others are stored.
+A message that cannot be stored goes into quarantine with its cause; the other messages are stored.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,10 +36,10 @@ WriteResult = TypeVar("WriteResult")
 
 
 def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
-    """Call `write(False)`; if Postgres rejects a value, call `write(True)`, which sets savepoints.
+    """Call `write(False)`; if Postgres rejects a value, call `write(True)`, which sets a savepoint
+    for each message. Return the result of `write`.
 
-    Savepoints cost an additional statement each, and few pages need them. Returns the result of
-    `write`.
+    The first call saves the statements for savepoints, which few pages need.
 
     Raises:
         StoreRejected: Postgres rejects the statement for another reason than the values of a
@@ -115,14 +116,13 @@ def hide_removed_messages(
 def end_placements(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId], *, folder_id: FolderId | None
 ) -> int:
-    """Take messages out of a folder, and hide those that are in no folder then.
+    """Remove messages from a folder, and hide those that are in no folder afterwards; return how
+    many messages were in the folder.
 
-    The messages are locked first, in a statement of its own: of two workers that each take a
-    message out of one of its two folders, the second must see what the first has done.
+    folder_id: None: remove the messages from all folders.
 
-    folder_id: None: take the messages out of all folders.
-
-    Returns how many messages were in the folder.
+    A statement of its own locks the messages first. If two workers each remove one message from one
+    of its two folders, the second worker then sees what the first has done.
     """
     locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
     return end_locked_placements(tx, locked, None if folder_id is None else [folder_id])

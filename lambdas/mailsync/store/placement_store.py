@@ -1,4 +1,5 @@
-"""Placements of the messages that an earlier version stored, which had one folder per message."""
+"""Create the placements of messages that an earlier version stored, when each message had one
+folder."""
 
 from collections.abc import Iterator
 
@@ -10,24 +11,26 @@ FILL_BATCH = 10_000
 
 
 class PlacementStore:
-    """Fills placements. Raises StoreUnavailable and StoreRejected."""
+    """Creates placements for the messages of earlier versions. Raises StoreUnavailable and
+    StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def fill_next(self, account_id: AccountId) -> bool:
-        """Give the account's next messages their placements; return whether messages are left.
+        """Create the placements of the account's next batch of messages; return whether messages
+        without placements remain.
 
-        Every batch is one transaction and remembers where it ended, so a repetition continues
-        there. It needs no lease: messages that a worker changes meanwhile keep the placements that
-        the worker wrote.
+        Each batch is one transaction that stores where it ended, so the next call continues there.
+        No lease is needed: placements that a worker has written meanwhile stay unchanged.
         """
         with self._database.transaction() as tx:
             filled = tx.run("fill_placements", account_id=account_id, limit=FILL_BATCH)
         return bool(filled) and filled[0][0] is not None
 
     def fill_all(self) -> Iterator[AccountId]:
-        """Fill every account, and yield it; also those that no sync will fill."""
+        """Create all missing placements account by account, also for accounts that are never
+        synced; yield the id of each account when it is done."""
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:

@@ -1,6 +1,7 @@
-"""Push subscriptions, and what their notifications mean for the rows.
+"""Store push subscriptions, and make mailboxes due when notifications arrive.
 
-Only a hash of a subscription's client state is stored; notifications carry the client state.
+Only a hash of a subscription's client state is stored. Notifications contain the client state,
+which proves their sender.
 """
 
 import hashlib
@@ -34,12 +35,12 @@ MIN_RENEWAL_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionClaim:
-    """A mailbox whose push subscription only one worker may create, renew or end.
+    """A worker's temporary right to create, renew or end the push subscription of one mailbox.
 
-    remote_id: the provider's id of the current subscription. None: one must be created.
-    until: when other workers may claim the mailbox; also identifies this claim.
+    remote_id: the provider's id of the current subscription. None: a subscription must be created.
+    claimed_until: when other workers may claim the mailbox; it also identifies this claim.
     callback_url: URL that the current subscription notifies.
-    failures: number of attempts that failed since the subscription was last created or renewed.
+    failed_attempts: number of failures since the subscription was last created or renewed.
     """
 
     account_id: AccountId
@@ -67,10 +68,10 @@ class PushStore:
             )
 
     def claim(self, provider: Provider, callback_url: str, wait_s: int) -> SubscriptionClaim | None:
-        """Claim the mailbox whose subscription has been due the longest. None: no subscription is
-        due.
+        """Claim the mailbox whose push subscription has been due longest, for creation or renewal.
+        None: no subscription is due.
 
-        wait_s: seconds during which no other worker can claim it.
+        wait_s: seconds during which no other worker can claim the mailbox.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -84,11 +85,11 @@ class PushStore:
     def save_created(
         self, claim: SubscriptionClaim, subscription: Subscription, secret: str
     ) -> bool:
-        """Store a new subscription and make the mailbox due, because earlier changes sent no
-        notification.
+        """Store a new subscription, and make its mailbox due, because changes before its creation
+        caused no notification.
 
-        Returns False without storing it if the account was disconnected, or another worker claimed
-        the mailbox.
+        Returns False without storing it if the account was disconnected, or another worker has
+        claimed the mailbox.
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
@@ -115,13 +116,16 @@ class PushStore:
             )
 
     def save_gone(self, claim: SubscriptionClaim) -> None:
-        """Record that the provider no longer has the subscription; it is created again."""
+        """Record that the subscription no longer exists at the provider, so that a new one is
+        created."""
         with self._database.transaction() as tx:
             tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
     def save_failure(self, claim: SubscriptionClaim, error: str) -> None:
-        """Schedule the next attempt with exponential back-off, but several times before the
-        expiry."""
+        """Schedule the next attempt to create or renew the subscription, with exponential back-off.
+
+        The back-off is short enough for several attempts before the subscription expires.
+        """
         failures = claim.failures + 1
         wait_s = seconds_until_subscription_retry(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
@@ -139,8 +143,8 @@ class PushStore:
     ) -> SubscriptionClaim | None:
         """Claim the subscription of an account that is about to be disconnected, for a minute.
 
-        If the row still exists after that, another worker creates the subscription again. Returns
-        None if no subscription was ever requested for the account.
+        If the account is not disconnected within that minute, another worker creates a subscription
+        for it again. Returns None if no subscription was ever requested for the account.
         """
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
@@ -148,9 +152,9 @@ class PushStore:
     def unused_subscription_ids(
         self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
     ) -> list[RemoteId]:
-        """Return those ids of the mailbox's subscriptions at the provider that no account uses.
+        """Return those of the provider's subscription ids of this mailbox that no account uses.
 
-        Returns no ids while another worker may be creating a subscription of the same mailbox.
+        Returns none while another worker may be creating a subscription for the mailbox.
         """
         if not remote_ids:
             return []
@@ -165,10 +169,11 @@ class PushStore:
         return [RemoteId(remote_id) for (remote_id,) in found]
 
     def save_notifications(self, notifications: Sequence[Notification]) -> int:
-        """Make the mailboxes of genuine notifications due; return the number of these
+        """Make the mailboxes of genuine notifications due; return the number of genuine
         notifications.
 
-        A notification whose client state does not match has no effect.
+        A notification is genuine if its client state matches the stored hash. Other notifications
+        have no effect.
         """
         if not notifications:
             return 0

@@ -9,8 +9,8 @@ from mailsync.store.fence import FencedTransaction
 
 
 class QuarantineStore:
-    """Stores the quarantine. Raises StoreUnavailable and StoreRejected; writes also raise
-    LeaseLost."""
+    """Reads and changes the quarantine. Raises StoreUnavailable and StoreRejected; writing methods
+    also raise LeaseLost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,8 +29,11 @@ class QuarantineStore:
             )
 
     def message_ids_due_for_retry(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
-        """Return the messages in quarantine to fetch again: after 10 minutes, doubling up to a
-        day."""
+        """Return up to `limit` messages in quarantine that are due for another fetch.
+
+        A message is due 10 minutes after it came into quarantine; the interval doubles with each
+        failure, up to a day.
+        """
         with self._database.transaction() as tx:
             found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)
         return tuple(RemoteId(each) for (each,) in found)

@@ -1,4 +1,5 @@
-"""The queue of due mailboxes: a worker claims some, and releases those that it cannot check."""
+"""The queue of due mailboxes. A worker claims mailboxes for a check, and releases those that it
+cannot check."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
-"""Removals: messages that left their folders are hidden, and deleted after a second confirmation.
+"""Store removals. Messages that left their folders are hidden, and deleted after the provider has
+confirmed twice that they are gone.
 
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
@@ -22,16 +23,17 @@ from mailsync.store.page_rows import end_placements
 
 @dataclass(frozen=True, slots=True)
 class HiddenMail:
-    """How much of a mailbox is hidden, and may be deleted after a second confirmation.
+    """How much of a mailbox is hidden, and may be deleted after a second confirmation by the
+    provider.
 
     hidden_messages: messages that left their folders.
-    messages_reported_gone: those of the hidden messages that the provider, requested by id,
-        reported as in no mirrored folder.
-    gone_since: when the provider reported the first of them. None: it reported none.
-    unconfirmed_messages: those of `messages_reported_gone` that left their folders after
-        `confirmed_at`.
+    messages_reported_gone: hidden messages that the provider, requested by id, reported as in no
+        mirrored folder.
+    gone_since: when the provider first reported one of them. None: it has reported none.
+    unconfirmed_messages: messages reported gone that left their folders after `confirmed_at`.
     confirmed_at: when a person last confirmed the removal. None: never.
-    stored_messages: all messages including hidden ones; 0 if too few are gone to be suspicious.
+    stored_messages: all messages including hidden ones; 0 if too few messages are gone to be
+        suspicious.
     hidden_folders: mirrored folders that are hidden.
     """
 
@@ -45,17 +47,18 @@ class HiddenMail:
 
     @property
     def is_most_of_mailbox(self) -> bool:
-        """Whether most of the mailbox would be deleted."""
+        """Return whether the messages reported gone are most of the mailbox."""
         return is_most_of_mailbox(stored=self.stored_messages, removing=self.messages_reported_gone)
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether most of the mailbox would be deleted, and no person has confirmed that."""
+        """Return whether the messages reported gone are most of the mailbox, and no person has
+        confirmed their removal."""
         return is_most_of_mailbox(stored=self.stored_messages, removing=self.unconfirmed_messages)
 
     @property
     def explanation(self) -> str:
-        """What happened to the mail and what to do, for people."""
+        """Return a text for people: what happened to the mail, and what to do."""
         return (
             f"{self.messages_reported_gone} of {self.stored_messages} messages are no longer in any"
             " folder at the provider. They are hidden here. Confirm the removal if it is intended;"
@@ -65,14 +68,15 @@ class HiddenMail:
 
     @property
     def wait_s(self) -> float:
-        """Seconds between the two responses of the provider that delete a message."""
+        """Return the minimum seconds between the two responses of the provider after which a
+        message is deleted."""
         after = SUSPICIOUS_CONFIRMATION_DELAY if self.is_suspicious else CONFIRMATION_DELAY
         return after.total_seconds()
 
     @property
     def deletion_due_at(self) -> datetime | None:
-        """When a sync may delete the first of the messages, after requesting it again; None if none
-        is gone."""
+        """Return when a sync may delete the first message, after requesting it by id once more.
+        None: no message is reported gone."""
         return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None
 
 
@@ -86,8 +90,8 @@ class RemovalStore:
         self._database = database
 
     def begin(self, run: RunRef) -> HiddenMail:
-        """Return how much of the mailbox is hidden; postpone its deletion if it is most of the
-        mailbox."""
+        """Return how much of the mailbox is hidden. If that is most of the mailbox, postpone the
+        deletion of the hidden messages."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_most_of_mailbox:
@@ -119,9 +123,9 @@ class RemovalStore:
     def message_ids_due_for_confirmation(
         self, run: RunRef, after: str, limit: int
     ) -> tuple[RemoteId, ...]:
-        """Return up to `limit` hidden messages to request by id now, ordered by id.
+        """Return up to `limit` hidden messages that are due for a request by id, ordered by id.
 
-        after: return only ids greater than this one.
+        after: return only ids greater than this id.
         """
         with self._database.transaction() as tx:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
@@ -171,5 +175,5 @@ def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail
 
 
 def schedule_removal(tx: Transaction, account_id: AccountId, removal: HiddenMail) -> None:
-    """Schedule the second request by id for the time when its response may delete."""
+    """Make the account due at the time from which the second request by id may delete messages."""
     tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)

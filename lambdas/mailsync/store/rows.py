@@ -1,4 +1,4 @@
-"""Convert messages to the JSON that the statements of `queries/` unpack."""
+"""Convert messages and folders to the JSON that the SQL statements of `queries/` read."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +64,8 @@ def without_body(row: Row) -> Row:
 
 
 def split_into_statements(rows: Sequence[Row]) -> Iterator[JsonBytes]:
-    """Yield the rows as JSON arrays of at most about 2 MB; a larger row stands alone."""
+    """Split rows into JSON arrays of at most about 2 MB, each for one SQL statement; a larger row
+    gets an array of its own."""
     encoded = [orjson.dumps(row) for row in rows]
     chunk: list[bytes] = []
     size = 0
@@ -79,13 +80,14 @@ def split_into_statements(rows: Sequence[Row]) -> Iterator[JsonBytes]:
 
 
 def ids_and_hashes(rows: Iterable[Row]) -> JsonBytes:
-    """Return ids and hashes of the rows, for comparison with the stored rows."""
+    """Return the ids, folders and hashes of the rows as JSON, for a statement that finds the
+    changed ones."""
     wanted = ("message_id", "folder_remote_ids", "row_hash", "version", "body_hash")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
 def ids_and_folders(rows: Iterable[Row]) -> JsonBytes:
-    """Return ids of the rows with the folders of their messages."""
+    """Return the message ids and folder ids of the rows as JSON."""
     wanted = ("message_id", "folder_remote_ids")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 

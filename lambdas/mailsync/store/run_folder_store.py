@@ -1,7 +1,7 @@
-"""What a run does in one folder. Every method is one transaction, and every writer passes the
-fence.
+"""Store what a run does in each folder. Every method is one transaction; every writing method
+checks the run's lease first.
 
-Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
+Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """
 
 from mailsync.model import FeedId, FeedRef, FolderId, RunRef

@@ -22,7 +22,8 @@ from mailsync.store.rows import to_jsonb
 def record_run_outcome(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Set the outcome of a run; return False if the run has an outcome already."""
+    """Set the outcome of a run: its status, error name and message. Return False, without changing
+    it, if the run has an outcome already."""
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
@@ -65,8 +66,8 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
 def close_run(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Set the outcome of a run and of its unfinished folders; return False if it has an outcome
-    already."""
+    """Set the outcome of a run and close its unfinished folders. Return False, without changing
+    anything, if the run has an outcome already."""
     if not record_run_outcome(tx, run_id, status, error, text):
         return False
     tx.run("finish_run_folders", run_id=run_id, status=status)
@@ -76,7 +77,8 @@ def close_run(
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool | None:
-    """Record that a run has failed; see `RunStore.fail`.
+    """Set the outcome of a run to failed, and release the lease if `owner` holds it; see
+    `RunStore.fail`.
 
     Returns whether the failure closes the account. None: the run has an outcome already. The caller
     counts the failure in the metrics after the commit.

@@ -1,4 +1,4 @@
-"""Runs: enqueued, found again by their Idempotency-Keys, and ended."""
+"""Store runs: create them, find them by their Idempotency-Keys, and close them."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,12 +22,13 @@ from mailsync.store.run_outcome import complete_run, fail_run, fail_unverified
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that `RunStore.enqueue` found or created.
+    """The run that `RunStore.enqueue_run` returns: a new run, the account's open run, or the run of
+    an earlier request with the same Idempotency-Key.
 
     execution_arn: ARN of its execution. None: the execution has not started yet.
     scope: what the run syncs.
-    first_scope: what the first request with this Idempotency-Key asked to sync. None: the request
-        has no key, or a new one.
+    scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
+        the request has no key, or a new one.
     """
 
     id: RunId
@@ -67,10 +68,10 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
-        """Return the account's open run, or create one with the id `run_id`.
+        """Return the account's open run; if it has none, create a run with the id `run_id`.
 
-        If an earlier request had the same Idempotency-Key, its run is returned, even if it has
-        ended.
+        If an earlier request had the same Idempotency-Key, return its run instead, even if that run
+        has ended.
 
         Raises:
             AccountNotFound: the account was deleted in the meantime.
@@ -121,8 +122,8 @@ class RunStore:
             return _run_of_key(tx, account_id, idempotency_key)
 
     def forget_joined(self, account_id: AccountId, run_id: RunId, key: str) -> None:
-        """Delete the record that this Idempotency-Key joined the run, because the run turned out
-        dead."""
+        """Delete the record that a request with this Idempotency-Key joined the run, because the
+        execution of the run has died."""
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
@@ -133,8 +134,8 @@ class RunStore:
         return _wish(sync_type, folder_ids), rounds
 
     def complete(self, run: RunRef) -> bool:
-        """Close the run; return True if every folder was verified. If not, the run is closed as
-        failed.
+        """Close the run: as completed if every folder is verified, else as failed. Return whether
+        it was completed.
 
         A second call for the same run changes nothing.
         """

@@ -1,15 +1,15 @@
-"""The beginning of every transaction, which overrides settings of roles, databases and poolers.
+"""The SQL that begins every transaction. It overrides settings of roles, databases and poolers.
 
-Postgres takes defaults from `ALTER ROLE ... SET`, `ALTER DATABASE ... SET`, postgresql.conf and
-from what an earlier client of a pooled session left there. The driver requests text formats, so
-some of them change what is read: with `DateStyle = 'SQL, DMY'` day and month are swapped without an
+Postgres takes defaults from `ALTER ROLE ... SET`, `ALTER DATABASE ... SET` and postgresql.conf, and
+a pooled session keeps what an earlier client has set. The driver requests text formats, so some
+settings change what is read: with `DateStyle = 'SQL, DMY'` day and month are swapped without an
 error. So the message that begins a transaction sets, for this transaction only, every setting that
-changes a value, the meaning of a statement, or what an error does. This works through a pooler in
-transaction mode and costs no round trip (measured: 80 us of a transaction).
+changes a value, the meaning of a statement, or the effect of an error. This works through a pooler
+in transaction mode and costs no round trip (measured: 80 us of a transaction).
 
 Not set: `role` and `session_replication_role` (they decide what the login may do, and only a
-superuser gives a login the second), planner costs, memory, and what the server logs. Read-only mode
-is never overridden: the provider of the database or the operator wants nothing to be written.
+superuser can give the second one to a login), planner costs, memory, and what the server logs.
+Read-only mode is never overridden, because whoever set it wants nothing to be written.
 """
 
 from collections.abc import Mapping

@@ -82,7 +82,7 @@ def error_from_fields(fields: Mapping[str, str], statement: str) -> MailsyncErro
     The server's text is dropped, because it may quote mail, a user or a host.
 
     fields: the fields of the server's ErrorResponse, by letter (PostgreSQL docs, 55.8).
-    statement: the name of the statement that failed, or one of `LOGIN_AND_BEGIN_STATEMENTS`.
+    statement: the name of the statement that failed, or one of `LOGIN_AND_BEGIN_STATEMENT_NAMES`.
     """
     state, words = fields.get("C", "none"), fields.get("M", "")
     is_of_pooler = fields.get("R", "") in _POOLERS_ROUTINES

@@ -73,7 +73,8 @@ class AccountStatus:
 
     @property
     def compared_at(self) -> datetime | None:
-        """The time since which every folder has been compared; None if some folder never was."""
+        """Return the time since which every folder has been compared by ids. None: some folder was
+        never compared."""
         times = [each.compared_at for each in self.folders if each.compared_at]
         return min(times) if times and len(times) == len(self.folders) else None
 
@@ -92,9 +93,10 @@ class StatusStore:
     def accounts_of_all_users(
         self, account_id: AccountId | None = None
     ) -> tuple[AccountStatus, ...]:
-        """Return the accounts of all users, ordered by address; for operators, never for the API.
+        """Return the sync status of accounts of all users, ordered by address. Only for operators;
+        the API never calls this.
 
-        account_id: return only this account. None: at most `MAX_ACCOUNTS` accounts.
+        account_id: return only this account. None: all accounts, at most `MAX_LISTED_ACCOUNTS`.
         """
         return self._read(
             account_id=account_id, user_id=None, is_for_operator=True, limit=MAX_LISTED_ACCOUNTS

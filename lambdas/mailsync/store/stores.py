@@ -12,7 +12,7 @@ from mailsync.store.run_store import RunStore
 
 
 class Stores:
-    """Gives a class with a `database` the stores of a mailbox."""
+    """Base class that gives a class with a `database` one property for each store of a mailbox."""
 
     __slots__ = ()
     database: Database

@@ -1,1 +1,2 @@
-"""The steps of a sync: provider, decisions and store together."""
+"""The work of the workflow's states and of checks: it connects the provider, the decisions and the
+stores."""

@@ -1,7 +1,7 @@
-"""Check one mailbox, and sync it completely where that is little work.
+"""Check one due mailbox, and sync it completely if that is little work.
 
-The steps are those of the workflow. An execution continues the same run where a step needs more
-time, or has to wait.
+A check does the same work as the states of the workflow. If it needs more time or has to wait, an
+execution of the workflow continues its run.
 """
 
 import time
@@ -87,7 +87,8 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class CheckWorker:
-    """What one thread needs to check mailboxes, with a database connection of its own.
+    """The resources of one thread that checks mailboxes; each thread has a database connection of
+    its own.
 
     open_mailbox: opens the mailbox of a check.
     start_execution: starts the execution of a run.
@@ -105,10 +106,11 @@ class CheckWorker:
 def check_account(
     worker: CheckWorker, account_id: AccountId, remaining_s: Callable[[], float]
 ) -> CheckReport:
-    """Check the mailbox and, if few changes were found, sync it; never raises.
+    """Check a mailbox and sync it if the check finds few changes; return how the check ended. Never
+    raises.
 
-    After a transient error an execution continues the sync. Any other error ends the sync as
-    failed.
+    After a transient error (of the provider or the database) an execution continues the sync. Any
+    other error closes the sync's run as failed.
     """
     began, before = time.monotonic(), worker.database.statements
     work = _Work(worker, account_id, remaining_s)

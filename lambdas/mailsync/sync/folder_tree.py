@@ -80,9 +80,11 @@ def read_mailbox(
 def mirror_folders(
     mailbox: Mailbox, reading: TreeReadingDepth, listing: FolderListing | None = None
 ) -> FolderListing:
-    """Update the stored folder tree and the provider's counts; return the listing.
+    """Read the provider's folder tree and update the stored one and its counts; return the listing.
 
-    A folder that is only missing from the listing stays as it is.
+    listing: a listing that was read before. None: read the tree now.
+
+    A folder that is only missing from the listing stays unchanged.
     """
     run, folders = mailbox.run, mailbox.folders
     known = folders.folders(run.account_id)
@@ -110,10 +112,10 @@ def mirror_folders(
 
 
 def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
-    """Delete the mail of folders that a person has deselected.
+    """Delete the stored mail of folders that the user has deselected.
 
-    A message may have moved from there to a mirrored folder without a reported change; the
-    verification then finds it missing.
+    The provider may not have reported that a message moved from such a folder to a mirrored one.
+    The verification then finds that message missing and fetches it.
     """
     dropped = mailbox.mail.drop_unselected(mailbox.run)
     if dropped:

@@ -1,4 +1,4 @@
-"""A mailbox that is open for one state of the workflow or one check."""
+"""A mailbox that is open for one state of the workflow, or for one check."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,7 +26,8 @@ from mailsync.store.stores import Stores
 class Mailbox(Stores):
     """An open mailbox: its client at the provider and its stores.
 
-    max_in_flight: concurrent requests that the provider accepted when the mailbox was opened.
+    max_requests_in_flight: concurrent requests that the provider accepted when the mailbox was
+        opened.
     """
 
     run: RunRef
@@ -56,10 +57,10 @@ class Mailbox(Stores):
         return self.vault.seal(self._sealing_context(feed), cursor)
 
     def save_limits(self, failure: ProviderThrottled | None = None) -> None:
-        """Store limits that the provider has reported to this function, for other workers.
+        """Store the limits that the provider has reported to this function, for other workers: the
+        lower number of concurrent requests, and the pause of `failure`.
 
-        These are a pause too long for a function to sleep, and a lower number of concurrent
-        requests.
+        failure: ProviderThrottled with a pause that is too long to sleep. None: no pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
@@ -84,16 +85,17 @@ def require_unthrottled(account: Account) -> None:
 
 @contextmanager
 def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox]:
-    """Renew the lease, open the mailbox, and count the requests when the step ends.
+    """Renew the lease of the mailbox, open the mailbox, and record its requests at the end of the
+    `with` block.
 
-    at_once: steps that work on the mailbox at the same time, each with one request in flight; None
-        for this step alone.
+    at_once: number of states that work on the mailbox at the same time, each with one request in
+        flight. None: only this state.
 
     Raises:
-        AccountNotFound, AccountNotConnected: the account is not to be synced any more.
-        LeaseLost: another execution owns the mailbox.
-        AccessRevoked: no access token can be had until a person acts.
-        ProviderThrottled: a pause that the provider asked for is not over.
+        AccountNotFound, AccountNotConnected: the account must not be synced any more.
+        LeaseLost: another execution holds the lease.
+        AccessRevoked: no access token is available until a person acts.
+        ProviderThrottled: a pause that the provider requested has not ended.
     """
     settings = load_settings()
     database = open_database()

@@ -1,7 +1,5 @@
-"""Delete an account that its user has purged, within a time budget.
-
-The schedule calls this until nothing is left.
-"""
+"""Delete a purged account within a time budget. The schedule repeats this until nothing of the
+account remains."""
 
 import time
 

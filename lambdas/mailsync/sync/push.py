@@ -44,10 +44,10 @@ class Renewals:
 
 
 def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
-    """Create and renew push subscriptions that are due, at most `MAX_RENEWALS_PER_CALL`, within the
-    time.
+    """Create and renew push subscriptions that are due, at most `MAX_RENEWALS_PER_INVOCATION`,
+    while time remains.
 
-    A failed attempt is counted and retried in a later call; it does not stop the others.
+    A failed attempt is counted and scheduled again; the other subscriptions are still renewed.
     """
     renewed = failed = 0
     store = PushStore(open_database())
@@ -77,12 +77,12 @@ def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
 
 
 def end_subscriptions(own: AccountOfCaller) -> None:
-    """End the account's push subscription at the provider, within `END_TIMEOUT_S`.
+    """End the push subscription of an account at the provider, within `END_SUBSCRIPTION_TIMEOUT_S`.
 
-    Call this before the account's credentials and subscription are deleted. It also ends leftover
-    subscriptions of the mailbox that no row holds, but never one of another account. Errors of the
-    provider and of KMS are logged and not raised, because the deletion must not depend on them. A
-    subscription that remains expires within 70 hours; its notifications have no effect.
+    Call this before the account's credentials are deleted. It also ends leftover subscriptions of
+    the mailbox that no row has, but never a subscription of another account. Errors of the provider
+    and of KMS are logged and not raised, because deleting the account must not depend on them. A
+    subscription that remains expires within 70 hours, and its notifications have no effect.
     """
     claim = PushStore(open_database()).claim_before_disconnecting(own.id, own.user_id)
     if claim is None:

@@ -14,10 +14,11 @@ from mailsync.store.push_store import PushStore, SubscriptionClaim
 
 
 class LeftoverSubscriptions:
-    """Finds and ends leftover subscriptions; only `give_up` is thread-safe.
+    """Finds and ends leftover subscriptions; only `send_no_more_requests` may be called from
+    another thread.
 
-    total_s: seconds of searching over all calls. Afterwards only subscriptions named by id are
-        ended.
+    total_s: seconds for searching, over all calls. After that time only subscriptions that are
+        named by id are ended.
     """
 
     def __init__(self, store: PushStore, total_s: float) -> None:
@@ -27,7 +28,8 @@ class LeftoverSubscriptions:
         self._has_given_up = False
 
     def give_up(self) -> None:
-        """Send no further request, also if Lambda freezes this process and resumes it later."""
+        """Make this object send no further request, even if Lambda freezes the process and resumes
+        it later."""
         self._has_given_up = True
 
     def end(
@@ -38,13 +40,14 @@ class LeftoverSubscriptions:
         named: RemoteId | None,
         callback_urls: Sequence[str],
     ) -> int:
-        """End `named`, and the mailbox's unused subscriptions that notify `callback_urls`.
+        """End the subscription `named`, and all unused subscriptions of the mailbox that notify one
+        of `callback_urls`.
 
-        Never ends a subscription that a row of any account holds, except `named`. Returns how many
-        the provider has ended.
+        Except for `named`, a subscription that a row of any account has is never ended. Returns the
+        number of subscriptions that the provider has ended.
 
         Raises:
-            MailsyncError: some could not be listed or ended; the others were tried first.
+            MailsyncError: a subscription could not be listed or ended; the others were tried first.
         """
         began = time.monotonic()
         self._over_at = began + self._left_s

@@ -12,10 +12,10 @@ MAX_MESSAGES_RETRIED = 1_000
 
 
 def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
-    """Fetch each message in quarantine that is due, one per request, because some are very large.
+    """Fetch the messages in quarantine that are due, one per request, because some are very large.
 
-    The message is stored, deleted from the quarantine because it is gone, or kept with its new
-    cause.
+    Each message is then stored, or deleted from the quarantine because it is gone, or kept with its
+    new cause.
     """
     run, mail = mailbox.run, mailbox.mail
     due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_MESSAGES_RETRIED)

@@ -74,9 +74,10 @@ def fetch_in_parts(
 def store_messages_in_mirrored_folders(
     mailbox: Mailbox, found: Sequence[FetchedMessage]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
-    """Store the fetched messages that are in a mirrored folder.
+    """Store those of the fetched messages that are in a mirrored folder.
 
-    Returns their ids, and the ids of messages that are gone. Unreadable messages are in neither.
+    Returns two sets of ids: the stored messages, and the messages that are gone or only in folders
+    that are not mirrored. Unreadable messages are in neither set.
     """
     run = mailbox.run
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
@@ -95,6 +96,6 @@ def store_messages_in_mirrored_folders(
 
 
 def split_into_batches(mailbox: Mailbox, ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
-    """Split ids into batches that the provider serves in one call."""
+    """Split message ids into batches, each of which the provider serves best in one call."""
     size = mailbox.provider.limits.fetch_batch
     return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -1,4 +1,5 @@
-"""`repair-folder`: compare a folder with the provider's list, by id and version, and repair it."""
+"""State `repair-folder`: compare a folder with the provider's list by id and version, and repair
+the differences."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,15 +24,16 @@ from mailsync.sync.removals import (
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
-    """List the folder at the provider, compare it with the rows, and repair the differences.
+    """List a folder at the provider, compare the list with the stored rows, and repair the
+    differences.
 
-    Afterwards the folder equals this listing; mail that arrives later belongs to the next run. Each
-    differing message is requested by id, and that response is stored. Where it contradicts the
-    listing, the id is recorded with its cause until the counts agree. If no time is left for some
-    messages, the folder does not count as compared until the next comparison.
+    Each differing message is requested by id, and the response is stored. Afterwards the folder
+    equals the list; mail that arrives later belongs to the next run. If a response contradicts the
+    list, the message's id is recorded with the kind of the contradiction until the counts agree. If
+    no time is left for some messages, the folder does not count as compared.
 
     Raises:
-        ProviderUnavailable: the listing is incomplete.
+        ProviderUnavailable: the list is incomplete.
     """
     run = mailbox.run
     folder = mailbox.folders.folder(run.account_id, folder_id)

@@ -1,4 +1,5 @@
-"""Store one page of changes: from the provider's entries to the rows."""
+"""Store one page of a folder's changes: plan the writes, fetch what the page lacks, and write the
+rows."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""`recalculate-counts`: verify every folder by comparing its counts with the provider's."""
+"""State `recalculate-counts`: verify every folder by comparing its stored counts with the
+provider's counts."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,12 +30,13 @@ CountedFolders = Mapping[FolderId, CountedFolder]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What remains to do until the mailbox is verified; nothing if every field is empty or 0.
+    """What remains to be done until the mailbox is verified. If every field is empty, False or 0,
+    it is verified.
 
     folder_ids_to_compare: folders whose ids must be compared.
-    failed_folders: number of folders that could not be synced.
-    has_new_folders: folders appeared since the tree was read, and must be synced first.
-    unverified_folders: number of folders that still differ after the last repair round.
+    failed_folder_count: number of folders that could not be synced.
+    has_new_folders: whether folders appeared since the tree was read, which must be synced first.
+    unverified_folder_count: number of folders that still differ after the last repair round.
     differences_message: sentence about the unverified folders.
     """
 

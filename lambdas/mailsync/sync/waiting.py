@@ -1,4 +1,5 @@
-"""Return a provider's requested pause as output of a state; a Retry cannot wait a variable time."""
+"""Turn a pause that a provider requests into the output of a workflow state, because a Retry cannot
+wait a variable time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,19 +12,20 @@ from mailsync.log import logger
 def wait_if_throttled(
     step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
 ) -> dict[str, Any]:
-    """Return the output of the step with `waitSeconds`, 0 unless the provider throttled it.
+    """Do the work of a state; if the provider requests a pause, return the seconds for which the
+    workflow must wait.
 
-    If the provider requests a pause, return `nothing` with the seconds to wait; the workflow waits
-    and enters the state again.
+    Returns the output of `step` with `waitSeconds` 0. If the provider requests a pause, returns
+    `nothing` with the pause in `waitSeconds`; the workflow waits and enters the state again.
 
-    step: does the work of the state.
-    nothing: output of a step that did no work.
-    can_wait: whether the workflow definition of this execution has a Wait for this state. An
-        execution that an earlier release started may have none.
+    step: does the work of the state and returns its output.
+    nothing: output of a state that did no work.
+    can_wait: whether the definition of this execution has a Wait for this state. An execution that
+        an earlier release started may have none.
 
     Raises:
-        ProviderThrottled: the provider named no pause, or the definition has no Wait; the state's
-            Retry then waits.
+        ProviderThrottled: the provider named no pause, or the definition has no Wait; the Retry of
+            the state waits instead.
     """
     try:
         return {"waitSeconds": 0, **step()}

@@ -1,1 +1,1 @@
-"""The part of the Microsoft identity platform that a confidential web app needs."""
+"""Simulates the part of Microsoft's identity platform that a confidential web app needs."""

@@ -1,4 +1,5 @@
-"""Check the application's credentials: its client secret, or an assertion that it has signed.
+"""Check the credentials with which the application authenticates at the token endpoint: its client
+secret, or a signed assertion.
 
 Sources: Microsoft identity platform docs, "Application authentication certificate credentials" and
     "Authentication and authorization error codes"; RFC 7523.
@@ -20,7 +21,8 @@ JWT_BEARER_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bea
 
 
 class TokenEndpointError(Exception):
-    """An error response of the token endpoint: OAuth's error code and Microsoft's AADSTS number."""
+    """The token endpoint rejects a request, with an error code of OAuth and an AADSTS number of
+    Microsoft."""
 
     def __init__(self, error: str, number: int, sentence: str, status: int = 400) -> None:
         super().__init__(f"AADSTS{number}: {sentence}")

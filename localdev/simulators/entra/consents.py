@@ -1,4 +1,4 @@
-"""Users' consents, with authorization codes that work once and refresh tokens that rotate.
+"""The consents of users, with their authorization codes, which work once, and their refresh tokens.
 
 Source: Microsoft identity platform docs, v2-oauth2-auth-code-flow and refresh-tokens.
 """
@@ -18,9 +18,9 @@ AADSTS_TOKEN_INACTIVE = 700082
 
 
 class GrantRefused(Exception):
-    """A code or refresh token is rejected with the OAuth error `invalid_grant`.
+    """An authorization code or a refresh token is rejected with the OAuth error `invalid_grant`.
 
-    `number` is the AADSTS code.
+    number: the AADSTS number of the error.
     """
 
     def __init__(self, number: int, sentence: str) -> None:
@@ -57,7 +57,12 @@ class ConsentStore:
     def redeem_code(
         self, code: str, *, redirect_uri: str, verifier: str | None
     ) -> tuple[str, str | None]:
-        """Return the id of the code's consent, and the nonce. A rejected code is used up too."""
+        """Return the id of the consent to which an authorization code belongs, and the nonce. The
+        code cannot be used again, even if it is rejected.
+
+        Raises:
+            GrantRefused: the code is unknown, used, expired, or belongs to another request.
+        """
         with self._database.transaction():
             row = self._database.fetch_row("SELECT * FROM code WHERE value = ?", code)
             self._database.execute_write("DELETE FROM code WHERE value = ?", code)
@@ -81,9 +86,12 @@ class ConsentStore:
         return token
 
     def find_consent_id(self, refresh_token: str) -> str:
-        """Return the id of the refresh token's consent.
+        """Return the id of the consent to which a refresh token belongs.
 
-        The token stays valid after a newer one has been issued. Raises GrantRefused.
+        A refresh token stays valid after a newer one has been issued.
+
+        Raises:
+            GrantRefused: the token is unknown or expired.
         """
         row = self._database.fetch_row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
         if row is None:
@@ -104,7 +112,10 @@ class ConsentStore:
         return row["user_id"], row["scope"]
 
     def revoke(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
-        """Reject every consent of the user from now on; return the number of consents."""
+        """Reject all tokens of the user's consents from now on; return the number of consents.
+
+        number: AADSTS number of the error that the token endpoint returns.
+        """
         return self._database.execute_write(
             "UPDATE consent SET refusal = ? WHERE user_id = ?", number, user_id
         )

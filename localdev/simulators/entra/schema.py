@@ -1,4 +1,4 @@
-"""The tables of the identity platform."""
+"""The SQLite tables of the simulated identity platform."""
 
 ENTRA_SCHEMA = """
 CREATE TABLE IF NOT EXISTS consent (

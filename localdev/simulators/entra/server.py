@@ -35,14 +35,14 @@ _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
 def is_browser_path(path: str) -> bool:
-    """Return whether people open the path in a browser; all other endpoints are for programs."""
+    """Return whether a person opens the path in a browser. All other endpoints are for programs."""
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
 
 
 class EntraServer:
-    """The identity platform as an application for `Server`.
+    """The simulated identity platform, as an application for `localdev.http_server.Server`.
 
-    Its URL and Graph's are set once the servers have their ports.
+    Its own URL and Graph's URL are set after both servers have their ports.
     """
 
     def __init__(

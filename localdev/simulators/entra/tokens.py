@@ -28,7 +28,7 @@ class BearerClaims:
     """The verified claims of an access token.
 
     user_id: the signed-in user; None for an app without a user.
-    grants: the token's scopes, or the app's roles.
+    scopes_or_roles: the token's scopes, or the app's roles.
     """
 
     user_id: str | None

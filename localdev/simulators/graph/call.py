@@ -1,4 +1,5 @@
-"""A request that has passed token check, faults and throttle, and the result of its handler."""
+"""A request to the simulated Graph that has passed the token check, the faults and the throttle,
+and the result of its handler."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +15,11 @@ from localdev.simulators.graph.shapes import MessageView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphCall:
-    """A request to Graph as its handler sees it.
+    """A request to the simulated Graph, as the handler of its route gets it.
 
-    owner_path: the mailbox as it stands in the request's URL, `me` or `users('…')`.
-    path_ids: the ids in the request's path, such as folder and message id.
-    user_id: the signed-in user; None: the application without a user.
+    mailbox_url_path: the mailbox as the request's URL names it, `me` or `users('…')`.
+    path_ids: the ids in the request's path, such as folder id and message id.
+    user_id: the signed-in user. None: the application without a user.
     """
 
     mailbox: OutlookMailbox
@@ -43,7 +44,8 @@ class GraphCall:
         )
 
     def absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
-        """Return an absolute URL with ids in function form, as the service writes its links."""
+        """Return an absolute URL of this mailbox, with ids in function form (`mailFolders('ID')`),
+        as Graph writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
         return f"{self.base_url}/{self.owner_path}/{path}?{query}"
 
@@ -54,10 +56,10 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphResult:
-    """The result of a handler.
+    """The response of a handler to a GraphCall.
 
-    full_message_count: number of messages in it with their bodies, for the latency.
-    bodiless_message_count: number of messages in it without their bodies, for the latency.
+    full_message_count, bodiless_message_count: numbers of messages in the document with and without
+        their bodies, from which the latency is computed.
     """
 
     status: int = 200

@@ -40,7 +40,11 @@ def corrupt_response_body(response: Response, fault: Fault) -> Response:
 
 
 def corrupt_page(result: GraphResult, fault: Fault, own_url: str) -> GraphResult:
-    """Forge a page of a collection or a single object; `own_url` is the URL of the request."""
+    """Apply a fault that forges a page of a collection, or a single object; return the forged
+    result.
+
+    own_url: URL of the request, for links that lead back to the same page.
+    """
     if fault.page is None or not isinstance(result.document, dict):
         return result
     if "value" not in result.document:

@@ -1,7 +1,8 @@
-"""Serve delta rounds: first everything that exists, then the changes since that listing began.
+"""Serve delta rounds: the first round lists everything that exists, each later round the changes
+since the round before.
 
-Changes during the listing are reported in the first round after it, so none is lost between the
-two. Source: Microsoft Graph docs, delta-query-messages.
+Changes that happen during the first listing are reported in the next round, so no change is lost
+between the two. Source: Microsoft Graph docs, delta-query-messages.
 """
 
 from dataclasses import replace
@@ -17,7 +18,7 @@ FeedPage = tuple[list[dict[str, Any]], FeedPosition | None, bool]
 
 
 class DeltaFeed(Protocol):
-    """The items of a delta query: the messages of one folder, or the folders of one mailbox."""
+    """What a delta query reports: the messages of one folder, or the folders of one mailbox."""
 
     owner_id: str
     path: str

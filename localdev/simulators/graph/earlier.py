@@ -1,4 +1,5 @@
-"""Store responses of earlier requests, for a service that returns an old one again."""
+"""Store responses to earlier requests, for the fault `old`: the service returns an outdated
+response again."""
 
 from collections import deque
 from threading import Lock
@@ -14,9 +15,10 @@ RequestKind = tuple[str, ...]
 
 
 class ResponsesForRepetition:
-    """The last responses to each kind of request: method, path and options without delta tokens.
+    """Stores the last responses to each kind of request. A kind is method, path and query options
+    without delta tokens.
 
-    Only the kinds requested most recently are kept.
+    Only the kinds that were requested most recently are kept.
     """
 
     def __init__(self) -> None:

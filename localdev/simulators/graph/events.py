@@ -1,4 +1,5 @@
-"""The journal of a mailbox as Outlook reports it: per folder, and by Graph's ids."""
+"""Convert the journal of a simulated mailbox to the events that Outlook distinguishes: per folder,
+with Graph's property names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of a message in one folder.
+    """A change of one message in one folder.
 
-    seq: grows with every event of a mailbox.
-    placement: the placement in the folder, which default ids contain.
-    fields: changed properties by Graph's names.
+    sequence_number: grows with every event of a mailbox.
+    placement_number: number of the message's placement in the folder, which Graph's default ids
+        contain.
+    changed_properties: changed properties by Graph's names.
     """
 
     seq: int
@@ -42,8 +44,8 @@ _COMING = {
 
 
 def graph_events_of_change(entry: JournalEntry) -> Iterator[Event]:
-    """Yield the events of an entry: a message that moves leaves one folder before it comes to the
-    other."""
+    """Yield the events of a journal entry, oldest first. A moved message first leaves its folder
+    and then arrives in the other one."""
     message = entry.message
     if message is None:
         return

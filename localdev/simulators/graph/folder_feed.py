@@ -1,4 +1,4 @@
-"""Folder delta of one mailbox: the folders of all levels, then the changed ones.
+"""Delta of folders: first the folders of all levels, then the folders that changed.
 
 Source: Microsoft Graph docs, mailfolder-delta.
 """

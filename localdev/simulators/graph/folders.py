@@ -9,7 +9,8 @@ from localdev.simulators.graph.shapes import folder_object
 
 
 def list_folders(call: GraphCall) -> GraphResult:
-    """Return the direct children of the root; deeper folders are in the lists of their parents."""
+    """Return the direct children of the root folder. Deeper folders are in the lists of their
+    parents."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 
 

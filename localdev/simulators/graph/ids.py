@@ -1,7 +1,9 @@
-"""Outlook's ids of a mailbox, made from the numbers of the neutral mailbox and read back.
+"""Make Outlook's ids of messages and folders from the numbers of the neutral mailbox, and read the
+numbers from ids.
 
-An id contains its numbers and a code by which no other text is taken for one, so that no table is
-needed. A message has an immutable id, which stays when it moves, and a default id, which does not.
+An id contains the numbers and an authentication code, so no other text is accepted as an id and no
+table of ids is needed. A message has an immutable id, which stays when the message moves, and a
+default id, which changes.
 """
 
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
@@ -18,12 +20,13 @@ _Form = tuple[str, int, str]
 
 
 def key_of_ids(database: SimulatorDatabase) -> bytes:
-    """Return the key of all ids of a data folder; the first call makes it."""
+    """Return the key that authenticates all ids of a data folder; create and store the key at the
+    first call."""
     return database.stored_secret("outlook ids", lambda: token_bytes(32))
 
 
 class OutlookIds:
-    """The ids of one mailbox; they differ from those of another data folder."""
+    """Makes and reads the ids of one mailbox. Ids of another data folder are not accepted."""
 
     def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
         self._seed = key_of_ids(database) + mailbox_id.encode()
@@ -53,8 +56,8 @@ class OutlookIds:
         return numbers[0] if numbers else None
 
     def message_number(self, message_id: str) -> tuple[int, int | None] | None:
-        """Return the number in a message's id, and that of the placement in a default id; None for
-        any other text."""
+        """Return the message number that a message id contains, and the placement number that a
+        default id contains (None in an immutable id). Return None for any other text."""
         if numbers := self._numbers(_IMMUTABLE, message_id, 1):
             return numbers[0], None
         if numbers := self._numbers(_DEFAULT, message_id, 2):

@@ -1,8 +1,10 @@
-"""Delta links: each contains a sealed cursor, and only the newest few of a chain are valid.
+"""Delta links. The token of a link is a sealed cursor, and only the newest few links of a chain are
+valid.
 
-The token of a link contains the whole cursor; the database stores only the newest generation of
-each chain of links. So a repeated request for a link gets the same generation and uses up none.
-Older generations get a 410 response with the message that the service was seen to send.
+A chain is the series of delta links that one request without a token started. The token contains
+the whole cursor; the database stores only the newest generation of each chain. So a repeated
+request for a link gets the same generation and uses up none. Older generations get a 410 response
+with the message that Microsoft's service was seen to send.
 Source: Microsoft Graph docs, delta-query-overview.
 """
 
@@ -24,12 +26,15 @@ _SEAL_BYTES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeltaCursor:
-    """The position of a chain of delta links, and the query options that started the chain.
+    """The position of a chain of delta links, and the query options with which the chain started.
 
-    walking: True during the first listing of everything; `position` then is the last message
-        served, and `since` the newest entry of the journal when the listing started.
-    position: after the first listing, the last change served of those in (`since`, `until`].
-    issued: newest entry of the journal when the link was issued.
+    generation: number of the link in its chain.
+    walking: whether the first listing of everything is in progress. `position` then is the last
+        item served, and `since` the newest change number when the listing started.
+    since, until: after the first listing, the round reports the changes with numbers above `since`,
+        up to `until`.
+    position: the last item served in this round. None: none was served yet.
+    issued: newest change number when the link was issued.
     """
 
     chain: str
@@ -48,9 +53,10 @@ class DeltaLinks:
         self._key = database.stored_secret("delta links", lambda: token_bytes(32))
 
     def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
-        """Start a chain of delta links over a folder's messages or over a mailbox's folders.
+        """Start a chain of delta links for the messages of a folder, or for the folders of a
+        mailbox; return its first cursor.
 
-        owner_id: the folder's id, or for folders the user's id.
+        owner_id: the folder's id, or the user's id for folders.
         """
         chain = token_hex(6)
         self._database.execute_write(
@@ -73,11 +79,12 @@ class DeltaLinks:
         *,
         has_expired: Callable[[int], bool],
     ) -> DeltaCursor:
-        """Return the cursor in a delta token.
+        """Verify a delta token and return its cursor.
 
-        has_expired: whether links that were issued at this entry of the journal have expired.
+        has_expired: returns whether links that were issued at this change number have expired.
 
-        Raises GraphError: 400 for a token that was never issued, 410 for one that is too old.
+        Raises:
+            GraphError: 400 for a token that was never issued, 410 for a token that is too old.
         """
         cursor = self._unseal(token)
         chain = self._database.fetch_row(
@@ -99,7 +106,7 @@ class DeltaLinks:
         return cursor
 
     def seal(self, cursor: DeltaCursor) -> str:
-        """Return a token with the cursor; its generation is the newest of the chain from now on."""
+        """Return a delta token that contains the cursor, as the newest generation of its chain."""
         cursor = replace(cursor, generation=cursor.generation + 1)
         self._database.execute_write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",

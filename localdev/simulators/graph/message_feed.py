@@ -67,7 +67,7 @@ class MessageFeed:
     def list_changes(
         self, since: int, until: int, position: FeedPosition | None, size: int
     ) -> FeedPage:
-        """Return a page of the changed messages, in the order of each message's last change."""
+        """Return a page of the changed messages, ordered by the last change of each message."""
         events: dict[_Key, list[Event]] = defaultdict(list)
         for entry in self._mailbox.journal.entries(since, until, folder=self.folder):
             for event in graph_events_of_change(entry):
@@ -140,9 +140,11 @@ def choose_delta_report(
     behaviour: Behaviour,
     is_oldest: Callable[[Event], bool],
 ) -> DeltaReport:
-    """Return how Outlook reports a message with these changes, oldest first, in one delta round.
+    """Return how Outlook reports a message in one delta round.
 
-    is_oldest: whether a message that came is older than all that were in the folder before it.
+    changes: the changes of the message in the round, oldest first.
+    is_oldest: returns whether a message that arrived by this change is older than all messages that
+        were in the folder before.
     """
     structural = [change.kind for change in changes if change.kind is not EventKind.UPDATED]
     if structural and structural[-1] is EventKind.GONE:

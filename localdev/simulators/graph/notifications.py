@@ -1,4 +1,4 @@
-"""Send change notifications of subscriptions, from the journal of changes and on a thread.
+"""Send change notifications to subscribers, on a thread that reads the journal of changes.
 
 A notification that the subscriber does not accept within three seconds is sent again, with growing
 pauses, for four hours. Source: Microsoft Graph docs, "Receive change notifications through
@@ -37,9 +37,10 @@ JsonObject = dict[str, Any]
 
 
 class Notifier:
-    """Sends notifications from `start` to `stop`; the next process sends what is left by then.
+    """Sends notifications from `start` to `stop`. The next process sends those that remain unsent.
 
-    deliveries: the last requests to subscribers, with URL, number of notifications and status.
+    deliveries: the last requests to subscribers, each with URL, number of notifications and
+        response status.
     """
 
     def __init__(self, service: SimulatorService) -> None:

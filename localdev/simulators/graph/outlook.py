@@ -1,6 +1,8 @@
-"""A neutral mailbox as Outlook has it: with Graph's ids, JSON properties and well-known names.
+"""Read a neutral mailbox as Outlook would show it: with Graph's ids, JSON properties and well-known
+folder names.
 
-Graph has every message in exactly one folder: a mailbox with a message in several is refused.
+In Graph every message is in exactly one folder; a mailbox with a message in several folders causes
+an error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,12 +24,12 @@ _OUTSIDE = (RETAINED, PURGED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlookFolder:
-    """A mail folder.
+    """A mail folder as Graph describes it.
 
     seq: its number in the neutral mailbox; 0 for the root.
-    role: its well-known name, such as `inbox`; None for other folders.
-    search_filter: the filter of a search folder; None for other folders.
-    children: the number of folders directly below it that are not hidden.
+    role: its well-known name, such as `inbox`. None: it has none.
+    search_folder_filter: the filter of a search folder. None: it is no search folder.
+    children: number of folders directly below it that are not hidden.
     """
 
     seq: int

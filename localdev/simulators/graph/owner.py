@@ -13,7 +13,8 @@ _Value = Callable[[Any], Any]
 
 
 class OutlookOwner:
-    """The owner of a mailbox; methods take and return Graph's ids, and well-known folder names."""
+    """Changes a mailbox on behalf of its owner. Methods take and return Graph's ids, and take
+    well-known folder names."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
@@ -29,8 +30,11 @@ class OutlookOwner:
         return self._outlook.ids.immutable_id(number)
 
     def update(self, message_id: str, changes: Mapping[str, Any]) -> None:
-        """Change properties by their Graph names; a value that no mail can have is kept as it is,
-        and the Graph server returns it."""
+        """Change properties of a message by their Graph names.
+
+        A value that no mail can have is stored unchanged, and the Graph server returns it, to test
+        how clients handle it.
+        """
         number = self.message(message_id)
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}

@@ -50,7 +50,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 
 @lru_cache(maxsize=10_000)
 def conversation_of(thread: str) -> str:
-    """Return the thread's part of conversation ids and web links."""
+    """Return the part of conversation ids and web links that identifies the thread."""
     return uuid5(NAMESPACE_URL, thread).hex
 
 

@@ -32,7 +32,8 @@ MAX_LIST_PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ODataQuery:
-    """The query options by lower-case name without the `$`, which Graph permits to omit."""
+    """The query options of a request, by lower-case name without the `$`; Graph accepts names with
+    and without it."""
 
     options: dict[str, str]
 

@@ -59,9 +59,10 @@ def split_path(path: str) -> list[str]:
 
 
 def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
-    """Return the user named in the path, None for `/me`, and the segments that follow.
+    """Return the user that the path names (None for `/me`) and the path segments after it.
 
-    Raises GraphError 400 for a path that is neither below a user nor of subscriptions.
+    Raises:
+        GraphError: 400 for a path that is neither below a user nor a path of subscriptions.
     """
     parts = split_path(path)
     if parts and parts[0].lower() == SUBSCRIPTIONS_PATH:

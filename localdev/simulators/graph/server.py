@@ -1,4 +1,5 @@
-"""Graph v1.0 as an HTTP application: faults, token check, throttle, then the handler of the route.
+"""The simulated Graph v1.0 as an HTTP application. A request passes faults, token check and
+throttle, then the handler of its route.
 
 Source: Microsoft Graph docs; response headers as in public captures.
 """
@@ -52,7 +53,8 @@ _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
 
 @dataclass(slots=True)
 class LoggedRequestFacts:
-    """What the request log needs: mailbox and requests in flight, set while a request is served."""
+    """What the request log records besides the request itself: the mailbox, and the number of its
+    requests in flight."""
 
     mailbox: Mailbox | None = None
     in_flight: int = 0

@@ -11,10 +11,11 @@ MESSAGE_TYPE = "#microsoft.graph.message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageView:
-    """The form in which one request gets messages.
+    """The form in which one request wants messages.
 
-    select: names of the selected properties; None: all default properties.
-    immutable_ids: messages have their immutable ids instead of their default ids.
+    selected_properties: names of the selected properties. None: all default properties.
+    has_immutable_ids: whether messages appear with their immutable ids instead of their default
+        ids.
     """
 
     select: frozenset[str] | None

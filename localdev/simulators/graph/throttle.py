@@ -1,6 +1,6 @@
-"""Outlook's limits for one app and one mailbox, across all connections and processes.
+"""Outlook's limits for one app and one mailbox, counted over all connections and processes.
 
-Four requests in flight, and 10,000 requests in ten minutes, including rejected ones.
+Four requests in flight, and 10,000 requests in ten minutes; rejected requests count as well.
 Source: Microsoft Graph docs, throttling-limits.
 """
 
@@ -29,7 +29,11 @@ class MailboxThrottle:
 
     @contextmanager
     def request_slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
-        """Count a request while the block runs. Raises GraphError 429 above a limit."""
+        """Count a request to the mailbox as in flight while the `with` block runs.
+
+        Raises:
+            GraphError: 429 if a limit is exceeded.
+        """
         with self._lock:
             self._count(mailbox_id, behaviour)
             if self._in_flight[mailbox_id] >= behaviour.requests_in_flight:

@@ -16,10 +16,11 @@ from mailsync.settings import Settings
 
 
 class SignInRejected(Exception):
-    """A sign-in that connected no mailbox. It is no error of a sync and never reaches a workflow.
+    """A sign-in failed, and no mailbox was connected. The exception occurs only in the API, never
+    in the workflow.
 
-    code: OAuth error of the identity platform, or `state_mismatch`, `issuer_mismatch` or
-        `scope_missing` of this product.
+    code: error code of OAuth from the identity platform, or one of this product: `state_mismatch`,
+        `issuer_mismatch` or `scope_missing`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -28,9 +29,9 @@ class SignInRejected(Exception):
 
 
 class OrganisationNotAllowed(Exception):
-    """The operator has not allowed this organisation, or no organisation at all.
+    """The operator has not allowed mailboxes of this organisation to be connected.
 
-    is_any_allowed: whether the deployment allows other organisations.
+    is_any_allowed: whether the operator allows other organisations.
     """
 
     def __init__(self, message: str, *, is_any_allowed: bool) -> None:
@@ -40,10 +41,10 @@ class OrganisationNotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """The result of a sign-in.
+    """What the identity platform returned at the end of a sign-in.
 
-    home_account_id: the platform's id of the user; stable when the address changes.
-    address: email address, empty if the token names none.
+    home_account_id: the platform's id of the user; it stays the same when the address changes.
+    address: the user's email address. Empty: the platform named none.
     tokens: access token and grant.
     """
 
@@ -54,9 +55,10 @@ class SignInResult:
 
 @dataclass(frozen=True, slots=True)
 class AdminConsent:
-    """The end of a platform's page on which an administrator consents for an organisation.
+    """What the identity platform reports after an administrator was asked to consent for an
+    organisation.
 
-    is_given: whether the administrator consented. The query that says so is not authenticated.
+    is_given: whether the administrator consented, according to a query that is not authenticated.
     message: text for the administrator.
     """
 
@@ -65,7 +67,7 @@ class AdminConsent:
 
 
 class IdentityPlatform(Protocol):
-    """What a module of this package implements.
+    """The functions that each module of this package implements for its identity platform.
 
     Every function that requests tokens raises:
         ProviderRejected: the platform rejected the app registration.
@@ -112,29 +114,33 @@ class IdentityPlatform(Protocol):
     def app_only_tokens(
         self, settings: Settings, oauth: OAuthAccess, organisation_id: str
     ) -> TokenSet:
-        """Request an app-only access token, valid for all mailboxes the organisation allows.
+        """Request an app-only access token of an organisation, valid for all its mailboxes that it
+        lets the application read.
 
         Raises:
-            AccessRevoked: the organisation has not consented to the app; its administrator must.
+            AccessRevoked: the organisation has not consented to the application; its administrator
+                must do so.
         """
         ...
 
     def read_admin_consent(self, query: Mapping[str, str]) -> AdminConsent | None:
-        """Return the consent that a redirect to the callback reports. None: it ends a sign-in."""
+        """Return the result of an administrator's consent, if a redirect to the callback reports
+        one. None: the redirect ends a sign-in."""
         ...
 
 
 def open_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
-    """Return the platform that issues these tokens; imports only its module."""
+    """Return the module of the identity platform that issues these tokens; other platforms are not
+    imported."""
     module = import_module(f"{__name__}.{oauth.platform}")
     return cast(IdentityPlatform, module)
 
 
 def oauth_of(provider: Provider) -> OAuthAccess:
-    """Return how tokens for the provider are obtained.
+    """Return how access tokens for the provider are obtained by OAuth.
 
     Raises:
-        ProviderRejected: the provider does not use OAuth, or is unknown to this release.
+        ProviderRejected: the provider does not use OAuth, or this release does not know it.
     """
     registration = find_provider(provider)
     if registration is None or registration.oauth_access is None:

@@ -168,10 +168,11 @@ def require_allowed_organisation(settings: Settings, organisation_id: str) -> No
 
 
 def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
-    """Return the consent that a redirect reports.
+    """Return the result of an administrator's consent, if the query of a redirect reports one, else
+    None.
 
-    The platform redirects the administrator to the callback of sign-ins, but without a code and
-    without a sign-in that this API started.
+    The platform redirects the administrator to the callback of sign-ins. Such a redirect has no
+    authorization code and belongs to no sign-in that this API started.
     Source: Microsoft identity platform docs, "Admin consent on the Microsoft identity platform".
     """
     if "admin_consent" not in query or "code" in query:
@@ -182,10 +183,12 @@ def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
 
 
 def app_only_tokens(settings: Settings, oauth: OAuthAccess, organisation_id: str) -> TokenSet:
-    """Request an app-only access token, valid for all mailboxes the organisation allows.
+    """Request an app-only access token of an organisation, valid for all its mailboxes that it lets
+    the application read.
 
     Raises:
-        AccessRevoked: the organisation has not consented to the app; its administrator must.
+        AccessRevoked: the organisation has not consented to the application; its administrator must
+            do so.
         ProviderRejected: the identity platform rejected the app registration.
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
@@ -232,7 +235,7 @@ class _HttpClient:
         self._session.close()
 
     def _read(self, response: Any) -> Any:
-        """Read the body, of at most `SMALL_BODY_BYTES`, and return the response.
+        """Read the body, of at most `MAX_BODY_WITHOUT_MAIL_BYTES`, and return the response.
 
         Raises:
             ValueError: the body is larger, or cannot be decompressed.

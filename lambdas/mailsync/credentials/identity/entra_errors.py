@@ -40,12 +40,13 @@ _NUMBER = re.compile(r"\bAADSTS(\d{4,9})\b")
 def sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> Exception:
     """Return the exception for a failed sign-in.
 
-    The result is SignInRejected if the user or an administrator can solve the problem. It is an
-    error of `renewal_error` for throttling, outages and a wrong app registration.
+    The result is SignInRejected if the user or an administrator can solve the problem. For
+    throttling, outages and a wrong app registration it is the exception that `to_renewal_error`
+    returns.
 
     Args:
-        response: the token response or the query of the redirect.
-        retry_after_s: value of Retry-After. None: no header.
+        response: the token response, or the query of the redirect.
+        retry_after_s: value of the header Retry-After in seconds. None: no header.
     """
     error, (kind, advice) = _oauth_error(response), _classify(response)
     if kind in (ErrorKind.THROTTLED, ErrorKind.OUTAGE) or error in _MISCONFIGURED:
@@ -72,13 +73,13 @@ def admin_consent_message(query: Mapping[str, Any]) -> str:
 
 
 def renewal_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> MailsyncError:
-    """Return the exception for a failed renewal.
+    """Return the exception for a failed renewal of an access token.
 
     AccessRevoked has `is_final` only if the grant itself has ended.
 
     Args:
         response: the token response.
-        retry_after_s: value of Retry-After. None: no header.
+        retry_after_s: value of the header Retry-After in seconds. None: no header.
     """
     label, (kind, advice) = _error_label(response), _classify(response)
     if kind is ErrorKind.GRANT_ENDED:
@@ -106,10 +107,14 @@ def renewal_error(response: Mapping[str, Any], retry_after_s: float | None = Non
 def app_only_error(
     response: Mapping[str, Any], retry_after_s: float | None = None
 ) -> MailsyncError:
-    """Return the exception for a failed request of app-only access.
+    """Return the exception for a failed request of an app-only access token.
 
-    The result is AccessRevoked if the organisation has not consented to the app, else an error of
-    `renewal_error`.
+    The result is AccessRevoked if the organisation has not consented to the application, else the
+    exception that `to_renewal_error` returns.
+
+    Args:
+        response: the token response.
+        retry_after_s: value of the header Retry-After in seconds. None: no header.
     """
     if not _CONSENT_MISSING.isdisjoint(_codes(response)):
         return AccessRevoked(

@@ -1,13 +1,15 @@
-"""The cursors of Microsoft Graph, and the feeds that they belong to.
+"""Cursors of Microsoft Graph, and the kinds of feeds that they belong to.
 
-    <hash> /me/…          a link of delta, the change feed
-    <hash> lean /me/…     a link of delta without bodies, which are fetched message by message
-    <hash> list /me/…     a link of a plain list, for mailboxes that cannot keep a delta feed
-    <hash> ids /me/…      a link of a plain list without bodies
-    <hash> listed         the end of a list
+A cursor is a hash, the kind of the feed, and the path of the next page:
 
-The hash identifies the selected properties: a delta feed reports changes of the properties that it
-was started with, so another selection needs a new feed.
+    <hash> /me/…          delta, the change feed
+    <hash> lean /me/…     delta without bodies; each message is fetched by id
+    <hash> list /me/…     a plain list, for mailboxes that cannot keep a delta feed
+    <hash> ids /me/…      a plain list without bodies
+    <hash> listed         the end of a plain list
+
+The hash identifies the selected properties. A delta feed reports only changes of the properties
+that it was started with, so another selection needs a new feed.
 """
 
 import zlib
@@ -24,7 +26,8 @@ from mailsync.providers.graph.messages import (
 
 
 class GraphFeed(Enum):
-    """The kinds of feeds by which a folder is read; the value is the word in a cursor."""
+    """The kinds of feeds through which Mailsync reads a folder. The value is the word that a cursor
+    contains for the kind."""
 
     DELTA = ""
     DELTA_WITHOUT_BODIES = "lean "
@@ -81,10 +84,11 @@ class CursorLink:
 
 
 def parse_cursor(cursor: Cursor) -> CursorLink:
-    """Return the link in a cursor.
+    """Return the link that a cursor contains.
 
     Raises:
-        CursorExpired: the folder needs a full sync.
+        CursorExpired: the cursor belongs to another selection of properties, or is the end of a
+            list; the folder needs a full sync.
     """
     for feed in GraphFeed:
         if cursor.startswith(f"{_prefix(feed)}/"):

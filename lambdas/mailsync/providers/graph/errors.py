@@ -1,4 +1,5 @@
-"""What a response of Microsoft Graph means to the product: the one table.
+"""Tables that translate responses of Microsoft Graph into the product's errors; no other module
+interprets Graph's error codes.
 
 Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and "Use
     delta query to track changes"; codes that those do not list were reported in
@@ -21,7 +22,8 @@ from mailsync.errors import (
 
 
 class RequestTarget(Enum):
-    """What a request named: the mailbox or a stored link. The meaning of an error depends on it."""
+    """Whether a failed request named the mailbox or a stored link of a folder. The meaning of an
+    error depends on it."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
@@ -119,16 +121,19 @@ _GONE = frozenset(
 
 
 def is_gone(response: GraphResponse) -> bool:
-    """Return whether Graph says that nothing has this known id.
+    """Return whether Graph reports that no object has the requested id, which existed before.
 
-    Other 404s are outages: during one in 2018 Graph responded `ResourceNotFound` to requests for
-    the messages of every folder.
+    Only certain error codes say so. Other responses with status 404 are outages: during an outage
+    in 2018 Graph responded `ResourceNotFound` to requests for the messages of every folder.
     """
     return (response.status, response.code) in _GONE
 
 
 def to_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
-    """Return the MailsyncError for a failed response of Graph."""
+    """Return the product's error for a failed response of Graph.
+
+    target: whether the request named the mailbox or a stored link.
+    """
     said = f"Microsoft Graph answered {response.status} {response.code or 'without a code'}"
     if response.status == NO_RESPONSE_STATUS:
         said = "Microsoft Graph sent no whole response"

@@ -1,11 +1,11 @@
-"""Read the folder tree of a Microsoft 365 mailbox, all levels of it.
+"""Read all levels of the folder tree of a Microsoft 365 mailbox.
 
-The delta feed of folders, started anew each time, lists the whole tree with its counts, 200 folders
-per request; clients rely on it, although the documentation does not promise all levels. A plain
-list holds one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). Where Graph
-rejects the feed (a full mailbox, a national cloud) or lists fewer children than a folder counts,
-the tree is read level by level. A known folder that no list contains is requested by its id: an
-incomplete list does not prove that a folder is gone.
+The delta feed of folders, started anew for each reading, lists the whole tree with its counts, 200
+folders per request. Clients rely on that, although the documentation does not promise all levels. A
+plain list has only one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). So
+the tree is read level by level if Graph rejects the delta feed (a full mailbox, a national cloud),
+or if the feed lists fewer children than a folder counts. A known folder that no list contains is
+requested by its id, because an incomplete list does not prove that the folder is gone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -76,7 +76,7 @@ class GraphClient:
     timeout_s: time limit of a single read from the connection.
     max_in_flight: concurrent requests. The client lowers it, not below 1, if Graph rejects requests
         as too many at once.
-    limit_bytes: maximum size of a response; `RESPONSE_LIMIT_BYTES` by default.
+    limit_bytes: maximum size of a response; `MAX_RESPONSE_BYTES` by default.
     memory: memory that responses are counted against until `close`.
     received_bytes: decompressed size of all responses so far.
 
@@ -134,7 +134,7 @@ class GraphClient:
         """Send a GET request. A failed page is not retried: a smaller page may succeed.
 
         The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or for one
-        message `MESSAGE_LIMIT_BYTES`.
+        message `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
         """
         limit_bytes = MESSAGE_LIMIT_BYTES if is_one_message else self._limit()
         request = _Request("GET", path, {"Prefer": build_prefer_header(page_size)}, limit_bytes)

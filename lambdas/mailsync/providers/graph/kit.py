@@ -1,7 +1,7 @@
-"""Microsoft Graph as a provider: mailboxes, push subscriptions, mailboxes of organisations.
+"""The kit of Microsoft Graph: opens mailboxes, push subscriptions, and mailboxes of organisations.
 
-The webhook loads this module for each cold start, so the modules with an HTTP client are imported
-when they are needed.
+The webhook imports this module at each cold start, so the module imports those with an HTTP client
+only when they are needed.
 """
 
 from collections.abc import Sequence

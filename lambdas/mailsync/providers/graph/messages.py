@@ -31,15 +31,16 @@ class _MalformedError(Exception):
 
 
 def parse_change(item: JsonObject) -> Change:
-    """Read one entry of a page of changes; it is an Upsert if it contains all selected properties.
+    """Parse one item of a page of delta; the result is an Upsert if the item contains all selected
+    properties.
 
-    Graph promises "at least" the changed properties. A change of the read state alone arrives
-    without an etag, and need not be all that changed: that the message was moved away and back is
-    reported neither here nor, if the other folder is gone or not mirrored, anywhere else
+    Graph promises "at least" the changed properties. An item with only the read state has no etag,
+    and more than the read state may have changed: if a message was moved away and back, Graph may
+    report nothing else, neither here nor in the other folder
     (microsoftgraph/microsoft-graph-docs-contrib #72).
 
     Raises:
-        ProviderUnavailable: the entry has no id.
+        ProviderUnavailable: the item has no id.
     """
     if "@removed" in item:
         return RemovedMessage(parse_message_id(item))
@@ -50,7 +51,7 @@ def parse_change(item: JsonObject) -> Change:
 
 
 def parse_change_without_body(item: JsonObject) -> Change:
-    """Read one entry of a feed without bodies: a message's id and state."""
+    """Parse one item of a feed without bodies, which has a message's id and state."""
     if "@removed" in item:
         return RemovedMessage(parse_message_id(item))
     return PartialChange(
@@ -59,10 +60,10 @@ def parse_change_without_body(item: JsonObject) -> Change:
 
 
 def parse_entry(item: JsonObject) -> RemoteEntry:
-    """Read one message of a list, with what is compared with a row.
+    """Parse one message of a plain list: its id and the state that is compared with the stored row.
 
     Raises:
-        ProviderUnavailable: the entry has no id.
+        ProviderUnavailable: the message has no id.
     """
     return RemoteEntry(
         remote_id=parse_message_id(item),
@@ -73,7 +74,8 @@ def parse_entry(item: JsonObject) -> RemoteEntry:
 
 
 def parse_message(item: JsonObject) -> Message | UnreadableMessage:
-    """Read a complete message; one with impossible values is unreadable, with cause `malformed`.
+    """Parse a complete message. A message with impossible values becomes an UnreadableMessage with
+    the cause `malformed`.
 
     Raises:
         ProviderUnavailable: the message has no id.
@@ -96,10 +98,10 @@ def _unreadable(item: JsonObject, malformed: _MalformedError) -> UnreadableMessa
 
 
 def parse_message_id(item: JsonObject) -> RemoteId:
-    """Return the id of a message, folder, user or subscription.
+    """Return the id of a Graph object: a message, folder, user or subscription.
 
     Raises:
-        ProviderUnavailable: there is no id, or it is too long.
+        ProviderUnavailable: the object has no id, or the id is too long.
     """
     remote_id = item.get("id")
     if not isinstance(remote_id, str) or not remote_id:

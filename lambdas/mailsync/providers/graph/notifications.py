@@ -1,5 +1,5 @@
-"""Parse the requests that Graph sends to the webhook; a request proves its sender by the client
-state.
+"""Parse the requests that Graph sends to the webhook. The client state in a notification proves
+that Graph sent it.
 
 Sources: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce missing
     subscriptions and change notifications".

@@ -1,8 +1,9 @@
-"""Look up a mailbox before the application reads it on behalf of an organisation.
+"""Find the owner of a mailbox before the application reads the mailbox on behalf of an
+organisation.
 
-An account is identified by the id of its user and that of the user's tenant, as in the tokens of a
-signed-in person. So a mailbox stays the same account, whether
-its user or an organisation granted the access.
+An account is identified by the id of its user together with the id of the user's tenant, as in the
+tokens of a signed-in person. So a mailbox stays the same account, whether its user or an
+organisation grants the access.
 
 Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exchange Online docs,
     "Role based access control for applications".

@@ -1,13 +1,14 @@
-"""A Microsoft 365 mailbox through Microsoft Graph.
+"""A client for a Microsoft 365 mailbox through Microsoft Graph.
 
 Each folder has a delta feed; the mailbox as a whole has none. A cursor is the link to the next page
-of a feed. `$top` never appears on a delta feed: there it cuts the history instead of the page
-(microsoft-graph-docs #7946).
+of a feed. Requests to a delta feed never contain `$top`: there it limits the history instead of the
+page (microsoft-graph-docs #7946).
 
 Exchange keeps the state of a delta feed in the mailbox itself, so a full mailbox cannot have one
-(Microsoft Graph docs, "mailFolder: delta"), and national clouds lack delta feeds. Such folders are
-read as plain lists, completely in each run, until a delta feed can be started. A feed whose page of
-one message fails is replaced by one without bodies, and that one by a list of ids (ADR 6).
+(Microsoft Graph docs, "mailFolder: delta"). National clouds have no delta feeds. Such folders are
+read as plain lists, completely in each run, until a delta feed can be started. If a feed fails for
+a page of one message, a feed without bodies replaces it; if that fails too, a list of ids does (ADR
+6).
 
 Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine multiple
     HTTP requests using JSON batching".
@@ -175,8 +176,8 @@ class GraphMailbox:
         return pages
 
     def list_ids(self, folder: FolderRef) -> IdListing:
-        """List each message of the folder once; pages shift when mail arrives, which repeats
-        messages."""
+        """List each message of the folder once. The pages of Graph's list shift when mail arrives,
+        so a message can be on two of them."""
         path: str | None = (
             f"{self._messages(folder)}?$select={ENTRY_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
         )

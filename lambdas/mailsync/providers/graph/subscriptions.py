@@ -63,8 +63,7 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Subscribe to changes of messages; changes of folders are found by the scheduled
-        checks."""
+        """Subscribe to changes of messages. Scheduled checks find changes of folders."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",
@@ -90,11 +89,11 @@ class GraphPush:
         return None if is_another or leads_elsewhere else _expiry(response)
 
     def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield a list of ids for each page; see `PushProvider`.
+        """Yield the subscription ids of each page of Graph's list; see `PushProvider`.
 
-        Graph lists a signed-in person's own subscriptions. It lists an application those of every
-        mailbox that the application, or a person through it, has subscribed to, those of other
-        stages included.
+        With a person's token, Graph lists the subscriptions of that person. With an app-only token,
+        it lists those of every mailbox that the application has subscribed to, also in a person's
+        name and for other stages.
         """
         path = _SUBSCRIPTIONS
         for _ in range(MAX_LIST_PAGES):
