@@ -93,14 +93,22 @@ class AwsEndpoint:
 
 
 class LambdaClientFactory:
-    """Replaces boto3 inside moto's Step Functions. It makes only Lambda clients, with the
-    credentials of this stack."""
+    """Replaces boto3 inside moto's Step Functions. It makes one Lambda client, with the credentials
+    of this stack."""
+
+    def __init__(self) -> None:
+        self._made: Any = None
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Return a boto3 client for Lambda. Raises PermissionError for any other service."""
+        """Return a boto3 client for Lambda, made by the first call: that takes 20 ms.
+
+        Raises PermissionError for any other service.
+        """
         if service_name != "lambda":
             raise PermissionError(f"The local stack runs no tasks of {service_name}.")
-        return make_aws_client("lambda", settings["endpoint_url"], config=settings["config"])
+        url, config = settings["endpoint_url"], settings["config"]
+        self._made = self._made or make_aws_client("lambda", url, config=config)
+        return self._made
 
 
 def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:

@@ -6,6 +6,8 @@ synthesises, and loading takes seconds (`tests/conftest.py` refuses a test that 
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +42,16 @@ def app(
 
 
 def assembly(base: Path) -> Path:
-    """The folder of `prod`, synthesised once below `base`; fails on any cdk-nag finding."""
-    folder = base / "cdk.out"
-    if not folder.exists():
-        app(folder, {"stage": "prod"}).synth()
+    """The folder of `prod`, synthesised once in a test run; fails on any cdk-nag finding.
+
+    base: the folder of this process for temporary files; those of pytest-xdist have one parent.
+    """
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "cdk.out"
+    with (shared / "cdk.out.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not folder.exists():
+            making = folder.with_suffix(".making")
+            app(making, {"stage": "prod"}).synth()
+            making.rename(folder)
     return folder

@@ -12,7 +12,10 @@ from localdev.http_server import Response, Server
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EVIL = "evil.example"
 """A name whose owner made it resolve to loopback: every port of this machine has it."""
-RULES = f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP *.example.org 127.0.0.1"
+ARGUMENTS = (
+    f"--host-resolver-rules=MAP {EVIL} 127.0.0.1, MAP *.example.org 127.0.0.1",
+    "--force-prefers-reduced-motion",  # else a mark that pulses is painted sixty times a second
+)
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +26,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
         sentence = "Chromium is missing; on Debian: apt-get install chromium"
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # which Chromium refuses to be with it
-    opened = playwright.chromium.launch(executable_path=program, args=[*as_root, RULES])
+    opened = playwright.chromium.launch(executable_path=program, args=[*as_root, *ARGUMENTS])
     yield opened
     opened.close()
 

@@ -19,6 +19,7 @@ from mailsync.store.connection import connect as connect_database
 from tests.support.comparison import divergences
 
 LIMIT_S = 120
+POLL_INTERVAL_S = 0.15  # a status is answered by two functions: polling costs what it measures
 T = TypeVar("T")
 
 
@@ -27,7 +28,7 @@ def when(condition: Callable[[], T | None]) -> T:
     deadline = time.monotonic() + LIMIT_S
     while not (found := condition()):
         assert time.monotonic() < deadline, f"Still {found!r} after {LIMIT_S} s."
-        time.sleep(0.05)
+        time.sleep(POLL_INTERVAL_S)
     return found
 
 

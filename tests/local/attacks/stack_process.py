@@ -69,7 +69,7 @@ class StackProcess:
         """Functions that it needed at the same time end with it, and their ports with them."""
         url = self.url("API") + self._printed(r"(/api/email/sync\?accountId=[^']+)")
         while httpx.get(url, headers=self.bearer, timeout=30).json()["runId"]:
-            time.sleep(0.1)
+            time.sleep(0.2)
 
 
 @contextmanager

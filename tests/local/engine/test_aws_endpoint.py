@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from infra.catalog import FUNCTIONS, WORKFLOWS, Function, Workflow
 from localdev.engine import aws_endpoint
@@ -73,6 +74,15 @@ def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint, arn: str) -> Non
 
     assert execution["status"] == "SUCCEEDED"
     assert json.loads(execution["output"]) == {"event": {"n": 1}}
+
+
+def test_a_definition_is_parsed_once_and_each_execution_has_a_program_of_its_own() -> None:
+    definition = OneTask(name="one-task", file="").definition
+
+    (program, tree), (other, same_tree) = map(AmazonStateLanguageParser.parse, [definition] * 2)
+
+    assert same_tree is tree
+    assert other is not program
 
 
 def test_the_oldest_executions_that_ended_are_forgotten(
