@@ -15,9 +15,9 @@ from pathlib import Path
 
 from infra.catalog import SCHEDULES
 from mailsync.decisions.freshness import (
-    MAX_FEED_AGE,
     MAX_FEEDS_OF_SMALL_MAILBOX,
-    MAX_THOROUGH_AGE,
+    MAX_TIME_BETWEEN_FEED_READINGS,
+    MAX_TIME_BETWEEN_THOROUGH_READINGS,
 )
 from mailsync.decisions.verify import MAX_COMPARISON_AGE
 from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
@@ -36,7 +36,7 @@ REMOVAL_CONFIRMATIONS_PER_DAY = 10
 """Assumed further checks per day that request hidden mail by id for the second time."""
 SHARE_OF_CHECKS_WITH_EXECUTION = 0.001
 """Assumed share of checks that start an execution, because of many changes or a failure."""
-SCHEDULED_CALLS_PER_MONTH = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
+SCHEDULED_CALLS_PER_MONTH = sum(MINUTES_PER_MONTH // each.interval_minutes for each in SCHEDULES)
 """Invocations of all schedules in a month."""
 COMPARISONS_PER_MONTH = 30 / MAX_COMPARISON_AGE.days
 """Comparisons of all ids of a mailbox in a month; large folders need an execution."""
@@ -177,8 +177,8 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
         every_minutes: interval of checks.
     """
     checks_per_hour = 60 / every_minutes
-    hourly = MAX_FEED_AGE.total_seconds() / 3600 * checks_per_hour
-    daily = MAX_THOROUGH_AGE.total_seconds() / 3600 * checks_per_hour
+    hourly = MAX_TIME_BETWEEN_FEED_READINGS.total_seconds() / 3600 * checks_per_hour
+    daily = MAX_TIME_BETWEEN_THOROUGH_READINGS.total_seconds() / 3600 * checks_per_hour
     thorough = folders + REQUESTS_FOR_FOLDER_ROLES
     inactive = 0 if folders <= MAX_FEEDS_OF_SMALL_MAILBOX else folders - active
     return CheckRequests(

@@ -100,7 +100,7 @@ def _time_ticks(settings: Settings, claim: int, times: int) -> float:
     queue, connection, times_ms = DueMailboxQueueStore(Database(settings)), connect(settings), []
     for _ in range(times):
         began = time.perf_counter()
-        claimed = queue.claim_due(claim, CLAIM_LIFETIME_S)
+        claimed = queue.claim_due_mailboxes(claim, CLAIM_LIFETIME_S)
         times_ms.append((time.perf_counter() - began) * 1000)
         assert len(claimed) == claim, f"only {len(claimed)} were due: give more --due"
         connection.run(MARK_CHECKED, ids=list(claimed))
@@ -118,7 +118,7 @@ def _race(settings: Settings, claim: int, ticks: int) -> int:
     def tick(_: int) -> list[str]:
         database = Database(settings)
         try:
-            return list(DueMailboxQueueStore(database).claim_due(claim, CLAIM_LIFETIME_S))
+            return list(DueMailboxQueueStore(database).claim_due_mailboxes(claim, CLAIM_LIFETIME_S))
         finally:
             database.close()
 

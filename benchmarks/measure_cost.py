@@ -193,7 +193,7 @@ class _UsageMeter:
         return Usage(
             transitions=_transitions(self._stack) - self._transitions,
             invocations=len(new),
-            gb_s=sum(each.gb_s for each in new),
+            gb_s=sum(each.billed_gb_s for each in new),
             log_bytes=_log_bytes(self._stack) - self._log_bytes,
             requests=len(simulator(self._stack.provider, "GET", "requests")),
         )

@@ -25,7 +25,7 @@ from mailsync.settings import Settings
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
-from mailsync.store.placement_store import FILL_BATCH
+from mailsync.store.placement_store import MESSAGES_PER_FILL_BATCH
 from mailsync.store.statements import read_statements
 
 PAGE_SIZE = 100
@@ -96,7 +96,7 @@ def _store(settings: Settings, pages: int) -> float:
         ):
             began = time.perf_counter()
             with database.transaction() as tx:
-                for chunk in rows.split_into_statements(page):
+                for chunk in rows.chunk_rows_by_size(page):
                     tx.run("upsert_emails", account_id=account_id, folder_id=folder_id, page=chunk)
             seconds[way].append(time.perf_counter() - began)
     medians = [statistics.median(each) * 1000 for each in seconds]
@@ -108,9 +108,9 @@ def _store(settings: Settings, pages: int) -> float:
     return ratio
 
 
-def _pages(pages: int) -> Iterator[list[rows.Row]]:
+def _pages(pages: int) -> Iterator[list[rows.JsonRow]]:
     mail = generate_mail(PAGE_SIZE * pages, owner="ann@example.com")
-    page: list[rows.Row] = []
+    page: list[rows.JsonRow] = []
     for number, item in enumerate(mail):
         page.append(rows.message_to_row(_message(number, item)))
         if len(page) == PAGE_SIZE:
@@ -154,7 +154,9 @@ def _fill(database: Database, accounts: int, messages: int) -> None:
         while is_left:
             batch_began = time.perf_counter()
             with database.transaction() as tx:
-                filled = tx.run("fill_placements", account_id=account_id, limit=FILL_BATCH)
+                filled = tx.run(
+                    "fill_placements", account_id=account_id, limit=MESSAGES_PER_FILL_BATCH
+                )
             is_left = filled[0][0] is not None
             longest = max(longest, time.perf_counter() - batch_began)
     print(

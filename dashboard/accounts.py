@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboard.to_json import Json, to_json
 from mailsync.api.sync_status import to_sync_status_view
-from mailsync.store.account_store import FolderChoice, FoundDifference
+from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.status_store import AccountStatus
 
 
@@ -21,8 +21,8 @@ def account_status_json(account: AccountStatus, now: datetime) -> Json:
 
 def account_details_json(
     account: AccountStatus,
-    folders: Iterable[FolderChoice],
-    differences: Iterable[FoundDifference],
+    folders: Iterable[FolderWithSelection],
+    differences: Iterable[ListingContradictionRow],
     quarantine: list[Json],
     now: datetime,
 ) -> Json:
@@ -45,7 +45,7 @@ def account_details_json(
     }
 
 
-def _folder(choice: FolderChoice, status: Json, ids: dict[str, int]) -> Json:
+def _folder(choice: FolderWithSelection, status: Json, ids: dict[str, int]) -> Json:
     folder: Json = {"quarantined": 0, "walking": False, "error": None, **to_json(choice), **status}
     stored = folder["total"] + folder["quarantined"] + folder["countOffset"]
     return {
@@ -56,7 +56,7 @@ def _folder(choice: FolderChoice, status: Json, ids: dict[str, int]) -> Json:
     }
 
 
-def without_folder_list(view: dict[str, Any]) -> Json:
+def drop_folders_of_account_json(view: dict[str, Any]) -> Json:
     """Return a copy of an account's JSON without its member `folders`, for the page that lists all
     accounts."""
     return {name: value for name, value in view.items() if name != "folders"}

@@ -55,19 +55,21 @@ class DashboardActions:
 
     def _sync(self, fields: Json) -> Json:
         body = {
-            "accountId": require_text(fields, "accountId"),
+            "accountId": require_text_member(fields, "accountId"),
             "syncType": fields.get("syncType", "manual"),
         }
         return self._api("POST", "/api/email/sync", json=body)
 
     def _cancel(self, fields: Json) -> Json:
-        account_id = require_text(fields, "accountId")
+        account_id = require_text_member(fields, "accountId")
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
         """Start the run again: a full sync as a full sync, every other run as a manual sync."""
-        run_id = require_text(fields, "runId")
-        if self._executions.find(self._executions.execution_arn(TEST_SYNC_WORKFLOW.name, run_id)):
+        run_id = require_text_member(fields, "runId")
+        if self._executions.find_execution(
+            self._executions.build_execution_arn(TEST_SYNC_WORKFLOW.name, run_id)
+        ):
             return self._test_sync({})
         run = self._queries.read_run(run_id)
         sync_type = "full" if run["syncType"] == "full" else "manual"
@@ -77,12 +79,12 @@ class DashboardActions:
         return self._api("GET", "/api/test-sync")
 
     def _event(self, fields: Json) -> Json:
-        if self._sources.event_bus is None:
+        if self._sources.event_bus_name is None:
             raise ActionFailed(501, "The dashboard puts no events on the bus of this stack.")
         entry = {
-            "EventBusName": self._sources.event_bus,
+            "EventBusName": self._sources.event_bus_name,
             "Source": "dashboard",
-            "DetailType": require_text(fields, "type"),
+            "DetailType": require_text_member(fields, "type"),
             "Detail": json.dumps(fields.get("detail") or {}),
         }
         (taken,) = self._sources.make_aws_client("events").put_events(Entries=[entry])["Entries"]
@@ -91,11 +93,11 @@ class DashboardActions:
         return {"eventId": taken["EventId"]}
 
     def _pause(self, fields: Json, *, paused: bool) -> Json:
-        path = f"/api/email/accounts/{require_text(fields, 'accountId')}"
+        path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}"
         return self._api("PATCH", path, json={"paused": paused})
 
     def _confirm_removal(self, fields: Json) -> Json:
-        path = f"/api/email/accounts/{require_text(fields, 'accountId')}/confirm-removal"
+        path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}/confirm-removal"
         return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
@@ -134,7 +136,7 @@ def begin_sign_in(sources: DashboardSources) -> Response:
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
 
 
-def require_text(fields: Json, name: str) -> str:
+def require_text_member(fields: Json, name: str) -> str:
     """Return the member `name` of a JSON object; raise ActionFailed unless it is non-empty text."""
     value = fields.get(name)
     if not isinstance(value, str) or not value:
@@ -142,7 +144,7 @@ def require_text(fields: Json, name: str) -> str:
     return value
 
 
-def require_integer(fields: Json, name: str, default: int | None = None) -> int:
+def require_integer_member(fields: Json, name: str, default: int | None = None) -> int:
     """Return the member `name` of a JSON object; raise ActionFailed unless it is an integer."""
     value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):

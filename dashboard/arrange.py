@@ -9,7 +9,7 @@ functions.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dashboard.definition import State, StateScope
+from dashboard.definition import State, StateGraph
 
 
 class GridCell(NamedTuple):
@@ -17,7 +17,7 @@ class GridCell(NamedTuple):
     column: int
 
 
-def assign_grid_cells(scope: StateScope) -> dict[str, GridCell]:
+def assign_states_to_grid_cells(scope: StateGraph) -> dict[str, GridCell]:
     """Return the row and column of every state, counted from 0; no two states share a row."""
     states = {state.name: state for state in scope.states}
     main = _longest_path(states, (scope.start_state,))

@@ -7,7 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dashboard import mail
-from dashboard.accounts import account_details_json, account_status_json, without_folder_list
+from dashboard.accounts import (
+    account_details_json,
+    account_status_json,
+    drop_folders_of_account_json,
+)
 from dashboard.actions import ActionFailed
 from dashboard.changes import ChangeWatcher
 from dashboard.events import merge_newest_events
@@ -16,7 +20,7 @@ from dashboard.functions import functions_json, workflow_json
 from dashboard.queries import MAX_ROW_ID, DashboardQueries
 from dashboard.runs import RunReader
 from dashboard.sources import DashboardSources
-from dashboard.to_json import Json, iso_utc, json_bytes
+from dashboard.to_json import Json, format_iso_utc, to_json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
@@ -68,20 +72,25 @@ class DataRoutes:
     def _overview(self, _: QueryParameters) -> Json:
         """Return which stack is shown, its addresses, and how much is in it."""
         sources = self._sources
-        sign_in_url = f"{sources.api_url}/api/auth/microsoft" if sources.is_dev_login_on else None
+        sign_in_url = (
+            f"{sources.api_url}/api/auth/microsoft"
+            if sources.is_development_login_enabled
+            else None
+        )
         return {
             "stage": sources.stage,
-            "simulated": sources.provider is not None,
+            "simulated": sources.simulated_provider is not None,
             "apiUrl": sources.api_url,
-            "awsUrl": sources.aws_url,
+            "awsUrl": sources.aws_endpoint_url,
             "signInUrl": sign_in_url,
             "showsBodies": sources.shows_message_bodies,
-            **self._queries.read_totals(),
+            **self._queries.count_accounts_and_open_runs(),
         }
 
     def _functions(self, _: QueryParameters) -> Any:
         workflows = [
-            workflow_json(each.name, self._executions.definition(each.name)) for each in WORKFLOWS
+            workflow_json(each.name, self._executions.read_definition(each.name))
+            for each in WORKFLOWS
         ]
         return {"workflows": workflows, "functions": functions_json()}
 
@@ -100,8 +109,8 @@ class DataRoutes:
         limit = _limit(query)
         at, before = _position(query)
         number = _id(before)
-        sent = self._queries.list_sent_events(number, limit + 1)
-        seen = self._sources.list_seen_events()
+        sent = self._queries.list_outbox_events(number, limit + 1)
+        seen = self._sources.list_recent_bus_events()
         events = merge_newest_events(sent, seen, below=at or _END_OF_TIME, limit=limit + 1)
         ids = [int(event.id) for event in events[:limit] if event.direction == "out"]
         return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
@@ -109,13 +118,13 @@ class DataRoutes:
     def _accounts(self, _: QueryParameters) -> Any:
         now = datetime.now(UTC)
         views = [account_status_json(account, now) for account in self._queries.list_accounts()]
-        return {"accounts": [without_folder_list(view) for view in views]}
+        return {"accounts": [drop_folders_of_account_json(view) for view in views]}
 
     def _account(self, _: QueryParameters, account_id: str) -> Any:
         return account_details_json(
             self._queries.read_account(account_id),
             self._queries.list_folder_choices(account_id),
-            self._queries.list_differences(account_id),
+            self._queries.list_listing_contradictions(account_id),
             self._queries.list_quarantined_messages(account_id),
             datetime.now(UTC),
         )
@@ -140,7 +149,7 @@ class DataRoutes:
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
         account_id = self._queries.read_message(int(number))["accountId"]
-        self._sources.report_body_opened(account_id, int(number))
+        self._sources.report_shown_message_body(account_id, int(number))
         return Response(
             200,
             mail.build_mail_document(*self._queries.read_message_body(int(number))),
@@ -148,11 +157,11 @@ class DataRoutes:
         )
 
     def _changes(self, query: QueryParameters) -> Any:
-        return {"version": self.changes.wait(_number(query, "since", 0))}
+        return {"version": self.changes.wait_for_other_version(_number(query, "since", 0))}
 
 
 def json_response(status: int, document: Any) -> Response:
-    return Response(status, json_bytes(document), {"Content-Type": "application/json"})
+    return Response(status, to_json_bytes(document), {"Content-Type": "application/json"})
 
 
 def _limit(query: QueryParameters) -> int:
@@ -176,7 +185,7 @@ def _page(
     if len(found) <= limit:
         return {name: found, "next": None}
     at, number = position(found[limit - 1])
-    return {name: found[:limit], "next": f"{iso_utc(at) if at else ''}_{number}"}
+    return {name: found[:limit], "next": f"{format_iso_utc(at) if at else ''}_{number}"}
 
 
 def _position(query: QueryParameters) -> tuple[datetime | None, str]:

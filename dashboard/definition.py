@@ -49,7 +49,7 @@ class Retrier:
     rate: float
     max_delay_s: float | None
 
-    def max_wait_s(self, retry: int) -> float:
+    def max_wait_before_retry_s(self, retry: int) -> float:
         """Return the longest wait before retry number `retry`, counted from 1, in seconds."""
         wait_s = float(self.interval_s * self.rate ** (retry - 1))
         return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
@@ -68,8 +68,8 @@ class State:
     type: str
     transitions: tuple[Transition, ...]
     retriers: tuple[Retrier, ...]
-    map_scope: "StateScope | None" = None
-    wait_seconds_path: tuple[str, ...] = ()
+    graph_inside_map: "StateGraph | None" = None
+    wait_seconds_input_path: tuple[str, ...] = ()
 
     def find_retrier(self, error: str) -> Retrier | None:
         """Return the first retry rule for this error or for all errors; None when there is none."""
@@ -80,7 +80,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class StateScope:
+class StateGraph:
     """States and transitions of a state machine, or of the inner states of one Map.
 
     start_state: name of the first state.
@@ -90,15 +90,15 @@ class StateScope:
     start_state: str
     states: tuple[State, ...]
 
-    def all_states(self) -> Iterator[State]:
+    def iterate_states_with_nested(self) -> Iterator[State]:
         """Yield all states, including those inside Maps; a Map comes before its inner states."""
         for state in self.states:
             yield state
-            if state.map_scope:
-                yield from state.map_scope.all_states()
+            if state.graph_inside_map:
+                yield from state.graph_inside_map.iterate_states_with_nested()
 
 
-def parse_state_machine(text: str) -> StateScope:
+def parse_state_machine(text: str) -> StateGraph:
     """Parse a state machine's definition in the Amazon States Language.
 
     Raises ValueError when the text is not JSON, KeyError when it does not define a state machine.
@@ -106,9 +106,9 @@ def parse_state_machine(text: str) -> StateScope:
     return _scope(json.loads(text))
 
 
-def _scope(document: Mapping[str, Any]) -> StateScope:
+def _scope(document: Mapping[str, Any]) -> StateGraph:
     states = tuple(_state(name, body) for name, body in document["States"].items())
-    return StateScope(document["StartAt"], states)
+    return StateGraph(document["StartAt"], states)
 
 
 def _state(name: str, body: Mapping[str, Any]) -> State:
@@ -118,8 +118,8 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
         type=body["Type"],
         transitions=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
-        map_scope=_scope(inner) if inner else None,
-        wait_seconds_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
+        graph_inside_map=_scope(inner) if inner else None,
+        wait_seconds_input_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
     )
 
 

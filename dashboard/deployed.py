@@ -22,7 +22,7 @@ from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
 
 
-def find_deployed_sources(stage: str, *, show_bodies: bool = False) -> DashboardSources:
+def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> DashboardSources:
     """Return what a dashboard needs to read a deployed stage, in the AWS account and region of the
     environment.
 
@@ -57,7 +57,7 @@ def find_deployed_sources(stage: str, *, show_bodies: bool = False) -> Dashboard
         api_url=outputs["ApiUrl"],
         make_user_token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
         shows_message_bodies=show_bodies,
-        report_body_opened=_report_opening,
+        report_shown_message_body=_report_opening,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.definition import StateScope, parse_state_machine
+from dashboard.definition import StateGraph, parse_state_machine
 from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
@@ -42,10 +42,10 @@ class ExecutionReader:
         self.machines = machines
         self._client = client
         self._lock = threading.Lock()
-        self._definitions: dict[str, StateScope] = {}
+        self._definitions: dict[str, StateGraph] = {}
         self._ended: OrderedDict[str, tuple[Execution, HistoryEvents]] = OrderedDict()
 
-    def definition(self, workflow: str) -> StateScope:
+    def read_definition(self, workflow: str) -> StateGraph:
         """Return the states of the deployed workflow, whose definition may differ from that of this
         checkout."""
         if workflow not in self._definitions:
@@ -54,10 +54,10 @@ class ExecutionReader:
             self._definitions[workflow] = parse_state_machine(text)
         return self._definitions[workflow]
 
-    def execution_arn(self, workflow: str, name: str) -> str:
+    def build_execution_arn(self, workflow: str, name: str) -> str:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
-    def find(self, arn: str) -> Execution | None:
+    def find_execution(self, arn: str) -> Execution | None:
         """Return the execution; None if it never started or the local stack has forgotten it."""
         if known := self._remembered(arn):
             return known[0]
@@ -67,7 +67,7 @@ class ExecutionReader:
             return None
         return _execution(found)
 
-    def newest(self, workflow: str) -> list[Execution]:
+    def list_newest_executions(self, workflow: str) -> list[Execution]:
         """Return the newest executions of the workflow, at most a hundred, newest first."""
         found = self._client.list_executions(
             stateMachineArn=self.machines[workflow], maxResults=100
@@ -75,7 +75,7 @@ class ExecutionReader:
         listed = [_execution(each) for each in found["executions"]]
         return sorted(listed, key=lambda each: each.started_at, reverse=True)
 
-    def history(self, execution: Execution) -> HistoryEvents:
+    def read_execution_history(self, execution: Execution) -> HistoryEvents:
         """Return every event of the execution's history, oldest first."""
         if known := self._remembered(execution.arn):
             return known[1]
@@ -98,13 +98,15 @@ class ExecutionReader:
                 self._ended.move_to_end(arn)
             return self._ended.get(arn)
 
-    def running_self_tests(self) -> list[str]:
+    def list_running_self_test_arns(self) -> list[str]:
         """Return the ARNs of the self-test executions that are running."""
         return [
-            each.arn for each in self.newest(TEST_SYNC_WORKFLOW.name) if each.status == "RUNNING"
+            each.arn
+            for each in self.list_newest_executions(TEST_SYNC_WORKFLOW.name)
+            if each.status == "RUNNING"
         ]
 
-    def change_version(self, arn: str) -> tuple[str, int]:
+    def read_newest_event_id(self, arn: str) -> tuple[str, int]:
         """Return the ARN of an execution with the id of its newest history event, which changes
         with each new event."""
         found = self._client.get_execution_history(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.definition import State, StateScope
+from dashboard.definition import State, StateGraph
 from dashboard.history import Step, StepStatus
 from dashboard.to_json import Json
 
@@ -46,9 +46,9 @@ def status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
     return found
 
 
-def set_next_attempt_times(steps: Iterable[Step], scope: StateScope) -> None:
+def set_next_attempt_times(steps: Iterable[Step], scope: StateGraph) -> None:
     """Set the latest time of the next attempt in each step that waits for a retry."""
-    known = {each.name: each for each in scope.all_states()}
+    known = {each.name: each for each in scope.iterate_states_with_nested()}
     for step in steps:
         state = known.get(step.name)
         if step.status == "waiting" and step.attempts and state:
@@ -63,11 +63,11 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
     retries = sum(state.find_retrier(each.error or "") is retrier for each in step.attempts)
     if retries > retrier.attempts:
         return None
-    return last.finished_at + timedelta(seconds=retrier.max_wait_s(retries))
+    return last.finished_at + timedelta(seconds=retrier.max_wait_before_retry_s(retries))
 
 
 def forecast_next_event(
-    run: Json, steps: Sequence[Step], scope: StateScope, folders: Mapping[int, str]
+    run: Json, steps: Sequence[Step], scope: StateGraph, folders: Mapping[int, str]
 ) -> ExpectedEvent | None:
     """Return the event that a run waits for, or None when no event is expected.
 
@@ -94,13 +94,13 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Expe
 
 
 def _ends_of_waits(
-    steps: Iterable[Step], scope: StateScope, folders: Mapping[int, str]
+    steps: Iterable[Step], scope: StateGraph, folders: Mapping[int, str]
 ) -> Iterator[ExpectedEvent]:
     """Yield the end of each running Wait state, whose length is in the state's input."""
-    known = {each.name: each for each in scope.all_states()}
+    known = {each.name: each for each in scope.iterate_states_with_nested()}
     for step in steps:
         if step.status == "waiting" and step.type == "Wait" and step.name in known:
-            seconds = _seconds(step.input, known[step.name].wait_seconds_path)
+            seconds = _seconds(step.input, known[step.name].wait_seconds_input_path)
             if seconds is not None:
                 at = step.started_at + timedelta(seconds=seconds)
                 goes_on = "folder" if step.containing_map else "sync"
@@ -117,14 +117,14 @@ def _seconds(state: Any, path: Sequence[str]) -> float | None:
 
 
 def _next_step(
-    working: Sequence[Step], scope: StateScope, folders: Mapping[int, str]
+    working: Sequence[Step], scope: StateGraph, folders: Mapping[int, str]
 ) -> ExpectedEvent:
     if not working:
         return ExpectedEvent(
             "The execution is about to begin; the schedule starts it if it does not."
         )
     names = ", ".join(step_label(each, folders) for each in working[:4])
-    known = {each.name: each for each in scope.all_states()}
+    known = {each.name: each for each in scope.iterate_states_with_nested()}
     ways = known[working[0].name].transitions if len(working) == 1 else ()
     then = "".join(f", then {way.target}" for way in ways if way.kind == "next")
     return ExpectedEvent(f"{names}{then}")

@@ -3,15 +3,15 @@ Lambda functions. Pure functions."""
 
 from collections.abc import Iterator
 
-from dashboard.definition import Retrier, StateScope
+from dashboard.definition import Retrier, StateGraph
 from dashboard.picture import draw_state_machine
 from dashboard.to_json import Json
 from infra.catalog import (
     AUTHORIZER,
-    BATCH_FUNCTION,
+    CHECK_BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
-    PUBLISHER_FUNCTION,
+    OUTBOX_PUBLISHER_FUNCTION,
     ROUTES,
     RUN_CLOSER_FUNCTION,
     SCHEDULES,
@@ -34,13 +34,13 @@ _TRIGGERS = {
 }
 _CALLED_WHEN = {
     RUN_CLOSER_FUNCTION: "an execution ended without closing its run",
-    PUBLISHER_FUNCTION: "an execution closed its run",
-    BATCH_FUNCTION: "mailboxes are due",
+    OUTBOX_PUBLISHER_FUNCTION: "an execution closed its run",
+    CHECK_BATCH_FUNCTION: "mailboxes are due",
     AUTHORIZER.name: "every route that is not public",
 }
 
 
-def workflow_json(name: str, scope: StateScope) -> Json:
+def workflow_json(name: str, scope: StateGraph) -> Json:
     return {
         "name": name,
         "purpose": _PURPOSES[name],
@@ -63,23 +63,28 @@ def functions_json() -> list[Json]:
     ]
 
 
-def _retries(scope: StateScope) -> list[Retrier]:
+def _retries(scope: StateGraph) -> list[Retrier]:
     """Return each distinct retry rule of the workflow once, in the order of the definition.
 
     Rules with no retries are left out: their errors end the step.
     """
-    rules = (each for state in scope.all_states() for each in state.retriers if each.attempts)
+    rules = (
+        each
+        for state in scope.iterate_states_with_nested()
+        for each in state.retriers
+        if each.attempts
+    )
     return list(dict.fromkeys(rules))
 
 
 def _triggers(function: Function) -> Iterator[str]:
     yield from (
-        f"workflow {each.name}" for each in WORKFLOWS if function.placeholder in each.definition
+        f"workflow {each.name}" for each in WORKFLOWS if function.arn_placeholder in each.asl_text
     )
-    yield from (each.key for each in ROUTES if each.function == function.name)
+    yield from (each.route_key for each in ROUTES if each.function == function.name)
     for schedule in SCHEDULES:
         if schedule.function == function.name:
-            yield f"every {schedule.every_minutes} min"
+            yield f"every {schedule.interval_minutes} min"
     for rule in EVENT_RULES:
         if rule.function == function.name:
             yield f"events {', '.join(rule.detail_types)}"

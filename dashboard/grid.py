@@ -13,23 +13,23 @@ from itertools import pairwise
 from dashboard.arrange import GridCell
 from dashboard.definition import Transition
 
-COLUMN_GAP_PX = 28
-MIN_LAYER_GAP_PX = 24
-TRACK_SPACING_PX = 9
-LANE_SPACING_PX = 14
-PORT_SPACING_PX = 14
-PICTURE_MARGIN_PX = 4
+_COLUMN_GAP_PX = 28
+_MIN_ROW_GAP_PX = 24
+_HORIZONTAL_LINE_SPACING_PX = 9
+_VERTICAL_LANE_SPACING_PX = 14
+_LINE_END_SPACING_PX = 14
+_PICTURE_MARGIN_PX = 4
 
 Point = tuple[float, float]
 Size = tuple[float, float]
-Lane = tuple[str, bool]
+_LaneKey = tuple[str, bool]
 """A lane beside the columns: the state that its lines lead to, and whether they lead upwards.
 
 Upward lanes are on the left of the picture, downward lanes on the right.
 """
 
 
-class PictureGrid:
+class StateMachineLayout:
     """The coordinates of all states and lines of one picture, in pixels from its upper left corner.
 
     width, height: size of the whole picture.
@@ -51,11 +51,11 @@ class PictureGrid:
         self._place_columns([each for each in lanes if each[1]], [x for x in lanes if not x[1]])
         self._place_rows()
 
-    def state_corner(self, name: str) -> Point:
+    def top_left_of_state(self, name: str) -> Point:
         """Return the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._tops[name]
 
-    def transition_line(self, way: Transition) -> tuple[Point, ...]:
+    def points_of_transition(self, way: Transition) -> tuple[Point, ...]:
         """Return the points of the line from the source's lower edge to the target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
@@ -77,15 +77,15 @@ class PictureGrid:
         rows = self._places[way.target].row - self._places[way.source].row
         return rows != 1 and not self._is_straight(way)
 
-    def _lane(self, way: Transition) -> Lane:
+    def _lane(self, way: Transition) -> _LaneKey:
         return way.target, self._places[way.target].row <= self._places[way.source].row
 
-    def _entry(self, way: Transition) -> Transition | Lane:
+    def _entry(self, way: Transition) -> Transition | _LaneKey:
         return self._lane(way) if self._is_long(way) else way
 
-    def _used_tracks(self) -> dict[int, list[Transition | Lane]]:
+    def _used_tracks(self) -> dict[int, list[Transition | _LaneKey]]:
         """Return the lines and lanes that run through each gap; gap n is above row n."""
-        tracks: dict[int, list[Transition | Lane]] = defaultdict(list)
+        tracks: dict[int, list[Transition | _LaneKey]] = defaultdict(list)
         for way in self._ways:
             if not self._is_straight(way):
                 tracks[self._places[way.source].row + 1].append(way)
@@ -94,21 +94,23 @@ class PictureGrid:
                 gap += [] if self._lane(way) in gap else [self._lane(way)]
         return tracks
 
-    def _place_columns(self, up: list[Lane], down: list[Lane]) -> None:
+    def _place_columns(self, up: list[_LaneKey], down: list[_LaneKey]) -> None:
         widths: dict[int, float] = defaultdict(float)
         for name, place in self._places.items():
             widths[place.column] = max(widths[place.column], self._sizes[name][0])
-        x = float(PICTURE_MARGIN_PX + LANE_SPACING_PX * len(up))
-        self._lanes = {lane: x - LANE_SPACING_PX * (number + 1) for number, lane in enumerate(up)}
+        x = float(_PICTURE_MARGIN_PX + _VERTICAL_LANE_SPACING_PX * len(up))
+        self._lanes = {
+            lane: x - _VERTICAL_LANE_SPACING_PX * (number + 1) for number, lane in enumerate(up)
+        }
         self._centers = {}
         for column in range(max(widths) + 1):
             self._centers[column] = x + widths[column] / 2
-            x += widths[column] + COLUMN_GAP_PX
-        x -= COLUMN_GAP_PX
+            x += widths[column] + _COLUMN_GAP_PX
+        x -= _COLUMN_GAP_PX
         self._lanes |= {
-            lane: x + LANE_SPACING_PX * (number + 1) for number, lane in enumerate(down)
+            lane: x + _VERTICAL_LANE_SPACING_PX * (number + 1) for number, lane in enumerate(down)
         }
-        self.width = x + LANE_SPACING_PX * len(down) + PICTURE_MARGIN_PX
+        self.width = x + _VERTICAL_LANE_SPACING_PX * len(down) + _PICTURE_MARGIN_PX
 
     def _place_rows(self) -> None:
         self._tops: dict[str, float] = {}
@@ -117,28 +119,30 @@ class PictureGrid:
         for row, name in enumerate(self._places):
             self._gaps.append(y)
             y += max(
-                TRACK_SPACING_PX * (len(self._tracks[row]) + 1),
-                MIN_LAYER_GAP_PX if row else PICTURE_MARGIN_PX,
+                _HORIZONTAL_LINE_SPACING_PX * (len(self._tracks[row]) + 1),
+                _MIN_ROW_GAP_PX if row else _PICTURE_MARGIN_PX,
             )
             self._tops[name] = y
             y += self._sizes[name][1]
         self._gaps.append(y)
         self.height = (
-            y + TRACK_SPACING_PX * len(self._tracks[len(self._places)]) + PICTURE_MARGIN_PX
+            y
+            + _HORIZONTAL_LINE_SPACING_PX * len(self._tracks[len(self._places)])
+            + _PICTURE_MARGIN_PX
         )
 
     def _center(self, name: str) -> float:
         return self._centers[self._places[name].column]
 
-    def _track_y(self, gap: int, user: Transition | Lane) -> float:
-        return self._gaps[gap] + TRACK_SPACING_PX * (self._tracks[gap].index(user) + 1)
+    def _track_y(self, gap: int, user: Transition | _LaneKey) -> float:
+        return self._gaps[gap] + _HORIZONTAL_LINE_SPACING_PX * (self._tracks[gap].index(user) + 1)
 
-    def _leaving(self, name: str) -> list[Transition | Lane]:
+    def _leaving(self, name: str) -> list[Transition | _LaneKey]:
         """Return the transitions out of a state, from left to right."""
         found = [way for way in self._ways if way.source == name]
         return [*sorted(found, key=lambda way: self._far_x(way, way.target))]
 
-    def _entering(self, name: str) -> list[Transition | Lane]:
+    def _entering(self, name: str) -> list[Transition | _LaneKey]:
         found = [way for way in self._ways if way.target == name]
         found.sort(key=lambda way: self._far_x(way, way.source))
         return list(dict.fromkeys(self._entry(way) for way in found))
@@ -146,7 +150,7 @@ class PictureGrid:
     def _far_x(self, way: Transition, other: str) -> float:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
-    def _port(self, user: Transition | Lane, users: list[Transition | Lane]) -> float:
+    def _port(self, user: Transition | _LaneKey, users: list[Transition | _LaneKey]) -> float:
         """Return a line end's distance from the state's middle, which straight lines use."""
         straight = [
             n
@@ -154,4 +158,4 @@ class PictureGrid:
             if isinstance(each, Transition) and self._is_straight(each)
         ]
         middle = straight[0] if straight else (len(users) - 1) / 2
-        return (users.index(user) - middle) * PORT_SPACING_PX
+        return (users.index(user) - middle) * _LINE_END_SPACING_PX

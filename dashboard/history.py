@@ -132,7 +132,7 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
     return named
 
 
-def read_history(events: Iterable[HistoryEvent]) -> list[Step]:
+def steps_of_execution_history(events: Iterable[HistoryEvent]) -> list[Step]:
     """Return the steps of an execution, in the order in which they started, from all its history
     events.
 

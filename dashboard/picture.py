@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from dashboard.arrange import assign_grid_cells
-from dashboard.definition import State, StateScope, Transition, TransitionKind
-from dashboard.grid import PictureGrid, Point, Size
+from dashboard.arrange import assign_states_to_grid_cells
+from dashboard.definition import State, StateGraph, Transition, TransitionKind
+from dashboard.grid import Point, Size, StateMachineLayout
 
-STATE_HEIGHT_PX = 36
-LETTER_WIDTH_PX = 8
-STATE_PADDING_PX = 40
-MAP_FRAME_PX = 16
-MAP_TITLE_HEIGHT_PX = 32
+_STATE_HEIGHT_PX = 36
+_LETTER_WIDTH_PX = 8
+_STATE_PADDING_PX = 40
+_MAP_STATE_FRAME_PX = 16
+_MAP_STATE_TITLE_HEIGHT_PX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +46,32 @@ class StateMachinePicture:
     edges: tuple[TransitionLine, ...]
 
 
-def draw_state_machine(scope: StateScope, inside: str | None = None) -> StateMachinePicture:
+def draw_state_machine(scope: StateGraph, inside: str | None = None) -> StateMachinePicture:
     """Draw the states of this scope; a Map becomes a frame around its inner states."""
     inner = {
-        each.name: draw_state_machine(each.map_scope, each.name)
+        each.name: draw_state_machine(each.graph_inside_map, each.name)
         for each in scope.states
-        if each.map_scope
+        if each.graph_inside_map
     }
     sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
     ways = _merged(scope)
-    grid = PictureGrid(assign_grid_cells(scope), sizes, ways)
+    grid = StateMachineLayout(assign_states_to_grid_cells(scope), sizes, ways)
     nodes = [
-        StateBox(each.name, each.type, *grid.state_corner(each.name), *sizes[each.name], inside)
+        StateBox(
+            each.name, each.type, *grid.top_left_of_state(each.name), *sizes[each.name], inside
+        )
         for each in scope.states
     ]
     edges = [
-        TransitionLine(way.source, way.target, grid.transition_line(way), way.label, way.kind)
+        TransitionLine(way.source, way.target, grid.points_of_transition(way), way.label, way.kind)
         for way in ways
     ]
     for frame in nodes[:]:
         if frame.name in inner:
             content = _moved(
-                inner[frame.name], frame.x + MAP_FRAME_PX, frame.y + MAP_TITLE_HEIGHT_PX
+                inner[frame.name],
+                frame.x + _MAP_STATE_FRAME_PX,
+                frame.y + _MAP_STATE_TITLE_HEIGHT_PX,
             )
             nodes += content.nodes
             edges += content.edges
@@ -75,15 +79,15 @@ def draw_state_machine(scope: StateScope, inside: str | None = None) -> StateMac
 
 
 def _size(state: State, content: StateMachinePicture | None) -> Size:
-    width = float(len(state.name) * LETTER_WIDTH_PX + STATE_PADDING_PX)
+    width = float(len(state.name) * _LETTER_WIDTH_PX + _STATE_PADDING_PX)
     if content is None:
-        return width, STATE_HEIGHT_PX
+        return width, _STATE_HEIGHT_PX
     return max(
-        width, content.width + 2 * MAP_FRAME_PX
-    ), content.height + MAP_TITLE_HEIGHT_PX + MAP_FRAME_PX
+        width, content.width + 2 * _MAP_STATE_FRAME_PX
+    ), content.height + _MAP_STATE_TITLE_HEIGHT_PX + _MAP_STATE_FRAME_PX
 
 
-def _merged(scope: StateScope) -> list[Transition]:
+def _merged(scope: StateGraph) -> list[Transition]:
     """Merge transitions of one kind between two states into one line with all their labels."""
     merged: dict[tuple[str, str, TransitionKind], Transition] = {}
     for way in (way for state in scope.states for way in state.transitions):

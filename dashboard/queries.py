@@ -16,7 +16,7 @@ from uuid import UUID
 from dashboard.to_json import Json, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
-from mailsync.store.account_store import FolderChoice, FoundDifference
+from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.history_store import RunFolderRow
 from mailsync.store.outbox_store import OutboxEvent
@@ -91,11 +91,11 @@ class DashboardQueries:
             raise RowNotFound(f"There is no {kind} of this id.")
         return found[0]
 
-    def read_totals(self) -> Json:
+    def count_accounts_and_open_runs(self) -> Json:
         """Return the number of accounts and of open runs."""
         return self._records("totals")[0]
 
-    def change_version(self) -> tuple[Any, ...]:
+    def read_data_version(self) -> tuple[Any, ...]:
         """Return values that differ after every change of a table that the pages show."""
         return tuple(self._rows("change_version")[0])
 
@@ -162,7 +162,7 @@ class DashboardQueries:
 
     def list_accounts(self) -> tuple[AccountStatus, ...]:
         with self._database() as database:
-            return StatusStore(database).accounts_of_all_users()
+            return StatusStore(database).statuses_of_all_users()
 
     def read_account(self, account_id: str) -> AccountStatus:
         """Return the sync status of an account.
@@ -173,18 +173,20 @@ class DashboardQueries:
         with self._database() as database:
             known = _is_uuid(account_id)
             found = (
-                StatusStore(database).accounts_of_all_users(AccountId(account_id)) if known else ()
+                StatusStore(database).statuses_of_all_users(AccountId(account_id)) if known else ()
             )
         if not found:
             raise RowNotFound("There is no account of this id.")
         return found[0]
 
-    def list_folder_choices(self, account_id: str) -> list[FolderChoice]:
-        return [FolderChoice(*row) for row in self._rows("folder_choices", account_id=account_id)]
+    def list_folder_choices(self, account_id: str) -> list[FolderWithSelection]:
+        return [
+            FolderWithSelection(*row) for row in self._rows("folder_choices", account_id=account_id)
+        ]
 
-    def list_differences(self, account_id: str) -> list[FoundDifference]:
+    def list_listing_contradictions(self, account_id: str) -> list[ListingContradictionRow]:
         found = self._rows("proof_differences", account_id=account_id)
-        return [FoundDifference(*row) for row in found]
+        return [ListingContradictionRow(*row) for row in found]
 
     def list_quarantined_messages(self, account_id: str) -> list[Json]:
         """Return the quarantined messages of an account that were retried last, at most 200."""
@@ -228,7 +230,7 @@ class DashboardQueries:
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 
-    def list_sent_events(self, before: int, limit: int) -> list[OutboxEvent]:
+    def list_outbox_events(self, before: int, limit: int) -> list[OutboxEvent]:
         return [OutboxEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
 
 

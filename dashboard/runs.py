@@ -11,10 +11,10 @@ from dashboard.forecast import (
     status_by_state,
     step_label,
 )
-from dashboard.history import Step, read_history
+from dashboard.history import Step, steps_of_execution_history
 from dashboard.picture import draw_state_machine
 from dashboard.queries import DashboardQueries, RowNotFound
-from dashboard.to_json import Json, json_bytes, milliseconds_between, to_json
+from dashboard.to_json import Json, milliseconds_between, to_json, to_json_bytes
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
 
 TRIGGER_OF_SELF_TEST_RUNS = "self-test"
@@ -55,7 +55,7 @@ class RunReader:
             return []
         return [
             _self_test(each)
-            for each in self._executions.newest(TEST_SYNC_WORKFLOW.name)
+            for each in self._executions.list_newest_executions(TEST_SYNC_WORKFLOW.name)
             if (each.started_at, each.name) < before
             and filters["status"] in (None, _STATUSES[each.status])
         ]
@@ -72,7 +72,7 @@ class RunReader:
             return self._one_self_test(run_id)
         execution = self._execution(run)
         steps = self._steps(MAILBOX_SYNC_WORKFLOW.name, execution)
-        scope = self._executions.definition(MAILBOX_SYNC_WORKFLOW.name)
+        scope = self._executions.read_definition(MAILBOX_SYNC_WORKFLOW.name)
         return {
             **_summary(run),
             **self._progress(MAILBOX_SYNC_WORKFLOW.name, steps, names),
@@ -85,8 +85,8 @@ class RunReader:
     def _progress(self, workflow: str, steps: list[Step], names: dict[int, str]) -> Json:
         """Return the steps as JSON, and the picture with what became of each state."""
         if workflow not in self._pictures:
-            picture = draw_state_machine(self._executions.definition(workflow))
-            self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
+            picture = draw_state_machine(self._executions.read_definition(workflow))
+            self._pictures[workflow] = orjson.Fragment(to_json_bytes(picture))
         return {
             "states": status_by_state(steps),
             "steps": [_step(each, names) for each in steps],
@@ -100,14 +100,14 @@ class RunReader:
         """
         if run["startedAt"] and not _had_steps(run):
             return None
-        arn = run["executionArn"] or self._executions.execution_arn(
+        arn = run["executionArn"] or self._executions.build_execution_arn(
             MAILBOX_SYNC_WORKFLOW.name, run["id"]
         )
-        return self._executions.find(arn)
+        return self._executions.find_execution(arn)
 
     def _one_self_test(self, run_id: str) -> Json:
-        execution = self._executions.find(
-            self._executions.execution_arn(TEST_SYNC_WORKFLOW.name, run_id)
+        execution = self._executions.find_execution(
+            self._executions.build_execution_arn(TEST_SYNC_WORKFLOW.name, run_id)
         )
         if execution is None:
             raise RowNotFound("There is no run of this id.")
@@ -125,8 +125,8 @@ class RunReader:
     def _steps(self, workflow: str, execution: Execution | None) -> list[Step]:
         if execution is None:
             return []
-        steps = read_history(self._executions.history(execution))
-        set_next_attempt_times(steps, self._executions.definition(workflow))
+        steps = steps_of_execution_history(self._executions.read_execution_history(execution))
+        set_next_attempt_times(steps, self._executions.read_definition(workflow))
         return steps
 
 

@@ -4,7 +4,7 @@ import secrets
 
 from dashboard.site import DATA_PATH_PREFIX, DashboardSite
 from dashboard.sources import DashboardSources
-from dashboard.start_token import StartToken
+from dashboard.start_token import DashboardToken
 from localdev.engine.failure import StartFailed
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
@@ -26,14 +26,15 @@ class Dashboard:
         self._site: DashboardSite | None = None
         try:
             guard = RequestGuard(
-                own_pages=True, navigations=lambda path: not path.startswith(DATA_PATH_PREFIX)
+                accepts_own_pages=True,
+                accepts_navigation_to=lambda path: not path.startswith(DATA_PATH_PREFIX),
             )
             self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:
             raise StartFailed(f"Port {port} is in use: give another --dashboard-port.") from taken
-        self._start_token: StartToken | None = None
+        self._start_token: DashboardToken | None = None
         if token_required:
-            self._start_token = StartToken(secrets.token_urlsafe(32), self._server.port)
+            self._start_token = DashboardToken(secrets.token_urlsafe(32), self._server.port)
 
     @property
     def url(self) -> str:
@@ -42,7 +43,11 @@ class Dashboard:
     @property
     def url_with_token(self) -> str:
         """Return the dashboard's URL with its token, to print for the person who started it."""
-        return f"{self.url}/{self._start_token.url_query}" if self._start_token else self.url
+        return (
+            f"{self.url}/{self._start_token.url_query_with_token}"
+            if self._start_token
+            else self.url
+        )
 
     def start(self, sources: DashboardSources) -> None:
         self._site = DashboardSite(sources, self._start_token)

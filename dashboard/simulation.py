@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.actions import ActionFailed, JsonAction, require_integer, require_text
+from dashboard.actions import ActionFailed, JsonAction, require_integer_member, require_text_member
 from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
@@ -14,10 +14,10 @@ from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import ProviderSettings
 
-MAX_DELIVERED_MESSAGES = 1000
+MAX_MESSAGES_PER_DELIVERY = 1000
 DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
 DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
-THROTTLE_S = 30
+PROVIDER_THROTTLE_DURATION_S = 30
 
 
 class SimulatorActions:
@@ -43,11 +43,11 @@ class SimulatorActions:
 
     @property
     def _provider(self) -> ProviderSettings:
-        if self._sources.provider is None:
+        if self._sources.simulated_provider is None:
             raise ActionFailed(
                 409, "Only the simulated provider has this action; this mail is real."
             )
-        return self._sources.provider
+        return self._sources.simulated_provider
 
     def _control(self, action: str, **more: Any) -> Json:
         try:
@@ -66,7 +66,7 @@ class SimulatorActions:
         token = self._sources.make_user_token()
         assert token is not None, "a simulated stack signs its own tokens"
         if address:
-            name = require_text(fields, "address").partition("@")[0].title()
+            name = require_text_member(fields, "address").partition("@")[0].title()
             self._control("mailboxes", address=address, display_name=name)
         try:
             account = connect(self._sources.api_url, self._provider, token, address)
@@ -75,12 +75,12 @@ class SimulatorActions:
         return {"accountId": account.id, "address": account.address}
 
     def _deliver(self, fields: Json) -> Json:
-        count = require_integer(fields, "count", 1)
-        if not 1 <= count <= MAX_DELIVERED_MESSAGES:
+        count = require_integer_member(fields, "count", 1)
+        if not 1 <= count <= MAX_MESSAGES_PER_DELIVERY:
             raise ActionFailed(
-                422, f"From 1 to {MAX_DELIVERED_MESSAGES} mails can be delivered at once."
+                422, f"From 1 to {MAX_MESSAGES_PER_DELIVERY} mails can be delivered at once."
             )
-        address, folder = require_text(fields, "address"), fields.get("folder") or "inbox"
+        address, folder = require_text_member(fields, "address"), fields.get("folder") or "inbox"
         subject = fields.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]
         mail = {
@@ -94,11 +94,13 @@ class SimulatorActions:
 
     def _move(self, fields: Json) -> Json:
         """Move a message to the folder with the id `destination`."""
-        destination = self._queries.read_remote_folder_id(require_integer(fields, "destination"))
+        destination = self._queries.read_remote_folder_id(
+            require_integer_member(fields, "destination")
+        )
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.read_message(require_integer(fields, "messageId"))
+        message = self._queries.read_message(require_integer_member(fields, "messageId"))
         return self._control(
             action, mailbox=message["emailAddress"], id=message["messageId"], **more
         )
@@ -106,8 +108,12 @@ class SimulatorActions:
     def _throttle(self, _: Json) -> Json:
         """Reject every request for `PROVIDER_THROTTLE_DURATION_S`, with that number of seconds in
         Retry-After."""
-        fault = {"status": 429, "code": "TooManyRequests", "retry_after": THROTTLE_S}
-        return self._inject_fault(fault, times=None, lasts_s=THROTTLE_S)
+        fault = {
+            "status": 429,
+            "code": "TooManyRequests",
+            "retry_after": PROVIDER_THROTTLE_DURATION_S,
+        }
+        return self._inject_fault(fault, times=None, lasts_s=PROVIDER_THROTTLE_DURATION_S)
 
     def _inject_fault(self, fault: Json, **rule: Any) -> Json:
         return self._control("faults", rules=[{"fault": fault, **rule}])

@@ -14,7 +14,7 @@ from dashboard.pages import SECURITY_HEADERS, static_file_response
 from dashboard.queries import DashboardQueries, RowNotFound
 from dashboard.simulation import SimulatorActions
 from dashboard.sources import DashboardSources
-from dashboard.start_token import StartToken
+from dashboard.start_token import DashboardToken
 from localdev.http_server import Request, Response
 from mailsync.errors import MailsyncError
 
@@ -35,7 +35,7 @@ class DashboardSite:
     start_token: token that requests for data must carry. None: data needs no token.
     """
 
-    def __init__(self, sources: DashboardSources, start_token: StartToken | None) -> None:
+    def __init__(self, sources: DashboardSources, start_token: DashboardToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
         self._queries = DashboardQueries(sources.settings)
@@ -69,9 +69,9 @@ class DashboardSite:
         """Return the redirect that logs in, or 401 for data without the token; else None."""
         if self._start_token is None:
             return None
-        if redirect := self._start_token.login_redirect(request):
+        if redirect := self._start_token.redirect_that_sets_cookie(request):
             return redirect
-        if request.path.startswith(DATA_PATH_PREFIX) and not self._start_token.is_presented_by(
+        if request.path.startswith(DATA_PATH_PREFIX) and not self._start_token.is_in_cookie_of(
             request
         ):
             return _error(401, _NO_TOKEN)

@@ -33,11 +33,11 @@ class DashboardSources:
     state_machine_arns: Mapping[str, str]
     make_aws_client: Callable[[str], Any]
     api_url: str
-    aws_url: str | None = None
-    is_dev_login_on: bool = False
+    aws_endpoint_url: str | None = None
+    is_development_login_enabled: bool = False
     make_user_token: Callable[[], str | None] = lambda: None
-    provider: ProviderSettings | None = None
-    event_bus: str | None = None
+    simulated_provider: ProviderSettings | None = None
+    event_bus_name: str | None = None
     shows_message_bodies: bool = True
-    report_body_opened: Callable[[str, int], None] = lambda _account, _message: None
-    list_seen_events: Callable[[], list[dict[str, Any]]] = list
+    report_shown_message_body: Callable[[str, int], None] = lambda _account, _message: None
+    list_recent_bus_events: Callable[[], list[dict[str, Any]]] = list

@@ -15,7 +15,7 @@ from localdev.http_server import Request, Response
 _PARAMETER = "token"
 
 
-class StartToken:
+class DashboardToken:
     """The access token of the dashboard, which is made anew at each start.
 
     port: the dashboard's port. It is part of the cookie's name, because browsers send a cookie to
@@ -27,11 +27,11 @@ class StartToken:
         self._cookie = f"mailsync_dashboard_{port}"
 
     @property
-    def url_query(self) -> str:
+    def url_query_with_token(self) -> str:
         """Return the query string with the token, for the end of the printed URL."""
         return f"?{_PARAMETER}={self._secret}"
 
-    def login_redirect(self, request: Request) -> Response | None:
+    def redirect_that_sets_cookie(self, request: Request) -> Response | None:
         """Return the redirect that sets the cookie if the URL has the right token, else None."""
         parameters = parse_qsl(request.query, keep_blank_values=True)
         if request.method != "GET" or not self._is_right(dict(parameters).get(_PARAMETER, "")):
@@ -41,7 +41,7 @@ class StartToken:
         cookie = f"{self._cookie}={self._secret}; Path=/; HttpOnly; SameSite=Strict"
         return Response(303, headers={"Location": page}, cookies=(cookie,))
 
-    def is_presented_by(self, request: Request) -> bool:
+    def is_in_cookie_of(self, request: Request) -> bool:
         """Return whether the request carries the token in its cookie.
 
         The cookie is found without the standard library's parser. That parser stops at malformed

@@ -24,15 +24,15 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(member) for member in value]
     if isinstance(value, datetime):
-        return iso_utc(value)
+        return format_iso_utc(value)
     return value
 
 
-def json_bytes(value: Any) -> bytes:
+def to_json_bytes(value: Any) -> bytes:
     return orjson.dumps(to_json(value), option=orjson.OPT_NON_STR_KEYS)
 
 
-def iso_utc(moment: datetime) -> str:
+def format_iso_utc(moment: datetime) -> str:
     """Return the time in ISO 8601 and UTC, such as `2026-01-31T09:30:00.5Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

@@ -54,7 +54,7 @@ class AuroraDatabase(Construct):
     def allow_connect(self, function: SyncFunction) -> None:
         """Let the function connect to the database: as the schema's owner if the catalog gives it
         that capability, else as the login `mailsync_functions`."""
-        owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.needs
+        owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.capabilities
         user = OWNER_USER if owns else FUNCTIONS_USER
         function.role.add_to_policy(
             iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._user_arn(user)])

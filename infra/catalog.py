@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
 
-STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
+STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
 
 
 class Capability(StrEnum):
@@ -21,15 +21,15 @@ class Capability(StrEnum):
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
     APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
-    OPEN_TOKENS = "open tokens"  # kms:Decrypt
-    SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
+    DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
+    ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
     STOP_WORKFLOWS = "stop workflows"  # end executions
     WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
     INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
     PUT_EVENTS = "event bus"  # put events on it
-    APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
-    PUBLIC_URL = "public URL"  # where the API is reached from outside
+    VERIFY_APPLICATION_JWT = "app identity"  # the key that verifies the application's JWT
+    KNOW_PUBLIC_API_URL = "public URL"  # where the API is reached from outside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +45,24 @@ class Function:
 
     name: str
     purpose: str
-    needs: frozenset[Capability] = field(default_factory=frozenset)
+    capabilities: frozenset[Capability] = field(default_factory=frozenset)
     timeout_s: int = 30
     memory_mb: int = 512
 
     @property
-    def module(self) -> str:
+    def handler_module(self) -> str:
         return self.name.replace("-", "_")
 
     @property
     def handler(self) -> str:
-        return f"handlers.{self.module}.handler"
+        return f"handlers.{self.handler_module}.handler"
 
     @property
     def construct_id(self) -> str:
         return "".join(word.capitalize() for word in self.name.split("-"))
 
     @property
-    def placeholder(self) -> str:
+    def arn_placeholder(self) -> str:
         """The name by which an ASL file refers to this function: `${SyncFolderFunctionArn}`."""
         return f"{self.construct_id}FunctionArn"
 
@@ -76,11 +76,11 @@ class Workflow:
     """
 
     name: str
-    file: str
+    asl_file_name: str
 
     @property
-    def definition(self) -> str:
-        return (STATEMACHINES / self.file).read_text()
+    def asl_text(self) -> str:
+        return (STATE_MACHINE_FOLDER / self.asl_file_name).read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class RouteThrottle:
     burst: number of requests that the route accepts at one moment (API Gateway's token bucket).
     """
 
-    rate: int
+    requests_per_second: int
     burst: int
 
 
@@ -106,10 +106,10 @@ class Route:
         others.
     """
 
-    key: str
+    route_key: str
     function: str
-    public: bool = False
-    throttle: RouteThrottle = RouteThrottle(rate=50, burst=100)
+    is_public: bool = False
+    throttle: RouteThrottle = RouteThrottle(requests_per_second=50, burst=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class Schedule:
     """A function that EventBridge Scheduler invokes at a fixed rate."""
 
     name: str
-    every_minutes: int
+    interval_minutes: int
     function: str
 
 
@@ -135,87 +135,95 @@ _MAIL = frozenset(
     {
         Capability.DATABASE,
         Capability.APP_CREDENTIALS_AT_PROVIDER,
-        Capability.OPEN_TOKENS,
-        Capability.SEAL_TOKENS,
+        Capability.DECRYPT_STORED_TOKENS,
+        Capability.ENCRYPT_STORED_TOKENS,
     }
 )
 
 AUTHORIZER = Function(
     name="authorize",
     purpose="Verify the application's JWT and return its user.",
-    needs=frozenset({Capability.APP_IDENTITY}),
+    capabilities=frozenset({Capability.VERIFY_APPLICATION_JWT}),
     timeout_s=10,
 )
 
 FUNCTIONS: tuple[Function, ...] = (
     # mailbox-sync, in the order of its states
-    Function(name="validate-account", purpose="Check that the account is active.", needs=_STORE),
-    Function(name="mark-syncing", purpose="Take the lease and open the run.", needs=_STORE),
+    Function(
+        name="validate-account", purpose="Check that the account is active.", capabilities=_STORE
+    ),
+    Function(name="mark-syncing", purpose="Take the lease and open the run.", capabilities=_STORE),
     Function(
         name="get-access-token",
         purpose="Renew the access token if needed.",
-        needs=_MAIL,
+        capabilities=_MAIL,
         timeout_s=60,
     ),
     Function(
         name="sync-folders",
         purpose="Store the folder tree and folders whose changes fit on a page.",
-        needs=_MAIL,
+        capabilities=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
     Function(
         name="sync-folder",
         purpose="Store the pages of one folder until its time budget is spent.",
-        needs=_MAIL,
+        capabilities=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="reset-folder", purpose="Start a new full sync of a folder.", needs=_STORE),
-    Function(name="folder-failed", purpose="Record the error of a folder.", needs=_STORE),
+    Function(
+        name="reset-folder", purpose="Start a new full sync of a folder.", capabilities=_STORE
+    ),
+    Function(name="folder-failed", purpose="Record the error of a folder.", capabilities=_STORE),
     Function(
         name="recalculate-counts",
         purpose="Compare the counts of every folder with the provider's.",
-        needs=_MAIL,
+        capabilities=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
     Function(
         name="repair-folder",
         purpose="Compare the ids of one folder and repair the differences.",
-        needs=_MAIL,
+        capabilities=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="mark-complete", purpose="Close a run that succeeded.", needs=_STORE),
-    Function(name="mark-failed", purpose="Close a run that failed.", needs=_STORE),
+    Function(name="mark-complete", purpose="Close a run that succeeded.", capabilities=_STORE),
+    Function(name="mark-failed", purpose="Close a run that failed.", capabilities=_STORE),
     # test-sync
     Function(
-        name="reach-database", purpose="Self-test: check that the database responds.", needs=_STORE
+        name="reach-database",
+        purpose="Self-test: check that the database responds.",
+        capabilities=_STORE,
     ),
     Function(
         name="reach-provider",
         purpose="Self-test: check that the mail provider responds.",
-        needs=frozenset({Capability.APP_CREDENTIALS_AT_PROVIDER}),
+        capabilities=frozenset({Capability.APP_CREDENTIALS_AT_PROVIDER}),
     ),
-    Function(name="write-and-read", purpose="Self-test: write and read a row.", needs=_STORE),
+    Function(
+        name="write-and-read", purpose="Self-test: write and read a row.", capabilities=_STORE
+    ),
     # HTTP API
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        needs=frozenset(
+        capabilities=frozenset(
             {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS}
         ),
     ),
     Function(
         name="connect",
         purpose="Connect and disconnect the mailboxes of users and organisations.",
-        needs=frozenset(
+        capabilities=frozenset(
             {
                 Capability.DATABASE,
                 Capability.APP_CREDENTIALS_AT_PROVIDER,
-                Capability.OPEN_TOKENS,
-                Capability.SEAL_TOKENS,
+                Capability.DECRYPT_STORED_TOKENS,
+                Capability.ENCRYPT_STORED_TOKENS,
                 Capability.START_WORKFLOWS,
                 Capability.STOP_WORKFLOWS,
             }
@@ -224,7 +232,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="webhook",
         purpose="Make a mailbox due when its provider sends a notification.",
-        needs=_STORE,
+        capabilities=_STORE,
         timeout_s=10,
     ),
     AUTHORIZER,
@@ -232,7 +240,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="start-due-syncs",
         purpose="Hand due mailboxes to sync-accounts; recover stale runs.",
-        needs=frozenset(
+        capabilities=frozenset(
             {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.INVOKE_CHECK_FUNCTION}
         ),
         timeout_s=60,
@@ -240,57 +248,57 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="measure-backlog",
         purpose="Measure the delay of due mailboxes and unpublished events.",
-        needs=_STORE,
+        capabilities=_STORE,
     ),
     Function(
         name="sync-accounts",
         purpose="Check a batch of mailboxes and store small changes.",
-        needs=_MAIL | {Capability.START_WORKFLOWS},
+        capabilities=_MAIL | {Capability.START_WORKFLOWS},
         timeout_s=180,
         memory_mb=1024,
     ),
     Function(
         name="purge-accounts",
         purpose="Delete purged accounts, and tokens that a disconnection left.",
-        needs=_STORE,
+        capabilities=_STORE,
         timeout_s=60,
     ),
     Function(
         name="renew-subscriptions",
         purpose="Create and renew the providers' subscriptions.",
-        needs=_MAIL | {Capability.PUBLIC_URL},
+        capabilities=_MAIL | {Capability.KNOW_PUBLIC_API_URL},
         timeout_s=110,
     ),
     Function(
         name="close-run",
         purpose="Close the run of an execution that ended without closing it.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_ARNS}),
+        capabilities=frozenset({Capability.DATABASE, Capability.WORKFLOW_ARNS}),
     ),
     # events
     Function(
         name="receive-event",
         purpose="Start the sync or the self-test that an event requests.",
-        needs=frozenset({Capability.DATABASE, Capability.START_WORKFLOWS}),
+        capabilities=frozenset({Capability.DATABASE, Capability.START_WORKFLOWS}),
     ),
     Function(
         name="publish-events",
         purpose="Publish the outbox to the event bus.",
-        needs=frozenset({Capability.DATABASE, Capability.PUT_EVENTS}),
+        capabilities=frozenset({Capability.DATABASE, Capability.PUT_EVENTS}),
         timeout_s=60,
     ),
     Function(
         name="migrate-database",
         purpose="Apply missing database migrations.",
-        needs=_STORE | {Capability.SCHEMA_OWNER_LOGIN},
+        capabilities=_STORE | {Capability.SCHEMA_OWNER_LOGIN},
         timeout_s=300,
     ),
 )
 
-MAILBOX_SYNC_WORKFLOW = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
-TEST_SYNC_WORKFLOW = Workflow(name="test-sync", file="test_sync.asl.json")
+MAILBOX_SYNC_WORKFLOW = Workflow(name="mailbox-sync", asl_file_name="mailbox_sync.asl.json")
+TEST_SYNC_WORKFLOW = Workflow(name="test-sync", asl_file_name="test_sync.asl.json")
 WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW)
 
-_LOW_THROTTLE = RouteThrottle(rate=10, burst=20)
+_LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst=20)
 """Limits of routes that applications rarely call."""
 
 
@@ -299,44 +307,46 @@ def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
     name = provider.provider
     oauth = provider.oauth_access
     if oauth:
-        yield Route(key=f"GET /api/auth/{name}", function="connect")
+        yield Route(route_key=f"GET /api/auth/{name}", function="connect")
         callback = f"GET /api/auth/{name}/callback"
-        yield Route(key=callback, function="connect", public=True, throttle=_LOW_THROTTLE)
-        yield Route(key=f"POST /api/auth/{name}/confirm", function="connect")
+        yield Route(route_key=callback, function="connect", is_public=True, throttle=_LOW_THROTTLE)
+        yield Route(route_key=f"POST /api/auth/{name}/confirm", function="connect")
     if oauth is None or oauth.resource:
-        yield Route(key=f"POST /api/email/accounts/{name}", function="connect")
-    yield Route(key=f"POST /api/webhooks/{name}", function="webhook", public=True)
+        yield Route(route_key=f"POST /api/email/accounts/{name}", function="connect")
+    yield Route(route_key=f"POST /api/webhooks/{name}", function="webhook", is_public=True)
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(key="POST /api/email/sync", function="api"),
-    Route(key="GET /api/email/sync", function="api"),
-    Route(key="DELETE /api/email/sync", function="api"),
-    Route(key="GET /api/email/runs", function="api"),
-    Route(key="GET /api/email/runs/{runId}", function="api"),
-    Route(key="GET /api/email/accounts", function="api"),
-    Route(key="GET /api/email/accounts/{accountId}", function="api"),
-    Route(key="PATCH /api/email/accounts/{accountId}", function="api"),
-    Route(key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
-    Route(key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
-    Route(key="GET /api/health", function="api", public=True, throttle=_LOW_THROTTLE),
-    Route(key="GET /api/openapi.json", function="api", public=True, throttle=_LOW_THROTTLE),
-    Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),
+    Route(route_key="POST /api/email/sync", function="api"),
+    Route(route_key="GET /api/email/sync", function="api"),
+    Route(route_key="DELETE /api/email/sync", function="api"),
+    Route(route_key="GET /api/email/runs", function="api"),
+    Route(route_key="GET /api/email/runs/{runId}", function="api"),
+    Route(route_key="GET /api/email/accounts", function="api"),
+    Route(route_key="GET /api/email/accounts/{accountId}", function="api"),
+    Route(route_key="PATCH /api/email/accounts/{accountId}", function="api"),
+    Route(route_key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
+    Route(route_key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
+    Route(route_key="GET /api/health", function="api", is_public=True, throttle=_LOW_THROTTLE),
+    Route(
+        route_key="GET /api/openapi.json", function="api", is_public=True, throttle=_LOW_THROTTLE
+    ),
+    Route(route_key="DELETE /api/email/accounts/{accountId}", function="connect"),
     *(route for each in syncable_providers() for route in routes_of(each)),
 )
 
-CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))
+CORS_METHODS = tuple(sorted({route.route_key.split(" ")[0] for route in ROUTES}))
 """Methods that pages of other origins may use, if the stage names origins."""
 CORS_REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
 CORS_RESPONSE_HEADERS = ("etag", "location", "retry-after")
 CORS_MAX_AGE_S = 3600
 
 SCHEDULES: tuple[Schedule, ...] = (
-    Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
-    Schedule(name="measure-backlog", every_minutes=1, function="measure-backlog"),
-    Schedule(name="purge-accounts", every_minutes=5, function="purge-accounts"),
-    Schedule(name="publish-events", every_minutes=1, function="publish-events"),
-    Schedule(name="renew-subscriptions", every_minutes=2, function="renew-subscriptions"),
+    Schedule(name="start-due-syncs", interval_minutes=1, function="start-due-syncs"),
+    Schedule(name="measure-backlog", interval_minutes=1, function="measure-backlog"),
+    Schedule(name="purge-accounts", interval_minutes=5, function="purge-accounts"),
+    Schedule(name="publish-events", interval_minutes=1, function="publish-events"),
+    Schedule(name="renew-subscriptions", interval_minutes=2, function="renew-subscriptions"),
 )
 
 EVENT_RULES: tuple[EventRule, ...] = (
@@ -349,14 +359,14 @@ EVENT_RULES: tuple[EventRule, ...] = (
 
 RUN_CLOSER_FUNCTION = "close-run"
 """Invoked when an execution of `mailbox-sync` ends with one of RUN_CLOSER_STATUSES."""
-RUN_CLOSER_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
+RUN_CLOSER_EXECUTION_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
-PUBLISHER_FUNCTION = "publish-events"
+OUTBOX_PUBLISHER_FUNCTION = "publish-events"
 """Invoked when an execution ends with one of PUBLISHER_STATUSES, ahead of its schedule."""
-PUBLISHER_STATUSES = ("FAILED", "SUCCEEDED")
+OUTBOX_PUBLISHER_EXECUTION_STATUSES = ("FAILED", "SUCCEEDED")
 
 
-BATCH_FUNCTION = "sync-accounts"
+CHECK_BATCH_FUNCTION = "sync-accounts"
 """Invoked asynchronously by `start-due-syncs`."""
 
 

@@ -28,9 +28,9 @@ class ExecutionEvents(Construct):
         super().__init__(scope, construct_id)
         self._machine = machine
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
-        publisher = functions[catalog.PUBLISHER_FUNCTION]
-        self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_STATUSES)
-        self._add_rule("ClosedItself", publisher, catalog.PUBLISHER_STATUSES)
+        publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION]
+        self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_EXECUTION_STATUSES)
+        self._add_rule("ClosedItself", publisher, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES)
 
     def _add_rule(
         self, construct_id: str, function: SyncFunction, statuses: Collection[str]

@@ -24,10 +24,10 @@ DEPENDENCY_CACHE = REPOSITORY_ROOT / "build" / "dependencies"
 
 PYTHON_VERSION = "3.13"
 # Lambda's Python 3.13 runs on Amazon Linux 2023 with glibc 2.34; most wheels ask for 2.28.
-UV_PLATFORM = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+UV_PLATFORM_BY_ARCHITECTURE = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 
 
-def lambda_code(architecture: str) -> lambda_.Code:
+def build_lambda_code_asset(architecture: str) -> lambda_.Code:
     """Return the asset for `architecture`; synthesis builds it if its fingerprint is new."""
     bundle = LambdaBundle(architecture=architecture)
     return lambda_.Code.from_asset(
@@ -127,7 +127,12 @@ class LambdaBundle:
 def _install(lock: Path, target: Path, *, architecture: str) -> None:
     command = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--no-deps"]
     command += ["--target", str(target), "--only-binary", ":all:", "--require-hashes"]
-    command += ["--python-platform", UV_PLATFORM[architecture], "--python-version", PYTHON_VERSION]
+    command += [
+        "--python-platform",
+        UV_PLATFORM_BY_ARCHITECTURE[architecture],
+        "--python-version",
+        PYTHON_VERSION,
+    ]
     command += ["--requirements", str(lock)]
     subprocess.run(command, check=True)  # noqa: S603
     # Command-line scripts and uv's own lock file have no use in Lambda.

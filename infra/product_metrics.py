@@ -15,23 +15,23 @@ class ProductMetrics:
     """The product's metrics of one stage, as CloudWatch metrics of CDK."""
 
     def __init__(self, stage: StageSettings) -> None:
-        self._service = stage.service
+        self._service = stage.metrics_service_dimension
 
-    def metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
+    def cloudwatch_metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
         """Return a product metric for CloudWatch: its maximum in the period if the metric is a
         gauge, else its sum."""
         return self._build(metric, period, {})
 
-    def failed_runs(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
+    def failed_runs_with_error(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
         """Return the number of runs that failed with this error name."""
         return self._build(RUNS_FAILED, period, {"error": error}, label=error)
 
-    def failed_runs_of_any(
+    def failed_runs_with_any_error(
         self, errors: Iterable[str], period: cdk.Duration
     ) -> cloudwatch.MathExpression:
         """Return the number of runs that failed with one of these error names, at most ten."""
         named = {
-            f"m{place}": self.failed_runs(error, period)
+            f"m{place}": self.failed_runs_with_error(error, period)
             for place, error in enumerate(sorted(errors))
         }
         return cloudwatch.MathExpression(
@@ -41,7 +41,7 @@ class ProductMetrics:
             label="failed runs",
         )
 
-    def of_provider(
+    def metric_of_provider(
         self, metric: Metric, provider: Provider, period: cdk.Duration
     ) -> cloudwatch.Metric:
         """Return the CloudWatch metric for one provider, of a product metric that has the dimension
@@ -49,7 +49,7 @@ class ProductMetrics:
         label = f"{metric.name} {provider}"
         return self._build(metric, period, {"provider": provider}, label=label)
 
-    def percentage(
+    def percentage_of_metric(
         self,
         part: Metric,
         whole: Metric,
@@ -67,8 +67,8 @@ class ProductMetrics:
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",
             using_metrics={
-                "part": self.of_provider(part, provider, period),
-                "whole": self.of_provider(whole, provider, period),
+                "part": self.metric_of_provider(part, provider, period),
+                "whole": self.metric_of_provider(whole, provider, period),
             },
             period=period,
             label=f"{part.name}, percent of {whole.name}, {provider}",

@@ -11,7 +11,7 @@ from infra.catalog import FUNCTIONS
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
-ANY_AUDIENCE = "*"
+ANY_JWT_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
@@ -75,7 +75,7 @@ class StageSettings:
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def service(self) -> str:
+    def metrics_service_dimension(self) -> str:
         """Return the value of the dimension `service` of the stage's metrics."""
         return f"mailsync-{self.name}"
 
@@ -84,8 +84,8 @@ class StageSettings:
         """Return warnings about valid but risky settings; `make synth` prints them."""
         found = (
             (
-                self.jwt_jwks_url is not None and self.jwt_audience == ANY_AUDIENCE,
-                f'jwt_audience is "{ANY_AUDIENCE}": the API accepts tokens that the issuer of'
+                self.jwt_jwks_url is not None and self.jwt_audience == ANY_JWT_AUDIENCE,
+                f'jwt_audience is "{ANY_JWT_AUDIENCE}": the API accepts tokens that the issuer of'
                 " jwt_jwks_url made for any of its clients",
             ),
             (
@@ -133,11 +133,11 @@ def _violations(stage: StageSettings) -> Iterator[str]:
         (
             stage.jwt_jwks_url is None or bool(_audiences(stage)),
             "jwt_jwks_url needs jwt_audience: the issuer signs the tokens of all its clients with"
-            f' the same keys; "{ANY_AUDIENCE}" accepts the tokens of every client',
+            f' the same keys; "{ANY_JWT_AUDIENCE}" accepts the tokens of every client',
         ),
         (
-            ANY_AUDIENCE not in _audiences(stage) or len(_audiences(stage)) == 1,
-            f'jwt_audience must be "{ANY_AUDIENCE}" alone, or name audiences without it',
+            ANY_JWT_AUDIENCE not in _audiences(stage) or len(_audiences(stage)) == 1,
+            f'jwt_audience must be "{ANY_JWT_AUDIENCE}" alone, or name audiences without it',
         ),
         (
             all(type(each) is bool for each in (stage.confirm_connections, stage.log_source_ip)),

@@ -67,7 +67,7 @@ class SettingsSecret(_ManualSecret):
         )
 
 
-class MigrationSecret(_ManualSecret):
+class SchemaOwnerLoginSecret(_ManualSecret):
     """The login of the schema's owner, to whom row-level security does not apply.
 
     It is created empty. It can stay empty if the functions own the schema, or if the operator

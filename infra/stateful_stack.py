@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.aurora_database import AuroraDatabase
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
-from infra.settings_secret import MigrationSecret, SettingsSecret
+from infra.settings_secret import SchemaOwnerLoginSecret, SettingsSecret
 from infra.sync_functions import SyncFunction
 from infra.token_key import TokenKey
 
@@ -31,7 +31,7 @@ class StatefulStack(cdk.Stack):
         self.settings_secret = SettingsSecret(self, "Settings")
         self.network: PrivateNetwork | None = None
         self._database: AuroraDatabase | None = None
-        self._migration_secret: MigrationSecret | None = None
+        self._migration_secret: SchemaOwnerLoginSecret | None = None
         self._output(
             "SettingsSecretArn",
             "Fill it before deploying the other stack",
@@ -43,7 +43,7 @@ class StatefulStack(cdk.Stack):
             self.network, self._database = network, database
             self._output_database(network, database)
         else:
-            self._migration_secret = MigrationSecret(self, "Migration")
+            self._migration_secret = SchemaOwnerLoginSecret(self, "Migration")
             self._output(
                 "MigrationSecretArn",
                 "For the login of the schema's owner, if the functions have another",

@@ -19,7 +19,7 @@ from infra.sync_functions import SyncFunctions
 from mailsync import metrics
 from mailsync.registry import syncable_providers
 
-RUNBOOK = "docs/operations.md"
+RUNBOOK_PATH = "docs/operations.md"
 
 DEPLOYMENT_ERRORS = ("SchemaOutdated", "SettingMissing")
 """Errors of an incomplete deployment; a single run raises the alarm."""
@@ -30,9 +30,9 @@ DEFECT_ERRORS = (
 """Errors of a mailbox or defects of the product; retries of such a mailbox become rarer."""
 OUTAGE_ERRORS = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
 """Errors of a service that did not recover while the workflow waited."""
-EXECUTION_ERRORS = ("ExecutionDied", "LeaseLost")
+DEAD_EXECUTION_ERRORS = ("ExecutionDied", "LeaseLost")
 """Errors of an execution that died or let its lease expire."""
-USER_ERRORS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
+USER_SOLVED_ERRORS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
 """Errors that a user caused or must solve; `AccountsClose` reports many of them."""
 
 _SHORT = cdk.Duration.minutes(5)
@@ -57,7 +57,7 @@ class AlarmSpec:
     metric: cloudwatch.IMetric
     message: str
     threshold: int = 1
-    periods: int = 1
+    breaching_periods: int = 1
     is_missing_data_breaching: bool = False
     runbook_section: str | None = None
 
@@ -100,10 +100,12 @@ class SyncAlarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             spec.name,
-            alarm_description=f"{spec.message} {RUNBOOK}, {spec.runbook_section or spec.name}.",
+            alarm_description=(
+                f"{spec.message} {RUNBOOK_PATH}, {spec.runbook_section or spec.name}."
+            ),
             metric=spec.metric,
             threshold=spec.threshold,
-            evaluation_periods=spec.periods,
+            evaluation_periods=spec.breaching_periods,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=missing.BREACHING
             if spec.is_missing_data_breaching
@@ -117,27 +119,27 @@ class SyncAlarms(Construct):
 def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="DeploymentIncomplete",
-        metric=product.failed_runs_of_any(DEPLOYMENT_ERRORS, _SHORT),
+        metric=product.failed_runs_with_any_error(DEPLOYMENT_ERRORS, _SHORT),
         message="A setting or a migration is missing, so mailboxes are not synced. Read the error"
         " of the failed run and add what it names.",
     )
     yield AlarmSpec(
         name="RunsFail",
-        metric=product.failed_runs_of_any(DEFECT_ERRORS, _HOUR),
+        metric=product.failed_runs_with_any_error(DEFECT_ERRORS, _HOUR),
         message="Three runs failed in an hour because of defects or bad state; their mailboxes miss"
         " new mail. Group the runs by error.",
         threshold=3,
     )
     yield AlarmSpec(
         name="OutageOutlasts",
-        metric=product.failed_runs_of_any(OUTAGE_ERRORS, _LONG),
+        metric=product.failed_runs_with_any_error(OUTAGE_ERRORS, _LONG),
         message="The provider or the database was unavailable for longer than runs wait; mailboxes"
         " are late and retried. Find out which one.",
         threshold=3,
     )
     yield AlarmSpec(
         name="ExecutionsDie",
-        metric=product.failed_runs_of_any(EXECUTION_ERRORS, _LONG),
+        metric=product.failed_runs_with_any_error(DEAD_EXECUTION_ERRORS, _LONG),
         message="An execution died or lost its lease. The next run resumes its mailbox. Find the"
         " cause in the execution history.",
     )
@@ -152,14 +154,14 @@ def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterato
 def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="AccountsClose",
-        metric=product.metric(metrics.ACCOUNTS_CLOSED, _HOUR),
+        metric=product.cloudwatch_metric(metrics.ACCOUNTS_CLOSED, _HOUR),
         message="Ten accounts lost access within an hour and miss new mail, so the cause is"
         " probably common. Read the errors of the accounts.",
         threshold=10,
     )
     yield AlarmSpec(
         name="DifferencesLeft",
-        metric=product.metric(metrics.FOLDERS_LEFT_DIFFERENT, _LONG),
+        metric=product.cloudwatch_metric(metrics.FOLDERS_LEFT_DIFFERENT, _LONG),
         message="A folder still differs from the provider after two repairs, so its mail may be"
         " incomplete. Compare its counts.",
     )
@@ -167,7 +169,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
     for registration in syncable_providers():
         yield AlarmSpec(
             name=f"Throttled{registration.provider.title()}",
-            metric=product.percentage(
+            metric=product.percentage_of_metric(
                 metrics.PROVIDER_THROTTLES,
                 metrics.PROVIDER_REQUESTS,
                 registration.provider,
@@ -188,20 +190,20 @@ def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSp
     """
     yield AlarmSpec(
         name="Overdue",
-        metric=product.metric(metrics.LONGEST_OVERDUE, _SHORT),
+        metric=product.cloudwatch_metric(metrics.LONGEST_OVERDUE_TIME, _SHORT),
         message="A mailbox has been due for 30 minutes and was not checked, or measure-backlog does"
         " not run. Check the log of start-due-syncs.",
         threshold=30 * 60,
-        periods=2,
+        breaching_periods=2,
         is_missing_data_breaching=has_clock,
     )
     yield AlarmSpec(
         name="OutboxStuck",
-        metric=product.metric(metrics.OLDEST_UNPUBLISHED, _SHORT),
+        metric=product.cloudwatch_metric(metrics.OLDEST_UNPUBLISHED_EVENT_AGE, _SHORT),
         message="An event has waited in the outbox for 15 minutes and blocks the later events of"
         " its account. Check the log of publish-events.",
         threshold=15 * 60,
-        periods=2,
+        breaching_periods=2,
     )
 
 
@@ -244,7 +246,7 @@ def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]
         )
     yield AlarmSpec(
         name="ApiFails",
-        metric=api.server_errors(_SHORT),
+        metric=api.server_error_metric(_SHORT),
         message="The API returned 5xx five times in five minutes. Read the logs of the functions"
         " api, connect, webhook and authorize.",
         threshold=5,

@@ -100,11 +100,11 @@ class SyncApi(Construct):
         """Return the URL that AWS assigns to the API."""
         return self._api.api_endpoint
 
-    def server_errors(self, period: cdk.Duration) -> cloudwatch.Metric:
+    def server_error_metric(self, period: cdk.Duration) -> cloudwatch.Metric:
         """Return the number of responses with a 5xx status, including those of the authorizer."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
-    def add_public_url(self, function: SyncFunction) -> None:
+    def set_public_url_of_function(self, function: SyncFunction) -> None:
         """Set PUBLIC_URL of the function.
 
         A function behind a route cannot have it: function and API would depend on each other.
@@ -126,8 +126,8 @@ class SyncApi(Construct):
         )
         resource = cast(apigateway.CfnStage, added.node.default_child)
         resource.route_settings = {
-            route.key: {
-                "ThrottlingRateLimit": route.throttle.rate,
+            route.route_key: {
+                "ThrottlingRateLimit": route.throttle.requests_per_second,
                 "ThrottlingBurstLimit": route.throttle.burst,
             }
             for route in catalog.ROUTES
@@ -140,14 +140,14 @@ class SyncApi(Construct):
         integration: apigateway.HttpRouteIntegration,
         authorizer: apigateway.IHttpRouteAuthorizer,
     ) -> apigateway.HttpRoute:
-        method, path = route.key.split(" ")
+        method, path = route.route_key.split(" ")
         (resource,) = self._api.add_routes(
             path=path,
             methods=[apigateway.HttpMethod(method)],
             integration=integration,
-            authorizer=apigateway.HttpNoneAuthorizer() if route.public else authorizer,
+            authorizer=apigateway.HttpNoneAuthorizer() if route.is_public else authorizer,
         )
-        if route.public:
+        if route.is_public:
             Validations.of(resource).acknowledge(
                 Acknowledgment(
                     id="AwsSolutions-APIG4",

@@ -9,11 +9,11 @@ from infra import catalog
 from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
-MAX_EVENT_AGE = cdk.Duration.minutes(10)
+MAX_ASYNC_INVOCATION_AGE = cdk.Duration.minutes(10)
 """As long as the mailboxes of a batch are claimed; later they are due again in another batch."""
 
 
-class SyncBatches(Construct):
+class CheckBatchInvocations(Construct):
     """Asynchronous invocations of `sync-accounts`, the function that checks a batch of mailboxes.
 
     Lambda retries a failed invocation twice and then moves its event to a dead-letter queue. No
@@ -22,15 +22,15 @@ class SyncBatches(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
-        self._alias = functions[catalog.BATCH_FUNCTION].alias
+        self._alias = functions[catalog.CHECK_BATCH_FUNCTION].alias
         self.lost_batches = create_dead_letter_queue(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,
-            max_event_age=MAX_EVENT_AGE,
+            max_event_age=MAX_ASYNC_INVOCATION_AGE,
             on_failure=destinations.SqsDestination(self.lost_batches),
         )
 
-    def allow_invoke(self, function: SyncFunction) -> None:
+    def allow_check_batch_invocation(self, function: SyncFunction) -> None:
         """Let the function invoke batches."""
         function.function.add_environment("SYNC_ACCOUNTS_ARN", self._alias.function_arn)
         self._alias.grant_invoke(function.role)

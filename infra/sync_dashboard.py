@@ -44,17 +44,19 @@ class SyncDashboard(Construct):
 
     def _add_runs(self) -> None:
         self._board.add_widgets(
-            self._graph("Overdue (seconds)", metrics.LONGEST_OVERDUE, metrics.OLDEST_UNPUBLISHED),
+            self._graph(
+                "Overdue (seconds)",
+                *(metrics.LONGEST_OVERDUE_TIME, metrics.OLDEST_UNPUBLISHED_EVENT_AGE),
+            ),
             self._graph(
                 "Waiting",
-                *(metrics.DUE_BACKLOG, metrics.ACCOUNTS_TO_RECONNECT),
+                *(metrics.DUE_MAILBOXES, metrics.ACCOUNTS_TO_RECONNECT),
                 right=(metrics.ACCOUNTS_CLOSED,),
             ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
         )
-        failures = [
-            self._metrics.failed_runs(each, _PERIOD) for each in metrics.ERROR_DIMENSION_VALUES
-        ]
+        failed = self._metrics.failed_runs_with_error
+        failures = [failed(each, _PERIOD) for each in metrics.ERROR_DIMENSION_VALUES]
         self._board.add_widgets(
             cloudwatch.GraphWidget(
                 title="Runs that failed, by error", left=failures, stacked=True, width=24
@@ -84,7 +86,7 @@ class SyncDashboard(Construct):
                     for each in workflows
                     for metric in (each.metric_started, each.metric_failed, each.metric_timed_out)
                 ],
-                right=[api.server_errors(_PERIOD)],
+                right=[api.server_error_metric(_PERIOD)],
                 width=_HALF,
             ),
             cloudwatch.GraphWidget(
@@ -119,7 +121,7 @@ class SyncDashboard(Construct):
     def _provider_graph(self) -> cloudwatch.GraphWidget:
         def of_each(metric: metrics.Metric) -> list[cloudwatch.IMetric]:
             names = metrics.PROVIDER_DIMENSION_VALUES
-            return [self._metrics.of_provider(metric, each, _PERIOD) for each in names]
+            return [self._metrics.metric_of_provider(metric, each, _PERIOD) for each in names]
 
         return cloudwatch.GraphWidget(
             title="Provider",
@@ -133,7 +135,7 @@ class SyncDashboard(Construct):
     ) -> cloudwatch.GraphWidget:
         return cloudwatch.GraphWidget(
             title=title,
-            left=[self._metrics.metric(each, _PERIOD) for each in left],
-            right=[self._metrics.metric(each, _PERIOD) for each in right],
+            left=[self._metrics.cloudwatch_metric(each, _PERIOD) for each in left],
+            right=[self._metrics.cloudwatch_metric(each, _PERIOD) for each in right],
             width=_THIRD,
         )

@@ -12,7 +12,7 @@ from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 
-class SyncEvents(Construct):
+class SyncEventBus(Construct):
     """The bus accepts events of sources in this AWS account that IAM allows.
 
     An event that cannot be delivered or handled goes to a dead-letter queue.

@@ -117,14 +117,16 @@ class SyncFunctions(Construct):
     def __iter__(self) -> Iterator[SyncFunction]:
         return iter(self._functions.values())
 
-    def grant(self, allow: Mapping[Capability, Callable[[SyncFunction], None]]) -> None:
+    def grant_capabilities(
+        self, allow: Mapping[Capability, Callable[[SyncFunction], None]]
+    ) -> None:
         """Grant each function its capabilities.
 
         Args:
             allow: for each capability, the method that grants it to a function.
         """
         for function in self:
-            for capability in sorted(function.spec.needs):
+            for capability in sorted(function.spec.capabilities):
                 allow[capability](function)
 
 
@@ -148,7 +150,7 @@ def _place(
 
     A function outside the VPC, such as the authorizer, starts faster.
     """
-    if network is None or not spec.needs & {
+    if network is None or not spec.capabilities & {
         Capability.DATABASE,
         Capability.APP_CREDENTIALS_AT_PROVIDER,
     }:
@@ -181,16 +183,16 @@ def _allow_network(role: iam.Role) -> None:
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
     """Return the environment variables that are neither secrets nor ARNs of other resources."""
     values: dict[str, str | None] = {
-        "POWERTOOLS_SERVICE_NAME": stage.service,
+        "POWERTOOLS_SERVICE_NAME": stage.metrics_service_dimension,
         "SETTINGS_VERSION": stage.settings_version,
     }
-    if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.needs:
+    if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.capabilities:
         values |= {
             "GRAPH_URL": stage.graph_url,
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,
             "MICROSOFT_TENANTS": stage.microsoft_tenants,
         }
-    if Capability.APP_IDENTITY in spec.needs:
+    if Capability.VERIFY_APPLICATION_JWT in spec.capabilities:
         values |= {
             "JWT_JWKS_URL": stage.jwt_jwks_url,
             "JWT_AUDIENCE": stage.jwt_audience,

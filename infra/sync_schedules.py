@@ -33,7 +33,7 @@ class SyncSchedules(Construct):
                 self,
                 catalog.find_function(each.function).construct_id,
                 schedule=scheduler.ScheduleExpression.rate(
-                    cdk.Duration.minutes(each.every_minutes)
+                    cdk.Duration.minutes(each.interval_minutes)
                 ),
                 target=targets.LambdaInvoke(
                     functions[each.function].alias,

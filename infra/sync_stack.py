@@ -8,12 +8,12 @@ from constructs import Construct
 from infra.catalog import Capability
 from infra.database_migration import DatabaseMigration
 from infra.execution_events import ExecutionEvents
-from infra.lambda_bundle import lambda_code
+from infra.lambda_bundle import build_lambda_code_asset
 from infra.settings import StageSettings
 from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
-from infra.sync_batches import SyncBatches
-from infra.sync_events import SyncEvents
+from infra.sync_batches import CheckBatchInvocations
+from infra.sync_events import SyncEventBus
 from infra.sync_functions import SyncFunctions
 from infra.sync_monitoring import SyncMonitoring
 from infra.sync_schedules import SyncSchedules
@@ -33,14 +33,14 @@ class SyncStack(cdk.Stack):
         **props: Any,
     ) -> None:
         super().__init__(scope, construct_id, **props)
-        code, network = lambda_code(stage.architecture), stateful.network
+        code, network = build_lambda_code_asset(stage.architecture), stateful.network
         functions = SyncFunctions(self, "Functions", stage=stage, code=code, network=network)
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
         ExecutionEvents(self, "Executions", functions=functions, machine=workflows.mailbox_sync)
-        events = SyncEvents(self, "Events", functions=functions)
-        batches = SyncBatches(self, "Batches", functions=functions)
+        events = SyncEventBus(self, "Events", functions=functions)
+        batches = CheckBatchInvocations(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
         SyncMonitoring(
             self,
@@ -58,17 +58,17 @@ class SyncStack(cdk.Stack):
             Capability.DATABASE: stateful.allow_use_database,
             Capability.SCHEMA_OWNER_LOGIN: stateful.allow_migrate,
             Capability.APP_CREDENTIALS_AT_PROVIDER: stateful.settings_secret.allow_read,
-            Capability.APP_IDENTITY: stateful.settings_secret.allow_read,
-            Capability.OPEN_TOKENS: stateful.token_key.allow_open,
-            Capability.SEAL_TOKENS: stateful.token_key.allow_seal,
+            Capability.VERIFY_APPLICATION_JWT: stateful.settings_secret.allow_read,
+            Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
+            Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
             Capability.START_WORKFLOWS: workflows.allow_start,
             Capability.STOP_WORKFLOWS: workflows.allow_stop,
-            Capability.WORKFLOW_ARNS: workflows.add_arns,
-            Capability.INVOKE_CHECK_FUNCTION: batches.allow_invoke,
+            Capability.WORKFLOW_ARNS: workflows.add_arns_to_environment,
+            Capability.INVOKE_CHECK_FUNCTION: batches.allow_check_batch_invocation,
             Capability.PUT_EVENTS: events.allow_put,
-            Capability.PUBLIC_URL: api.add_public_url,
+            Capability.KNOW_PUBLIC_API_URL: api.set_public_url_of_function,
         }
-        functions.grant(allow)
+        functions.grant_capabilities(allow)
         cdk.CfnOutput(self, "ApiUrl", value=api.url)
         cdk.CfnOutput(self, "EventBusName", value=events.bus.event_bus_name)
         cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)

@@ -32,15 +32,15 @@ class SyncWorkflow(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        placeholders = set(_PLACEHOLDER.findall(workflow.definition))
-        called = [each for each in functions if each.spec.placeholder in placeholders]
+        placeholders = set(_PLACEHOLDER.findall(workflow.asl_text))
+        called = [each for each in functions if each.spec.arn_placeholder in placeholders]
         self.machine = sfn.StateMachine(
             self,
             "Machine",
             # Inline instead of an asset, so that `cdk diff` shows changes of the definition.
-            definition_body=sfn.DefinitionBody.from_string(workflow.definition),
+            definition_body=sfn.DefinitionBody.from_string(workflow.asl_text),
             definition_substitutions={
-                each.spec.placeholder: each.alias.function_arn for each in called
+                each.spec.arn_placeholder: each.alias.function_arn for each in called
             },
             state_machine_type=sfn.StateMachineType.STANDARD,
             tracing_enabled=True,
@@ -82,14 +82,14 @@ class SyncWorkflows(Construct):
 
     def allow_start(self, function: SyncFunction) -> None:
         """Let the function start and describe executions of both machines."""
-        self.add_arns(function)
+        self.add_arns_to_environment(function)
         self._start.attach_to_role(function.role)
 
     def allow_stop(self, function: SyncFunction) -> None:
         """Let the function stop executions of both machines."""
         self._stop.attach_to_role(function.role)
 
-    def add_arns(self, function: SyncFunction) -> None:
+    def add_arns_to_environment(self, function: SyncFunction) -> None:
         """Set the machines' ARNs in the function's environment, without any permission."""
         function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)
         function.function.add_environment("TEST_SYNC_ARN", self.test_sync.state_machine_arn)

@@ -27,11 +27,11 @@ class TokenKey(Construct):
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
 
-    def allow_open(self, function: SyncFunction) -> None:
+    def allow_decryption(self, function: SyncFunction) -> None:
         """Let the function decrypt data keys."""
         self._allow(function, "kms:Decrypt")
 
-    def allow_seal(self, function: SyncFunction) -> None:
+    def allow_encryption(self, function: SyncFunction) -> None:
         """Let the function make data keys."""
         self._allow(function, "kms:GenerateDataKey")
 

@@ -51,7 +51,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
     """Yield lines for the terminal on the mail of --mbox; no line when no mail was read."""
-    report = stack.simulators.mail if stack.simulators else None
+    report = stack.simulators.mail_load_report if stack.simulators else None
     if report and options.mbox:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
 

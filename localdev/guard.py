@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_HOST_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _DEFAULT_PORTS = (80, 443)
 _OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookmark
 
@@ -32,42 +32,42 @@ class RequestGuard:
         path. That site cannot read what the window shows; sign-ins start and end this way.
     """
 
-    own_pages: bool = False
-    origins: frozenset[str] = frozenset()
-    navigations: Callable[[str], bool] = lambda _: False
+    accepts_own_pages: bool = False
+    accepted_page_origins: frozenset[str] = frozenset()
+    accepts_navigation_to: Callable[[str], bool] = lambda _: False
 
     def rejection_reason(
         self, method: str, path: str, headers: RequestHeaders, *, port: int
     ) -> str | None:
         """Return the reason for rejecting the request, as a sentence; None if it is accepted."""
-        hosts = loopback_host_values(port)
+        hosts = loopback_host_header_values(port)
         if headers.get("Host") not in hosts:
             return f"The Host header must be localhost:{port}: other names may be DNS rebinding."
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
         if origin is None and site is None:
             return None
-        if not (self.own_pages or self.origins):
+        if not (self.accepts_own_pages or self.accepted_page_origins):
             return "This port is for programs; requests of a browser are rejected."
         if self._is_known(origin, site, hosts):
             return None
-        if origin is None and _is_navigation(method, headers) and self.navigations(path):
+        if origin is None and _is_navigation(method, headers) and self.accepts_navigation_to(path):
             return None
         return "Requests of pages of this origin are rejected."
 
     def _is_known(self, origin: str | None, site: str | None, hosts: frozenset[str]) -> bool:
-        if origin in self.origins:
+        if origin in self.accepted_page_origins:
             return True
         own = {f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts}
-        return self.own_pages and site in (None, *_OWN) and origin in (None, *own)
+        return self.accepts_own_pages and site in (None, *_OWN) and origin in (None, *own)
 
 
 PROGRAMS_ONLY_GUARD = RequestGuard()
 
 
-def loopback_host_values(port: int) -> frozenset[str]:
+def loopback_host_header_values(port: int) -> frozenset[str]:
     """Return the values of the `Host` header with which clients address this loopback port."""
-    bare = LOOPBACK_NAMES if port in _DEFAULT_PORTS else ()
-    return frozenset((*(f"{name}:{port}" for name in LOOPBACK_NAMES), *bare))
+    bare = LOOPBACK_HOST_NAMES if port in _DEFAULT_PORTS else ()
+    return frozenset((*(f"{name}:{port}" for name in LOOPBACK_HOST_NAMES), *bare))
 
 
 def _is_navigation(method: str, headers: RequestHeaders) -> bool:

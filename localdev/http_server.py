@@ -34,7 +34,7 @@ class Request:
     query: str
     headers: Message
     body: bytes
-    client: str
+    client_address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Response:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
-    cut_at: int | None = None
+    cut_after_bytes: int | None = None
 
 
 Application = Callable[[Request], Response]
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             query=url.query,
             headers=self.headers,
             body=self._body(),
-            client=self.client_address[0],
+            client_address=self.client_address[0],
         )
         self._send(self._rejection(request) or self.server.application(request))
 
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _send(self, response: Response) -> None:
-        if response.cut_at is not None and response.cut_at < 0:
+        if response.cut_after_bytes is not None and response.cut_after_bytes < 0:
             self.close_connection = True
             return
         self.send_response(response.status)
@@ -169,8 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body[: response.cut_at])
-        if response.cut_at is not None:
+            self.wfile.write(response.body[: response.cut_after_bytes])
+        if response.cut_after_bytes is not None:
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815

@@ -15,7 +15,7 @@ from pathlib import Path
 from localdev.engine.simulator_process import CONTROL_SECRET, ProviderSettings
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from mailsync.errors import SettingMissing
-from mailsync.registry import GRAPH_URL
+from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings
 
 ENVIRONMENT_HELP = """\
@@ -80,15 +80,15 @@ def read_own_provider(
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
     settings = Settings({**environment, "GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority})
-    entra = settings.section(EntraSettings)
+    entra = settings.read_section(EntraSettings)
     try:
         return ProviderSettings(
-            graph_url=settings.url_of(GRAPH_URL),
+            graph_url=settings.server_url(GRAPH_URL_SETTING),
             authority=entra.authority,
             client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
             client_certificate=_certificate(environment),
-            tenants=",".join(sorted(entra.tenants)),
+            tenants=",".join(sorted(entra.allowed_tenant_ids)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )

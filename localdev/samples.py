@@ -22,7 +22,7 @@ LEASE_TAKING_FUNCTION = "mark-syncing"
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
 # `mark-failed` come to a run that has its outcome and leave it alone; the
 # subscription of `webhook` is unknown, which gets the same result as any.
-EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
+EXPECTED_RESULT_BY_FUNCTION: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
     LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int},
     "get-access-token": {"waitSeconds": 0},
@@ -70,11 +70,11 @@ class SampleEvents:
     account_id: str
     user_id: str
     folder_id: int
-    epoch: int = 0
+    lease_epoch: int = 0
     events: Path = SAMPLE_EVENTS_FOLDER
     run_id: str = SAMPLE_RUN_ID
 
-    def event(self, function: str) -> bytes:
+    def sample_event_of(self, function: str) -> bytes:
         """Return the sample event of this function as JSON, with the ids of this object and the
         epoch of the last lease."""
         text = (self.events / f"{function}.json").read_text()
@@ -85,7 +85,7 @@ class SampleEvents:
         ):
             text = text.replace(placeholder, own)
         event = json.loads(text)
-        ids = {"leaseEpoch": self.epoch, "folderId": self.folder_id}
+        ids = {"leaseEpoch": self.lease_epoch, "folderId": self.folder_id}
         event.update({name: value for name, value in ids.items() if name in event})
         return json.dumps(event).encode()
 
@@ -100,10 +100,12 @@ class SampleEvents:
             result = json.loads(payload)
         except ValueError:
             return f"answers no JSON: {payload[:200]!r}"
-        if not _fits(EXPECTED_RESULTS[function], result):
-            return f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULTS[function]}"
+        if not _fits(EXPECTED_RESULT_BY_FUNCTION[function], result):
+            return (
+                f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULT_BY_FUNCTION[function]}"
+            )
         if function == LEASE_TAKING_FUNCTION:
-            self.epoch = result["epoch"]
+            self.lease_epoch = result["epoch"]
         return None
 
 

@@ -14,7 +14,7 @@ from dashboard.server import Dashboard
 from dashboard.sources import DashboardSources
 from infra.catalog import (
     AUTHORIZER,
-    BATCH_FUNCTION,
+    CHECK_BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
     MAILBOX_SYNC_WORKFLOW,
@@ -33,7 +33,7 @@ from localdev.engine.aws_resources import (
     open_token_kms_key,
     reset_moto_state,
 )
-from localdev.engine.dev_login import demo_token_maker, open_jwt_secret
+from localdev.engine.dev_login import make_demo_token_function, read_or_create_jwt_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
@@ -95,7 +95,7 @@ class Stack:
 
     def token(self) -> str:
         """Return a development token of the demo user, valid for eight hours."""
-        return demo_token_maker(open_jwt_secret(self.data / "jwt-secret"))()
+        return make_demo_token_function(read_or_create_jwt_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
         lock = lock_folder(self.data, what="data")
@@ -123,13 +123,13 @@ class Stack:
             settings={},
             time_scale=self.options.time_scale,
         )
-        secret = open_jwt_secret(self.data / "jwt-secret")
+        secret = read_or_create_jwt_secret(self.data / "jwt-secret")
         api = HttpApi(
             self.lambdas,
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=demo_token_maker(secret) if self.options.is_dev_login_on else None,
+            sign_in=make_demo_token_function(secret) if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -192,10 +192,10 @@ class Stack:
             **self.provider.function_settings,
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS_NAME,
-            SYNC_ACCOUNTS_ARN=function_arn(BATCH_FUNCTION),
+            SYNC_ACCOUNTS_ARN=function_arn(CHECK_BATCH_FUNCTION),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
             TEST_SYNC_ARN=arns[TEST_SYNC_WORKFLOW.name],
-            JWT_SECRET=open_jwt_secret(self.data / "jwt-secret"),
+            JWT_SECRET=read_or_create_jwt_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
             APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
@@ -215,12 +215,12 @@ class Stack:
             },
             make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,
-            aws_url=self.aws_url,
-            is_dev_login_on=self.options.is_dev_login_on,
+            aws_endpoint_url=self.aws_url,
+            is_development_login_enabled=self.options.is_dev_login_on,
             make_user_token=self.token,
-            provider=self.provider if self.simulators else None,
-            event_bus=EVENT_BUS_NAME,
-            list_seen_events=self.event_bus.list_seen_events,
+            simulated_provider=self.provider if self.simulators else None,
+            event_bus_name=EVENT_BUS_NAME,
+            list_recent_bus_events=self.event_bus.list_recent_bus_events,
         )
 
     def _simulated(self) -> ProviderSettings:
@@ -234,7 +234,7 @@ class Stack:
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
         if self.postgres:
-            self.postgres.open_login(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+            self.postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
 
 
 def delete_stack_data(data: Path) -> None:

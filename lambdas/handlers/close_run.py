@@ -4,11 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
+from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunId
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
@@ -18,10 +18,10 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
     run_id = RunId(ended["name"])
-    account_id = RunStore(open_database()).open_run_account(run_id)
+    account_id = RunStore(open_database()).account_of_open_run(run_id)
     logger.append_keys(account_id=account_id, run_id=run_id)
     if account_id is None:
         return {"closed": False}
-    cause = EXECUTION_STOPPED if ended["status"] == "ABORTED" else EXECUTION_DIED
-    open_trigger().close_run(account_id, run_id, cause)
+    cause = EXECUTION_STOPPED_ERROR if ended["status"] == "ABORTED" else EXECUTION_DIED_ERROR
+    open_sync_starter().close_run(account_id, run_id, cause)
     return {"closed": True}

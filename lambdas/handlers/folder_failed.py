@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
-from mailsync.runs.failure import parse_state_failure
+from mailsync.runs.failure import parse_caught_state_error
 from mailsync.store.connection import open_database
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.run_folder_store import RunFolderStore
@@ -17,10 +17,10 @@ from mailsync.sync.feed_pages import feed_ids_of_state
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    run, database = RunRef.from_state(event), open_database()
+    run, database = RunRef.from_workflow_state(event), open_database()
     failed, *others = feed_ids_of_state(event, FeedStore(database))
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
-    error, message = parse_state_failure(event["error"])
+    error, message = parse_caught_state_error(event["error"])
     RunFolderStore(database).fail_feed(run, failed, error, message)
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

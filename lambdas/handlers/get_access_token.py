@@ -11,17 +11,19 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import wait_if_throttled
+from mailsync.sync.waiting import run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     can_wait = event.get("canWait", False)
-    return wait_if_throttled(lambda: _renewed(RunRef.from_state(event)), {}, can_wait=can_wait)
+    return run_or_request_wait(
+        lambda: _renewed(RunRef.from_workflow_state(event)), {}, can_wait=can_wait
+    )
 
 
 def _renewed(run: RunRef) -> dict[str, int]:
     with open_mailbox(run) as mailbox:
-        mailbox.access.current()
+        mailbox.access_token_source.current_token()
     return {}

@@ -19,7 +19,7 @@ from mailsync.store.run_store import RunStore
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
-    run = RunRef.from_state(event)
+    run = RunRef.from_workflow_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     if not RunStore(open_database()).complete(run):
         raise VerificationFailed(

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import AccountId, RunId
-from mailsync.runs.failure import parse_state_failure
+from mailsync.runs.failure import parse_caught_state_error
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
@@ -17,6 +17,6 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     account_id, run_id = AccountId(event["accountId"]), RunId(event["runId"])
     logger.append_keys(account_id=account_id, run_id=run_id)
-    error, message = parse_state_failure(event["error"])
+    error, message = parse_caught_state_error(event["error"])
     RunStore(open_database()).fail(account_id, run_id, event["executionArn"], error, message)
     logger.error("sync_failed", error=error)

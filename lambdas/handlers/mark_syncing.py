@@ -16,7 +16,7 @@ from mailsync.store.lease_store import LeaseStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = event["input"]
     logger.append_keys(account_id=request["accountId"], run_id=event["runId"])
-    epoch = LeaseStore(open_database()).begin(
+    epoch = LeaseStore(open_database()).take_lease(
         AccountId(request["accountId"]),
         RunId(event["runId"]),
         event["executionArn"],

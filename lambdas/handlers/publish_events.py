@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.events.outgoing import (
     MAX_EVENTS_DELETED_AT_ONCE,
-    RETENTION_DAYS,
+    PUBLISHED_EVENT_RETENTION_DAYS,
     EventBus,
     publish_outbox,
 )
@@ -22,7 +22,9 @@ from mailsync.store.outbox_store import OutboxStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
-    deleted = outbox.delete_published(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_AT_ONCE)
+    deleted = outbox.delete_published_events(
+        days=PUBLISHED_EVENT_RETENTION_DAYS, limit=MAX_EVENTS_DELETED_AT_ONCE
+    )
     counts = {"published": result.published_events, "refused": result.refused_events}
     logger.info("events_published", **counts)  # type: ignore[arg-type]
     return {**counts, "forgotten": deleted}

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import ControlStore
+from mailsync.store.control_store import AccountControlStore
 from mailsync.store.limit_store import RateLimitStore
 from mailsync.sync.purge import purge_accounts_in_background
 
@@ -19,6 +19,8 @@ PURGE_BUDGET_S = 40.0
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     swept = RateLimitStore(open_database()).delete_expired_rows()
     return {
-        "purged": purge_accounts_in_background(ControlStore(open_database()), PURGE_BUDGET_S),
+        "purged": purge_accounts_in_background(
+            AccountControlStore(open_database()), PURGE_BUDGET_S
+        ),
         "swept": swept,
     }

@@ -8,8 +8,8 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.verification import Verification, recalculate_counts
-from mailsync.sync.waiting import wait_if_throttled
+from mailsync.sync.verification import RemainingVerification, recalculate_counts
+from mailsync.sync.waiting import run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -19,9 +19,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return context.get_remaining_time_in_millis() / 1000
 
     def counted() -> dict[str, Any]:
-        with open_mailbox(RunRef.from_state(event)) as mailbox:
+        with open_mailbox(RunRef.from_workflow_state(event)) as mailbox:
             verification = recalculate_counts(mailbox, remaining_s)
-            return {**verification.to_state(), "atOnce": mailbox.provider.max_in_flight}
+            return {
+                **verification.to_state_output(),
+                "atOnce": mailbox.provider.max_requests_in_flight,
+            }
 
-    nothing = {**Verification().to_state(), "atOnce": 1}
-    return wait_if_throttled(counted, nothing, can_wait=event.get("canWait", False))
+    nothing = {**RemainingVerification().to_state_output(), "atOnce": 1}
+    return run_or_request_wait(counted, nothing, can_wait=event.get("canWait", False))

@@ -8,7 +8,7 @@ from mailsync.events.incoming import EventReceiver
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import open_database
@@ -19,5 +19,5 @@ from mailsync.store.connection import open_database
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
     accounts = AccountStore(open_database())
-    receiver = EventReceiver(accounts, open_trigger(), StepFunctions(), settings)
+    receiver = EventReceiver(accounts, open_sync_starter(), StepFunctions(), settings)
     return receiver.handle(event, self_test_arn=settings.test_sync_arn)

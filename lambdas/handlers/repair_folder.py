@@ -9,7 +9,7 @@ from mailsync.metrics import emit_metrics
 from mailsync.model import FolderId, RunRef
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.repair import repair_folder
-from mailsync.sync.waiting import wait_if_throttled
+from mailsync.sync.waiting import run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -19,8 +19,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         return context.get_remaining_time_in_millis() / 1000
 
     def repaired() -> dict[str, int]:
-        with open_mailbox(RunRef.from_state(event), at_once=event.get("atOnce")) as mailbox:
+        with open_mailbox(
+            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
+        ) as mailbox:
             repair_folder(mailbox, FolderId(event["folderId"]), remaining_s)
         return {}
 
-    return wait_if_throttled(repaired, {}, can_wait=event.get("canWait", False))
+    return run_or_request_wait(repaired, {}, can_wait=event.get("canWait", False))

@@ -15,7 +15,7 @@ from mailsync.sync.feed_pages import feed_ids_of_state
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    run, feeds = RunRef.from_state(event), FeedStore(open_database())
+    run, feeds = RunRef.from_workflow_state(event), FeedStore(open_database())
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     expired, *_ = feed_ids_of_state(event, feeds)
     feeds.restart_full_sync(run, expired)

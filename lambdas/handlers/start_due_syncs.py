@@ -8,7 +8,7 @@ from mailsync.decisions.due import DUE_CLAIM_LIFETIME_S, MAX_MAILBOXES_CLAIMED_P
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.runs.batches import CheckBatchInvoker
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.queue_store import DueMailboxQueueStore
@@ -22,9 +22,9 @@ SILENT_S, MAX_RECOVERED = 60, 100
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     # Checks come first: they need no Step Functions, so an outage there must not delay them.
     runs, queue = RunStore(open_database()), DueMailboxQueueStore(open_database())
-    due = queue.claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
+    due = queue.claim_due_mailboxes(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
     batches = CheckBatchInvoker(queue, load_settings().sync_accounts_arn).invoke_async(due)
     stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
-    open_trigger().recover_runs(stale)
+    open_sync_starter().recover_runs(stale)
     return {"stale": len(stale), "due": len(due)}

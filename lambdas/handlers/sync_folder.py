@@ -9,7 +9,7 @@ from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.sync.feed_pages import feed_ids_of_state, sync_feeds
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import wait_if_throttled
+from mailsync.sync.waiting import run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -19,9 +19,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return context.get_remaining_time_in_millis() / 1000
 
     def synced() -> dict[str, Any]:
-        with open_mailbox(RunRef.from_state(event), at_once=event.get("atOnce")) as mailbox:
+        with open_mailbox(
+            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
+        ) as mailbox:
             progress = sync_feeds(mailbox, feed_ids_of_state(event, mailbox.feeds), remaining_s)
         left = list(progress.feed_ids)
         return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds}
 
-    return wait_if_throttled(synced, {"feeds": event.get("feeds"), "hasMore": True})
+    return run_or_request_wait(synced, {"feeds": event.get("feeds"), "hasMore": True})

@@ -10,7 +10,7 @@ from mailsync.model import RunRef
 from mailsync.sync.feed_pages import split_into_items
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import wait_if_throttled
+from mailsync.sync.waiting import run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -18,11 +18,13 @@ from mailsync.sync.waiting import wait_if_throttled
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     nothing = {**split_into_items((), 1), "atOnce": 1}
     can_wait = event.get("canWait", False)
-    return wait_if_throttled(lambda: _synced(RunRef.from_state(event)), nothing, can_wait=can_wait)
+    return run_or_request_wait(
+        lambda: _synced(RunRef.from_workflow_state(event)), nothing, can_wait=can_wait
+    )
 
 
 def _synced(run: RunRef) -> dict[str, Any]:
     with open_mailbox(run) as mailbox:
         per_item = mailbox.provider.limits.feeds_per_connection
         work = split_into_items(sync_folders(mailbox), per_item)
-        return {**work, "atOnce": mailbox.provider.max_in_flight}
+        return {**work, "atOnce": mailbox.provider.max_requests_in_flight}

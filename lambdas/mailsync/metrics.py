@@ -60,11 +60,11 @@ FOLDERS_FOUND_DIFFERENT = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
 FOLDERS_LEFT_DIFFERENT = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
-LONGEST_OVERDUE = Metric(
+LONGEST_OVERDUE_TIME = Metric(
     "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
 )
-DUE_BACKLOG = Metric("DueBacklog", "Count", "mailboxes that are due and not yet begun", True)
-OLDEST_UNPUBLISHED = Metric(
+DUE_MAILBOXES = Metric("DueBacklog", "Count", "mailboxes that are due and not yet begun", True)
+OLDEST_UNPUBLISHED_EVENT_AGE = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
 QUARANTINED_MESSAGES = Metric(
@@ -85,21 +85,21 @@ METRICS = (
     *(
         FOLDERS_FOUND_DIFFERENT,
         FOLDERS_LEFT_DIFFERENT,
-        LONGEST_OVERDUE,
-        DUE_BACKLOG,
-        OLDEST_UNPUBLISHED,
+        LONGEST_OVERDUE_TIME,
+        DUE_MAILBOXES,
+        OLDEST_UNPUBLISHED_EVENT_AGE,
     ),
     *(QUARANTINED_MESSAGES, CONTRADICTED_MESSAGES, ACCOUNTS_CLOSED, ACCOUNTS_TO_RECONNECT),
 )
 
-FUNCTION_FAILED = "FunctionFailed"
+FUNCTION_FAILED_ERROR = "FunctionFailed"
 """Error of a run whose function was killed, timed out or could not be started."""
 UNEXPECTED_ERROR = "Unexpected"
 """Error of a run that failed with an unnamed error: a defect."""
 RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Error names of failed runs that no function raises."""
 ERROR_DIMENSION_VALUES = tuple(
-    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED, UNEXPECTED_ERROR})
+    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR})
 )
 """All values of the dimension `error`."""
 PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in syncable_providers())
@@ -127,7 +127,7 @@ def count_provider_metric(metric: Metric, provider: Provider, amount: float) -> 
     _add(metric, provider, amount)
 
 
-def count_gauges(
+def report_gauges(
     *,
     due: int,
     overdue_s: float,
@@ -138,29 +138,29 @@ def count_gauges(
 ) -> None:
     """Report the current level of every gauge metric. Only the function `measure-backlog` calls
     this, once per invocation."""
-    count_metric(DUE_BACKLOG, due)
-    count_metric(LONGEST_OVERDUE, overdue_s)
-    count_metric(OLDEST_UNPUBLISHED, unpublished_s)
+    count_metric(DUE_MAILBOXES, due)
+    count_metric(LONGEST_OVERDUE_TIME, overdue_s)
+    count_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
     count_metric(QUARANTINED_MESSAGES, quarantined)
     count_metric(CONTRADICTED_MESSAGES, contradicted)
     count_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
 
 
-def count_failure(error: str, *, closes_account: bool = False) -> None:
+def count_failed_run(error: str, *, closes_account: bool = False) -> None:
     """Count a failed run in the metric `RunsFailed`, under its error name.
 
     closes_account: whether the failure also closed the account; a second metric counts closed
         accounts.
     """
-    _add(RUNS_FAILED, failure_name(error), 1)
+    _add(RUNS_FAILED, error_dimension_value(error), 1)
     if closes_account:
         count_metric(ACCOUNTS_CLOSED)
 
 
-def failure_name(error: str) -> str:
+def error_dimension_value(error: str) -> str:
     """Return the value of the metric dimension `error` for the error name of a failed run."""
     if error.startswith(_PLATFORM):
-        return FUNCTION_FAILED
+        return FUNCTION_FAILED_ERROR
     return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from mailsync.errors import MailsyncError
 from mailsync.settings import Settings, load_settings
-from mailsync.store.connection import Database, database_target
+from mailsync.store.connection import Database, read_database_target
 from mailsync.store.migrate import drop_what_previous_release_needed, migrate, plan_migrations
 from mailsync.store.placement_store import PlacementStore
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        target = database_target(settings, as_owner=True)
+        target = read_database_target(settings, as_owner=True)
         done = _act(settings, options)
     except MailsyncError as error:
         print(error, file=sys.stderr)
@@ -50,7 +50,7 @@ def _act(settings: Settings, options: argparse.Namespace) -> str:
         return "contracted"
     if options.fill:
         with closing(Database(settings)) as database:
-            filled = sum(1 for _ in PlacementStore(database).fill_all())
+            filled = sum(1 for _ in PlacementStore(database).fill_all_accounts())
         return f"filled {filled} accounts"
     versions = plan_migrations(settings) if options.plan else migrate(settings)
     if not versions:

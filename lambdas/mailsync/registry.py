@@ -30,7 +30,7 @@ class OAuthAccess:
         there are no app-only tokens.
     """
 
-    platform: str
+    identity_platform: str
     scopes: tuple[str, ...]
     resource: UrlSetting | None = None
 
@@ -64,9 +64,9 @@ class RegisteredProvider:
 
 
 MICROSOFT = Provider("microsoft")
-FIRST_PROVIDER = MICROSOFT
+PROVIDER_OF_EARLIEST_RELEASE = MICROSOFT
 """The provider of values that were stored when there was only one."""
-GRAPH_URL = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
+GRAPH_URL_SETTING = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
 
 REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
     RegisteredProvider(
@@ -74,8 +74,8 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "Microsoft 365",
         "email/microsoft.sync",
         kit_module="mailsync.providers.graph.kit",
-        api_url_setting=GRAPH_URL,
-        oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL),
+        api_url_setting=GRAPH_URL_SETTING,
+        oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL_SETTING),
         required_settings=("MICROSOFT_CLIENT_ID",),
     ),
     RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),

@@ -11,7 +11,7 @@ from typing import Any
 
 ACCEPT_ENCODING = "gzip"
 """The only accepted encoding besides none; doubly compressed bodies are rejected."""
-SMALL_BODY_BYTES = 4 * 2**20
+MAX_BODY_WITHOUT_MAIL_BYTES = 4 * 2**20
 """The limit for responses without mail: tokens, keys, users, subscriptions. Parsed, JSON takes up
 to 33 times its size (a list of small objects), and the functions that read these have 512 MB."""
 _CHUNK_BYTES = 64 * 2**10
@@ -22,7 +22,7 @@ class UnreadableBody(Exception):
     """The body has another encoding than requested, or is damaged."""
 
 
-def read_body(
+def read_body_up_to_limit(
     raw: Iterable[bytes],
     encoding: str | None,
     limit_bytes: int,

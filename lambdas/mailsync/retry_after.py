@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 MAX_RETRY_AFTER_S = 3600.0
 
 
-def retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
+def parse_retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
     """Return the seconds that a `Retry-After` header requests, from 0 to 3600.
 
     Returns None if the header is missing or malformed. Accepts both forms of RFC 9110, section

@@ -59,7 +59,7 @@ from mailsync.errors import SettingMissing
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
 
-CALLS_PER_HOUR: Mapping[str, int] = {
+DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,
     "full-sync": 12,
     "control": 120,
@@ -72,14 +72,14 @@ CALLS_PER_HOUR: Mapping[str, int] = {
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
-HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+HOST_NAME_PATTERN = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 """What DNS and Python's own encoding of names accept (RFC 1035; 63 characters between dots)."""
 _WEB_URL = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
+    rf"(?P<scheme>https?)://(?P<host>{HOST_NAME_PATTERN}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
     r"(?:[/?][!\"$-~]*)?"
 )
 """Without user, password and fragment: libraries quote a URL that they cannot parse."""
-ANY_AUDIENCE = "*"
+ANY_JWT_AUDIENCE = "*"
 MIN_HS256_KEY_BYTES = 32
 """The output length of the hash (RFC 7518, 3.2)."""
 
@@ -136,9 +136,9 @@ class Settings(SettingsSection):
 
     @property
     def migration_database_url(self) -> str:
-        return self._required(self.database_setting(as_owner=True))
+        return self._required(self.database_url_setting_name(as_owner=True))
 
-    def database_setting(self, *, as_owner: bool) -> str:
+    def database_url_setting_name(self, *, as_owner: bool) -> str:
         """Return the name of the setting that contains the database URL.
 
         as_owner: whether the caller connects as the owner of the schema, as migrations do.
@@ -172,11 +172,11 @@ class Settings(SettingsSection):
     def database_ca_bundle(self) -> str | None:
         return self._values.get("DATABASE_CA_BUNDLE") or None
 
-    def section(self, section: type[Section]) -> Section:
+    def read_section(self, section: type[Section]) -> Section:
         """Return the settings that belong to one provider or identity platform."""
         return section(self._values)
 
-    def url_of(self, setting: UrlSetting) -> str:
+    def server_url(self, setting: UrlSetting) -> str:
         """Return the base URL of a server, without a slash at its end."""
         return self._https(setting.name, default=setting.default).rstrip("/")
 
@@ -206,7 +206,7 @@ class Settings(SettingsSection):
             raise SettingMissing("CA_BUNDLE names a file that does not exist.")
         return path
 
-    def tls(self) -> ssl.SSLContext:
+    def provider_tls_context(self) -> ssl.SSLContext:
         """Return the TLS context for providers; it trusts CA_BUNDLE, or else the system's
         authorities."""
         return ssl.create_default_context(cafile=self.ca_bundle)
@@ -274,9 +274,9 @@ class Settings(SettingsSection):
                 "JWT_AUDIENCE is missing: with JWT_JWKS_URL a token of any client of that issuer"
                 " would be let in. Set it to your application's audience, or to * if that is meant."
             )
-        if ANY_AUDIENCE in audiences and len(audiences) > 1:
+        if ANY_JWT_AUDIENCE in audiences and len(audiences) > 1:
             raise SettingMissing("JWT_AUDIENCE must be * alone, or audiences without it.")
-        return () if audiences == (ANY_AUDIENCE,) else audiences
+        return () if audiences == (ANY_JWT_AUDIENCE,) else audiences
 
     @property
     def jwt_issuer(self) -> str | None:
@@ -297,19 +297,19 @@ class Settings(SettingsSection):
         return self._https("PUBLIC_URL", default="").rstrip("/")
 
     @property
-    def calls_per_hour(self) -> Mapping[str, int]:
+    def calls_per_hour_by_kind(self) -> Mapping[str, int]:
         """Return the hourly rate limit of a user for each kind of call, from API_LIMITS or the
         defaults."""
         named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))
         limits = {kind.strip(): number.strip() for kind, _, number in named if kind.strip()}
-        if not limits.keys() <= CALLS_PER_HOUR.keys() or not all(
+        if not limits.keys() <= DEFAULT_CALLS_PER_HOUR.keys() or not all(
             _LIMIT.fullmatch(each) for each in limits.values()
         ):
             raise SettingMissing(
                 "API_LIMITS must be of the form 'sync=120,connect=30': kinds and whole numbers from"
-                f" 1 to 100000. The kinds are {', '.join(CALLS_PER_HOUR)}."
+                f" 1 to 100000. The kinds are {', '.join(DEFAULT_CALLS_PER_HOUR)}."
             )
-        return {**CALLS_PER_HOUR, **{kind: int(number) for kind, number in limits.items()}}
+        return {**DEFAULT_CALLS_PER_HOUR, **{kind: int(number) for kind, number in limits.items()}}
 
     @property
     def app_inbox_url(self) -> str:

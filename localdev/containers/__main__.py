@@ -22,10 +22,10 @@ from localdev.containers.sam import INVOKE_TIMEOUT_S, SamCli, find_free_port
 from localdev.containers.settings import template_variable_values
 from localdev.containers.template import LocalTemplate
 from localdev.demo_account import DemoAccount, connect
-from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
-from localdev.samples import EXPECTED_RESULTS, LEASE_TAKING_FUNCTION, SampleEvents
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, LEASE_TAKING_FUNCTION, SampleEvents
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN, Stack
 
 SIMULATED_MESSAGE_COUNT = 150
@@ -56,7 +56,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--sam", default="sam", metavar="PATH", help="the SAM CLI")
     parser.add_argument("--image", metavar="NAME", help="a local image instead of AWS's")
     parser.add_argument(
-        "--function", choices=sorted(EXPECTED_RESULTS), help="only this one, and no API"
+        "--function", choices=sorted(EXPECTED_RESULT_BY_FUNCTION), help="only this one, and no API"
     )
     return parser.parse_args(arguments)
 
@@ -85,7 +85,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         )
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]
-        template.write_filled_file(values, ca_bundle=Path(values["CA_BUNDLE"]))
+        template.write_template_with_values(values, ca_bundle=Path(values["CA_BUNDLE"]))
         relay = PortRelay(host, ports)
         try:
             yield stack
@@ -107,17 +107,17 @@ def _connected(stack: Stack) -> DemoAccount:
 def _samples(account: DemoAccount) -> SampleEvents:
     folders = account.status()["folders"]
     inbox = next(each["id"] for each in folders if each["role"] == "inbox")
-    return SampleEvents(account.id, DEMO_USER, inbox)
+    return SampleEvents(account.id, DEMO_USER_ID, inbox)
 
 
 def _invoke(sam: SamCli, template: LocalTemplate, samples: SampleEvents, only: str | None) -> None:
     """Invoke each function in a container. Raises StartFailed at the first unexpected result."""
-    for name in EXPECTED_RESULTS:
+    for name in EXPECTED_RESULT_BY_FUNCTION:
         if only and name not in (only, LEASE_TAKING_FUNCTION):
             continue
         began = time.monotonic()
         logical_id = template.find_logical_id(catalog.find_function(name))
-        result = sam.invoke(template.file, logical_id, samples.event(name))
+        result = sam.invoke(template.file, logical_id, samples.sample_event_of(name))
         complaint = samples.find_result_mismatch(name, result)
         if complaint:
             raise StartFailed(f"{name} {complaint}")

@@ -32,7 +32,9 @@ def template_variable_values(stack: Stack, *, database_url: str, owner_url: str)
     }
 
 
-def fill_variables(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
+def fill_environment_variables(
+    variables: Mapping[str, object], values: Mapping[str, str]
+) -> dict[str, str]:
     """Return a function's environment variables of the template, with `values` in place of the
     template's values.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
-from localdev.containers.settings import fill_variables
+from localdev.containers.settings import fill_environment_variables
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.private_files import write_private_file
 
@@ -41,7 +41,7 @@ class LocalTemplate:
             (assembly / f"Mailsync-{SYNTHESISED_STAGE}-Sync.template.json").read_text()
         )
 
-    def write_filled_file(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
+    def write_template_with_values(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
         """Write the template with a local value for each environment variable of the functions.
 
         Every function also gets CA_BUNDLE, the URL of the local AWS endpoint, and credentials for
@@ -52,7 +52,7 @@ class LocalTemplate:
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
-            variables.update(fill_variables(variables, values))
+            variables.update(fill_environment_variables(variables, values))
             variables.update(
                 {name: values[name] for name in ("AWS_ENDPOINT_URL", *LOCAL_CREDENTIALS)}
             )

@@ -28,7 +28,7 @@ from localdev.engine.definition import find_non_function_resources
 from localdev.guard import PROGRAMS_ONLY_GUARD
 
 INVOKE_PATH_PATTERN = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
-SEEN_EVENTS_PATH = "/_local/events"
+RECENT_EVENTS_PATH = "/_local/events"
 MAX_CLOCK_SKEW_S = 15 * 60
 ALLOWED_ACTIONS = {
     "states": (
@@ -114,7 +114,7 @@ def _denial(environ: WsgiEnviron, headers: EnvironHeaders, body: bytes) -> str |
         and INVOKE_PATH_PATTERN.match(path)
     ):
         return None
-    if path == SEEN_EVENTS_PATH:
+    if path == RECENT_EVENTS_PATH:
         return None
     if path == "/" and action in _TARGETS.get(service, ()):
         return _denied_definition(body) if action.endswith(".CreateStateMachine") else None

@@ -26,7 +26,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from localdev.engine.aws_access import (
     INVOKE_PATH_PATTERN,
-    SEEN_EVENTS_PATH,
+    RECENT_EVENTS_PATH,
     WsgiApplication,
     WsgiEnviron,
     WsgiStartResponse,
@@ -151,8 +151,8 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
     def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == SEEN_EVENTS_PATH:
-            response = json.dumps(bus.list_seen_events()).encode()
+        if environ["PATH_INFO"] == RECENT_EVENTS_PATH:
+            response = json.dumps(bus.list_recent_bus_events()).encode()
             start("200 OK", [("Content-Type", "application/json")])
             return [response]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:

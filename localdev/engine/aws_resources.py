@@ -14,7 +14,7 @@ from moto.backends import get_backend
 from moto.moto_api._internal.models import moto_api_backend
 
 from infra.catalog import Function, Workflow
-from localdev.engine.definition import fill_function_arns, scale_waits
+from localdev.engine.definition import fill_function_arns, scale_constant_waits
 from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 from localdev.private_files import write_private_file
 
@@ -88,7 +88,9 @@ def create_workflows(
     client = make_aws_client("stepfunctions", endpoint_url)
     arns = {}
     for workflow in workflows:
-        definition = scale_waits(fill_function_arns(workflow.definition, functions), time_scale)
+        definition = scale_constant_waits(
+            fill_function_arns(workflow.asl_text, functions), time_scale
+        )
         made = client.create_state_machine(
             name=workflow.name,
             definition=definition,

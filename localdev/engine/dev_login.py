@@ -15,19 +15,19 @@ import jwt
 from localdev.http_server import Request
 from localdev.private_files import write_private_file
 
-DEMO_USER = "demo-user"
+DEMO_USER_ID = "demo-user"
 DEV_TOKEN_LIFETIME_S = 8 * 3600
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def open_jwt_secret(file: Path) -> str:
+def read_or_create_jwt_secret(file: Path) -> str:
     """Return the JWT_SECRET in `file`; create the file at the first start, with mode 0600."""
     if not file.exists():
         write_private_file(file, secrets.token_urlsafe(48))
     return file.read_text()
 
 
-def demo_token_maker(secret: str) -> Callable[[], str]:
+def make_demo_token_function(secret: str) -> Callable[[], str]:
     """Return a function that makes a new HS256 token of the demo user at each call.
 
     The tokens have those claims of a Supabase session that the API reads.
@@ -36,7 +36,7 @@ def demo_token_maker(secret: str) -> Callable[[], str]:
     def sign() -> str:
         now = int(time.time())
         claims = {
-            "sub": DEMO_USER,
+            "sub": DEMO_USER_ID,
             "role": "authenticated",
             "iat": now,
             "exp": now + DEV_TOKEN_LIFETIME_S,
@@ -53,7 +53,7 @@ def is_demo_user_request(request: Request) -> bool:
     forged hosts and pages of other sites before.
     """
     origin = request.headers.get("origin")
-    return request.client in LOOPBACK_HOSTS and (origin is None or _is_loopback(origin))
+    return request.client_address in LOOPBACK_HOSTS and (origin is None or _is_loopback(origin))
 
 
 def _is_loopback(url: str) -> bool:

@@ -30,8 +30,8 @@ from localdev.private_files import open_private_file
 LAMBDA_RUNTIME_SCRIPT = Path(__file__).with_name("runtime_main.py")
 INIT_TIMEOUT_S = 30  # Lambda: 10 s; a developer's machine may be busy
 MEMORY_CHECK_INTERVAL_S = 0.05
-MAX_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
-_GONE = Response(410, cut_at=-1)
+MAX_FUNCTION_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
+_GONE = Response(410, cut_after_bytes=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class InvocationOutcome:
     failed: bool = False
 
     @classmethod
-    def error(cls, error_type: str, message: str) -> "InvocationOutcome":
+    def of_error(cls, error_type: str, message: str) -> "InvocationOutcome":
         document = {"errorType": error_type, "errorMessage": message}
         return cls(json.dumps(document).encode(), failed=True)
 
@@ -118,7 +118,7 @@ class ExecutionEnvironment:
         except queue.Empty:
             self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
-            outcome = InvocationOutcome.error(
+            outcome = InvocationOutcome.of_error(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
@@ -214,7 +214,7 @@ class ExecutionEnvironment:
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
-        return InvocationOutcome.error("Runtime.ExitError", message)
+        return InvocationOutcome.of_error("Runtime.ExitError", message)
 
 
 def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
@@ -223,16 +223,16 @@ def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
     Source: awslabs/aws-deployment-framework #758.
     """
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
-    return InvocationOutcome.error("Runtime.OutOfMemory", message)
+    return InvocationOutcome.of_error("Runtime.OutOfMemory", message)
 
 
 def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
-    if len(outcome.payload) <= MAX_RESPONSE_BYTES:
+    if len(outcome.payload) <= MAX_FUNCTION_RESPONSE_BYTES:
         return outcome
-    return InvocationOutcome.error(
+    return InvocationOutcome.of_error(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
-        f"({MAX_RESPONSE_BYTES} bytes).",
+        f"({MAX_FUNCTION_RESPONSE_BYTES} bytes).",
     )
 
 

@@ -26,7 +26,7 @@ class RetryingInvoker(Protocol):
 
 
 @dataclass(slots=True)
-class SeenEvent:
+class RecentBusEvent:
     """An event that the bus accepted.
 
     function: the function that a rule of the catalog invoked. None: no rule matched the event.
@@ -50,9 +50,9 @@ class EventBus:
         self.name = name
         self._host = host
         self._functions = {kind: each.function for each in rules for kind in each.detail_types}
-        self._seen: deque[SeenEvent] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._seen: deque[RecentBusEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
-    def list_seen_events(self) -> list[dict[str, Any]]:
+    def list_recent_bus_events(self) -> list[dict[str, Any]]:
         """Return the kept events, oldest first, with the fields of `RecentBusEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
@@ -68,7 +68,7 @@ class EventBus:
                 self._deliver(decision["EventId"], entry)
 
     def _deliver(self, event_id: str, entry: Mapping[str, Any]) -> None:
-        event = SeenEvent(
+        event = RecentBusEvent(
             id=event_id,
             type=entry["DetailType"],
             source=entry["Source"],
@@ -80,14 +80,14 @@ class EventBus:
         if event.function:
             threading.Thread(target=self._call, args=(event, event.function), daemon=True).start()
 
-    def _call(self, event: SeenEvent, function: str) -> None:
+    def _call(self, event: RecentBusEvent, function: str) -> None:
         payload = json.dumps(_envelope(event)).encode()
         result = self._host.invoke_with_retries(function, payload)
         outcome = json.loads(result.payload)
         event.outcome = {"lost": outcome} if result.failed else outcome
 
 
-def _envelope(event: SeenEvent) -> dict[str, Any]:
+def _envelope(event: RecentBusEvent) -> dict[str, Any]:
     """Return the event as EventBridge sends it to a function.
 
     Source: Amazon EventBridge User Guide, "Events".

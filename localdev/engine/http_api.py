@@ -42,12 +42,12 @@ class _Target:
 
     @classmethod
     def of(cls, route: Route) -> "_Target":
-        method, path = route.key.split(" ", 1)
+        method, path = route.route_key.split(" ", 1)
         return cls(route, method, re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", path)))
 
     @property
     def parameter_count(self) -> int:
-        return self.route.key.count("{")
+        return self.route.route_key.count("{")
 
 
 class HttpApi:
@@ -81,9 +81,9 @@ class HttpApi:
         origins = frozenset(cors_origins)
         self._cors = CorsPolicy(origins)
         guard = RequestGuard(
-            own_pages=True,
-            origins=origins,
-            navigations=lambda path: path.startswith(SIGN_IN_PATH_PREFIX),
+            accepts_own_pages=True,
+            accepted_page_origins=origins,
+            accepts_navigation_to=lambda path: path.startswith(SIGN_IN_PATH_PREFIX),
         )
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:
@@ -119,8 +119,8 @@ class HttpApi:
             and is_demo_user_request(request)
         ):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
-        event = build_request_event(request, route.key, parameters)
-        refusal = None if route.public else self._refusal(event)
+        event = build_request_event(request, route.route_key, parameters)
+        refusal = None if route.is_public else self._refusal(event)
         return refusal or self._integrate(route.function, event)
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]] | None:

@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, unquote
 from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 from localdev.http_server import Request, Response
 
-API_ID = "local"
-STAGE_NAME = "$default"
+LOCAL_API_ID = "local"
+API_STAGE_NAME = "$default"
 _TEXT = re.compile(
     r"(text/.*|application/(.*\+)?(json|xml)|application/(javascript|x-www-form-urlencoded))(;.*)?"
 )
-_API_ARN = f"arn:aws:execute-api:{AWS_REGION}:{AWS_ACCOUNT_ID}:{API_ID}"
+_API_ARN = f"arn:aws:execute-api:{AWS_REGION}:{AWS_ACCOUNT_ID}:{LOCAL_API_ID}"
 
 
 class MalformedFunctionResult(Exception):
@@ -36,7 +36,7 @@ def build_request_event(
     """Return the Lambda event for a request to a route; as on AWS, without empty members."""
     headers = _joined((name.lower(), value) for name, value in request.headers.items())
     cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
-    headers["x-forwarded-for"] = request.client
+    headers["x-forwarded-for"] = request.client_address
     headers["x-forwarded-proto"] = "http"
     event: dict[str, Any] = {
         "version": "2.0",
@@ -69,7 +69,7 @@ def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **shown,
         "type": "REQUEST",
-        "routeArn": f"{_API_ARN}/{STAGE_NAME}/{method}{path}",
+        "routeArn": f"{_API_ARN}/{API_STAGE_NAME}/{method}{path}",
         "identitySource": [event["headers"]["authorization"]],
     }
 
@@ -119,19 +119,19 @@ def _context(request: Request, route_key: str, headers: Mapping[str, str]) -> di
     now = datetime.now(UTC)
     return {
         "accountId": AWS_ACCOUNT_ID,
-        "apiId": API_ID,
+        "apiId": LOCAL_API_ID,
         "domainName": headers.get("host", "localhost"),
-        "domainPrefix": API_ID,
+        "domainPrefix": LOCAL_API_ID,
         "http": {
             "method": request.method,
             "path": unquote(request.path),
             "protocol": "HTTP/1.1",
-            "sourceIp": request.client,
+            "sourceIp": request.client_address,
             "userAgent": headers.get("user-agent", ""),
         },
         "requestId": uuid.uuid4().hex[:16],
         "routeKey": route_key,
-        "stage": STAGE_NAME,
+        "stage": API_STAGE_NAME,
         "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
         "timeEpoch": int(now.timestamp() * 1000),
     }

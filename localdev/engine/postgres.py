@@ -29,7 +29,7 @@ from localdev.engine.system_user import (
     copy_package_for_all_users,
     find_or_create_system_user,
     is_reachable_by_other_users,
-    server_files_folder,
+    postgres_files_folder,
 )
 from localdev.private_files import open_private_file
 
@@ -89,7 +89,7 @@ class Postgres:
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
-    def open_login(self, name: str, *, role: str) -> None:
+    def create_login_if_missing(self, name: str, *, role: str) -> None:
         """Create the login `name` as a member of `role`, unless it exists."""
         connection = pg8000.native.Connection(
             "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
@@ -177,7 +177,7 @@ class Postgres:
         """Return the folder of the server's own files."""
         if self._user is None or is_reachable_by_other_users(self._folder):
             return self._folder / "pg18"
-        return server_files_folder(self._folder)
+        return postgres_files_folder(self._folder)
 
     def _init_cluster(self, binaries: Path, cluster: Path) -> None:
         """Create the server's files in a folder beside, then rename it: none is used half-made."""

@@ -27,12 +27,12 @@ class InvocationReport:
 
     duration_ms: float
     billed_ms: int
-    memory_mb: int
-    used_mb: int
+    memory_limit_mb: int
+    peak_memory_mb: int
 
     @property
-    def gb_s(self) -> float:
-        return self.memory_mb / 1024 * self.billed_ms / 1000
+    def billed_gb_s(self) -> float:
+        return self.memory_limit_mb / 1024 * self.billed_ms / 1000
 
 
 def format_report_line(

@@ -33,5 +33,5 @@ class Scheduler:
         self._ended.set()
 
     def _repeat(self, schedule: Schedule) -> None:
-        while not self._ended.wait(schedule.every_minutes * 60 * self._scale):
+        while not self._ended.wait(schedule.interval_minutes * 60 * self._scale):
             self._host.invoke(schedule.function, b"{}")

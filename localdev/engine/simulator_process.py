@@ -68,7 +68,7 @@ class SimulatorProcess:
         was given, or it was loaded at an earlier start.
     """
 
-    mail: LoadReport | None = None
+    mail_load_report: LoadReport | None = None
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
         self._arguments = arguments
@@ -92,7 +92,7 @@ class SimulatorProcess:
             ready = json.loads(line)
             if "failed" in ready:
                 raise StartFailed(ready["failed"])
-            self.mail = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
+            self.mail_load_report = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
             self._ports = [f"--{each}-port={ready[f'{each}Port']}" for each in ("graph", "entra")]
             return ProviderSettings(
                 graph_url=ready["graphUrl"],

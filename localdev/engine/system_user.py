@@ -35,7 +35,7 @@ def is_reachable_by_other_users(folder: Path) -> bool:
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 
 
-def server_files_folder(folder: Path) -> Path:
+def postgres_files_folder(folder: Path) -> Path:
     """Return the folder under /var/lib for the server's files that belong to the data folder
     `folder`.
 

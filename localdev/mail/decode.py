@@ -103,10 +103,10 @@ def decode_header_text(value: str | None) -> str:
 
 def decode_raw_header_bytes(value: str) -> str:
     """Decode a header's bytes above 127, which the standard library leaves as surrogates."""
-    return value if value.isascii() else decode_by_guessed_charset(header_bytes(value))[0]
+    return value if value.isascii() else decode_by_guessed_charset(original_header_bytes(value))[0]
 
 
-def header_bytes(value: str) -> bytes:
+def original_header_bytes(value: str) -> bytes:
     """Return the original bytes of a header that the standard library's parser has read."""
     return value.encode("utf-8", "surrogateescape")
 

@@ -17,7 +17,13 @@ from stat import S_ISREG
 
 from localdev.mail.decode import decode_by_guessed_charset
 from localdev.mail.item import MailItem
-from localdev.mail.mbox import MboxContent, is_mbox, is_message, split_mbox, strip_byte_order_mark
+from localdev.mail.mbox import (
+    MboxContent,
+    has_mail_header,
+    is_mbox,
+    split_mbox,
+    strip_byte_order_mark,
+)
 from localdev.mail.parse import parse_mail_with_oddities
 
 _MAILDIR_PARTS = ("cur", "new")
@@ -82,7 +88,7 @@ def _items(path: Path, loaded: LoadedMail) -> Iterator[MailItem]:
     for mail in files(path, loaded.problems):
         if not mail.content.strip():
             loaded.problems.append(MailFileProblem(mail.source, "empty message"))
-        elif not is_message(mail.content):
+        elif not has_mail_header(mail.content):
             loaded.problems.append(MailFileProblem(mail.source, f"it has {_NO_HEADER}"))
         elif item := _item(mail, loaded):
             yield item
@@ -178,7 +184,7 @@ def _mbox(
 ) -> Iterator[_RawMail]:
     number = 0
     for number, piece in enumerate(split_mbox(content), start=1):
-        if number == 1 and not (is_mbox(content) or is_message(content)):
+        if number == 1 and not (is_mbox(content) or has_mail_header(content)):
             before = f"{source} (bytes 0 to {piece.offset})"
             problems.append(MailFileProblem(before, 'it stands before the first "From " line'))
         status = _STATUS.search(piece.content[:20_000])

@@ -66,7 +66,7 @@ def is_mbox(content: MboxContent) -> bool:
     return content[start : start + len(_FROM)] == _FROM
 
 
-def is_message(content: MboxContent) -> bool:
+def has_mail_header(content: MboxContent) -> bool:
     """Return whether a known mail header, such as Subject, stands before the first blank line."""
     return _has_known_field(content, _start(content))
 
@@ -82,7 +82,7 @@ def split_mbox(content: MboxContent) -> Iterator[MboxMessage]:
     start = _start(content)
     if not is_mbox(content):
         end, _ = _scan(content, start)
-        if is_message(content):
+        if has_mail_header(content):
             oddity = 'has no "From " line before it' if end < len(content) else ""
             body = min(_body(content, start), end)
             yield _piece(content, start, (start, body, _text_end(content, body, end)), oddity)

@@ -20,7 +20,7 @@ from localdev.mail.decode import (
     decode_by_guessed_charset,
     decode_header_text,
     decode_raw_header_bytes,
-    header_bytes,
+    original_header_bytes,
     to_well_formed_text,
 )
 from localdev.mail.item import Address, MailItem
@@ -154,7 +154,7 @@ class _Headers:
     def oddities(self) -> list[str]:
         """Return one oddity: the headers with bytes above 127, with their guessed charsets."""
         odd = {
-            name: decode_by_guessed_charset(header_bytes(value))[1]
+            name: decode_by_guessed_charset(original_header_bytes(value))[1]
             for name, value in self.items
             if not value.isascii()
         }

@@ -10,7 +10,7 @@ _UNKNOWN_SECTION = re.compile(
 )
 
 
-def preview(body: str, body_type: str) -> str:
+def preview_of_body(body: str, body_type: str) -> str:
     """Return the first 255 characters of the body as one line of text."""
     # A whole newsletter need not be parsed for its first line.
     text = html_to_text(body[:20_000]) if body_type == "html" else body[:4_000]

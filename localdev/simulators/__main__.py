@@ -77,11 +77,11 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
     if any(folder.total for folder in mailbox.folders.list_all()):
         return None
     if options.messages:
-        mailbox.load(generate_mail(options.messages, owner=address, seed=options.seed))
+        mailbox.load_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
     if not options.mbox:
         return None
     loaded = load_mail(options.mbox)
-    stored = mailbox.load(loaded.items)
+    stored = mailbox.load_mail_items(loaded.items)
     for each in loaded.problems:
         print(f"not loaded: {each}", file=sys.stderr)
     for each in loaded.oddities:

@@ -53,7 +53,7 @@ class ControlApi:
             ("GET", "state"): self._state,
             ("GET", "messages"): self._messages,
             ("GET", "requests"): lambda _: service.log.as_json(),
-            ("GET", "subscriptions"): lambda _: notifier.subscriptions(),
+            ("GET", "subscriptions"): lambda _: notifier.list_active_subscriptions(),
             ("GET", "notifications"): lambda _: list(notifier.deliveries),
             ("DELETE", "requests"): lambda _: service.log.clear(),
             ("POST", "mailboxes"): self._add_mailbox,
@@ -63,11 +63,11 @@ class ControlApi:
             ("POST", "switches"): self._set_behaviour,
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
-            ("DELETE", "faults"): lambda _: service.faults.clear(),
+            ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
             ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
-            ("DELETE", "token-faults"): lambda _: service.token_faults.clear(),
+            ("DELETE", "token-faults"): lambda _: service.token_faults.remove_all_rules(),
         }
-        self._mailbox_actions = MAILBOX_ACTIONS | {
+        self._mailbox_actions = MAILBOX_ACTION_BY_NAME | {
             "revoke": self._revoke,
             "expire-refresh-tokens": self._expire_refresh_tokens,
             "lifecycle": self._send_lifecycle_event,
@@ -87,7 +87,7 @@ class ControlApi:
             if action:
                 return _json(200, action(arguments))
             if request.method == "POST" and name in self._mailbox_actions:
-                mailbox = self._service.mailbox(arguments.pop("mailbox"))
+                mailbox = self._service.find_mailbox(arguments.pop("mailbox"))
                 result = self._mailbox_actions[name](mailbox, **arguments)
                 return _json(200, {"id": result} if isinstance(result, str) else result)
         except _ANSWERED_400 as refusal:
@@ -95,7 +95,7 @@ class ControlApi:
         return _json(404, {"error": "NotFound", "message": f"no action {request.method} {name}"})
 
     def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
-        return {"revoked": self._consents.revoke(mailbox.user_id, **number)}
+        return {"revoked": self._consents.revoke_consents_of_user(mailbox.user_id, **number)}
 
     def _expire_refresh_tokens(self, mailbox: Mailbox) -> JsonObject:
         return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
@@ -113,7 +113,9 @@ class ControlApi:
                 {
                     "id": mailbox.user_id,
                     "address": mailbox.address,
-                    "folders": [asdict(each) for each in OutlookMailbox(mailbox).folders.all()],
+                    "folders": [
+                        asdict(each) for each in OutlookMailbox(mailbox).folders.list_all()
+                    ],
                 }
                 for mailbox in self._service.mailboxes()
             ],
@@ -123,7 +125,7 @@ class ControlApi:
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
         """Return all messages of a `folder` of a `mailbox`, newest first."""
-        mailbox = OutlookMailbox(self._service.mailbox(arguments["mailbox"]))
+        mailbox = OutlookMailbox(self._service.find_mailbox(arguments["mailbox"]))
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
@@ -142,7 +144,7 @@ class ControlApi:
 
 def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
     rules = [FaultRule.from_json(rule) for rule in arguments["rules"]]
-    script.add(*rules)
+    script.add_rules(*rules)
     return {"rules": len(rules)}
 
 
@@ -158,56 +160,62 @@ def mail_item_from_json(fields: JsonObject) -> MailItem:
 
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.message_id(mailbox.deliver(mail_item_from_json(fields), owner.folder(folder)))
+    return owner.graph_id_of_message(
+        mailbox.deliver(mail_item_from_json(fields), owner.number_of_folder(folder))
+    )
 
 
 def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.message_id(mailbox.copy(owner.message(id), owner.folder(destination)))
+    return owner.graph_id_of_message(
+        mailbox.copy_message(owner.number_of_message(id), owner.number_of_folder(destination))
+    )
 
 
 def _renew(mailbox: Mailbox, *, id: str) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.message_id(mailbox.replace_by_copy(owner.message(id)))
+    return owner.graph_id_of_message(mailbox.replace_by_copy(owner.number_of_message(id)))
 
 
 def _send(mailbox: Mailbox, *, id: str) -> str:
     owner = OutlookOwner(mailbox)
-    number = owner.message(id)
+    number = owner.number_of_message(id)
     mailbox.send_draft(number)
-    return owner.message_id(number)
+    return owner.graph_id_of_message(number)
 
 
 def _move_folder(mailbox: Mailbox, *, folder: str, parent: str) -> None:
     owner = OutlookOwner(mailbox)
-    mailbox.folders.move(owner.folder(folder), owner.folder(parent) or None)
+    mailbox.folders.move(owner.number_of_folder(folder), owner.number_of_folder(parent) or None)
 
 
 def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
-    return lambda mailbox, *, id: action(mailbox, OutlookOwner(mailbox).message(id))
+    return lambda mailbox, *, id: action(mailbox, OutlookOwner(mailbox).number_of_message(id))
 
 
 def _to_folder(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
-    return lambda mailbox, *, folder: action(mailbox, OutlookOwner(mailbox).folder(folder))
+    return lambda mailbox, *, folder: action(
+        mailbox, OutlookOwner(mailbox).number_of_folder(folder)
+    )
 
 
-MAILBOX_ACTIONS: dict[str, Callable[..., str | JsonObject | None]] = {
+MAILBOX_ACTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     "deliver": _deliver,
-    "update": lambda mailbox, *, id, changes: OutlookOwner(mailbox).update(id, changes),
+    "update": lambda mailbox, *, id, changes: OutlookOwner(mailbox).update_message(id, changes),
     "mark-read": _to_message(Mailbox.mark_read),
-    "move": lambda mailbox, *, id, destination: OutlookOwner(mailbox).move(id, destination),
-    "restore": lambda mailbox, *, id, destination="inbox": OutlookOwner(mailbox).move(
+    "move": lambda mailbox, *, id, destination: OutlookOwner(mailbox).move_message(id, destination),
+    "restore": lambda mailbox, *, id, destination="inbox": OutlookOwner(mailbox).move_message(
         id, destination
     ),
     "copy": _copy,
-    "delete": _to_message(Mailbox.delete),
-    "delete-permanently": _to_message(Mailbox.delete_permanently),
-    "purge": _to_message(Mailbox.purge),
+    "delete": _to_message(Mailbox.delete_message),
+    "delete-permanently": _to_message(Mailbox.delete_message_permanently),
+    "purge": _to_message(Mailbox.purge_message),
     "send-draft": _send,
     "renew-immutable-id": _renew,
     "create-folder": lambda mailbox, **fields: OutlookOwner(mailbox).create_folder(**fields),
     "rename-folder": lambda mailbox, *, folder, name: mailbox.rename_folder(
-        OutlookOwner(mailbox).folder(folder), name
+        OutlookOwner(mailbox).number_of_folder(folder), name
     ),
     "move-folder": _move_folder,
     "delete-folder": _to_folder(Mailbox.delete_folder),

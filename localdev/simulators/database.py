@@ -81,7 +81,7 @@ class SimulatorDatabase:
         assert row is not None
         return int(row["number"])
 
-    def stored_secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+    def read_or_create_secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return the stored secret of that name; `make` creates it at the first call."""
         with self.transaction():
             stored = self.fetch_row("SELECT value FROM secret WHERE name = ?", name)

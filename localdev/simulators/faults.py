@@ -106,7 +106,7 @@ class FaultRule:
     rate: float = 1
     lasts_s: float = math.inf
     made_at: float = field(default_factory=time.monotonic)
-    seen: int = 0
+    matched_count: int = 0
     injected_count: int = 0
 
     @classmethod
@@ -131,8 +131,10 @@ class FaultRule:
 
         chance: a random number from 0 to 1; a request gets the fault if it is below `rate`.
         """
-        self.seen += 1
-        if self.seen < self.nth or (self.times is not None and self.injected_count >= self.times):
+        self.matched_count += 1
+        if self.matched_count < self.nth or (
+            self.times is not None and self.injected_count >= self.times
+        ):
             return False
         if chance >= self.rate:
             return False
@@ -149,11 +151,11 @@ class FaultScript:
         self._random = random.Random(seed)
         self._rules: list[FaultRule] = []
 
-    def add(self, *rules: FaultRule) -> None:
+    def add_rules(self, *rules: FaultRule) -> None:
         with self._lock:
             self._rules += rules
 
-    def clear(self) -> None:
+    def remove_all_rules(self) -> None:
         with self._lock:
             self._rules = []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.journal import ChangeKind, Journal
 
-OTHER = "other"
+OTHER_ROLE = "other"
 DISPLAY_NAME_BY_ROLE = {
     "inbox": "Inbox",
     "drafts": "Drafts",
@@ -22,7 +22,7 @@ RETAINED, PURGED = "retained", "purged"
 that its owner can still restore, and mail that was deleted permanently."""
 _OUTSIDE_THE_TREE = {RETAINED: "Deletions", PURGED: "Purges"}
 
-FolderReference = int | str
+FolderNumberOrRole = int | str
 """The number of a folder, or its role unless that is `other`."""
 
 
@@ -63,14 +63,14 @@ class FolderTree:
         self._mailbox_id = mailbox_id
         self._journal = journal
 
-    def create_folders_of_every_mailbox(self) -> None:
+    def create_standard_folders(self) -> None:
         with self._database.transaction():
             for role, name in (_OUTSIDE_THE_TREE | DISPLAY_NAME_BY_ROLE).items():
                 self.create(name, role=role)
 
-    def find(self, reference: FolderReference) -> Folder:
+    def find(self, reference: FolderNumberOrRole) -> Folder:
         """Return the folder with this number or role. Raises FolderNotFound."""
-        column = "number" if isinstance(reference, int) else f"role <> '{OTHER}' AND role"
+        column = "number" if isinstance(reference, int) else f"role <> '{OTHER_ROLE}' AND role"
         row = self._database.fetch_row(f"{_SELECT} AND {column} = ?", self._mailbox_id, reference)
         if row is None:
             raise FolderNotFound(reference)
@@ -84,7 +84,7 @@ class FolderTree:
         }
         return [folder for folder in everything.values() if _is_in_tree(folder, everything)]
 
-    def list_children(self, parent: FolderReference | None) -> list[Folder]:
+    def list_children(self, parent: FolderNumberOrRole | None) -> list[Folder]:
         """Return the folders directly below another one; None: the top level of the tree."""
         number = None if parent is None else self.find(parent).number
         rows = self._database.fetch_rows(
@@ -96,8 +96,8 @@ class FolderTree:
         self,
         name: str,
         *,
-        parent: FolderReference | None = None,
-        role: str = OTHER,
+        parent: FolderNumberOrRole | None = None,
+        role: str = OTHER_ROLE,
         hidden: bool = False,
         search_filter: str | None = None,
     ) -> Folder:
@@ -111,28 +111,28 @@ class FolderTree:
             )
             number = self._database.last_number()
             if role not in _OUTSIDE_THE_TREE:
-                self._journal.write(ChangeKind.FOLDER_CHANGED, folder=number)
+                self._journal.write_entry(ChangeKind.FOLDER_CHANGED, folder=number)
         return self.find(number)
 
-    def rename(self, reference: FolderReference, name: str) -> None:
+    def rename(self, reference: FolderNumberOrRole, name: str) -> None:
         self._set(reference, "name", name)
 
-    def move(self, reference: FolderReference, parent: FolderReference | None) -> None:
+    def move(self, reference: FolderNumberOrRole, parent: FolderNumberOrRole | None) -> None:
         self._set(reference, "parent", None if parent is None else self.find(parent).number)
 
-    def remove(self, reference: FolderReference) -> None:
+    def remove(self, reference: FolderNumberOrRole) -> None:
         """Remove the folder; the caller has already moved or deleted its mail."""
         with self._database.transaction():
             folder = self.find(reference)
             self._database.execute_write("DELETE FROM folder WHERE number = ?", folder.number)
-            self._journal.write(ChangeKind.FOLDER_REMOVED, folder=folder.number)
+            self._journal.write_entry(ChangeKind.FOLDER_REMOVED, folder=folder.number)
 
-    def _set(self, reference: FolderReference, column: str, value: str | int | None) -> None:
+    def _set(self, reference: FolderNumberOrRole, column: str, value: str | int | None) -> None:
         with self._database.transaction():
             folder = self.find(reference)
             statement = f"UPDATE folder SET {column} = ? WHERE number = ?"
             self._database.execute_write(statement, value, folder.number)
-            self._journal.write(ChangeKind.FOLDER_CHANGED, folder=folder.number)
+            self._journal.write_entry(ChangeKind.FOLDER_CHANGED, folder=folder.number)
 
 
 def _is_in_tree(folder: Folder, everything: dict[int, Folder]) -> bool:

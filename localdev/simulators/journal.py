@@ -63,13 +63,13 @@ class Journal:
         self._mailbox_id = mailbox_id
 
     @property
-    def newest(self) -> int:
+    def newest_change_number(self) -> int:
         """Return the newest change number. All mailboxes of a data folder share one series of
         numbers."""
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
-    def write(
+    def write_entry(
         self,
         kind: ChangeKind,
         message: int | None = None,
@@ -99,7 +99,7 @@ class Journal:
                 )
         return number
 
-    def entries(
+    def entries_between(
         self, since: int, until: int | None = None, *, folder: int | None = None
     ) -> list[JournalEntry]:
         """Return the changes with numbers above `since`, up to and including `until`, oldest first.
@@ -118,7 +118,7 @@ class Journal:
         )
         return [_entry(row) for row in rows]
 
-    def has_expired(self, issued: int, folder: int | None) -> bool:
+    def has_position_expired(self, issued: int, folder: int | None) -> bool:
         """Return whether a position in a change feed has become invalid by a later entry
         CURSORS_EXPIRED.
 

@@ -13,18 +13,18 @@ from typing import Any
 import orjson
 
 from localdev.mail.item import MailItem
-from localdev.mail.preview import preview
+from localdev.mail.preview import preview_of_body
 from localdev.simulators.database import SimulatorDatabase
-from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderReference, FolderTree
+from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
 from localdev.simulators.message import (
-    SELECT_MESSAGE,
-    STATES,
+    ITEM_FIELDS_OUTSIDE_BLOB,
+    SELECT_MESSAGE_SQL,
     Message,
     Placement,
-    content_of,
-    message_of,
-    states_of,
+    blob_content_of_item,
+    row_to_message,
+    states_of_item,
 )
 from localdev.simulators.wire_time import format_utc_seconds
 
@@ -35,7 +35,7 @@ class MessageNotFound(Exception):
     """The mailbox has no message with this number or provider's id."""
 
 
-class NotInFolder(LookupError):
+class MessageNotInFolder(LookupError):
     """The message is not in the folder that it should leave."""
 
 
@@ -69,15 +69,15 @@ class Mailbox:
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
         """Return those of the messages with these numbers that exist, in any order."""
         rows = self.database.fetch_rows(
-            f"{SELECT_MESSAGE} WHERE m.mailbox_id = ?"
+            f"{SELECT_MESSAGE_SQL} WHERE m.mailbox_id = ?"
             " AND m.number IN (SELECT value FROM json_each(?))",
             *(self.user_id, orjson.dumps(list(numbers)).decode()),
         )
-        return [message_of(row) for row in rows]
+        return [row_to_message(row) for row in rows]
 
     def messages(
         self,
-        *folders: FolderReference,
+        *folders: FolderNumberOrRole,
         older_than: tuple[str, int] | None = None,
         skip: int = 0,
         limit: int = -1,
@@ -93,15 +93,15 @@ class Mailbox:
         chosen, once = ("folder = ?", "") if len(numbers) == 1 else (_AMONG, "GROUP BY message")
         value = numbers[0] if len(numbers) == 1 else orjson.dumps(numbers).decode()
         rows = self.database.fetch_rows(
-            f"{SELECT_MESSAGE} WHERE m.number IN (SELECT message FROM placement"
+            f"{SELECT_MESSAGE_SQL} WHERE m.number IN (SELECT message FROM placement"
             f"   WHERE {chosen} AND (received_at, message) < (?, ?) {once}"
             "   ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?)"
             " ORDER BY m.received_at DESC, m.number DESC",
             *(value, *(older_than or ("99999", 0)), limit, skip),
         )
-        return [message_of(row) for row in rows]
+        return [row_to_message(row) for row in rows]
 
-    def count(self, *folders: FolderReference) -> int:
+    def count_messages(self, *folders: FolderNumberOrRole) -> int:
         """Return how many messages the folders have, counted one by one."""
         numbers = [self.folders.find(folder).number for folder in folders]
         row = self.database.fetch_row(
@@ -110,12 +110,12 @@ class Mailbox:
         )
         return int(row["number"]) if row else 0
 
-    def deliver(self, item: MailItem, folder: FolderReference = "inbox") -> int:
+    def deliver(self, item: MailItem, folder: FolderNumberOrRole = "inbox") -> int:
         """Store a new message in the folder; return its number."""
         with self.database.transaction():
             return self._insert(item, self.folders.find(folder).number)
 
-    def load(self, items: Iterable[MailItem]) -> int:
+    def load_mail_items(self, items: Iterable[MailItem]) -> int:
         """Store many messages, creating the folders that they name; return the number stored."""
         stored, remaining = 0, iter(items)
         paths: dict[tuple[str, ...], int] = {}
@@ -140,12 +140,12 @@ class Mailbox:
         return folder.number
 
     def mark_read(self, number: int, *, is_read: bool = True) -> None:
-        self.change(number, is_read=is_read)
+        self.change_message_fields(number, is_read=is_read)
 
-    def star(self, number: int, *, is_starred: bool = True) -> None:
-        self.change(number, is_flagged=is_starred)
+    def mark_starred(self, number: int, *, is_starred: bool = True) -> None:
+        self.change_message_fields(number, is_flagged=is_starred)
 
-    def change(
+    def change_message_fields(
         self, number: int, *, attributes: dict[str, Any] | None = None, **fields: Any
     ) -> None:
         """Change fields of a message's MailItem by their names.
@@ -159,19 +159,23 @@ class Mailbox:
             item = replace(message.item, **fields)
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
-            blob = message.blob
-            if fields.keys() - set(STATES):
+            blob = message.blob_number
+            if fields.keys() - set(ITEM_FIELDS_OUTSIDE_BLOB):
                 blob = self._insert_blob(item)
             self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
                 " is_flagged = ?, is_draft = ?, importance = ?, categories = ?, attributes = ?"
                 " WHERE number = ?",
-                *(blob, format_utc_seconds(modified_at), number_of_change, *states_of(item)),
+                *(blob, format_utc_seconds(modified_at), number_of_change, *states_of_item(item)),
                 *(orjson.dumps(message.attributes | given).decode(), number),
             )
 
-    def move(
-        self, number: int, destination: FolderReference, *, source: FolderReference | None = None
+    def move_message(
+        self,
+        number: int,
+        destination: FolderNumberOrRole,
+        *,
+        source: FolderNumberOrRole | None = None,
     ) -> None:
         """Move the message from one of its folders to another one.
 
@@ -184,7 +188,7 @@ class Mailbox:
             self._remove_placement(number, left)
             self._place(number, target, placed)
 
-    def copy(self, number: int, destination: FolderReference) -> int:
+    def copy_message(self, number: int, destination: FolderNumberOrRole) -> int:
         """Copy the message to a folder as a message of its own; return the copy's number."""
         with self.database.transaction():
             self.message(number)
@@ -200,7 +204,7 @@ class Mailbox:
             self.add_to_folder(copied, destination)
             return copied
 
-    def add_to_folder(self, number: int, folder: FolderReference) -> None:
+    def add_to_folder(self, number: int, folder: FolderNumberOrRole) -> None:
         """Place the message in one folder more, as a label does."""
         with self.database.transaction():
             target = self.folders.find(folder).number
@@ -208,33 +212,33 @@ class Mailbox:
                 number, target, self._journal_of_placement(ChangeKind.ADDED, number, target)
             )
 
-    def remove_from_folder(self, number: int, folder: FolderReference) -> None:
+    def remove_from_folder(self, number: int, folder: FolderNumberOrRole) -> None:
         """Take the message out of one of its folders; it may then be in none."""
         with self.database.transaction():
             left = self._placement(self.message(number), folder)
             self._journal_of_placement(ChangeKind.REMOVED, number, None, left)
             self._remove_placement(number, left)
 
-    def delete(self, number: int) -> None:
+    def delete_message(self, number: int) -> None:
         """Move the message to the trash. A message that is already in the trash leaves the folder
         tree.
 
         The owner can restore the message in both cases by moving it.
         """
-        is_in_trash = self.message(number).folder == self.folders.find("trash").number
-        self.move(number, RETAINED if is_in_trash else "trash")
+        is_in_trash = self.message(number).only_folder_number == self.folders.find("trash").number
+        self.move_message(number, RETAINED if is_in_trash else "trash")
 
-    def delete_permanently(self, number: int) -> None:
+    def delete_message_permanently(self, number: int) -> None:
         """Move the message out of the folder tree for good. The server still retains it.
 
         Raises:
             MessageAlreadyPurged: that has been done already.
         """
-        if self.message(number).folder == self.folders.find(PURGED).number:
+        if self.message(number).only_folder_number == self.folders.find(PURGED).number:
             raise MessageAlreadyPurged(number)
-        self.move(number, PURGED)
+        self.move_message(number, PURGED)
 
-    def purge(self, number: int) -> None:
+    def purge_message(self, number: int) -> None:
         """Delete the message with all traces, as servers do after the retention period."""
         with self.database.transaction():
             for placement in self.message(number).placements:
@@ -245,44 +249,44 @@ class Mailbox:
     def send_draft(self, number: int) -> None:
         """Turn a draft into a sent message with the same number."""
         with self.database.transaction():
-            self.change(number, is_draft=False, sent_at=datetime.now(UTC))
-            self.move(number, "sent")
+            self.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
+            self.move_message(number, "sent")
 
     def replace_by_copy(self, number: int) -> int:
         """Replace the message by its copy in the same folder, as an export and import does; return
         the copy's number."""
         with self.database.transaction():
-            copied = self.copy(number, self.message(number).folder)
-            self.purge(number)
+            copied = self.copy_message(number, self.message(number).only_folder_number)
+            self.purge_message(number)
             return copied
 
     def create_folder(self, name: str, **fields: Any) -> int:
         """Create a folder, see `FolderTree.create`; return its number."""
         return self.folders.create(name, **fields).number
 
-    def rename_folder(self, folder: FolderReference, name: str) -> None:
+    def rename_folder(self, folder: FolderNumberOrRole, name: str) -> None:
         self.folders.rename(folder, name)
 
-    def delete_folder(self, folder: FolderReference) -> None:
+    def delete_folder(self, folder: FolderNumberOrRole) -> None:
         """Move the folder with its mail to the trash."""
         self.folders.move(folder, "trash")
 
-    def purge_folder(self, folder: FolderReference) -> None:
+    def purge_folder(self, folder: FolderNumberOrRole) -> None:
         """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
             for child in self.folders.list_children(folder):
                 self.purge_folder(child.number)
             for message in self.messages(folder):
-                self.purge(message.number)
+                self.purge_message(message.number)
             self.folders.remove(folder)
 
-    def expire_cursors(self, folder: FolderReference | None = None) -> None:
+    def expire_cursors(self, folder: FolderNumberOrRole | None = None) -> None:
         """Make all positions in change feeds that were issued so far invalid.
 
         folder: only those of this folder's feed. None: those of the whole mailbox.
         """
         number = None if folder is None else self.folders.find(folder).number
-        self.journal.write(ChangeKind.CURSORS_EXPIRED, folder=number)
+        self.journal.write_entry(ChangeKind.CURSORS_EXPIRED, folder=number)
 
     def _insert(self, item: MailItem, folder: int) -> int:
         received_at = format_utc_seconds(item.received_at)
@@ -290,7 +294,7 @@ class Mailbox:
             "INSERT INTO message (mailbox_id, blob, thread, received_at, modified_at, is_read,"
             " is_flagged, is_draft, importance, categories) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, self._insert_blob(item), item.conversation or item.subject),
-            *(received_at, received_at, *states_of(item)),
+            *(received_at, received_at, *states_of_item(item)),
         )
         number = self.database.last_number()
         self._place(number, folder, self._journal_of_placement(ChangeKind.ADDED, number, folder))
@@ -299,7 +303,7 @@ class Mailbox:
     def _insert_blob(self, item: MailItem) -> int:
         self.database.execute_write(
             "INSERT INTO blob (content, preview, body_type, body) VALUES (?, ?, ?, ?)",
-            *(content_of(item), preview(item.body, item.body_type)),
+            *(blob_content_of_item(item), preview_of_body(item.body, item.body_type)),
             *(item.body_type, item.body),
         )
         return self.database.last_number()
@@ -315,35 +319,37 @@ class Mailbox:
 
     def _remove_placement(self, number: int, placement: Placement) -> None:
         self.database.execute_write(
-            "DELETE FROM placement WHERE message = ? AND folder = ?", number, placement.folder
+            "DELETE FROM placement WHERE message = ? AND folder = ?",
+            number,
+            placement.folder_number,
         )
 
-    def _placement(self, message: Message, folder: FolderReference | None) -> Placement:
+    def _placement(self, message: Message, folder: FolderNumberOrRole | None) -> Placement:
         if folder is None:
-            return message.placement
+            return message.only_placement
         number = self.folders.find(folder).number
         for placement in message.placements:
-            if placement.folder == number:
+            if placement.folder_number == number:
                 return placement
-        raise NotInFolder(f"message {message.number} is not in folder {folder}")
+        raise MessageNotInFolder(f"message {message.number} is not in folder {folder}")
 
     def _journal_of_placement(
         self, kind: ChangeKind, message: int, folder: int | None, left: Placement | None = None
     ) -> int:
-        return self.journal.write(
+        return self.journal.write_entry(
             kind,
             message,
             folder=folder,
-            source=left.folder if left else None,
-            source_placement=left.number if left else None,
+            source=left.folder_number if left else None,
+            source_placement=left.change_number if left else None,
         )
 
     def _journal_of_field(self, message: Message, names: frozenset[str]) -> int:
         only = message.placements[0] if len(message.placements) == 1 else None
-        return self.journal.write(
+        return self.journal.write_entry(
             ChangeKind.CHANGED,
             message.number,
-            folder=only.folder if only else None,
-            placement=only.number if only else None,
+            folder=only.folder_number if only else None,
+            placement=only.change_number if only else None,
             fields=names,
         )

@@ -10,17 +10,17 @@ import orjson
 from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
-STATES = ("is_read", "is_flagged", "is_draft", "importance", "categories")
+ITEM_FIELDS_OUTSIDE_BLOB = ("is_read", "is_flagged", "is_draft", "importance", "categories")
 """Fields of `MailItem` that a message has of its own; all others belong to its blob."""
-_NOT_IN_BLOB = (*STATES, "folder", "body", "body_type")
+_NOT_IN_BLOB = (*ITEM_FIELDS_OUTSIDE_BLOB, "folder", "body", "body_type")
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """A message in a folder; `change_number` is the change number of its arrival there."""
 
-    folder: int
-    number: int
+    folder_number: int
+    change_number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,12 @@ class Message:
     """
 
     number: int
-    blob: int
+    blob_number: int
     item: MailItem
-    thread: str
+    thread_key: str
     preview: str
     modified_at: datetime
-    changed: int
+    last_change_number: int
     placements: tuple[Placement, ...]
     attributes: dict[str, Any]
 
@@ -53,18 +53,18 @@ class Message:
         return self.item.is_read
 
     @property
-    def placement(self) -> Placement:
+    def only_placement(self) -> Placement:
         """Return the only placement. Raises ValueError if the message is in several folders."""
         (only,) = self.placements
         return only
 
     @property
-    def folder(self) -> int:
+    def only_folder_number(self) -> int:
         """Return the only folder. Raises ValueError if the message is in several folders."""
-        return self.placement.folder
+        return self.only_placement.folder_number
 
 
-SELECT_MESSAGE = """
+SELECT_MESSAGE_SQL = """
 SELECT m.*, b.content, b.preview, b.body_type, b.body,
        (SELECT json_group_array(json_array(p.folder, p.number)) FROM placement p
          WHERE p.message = m.number) AS placements
@@ -72,25 +72,25 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 """
 
 
-def sort_key(message: Message) -> tuple[str, int]:
+def age_sort_key(message: Message) -> tuple[str, int]:
     """Return the key by which messages of a folder are sorted by age: the time of receipt and the
     message number."""
     return format_utc_seconds(message.item.received_at), message.number
 
 
-def content_of(item: MailItem) -> str:
+def blob_content_of_item(item: MailItem) -> str:
     """Return the content of a mail as the JSON that a blob stores, without the body and the
     changeable states."""
     fields = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
     return orjson.dumps(fields).decode()
 
 
-def states_of(item: MailItem) -> tuple[bool, bool, bool, str, str]:
+def states_of_item(item: MailItem) -> tuple[bool, bool, bool, str, str]:
     categories = orjson.dumps(item.categories).decode()
     return item.is_read, item.is_flagged, item.is_draft, item.importance, categories
 
 
-def message_of(row: sqlite3.Row) -> Message:
+def row_to_message(row: sqlite3.Row) -> Message:
     states = {
         "is_read": bool(row["is_read"]),
         "is_flagged": bool(row["is_flagged"]),
@@ -103,12 +103,12 @@ def message_of(row: sqlite3.Row) -> Message:
     placements = sorted(orjson.loads(row["placements"]))
     return Message(
         number=row["number"],
-        blob=row["blob"],
+        blob_number=row["blob"],
         item=item_from_json({**orjson.loads(row["content"]), **states}),
-        thread=row["thread"],
+        thread_key=row["thread"],
         preview=row["preview"],
         modified_at=datetime.fromisoformat(row["modified_at"]),
-        changed=row["changed"],
+        last_change_number=row["changed"],
         placements=tuple(Placement(*placement) for placement in placements),
         attributes=orjson.loads(row["attributes"]),
     )

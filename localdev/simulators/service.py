@@ -9,7 +9,7 @@ from localdev.simulators.behaviour import LATENCY_BY_NAME, Behaviour, Latency
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.entra.schema import ENTRA_SCHEMA
 from localdev.simulators.faults import FaultScript
-from localdev.simulators.graph.ids import key_of_ids
+from localdev.simulators.graph.ids import read_or_create_id_key
 from localdev.simulators.graph.schema import GRAPH_SCHEMA
 from localdev.simulators.graph.well_known import create_conversation_history
 from localdev.simulators.mailbox import Mailbox
@@ -53,7 +53,7 @@ class SimulatorService:
         self.data = data
         self.database = SimulatorDatabase(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
         # Made before anything is copied, so that a copy that is restored has the same ids.
-        key_of_ids(self.database)
+        read_or_create_id_key(self.database)
         self.behaviour = Behaviour()
         self.latency: Latency = LATENCY_BY_NAME["none"]
         self.faults = FaultScript()
@@ -74,11 +74,11 @@ class SimulatorService:
             )
             mailbox = Mailbox(self.database, user_id)
             if created:
-                mailbox.folders.create_folders_of_every_mailbox()
+                mailbox.folders.create_standard_folders()
                 create_conversation_history(mailbox)
         return mailbox
 
-    def mailbox(self, user: str) -> Mailbox:
+    def find_mailbox(self, user: str) -> Mailbox:
         """Return the mailbox of an address or user id. Raises UserNotFound."""
         row = self.database.fetch_row(
             "SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user

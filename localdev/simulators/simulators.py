@@ -7,7 +7,7 @@ from typing import Self
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.control import CONTROL_PATH_PREFIX, ControlApi
-from localdev.simulators.entra.certificates import open_server_tls
+from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.notifications import Notifier
@@ -48,7 +48,7 @@ class Simulators:
         self.control_secret = control_secret or self._own_secret("control")
         self.client_secret = client_secret or self._own_secret("client")
         self._signer = TokenSigner(self.service.database)
-        tls, self.ca_bundle = open_server_tls(data)
+        tls, self.ca_bundle = open_server_tls_context(data)
         self.graph = GraphServer(self.service, self._signer)
         self.entra = EntraServer(
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
@@ -59,14 +59,14 @@ class Simulators:
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
-        pages = RequestGuard(own_pages=True, navigations=is_browser_path)
+        pages = RequestGuard(accepts_own_pages=True, accepts_navigation_to=is_browser_path)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
-        self.graph.base_url = f"{self.origin}{VERSION_PATH_PREFIX}"
-        self.entra.graph_origin = self.origin
+        self.graph.base_url = f"{self.graph_origin}{VERSION_PATH_PREFIX}"
+        self.entra.graph_origin = self.graph_origin
         self.entra.base_url = f"https://{host}:{self._entra_server.port}"
 
     @property
-    def origin(self) -> str:
+    def graph_origin(self) -> str:
         return f"http://{self._host}:{self._graph_server.port}"
 
     @property
@@ -75,7 +75,7 @@ class Simulators:
 
     @property
     def control_url(self) -> str:
-        return self.origin + CONTROL_PATH_PREFIX.rstrip("/")
+        return self.graph_origin + CONTROL_PATH_PREFIX.rstrip("/")
 
     @property
     def control_headers(self) -> dict[str, str]:
@@ -88,7 +88,7 @@ class Simulators:
     def add_mailbox(self, address: str, display_name: str = "") -> Mailbox:
         return self.service.add_mailbox(address, display_name or address.partition("@")[0].title())
 
-    def access_token(
+    def issue_access_token(
         self, mailbox: Mailbox, *, scope: str = _DELEGATED_SCOPE, lifetime_s: int = 3600
     ) -> str:
         """Return an access token of the mailbox's user without a sign-in, for tests of Graph."""
@@ -114,7 +114,7 @@ class Simulators:
         self.stop()
 
     def _own_secret(self, name: str) -> str:
-        return self.service.database.stored_secret(
+        return self.service.database.read_or_create_secret(
             name, lambda: token_urlsafe(32).encode()
         ).decode()
 

@@ -29,10 +29,10 @@ def pattern(route: str) -> re.Pattern[str]:
 def _operations() -> tuple[tuple[re.Pattern[str], Operation], ...]:
     """Of every route, those without parameters first."""
     from mailsync.api.app import build_app
-    from mailsync.api.openapi import build_document
+    from mailsync.api.openapi import build_openapi_document
 
     paths = sorted(
-        build_document(build_app(), syncable_providers())["paths"].items(),
+        build_openapi_document(build_app(), syncable_providers())["paths"].items(),
         key=lambda each: each[0].count("{"),
     )
     return tuple(

@@ -100,7 +100,7 @@ def api(environment: pytest.MonkeyPatch) -> Api:
     """Sends a request to the function of its route; those of `connect` need `microsoft`."""
 
     def send(route: str, **parts: Any) -> ApiResponse:
-        served_by = [each.function for each in ROUTES if pattern(each.key).fullmatch(route)]
+        served_by = [each.function for each in ROUTES if pattern(each.route_key).fullmatch(route)]
         module = import_module(f"handlers.{served_by[0] if served_by else 'api'}")
         return documented(route, call(module.handler, a_request(route, **parts)))
 
@@ -126,9 +126,9 @@ def microsoft(
     yield simulators
     simulators.service.behaviour = defaults
     for kept in (simulators.service.faults, simulators.service.token_faults):
-        kept.clear()
+        kept.remove_all_rules()
     simulators.service.log.clear()
-    for each in simulators.notifier.subscriptions():
+    for each in simulators.notifier.list_active_subscriptions():
         simulators.notifier.expire_subscriptions(each["mailbox_id"])
 
 

@@ -83,11 +83,11 @@ class Subscribed:
 
     def alive(self) -> list[str]:
         """The ids at the provider, in the order of their creation."""
-        return [each["id"] for each in self.microsoft.notifier.subscriptions()]
+        return [each["id"] for each in self.microsoft.notifier.list_active_subscriptions()]
 
     def inject_fault(self, method: str, path: str, fault: Fault, times: int | None = 1) -> None:
         rule = FaultRule(method=method, path=path, fault=fault, times=times)
-        self.microsoft.service.faults.add(rule)
+        self.microsoft.service.faults.add_rules(rule)
 
     @contextmanager
     def requests(self) -> Iterator[list[tuple[str, int]]]:
@@ -100,7 +100,9 @@ class Subscribed:
 
     def subscribe(self, by: str, resource: str = "/me/messages", url: str | None = None) -> str:
         """Create one that the product does not know, by the app or a person; return its id."""
-        ann, bo = (self.microsoft.service.mailbox(f"{each}@example.org") for each in ("ann", "bo"))
+        ann, bo = (
+            self.microsoft.service.find_mailbox(f"{each}@example.org") for each in ("ann", "bo")
+        )
         body = {
             "changeType": "created,updated,deleted",
             "resource": resource.format(ann=ann.user_id, bo=bo.user_id),

@@ -30,7 +30,7 @@ def begin_run(
 ) -> RunRef:
     """Begin a run that the API has started, or a new one."""
     run, owner = RunId(run_id), arn or f"arn-{run_id}"
-    epoch = LeaseStore(database).begin(account_id, run, owner, sync_type, "api")
+    epoch = LeaseStore(database).take_lease(account_id, run, owner, sync_type, "api")
     assert epoch is not None
     return RunRef(account_id, run, epoch)
 
@@ -46,10 +46,10 @@ def begin_sync(api: Api, account_id: AccountId, database: Database) -> RunRef:
 def store_four_messages(database: Database, run: RunRef) -> None:
     """Three in F1 and one in F2; a data key must exist."""
     folders = FolderStore(database)
-    folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    folders.save_tree_changes(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     for folder, names in zip(folders.folders(run.account_id), ["abc", "d"], strict=True):
         messages = [Upsert(a_message(name, folder.ref.remote_id)) for name in names]
-        MailStore(database).apply_page(run, a_page_write(folder.feed, a_page(*messages)))
+        MailStore(database).write_page(run, a_page_write(folder.feed, a_page(*messages)))
 
 
 def executions(setting: str = "MAILBOX_SYNC_ARN") -> dict[str, dict[str, Any]]:

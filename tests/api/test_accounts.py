@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
-from mailsync.model import AccountId, FolderId, IdListing, RemoteId, RunRef
+from mailsync.model import AccountId, FolderId, MessageListing, RemoteId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import MAX_RECORDED_CONTRADICTIONS, FolderStore
@@ -45,10 +45,13 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
 ) -> None:
     first, second = (FolderId(each) for each in folder_ids(api, account_id))
     kinds = ListingContradictionKind
-    many = [ListingContradiction(RemoteId(f"m{each:03}"), kinds.MISSING) for each in range(250)]
-    surplus = ListingContradiction(RemoteId("s"), kinds.SURPLUS)
+    many = [
+        ListingContradiction(RemoteId(f"m{each:03}"), kinds.LISTED_BUT_NOT_IN_FOLDER)
+        for each in range(250)
+    ]
+    surplus = ListingContradiction(RemoteId("s"), kinds.IN_FOLDER_BUT_NOT_LISTED)
     for folder_id, found in ((first, many), (second, [surplus])):
-        FolderStore(database).mark_compared(run, folder_id, IdListing(()), found)
+        FolderStore(database).mark_compared(run, folder_id, MessageListing(()), found)
 
     shown = api(f"GET {one(account_id)}").json
 
@@ -77,12 +80,12 @@ def test_pausing_stops_the_sync_and_none_is_due_until_it_is_resumed(
     assert (paused.status, paused.json["status"]) == (200, "paused")
     assert not is_running(run.run_id)
     assert sql("SELECT status FROM mailsync.sync_runs") == [["cancelled"]]
-    assert DueMailboxQueueStore(database).claim_due(10, 60) == ()
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == ()
 
     resumed = api(f"PATCH {one(run.account_id)}", body={"paused": False})
 
     assert resumed.json["status"] == "active"
-    assert DueMailboxQueueStore(database).claim_due(10, 60) == (run.account_id,)
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == (run.account_id,)
 
 
 def test_a_closed_account_is_not_paused_or_resumed(
@@ -109,7 +112,7 @@ def test_another_choice_of_folders_stops_the_sync_and_the_next_one_is_due(
 
     assert [each["selected"] for each in response.json["folders"]] == [True, False]
     assert not is_running(run.run_id)
-    assert DueMailboxQueueStore(database).claim_due(10, 60) == (run.account_id,)
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == (run.account_id,)
     positions = sql(
         "SELECT walk, cursor_sealed, walking FROM mailsync.change_feeds ORDER BY folder_id"
     )
@@ -120,7 +123,7 @@ def test_a_folder_of_another_account_changes_nothing(
     api: Api, run: RunRef, connect_account: Connect, database: Database, sql: Sql
 ) -> None:
     other, folders = connect_account(user_id="bo"), FolderStore(database)
-    folders.save(begin_run(database, other), [a_remote_folder("F9")], [])
+    folders.save_tree_changes(begin_run(database, other), [a_remote_folder("F9")], [])
     theirs = folders.folders(other)[0].ref.id
     first, _ = folder_ids(api, run.account_id)
     choices = [{"id": each, "selected": False} for each in (first, theirs)]

@@ -13,7 +13,7 @@ import pytest
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
 from mailsync.runs.batches import CheckBatchInvoker
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
@@ -39,7 +39,7 @@ def end_execution(run_id: str) -> None:
 
 
 def test_a_check_hands_its_run_over_to_an_execution(api: Api, account_id: AccountId) -> None:
-    open_trigger().start_handed_over(account_id, RunId("of-a-check"), "schedule")
+    open_sync_starter().start_handed_over_run(account_id, RunId("of-a-check"), "schedule")
 
     started = executions()["of-a-check"]
     assert json.loads(started["input"]) == {
@@ -74,7 +74,7 @@ def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
     end_execution(second)
     sql(SILENT)
     sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
-    trigger = open_trigger()
+    trigger = open_sync_starter()
     status = trigger._step_functions.status
 
     def refuses(arn: str) -> str | None:

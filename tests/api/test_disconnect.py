@@ -13,7 +13,7 @@ from mailsync.model import RunRef
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.rows import to_jsonb
 from mailsync.sync import push
@@ -92,7 +92,7 @@ def test_the_schedule_deletes_what_a_request_had_no_time_to_purge(
     ann: Subscribed, run: RunRef, connect_account: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailsync.api.removal.PURGE_BUDGET_S", 0)
-    monkeypatch.setattr("mailsync.store.control_store.DELETE_BATCH", 2)
+    monkeypatch.setattr("mailsync.store.control_store.MESSAGES_PER_DELETE_BATCH", 2)
     route = ann.route("GET")
 
     response = ann.remove("purge")
@@ -120,7 +120,7 @@ def test_a_failing_or_hanging_provider_prevents_no_disconnection(
     ann: Subscribed, log: StringIO, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     if is_hanging := name == "hanging":
-        monkeypatch.setattr(push, "END_TIMEOUT_S", 0.3)
+        monkeypatch.setattr(push, "END_SUBSCRIPTION_TIMEOUT_S", 0.3)
     ann.inject_fault("DELETE", ONE, FAULTS[name], times=None)
     began = time.monotonic()
 
@@ -138,7 +138,9 @@ def test_a_withdrawn_grant_or_a_missing_key_prevents_no_disconnection(
 ) -> None:
     ann.sql(TOKEN_ENDS)
     if data == "keep":
-        ann.microsoft.entra.consents.revoke(ann.microsoft.service.mailbox(ANN).user_id)
+        ann.microsoft.entra.consents.revoke_consents_of_user(
+            ann.microsoft.service.find_mailbox(ANN).user_id
+        )
     else:
         environment.setenv("TOKEN_KEY_ARN", "arn:aws:kms:eu-central-1:123456789012:key/none")
         load_settings.cache_clear()
@@ -194,7 +196,7 @@ def test_after_a_death_behind_the_provider_the_account_can_be_disconnected_again
         raise StoreUnavailable("Here it dies.")
 
     with monkeypatch.context() as dying:
-        dying.setattr(ControlStore, "disconnect", die)
+        dying.setattr(AccountControlStore, "disconnect_account", die)
         assert ann.remove("keep").status == 503
 
     assert ann.alive() == []
@@ -219,7 +221,7 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     ann: Subscribed, has_ended: bool
 ) -> None:
     """Or while only the provider was called: the account may lose its tokens at any moment."""
-    ann.microsoft.notifier.expire_subscriptions(ann.microsoft.service.mailbox(ANN).user_id)
+    ann.microsoft.notifier.expire_subscriptions(ann.microsoft.service.find_mailbox(ANN).user_id)
     ann.renew_now()
     ann.subscriber.at_handshake = lambda: (
         ann.remove("keep")
@@ -238,7 +240,7 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
     ann: Subscribed, settings: Settings, database: Database
 ) -> None:
     """A run that fails at this moment holds the account and puts its event into the outbox."""
-    store, other, account_id = ControlStore(database), Database(settings), ann.account_id
+    store, other, account_id = AccountControlStore(database), Database(settings), ann.account_id
     store.begin_purge(AccountOfCaller(account_id, "ann"))
     while store.purge_batch(account_id):
         pass

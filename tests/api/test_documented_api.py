@@ -56,7 +56,7 @@ def document(server: ApiServer) -> OpenApiSchema:
     return schemathesis.openapi.from_dict(published, config=config)
 
 
-@pytest.mark.parametrize("route", sorted(each.key for each in ROUTES))
+@pytest.mark.parametrize("route", sorted(each.route_key for each in ROUTES))
 def test_all_responses_are_documented_and_a_good_request_succeeds(
     server: ApiServer, document: OpenApiSchema, route: str
 ) -> None:

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from localdev.engine.aws_resources import open_token_kms_key
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials.token_set import access_token_context, grant_context
+from mailsync.credentials.token_set import access_token_sealing_context, grant_sealing_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccountId, SealedSecret
@@ -62,7 +62,7 @@ def vault(
 
 def opens_under(binding: bytes, key: SealingKey, sealed: SealedSecret) -> bool:
     try:
-        key.cipher.decrypt(sealed.data[:12], sealed.data[12:], binding)
+        key.cipher.decrypt(sealed.sealed_bytes[:12], sealed.sealed_bytes[12:], binding)
     except InvalidTag:
         return False
     return True
@@ -76,11 +76,20 @@ def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
     )
 
     assert "RefreshToken" in json.loads(
-        vault.open(grant_context(ANN), SealedSecret(grant_key, grant))
+        vault.open_sealed_text(grant_sealing_context(ANN), SealedSecret(grant_key, grant))
     )
-    assert vault.open(access_token_context(ANN), SealedSecret(access_key, access)).count(".") == 2
-    assert "deltatoken=earlier" in vault.open(OF_FOLDER, SealedSecret(cursor_key, cursor))
-    sign_in = vault.open(SealingContext(SealedColumn.SIGN_IN, user), SealedSecret(flow_key, flow))
+    assert (
+        vault.open_sealed_text(
+            access_token_sealing_context(ANN), SealedSecret(access_key, access)
+        ).count(".")
+        == 2
+    )
+    assert "deltatoken=earlier" in vault.open_sealed_text(
+        OF_FOLDER, SealedSecret(cursor_key, cursor)
+    )
+    sign_in = vault.open_sealed_text(
+        SealingContext(SealedColumn.SIGN_IN, user), SealedSecret(flow_key, flow)
+    )
     assert "code_verifier" in json.loads(sign_in)
 
 
@@ -94,9 +103,9 @@ def test_a_sync_binds_an_account_of_the_version_before_to_its_columns(
     sync_once(database, BO)
 
     ((_, _, key_id, access),) = after = sql(STORED, id=BO)
-    key, renewed = open_vault().sealing_key(), SealedSecret(key_id, access)
+    key, renewed = open_vault().newest_sealing_key(), SealedSecret(key_id, access)
     assert before != after
-    assert opens_under(access_token_context(BO).binding, key, renewed)
+    assert opens_under(access_token_sealing_context(BO).associated_data, key, renewed)
     assert not opens_under(BO.encode(), key, renewed)
 
 
@@ -124,7 +133,7 @@ def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
 
 def test_no_binding_equals_an_earlier_one() -> None:
     """An earlier one is a user's id or ours, and Postgres' text holds no NUL."""
-    bindings = {SealingContext(column, "owner").binding for column in SealedColumn}
+    bindings = {SealingContext(column, "owner").associated_data for column in SealedColumn}
 
     assert len(bindings) == len(SealedColumn)
     assert all(b"\0" in each for each in bindings)

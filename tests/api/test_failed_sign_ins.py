@@ -90,7 +90,7 @@ def test_an_outage_is_reported_with_its_pause_and_the_request(
     api: Api, begun: SignIn, microsoft: Simulators, sql: Sql
 ) -> None:
     fault = Fault(status=429, body="Too Many Requests", retry_after=90)
-    microsoft.service.token_faults.add(FaultRule(fault=fault, times=None))
+    microsoft.service.token_faults.add_rules(FaultRule(fault=fault, times=None))
     another = SignIn(api, microsoft)
 
     ended = passed_on(begun.come_back(begun.consent(), headers=BROWSER))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.api.problems import MAX_BODY_BYTES
+from mailsync.api.problems import MAX_REQUEST_BODY_BYTES
 from mailsync.model import AccountId
 from tests.api.requests import Api
 from tests.api.subscriptions import CONNECT_FOR_ORGANISATION
@@ -14,7 +14,7 @@ from tests.api.syncs import START
 
 
 def test_a_larger_body_is_not_parsed(api: Api, microsoft: object, account_id: AccountId) -> None:
-    over = "[" * (MAX_BODY_BYTES + 1)
+    over = "[" * (MAX_REQUEST_BODY_BYTES + 1)
 
     for response in (
         api(START, body=over),
@@ -38,12 +38,12 @@ def test_a_choice_of_a_thousand_folders_is_no_large_body(api: Api, account_id: A
 
 def bodies() -> dict[str, Any]:
     """As much as can be wrong in a body that is just not too large."""
-    many = (MAX_BODY_BYTES - 100) // 14
+    many = (MAX_REQUEST_BODY_BYTES - 100) // 14
     return {
         "names": {f"k{each:06}": 0 for each in range(many)},
         "items": {"folders": [{}] * (many * 3)},
         "items of other kinds": {"folders": ["x"] * (many * 2)},
-        "a name": {"x" * (MAX_BODY_BYTES - 100): 0},
+        "a name": {"x" * (MAX_REQUEST_BODY_BYTES - 100): 0},
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from infra.catalog import ROUTES
 from mailsync.api.rate_limits import RateLimitedCall
 from mailsync.model import AccountId
-from mailsync.settings import CALLS_PER_HOUR, Settings, load_settings
+from mailsync.settings import DEFAULT_CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.limit_store import RateLimitStore
 from tests.api.requests import Api, Sql, good_parts
@@ -27,7 +27,7 @@ READS = {
     f"GET {ONE}",
 }
 """Routes that only read."""
-LIMITED = sorted({each.key for each in ROUTES if not each.public} - READS)
+LIMITED = sorted({each.route_key for each in ROUTES if not each.is_public} - READS)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def limit(environment: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_every_limit_has_a_default() -> None:
-    assert {*RateLimitedCall} == CALLS_PER_HOUR.keys()
+    assert {*RateLimitedCall} == DEFAULT_CALLS_PER_HOUR.keys()
 
 
 @pytest.mark.parametrize("route", LIMITED)
@@ -58,7 +58,7 @@ def test_the_call_beyond_the_limit_is_refused_and_another_users_is_not(
         ",".join(
             f"{kind}=1"
             for kind in RateLimitedCall
-            if kind is not RateLimitedCall.SELF_TEST_OF_ALL_USERS
+            if kind is not RateLimitedCall.SELF_TEST_BY_ALL_USERS
         )
     )
     path, (query, body) = route.format(accountId=account_id), good_parts(route, account_id)

@@ -29,7 +29,7 @@ WITHOUT_ACCOUNT = {
     "POST /api/email/accounts/microsoft",
 }
 """Routes of a user that name no account."""
-GUARDED = sorted(each.key for each in ROUTES if not each.public)
+GUARDED = sorted(each.route_key for each in ROUTES if not each.is_public)
 ABOUT_AN_ACCOUNT = sorted(set(GUARDED) - WITHOUT_ACCOUNT)
 ONE = "/api/email/accounts/{accountId}"
 OTHER_PARTS: dict[str, list[dict[str, Any]]] = {
@@ -61,7 +61,7 @@ ATTACKS: dict[str, tuple[int, Callable[[ApiServer], str | None]]] = {
 
 
 def test_only_routes_of_a_short_list_are_public() -> None:
-    assert {each.key for each in ROUTES if each.public} <= PUBLIC
+    assert {each.route_key for each in ROUTES if each.is_public} <= PUBLIC
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -90,7 +90,7 @@ def test_another_users_account_looks_like_a_missing_one(server: ApiServer, route
     assert server.rows(account_id) == before
 
 
-@pytest.mark.parametrize("route", sorted(each.key for each in ROUTES if each.public))
+@pytest.mark.parametrize("route", sorted(each.route_key for each in ROUTES if each.is_public))
 def test_a_public_route_ignores_a_bad_token(server: ApiServer, route: str) -> None:
     bad = server.send(route, "Bearer gar.ba.ge", str(uuid4()), str(uuid4()))
     none = server.send(route, None, str(uuid4()), str(uuid4()))

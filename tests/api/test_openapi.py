@@ -28,7 +28,7 @@ def operations(document: Document) -> dict[str, Document]:
 
 
 def test_exactly_the_routes_of_the_catalog_are_documented(document: Document) -> None:
-    assert sorted(operations(document)) == sorted(each.key for each in ROUTES)
+    assert sorted(operations(document)) == sorted(each.route_key for each in ROUTES)
 
 
 def test_a_route_needs_a_token_unless_it_is_public(document: Document) -> None:
@@ -37,7 +37,7 @@ def test_a_route_needs_a_token_unless_it_is_public(document: Document) -> None:
     open_to_all = {key for key, each in described.items() if each.get("security") == []}
     assert document["security"] == [{"bearer": []}]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
-    assert open_to_all == {each.key for each in ROUTES if each.public}
+    assert open_to_all == {each.route_key for each in ROUTES if each.is_public}
     assert all(
         ("401" in each["responses"]) != (key in open_to_all) for key, each in described.items()
     )

@@ -74,7 +74,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
         listing = mailbox.provider.list_folders((), TreeReadingDepth.WHOLE)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]
-    user_id = microsoft.service.mailbox("ann@example.org").user_id
+    user_id = microsoft.service.find_mailbox("ann@example.org").user_id
     assert "Inbox" in [each.display_name for each in listing.folders]
     assert len(paths) > 5
     assert {each.split("/mailFolders")[0] for each in paths} == {f"/v1.0/users/{user_id}"}
@@ -122,7 +122,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     sentence: str,
 ) -> None:
     microsoft.service.set_behaviour(**switches)
-    microsoft.service.faults.add(*faults)
+    microsoft.service.faults.add_rules(*faults)
 
     refused = api(CONNECT_FOR_ORGANISATION, body={**BODY, "emailAddress": address}, admin=True)
 
@@ -166,7 +166,7 @@ def test_a_hanging_provider_is_given_up_before_the_gateway_gives_up(
     assert 2 * graph_owner.LOOKUP_TIMEOUT_S < 20
     monkeypatch.setattr(graph_owner, "LOOKUP_TIMEOUT_S", 0.2)
     monkeypatch.setattr(graph_http, "_DEFAULT_PAUSE_S", 0.1)
-    microsoft.service.faults.add(FaultRule(path="users/", times=None, fault=Fault(delay_s=2)))
+    microsoft.service.faults.add_rules(FaultRule(path="users/", times=None, fault=Fault(delay_s=2)))
     began = time.monotonic()
 
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
@@ -184,9 +184,9 @@ def ann(mailbox: Subscribed) -> Subscribed:
 
 @pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
 def test_each_lifecycle_event_is_acted_on(ann: Subscribed, event: str) -> None:
-    user_id = ann.microsoft.service.mailbox(ANN).user_id
+    user_id = ann.microsoft.service.find_mailbox(ANN).user_id
     assert tick() == ONE_MADE
-    (before,) = ann.microsoft.notifier.subscriptions()
+    (before,) = ann.microsoft.notifier.list_active_subscriptions()
     assert before["resource"] == f"/users/{user_id}/messages"
     ann.sql("UPDATE mailsync.provider_subscriptions SET next_try_at = now() + interval '1 day'")
     ann.sql(NOT_DUE)
@@ -198,7 +198,7 @@ def test_each_lifecycle_event_is_acted_on(ann: Subscribed, event: str) -> None:
 
     assert ann.sql(DUE) == [[event != "reauthorizationRequired"]]
     assert tick() == (NO_WORK if event == "missed" else ONE_MADE)
-    (after,) = ann.microsoft.notifier.subscriptions()
+    (after,) = ann.microsoft.notifier.list_active_subscriptions()
     is_same = after["id"] == before["id"]
     assert (is_same, after["authorized"]) == (event != "subscriptionRemoved", 1)
 

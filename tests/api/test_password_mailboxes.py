@@ -16,7 +16,7 @@ from mailsync.credentials import (
     get_access_token_without_lock,
     open_stored_access_token,
 )
-from mailsync.credentials.token_set import grant_context, password_context
+from mailsync.credentials.token_set import grant_sealing_context, password_context
 from mailsync.credentials.vault import SealingContext, Vault
 from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.model import Account, AccountId, Provider, SealedSecret
@@ -190,18 +190,18 @@ def holds(secret: str, text: str) -> bool:
 def test_the_password_is_the_access_token(
     access: StoredPassword, connected: Account, store: CredentialStore, vault: Vault
 ) -> None:
-    assert access.current().token == PASSWORD
+    assert access.current_token().token == PASSWORD
     last = get_access_token_without_lock(connected, store, vault, load_settings())
-    assert last.current().token == PASSWORD
-    assert PASSWORD not in repr(access.current())
+    assert last.current_token().token == PASSWORD
+    assert PASSWORD not in repr(access.current_token())
 
 
 def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
     access: StoredPassword, connected: Account, post: PostKit, sql: Sql
 ) -> None:
-    refused = access.current()
+    refused = access.current_token()
     with pytest.raises(AccessRevoked, match="connect the mailbox again") as caught:
-        access.renew(refused)
+        access.renew_token(refused)
     assert caught.value.is_final
     assert PASSWORD not in str(caught.value)
     assert sql(REFUSED_AT) == [[True]]
@@ -212,7 +212,7 @@ def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
 
     assert sql(REFUSED_AT) == [[False]]
     assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
-    assert access.renew(refused).token == access.current().token == NEW_PASSWORD
+    assert access.renew_token(refused).token == access.current_token().token == NEW_PASSWORD
 
 
 def test_a_password_under_an_old_data_key_is_sealed_anew_when_it_is_used(
@@ -222,28 +222,33 @@ def test_a_password_under_an_old_data_key_is_sealed_anew_when_it_is_used(
     ((old,),) = sql(key)
     sql("UPDATE mailsync.data_keys SET created_at = now() - interval '31 days'")
 
-    assert access.current().token == PASSWORD
+    assert access.current_token().token == PASSWORD
 
     assert sql(key) != [[old]]
     sql("DELETE FROM mailsync.data_keys WHERE id = :old", old=old)
 
 
-@pytest.mark.parametrize("binding", [b"account-1", grant_context(AccountId("account-1")).binding])
+@pytest.mark.parametrize(
+    "binding", [b"account-1", grant_sealing_context(AccountId("account-1")).associated_data]
+)
 def test_a_grant_that_was_moved_to_the_password_does_not_open(vault: Vault, binding: bytes) -> None:
     """Who can write to the database could have it sent to a mail server."""
     context: SealingContext = password_context(AccountId("account-1"))
-    key = vault.sealing_key()
+    key = vault.newest_sealing_key()
     moved = SealedSecret(key.id, b"\0" * 12 + key.cipher.encrypt(b"\0" * 12, b"grant", binding))
 
     with pytest.raises(AccessRevoked):
-        vault.open(context, moved)
+        vault.open_sealed_text(context, moved)
 
 
 def test_a_provider_with_passwords_has_no_routes_of_a_sign_in() -> None:
-    from mailsync.api.openapi_providers import provider_paths
+    from mailsync.api.openapi_providers import describe_provider_paths
 
     path = "/api/email/accounts/post"
 
-    assert {*provider_paths([POST])} == {path}
-    assert [each.key for each in routes_of(POST)] == [f"POST {path}", "POST /api/webhooks/post"]
+    assert {*describe_provider_paths([POST])} == {path}
+    assert [each.route_key for each in routes_of(POST)] == [
+        f"POST {path}",
+        "POST /api/webhooks/post",
+    ]
     assert ask("connect", "GET /api/auth/post").problem == (404, "unknown-provider")

@@ -40,9 +40,9 @@ def reach_provider() -> Any:
 def paths_of(api: Api) -> set[str]:
     """Return the paths of the OpenAPI document that name a provider."""
     from handlers.api import app
-    from mailsync.api.openapi import build_document
+    from mailsync.api.openapi import build_openapi_document
 
-    paths = build_document(app, load_settings().enabled_providers())["paths"]
+    paths = build_openapi_document(app, load_settings().enabled_providers())["paths"]
     return {each for each in paths if each.startswith(("/api/auth/", "/api/webhooks/"))}
 
 
@@ -88,7 +88,7 @@ def test_the_self_test_asks_only_providers_with_settings(
 ) -> None:
     assert reach_provider() == {"status": 401}
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (*registry.REGISTERED_PROVIDERS, OTHER))
-    url = load_settings().url_of(registry.GRAPH_URL)
+    url = load_settings().server_url(registry.GRAPH_URL_SETTING)
     switch_off(monkeypatch)
     monkeypatch.setenv("GRAPH_URL", url)
     load_settings.cache_clear()

@@ -11,7 +11,7 @@ from infra.catalog import routes_of
 from localdev.simulators import Simulators
 from mailsync import registry
 from mailsync.model import Provider
-from mailsync.registry import GRAPH_URL, RegisteredProvider
+from mailsync.registry import GRAPH_URL_SETTING, RegisteredProvider
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
 from tests.api.sign_in import SignIn, refusal, stored
 from tests.support.builders import OAUTH
@@ -21,7 +21,7 @@ OTHER = RegisteredProvider(
     "Another provider",
     "email/other.sync",
     kit_module="mailsync.providers.graph.kit",
-    api_url_setting=GRAPH_URL,
+    api_url_setting=GRAPH_URL_SETTING,
     oauth_access=OAUTH,
 )
 
@@ -109,15 +109,15 @@ def test_a_provider_without_app_only_access_has_no_route_for_organisations(
     path = "POST /api/email/accounts/other"
 
     assert refusal(ask("connect", path, admin=True), sql) == (404, "unknown-provider")
-    assert path not in [each.key for each in routes_of(personal)]
-    assert path in [each.key for each in routes_of(OTHER)]
+    assert path not in [each.route_key for each in routes_of(personal)]
+    assert path in [each.route_key for each in routes_of(OTHER)]
 
 
 def test_the_document_describes_the_routes_of_every_provider(api: Api, other: None) -> None:
     from handlers.api import app
-    from mailsync.api.openapi import build_document
+    from mailsync.api.openapi import build_openapi_document
 
-    paths = build_document(app, registry.syncable_providers())["paths"]
+    paths = build_openapi_document(app, registry.syncable_providers())["paths"]
 
     for path in ("/api/auth/{}", "/api/auth/{}/callback", "/api/webhooks/{}"):
         ours, theirs = paths[path.format("microsoft")], paths[path.format("other")]

@@ -36,7 +36,7 @@ def ann(mailbox: Subscribed) -> Subscribed:
 
 def only_one(ann: Subscribed) -> dict[str, Any]:
     """Return the subscription at the provider."""
-    (found,) = ann.microsoft.notifier.subscriptions()
+    (found,) = ann.microsoft.notifier.list_active_subscriptions()
     return found
 
 

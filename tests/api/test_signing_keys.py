@@ -14,9 +14,9 @@ from mailsync.api.bearer import Caller, verify_bearer_token
 from mailsync.api.signing_keys import (
     KEY_SET_REFRESH_AFTER_S,
     MAX_STALE_KEY_SET_S,
-    MIN_FETCH_INTERVAL_S,
-    MIN_FIRST_FETCH_INTERVAL_S,
-    KeySet,
+    MIN_FETCH_INTERVAL_WITHOUT_KEYS_S,
+    MIN_KEY_SET_FETCH_INTERVAL_S,
+    PublishedKeySet,
 )
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings
@@ -41,7 +41,7 @@ class Verifier:
     def __init__(self, url: str) -> None:
         self.now = 1_000_000.0
         self._settings = Settings({"JWT_JWKS_URL": url, "JWT_AUDIENCE": "*"})
-        self._keys = KeySet(url, ssl.create_default_context(), clock=lambda: self.now)
+        self._keys = PublishedKeySet(url, ssl.create_default_context(), clock=lambda: self.now)
 
     def __call__(self, authorization: str) -> Caller | None:
         return verify_bearer_token(authorization, self._settings, self._keys)
@@ -126,7 +126,7 @@ def test_a_weak_key_is_left_out_although_its_signature_is_right(
 def test_a_new_key_replaces_a_withdrawn_one_at_once(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(OTHER_RSA, kid="next")]
-    verify.now += MIN_FETCH_INTERVAL_S
+    verify.now += MIN_KEY_SET_FETCH_INTERVAL_S
 
     assert verify(signed(OTHER_RSA, "next")) == ANN
     assert verify(signed(RSA, "rsa")) is None
@@ -147,7 +147,7 @@ def test_invented_key_names_do_not_flood_the_issuer(issuer: Issuer, verify: Veri
         assert verify(signed(OTHER_RSA, f"invented-{number}")) is None
         verify.now += 1
 
-    assert issuer.requests <= 1 + 100 / MIN_FETCH_INTERVAL_S
+    assert issuer.requests <= 1 + 100 / MIN_KEY_SET_FETCH_INTERVAL_S
     assert verify(signed()) == ANN
 
 
@@ -164,7 +164,7 @@ def test_known_keys_outlive_an_outage_of_the_issuer_for_a_while(
     assert "signing_keys_unavailable" in log.getvalue()
 
     issuer.status = 200
-    verify.now += MIN_FETCH_INTERVAL_S
+    verify.now += MIN_KEY_SET_FETCH_INTERVAL_S
     assert verify(signed()) == ANN
 
 
@@ -185,14 +185,14 @@ def test_an_issuers_nonsense_admits_no_caller_and_is_fetched_again_soon(
     assert "signing_keys_unavailable" in log.getvalue()
 
     issuer.status, issuer.body = 200, None
-    verify.now += MIN_FIRST_FETCH_INTERVAL_S
+    verify.now += MIN_FETCH_INTERVAL_WITHOUT_KEYS_S
     assert verify(signed()) == ANN
 
 
 def test_a_hanging_or_missing_issuer_admits_no_caller(
     issuer: Issuer, verify: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing_keys, "FETCH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(signing_keys, "KEY_SET_FETCH_TIMEOUT_S", 0.2)
     issuer.delay_s = 1
 
     assert verify(signed()) is None

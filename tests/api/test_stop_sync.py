@@ -74,7 +74,7 @@ def test_a_run_stopped_before_it_began_does_not_begin(
     accepted = start(api, account_id).json
     stop(api, account_id)
 
-    epoch = LeaseStore(database).begin(
+    epoch = LeaseStore(database).take_lease(
         account_id, RunId(accepted["runId"]), accepted["executionArn"], SyncType.MANUAL, "api"
     )
 

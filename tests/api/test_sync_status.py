@@ -4,7 +4,7 @@ import pytest
 
 from mailsync.model import (
     AccountId,
-    IdListing,
+    MessageListing,
     RunRef,
     StoredFolder,
     SyncType,
@@ -35,7 +35,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     run = begin_run(database, account_id, sync_type=SyncType.INITIAL)
     CredentialStore(database).add_data_key(b"wrapped")
     remote = [a_remote_folder("F1", total=100)]
-    FolderStore(database).save(run, remote, [])
+    FolderStore(database).save_tree_changes(run, remote, [])
     FolderStore(database).save_remote_counts(run, remote)
     RunFolderStore(database).begin_feed(run, folder_of(database, run).feed.ref)
     store(database, run, "m1", "m2", has_more=True)
@@ -51,7 +51,7 @@ def store(database: Database, run: RunRef, *messages: str, has_more: bool = Fals
     folder = folder_of(database, run)
     bad = UnreadableMessage(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(a_message(each)) for each in messages), bad, has_more=has_more)
-    MailStore(database).apply_page(run, a_page_write(folder.feed, page))
+    MailStore(database).write_page(run, a_page_write(folder.feed, page))
     return folder
 
 
@@ -137,12 +137,12 @@ def test_one_date_says_that_counts_agreed_and_one_that_ids_were_compared(
     api: Api, run: RunRef, database: Database
 ) -> None:
     folder, folders = store(database, run, "m3").ref.id, FolderStore(database)
-    folders.mark_verified(run, [folder])
+    folders.mark_verified_by_counts(run, [folder])
     counted = dates(api, run)
 
-    folders.mark_compared(run, folder, IdListing((), total=0), [])
+    folders.mark_compared(run, folder, MessageListing((), remote_total=0), [])
     compared = dates(api, run)
-    folders.compare_later(run, [folder])
+    folders.postpone_id_comparison(run, [folder])
 
     assert (counted[0] is None, counted[1]) == (False, None)
     assert compared[1] is not None
@@ -162,12 +162,12 @@ def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
 ) -> None:
     """Not by a check either that came while it was gone."""
     folder, folders = store(database, run, "m3").ref.id, FolderStore(database)
-    folders.mark_verified(run, [folder])
-    folders.save(run, [], [folder])
+    folders.mark_verified_by_counts(run, [folder])
+    folders.save_tree_changes(run, [], [folder])
     sql("UPDATE mailsync.email_accounts SET verified_at = now()")
     gone = status(api, run.account_id).json
 
-    folders.save(run, [a_remote_folder("F1")], [])
+    folders.save_tree_changes(run, [a_remote_folder("F1")], [])
 
     assert (gone["folders"], gone["pendingRemoval"]["folders"]) == ([], 1)
     assert dates(api, run) == (None, None)
@@ -175,7 +175,7 @@ def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
 
 def test_a_wrong_count_is_not_waited_for(api: Api, run: RunRef, database: Database) -> None:
     folder = store(database, run, "m3")
-    FolderStore(database).save_offsets(run, {folder.ref.id: (96, -1)})
+    FolderStore(database).save_remote_count_errors(run, {folder.ref.id: (96, -1)})
 
     shown = status(api, run.account_id).json
 

@@ -13,7 +13,7 @@ import pytest
 from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.store.push_store import PushStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
@@ -81,10 +81,10 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     found = connect_account()
     sql(MIRRORED)
     store = PushStore(database)
-    store.add_missing(Provider("microsoft"), CALLBACK)
-    claim = store.claim(Provider("microsoft"), CALLBACK, 600)
+    store.add_missing_subscriptions(Provider("microsoft"), CALLBACK)
+    claim = store.claim_due_subscription(Provider("microsoft"), CALLBACK, 600)
     assert claim
-    store.save_created(
+    store.save_created_subscription(
         claim, Subscription(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET
     )
     rest(sql)
@@ -272,7 +272,7 @@ def test_no_secret_or_resource_is_kept(api: Api, log: StringIO, state: Any, sql:
 def test_a_notification_of_a_deleted_subscription_has_no_effect(
     api: Api, state: Any, database: Database, account_id: AccountId, sql: Sql
 ) -> None:
-    ControlStore(database).disconnect(AccountOfCaller(account_id, "ann"))
+    AccountControlStore(database).disconnect_account(AccountOfCaller(account_id, "ann"))
     sql("UPDATE mailsync.email_accounts SET status = 'active'")
 
     assert notify(api, a_notification()).status == 202

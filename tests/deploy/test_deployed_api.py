@@ -12,13 +12,13 @@ def test_each_route_reaches_its_function_behind_the_authorizer(sync: Template) -
     deployed = sync.all_of("AWS::ApiGatewayV2::Route")
     by_key = {each["RouteKey"]: each for each in deployed}
 
-    assert by_key.keys() == {each.key for each in catalog.ROUTES}
+    assert by_key.keys() == {each.route_key for each in catalog.ROUTES}
     assert len(deployed) == len(catalog.ROUTES)
     assert authorize in found["Properties"]["AuthorizerUri"]["Fn::Join"][1]
     for route in catalog.ROUTES:
-        properties = by_key[route.key]
-        assert properties["AuthorizationType"] == ("NONE" if route.public else "CUSTOM")
-        assert properties.get("AuthorizerId") == (None if route.public else {"Ref": authorizer})
+        properties = by_key[route.route_key]
+        assert properties["AuthorizationType"] == ("NONE" if route.is_public else "CUSTOM")
+        assert properties.get("AuthorizerId") == (None if route.is_public else {"Ref": authorizer})
         integration = properties["Target"]["Fn::Join"][1][1]["Ref"]
         uri = sync.resources[integration]["Properties"]["IntegrationUri"]
         assert uri == {"Ref": sync.alias(catalog.find_function(route.function))}
@@ -54,16 +54,16 @@ def test_each_route_is_throttled_for_itself(sync: Template) -> None:
     limits = sync.only_one("AWS::ApiGatewayV2::Stage")["RouteSettings"]
 
     assert limits == {
-        each.key: {
-            "ThrottlingRateLimit": each.throttle.rate,
+        each.route_key: {
+            "ThrottlingRateLimit": each.throttle.requests_per_second,
             "ThrottlingBurstLimit": each.throttle.burst,
         }
         for each in catalog.ROUTES
     }
-    public = {each.key: each.throttle for each in catalog.ROUTES if each.public}
+    public = {each.route_key: each.throttle for each in catalog.ROUTES if each.is_public}
     notifications = public.pop("POST /api/webhooks/microsoft")
-    assert notifications == catalog.RouteThrottle(rate=50, burst=100)
-    assert all(each.rate <= 10 for each in public.values())
+    assert notifications == catalog.RouteThrottle(requests_per_second=50, burst=100)
+    assert all(each.requests_per_second <= 10 for each in public.values())
 
 
 def test_a_stage_names_its_routes_only_after_they_were_made(sync: Template) -> None:

@@ -8,8 +8,8 @@ from tests.deploy.template import Resource, Template
 @pytest.mark.parametrize(
     ("function", "statuses"),
     [
-        (catalog.RUN_CLOSER_FUNCTION, catalog.RUN_CLOSER_STATUSES),
-        (catalog.PUBLISHER_FUNCTION, catalog.PUBLISHER_STATUSES),
+        (catalog.RUN_CLOSER_FUNCTION, catalog.RUN_CLOSER_EXECUTION_STATUSES),
+        (catalog.OUTBOX_PUBLISHER_FUNCTION, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES),
     ],
 )
 def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(
@@ -51,12 +51,12 @@ def test_an_event_is_tried_thrice_and_kept_if_lost(sync: Template) -> None:
     assert answering["MaximumEventAgeInSeconds"] <= 3600
     assert answering["DestinationConfig"]["OnFailure"]["Destination"] == kept
     assert target["DeadLetterConfig"]["Arn"] == kept
-    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.BATCH_FUNCTION}
+    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.CHECK_BATCH_FUNCTION}
 
 
 def test_a_batch_is_tried_thrice_within_its_claim_and_kept_if_lost(sync: Template) -> None:
     kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostBatches"), "Arn"]}
-    invoked = asynchronous(sync, catalog.BATCH_FUNCTION)
+    invoked = asynchronous(sync, catalog.CHECK_BATCH_FUNCTION)
 
     assert invoked["MaximumRetryAttempts"] == 2
     assert invoked["MaximumEventAgeInSeconds"] == DUE_CLAIM_LIFETIME_S

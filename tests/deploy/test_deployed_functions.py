@@ -48,7 +48,7 @@ def test_the_clock_calls_its_functions(sync: Template, schedule: catalog.Schedul
     (tick,) = (each for each in ticks if each["Target"]["Arn"] == target)
     queue = sync.key_of("AWS::SQS::Queue", "LostTicks")
 
-    every = schedule.every_minutes
+    every = schedule.interval_minutes
     assert tick["ScheduleExpression"] == f"rate({every} minute{'s' if every > 1 else ''})"
     assert tick["State"] == "ENABLED"
     assert tick["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 2

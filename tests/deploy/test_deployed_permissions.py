@@ -9,17 +9,20 @@ from tests.deploy.template import Template, as_list, role_of
 HAVING_SETTINGS = (
     Capability.DATABASE,
     Capability.APP_CREDENTIALS_AT_PROVIDER,
-    Capability.APP_IDENTITY,
+    Capability.VERIFY_APPLICATION_JWT,
 )
 
 
 def touching(*needs: Capability) -> set[str]:
-    return {each.name for each in catalog.FUNCTIONS if each.needs & set(needs)}
+    return {each.name for each in catalog.FUNCTIONS if each.capabilities & set(needs)}
 
 
 @pytest.mark.parametrize(
     ("action", "touch"),
-    [("kms:Decrypt", Capability.OPEN_TOKENS), ("kms:GenerateDataKey", Capability.SEAL_TOKENS)],
+    [
+        ("kms:Decrypt", Capability.DECRYPT_STORED_TOKENS),
+        ("kms:GenerateDataKey", Capability.ENCRYPT_STORED_TOKENS),
+    ],
 )
 def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_tokens(
     sync: Template, action: str, touch: Capability
@@ -74,7 +77,7 @@ def test_only_functions_that_people_call_stop_executions(sync: Template) -> None
 
 def test_the_function_that_removes_accounts_may_end_subscriptions_and_syncs(sync: Template) -> None:
     removing = "DELETE /api/email/accounts/{accountId}"
-    (function,) = (each.function for each in catalog.ROUTES if each.key == removing)
+    (function,) = (each.function for each in catalog.ROUTES if each.route_key == removing)
 
     for action in ("kms:Decrypt", "states:StopExecution"):
         assert function in sync.may(action)
@@ -93,7 +96,7 @@ def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(sync
     allowed = sync.may("lambda:InvokeFunction")
 
     assert set(allowed) == touching(Capability.INVOKE_CHECK_FUNCTION) == {"start-due-syncs"}
-    woken = {"Ref": sync.alias(catalog.find_function(catalog.BATCH_FUNCTION))}
+    woken = {"Ref": sync.alias(catalog.find_function(catalog.CHECK_BATCH_FUNCTION))}
     assert [each["Resource"] for each in allowed.values()] == [woken]
 
 
@@ -110,14 +113,16 @@ def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: T
     named_in = {
         "SETTINGS_SECRET_ARN": touching(*HAVING_SETTINGS),
         "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA_OWNER_LOGIN),
-        "TOKEN_KEY_ARN": touching(Capability.OPEN_TOKENS, Capability.SEAL_TOKENS),
+        "TOKEN_KEY_ARN": touching(
+            Capability.DECRYPT_STORED_TOKENS, Capability.ENCRYPT_STORED_TOKENS
+        ),
         "MAILBOX_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
         "SYNC_ACCOUNTS_ARN": touching(Capability.INVOKE_CHECK_FUNCTION),
         "EVENT_BUS_NAME": touching(Capability.PUT_EVENTS),
         "TEST_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
         "GRAPH_URL": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
         "MICROSOFT_AUTHORITY": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
-        "PUBLIC_URL": touching(Capability.PUBLIC_URL),
+        "PUBLIC_URL": touching(Capability.KNOW_PUBLIC_API_URL),
     }
     for setting, names in named_in.items():
         found = {

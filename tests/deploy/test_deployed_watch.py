@@ -30,9 +30,9 @@ def named(metric: Resource) -> tuple[str, dict[str, Any]]:
 
 
 def test_every_error_of_a_run_has_one_alarm_or_is_listed_as_not_ours() -> None:
-    from infra.sync_alarms import USER_ERRORS
+    from infra.sync_alarms import USER_SOLVED_ERRORS
 
-    groups = [*groups_with_an_alarm(), USER_ERRORS]
+    groups = [*groups_with_an_alarm(), USER_SOLVED_ERRORS]
     named = [each for group in groups for each in group]
 
     assert sorted(named) == sorted(ERROR_DIMENSION_VALUES)
@@ -50,9 +50,14 @@ def test_alarms_watch_the_errors_of_their_group(sync: Template) -> None:
 
 
 def groups_with_an_alarm() -> list[tuple[str, ...]]:
-    from infra.sync_alarms import DEFECT_ERRORS, DEPLOYMENT_ERRORS, EXECUTION_ERRORS, OUTAGE_ERRORS
+    from infra.sync_alarms import (
+        DEAD_EXECUTION_ERRORS,
+        DEFECT_ERRORS,
+        DEPLOYMENT_ERRORS,
+        OUTAGE_ERRORS,
+    )
 
-    return [DEPLOYMENT_ERRORS, DEFECT_ERRORS, OUTAGE_ERRORS, EXECUTION_ERRORS]
+    return [DEPLOYMENT_ERRORS, DEFECT_ERRORS, OUTAGE_ERRORS, DEAD_EXECUTION_ERRORS]
 
 
 def test_every_metric_of_ours_on_alarms_is_one_that_this_stage_reports(sync: Template) -> None:
@@ -77,12 +82,12 @@ def test_every_metric_of_ours_on_alarms_is_one_that_this_stage_reports(sync: Tem
 
 
 def test_each_alarm_says_what_to_do_and_names_its_section_of_the_runbook(sync: Template) -> None:
-    from infra.sync_alarms import RUNBOOK
+    from infra.sync_alarms import RUNBOOK_PATH
 
-    headings = re.findall(r"^### (\w+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
+    headings = re.findall(r"^### (\w+)$", (ROOT / RUNBOOK_PATH).read_text(), re.MULTILINE)
     named = set()
     for alarm in alarms(sync):
-        sentence, section = alarm["AlarmDescription"].rsplit(f"{RUNBOOK}, ", 1)
+        sentence, section = alarm["AlarmDescription"].rsplit(f"{RUNBOOK_PATH}, ", 1)
         assert sentence.strip().endswith(".")
         named.add(section.removesuffix("."))
 

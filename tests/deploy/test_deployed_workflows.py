@@ -15,12 +15,12 @@ WORKFLOWS = pytest.mark.parametrize(
 def machine_of(sync: Template, workflow: catalog.Workflow) -> Resource:
     """The properties of the machine whose definition is the workflow's file, to the letter."""
     machines = sync.all_of("AWS::StepFunctions::StateMachine")
-    (properties,) = (each for each in machines if each["DefinitionString"] == workflow.definition)
+    (properties,) = (each for each in machines if each["DefinitionString"] == workflow.asl_text)
     return properties
 
 
 def placeholders(workflow: catalog.Workflow) -> set[str]:
-    return set(re.findall(r"\$\{(\w+)\}", workflow.definition))
+    return set(re.findall(r"\$\{(\w+)\}", workflow.asl_text))
 
 
 @WORKFLOWS
@@ -36,11 +36,11 @@ def test_a_machine_invokes_the_aliases_its_definition_names_and_no_other_functio
         for resource in as_list(statement["Resource"])
     ]
 
-    named = [each for each in catalog.FUNCTIONS if each.placeholder in placeholders(workflow)]
+    named = [each for each in catalog.FUNCTIONS if each.arn_placeholder in placeholders(workflow)]
     assert sorted(each["Ref"] for each in invokable) == sorted(map(sync.alias, named))
     assert len(named) == len(placeholders(workflow))
     assert properties["DefinitionSubstitutions"] == {
-        each.placeholder: {"Ref": sync.alias(each)} for each in named
+        each.arn_placeholder: {"Ref": sync.alias(each)} for each in named
     }
 
 

@@ -19,7 +19,9 @@ from tests.deploy.template import Resource, Template, as_list, role_of
 from tests.support.paths import ROOT
 
 FUNCTIONS, OWNER = "mailsync_functions", "mailsync_owner"
-USERS = {each.name: FUNCTIONS for each in catalog.FUNCTIONS if Capability.DATABASE in each.needs}
+USERS = {
+    each.name: FUNCTIONS for each in catalog.FUNCTIONS if Capability.DATABASE in each.capabilities
+}
 USERS["migrate-database"] = OWNER
 NETWORK_ACTIONS = {
     *(f"ec2:{verb}NetworkInterface" for verb in ("Create", "Delete")),

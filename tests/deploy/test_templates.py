@@ -32,7 +32,7 @@ def test_what_calls_a_function_may_call_it(sync: Template) -> None:
     """API Gateway and EventBridge by a permission of its alias, the scheduler in a role."""
     routed = {each.function for each in catalog.ROUTES} | {catalog.AUTHORIZER.name}
     informed = {each.function for each in catalog.EVENT_RULES}
-    informed |= {catalog.RUN_CLOSER_FUNCTION, catalog.PUBLISHER_FUNCTION}
+    informed |= {catalog.RUN_CLOSER_FUNCTION, catalog.OUTBOX_PUBLISHER_FUNCTION}
 
     assert {
         (each["FunctionName"]["Ref"], each["Principal"])
@@ -55,7 +55,7 @@ def test_a_setting_that_names_a_resource_names_the_one_it_says(
         "MAILBOX_SYNC_ARN": sync.outputs["MailboxSyncArn"]["Value"],
         "TEST_SYNC_ARN": sync.outputs["TestSyncArn"]["Value"],
         "EVENT_BUS_NAME": {"Ref": sync.key_of("AWS::Events::EventBus", "")},
-        "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.BATCH_FUNCTION)},
+        "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.CHECK_BATCH_FUNCTION)},
         "SETTINGS_SECRET_ARN": {"Ref": stateful.key_of(secret, "Settings")},
         "MIGRATION_SECRET_ARN": {"Ref": stateful.key_of(secret, "Migration")},
         "TOKEN_KEY_ARN": {"Fn::GetAtt": [key, "Arn"]},

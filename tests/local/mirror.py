@@ -70,7 +70,7 @@ class Mirror:
         settings = Settings({"DATABASE_URL": self.stack.database_url})
         service = SimulatorService(self.stack.data / "simulators")
         with closing(service.database), closing(connect_database(settings)) as tables:
-            mailbox = service.mailbox(self.account.address)
+            mailbox = service.find_mailbox(self.account.address)
             return divergences(tables, self.account.id, mailbox)
 
     def headers_of(self, user: str, **claims: Any) -> dict[str, str]:

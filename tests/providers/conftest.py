@@ -24,7 +24,7 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
     defaults = running.service.behaviour
     yield running
     running.service.behaviour = defaults
-    running.service.faults.clear()
+    running.service.faults.remove_all_rules()
     running.service.log.clear()
 
 

@@ -19,7 +19,7 @@ from mailsync.model import (
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
-from mailsync.store.stores import Stores
+from mailsync.store.stores import MailboxStores
 from tests.conftest import TEMPLATE
 from tests.store.cluster import Cluster, cluster_in
 from tests.store.reader import LOGIN, Reader
@@ -37,7 +37,7 @@ NO_FOLDER = FolderId(0)
 
 
 @dataclass(frozen=True)
-class Mirror(Stores):
+class Mirror(MailboxStores):
     """What is stored of a mailbox under a run's lease; `first` and `second` are its folders."""
 
     database: Database
@@ -55,8 +55,8 @@ class Mirror(Stores):
         """Store a page of changes behind the last one; by default nothing is left behind it."""
         feed = self.folder(folder_id).feed
         cursor = feed.position.cursor
-        fields.setdefault("next_cursor", f"{(cursor.data if cursor else b'').decode()}+")
-        return self.mail.apply_page(self.run, a_page_write(feed, a_page(*changes, **fields)))
+        fields.setdefault("next_cursor", f"{(cursor.sealed_bytes if cursor else b'').decode()}+")
+        return self.mail.write_page(self.run, a_page_write(feed, a_page(*changes, **fields)))
 
     def fill(self, folder_id: FolderId, number: int) -> list[str]:
         """Store so many messages in a folder that was never read; return their ids."""
@@ -78,7 +78,7 @@ class Mirror(Stores):
 def mirror_of(database: Database, run: RunRef, *folders: RemoteFolder) -> Mirror:
     """One or two folders whose full sync has not begun."""
     store = FolderStore(database)
-    store.save(run, folders, [])
+    store.save_tree_changes(run, folders, [])
     return Mirror(database, run, *(each.ref.id for each in store.folders(run.account_id)))
 
 
@@ -114,7 +114,7 @@ def shared_database(shared_url: str) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def shared_reader(postgres: Postgres, shared_url: str) -> Iterator[Reader]:
     """An application that reads the same database."""
-    postgres.open_login(LOGIN, role="mailsync_reader")
+    postgres.create_login_if_missing(LOGIN, role="mailsync_reader")
     with closing(Reader(shared_url.replace("postgres@", f"{LOGIN}@"))) as reader:
         yield reader
 

@@ -54,7 +54,7 @@ def test_a_claim_does_not_hide_that_nobody_looks_at_a_mailbox(
 ) -> None:
     """So it is when batches are lost: the queue alone would show it as put off, again and again."""
     one(database, OVERDUE.format(1_900, "active", account_id))
-    assert DueMailboxQueueStore(database).claim_due(10, 600) == (account_id,)
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 600) == (account_id,)
 
     assert backlog.measure().due == 1
     assert 1_900 <= backlog.measure().overdue_s < 1_930
@@ -74,8 +74,8 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
     backlog: BacklogStore, runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
     """So it is when executions cannot be started."""
-    assert DueMailboxQueueStore(database).claim_due(10, 600) == (account_id,)
-    runs.enqueue(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 600) == (account_id,)
+    runs.enqueue_run(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
     one(database, LONG_AGO)
 
     assert 900 <= backlog.measure().overdue_s < 930

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.verify import FolderCount
+from mailsync.decisions.verify import FolderCounts
 from mailsync.model import (
     FolderId,
-    IdListing,
-    RemoteEntry,
+    ListedMessage,
+    MessageListing,
     RemoteId,
     RemovedMessage,
     RunId,
@@ -48,14 +48,14 @@ def synced(mirror: Mirror) -> Mirror:
 
 
 def complete(mirror: Mirror) -> None:
-    mirror.folders.recount(mirror.run)
-    mirror.folders.mark_verified(mirror.run, [mirror.first, mirror.second])
+    mirror.folders.recount_stored_messages(mirror.run)
+    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first, mirror.second])
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now() - interval '1 day' RETURNING 1")
     assert mirror.runs.complete(mirror.run)
 
 
 def check_of(mirror: Mirror) -> Check:
-    check = CheckStore(mirror.database).begin(mirror.run.account_id, RunId("check"))
+    check = CheckStore(mirror.database).begin_check(mirror.run.account_id, RunId("check"))
     assert check is not None
     return check
 
@@ -79,24 +79,24 @@ def removed(mirror: Mirror) -> None:
 
 
 def said_to_be_gone(mirror: Mirror) -> None:
-    wait_s = mirror.removals.begin(mirror.run).wait_s
+    wait_s = mirror.removals.begin_removal_verification(mirror.run).confirmation_delay_s
     ids = mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 100)
-    mirror.removals.confirm_gone(mirror.run, ids, wait_s)
+    mirror.removals.record_messages_gone(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
     ids = mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 100)
-    mirror.removals.confirm_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
+    mirror.removals.record_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
 
 
 def folder_gone(mirror: Mirror) -> None:
-    mirror.folders.save(mirror.run, [], [mirror.first])
+    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
 
 
 def empty_folder_gone(mirror: Mirror) -> None:
-    mirror.folders.save(mirror.run, [a_remote_folder("F3")], [])
+    mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F3")], [])
     third = mirror.folders.folders(mirror.run.account_id)[-1].ref.id
-    mirror.folders.save(mirror.run, [], [third])
+    mirror.folders.save_tree_changes(mirror.run, [], [third])
 
 
 def quarantined(mirror: Mirror) -> None:
@@ -161,15 +161,15 @@ def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
 
     def change(mirror: Mirror) -> None:
         mirror.folders.save_remote_counts(mirror.run, counted)
-        mirror.folders.save_offsets(mirror.run, {mirror.first: (2, 3)})
-        mirror.folders.save(mirror.run, [], [mirror.second])
+        mirror.folders.save_remote_count_errors(mirror.run, {mirror.first: (2, 3)})
+        mirror.folders.save_tree_changes(mirror.run, [], [mirror.second])
 
     in_a_sync(synced, quarantined, change)
     check = check_of(synced)
 
     assert [each.ref.remote_id for each in check.folders] == ["F1"]
-    compared_at = check.counts[synced.first].compared_at
-    assert check.counts[synced.first] == FolderCount(5, 2, 1, 4, 2, 2, 3, compared_at)
+    compared_at = check.counts_by_folder[synced.first].compared_at
+    assert check.counts_by_folder[synced.first] == FolderCounts(5, 2, 1, 4, 2, 2, 3, compared_at)
     assert compared_at is not None
     assert compared_at < datetime.now(UTC) - timedelta(hours=1)
     assert check.folders == synced.folders.folders(synced.run.account_id)
@@ -178,9 +178,9 @@ def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
 def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     check = check_of(synced)
 
-    assert 7_200 <= check.since_s < 7_300
+    assert 7_200 <= check.since_last_sync_s < 7_300
     assert 7_200 <= check.unchanged_for_s < 7_300
-    assert (check.tree_read_at, check.hidden_read_at) == (None, None)
+    assert (check.folder_tree_read_at, check.hidden_folders_read_at) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_check_dates_what_it_has_read_and_nothing_else(
     is_whole: bool, reading: TreeReadingDepth, dated: list[bool | None], synced: Mirror
 ) -> None:
     """A quick reading may show the whole tree, and still is no whole reading."""
-    end(synced, check_of(synced), is_every_folder_listed=is_whole, reading=reading)
+    end(synced, check_of(synced), is_every_folder_listed=is_whole, tree_reading_depth=reading)
 
     assert synced.one(ACCOUNT) == dated
 
@@ -211,9 +211,9 @@ def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) 
 
 
 def test_a_check_dates_the_comparisons_it_has_made(synced: Mirror) -> None:
-    listing = IdListing((RemoteEntry(RemoteId("F1-0000"), False),), 1)
+    listing = MessageListing((ListedMessage(RemoteId("F1-0000"), False),), 1)
     check = check_of(synced)
 
-    end(synced, check, equal_listings={synced.first: listing, FolderId(999): listing})
+    end(synced, check, listings_equal_to_rows={synced.first: listing, FolderId(999): listing})
 
     assert synced.rows(COMPARED) == [[True, 1, 1], [False, None, None]]

@@ -86,9 +86,9 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
     one(database, ADMITTED)
 
     with credentials.lock_for_renewal(account_id) as renewal:
-        renewal.postpone(now + timedelta(seconds=60))
+        renewal.postpone_renewal(now + timedelta(seconds=60))
         renewal.end_grant()
-    assert credentials.credentials(account_id).renew_after == now + timedelta(seconds=60)
+    assert credentials.credentials(account_id).earliest_renewal_at == now + timedelta(seconds=60)
     with credentials.lock_for_renewal(account_id) as renewal:
         issued = Credentials(None, None, None, organisation_id="tenant", access_issued_at=now)
         renewal.save(issued)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.decisions.verify import StoredEntry
-from mailsync.model import RemoteEntry, RemoteId, RemovedMessage, UnreadableMessage, Upsert
+from mailsync.decisions.verify import StoredMessageState
+from mailsync.model import ListedMessage, RemoteId, RemovedMessage, UnreadableMessage, Upsert
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import A_MOMENT, a_message
 
-ROW = StoredEntry(is_read=False, version="v1", modified_at=A_MOMENT)
+ROW = StoredMessageState(is_read=False, version="v1", modified_at=A_MOMENT)
 GENERATIONS = "SELECT message_id, walk FROM mailsync.emails"
 
 
@@ -50,7 +50,7 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
     before = compared.rows(numbers)
     compared.feeds.restart_full_sync(compared.run, compared.feed_id(compared.first))
 
-    shown = compared.removals.show_again(
+    shown = compared.removals.show_messages_again(
         compared.run, compared.first, ids("hidden", "elsewhere"), is_only_folder=True
     )
 
@@ -72,9 +72,9 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
 
 def test_a_version_is_saved_only_where_there_was_none(compared: Mirror) -> None:
     compared.rows("UPDATE mailsync.emails SET version = NULL WHERE message_id = 'here'")
-    entries = [RemoteEntry(each, False, "v2") for each in ids("here", "other")]
+    entries = [ListedMessage(each, False, "v2") for each in ids("here", "other")]
 
-    compared.mail.save_versions(compared.run, entries)
+    compared.mail.save_message_versions(compared.run, entries)
 
     versions = dict(map(tuple, compared.rows("SELECT message_id, version FROM mailsync.emails")))
     assert versions == {"here": "v2", "hidden": "v1", "elsewhere": "v1", "other": "v1"}
@@ -98,7 +98,11 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
 
     compared.quarantine.remove_messages(compared.run, ids("odd", "odder"), compared.first)
 
-    assert compared.quarantine.quarantined_ids(compared.run, compared.first) == frozenset()
-    assert compared.quarantine.quarantined_ids(compared.run, compared.second) == {"odder"}
+    assert (
+        compared.quarantine.quarantined_ids_of_folder(compared.run, compared.first) == frozenset()
+    )
+    assert compared.quarantine.quarantined_ids_of_folder(compared.run, compared.second) == {"odder"}
     compared.apply(compared.second, RemovedMessage(RemoteId("odder")))
-    assert compared.quarantine.quarantined_ids(compared.run, compared.second) == frozenset()
+    assert (
+        compared.quarantine.quarantined_ids_of_folder(compared.run, compared.second) == frozenset()
+    )

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsync.errors import SettingMissing
-from mailsync.store.database_url import DatabaseTarget, read_database_url
+from mailsync.store.database_url import DatabaseTarget, parse_database_url
 from tests.store.libpq import conninfo
 
 NASTY = "[]#?@/:%,&= +\"'\\{}|^`~<>;!$*()-._é漢"
@@ -18,7 +18,7 @@ HOSTS = st.sampled_from(["db", "127.0.0.1", "DB-1.Example.org.", "[::1]", "[2001
 
 
 def read(url: str) -> DatabaseTarget:
-    return read_database_url(url, "DATABASE_URL")
+    return parse_database_url(url, "DATABASE_URL")
 
 
 def as_libpq(target: DatabaseTarget) -> dict[str, str]:
@@ -29,7 +29,7 @@ def as_libpq(target: DatabaseTarget) -> dict[str, str]:
         "host": target.socket_dir or target.host,
         "port": str(target.port),
         "dbname": target.database,
-        "options": target.options or "",
+        "options": target.server_options or "",
         "application_name": target.application_name or "",
     }
     return {name: value for name, value in found.items() if value}
@@ -38,7 +38,7 @@ def as_libpq(target: DatabaseTarget) -> dict[str, str]:
 def read_by_libpq(url: str) -> dict[str, str]:
     found = conninfo(url)
     assert found is not None
-    compared = as_libpq(DatabaseTarget("u", "p", "h", 1, "d", None, False, options="o"))
+    compared = as_libpq(DatabaseTarget("u", "p", "h", 1, "d", None, False, server_options="o"))
     kept = {name: value for name, value in found.items() if name in {*compared, "application_name"}}
     return {"port": "5432", **kept}
 
@@ -51,7 +51,7 @@ def test_whatever_is_percent_encoded_arrives(
     url = f"postgresql://{user}:{password}@{host}:{port}/{database}?options={options}"
     target = read(url)
 
-    assert (target.user, target.password, target.database, target.options) == texts
+    assert (target.user, target.password, target.database, target.server_options) == texts
     assert (target.host, target.port) == (host.strip("[]"), port)
     assert as_libpq(target) == read_by_libpq(url)
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_followed_is_named_with_what_to_write(rest: str, what_to_
     ],
 )
 def test_only_this_machine_is_reached_in_the_clear(host: str, query: str, encrypted: bool) -> None:
-    assert read(f"postgresql://u@{host}/db{query}").encrypted is encrypted
+    assert read(f"postgresql://u@{host}/db{query}").is_encrypted is encrypted
 
 
 def test_the_rest_of_what_libpq_knows_is_followed() -> None:

@@ -70,16 +70,16 @@ def test_ten_ticks_at_once_never_claim_a_mailbox_twice_and_forget_none(
             return [
                 each
                 for _ in range(6)
-                for each in DueMailboxQueueStore(database).claim_due(100, 600)
+                for each in DueMailboxQueueStore(database).claim_due_mailboxes(100, 600)
             ]
 
     with ThreadPoolExecutor(10) as pool:
         claimed = Counter(each for found in pool.map(tick, range(10)) for each in found)
-    claimed.update(DueMailboxQueueStore(queue).claim_due(ACCOUNTS, 600))
+    claimed.update(DueMailboxQueueStore(queue).claim_due_mailboxes(ACCOUNTS, 600))
 
     assert max(claimed.values()) == 1
     assert len(claimed) >= 1960  # of 2000 that were due a fiftieth is paused
-    assert DueMailboxQueueStore(queue).claim_due(ACCOUNTS, 600) == ()
+    assert DueMailboxQueueStore(queue).claim_due_mailboxes(ACCOUNTS, 600) == ()
 
 
 @pytest.mark.parametrize("status", ["paused", "reauth_required", "disconnected", "purging"])
@@ -88,10 +88,10 @@ def test_who_is_not_active_is_not_in_the_queue_and_comes_back_when_it_is(
 ) -> None:
     becomes = "UPDATE mailsync.email_accounts SET status = '{}' RETURNING 1"
     rows(database, becomes.format(status))
-    assert DueMailboxQueueStore(database).claim_due(10, 60.0) == ()
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60.0) == ()
 
     rows(database, becomes.format("active"))
-    assert DueMailboxQueueStore(database).claim_due(10, 60.0) == (account_id,)
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60.0) == (account_id,)
 
 
 def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
@@ -102,7 +102,7 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
     ticks = []
     while waiting:
-        claimed = DueMailboxQueueStore(database).claim_due(
+        claimed = DueMailboxQueueStore(database).claim_due_mailboxes(
             MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S
         )
         number = len({*claimed} & {*waiting})

@@ -9,9 +9,9 @@ import pytest
 
 from mailsync.errors import LeaseLost
 from mailsync.model import (
-    IdListing,
+    ListedMessage,
+    MessageListing,
     PagePlan,
-    RemoteEntry,
     RemoteId,
     RemovedMessage,
     RunRef,
@@ -28,52 +28,76 @@ from tests.support.builders import a_message, a_page, a_page_write, a_remote_fol
 
 STORES = (MailStore, FolderStore, FeedStore, QuarantineStore, RemovalStore, RunFolderStore)
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
-LISTED = [RemoteEntry(SHOWN, False, "v2")]
+LISTED = [ListedMessage(SHOWN, False, "v2")]
 TABLES = (
     *("email_accounts", "email_folders", "change_feeds", "emails", "email_quarantine"),
     *("sync_runs", "sync_run_folders"),
 )
 Write = Callable[[Mirror, RunRef], object]
 WRITES: dict[str, Write] = {
-    "MailStore._apply_page": lambda m, run: m.mail.apply_page(
+    "MailStore._apply_page": lambda m, run: m.mail.write_page(
         run, a_page_write(m.folder(m.first).feed, a_page())
     ),
-    "MailStore.apply_messages": lambda m, run: m.mail.apply_messages(run, None, [a_message(SHOWN)]),
+    "MailStore.write_fetched_messages": lambda m, run: m.mail.write_fetched_messages(
+        run, None, [a_message(SHOWN)]
+    ),
     "MailStore.apply_pending": lambda m, run: m.mail.apply_pending(
         run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
     ),
-    "MailStore.save_versions": lambda m, run: m.mail.save_versions(run, LISTED),
-    "MailStore.drop_unselected": lambda m, run: m.mail.drop_unselected(run),
-    "FolderStore.save": lambda m, run: m.folders.save(run, [a_remote_folder("F3")], [m.first]),
+    "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
+    "MailStore.delete_mail_of_unselected_folders": lambda m, run: (
+        m.mail.delete_mail_of_unselected_folders(run)
+    ),
+    "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
+        run, [a_remote_folder("F3")], [m.first]
+    ),
     "FolderStore.save_remote_counts": lambda m, run: m.folders.save_remote_counts(
         run, [a_remote_folder("F1", total=9)]
     ),
     "FolderStore.save_tree_reading": lambda m, run: m.folders.save_tree_reading(
         run, is_thorough=True
     ),
-    "FolderStore.drop_gone": lambda m, run: m.folders.drop_gone(run, [RemoteId("F1")]),
+    "FolderStore.delete_folders_gone_twice": lambda m, run: m.folders.delete_folders_gone_twice(
+        run, [RemoteId("F1")]
+    ),
     "FeedStore.restart_full_sync": lambda m, run: m.feeds.restart_full_sync(
         run, m.feed_id(m.first)
     ),
     "FeedStore.restart_full_syncs": lambda m, run: m.feeds.restart_full_syncs(run, [m.first]),
     "FeedStore.retry_failed_feeds": lambda m, run: m.feeds.retry_failed_feeds(run),
     "FeedStore.save_page_size": lambda m, run: m.feeds.save_page_size(run, m.feed_id(m.first), 1),
-    "FolderStore.recount": lambda m, run: m.folders.recount(run),
-    "FolderStore.mark_verified": lambda m, run: m.folders.mark_verified(run, [m.first]),
-    "FolderStore.save_verified": lambda m, run: m.folders.save_verified(run, [m.first]),
-    "FolderStore.mark_compared": lambda m, run: m.folders.mark_compared(
-        run, m.first, IdListing(()), []
+    "FolderStore.recount_stored_messages": lambda m, run: m.folders.recount_stored_messages(run),
+    "FolderStore.mark_verified_by_counts": lambda m, run: m.folders.mark_verified_by_counts(
+        run, [m.first]
     ),
-    "FolderStore.compare_soon": lambda m, run: m.folders.compare_soon(run, [m.first]),
-    "FolderStore.compare_later": lambda m, run: m.folders.compare_later(run, [m.first]),
-    "FolderStore.save_offsets": lambda m, run: m.folders.save_offsets(run, {m.first: (1, 1)}),
+    "FolderStore.mark_verified_by_comparison": lambda m, run: m.folders.mark_verified_by_comparison(
+        run, [m.first]
+    ),
+    "FolderStore.mark_compared": lambda m, run: m.folders.mark_compared(
+        run, m.first, MessageListing(()), []
+    ),
+    "FolderStore.request_id_comparison": lambda m, run: m.folders.request_id_comparison(
+        run, [m.first]
+    ),
+    "FolderStore.postpone_id_comparison": lambda m, run: m.folders.postpone_id_comparison(
+        run, [m.first]
+    ),
+    "FolderStore.save_remote_count_errors": lambda m, run: m.folders.save_remote_count_errors(
+        run, {m.first: (1, 1)}
+    ),
     "QuarantineStore.remove_messages": lambda m, run: m.quarantine.remove_messages(run, [ODD]),
-    "RemovalStore.begin": lambda m, run: m.removals.begin(run),
-    "RemovalStore.show_again": lambda m, run: m.removals.show_again(
+    "RemovalStore.begin_removal_verification": lambda m, run: m.removals.begin_removal_verification(
+        run
+    ),
+    "RemovalStore.show_messages_again": lambda m, run: m.removals.show_messages_again(
         run, m.first, [HIDDEN], is_only_folder=True
     ),
-    "RemovalStore.mark_removed": lambda m, run: m.removals.mark_removed(run, m.first, [SHOWN]),
-    "RemovalStore.confirm_gone": lambda m, run: m.removals.confirm_gone(run, [HIDDEN], 0.0),
+    "RemovalStore.hide_messages_removed_from_folder": lambda m, run: (
+        m.removals.hide_messages_removed_from_folder(run, m.first, [SHOWN])
+    ),
+    "RemovalStore.record_messages_gone": lambda m, run: m.removals.record_messages_gone(
+        run, [HIDDEN], 0.0
+    ),
     "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
         run, m.folder(m.first).feed.ref
     ),
@@ -92,7 +116,7 @@ def filled(mirror: Mirror) -> Mirror:
     """With a message that is shown, one that the provider says is gone, and an unreadable one."""
     mirror.fill(mirror.first, 2)
     mirror.apply(mirror.first, RemovedMessage(HIDDEN), UnreadableMessage(ODD, "corrupt", ""))
-    mirror.removals.confirm_gone(mirror.run, [HIDDEN], 0.0)
+    mirror.removals.record_messages_gone(mirror.run, [HIDDEN], 0.0)
     return mirror
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.safety import DESELECTION_KEPT_FOR
+from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION
 from mailsync.decisions.verify import (
-    COMPARISON_RETRY_AFTER,
-    FolderCount,
+    COMPARISON_RETRY_DELAY,
+    FolderCounts,
     ListingContradiction,
     ListingContradictionKind,
     folders_due_for_id_comparison,
@@ -16,8 +16,8 @@ from mailsync.decisions.verify import (
 from mailsync.errors import FolderGone
 from mailsync.model import (
     FeedPosition,
-    IdListing,
-    RemoteEntry,
+    ListedMessage,
+    MessageListing,
     RemoteId,
     RemovedMessage,
     StoredFolder,
@@ -37,7 +37,7 @@ READINGS = (
 
 
 def hide_first(mirror: Mirror) -> None:
-    mirror.folders.save(mirror.run, [], [mirror.first])
+    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
 
 
 def known(mirror: Mirror) -> dict[str, StoredFolder]:
@@ -48,8 +48,8 @@ def asked_about(mirror: Mirror) -> list[str]:
     return [each.ref.remote_id for each in mirror.folders.gone_folders(mirror.run.account_id)]
 
 
-def count_of(mirror: Mirror) -> FolderCount:
-    return mirror.folders.recount(mirror.run)[mirror.first].count
+def count_of(mirror: Mirror) -> FolderCounts:
+    return mirror.folders.recount_stored_messages(mirror.run)[mirror.first].counts
 
 
 def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_once(
@@ -61,7 +61,7 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
     hide_first(mirror)
     mirror.let_time_pass(24)
 
-    mirror.folders.save(mirror.run, [a_remote_folder("F1", display_name="Back")], [])
+    mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F1", display_name="Back")], [])
 
     after = known(mirror)["F1"]
     kept = replace(
@@ -72,14 +72,16 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
     )
     assert after == kept
     assert after.feed.position == before.feed.position
-    assert not after.selected
+    assert not after.is_selected
     assert sorted(map(tuple, mirror.rows(COMPARED))) == [("F1", False), ("F2", False)]
 
 
 def test_a_folder_that_is_renamed_is_compared_no_sooner_for_it(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
 
-    mirror.folders.save(mirror.run, [a_remote_folder("F1", display_name="Renamed")], [])
+    mirror.folders.save_tree_changes(
+        mirror.run, [a_remote_folder("F1", display_name="Renamed")], []
+    )
 
     assert dict(map(tuple, mirror.rows(COMPARED)))["F1"]
     assert known(mirror)["F1"].display_name == "Renamed"
@@ -103,7 +105,7 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
     hide_first(mirror)
     mirror.let_time_pass(hours)
 
-    mirror.folders.drop_gone(mirror.run, map(RemoteId, gone))
+    mirror.folders.delete_folders_gone_twice(mirror.run, map(RemoteId, gone))
 
     assert (mirror.one("SELECT count(*) FROM mailsync.email_folders") == [1]) == is_dropped
 
@@ -111,11 +113,11 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
 def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
     mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
     hide_first(mirror)
-    month_h = DESELECTION_KEPT_FOR / timedelta(hours=1)
+    month_h = GONE_FOLDER_DESELECTION_RETENTION / timedelta(hours=1)
     for hours, left in ((month_h - 1, 2), (2, 1)):
         mirror.let_time_pass(hours)
         assert asked_about(mirror) == ([] if left == 2 else ["F1"])
-        mirror.folders.drop_gone(mirror.run, [F1])
+        mirror.folders.delete_folders_gone_twice(mirror.run, [F1])
         assert len(mirror.rows("SELECT 1 FROM mailsync.email_folders")) == left
 
     with pytest.raises(FolderGone):
@@ -140,27 +142,35 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
     mirror.apply(mirror.first, *odd)
     mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
 
-    counted = mirror.folders.recount(mirror.run)[mirror.first]
+    counted = mirror.folders.recount_stored_messages(mirror.run)[mirror.first]
 
-    assert replace(counted.count, compared_at=None) == FolderCount(4, 2, 1, 2, 1)
-    assert (counted.is_synced, counted.listed_counts) == (True, None)
+    assert replace(counted.counts, compared_at=None) == FolderCounts(4, 2, 1, 2, 1)
+    assert (counted.is_full_sync_complete, counted.counts_of_last_listing) == (True, None)
 
 
 def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
     mirror: Mirror,
 ) -> None:
     for offsets in ((1, -5), (0, 0)):
-        mirror.folders.save_offsets(mirror.run, {mirror.first: offsets})
+        mirror.folders.save_remote_count_errors(mirror.run, {mirror.first: offsets})
         count = count_of(mirror)
         assert (count.remote_total_error, count.remote_unread_error) == offsets
-        assert mirror.folders.recount(mirror.run)[mirror.second].count.remote_total_error == 0
+        assert (
+            mirror.folders.recount_stored_messages(mirror.run)[
+                mirror.second
+            ].counts.remote_total_error
+            == 0
+        )
 
 
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
-    entries = tuple(RemoteEntry(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
+    entries = tuple(ListedMessage(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
-        mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(entries, total), [])
-        assert mirror.folders.recount(mirror.run)[mirror.first].listed_counts == listed
+        mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(entries, total), [])
+        assert (
+            mirror.folders.recount_stored_messages(mirror.run)[mirror.first].counts_of_last_listing
+            == listed
+        )
         assert mirror.first in mirror.folders.ids_of_verified_folders(mirror.run)
 
 
@@ -168,16 +178,18 @@ def test_what_stays_different_is_counted_named_and_settled_by_the_next_compariso
     mirror: Mirror,
 ) -> None:
     left = [
-        ListingContradiction(RemoteId(f"m{each:03}"), ListingContradictionKind.SURPLUS)
+        ListingContradiction(
+            RemoteId(f"m{each:03}"), ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
+        )
         for each in range(120)
     ]
     state = f"{DIFFERING} FROM mailsync.email_folders WHERE remote_id = 'F1'"
 
-    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
+    mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(()), left)
     assert mirror.one(state) == [120, 100]
-    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left[:1])
+    mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(()), left[:1])
     assert mirror.one(state) == [1, 1]
-    mirror.folders.mark_verified(mirror.run, [mirror.first])
+    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first])
     assert mirror.one(state) == [0, 0]
 
 
@@ -191,14 +203,16 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
 
     mirror.fill(mirror.first, 1)
     now = datetime.now(UTC)
-    mirror.folders.compare_later(mirror.run, [mirror.first, mirror.second])
+    mirror.folders.postpone_id_comparison(mirror.run, [mirror.first, mirror.second])
     assert not is_due(now)
-    assert is_due(now + COMPARISON_RETRY_AFTER)
-    assert mirror.folders.recount(mirror.run)[mirror.second].count.compared_at is None
+    assert is_due(now + COMPARISON_RETRY_DELAY)
+    assert (
+        mirror.folders.recount_stored_messages(mirror.run)[mirror.second].counts.compared_at is None
+    )
 
-    mirror.folders.compare_soon(mirror.run, [mirror.first])
+    mirror.folders.request_id_comparison(mirror.run, [mirror.first])
     assert is_due(now)
-    mirror.folders.compare_later(mirror.run, [mirror.first])
+    mirror.folders.postpone_id_comparison(mirror.run, [mirror.first])
     assert is_due(now), "a folder that must be compared is left so"
 
 
@@ -232,20 +246,24 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
     mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
-    begun = FeedPosition(None, 2, full_sync_running=True, fallback=2)
+    begun = FeedPosition(None, 2, is_full_sync_running=True, failed_feed_count=2)
     assert mirror.folder(mirror.first).feed.position == begun
 
     mirror.apply(mirror.first)
     mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
-    assert mirror.folder(mirror.first).feed.position.fallback == 2, "an expired cursor is no reason"
+    assert mirror.folder(mirror.first).feed.position.failed_feed_count == 2, (
+        "an expired cursor is no reason"
+    )
 
     mirror.apply(mirror.first)
     mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.fallback == 2, "it was read in this run"
+    assert mirror.folder(mirror.first).feed.position.failed_feed_count == 2, (
+        "it was read in this run"
+    )
 
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
     mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.fallback == 0
+    assert mirror.folder(mirror.first).feed.position.failed_feed_count == 0
 
 
 def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_does_not_answer(
@@ -258,7 +276,7 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
         mirror.feeds.retry_failed_feeds(mirror.run)
-        found = {name: each.feed.position.fallback for name, each in known(mirror).items()}
+        found = {name: each.feed.position.failed_feed_count for name, each in known(mirror).items()}
         assert found == fallbacks
 
 

@@ -9,7 +9,7 @@ from mailsync.decisions.verify import ListingContradiction, ListingContradiction
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
-    IdListing,
+    MessageListing,
     Provider,
     RemoteId,
     RunId,
@@ -80,7 +80,7 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
     )
     run_id, scope = RunId("r" * 80), SyncScope(SyncType.INITIAL)
     for seed in (1, 2):  # the second joins
-        RunStore(database).enqueue(account_id, run_id, scope, "api", noise(255, seed))
+        RunStore(database).enqueue_run(account_id, run_id, scope, "api", noise(255, seed))
     return begin_run(database, account_id, run_id)
 
 
@@ -97,8 +97,10 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
         Upsert(a_message(MAX_ID, folder=MAX_ID)),
         UnreadableMessage(RemoteId(MAX_ID[::-1]), "malformed", ""),
     )
-    left = [ListingContradiction(RemoteId(MAX_ID), ListingContradictionKind.MISSING)]
-    mirror.folders.mark_compared(run, mirror.first, IdListing(()), left)
+    left = [
+        ListingContradiction(RemoteId(MAX_ID), ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER)
+    ]
+    mirror.folders.mark_compared(run, mirror.first, MessageListing(()), left)
     mirror.rows(
         "INSERT INTO mailsync.provider_subscriptions (account_id, remote_id, secret_hash,"
         f" callback_url) VALUES ('{run.account_id}', '{MAX_ID}', '', '')"

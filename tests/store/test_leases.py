@@ -23,7 +23,9 @@ MANUAL = SyncScope(SyncType.MANUAL)
 
 
 def begin(database: Database, account_id: AccountId, name: str) -> int | None:
-    return LeaseStore(database).begin(account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test")
+    return LeaseStore(database).take_lease(
+        account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test"
+    )
 
 
 def test_of_many_executions_exactly_one_gets_the_lease(
@@ -62,7 +64,7 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
     runs: RunStore, account_id: AccountId, database: Database, settings: Settings
 ) -> None:
     """Else the second would start a run if the one that the first has joined ends between them."""
-    runs.enqueue(account_id, RunId("a"), MANUAL, "api")
+    runs.enqueue_run(account_id, RunId("a"), MANUAL, "api")
     named = {"account_id": account_id, "key": "key-1"}
 
     with closing(Database(settings)) as other, ThreadPoolExecutor(1) as second:
@@ -71,16 +73,16 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
             tx.run("keep_joined_key", **named, run_id="a", sync_type="full", folder_ids=None)
             tx.run("finish_run", run_id="a", status="failed", error="X", error_message="")
             asked = second.submit(
-                RunStore(other).enqueue, account_id, RunId("b"), MANUAL, "api", "key-1"
+                RunStore(other).enqueue_run, account_id, RunId("b"), MANUAL, "api", "key-1"
             )
             assert wait([asked], timeout=0.5).done == set()
         answer = asked.result(timeout=10)
 
-    assert (answer.id, answer.first_scope) == ("a", SyncScope(SyncType.FULL))
+    assert (answer.id, answer.scope_of_first_request) == ("a", SyncScope(SyncType.FULL))
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: Mirror) -> None:
-    mirror.folders.mark_verified(mirror.run, [mirror.first])
+    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first])
 
     assert not mirror.runs.complete(mirror.run)
     account = AccountStore(mirror.database).account(mirror.run.account_id)
@@ -99,7 +101,7 @@ def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_
         "failed",
     ]
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.failed"]]
-    assert DueMailboxQueueStore(database).claim_due(10, 60.0) == (run.account_id,)
+    assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60.0) == (run.account_id,)
 
 
 @pytest.mark.parametrize("unknown", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
@@ -117,4 +119,4 @@ def test_an_account_that_was_deleted_while_its_sync_was_asked_for_is_not_found(
     gone = AccountId("00000000-0000-0000-0000-000000000000")
 
     with pytest.raises(AccountNotFound):
-        runs.enqueue(gone, RunId("r"), MANUAL, "api", key)
+        runs.enqueue_run(gone, RunId("r"), MANUAL, "api", key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators.entra.certificates import open_server_tls
+from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync import migrate as command
 from mailsync.settings import load_settings
 from mailsync.store.migrate import read_migrations
@@ -115,7 +115,7 @@ def test_what_stands_in_the_way_is_said_in_one_sentence(
 @contextmanager
 def an_impostor(folder: Path) -> Iterator[str]:
     """A server whose certificate no known authority has signed."""
-    tls, _ = open_server_tls(folder)
+    tls, _ = open_server_tls_context(folder)
     with a_server_that_says(b"S", tls) as port:
         yield f"postgresql://me:secret@0.0.0.0:{port}/mine"
 
@@ -133,7 +133,7 @@ def test_an_authority_is_trusted_by_its_file_and_by_its_text(
     run: Ran, tmp_path: Path, read: Callable[[Path], str]
 ) -> None:
     """It is trusted as far as the certificate goes: this one is not for 0.0.0.0."""
-    _, authority = open_server_tls(tmp_path)
+    _, authority = open_server_tls_context(tmp_path)
     with an_impostor(tmp_path) as url:
         code, sentence = run(DATABASE_URL=url, DATABASE_CA_BUNDLE=read(authority))
 

@@ -14,7 +14,7 @@ from mailsync.store.migrate import (
     migrate,
     plan_migrations,
     read_migrations,
-    require_usable,
+    require_usable_database,
 )
 from tests.store.rows import rows
 
@@ -69,7 +69,7 @@ def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
     assert migrate(settings, before) == ()
     monkeypatch.setattr("mailsync.store.migrate.read_migrations", lambda: before)
     with closing(Database(settings)) as database:
-        require_usable(database)
+        require_usable_database(database)
 
 
 def test_the_lock_is_free_although_the_servers_session_lives_on(

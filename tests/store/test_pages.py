@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mailsync.model import (
+    ListedMessage,
     PartialChange,
-    RemoteEntry,
     RemoteId,
     RemovedMessage,
     SealedSecret,
@@ -31,10 +31,10 @@ def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothin
 ) -> None:
     page = a_page(Upsert(a_message("m1")))
     write = a_page_write(mirror.folder(mirror.first).feed, page)
-    mirror.mail.apply_page(mirror.run, write)
+    mirror.mail.write_page(mirror.run, write)
     before = mirror.one("SELECT xmin::text FROM mailsync.emails")
 
-    assert mirror.mail.apply_page(mirror.run, write) is None
+    assert mirror.mail.write_page(mirror.run, write) is None
     assert mirror.one("SELECT xmin::text FROM mailsync.emails") == before
 
 
@@ -82,7 +82,9 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
 
     assert counts == WrittenRowCounts(inserted=1, removed=hidden)
     assert sum(removed for _, removed in emails(mirror.database).values()) == hidden
-    is_doubted = mirror.folders.recount(mirror.run)[folder_id].count.compared_at is None
+    is_doubted = (
+        mirror.folders.recount_stored_messages(mirror.run)[folder_id].counts.compared_at is None
+    )
     assert is_doubted == (hidden == 0)
 
 
@@ -90,12 +92,12 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
     run, folder_id = mirror.run, mirror.first
     mirror.apply(folder_id, *(Upsert(a_message(each, version="v1")) for each in ("m1", "m2")))
     mirror.feeds.restart_full_sync(run, mirror.feed_id(folder_id), fallback=1)
-    named = [RemoteEntry(RemoteId("m1"), False, "v1"), RemoteEntry(RemoteId("m2"), False, "v2")]
+    named = [ListedMessage(RemoteId("m1"), False, "v1"), ListedMessage(RemoteId("m2"), False, "v2")]
     page = a_page(*(PartialChange(each.remote_id, each) for each in named))
     write = a_page_write(mirror.folder(folder_id).feed, page)
 
     unchanged = mirror.mail.ids_of_unchanged_messages(run, folder_id, named)
-    counts = mirror.mail.apply_page(run, replace(write, unchanged=unchanged))
+    counts = mirror.mail.write_page(run, replace(write, unchanged_ids=unchanged))
 
     assert unchanged == ("m1",)
     assert counts == WrittenRowCounts(unchanged=1, removed=1)
@@ -107,12 +109,12 @@ def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirro
     ids = [RemoteId(each) for each in ("m1", "m2", "m3")]
     mirror.apply(mirror.first, *(Upsert(a_message(each, version="v1")) for each in ids[:2]))
     mirror.apply(mirror.first, RemovedMessage(ids[0]))
-    entries = [RemoteEntry(each, False, "v1") for each in ids]
+    entries = [ListedMessage(each, False, "v1") for each in ids]
 
     assert mail.ids_of_unchanged_messages(run, mirror.first, entries) == ("m2",)
     assert mail.ids_of_unchanged_messages(run, mirror.second, entries) == ()
     assert (
-        mail.ids_of_unchanged_messages(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
+        mail.ids_of_unchanged_messages(run, mirror.first, [ListedMessage(ids[1], True, "v1")]) == ()
     )
 
 

@@ -46,7 +46,7 @@ EARLIER = (
 @pytest.fixture
 def labels(mirror: Mirror) -> Mirror:
     """A mailbox with the folders F1 and F2, an inbox and All Mail."""
-    mirror.folders.save(
+    mirror.folders.save_tree_changes(
         mirror.run, [a_remote_folder("inbox", role=Role.INBOX), a_remote_folder("all")], []
     )
     return mirror
@@ -73,8 +73,8 @@ def test_a_message_with_three_labels_is_one_row_in_three_folders(labels: Mirror)
 
     assert placed(labels) == ["F1", "all", "inbox"]
     assert labels.rows(ROWS) == [["m", "inbox", False]]
-    counted = labels.folders.recount(labels.run)
-    assert sorted(each.count.stored_total for each in counted.values()) == [0, 1, 1, 1]
+    counted = labels.folders.recount_stored_messages(labels.run)
+    assert sorted(each.counts.stored_total for each in counted.values()) == [0, 1, 1, 1]
 
 
 def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels: Mirror) -> None:
@@ -88,7 +88,9 @@ def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels
     assert labels.rows(ROWS) == [["m", "all", False]]
     labels.apply(labels.first, RemovedMessage(RemoteId("m")))  # it is not in that folder
     assert placed(labels) == ["all"]
-    removed = labels.removals.mark_removed(labels.run, folder_of(labels, "all"), [RemoteId("m")])
+    removed = labels.removals.hide_messages_removed_from_folder(
+        labels.run, folder_of(labels, "all"), [RemoteId("m")]
+    )
     assert (removed, placed(labels)) == (1, [])  # deleted
     assert labels.rows(ROWS) == [["m", "all", True]]
     put(labels, "all", "F2")  # restored
@@ -121,7 +123,10 @@ def test_two_workers_that_each_take_a_message_out_of_one_folder_leave_it_hidden(
             page_rows.end_placements(tx, labels.run, [RemoteId("m")], folder_id=labels.first)
             late = Mirror(other, labels.run, labels.first, labels.second)
             waiting = thread.submit(
-                late.removals.mark_removed, labels.run, labels.second, [RemoteId("m")]
+                late.removals.hide_messages_removed_from_folder,
+                labels.run,
+                labels.second,
+                [RemoteId("m")],
             )
             wait_for_lock(labels)
         assert waiting.result(30) == 1
@@ -148,7 +153,10 @@ def test_of_two_workers_that_place_a_new_message_the_last_one_is_right(
         with FencedTransaction(labels.database, labels.run) as tx:
             page_rows.save_messages(tx, labels.run, None, [a_message("m", "F1")], savepoints=False)
             waiting = thread.submit(
-                late.mail.apply_messages, labels.run, None, [a_message("m", "F2", subject="moved")]
+                late.mail.write_fetched_messages,
+                labels.run,
+                None,
+                [a_message("m", "F2", subject="moved")],
             )
             wait_for_lock(labels)
         waiting.result(30)
@@ -167,11 +175,11 @@ def test_a_folder_that_is_gone_or_deselected_hides_or_deletes_what_is_in_no_othe
         Upsert(a_message("two", "F2")),
     )
 
-    labels.folders.save(labels.run, [], [labels.first])
+    labels.folders.save_tree_changes(labels.run, [], [labels.first])
     assert labels.rows(ROWS) == [["both", "F2", False], ["one", "F1", True], ["two", "F2", False]]
 
     labels.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {labels.second}")
-    assert labels.mail.drop_unselected(labels.run) == 2
+    assert labels.mail.delete_mail_of_unselected_folders(labels.run) == 2
     assert labels.rows(ROWS) == [["one", "F1", True]]
     assert labels.rows(PLACEMENTS) == []
 
@@ -186,7 +194,7 @@ def test_what_the_version_before_writes_is_placed_as_its_rows_say(
     def page(*names: str, folder: str) -> bytes:
         rows = [encoded.message_to_row(a_message(each, folder)) for each in names]
         return next(
-            encoded.split_into_statements([{**row, "folder_remote_id": folder} for row in rows])
+            encoded.chunk_rows_by_size([{**row, "folder_remote_id": folder} for row in rows])
         )
 
     with closing(PreviousDatabase(settings)) as before:
@@ -208,7 +216,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     mirror: Mirror, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on writing meanwhile, and the function is killed after each batch."""
-    monkeypatch.setattr(placement_store, "FILL_BATCH", 7)
+    monkeypatch.setattr(placement_store, "MESSAGES_PER_FILL_BATCH", 7)
     ids = mirror.fill(mirror.first, 50)
     mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in ids[::9]))
     for statement in EARLIER:
@@ -216,20 +224,20 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     chosen = random.Random(15)
 
     with closing(PreviousDatabase(settings)) as before:
-        while PlacementStore(mirror.database).fill_next(mirror.run.account_id):
+        while PlacementStore(mirror.database).fill_next_messages(mirror.run.account_id):
             page = encoded.message_to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
                     "upsert_emails",
                     account_id=mirror.run.account_id,
                     folder_id=None,
-                    page=next(encoded.split_into_statements([{**page, "folder_remote_id": "F2"}])),
+                    page=next(encoded.chunk_rows_by_size([{**page, "folder_remote_id": "F2"}])),
                 )
 
     assert len(mirror.rows(AS_PLACED)) > 40
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     assert mirror.one("SELECT placements_filled_to FROM mailsync.email_accounts") == [None]
-    assert PlacementStore(mirror.database).fill_next(mirror.run.account_id) is False
+    assert PlacementStore(mirror.database).fill_next_messages(mirror.run.account_id) is False
 
 
 def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Settings) -> None:
@@ -242,7 +250,7 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         drop_what_previous_release_needed(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
-    assert list(PlacementStore(mirror.database).fill_all()) == [mirror.run.account_id]
+    assert list(PlacementStore(mirror.database).fill_all_accounts()) == [mirror.run.account_id]
     for _ in range(2):
         drop_what_previous_release_needed(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]

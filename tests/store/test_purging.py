@@ -5,13 +5,13 @@ import pytest
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.sync.purge import purge_accounts_in_background
 from tests.store.rows import one
 from tests.support.builders import connect_account
 
 
-class Barred(ControlStore):
+class Barred(AccountControlStore):
     """The rows of its first account are held by somebody who does not let go."""
 
     def purge_batch(self, account_id: AccountId) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.due import ACTIVE_INTERVAL_S, PUSH_INTERVAL_S
+from mailsync.decisions.due import SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_IF_PUSHED_S
 from mailsync.model import Notification, NotificationKind, RemoteId, RunRef, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -29,11 +29,11 @@ def push(database: Database, run: RunRef) -> PushStore:
     """Of a provider that notifies us of the mailbox; the last time was an hour ago."""
     store = PushStore(database)
     one(database, MIRRORED)
-    store.add_missing(MICROSOFT, CALLBACK_URL)
+    store.add_missing_subscriptions(MICROSOFT, CALLBACK_URL)
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = SubscriptionClaim(run.account_id, None, until)
-    assert store.save_created(claim, Subscription(REMOTE_ID, expires_at), SECRET)
+    assert store.save_created_subscription(claim, Subscription(REMOTE_ID, expires_at), SECRET)
     one(database, LONG_AGO)
     return store
 
@@ -60,7 +60,7 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 ) -> None:
     one(database, broken)
 
-    assert is_about(wait_after(run, database), ACTIVE_INTERVAL_S)
+    assert is_about(wait_after(run, database), SYNC_INTERVAL_IF_ACTIVE_S)
 
 
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
@@ -74,7 +74,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
 
     assert wait_after(run, database) <= 0
     following = begin_run(database, run.account_id, "run-2", "arn-2")
-    assert is_about(wait_after(following, database), PUSH_INTERVAL_S)
+    assert is_about(wait_after(following, database), SYNC_INTERVAL_IF_PUSHED_S)
 
 
 def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(
@@ -93,14 +93,14 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
 
 def claim_due(push: PushStore, database: Database) -> SubscriptionClaim | None:
     one(database, DUE)
-    return push.claim(MICROSOFT, CALLBACK_URL, 600)
+    return push.claim_due_subscription(MICROSOFT, CALLBACK_URL, 600)
 
 
 def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -> None:
     one(database, IDLE)
 
     claims = [claim_due(push, database)]
-    claims += (push.claim(MICROSOFT, CALLBACK_URL, 600) for _ in range(2))
+    claims += (push.claim_due_subscription(MICROSOFT, CALLBACK_URL, 600) for _ in range(2))
 
     assert [each.remote_id if each else None for each in claims] == [REMOTE_ID, None, None]
 
@@ -114,8 +114,8 @@ def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
 
     assert late
     assert current
-    assert not push.save_created(late, ANOTHER, SECRET)
-    push.save_failure(late, "ProviderUnavailable")
-    push.save_gone(late)
+    assert not push.save_created_subscription(late, ANOTHER, SECRET)
+    push.schedule_retry(late, "ProviderUnavailable")
+    push.mark_subscription_gone(late)
     assert one(database, "SELECT failures FROM mailsync.provider_subscriptions") == [0]
-    assert push.save_created(current, ANOTHER, SECRET)
+    assert push.save_created_subscription(current, ANOTHER, SECRET)

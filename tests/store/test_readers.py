@@ -120,7 +120,7 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     mirror: Mirror, postgres: Postgres, database_url: str
 ) -> None:
     [gone, kept], [moved] = mirror.fill(mirror.first, 2), mirror.fill(mirror.second, 1)
-    postgres.open_login(LOGIN, role="mailsync_reader")
+    postgres.create_login_if_missing(LOGIN, role="mailsync_reader")
     reader = Reader(database_url.replace("postgres@", f"{LOGIN}@"))
 
     def shown() -> list[list[str]]:
@@ -133,13 +133,17 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     assert shown() == all_of(gone, kept, moved)
     mirror.apply(mirror.first, RemovedMessage(RemoteId(gone)))
     assert shown() == all_of(kept, moved)
-    mirror.folders.save(mirror.run, [], [mirror.second])
+    mirror.folders.save_tree_changes(mirror.run, [], [mirror.second])
     assert shown() == all_of(kept)
     assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
 
-    mirror.folders.save(mirror.run, [a_remote_folder("F2")], [])
-    mirror.removals.show_again(mirror.run, mirror.second, [RemoteId(moved)], is_only_folder=True)
-    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(gone)], is_only_folder=True)
+    mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F2")], [])
+    mirror.removals.show_messages_again(
+        mirror.run, mirror.second, [RemoteId(moved)], is_only_folder=True
+    )
+    mirror.removals.show_messages_again(
+        mirror.run, mirror.first, [RemoteId(gone)], is_only_folder=True
+    )
     assert shown() == all_of(gone, kept, moved)
     reader.close()
 
@@ -147,4 +151,4 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
 def test_a_missing_user_has_no_account(mirror: Mirror) -> None:
     missing: Any = None
 
-    assert StatusStore(mirror.database).status(mirror.run.account_id, missing) is None
+    assert StatusStore(mirror.database).status_of_account(mirror.run.account_id, missing) is None

@@ -5,12 +5,12 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from mailsync.decisions.safety import MIN_SUSPICIOUS_MESSAGES, SUSPICIOUS_CONFIRMATION_DELAY
+from mailsync.decisions.safety import MIN_SUSPICIOUS_REMOVAL_MESSAGES, SUSPICIOUS_REMOVAL_DELAY
 from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Transaction
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
@@ -22,19 +22,21 @@ def hide(mirror: Mirror, names: Collection[str]) -> None:
 
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:
-    mirror.removals.begin(mirror.run)
+    mirror.removals.begin_removal_verification(mirror.run)
     return mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 1_000)
 
 
 def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
-    wait_s = mirror.removals.begin(mirror.run).wait_s
-    return mirror.removals.confirm_gone(mirror.run, [RemoteId(each) for each in names], wait_s)
+    wait_s = mirror.removals.begin_removal_verification(mirror.run).confirmation_delay_s
+    return mirror.removals.record_messages_gone(
+        mirror.run, [RemoteId(each) for each in names], wait_s
+    )
 
 
 def confirm(mirror: Mirror) -> None:
     own = AccountOfCaller(mirror.run.account_id, "ann")
-    assert ControlStore(mirror.database).confirm_removal(own) is not None
+    assert AccountControlStore(mirror.database).confirm_removal(own) is not None
 
 
 def test_a_message_is_deleted_by_the_second_answer_two_hours_after_the_first(
@@ -81,11 +83,13 @@ def is_reported_again(mirror: Mirror, name: str) -> None:
 
 
 def is_fetched(mirror: Mirror, name: str) -> None:
-    mirror.mail.apply_messages(mirror.run, None, [a_message(name)])
+    mirror.mail.write_fetched_messages(mirror.run, None, [a_message(name)])
 
 
 def is_listed(mirror: Mirror, name: str) -> None:
-    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(name)], is_only_folder=True)
+    mirror.removals.show_messages_again(
+        mirror.run, mirror.first, [RemoteId(name)], is_only_folder=True
+    )
 
 
 def is_removed(mirror: Mirror, name: str) -> None:
@@ -93,7 +97,7 @@ def is_removed(mirror: Mirror, name: str) -> None:
 
 
 def is_listed_no_more(mirror: Mirror, name: str) -> None:
-    mirror.removals.mark_removed(mirror.run, mirror.first, [RemoteId(name)])
+    mirror.removals.hide_messages_removed_from_folder(mirror.run, mirror.first, [RemoteId(name)])
 
 
 def is_not_walked(mirror: Mirror, name: str) -> None:
@@ -102,7 +106,7 @@ def is_not_walked(mirror: Mirror, name: str) -> None:
 
 
 def loses_its_folder(mirror: Mirror, name: str) -> None:
-    mirror.folders.save(mirror.run, [], [mirror.first])
+    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
 
 
 def is_moved_out_of_the_mirror(mirror: Mirror, name: str) -> None:
@@ -159,7 +163,7 @@ def test_whichever_way_a_message_leaves_it_is_hidden_due_and_not_yet_known_to_be
     hide(mirror, [name])
     say_gone(mirror, [name])
     row = {**encoded.message_to_row(a_message(name)), "folder_remote_id": "F1"}
-    page = next(encoded.split_into_statements([row]))
+    page = next(encoded.chunk_rows_by_size([row]))
     with the_version_before(settings) as tx:
         tx.run("upsert_emails", account_id=mirror.run.account_id, folder_id=None, page=page)
     mirror.let_time_pass(3)
@@ -189,16 +193,18 @@ def test_what_the_version_before_has_hidden_needs_two_answers(
 def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
     mirror: Mirror,
 ) -> None:
-    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
+    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_REMOVAL_MESSAGES)
     hide(mirror, gone)
-    assert not mirror.removals.begin(mirror.run).is_suspicious, "nothing was said yet"
+    assert not mirror.removals.begin_removal_verification(mirror.run).is_suspicious, (
+        "nothing was said yet"
+    )
     assert say_gone(mirror, gone) == 0
 
     for hours in (2.1, 21.8):
         mirror.let_time_pass(hours)
-        removal = mirror.removals.begin(mirror.run)
+        removal = mirror.removals.begin_removal_verification(mirror.run)
         assert removal.is_suspicious
-        assert removal.wait_s == SUSPICIOUS_CONFIRMATION_DELAY.total_seconds()
+        assert removal.confirmation_delay_s == SUSPICIOUS_REMOVAL_DELAY.total_seconds()
         assert f"{len(gone)} of {len(gone)} messages" in removal.explanation
         assert due(mirror) == ()
         assert say_gone(mirror, gone) == 0
@@ -217,12 +223,12 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     """Also where a sync dies before it counts again: a hidden folder is not counted twice."""
     gone = mirror.fill(mirror.first, first)
     mirror.fill(mirror.second, second)
-    mirror.folders.recount(mirror.run)
-    mirror.folders.save(mirror.run, [], [mirror.first])
+    mirror.folders.recount_stored_messages(mirror.run)
+    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
     say_gone(mirror, gone)
     mirror.let_time_pass(2.1)
 
-    removal = mirror.removals.begin(mirror.run)
+    removal = mirror.removals.begin_removal_verification(mirror.run)
     assert removal.is_suspicious == is_suspicious
     assert (removal.hidden_messages, removal.messages_reported_gone, removal.hidden_folders) == (
         first,
@@ -235,9 +241,9 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
 
 def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     """A message about which the provider says nothing any more stays hidden for long."""
-    names = mirror.fill(mirror.first, 2 * MIN_SUSPICIOUS_MESSAGES + 1)
-    stays, *early = names[: MIN_SUSPICIOUS_MESSAGES + 1]
-    late = names[MIN_SUSPICIOUS_MESSAGES + 1 :]
+    names = mirror.fill(mirror.first, 2 * MIN_SUSPICIOUS_REMOVAL_MESSAGES + 1)
+    stays, *early = names[: MIN_SUSPICIOUS_REMOVAL_MESSAGES + 1]
+    late = names[MIN_SUSPICIOUS_REMOVAL_MESSAGES + 1 :]
     hide(mirror, [stays, *early])
     say_gone(mirror, [stays, *early])
     confirm(mirror)
@@ -248,5 +254,5 @@ def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     say_gone(mirror, late)
     mirror.let_time_pass(2.1)
 
-    assert mirror.removals.begin(mirror.run).is_suspicious
+    assert mirror.removals.begin_removal_verification(mirror.run).is_suspicious
     assert say_gone(mirror, late) == 0

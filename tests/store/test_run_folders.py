@@ -30,7 +30,7 @@ def test_a_folder_may_fail_before_it_began(mirror: Mirror) -> None:
 def test_a_folder_that_is_gone_has_not_failed(mirror: Mirror) -> None:
     mirror.run_folders.fail_folder(mirror.run, mirror.first, "FolderGone", "It is so.")
 
-    mirror.folders.save(mirror.run, [], [mirror.first])
+    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
 
     assert mirror.run_folders.failed_folder_ids(mirror.run) == frozenset()
 
@@ -38,7 +38,7 @@ def test_a_folder_that_is_gone_has_not_failed(mirror: Mirror) -> None:
 def test_the_error_of_a_folder_ends_with_its_verification(mirror: Mirror) -> None:
     mirror.run_folders.fail_folder(mirror.run, mirror.first, "ProviderRejected", "It is so.")
 
-    mirror.folders.mark_verified(mirror.run, [mirror.first])
+    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first])
 
     assert mirror.one(FOLDER) == [None, None]
 

@@ -79,7 +79,7 @@ _users = count(1)
 @pytest.fixture
 def url(postgres: Postgres, database_url: str) -> str:
     """Of a login like that of deployed functions: it owns nothing."""
-    postgres.open_login(LOGIN, role="mailsync_writer")
+    postgres.create_login_if_missing(LOGIN, role="mailsync_writer")
     return database_url.replace("//postgres@", f"//{LOGIN}@")
 
 

@@ -12,7 +12,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
-from mailsync.store.migrate import Migration, migrate, require_usable
+from mailsync.store.migrate import Migration, migrate, require_usable_database
 from tests.conftest import UNSAFE_BUT_QUICK
 from tests.store.pooler import pooled
 from tests.store.servers import a_server_that_says
@@ -59,7 +59,7 @@ def opened(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def url(postgres: Postgres, database_url: str) -> str:
-    postgres.open_login(LOGIN, role="mailsync_writer")
+    postgres.create_login_if_missing(LOGIN, role="mailsync_writer")
     return database_url.replace("//postgres@", f"//{LOGIN}@")
 
 
@@ -91,19 +91,19 @@ def test_while_a_database_is_read_only_it_is_read_and_then_written_again(
     """Sessions keep the mode in which they began, also those that a pooler keeps for others."""
     with opened(reached) as database, opened(reached) as reader:
         assert write(database)
-        require_usable(database)
+        require_usable_database(database)
         run(FREEZE)
         run(END)
 
         assert read(reader)
-        for attempt in (write, require_usable):
+        for attempt in (write, require_usable_database):
             with pytest.raises(StoreUnavailable, match=r"read-only \(SQLSTATE 25006\)"):
                 attempt(database)
 
         run(THAW)
         assert write(database)
         assert write(reader)
-        require_usable(database)
+        require_usable_database(database)
 
 
 def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
         server.restart()
 
         assert read(database)
-        for attempt in (write, require_usable):
+        for attempt in (write, require_usable_database):
             with pytest.raises(StoreUnavailable, match=r"read-only \(SQLSTATE 25006\)"):
                 attempt(database)
         newer = Migration("9000", "CREATE TABLE mailsync.newer (a int)", "1")

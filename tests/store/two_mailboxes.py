@@ -1,7 +1,7 @@
 """Ann's and Bo's mailboxes in one database; each row that a reader may see says whose it is."""
 
 from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
-from mailsync.model import IdListing, RemoteId, UnreadableMessage, Upsert
+from mailsync.model import MessageListing, RemoteId, UnreadableMessage, Upsert
 from mailsync.store.connection import Database
 from tests.store.conftest import connect_mirror
 from tests.support.builders import a_message, a_remote_folder
@@ -38,5 +38,5 @@ def _fill(database: Database, user: str) -> None:
     mirror.apply(mirror.first, *map(Upsert, messages), unreadable)
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
     mirror.rows(f"{key} WHERE account_id = '{mirror.run.account_id}'")
-    left = [ListingContradiction(RemoteId(user), ListingContradictionKind.MISSING)]
-    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
+    left = [ListingContradiction(RemoteId(user), ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER)]
+    mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(()), left)

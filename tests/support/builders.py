@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from mailsync.credentials.identity import oauth_of
+from mailsync.credentials.identity import require_oauth_access
 from mailsync.decisions.plan import plan_page
 from mailsync.model import (
     AccountId,
@@ -37,7 +37,7 @@ from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 
 MICROSOFT = Provider("microsoft")
-OAUTH = oauth_of(MICROSOFT)
+OAUTH = require_oauth_access(MICROSOFT)
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -64,7 +64,7 @@ def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Pa
 def a_page_write(feed: StoredFeed, page: Page) -> PageWrite:
     """Under the first data key of the store; the cursor is not really sealed."""
     next_cursor = SealedSecret(1, page.next_cursor.encode())
-    return PageWrite(feed, page, plan_page(page), next_cursor, requests=1)
+    return PageWrite(feed, page, plan_page(page), next_cursor, request_count=1)
 
 
 def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:
@@ -83,8 +83,8 @@ def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> Sto
         "parent_remote_id": None,
         "display_name": f"Folder {remote_id}",
         "role": Role.OTHER,
-        "hidden": False,
-        "selected": True,
+        "is_hidden": False,
+        "is_selected": True,
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
     position = fields.pop("position", FeedPosition(None, 1, True))
@@ -120,9 +120,9 @@ def complete_verified(database: Database, run: RunRef) -> None:
     """
     folders = FolderStore(database)
     if not folders.folders(run.account_id):
-        folders.save(run, [a_remote_folder()], [])
+        folders.save_tree_changes(run, [a_remote_folder()], [])
     rows(database, "UPDATE mailsync.change_feeds SET walking = false RETURNING 1")
-    folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
+    folders.mark_verified_by_counts(run, [each.ref.id for each in folders.folders(run.account_id)])
     assert RunStore(database).complete(run)
 
 
@@ -130,6 +130,6 @@ def begin_run(
     database: Database, account_id: AccountId, run_id: str = "run-1", arn: str = "arn-1"
 ) -> RunRef:
     """A run that holds the lease of the mailbox, for the execution of that ARN."""
-    epoch = LeaseStore(database).begin(account_id, RunId(run_id), arn, SyncType.AUTO, "test")
+    epoch = LeaseStore(database).take_lease(account_id, RunId(run_id), arn, SyncType.AUTO, "test")
     assert epoch is not None
     return RunRef(account_id, RunId(run_id), epoch)

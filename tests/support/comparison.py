@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from pg8000.native import Connection
 
 from localdev.mail.item import Address
-from localdev.simulators.folders import FolderReference
+from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from mailsync.model import Role
@@ -26,9 +26,9 @@ SELECT m.message_id, json_build_object(
          'preview', m.snippet, 'is read', m.is_read, 'is draft', m.is_draft,
          'is flagged', m.is_flagged, 'has attachments', m.has_attachments,
          'importance', m.importance, 'categories', m.categories,
-         'received at', extract(epoch FROM m.received_at)::bigint,
-         'sent at', extract(epoch FROM m.sent_at)::bigint,
-         'modified at', extract(epoch FROM m.modified_at)::bigint,
+         'received at', floor(extract(epoch FROM m.received_at))::bigint,
+         'sent at', floor(extract(epoch FROM m.sent_at))::bigint,
+         'modified at', floor(extract(epoch FROM m.modified_at))::bigint,
          'web link', m.web_link, 'html', b.html, 'text', b.text)
   FROM mailsync.emails m
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
@@ -68,7 +68,7 @@ class ProviderForm(Protocol):
         ...
 
     def message_id(self, number: int) -> str: ...
-    def folder_id(self, folder: FolderReference) -> str: ...
+    def folder_id(self, folder: FolderNumberOrRole) -> str: ...
     def fields(self, message: Message) -> Mapping[str, Any]:
         """The columns whose values the provider makes."""
         ...
@@ -153,7 +153,9 @@ def as_stored(message: Message, form: ProviderForm) -> dict[str, Any]:
     """The row that a message must have."""
     item = message.item
     return {
-        "folders": sorted(form.folder_id(placement.folder) for placement in message.placements),
+        "folders": sorted(
+            form.folder_id(placement.folder_number) for placement in message.placements
+        ),
         "subject": item.subject,
         "internet id": item.internet_message_id,
         "from": item.sender.address if item.sender else None,

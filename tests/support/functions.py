@@ -14,9 +14,9 @@ FUNCTION_S = 300
 def load_functions() -> dict[str, ModuleType]:
     """The modules of the workflow's handlers, by their placeholders in its definition."""
     return {
-        f"${{{function.placeholder}}}": import_module(f"handlers.{function.module}")
+        f"${{{function.arn_placeholder}}}": import_module(f"handlers.{function.handler_module}")
         for function in FUNCTIONS
-        if function.placeholder in MAILBOX_SYNC_WORKFLOW.definition
+        if function.arn_placeholder in MAILBOX_SYNC_WORKFLOW.asl_text
     }
 
 

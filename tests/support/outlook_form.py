@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from localdev.simulators.folders import FolderReference
+from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.properties import (
     conversation_id,
-    conversation_of,
+    conversation_part_of_ids,
     text_to_html,
     web_link,
 )
@@ -29,16 +29,16 @@ class OutlookForm:
     def message_id(self, number: int) -> str:
         return self._ids.immutable_id(number)
 
-    def folder_id(self, folder: FolderReference) -> str:
+    def folder_id(self, folder: FolderNumberOrRole) -> str:
         return self._ids.folder_id(self._mailbox.folders.find(folder).number)
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
-        for each in OutlookMailbox(self._mailbox).translate(messages):
+        for each in OutlookMailbox(self._mailbox).to_outlook_messages(messages):
             yield each.immutable_id, f'W/"{each.change_key}"'
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
-        conversation = conversation_of(message.thread)
+        conversation = conversation_part_of_ids(message.thread_key)
         is_text = message.item.body_type == "text"
         return {
             "conversation": conversation_id(conversation),

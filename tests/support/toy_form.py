@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from localdev.simulators.folders import FolderReference
+from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message as Mail
 from mailsync.model import Address, Message, RemoteId, Role
@@ -23,15 +23,17 @@ def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Messag
     return Message(
         remote_id=remote_id,
         folder_remote_ids=tuple(
-            RemoteId(str(each.folder)) for each in mail.placements if each.folder in labels
+            RemoteId(str(each.folder_number))
+            for each in mail.placements
+            if each.folder_number in labels
         ),
-        conversation_id=mail.thread,
+        conversation_id=mail.thread_key,
         sender=Address(item.sender.name, item.sender.address) if item.sender else None,
         preview=mail.preview,
         body_text=item.body,
         categories=tuple(item.categories),
         modified_at=mail.modified_at,
-        version=str(mail.changed),
+        version=str(mail.last_change_number),
         **fields,
     )
 
@@ -44,12 +46,12 @@ class ToyForm:
     def __init__(self, mailbox: Mailbox, id_of: Callable[[int], str]) -> None:
         self._mailbox, self.message_id = mailbox, id_of
 
-    def folder_id(self, folder: FolderReference) -> str:
+    def folder_id(self, folder: FolderNumberOrRole) -> str:
         return str(self._mailbox.folders.find(folder).number)
 
     def ids_and_versions(self, messages: Sequence[Mail]) -> Iterator[tuple[str, str]]:
-        return ((self.message_id(each.number), str(each.changed)) for each in messages)
+        return ((self.message_id(each.number), str(each.last_change_number)) for each in messages)
 
     def fields(self, message: Mail) -> dict[str, Any]:
         texts = {"preview": message.preview, "html": None, "text": message.item.body}
-        return {"conversation": message.thread, "web link": None, **texts}
+        return {"conversation": message.thread_key, "web link": None, **texts}

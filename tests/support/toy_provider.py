@@ -12,7 +12,7 @@ from pathlib import Path
 
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.message import sort_key
+from localdev.simulators.message import age_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected
 from mailsync.model import Change, Cursor, FeedRef, GoneMessage, Message, Page, RemoteId
@@ -29,8 +29,8 @@ MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND nu
 
 
 class ToyProvider:
-    limits = Limits(fetch_batch=10, small_sync_messages=100, feeds_per_connection=3)
-    max_in_flight, throttled_for_s, requests = 4, 0.0, 0
+    limits = Limits(messages_per_fetch=10, max_small_sync_messages=100, feeds_per_connection=3)
+    max_requests_in_flight, throttled_for_s, request_count = 4, 0.0, 0
 
     def __init__(self, mailbox: Mailbox, access: AccessTokenSource, kind: str = "labels") -> None:
         self.mailbox, self.access, self.traits = mailbox, access, KINDS[kind]
@@ -38,8 +38,8 @@ class ToyProvider:
     def close(self) -> None: ...
 
     def request(self) -> None:
-        self.requests += 1
-        self.access.current()
+        self.request_count += 1
+        self.access.current_token()
 
     def list_folders(
         self, known: Sequence[model.StoredFolder], reading: model.TreeReadingDepth
@@ -60,8 +60,10 @@ class ToyProvider:
     ) -> Page:
         self.request()
         label = self._label(feed.folder) if feed.folder else None
-        kind, since, *place = (cursor or f"list {self.mailbox.journal.newest} 99999 0").split()
-        if self.mailbox.journal.has_expired(int(since), label):
+        kind, since, *place = (
+            cursor or f"list {self.mailbox.journal.newest_change_number} 99999 0"
+        ).split()
+        if self.mailbox.journal.has_position_expired(int(since), label):
             raise CursorExpired("The position has expired.")
         if kind == "list":
             older, labels = (place[0], int(place[1])), [label] if label else self._labels()
@@ -69,9 +71,11 @@ class ToyProvider:
             new = tuple(model.Upsert(self._message(each.number)) for each in mail[:limit])
             if len(mail) <= limit:
                 return Page(new, Cursor(f"after {since}"), has_more=False)
-            after = "list {} {} {}".format(since, *sort_key(mail[limit - 1]))
+            after = "list {} {} {}".format(since, *age_sort_key(mail[limit - 1]))
             return Page(new, Cursor(after), has_more=True)
-        entries = [each for each in self.mailbox.journal.entries(int(since)) if each.message]
+        entries = [
+            each for each in self.mailbox.journal.entries_between(int(since)) if each.message
+        ]
         ends, until = dict[int, bool](), int(since)
         for each in entries[:limit]:
             until, number = each.number, each.message or 0
@@ -88,12 +92,12 @@ class ToyProvider:
                 pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
         return pages
 
-    def list_ids(self, folder: model.FolderRef) -> model.IdListing:
+    def list_folder_messages(self, folder: model.FolderRef) -> model.MessageListing:
         self.request()
         mail = self.mailbox.messages(self._label(folder))
         found = [self._message(each.number) for each in mail]
-        entries = tuple(model.RemoteEntry(m.remote_id, m.is_read, m.version) for m in found)
-        return model.IdListing(entries, len(entries))
+        entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
+        return model.MessageListing(entries, len(entries))
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
@@ -105,7 +109,7 @@ class ToyProvider:
         return [found.get(each, GoneMessage(each)) for each in ids]
 
     def message_id(self, number: int) -> RemoteId:
-        return self._ids_since(number, self.mailbox.journal.newest)[-1]
+        return self._ids_since(number, self.mailbox.journal.newest_change_number)[-1]
 
     def _changes(
         self, number: int, may_end: bool, since: int, label: int | None
@@ -126,7 +130,11 @@ class ToyProvider:
         return int(folder.remote_id)
 
     def _ids_since(self, number: int, change: int) -> list[RemoteId]:
-        ends = () if self.traits.do_ids_survive_moves else (change, self.mailbox.journal.newest)
+        ends = (
+            ()
+            if self.traits.do_ids_survive_moves
+            else (change, self.mailbox.journal.newest_change_number)
+        )
         moves = [self.mailbox.database.fetch_rows(MOVES, number, end)[0][0] for end in ends]
         first, last = moves or (0, 0)
         return [RemoteId(f"{number}.{each}") for each in range(first, last + 1)]

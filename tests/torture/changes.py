@@ -10,7 +10,7 @@ from localdev.simulators.mailbox import Mailbox
 
 def fill(mailbox: Mailbox, *, messages: int = 40) -> None:
     """With 40 messages it has a dozen folders on four levels; the mail is always the same."""
-    mailbox.load(generate_mail(messages - 3, owner="ann@example.org"))
+    mailbox.load_mail_items(generate_mail(messages - 3, owner="ann@example.org"))
     for number, folder in enumerate(("drafts", "sent", "trash")):
         mailbox.deliver(_mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder)
 
@@ -30,47 +30,49 @@ def _change_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     mailbox.deliver(_mail("new and changed", minute=91))
     for message_id in inbox[0:2]:
         mailbox.mark_read(message_id, is_read=not mailbox.message(message_id).is_read)
-    mailbox.star(inbox[1])
-    mailbox.change(inbox[2], categories=("Travel",), importance="high")
-    mailbox.change(mailbox.messages("inbox")[0].number, subject="changed", is_read=True)
+    mailbox.mark_starred(inbox[1])
+    mailbox.change_message_fields(inbox[2], categories=("Travel",), importance="high")
+    mailbox.change_message_fields(
+        mailbox.messages("inbox")[0].number, subject="changed", is_read=True
+    )
     mailbox.mark_read(mailbox.messages("archive")[0].number)
 
 
 def _move_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     """Into folders that are polled later and earlier, away and back, and older than all there."""
-    mailbox.move(inbox[3], "archive")
-    mailbox.move(mailbox.messages("archive")[-1].number, "inbox")
-    mailbox.move(inbox[4], "archive")
-    mailbox.move(inbox[4], "inbox")
-    mailbox.move(inbox[5], "archive")
+    mailbox.move_message(inbox[3], "archive")
+    mailbox.move_message(mailbox.messages("archive")[-1].number, "inbox")
+    mailbox.move_message(inbox[4], "archive")
+    mailbox.move_message(inbox[4], "inbox")
+    mailbox.move_message(inbox[5], "archive")
     mailbox.mark_read(inbox[5], is_read=not mailbox.message(inbox[5]).is_read)
-    mailbox.copy(inbox[6], "archive")
-    mailbox.move(inbox[-1], "sent")
+    mailbox.copy_message(inbox[6], "archive")
+    mailbox.move_message(inbox[-1], "sent")
     mailbox.send_draft(mailbox.messages("drafts")[0].number)
     mailbox.replace_by_copy(inbox[7])
 
 
 def _delete_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     restored = mailbox.messages("trash")[0].number
-    mailbox.delete(inbox[8])
-    mailbox.delete(inbox[9])
-    mailbox.delete(inbox[9])
-    mailbox.delete_permanently(inbox[10])
-    mailbox.purge(inbox[11])
-    mailbox.delete(inbox[12])
-    mailbox.move(inbox[12], "inbox")
-    mailbox.move(restored, "inbox")
+    mailbox.delete_message(inbox[8])
+    mailbox.delete_message(inbox[9])
+    mailbox.delete_message(inbox[9])
+    mailbox.delete_message_permanently(inbox[10])
+    mailbox.purge_message(inbox[11])
+    mailbox.delete_message(inbox[12])
+    mailbox.move_message(inbox[12], "inbox")
+    mailbox.move_message(restored, "inbox")
 
 
 def _change_folders(mailbox: Mailbox, inbox: list[int]) -> None:
     projects, finance = _named(mailbox, "Projects"), _named(mailbox, "Finance")
     reports = mailbox.folders.list_children(projects)[0].number
-    mailbox.move(inbox[13], mailbox.create_folder("Made", parent=finance))
+    mailbox.move_message(inbox[13], mailbox.create_folder("Made", parent=finance))
     hidden = mailbox.create_folder("Hidden", hidden=True)
     mailbox.deliver(_mail("in a hidden folder", minute=92), hidden)
     mailbox.rename_folder(projects, "Projekte")
     mailbox.folders.move(reports, finance)
-    mailbox.move(inbox[14], mailbox.create_folder("Again"))
+    mailbox.move_message(inbox[14], mailbox.create_folder("Again"))
     mailbox.delete_folder(mailbox.create_folder("Thrown away", parent=projects))
     for folder in mailbox.folders.list_children(reports):
         mailbox.purge_folder(folder.number)

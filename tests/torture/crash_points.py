@@ -91,9 +91,9 @@ class CrashPoints(Stage):
 
     def _killed(self, fatal: int | None, **fields: Any) -> Ending:
         """The sync of the scenario, with its faults."""
-        self.service.faults.add(*self._scenario.faults(self.mailbox))
+        self.service.faults.add_rules(*self._scenario.faults(self.mailbox))
         ending = self.sync(fatal=fatal, dies=self._dies, **fields)
-        self.service.faults.clear()
+        self.service.faults.remove_all_rules()
         return ending
 
     def _resume(self, *, console: bool) -> Ending:

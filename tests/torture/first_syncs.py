@@ -39,7 +39,7 @@ class FirstSyncs(Stage):
                 FaultRule(fault=fault, rate=share / len(_FAULTS), times=None) for fault in _FAULTS
             ]
             script = FaultScript(seed + number)
-            script.add(*rules)
+            script.add_rules(*rules)
             wrong = self._synced(script)
             yield Trial(number, share, sum(rule.injected_count for rule in rules), tuple(wrong))
 

@@ -133,7 +133,9 @@ def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
     found = mailbox.messages(*known)
     messages = {
         key: (
-            frozenset(ids[each.folder] for each in message.placements if each.folder in ids),
+            frozenset(
+                ids[each.folder_number] for each in message.placements if each.folder_number in ids
+            ),
             message.is_read,
             version,
         )

@@ -13,8 +13,8 @@ from mailsync.model import (
     FeedRef,
     FolderRef,
     GoneMessage,
-    IdListing,
     Message,
+    MessageListing,
     Page,
     RemoteId,
     RemovedMessage,
@@ -39,9 +39,9 @@ class LyingToy(ToyProvider):
 
     def request(self) -> None:
         super().request()
-        if change := self._meanwhile.get(str(self.requests)):
+        if change := self._meanwhile.get(str(self.request_count)):
             Change(*change).apply(self.mailbox)
-        if "outage" in self._lies and self.requests % 3 == 2:
+        if "outage" in self._lies and self.request_count % 3 == 2:
             raise ProviderUnavailable("The toy is broken; trying again.")
 
     def fetch_page(
@@ -54,10 +54,10 @@ class LyingToy(ToyProvider):
             changes += tuple(RemovedMessage(self.message_id(each.number)) for each in some)
         return replace(page, changes=changes)
 
-    def list_ids(self, folder: FolderRef) -> IdListing:
-        listing = super().list_ids(folder)
-        entries = listing.entries["short list" in self._lies :]
-        return IdListing(entries, len(entries))
+    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+        listing = super().list_folder_messages(folder)
+        entries = listing.messages["short list" in self._lies :]
+        return MessageListing(entries, len(entries))
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False

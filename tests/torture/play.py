@@ -9,7 +9,7 @@ from typing import Any
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
-from mailsync.decisions.due import SUSPICIOUS_REMOVAL
+from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR
 from tests.support.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, read_tables
 from tests.torture.lies import LIES, Lie, Told
@@ -29,7 +29,7 @@ class _Script(FaultScript):
     def __init__(self, mailbox: Mailbox, plan: Round, lies: list[Lie]) -> None:
         super().__init__()
         rules = [rule for lie in lies if lie.name in LIES for rule in lie.rules(mailbox)]
-        self.add(*(each.rule() for each in plan.mishaps), *rules)
+        self.add_rules(*(each.rule() for each in plan.mishaps), *rules)
         self._wrong = [rule.fault for rule in rules]
         self._mailbox = mailbox
         self._meanwhile = dict(plan.meanwhile or {})
@@ -166,7 +166,10 @@ class Play:
             waits = LEASE_H if seen.is_held else TICK_H
             self._pass(max(waits, seen.due_in_s / 3600 + 0.001))
             after = self._sync(dies="check", recovers=True, is_forked=False)
-            if after.sync_status == "completed" and after.last_error in (None, SUSPICIOUS_REMOVAL):
+            if after.sync_status == "completed" and after.last_error in (
+                None,
+                SUSPICIOUS_REMOVAL_ERROR,
+            ):
                 return
         raise AssertionError(f"{MAX_TICKS} syncs end as {after.sync_status}: {after.last_error}")
 

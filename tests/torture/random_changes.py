@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from localdev.mail.generate import NEWEST_MESSAGE_TIME
 from localdev.mail.item import MailItem
-from localdev.simulators.folders import OTHER, RETAINED, Folder
+from localdev.simulators.folders import OTHER_ROLE, RETAINED, Folder
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
@@ -36,7 +36,7 @@ class Change:
                 _IN_A_FOLDER[self.kind](mailbox, where, self.what)
             elif self.kind in _OF_A_FOLDER:
                 if own := [
-                    each for each in folders if each.role == OTHER and each.name not in FIXED
+                    each for each in folders if each.role == OTHER_ROLE and each.name not in FIXED
                 ]:
                     _OF_A_FOLDER[self.kind](mailbox, _chosen(self.what, own), where)
             elif messages := _messages(mailbox, folders):
@@ -73,14 +73,14 @@ def _move_folder(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
 
 
 def _there_and_back(mailbox: Mailbox, message: Message, where: Folder) -> None:
-    mailbox.move(message.number, where.number)
-    mailbox.move(message.number, message.folder)
+    mailbox.move_message(message.number, where.number)
+    mailbox.move_message(message.number, message.only_folder_number)
 
 
 def _changed_there(mailbox: Mailbox, message: Message, where: Folder) -> None:
-    mailbox.move(message.number, where.number)
-    mailbox.change(message.number, subject=f"{where.name}!")
-    mailbox.move(message.number, message.folder)
+    mailbox.move_message(message.number, where.number)
+    mailbox.change_message_fields(message.number, subject=f"{where.name}!")
+    mailbox.move_message(message.number, message.only_folder_number)
 
 
 def _send(mailbox: Mailbox, message: Message, _: Folder) -> None:
@@ -90,11 +90,11 @@ def _send(mailbox: Mailbox, message: Message, _: Folder) -> None:
 
 def _restore(mailbox: Mailbox, _: Message, where: Folder) -> None:
     for message in mailbox.messages(RETAINED)[:1]:
-        mailbox.move(message.number, where.number)
+        mailbox.move_message(message.number, where.number)
 
 
 def _label(mailbox: Mailbox, message: Message, where: Folder) -> None:
-    if where.number not in {each.folder for each in message.placements}:
+    if where.number not in {each.folder_number for each in message.placements}:
         mailbox.add_to_folder(message.number, where.number)
 
 
@@ -102,11 +102,11 @@ def _unlabel(mailbox: Mailbox, message: Message, where: Folder) -> None:
     """Never the last one: without a label the simulated mailbox has lost the message."""
     if len(message.placements) > 1:
         placement = message.placements[where.number % len(message.placements)]
-        mailbox.remove_from_folder(message.number, placement.folder)
+        mailbox.remove_from_folder(message.number, placement.folder_number)
 
 
 def _update(**changes: Any) -> Callable[[Mailbox, Message, Folder], None]:
-    return lambda mailbox, message, _: mailbox.change(message.number, **changes)
+    return lambda mailbox, message, _: mailbox.change_message_fields(message.number, **changes)
 
 
 _IN_A_FOLDER: dict[str, Callable[[Mailbox, Folder, int], object]] = {
@@ -126,13 +126,13 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "unread": _update(is_read=False),
     "flag": _update(is_flagged=True),
     "categorize": _update(categories=("Travel",), is_read=True),
-    "move": lambda box, message, where: box.move(message.number, where.number),
+    "move": lambda box, message, where: box.move_message(message.number, where.number),
     "there and back": _there_and_back,
     "changed there": _changed_there,
-    "copy": lambda box, message, where: box.copy(message.number, where.number),
-    "delete": lambda box, message, where: box.delete(message.number),
-    "delete for good": lambda box, message, where: box.delete_permanently(message.number),
-    "purge": lambda box, message, where: box.purge(message.number),
+    "copy": lambda box, message, where: box.copy_message(message.number, where.number),
+    "delete": lambda box, message, where: box.delete_message(message.number),
+    "delete for good": lambda box, message, where: box.delete_message_permanently(message.number),
+    "purge": lambda box, message, where: box.purge_message(message.number),
     "renew id": lambda box, message, where: box.replace_by_copy(message.number),
     "send draft": _send,
     "restore": _restore,

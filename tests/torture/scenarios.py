@@ -55,16 +55,16 @@ def _returns(stage: Stage) -> None:
     form = OutlookForm(mailbox)
     number = mailbox.messages("inbox")[0].number
     folder, message = form.folder_id("archive"), form.message_id(number)
-    mailbox.move(number, "archive")
-    mailbox.move(number, "inbox")
+    mailbox.move_message(number, "archive")
+    mailbox.move_message(number, "inbox")
     lists = "/mailFolders(/delta)?[?]|/childFolders"
-    stage.service.faults.add(
+    stage.service.faults.add_rules(
         FaultRule(fault=Fault(page="less", about=(folder,)), path=lists, times=None),
         FaultRule(fault=GONE, path=f"/mailFolders/{folder}", times=None),
         FaultRule(fault=GONE, path=f"/messages/{message}", times=None),
     )
     stage.sync(is_forked=False)
-    stage.service.faults.clear()
+    stage.service.faults.remove_all_rules()
 
 
 def _silence(stage: Stage) -> None:
@@ -72,15 +72,15 @@ def _silence(stage: Stage) -> None:
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
     moved, purged, flagged, changed = (each.number for each in mailbox.messages("inbox")[:4])
-    mailbox.move(moved, "archive")
-    mailbox.copy(changed, "inbox")
-    mailbox.purge(purged)
-    mailbox.star(flagged)
-    mailbox.change(changed, subject="changed in silence", is_read=True)
+    mailbox.move_message(moved, "archive")
+    mailbox.copy_message(changed, "inbox")
+    mailbox.purge_message(purged)
+    mailbox.mark_starred(flagged)
+    mailbox.change_message_fields(changed, subject="changed in silence", is_read=True)
     swallowed = Fault(page="nothing")
-    stage.service.faults.add(FaultRule(fault=swallowed, path="/messages/delta", times=None))
+    stage.service.faults.add_rules(FaultRule(fault=swallowed, path="/messages/delta", times=None))
     stage.sync(is_forked=False)
-    stage.service.faults.clear()
+    stage.service.faults.remove_all_rules()
     stage.pass_time(COMPARED_H)
 
 

@@ -23,7 +23,7 @@ from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
 from mailsync.runs import trigger as workflow
 from mailsync.runs.step_functions import StepFunctions, execution_arn
-from mailsync.runs.trigger import Trigger
+from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings, load_settings
 from mailsync.store import connection
 from mailsync.store.connection import open_database
@@ -150,8 +150,8 @@ def _sync_type(order: Order) -> SyncType:
     return SyncType.FULL if order.is_full else SyncType.AUTO
 
 
-def _trigger() -> Trigger:
-    return Trigger(RunStore(open_database()), _engine, MACHINE_ARN)
+def _trigger() -> SyncStarter:
+    return SyncStarter(RunStore(open_database()), _engine, MACHINE_ARN)
 
 
 def _look(order: Order, moments: Moments) -> Ending:
@@ -182,7 +182,7 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
     sync_type = SyncType.AUTO if order.dies == "check" else _sync_type(order)
     state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
     try:
-        execution.run(MAILBOX_SYNC_WORKFLOW.definition, state)
+        execution.run(MAILBOX_SYNC_WORKFLOW.asl_text, state)
     except StateFailed as failure:
         return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
     return Ending(outcome="completed", moments=moments.count, states=moments.states)

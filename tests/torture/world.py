@@ -20,7 +20,7 @@ from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials import FixedAccessToken
+from mailsync.credentials import UnrenewableAccessToken
 from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
@@ -152,31 +152,35 @@ class World:
         self, mailbox: Mailbox, store: CredentialStore
     ) -> Callable[[AccountId], Credentials]:
         lifetime = timedelta(days=90)
-        token = self.simulators.access_token(mailbox, lifetime_s=int(lifetime.total_seconds()))
+        token = self.simulators.issue_access_token(
+            mailbox, lifetime_s=int(lifetime.total_seconds())
+        )
         access = AccessToken(token, datetime.now(UTC) + lifetime)
         tokens = TokenSet(access, grant=self._grant(mailbox))
-        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
-        return lambda account_id: tokens.seal(account_id, key)
+        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
+        return lambda account_id: tokens.seal_for_account(account_id, key)
 
     def _sealing_password(self, store: CredentialStore) -> Callable[[AccountId], Credentials]:
-        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
+        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
         return lambda account_id: seal_password(account_id, "secret", key)
 
     def _grant(self, mailbox: Mailbox) -> str:
         """What a refused token is renewed with."""
         consents, address = self.simulators.entra.consents, "http://localhost"
         scope = "Mail.ReadWrite User.Read offline_access openid profile"
-        code = consents.issue_code(
+        code = consents.issue_authorization_code(
             user_id=mailbox.user_id, scope=scope, redirect_uri=address, challenge=None, nonce=None
         )
-        consent_id, _ = consents.redeem_code(code, redirect_uri=address, verifier=None)
+        consent_id, _ = consents.redeem_authorization_code(
+            code, redirect_uri=address, verifier=None
+        )
         return consents.issue_refresh_token(consent_id)
 
 
 def _form(mailbox: Mailbox, toy: str | None) -> ProviderForm:
     if toy is None:
         return OutlookForm(mailbox)
-    access = FixedAccessToken(AccessToken("", datetime.now(UTC)))
+    access = UnrenewableAccessToken(AccessToken("", datetime.now(UTC)))
     return ToyForm(mailbox, ToyProvider(mailbox, access, toy).message_id)
 
 

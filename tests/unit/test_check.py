@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.check import CheckResult, classify_check
 from mailsync.decisions.folders import FolderTreeDiff
-from mailsync.decisions.verify import FolderCount
+from mailsync.decisions.verify import FolderCounts
 from mailsync.model import (
     FeedPosition,
     FolderId,
@@ -22,7 +22,7 @@ from tests.support.builders import a_known_folder, a_listing, a_page, a_remote_f
 
 SAME = FolderTreeDiff((), ())
 WHOLE = a_listing(a_remote_folder("F1", role=Role.INBOX), a_remote_folder("F2"))
-EQUAL = FolderCount(
+EQUAL = FolderCounts(
     remote_total=3, stored_total=3, quarantined_total=0, remote_unread=1, stored_unread=1
 )
 
@@ -31,10 +31,10 @@ def folder(
     number: int, *, selected: bool = True, full_sync_running: bool = False, mid_round: bool = False
 ) -> StoredFolder:
     position = FeedPosition(
-        SealedSecret(1, b"link"), 1, full_sync_running=full_sync_running, mid_round=mid_round
+        SealedSecret(1, b"link"), 1, is_full_sync_running=full_sync_running, is_mid_round=mid_round
     )
     role = Role.INBOX if number == 1 else Role.OTHER
-    return a_known_folder(number, f"F{number}", position=position, selected=selected, role=role)
+    return a_known_folder(number, f"F{number}", position=position, is_selected=selected, role=role)
 
 
 def result(**seen: Any) -> CheckResult:
@@ -81,7 +81,7 @@ SMALL_SYNCS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("seen", SMALL_SYNCS.values(), ids=SMALL_SYNCS.keys())
 def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.ONLY_READ_PAGES
+    assert result(**seen) is CheckResult.CHANGES_ON_READ_PAGES
 
 
 EXECUTIONS: dict[str, dict[str, object]] = {
@@ -95,7 +95,9 @@ EXECUTIONS: dict[str, dict[str, object]] = {
     "an old round": {"folders": (folder(1), folder(2, mid_round=True))},
     "a new folder": {"plan": FolderTreeDiff((a_remote_folder("new"),), ())},
     "an omission": {"listing": replace(WHOLE, omitted_folder_ids=frozenset({RemoteId("F3")}))},
-    "an unread folder": {"listing": replace(WHOLE, failures={RemoteId("F2"): "No sub-folders."})},
+    "an unread folder": {
+        "listing": replace(WHOLE, failure_reasons={RemoteId("F2"): "No sub-folders."})
+    },
     "no inbox": {"listing": FolderListing((a_remote_folder("F2"),))},
 }
 

@@ -1,14 +1,14 @@
 import pytest
 
 from mailsync.decisions.due import (
-    ACTIVE_INTERVAL_S,
-    EXECUTION_DIED,
-    FOLDERS_FAILED,
-    INACTIVE_INTERVAL_S,
-    MAX_BACKOFF_S,
-    MAX_FAILED_FOLDERS_BACKOFF_S,
-    PUSH_INTERVAL_S,
-    VERIFICATION_FAILED,
+    EXECUTION_DIED_ERROR,
+    FOLDERS_FAILED_ERROR,
+    MAX_BACKOFF_IF_FOLDERS_FAILED_S,
+    MAX_SYNC_BACKOFF_S,
+    SYNC_INTERVAL_IF_ACTIVE_S,
+    SYNC_INTERVAL_IF_INACTIVE_S,
+    SYNC_INTERVAL_IF_PUSHED_S,
+    VERIFICATION_FAILED_ERROR,
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
     seconds_until_sync_after_failure,
@@ -31,9 +31,9 @@ def after_success(
 @pytest.mark.parametrize(
     ("cause", "longest"),
     [
-        ("StoreRejected", MAX_BACKOFF_S),
-        (FOLDERS_FAILED, MAX_FAILED_FOLDERS_BACKOFF_S),
-        (VERIFICATION_FAILED, MAX_FAILED_FOLDERS_BACKOFF_S),
+        ("StoreRejected", MAX_SYNC_BACKOFF_S),
+        (FOLDERS_FAILED_ERROR, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
+        (VERIFICATION_FAILED_ERROR, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
     ],
 )
 def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least(
@@ -42,7 +42,7 @@ def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least(
     """One bad folder does not make the mail of the others a day late."""
     waits = [after_failure(failures, cause) for failures in range(12)]
 
-    assert waits[0] == ACTIVE_INTERVAL_S
+    assert waits[0] == SYNC_INTERVAL_IF_ACTIVE_S
     assert waits == sorted(waits)
     assert waits[-1] == longest
 
@@ -52,21 +52,21 @@ def test_mailboxes_that_failed_together_come_back_apart() -> None:
 
 
 def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
-    assert after_failure(1, EXECUTION_DIED) == 0
-    assert after_failure(2, EXECUTION_DIED) > ACTIVE_INTERVAL_S
+    assert after_failure(1, EXECUTION_DIED_ERROR) == 0
+    assert after_failure(2, EXECUTION_DIED_ERROR) > SYNC_INTERVAL_IF_ACTIVE_S
 
 
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [after_success(is_pushed=each) for each in (False, True)]
 
-    assert waits == [ACTIVE_INTERVAL_S, PUSH_INTERVAL_S]
+    assert waits == [SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_IF_PUSHED_S]
 
 
 def test_a_quiet_mailbox_is_asked_ever_more_rarely_but_every_quarter_of_an_hour_at_least() -> None:
     waits = [after_success(unchanged_for_s=hours * 3600) for hours in (0, 1, 2, 3, 24, 24 * 365)]
 
-    assert waits == [*[ACTIVE_INTERVAL_S] * 2, 600, *[INACTIVE_INTERVAL_S] * 3]
-    assert INACTIVE_INTERVAL_S == 15 * 60
+    assert waits == [*[SYNC_INTERVAL_IF_ACTIVE_S] * 2, 600, *[SYNC_INTERVAL_IF_INACTIVE_S] * 3]
+    assert SYNC_INTERVAL_IF_INACTIVE_S == 15 * 60
 
 
 def test_what_came_while_a_sync_was_under_way_is_asked_for_at_once() -> None:

@@ -4,14 +4,14 @@ from datetime import timedelta
 import pytest
 
 from mailsync.decisions.folders import (
-    MAX_BATCH_FOLDERS,
-    MAX_BATCH_MESSAGES,
+    MAX_FOLDERS_PER_FULL_SYNC_BATCH,
+    MAX_MESSAGES_PER_FULL_SYNC_BATCH,
     batch_small_full_syncs,
     diff_folders,
     explain_incomplete_listing,
     folders_with_changed_counts,
-    sort_by_activity,
-    sort_by_size,
+    sort_folder_ids_by_message_count,
+    sort_folders_by_last_change,
 )
 from mailsync.model import (
     FeedPosition,
@@ -50,7 +50,7 @@ def test_an_unchanged_tree_needs_no_write_nor_does_a_name_that_the_database_cann
         {"display_name": "Bills"},
         {"parent_remote_id": "F2"},
         {"role": Role.ARCHIVE},
-        {"hidden": True},
+        {"is_hidden": True},
     ],
 )
 def test_a_folder_that_is_shown_otherwise_is_a_change(change: dict[str, object]) -> None:
@@ -73,7 +73,9 @@ def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_
 
 def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
     known = [a_known_folder(at, f"F{at}") for at in range(4)]
-    listing = a_listing(omitted_folder_ids=["F0"], failures={RemoteId("F1"): "403"}, is_whole=False)
+    listing = a_listing(
+        omitted_folder_ids=["F0"], failure_reasons={RemoteId("F1"): "403"}, is_whole=False
+    )
 
     assert diff_folders(listing, known).gone_folder_ids == ()
 
@@ -104,7 +106,9 @@ def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looke
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE, Role.JUNK, Role.OTHER)
     failures = {RemoteId(Role.SENT): "403", RemoteId(Role.ARCHIVE): "500"}
     shown = (remote[0], remote[2], remote[3])
-    listing = FolderListing(shown, False, frozenset({RemoteId(Role.JUNK)}), failures=failures)
+    listing = FolderListing(
+        shown, False, frozenset({RemoteId(Role.JUNK)}), failure_reasons=failures
+    )
 
     assert explain_incomplete_listing(listing, known) is None
 
@@ -158,13 +162,16 @@ def test_the_folder_in_which_something_changed_last_comes_first() -> None:
         for at, ago in enumerate(hours)
     ]
 
-    assert [each.ref.id for each in sort_by_activity(known)] == [2, 4, 1, 0, 3]
+    assert [each.ref.id for each in sort_folders_by_last_change(known)] == [2, 4, 1, 0, 3]
 
 
 def test_the_biggest_folder_starts_first() -> None:
     known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000)]
 
-    assert [each.ref.id for each in sort_by_size(feeds_of(known), known)] == [2, 1]
+    assert [each.ref.id for each in sort_folder_ids_by_message_count(feeds_of(known), known)] == [
+        2,
+        1,
+    ]
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -183,8 +190,12 @@ def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
 
 
 def test_batches_hold_few_folders_and_few_messages() -> None:
-    assert [len(each) for each in batches(*[0] * 45)] == [MAX_BATCH_FOLDERS, MAX_BATCH_FOLDERS, 5]
-    assert all(sum(each) <= MAX_BATCH_MESSAGES for each in batches(*[90] * 10))
+    assert [len(each) for each in batches(*[0] * 45)] == [
+        MAX_FOLDERS_PER_FULL_SYNC_BATCH,
+        MAX_FOLDERS_PER_FULL_SYNC_BATCH,
+        5,
+    ]
+    assert all(sum(each) <= MAX_MESSAGES_PER_FULL_SYNC_BATCH for each in batches(*[90] * 10))
 
 
 def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
@@ -199,7 +210,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
         a_known_folder(1, "begun", position=FeedPosition(sealed, 1, True)),
         a_known_folder(2, "walked", position=FeedPosition(sealed, 1, False)),
         a_known_folder(3, "unknown to the provider"),
-        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, fallback=1)),
+        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, failed_feed_count=1)),
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.decisions.freshness import (
-    ACTIVE_FOLDER_PERIOD,
-    MAX_FEED_AGE,
+    MAX_CHANGE_AGE_OF_ACTIVE_FOLDER,
     MAX_FEEDS_OF_SMALL_MAILBOX,
-    MAX_THOROUGH_AGE,
-    choose_tree_reading,
-    feeds_to_read,
+    MAX_TIME_BETWEEN_FEED_READINGS,
+    MAX_TIME_BETWEEN_THOROUGH_READINGS,
+    choose_folders_whose_feeds_to_read,
+    choose_tree_reading_depth,
 )
 from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
 from tests.support.builders import A_MOMENT, a_known_folder
@@ -29,12 +29,15 @@ def inactive(
 
 
 MANY = [inactive(each) for each in range(12 * TWELFTH)]
-READ_LONG_AGO = inactive(900, MAX_FEED_AGE)
+READ_LONG_AGO = inactive(900, MAX_TIME_BETWEEN_FEED_READINGS)
 
 
 def read(folders: list[StoredFolder], *moved: str, since_s: float = 0.0) -> list[int]:
     ids = [RemoteId(each) for each in moved]
-    return [each.ref.id for each in feeds_to_read(folders, ids, now=NOW, since_s=since_s)]
+    return [
+        each.ref.id
+        for each in choose_folders_whose_feeds_to_read(folders, ids, now=NOW, since_s=since_s)
+    ]
 
 
 def test_a_small_mailbox_is_read_whole() -> None:
@@ -47,11 +50,11 @@ def test_a_small_mailbox_is_read_whole() -> None:
 @pytest.mark.parametrize(
     ("folder", "is_read"),
     [
-        (inactive(900, active_at=NOW - ACTIVE_FOLDER_PERIOD + SECOND), True),
-        (inactive(900, active_at=NOW - ACTIVE_FOLDER_PERIOD), False),
+        (inactive(900, active_at=NOW - MAX_CHANGE_AGE_OF_ACTIVE_FOLDER + SECOND), True),
+        (inactive(900, active_at=NOW - MAX_CHANGE_AGE_OF_ACTIVE_FOLDER), False),
         (a_known_folder(900, "F900", feed_read_at=None), True),
         (READ_LONG_AGO, True),
-        (inactive(900, MAX_FEED_AGE - SECOND), False),
+        (inactive(900, MAX_TIME_BETWEEN_FEED_READINGS - SECOND), False),
     ],
     ids=["active", "inactive", "never read", "overdue", "read within the hour"],
 )
@@ -88,10 +91,14 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
     [
         (None, None, TreeReadingDepth.THOROUGH),
         (SECOND, None, TreeReadingDepth.THOROUGH),
-        (SECOND, MAX_THOROUGH_AGE, TreeReadingDepth.THOROUGH),
+        (SECOND, MAX_TIME_BETWEEN_THOROUGH_READINGS, TreeReadingDepth.THOROUGH),
         (None, SECOND, TreeReadingDepth.WHOLE),
-        (MAX_FEED_AGE, MAX_FEED_AGE, TreeReadingDepth.WHOLE),
-        (MAX_FEED_AGE - SECOND, MAX_THOROUGH_AGE - SECOND, TreeReadingDepth.QUICK),
+        (MAX_TIME_BETWEEN_FEED_READINGS, MAX_TIME_BETWEEN_FEED_READINGS, TreeReadingDepth.WHOLE),
+        (
+            MAX_TIME_BETWEEN_FEED_READINGS - SECOND,
+            MAX_TIME_BETWEEN_THOROUGH_READINGS - SECOND,
+            TreeReadingDepth.QUICK,
+        ),
     ],
 )
 def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
@@ -101,7 +108,7 @@ def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
         NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)
     )
 
-    assert choose_tree_reading(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
+    assert choose_tree_reading_depth(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
 
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)
@@ -118,10 +125,10 @@ def test_each_folder_is_read_within_the_hour_and_no_check_reads_more_than_its_sh
     for since_s in checks_s:
         now += timedelta(seconds=since_s)
         folders = [a_known_folder(each, feed_read_at=at) for each, at in read_at.items()]
-        found = feeds_to_read(folders, (), now=now, since_s=since_s)
+        found = choose_folders_whose_feeds_to_read(folders, (), now=now, since_s=since_s)
         for feed in found:
             read_at[feed.ref.id] = now
 
         assert len({feed.ref.id for feed in found}) == len(found)
-        assert len(found) <= number * since_s / MAX_FEED_AGE.total_seconds() + 1
-        assert all(now - each < MAX_FEED_AGE for each in read_at.values())
+        assert len(found) <= number * since_s / MAX_TIME_BETWEEN_FEED_READINGS.total_seconds() + 1
+        assert all(now - each < MAX_TIME_BETWEEN_FEED_READINGS for each in read_at.values())

@@ -5,19 +5,19 @@ import re
 import pytest
 
 from infra import catalog
-from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
+from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
 from mailsync.metrics import (
     ERROR_DIMENSION_VALUES,
     MAX_METRIC_SERIES,
     METRICS,
     PROVIDER_REQUESTS,
     RUN_OUTCOME_ERRORS,
-    count_failure,
-    count_gauges,
+    count_failed_run,
     count_metric,
     count_provider_metric,
     emit_metrics,
-    failure_name,
+    error_dimension_value,
+    report_gauges,
 )
 from mailsync.registry import MICROSOFT
 from tests.support.emf import counting, emitted
@@ -36,18 +36,18 @@ def test_all_combinations_of_names_and_dimensions_cost_at_most_ten_dollars_a_mon
 def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> None:
     strange = ["KeyError", "", "Lambda.Unknown", "Sandbox.Timedout", "States.DataLimitExceeded"]
 
-    assert {failure_name(each) for each in [*ERROR_DIMENSION_VALUES, *strange]} == set(
+    assert {error_dimension_value(each) for each in [*ERROR_DIMENSION_VALUES, *strange]} == set(
         ERROR_DIMENSION_VALUES
     )
-    assert failure_name("Runtime.ExitError") == "FunctionFailed"
-    assert failure_name("KeyError") == "Unexpected"
+    assert error_dimension_value("Runtime.ExitError") == "FunctionFailed"
+    assert error_dimension_value("KeyError") == "Unexpected"
 
 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
-    failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.definition)
+    failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.asl_text)
 
-    assert {EXECUTION_DIED, EXECUTION_STOPPED} < RUN_OUTCOME_ERRORS
-    assert {*failed_at, EXECUTION_DIED, EXECUTION_STOPPED} >= RUN_OUTCOME_ERRORS
+    assert {EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR} < RUN_OUTCOME_ERRORS
+    assert {*failed_at, EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR} >= RUN_OUTCOME_ERRORS
 
 
 def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
@@ -56,7 +56,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
     with counting(monkeypatch):
         for _ in range(250):
             count_metric(PROVIDER_REQUESTS)
-        count_failure("AccessRevoked")
+        count_failed_run("AccessRevoked")
 
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2
@@ -80,7 +80,7 @@ def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_
 
 
 def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() -> None:
-    users = [each.name for each in HANDLERS.glob("*.py") if "count_gauges" in each.read_text()]
+    users = [each.name for each in HANDLERS.glob("*.py") if "report_gauges" in each.read_text()]
 
     assert users == ["measure_backlog.py"]
     assert {each.name for each in METRICS if each.is_gauge} == {
@@ -91,7 +91,7 @@ def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() ->
 
 @pytest.mark.parametrize("function", catalog.FUNCTIONS, ids=lambda each: each.name)
 def test_every_function_tells_what_it_counted(function: catalog.Function) -> None:
-    text = (HANDLERS / f"{function.module}.py").read_text()
+    text = (HANDLERS / f"{function.handler_module}.py").read_text()
 
     assert "@emit_metrics\ndef handler(" in text
 
@@ -100,7 +100,7 @@ def test_each_level_and_each_provider_is_told_under_its_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with counting(monkeypatch):
-        count_gauges(
+        report_gauges(
             due=1, overdue_s=2, unpublished_s=3, quarantined=4, contradicted=5, to_reconnect=6
         )
         count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, 7)

@@ -31,7 +31,7 @@ REMOVED = RemovedMessage(RemoteId("m1"))
     [
         ((Upsert(a_message("m1", subject="old")), WHOLE), "upserts"),
         ((REMOVED, WHOLE), "upserts"),
-        ((WHOLE, REMOVED), "removals"),
+        ((WHOLE, REMOVED), "removed_ids"),
         ((WHOLE, CHANGED), "to_fetch_by_id"),
         ((CHANGED, WHOLE), "upserts"),
     ],
@@ -42,7 +42,7 @@ def test_the_last_change_of_a_message_in_a_page_counts(
 ) -> None:
     plan = plan_page(a_page(*changes))
 
-    expected = {"upserts": WHOLE.message, "removals": "m1", "to_fetch_by_id": CHANGED}
+    expected = {"upserts": WHOLE.message, "removed_ids": "m1", "to_fetch_by_id": CHANGED}
     for name, value in expected.items():
         assert list(getattr(plan, name)) == ([value] if name == outcome else [])
 
@@ -51,7 +51,7 @@ def test_an_unreadable_message_does_not_touch_the_others() -> None:
     plan = plan_page(a_page(WHOLE, UnreadableMessage(RemoteId("m2"), "corrupt", "no body")))
 
     assert [each.remote_id for each in plan.upserts] == ["m1"]
-    assert [each.cause for each in plan.unreadable] == ["corrupt"]
+    assert [each.cause for each in plan.unreadable_messages] == ["corrupt"]
 
 
 def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
@@ -68,9 +68,9 @@ def remote_id(change: Change) -> RemoteId:
 def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
     plan = plan_page(a_page(*changes))
 
-    outcomes = [each.remote_id for each in plan.upserts] + list(plan.removals)
+    outcomes = [each.remote_id for each in plan.upserts] + list(plan.removed_ids)
     outcomes += [each.remote_id for each in plan.to_fetch_by_id]
-    outcomes += [each.remote_id for each in plan.unreadable]
+    outcomes += [each.remote_id for each in plan.unreadable_messages]
     assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.decisions.safety import (
-    MIN_SUSPICIOUS_MESSAGES,
+    MIN_SUSPICIOUS_REMOVAL_MESSAGES,
     is_most_of_mailbox,
     is_removal_suspicious,
 )
@@ -44,7 +44,7 @@ def test_whoever_removes_more_is_not_less_suspicious(
     more = min(stored, removing + 1)
 
     if is_most_of_mailbox(stored=stored, removing=removing):
-        assert removing >= MIN_SUSPICIOUS_MESSAGES
+        assert removing >= MIN_SUSPICIOUS_REMOVAL_MESSAGES
         assert removing > stored / 2
         assert is_most_of_mailbox(stored=stored, removing=max(more, removing))
     if is_removal_suspicious(stored=stored, removing=removing, remote_total=remote_total):

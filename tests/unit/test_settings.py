@@ -9,9 +9,9 @@ import pytest
 from moto import mock_aws
 
 from mailsync.api.signing_keys import build_signing_keys
-from mailsync.credentials.identity.entra_settings import AUTHORITY
+from mailsync.credentials.identity.entra_settings import AUTHORITY_SETTING
 from mailsync.errors import SettingMissing
-from mailsync.registry import GRAPH_URL
+from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings, load_settings
 
 OWNER, FUNCTIONS = "postgresql://owner@db/mail", "postgresql://functions@db/mail"
@@ -50,7 +50,7 @@ def test_the_migration_reads_the_owners_login_from_a_secret_of_its_own(
 
     assert settings.database_url == FUNCTIONS
     assert settings.migration_database_url == migrates_as
-    assert settings.database_setting(as_owner=False) == "DATABASE_URL"
+    assert settings.database_url_setting_name(as_owner=False) == "DATABASE_URL"
 
 
 def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,9 +61,9 @@ def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatc
 def url_of(name: str, url: str) -> str:
     """Return the setting as the product reads it, if its value is `url`."""
     settings = Settings({name: url})
-    of_servers = {each.name: each for each in (GRAPH_URL, AUTHORITY)}
+    of_servers = {each.name: each for each in (GRAPH_URL_SETTING, AUTHORITY_SETTING)}
     if name in of_servers:
-        return settings.url_of(of_servers[name])
+        return settings.server_url(of_servers[name])
     return str(getattr(settings, name.lower()))
 
 

@@ -10,24 +10,30 @@ from hypothesis import strategies as st
 
 from mailsync.decisions.verify import (
     MAX_COMPARISON_AGE,
-    FolderCount,
-    IdDifference,
-    ListingContradiction,
+    FolderCounts,
     ListingContradictionKind,
-    StoredEntry,
-    compare_ids,
+    ListingDifference,
+    StoredMessageState,
+    compare_listing_with_rows,
     counts_agree,
-    find_contradictions,
+    find_listing_contradictions,
     folders_due_for_id_comparison,
 )
-from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, UnreadableMessage
+from mailsync.model import (
+    FolderId,
+    GoneMessage,
+    ListedMessage,
+    Message,
+    RemoteId,
+    UnreadableMessage,
+)
 from tests.support.builders import A_MOMENT, a_message
 
 LATER = A_MOMENT + timedelta(seconds=1)
 
 
-def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> FolderCount:
-    return FolderCount(remote, stored, quarantined, remote_unread=0, stored_unread=unread)
+def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> FolderCounts:
+    return FolderCounts(remote, stored, quarantined, remote_unread=0, stored_unread=unread)
 
 
 @pytest.mark.parametrize(
@@ -42,24 +48,26 @@ def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> 
     ids=["in quarantine", "unread in quarantine", "one missing", "one too many", "a read state"],
 )
 def test_counts_agree_when_everything_is_stored_or_named_in_quarantine(
-    count: FolderCount, agree: bool
+    count: FolderCounts, agree: bool
 ) -> None:
     assert counts_agree(count) == agree
 
 
-def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> RemoteEntry:
-    return RemoteEntry(RemoteId(name), is_read, version, A_MOMENT)
+def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> ListedMessage:
+    return ListedMessage(RemoteId(name), is_read, version, A_MOMENT)
 
 
-ROW = StoredEntry(is_read=True, version="v", modified_at=A_MOMENT)
+ROW = StoredMessageState(is_read=True, version="v", modified_at=A_MOMENT)
 
 
-def differences(*entries: RemoteEntry, quarantined: str = "", **stored: StoredEntry) -> object:
+def differences(
+    *entries: ListedMessage, quarantined: str = "", **stored: StoredMessageState
+) -> object:
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
-    found = compare_ids(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_empty == (replace(found, entries_lacking_version=()) == IdDifference())
-    return {name: value for name in IdDifference.__slots__ if (value := getattr(found, name))}
+    found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
+    assert found.is_empty == (replace(found, messages_lacking_version=()) == ListingDifference())
+    return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
 
 def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
@@ -73,7 +81,7 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
     assert found == {
         "missing_ids": ("missing",),
         "changed_ids": ("edited", "misread"),
-        "surplus_ids": ("surplus",),
+        "unlisted_ids": ("surplus",),
     }
 
 
@@ -91,9 +99,9 @@ def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
 
 def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
     before = replace(ROW, version=None)
-    unversioned = RemoteEntry(RemoteId("m1"), True, None, A_MOMENT)
+    unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
-    assert differences(listed("m1"), m1=before) == {"entries_lacking_version": (listed("m1"),)}
+    assert differences(listed("m1"), m1=before) == {"messages_lacking_version": (listed("m1"),)}
     assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {
         "changed_ids": ("m1",)
     }
@@ -124,12 +132,14 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
         UnreadableMessage(RemoteId("unlisted and odd"), "unanswered", ""),
     ]
 
-    assert list(find_contradictions(listed, answers, RemoteId("F1"))) == [
-        ListingContradiction(RemoteId("phantom"), ListingContradictionKind.MISSING),
-        ListingContradiction(RemoteId("read"), ListingContradictionKind.MISREAD),
-        ListingContradiction(RemoteId("unlisted"), ListingContradictionKind.SURPLUS),
-        ListingContradiction(RemoteId("elsewhere"), ListingContradictionKind.MISSING),
-        ListingContradiction(RemoteId("unlisted and odd"), ListingContradictionKind.SURPLUS),
+    found = find_listing_contradictions(listed, answers, RemoteId("F1"))
+
+    assert [(each.remote_id, each.cause) for each in found] == [
+        ("phantom", ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER),
+        ("read", ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE),
+        ("unlisted", ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED),
+        ("elsewhere", ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER),
+        ("unlisted and odd", ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED),
     ]
 
 
@@ -167,63 +177,67 @@ def test_folders_that_were_compared_together_are_due_at_different_hours(first: i
 IDS = st.sampled_from([RemoteId(each) for each in "abcdef"])
 VERSIONS = st.sampled_from([None, "1", "2"])
 TIMES = st.sampled_from([None, A_MOMENT, A_MOMENT + timedelta(hours=1)])
-ENTRIES = st.builds(RemoteEntry, IDS, st.booleans(), VERSIONS, TIMES)
-ROWS = st.dictionaries(IDS, st.builds(StoredEntry, st.booleans(), VERSIONS, TIMES, st.booleans()))
-Rows = Mapping[RemoteId, StoredEntry]
+ENTRIES = st.builds(ListedMessage, IDS, st.booleans(), VERSIONS, TIMES)
+ROWS = st.dictionaries(
+    IDS, st.builds(StoredMessageState, st.booleans(), VERSIONS, TIMES, st.booleans())
+)
+Rows = Mapping[RemoteId, StoredMessageState]
 COUNTS = st.integers(-3, 9)
 
 
-def mended(rows: Rows, entries: list[RemoteEntry], difference: IdDifference) -> Rows:
+def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifference) -> Rows:
     """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
     known = {each.remote_id: each for each in entries}
     fetched = difference.missing_ids + difference.changed_ids
     after = {
         **rows,
         **{
-            each: StoredEntry(known[each].is_read, known[each].version, known[each].modified_at)
+            each: StoredMessageState(
+                known[each].is_read, known[each].version, known[each].modified_at
+            )
             for each in fetched
         },
     }
     for remote_id in difference.ids_to_show_again:
         after[remote_id] = replace(after[remote_id], is_in_listed_folder=True)
-    for remote_id in difference.surplus_ids:
+    for remote_id in difference.unlisted_ids:
         after[remote_id] = replace(after[remote_id], is_in_listed_folder=False)
-    for entry in difference.entries_lacking_version:
+    for entry in difference.messages_lacking_version:
         after[entry.remote_id] = replace(after[entry.remote_id], version=entry.version)
     return after
 
 
 @given(st.lists(ENTRIES, max_size=8), ROWS, st.frozensets(IDS, max_size=3))
 def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
-    entries: list[RemoteEntry], rows: Rows, quarantined: frozenset[RemoteId]
+    entries: list[ListedMessage], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
-    difference = compare_ids(entries, rows, quarantined)
+    difference = compare_listing_with_rows(entries, rows, quarantined)
     after = mended(rows, entries, difference)
     quarantined -= set(difference.ids_gone_from_quarantine)
 
-    assert compare_ids(entries, after, quarantined).is_empty
+    assert compare_listing_with_rows(entries, after, quarantined).is_empty
     shown = {remote_id for remote_id, row in after.items() if row.is_in_listed_folder}
     assert shown | quarantined == {each.remote_id for each in entries} | (quarantined & shown)
 
 
 @given(st.lists(ENTRIES, max_size=8), ROWS, st.frozensets(IDS, max_size=3))
 def test_each_message_differs_in_one_way_at_most(
-    entries: list[RemoteEntry], rows: Rows, quarantined: frozenset[RemoteId]
+    entries: list[ListedMessage], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
-    found = compare_ids(entries, rows, quarantined)
-    ways = found.missing_ids + found.changed_ids + found.ids_to_show_again + found.surplus_ids
+    found = compare_listing_with_rows(entries, rows, quarantined)
+    ways = found.missing_ids + found.changed_ids + found.ids_to_show_again + found.unlisted_ids
 
     assert len(set(ways)) == len(ways)
     assert not set(found.missing_ids) & (rows.keys() | quarantined)
-    assert {each.remote_id for each in found.entries_lacking_version} <= rows.keys() - set(ways)
+    assert {each.remote_id for each in found.messages_lacking_version} <= rows.keys() - set(ways)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))
 def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_else(
     remote: int, stored: int, remote_unread: int, unread: int, quarantined: int
 ) -> None:
-    count = FolderCount(remote, stored, quarantined, remote_unread, unread)
-    offset, unread_offset = count.excess
+    count = FolderCounts(remote, stored, quarantined, remote_unread, unread)
+    offset, unread_offset = count.remote_minus_stored_counts
     known = replace(count, remote_total_error=offset, remote_unread_error=unread_offset)
 
     assert counts_agree(known)

@@ -27,7 +27,7 @@ USUAL: dict[str, Any] = {
     "mark-complete": {"proven": True},
 }
 OF_A_FEED = ("sync-folder", "reset-folder", "folder-failed")
-NAMES = {f"${{{function.placeholder}}}": function.name for function in FUNCTIONS}
+NAMES = {f"${{{function.arn_placeholder}}}": function.name for function in FUNCTIONS}
 Outcome = Mapping[str, Any] | str
 """What differs from the usual result, or the name of the error that is raised."""
 Outcomes = Mapping[str, Sequence[Outcome]]
@@ -120,7 +120,7 @@ class Trace:
         )
         error = None
         try:
-            execution.run(MAILBOX_SYNC_WORKFLOW.definition, {"accountId": scenario.name})
+            execution.run(MAILBOX_SYNC_WORKFLOW.asl_text, {"accountId": scenario.name})
         except StateFailed as failure:
             error = failure.error
         return cls(error, [name for name, _ in functions.calls[scenario.name]], transitions)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra import catalog
-from localdev.samples import EXPECTED_RESULTS, SAMPLE_EVENTS_FOLDER
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER
 from mailsync.errors import leaf_error_names
 
 SERVICE_ERRORS = {
@@ -34,7 +34,7 @@ def machines(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def states(workflow: catalog.Workflow) -> Iterator[tuple[str, dict[str, Any]]]:
-    for machine in machines(json.loads(workflow.definition)):
+    for machine in machines(json.loads(workflow.asl_text)):
         yield from machine["States"].items()
 
 
@@ -76,7 +76,7 @@ def test_a_task_has_a_comment_and_retries_and_outlasts_the_function_of_its_name(
     (function,) = (each for each in catalog.FUNCTIONS if each.name == name)
 
     assert {"Comment", "Retry"} <= task.keys()
-    assert task["Parameters"]["FunctionName"] == f"${{{function.placeholder}}}"
+    assert task["Parameters"]["FunctionName"] == f"${{{function.arn_placeholder}}}"
     assert task["TimeoutSeconds"] > function.timeout_s
 
 
@@ -93,7 +93,7 @@ def test_states_all_is_never_retried_and_is_caught_last_and_alone(
 
 @WORKFLOWS
 def test_every_state_is_reached_and_every_successor_exists(workflow: catalog.Workflow) -> None:
-    for machine in machines(json.loads(workflow.definition)):
+    for machine in machines(json.loads(workflow.asl_text)):
         reached = {machine["StartAt"]}.union(*map(successors, machine["States"].values()))
         assert reached == machine["States"].keys()
 
@@ -135,14 +135,16 @@ def test_a_state_reads_only_what_its_function_returns(name: str, task: dict[str,
     selected = task.get("ResultSelector", {}).values()
 
     members = {path.removeprefix("$.Payload.") for path in selected if isinstance(path, str)}
-    assert members <= (EXPECTED_RESULTS.get(name) or {}).keys()
+    assert members <= (EXPECTED_RESULT_BY_FUNCTION.get(name) or {}).keys()
 
 
 def test_every_pause_that_a_function_returns_is_waited_for() -> None:
     """A function returns a pause instead of a failure only to a definition that has a Wait."""
     by_name = dict(states(catalog.MAILBOX_SYNC_WORKFLOW))
     pausing = {
-        name for name, returned in EXPECTED_RESULTS.items() if "waitSeconds" in (returned or {})
+        name
+        for name, returned in EXPECTED_RESULT_BY_FUNCTION.items()
+        if "waitSeconds" in (returned or {})
     }
     waits = {name: state for name, state in by_name.items() if state["Type"] == "Wait"}
 

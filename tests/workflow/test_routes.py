@@ -286,7 +286,7 @@ def test_the_scenarios_take_every_transition() -> None:
 
     assert taken == {
         (name, following)
-        for machine in machines(json.loads(MAILBOX_SYNC_WORKFLOW.definition))
+        for machine in machines(json.loads(MAILBOX_SYNC_WORKFLOW.asl_text))
         for name, state in machine["States"].items()
         for following in successors(state)
     }

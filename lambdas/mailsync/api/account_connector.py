@@ -7,7 +7,7 @@ from mailsync.api.problems import Problem
 from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.model import AccountId, Credentials, Provider, RunId, SyncScope, SyncType
 from mailsync.providers.kit import MailboxIdentity, MailboxUnavailable
-from mailsync.runs.trigger import Trigger
+from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
 
 SealCredentials = Callable[[AccountId, SealingKey], Credentials]
@@ -30,7 +30,7 @@ class AccountConnector:
     provider: Provider
     credentials: CredentialStore
     vault: Vault
-    trigger: Trigger
+    trigger: SyncStarter
 
     def connect(
         self, user_id: str, mailbox: MailboxIdentity, seal: SealCredentials
@@ -42,7 +42,7 @@ class AccountConnector:
         Raises:
             SettingMissing, StoreUnavailable: no mailbox was connected.
         """
-        key = self.vault.sealing_key()
+        key = self.vault.newest_sealing_key()
         account_id = self.credentials.connect_account(
             user_id=user_id,
             provider=self.provider,

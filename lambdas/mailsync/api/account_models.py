@@ -126,10 +126,10 @@ class AccountPatch(CamelModel):
 
     @model_validator(mode="after")
     def _reject_duplicate_folders(self) -> "AccountPatch":
-        if len(self.selection()) < len(self.folders):
+        if len(self.selected_by_folder_id()) < len(self.folders):
             raise ValueError("a folder is named twice")
         return self
 
-    def selection(self) -> dict[FolderId, bool]:
+    def selected_by_folder_id(self) -> dict[FolderId, bool]:
         """Return for each named folder whether to mirror it."""
         return {FolderId(folder.id): folder.selected for folder in self.folders}

@@ -19,7 +19,12 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import cannot_sync_error, require_caller_account
 from mailsync.api.models import to_failure
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_off_next_cursor
+from mailsync.api.paging import (
+    PageCursor,
+    PageLimit,
+    decode_page_cursor,
+    split_page_and_next_cursor,
+)
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.removal_models import (
@@ -29,10 +34,15 @@ from mailsync.api.removal_models import (
 )
 from mailsync.decisions.verify import ListingContradictionKind
 from mailsync.model import AccountId, RunId
-from mailsync.runs.trigger import open_trigger
-from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
+from mailsync.runs.trigger import open_sync_starter
+from mailsync.store.account_store import (
+    AccountRow,
+    AccountStore,
+    FolderWithSelection,
+    ListingContradictionRow,
+)
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 
 ACCOUNTS_PATH = "/api/email/accounts"
 ACCOUNT_PATH = f"{ACCOUNTS_PATH}/<accountId>"
@@ -54,10 +64,12 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     responses=describe_responses({200: AccountList}, 422),
 )
 def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountList:
-    after = read_cursor(cursor, lambda text: str(UUID(text)))
+    after = decode_page_cursor(cursor, lambda text: str(UUID(text)))
     user = caller_user_id(router.current_event)
     rows = AccountStore(open_database()).accounts_of_user(user, after, limit + 1)
-    page, next_cursor = split_off_next_cursor(rows, limit, lambda row: (row.created_at, row.id))
+    page, next_cursor = split_page_and_next_cursor(
+        rows, limit, lambda row: (row.created_at, row.id)
+    )
     return AccountList(accounts=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
@@ -82,9 +94,11 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
-    change = ControlStore(open_database()).change_account(account, patch.paused, patch.selection())
-    if change.status_conflict:
-        raise cannot_sync_error(change.status_conflict)
+    change = AccountControlStore(open_database()).change_account(
+        account, patch.paused, patch.selected_by_folder_id()
+    )
+    if change.conflicting_status:
+        raise cannot_sync_error(change.conflicting_status)
     if change.unknown_folder_ids:
         raise ApiError(unknown_folder_problem(change.unknown_folder_ids))
     write_audit_record(
@@ -93,7 +107,10 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
         account.user_id,
         account_id=account.id,
         paused=patch.paused,
-        folders={str(folder_id): selected for folder_id, selected in patch.selection().items()},
+        folders={
+            str(folder_id): selected
+            for folder_id, selected in patch.selected_by_folder_id().items()
+        },
         run_id=change.stopped_run_id,
     )
     _stop_run(change.stopped_run_id)
@@ -113,7 +130,7 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
 def confirm_removal(account_id: AccountIdParameter) -> RemovalConfirmed:
     account = _account_of_caller(account_id)
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
-    removal = ControlStore(open_database()).confirm_removal(account)
+    removal = AccountControlStore(open_database()).confirm_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
@@ -132,16 +149,16 @@ def _account_of_caller(account_id: UUID) -> AccountOfCaller:
 
 def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
-        open_trigger().stop_run(run_id)
+        open_sync_starter().stop_execution_of_closed_run(run_id)
 
 
 def _detail(account: AccountOfCaller) -> AccountDetail:
     whole = require_caller_account(account.id, account.user_id)
     id_of_remote = {folder.remote_id: folder.id for folder in whole.folders}
     return AccountDetail(
-        **_view(whole.row).model_dump(),
+        **_view(whole.account).model_dump(),
         folders=tuple(_folder(each, id_of_remote) for each in whole.folders),
-        differences=tuple(_difference(each) for each in whole.differences),
+        differences=tuple(_difference(each) for each in whole.contradictions),
     )
 
 
@@ -163,7 +180,7 @@ def _view(account: AccountRow) -> AccountView:
     )
 
 
-def _folder(folder: FolderChoice, id_of_remote: dict[str, int]) -> FolderSelection:
+def _folder(folder: FolderWithSelection, id_of_remote: dict[str, int]) -> FolderSelection:
     return FolderSelection(
         id=folder.id,
         parent_id=id_of_remote.get(folder.parent_remote_id or ""),
@@ -182,7 +199,7 @@ def _folder(folder: FolderChoice, id_of_remote: dict[str, int]) -> FolderSelecti
     )
 
 
-def _difference(difference: FoundDifference) -> DifferenceView:
+def _difference(difference: ListingContradictionRow) -> DifferenceView:
     return DifferenceView(
         folder_id=difference.folder_id,
         message_id=difference.message_id,

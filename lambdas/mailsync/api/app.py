@@ -5,15 +5,15 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from mailsync.api import accounts, health, runs, syncs
-from mailsync.api.json_text import read_json
-from mailsync.api.openapi import add_document_route
+from mailsync.api.json_text import parse_untrusted_json
+from mailsync.api.openapi import add_openapi_document_route
 from mailsync.api.problems import register_problem_handler
 
 
 def build_app() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver(
         enable_validation=True,
-        json_body_deserializer=read_json,
+        json_body_deserializer=parse_untrusted_json,
         # Powertools would report a response that violates its model as the caller's error (422).
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
     )
@@ -22,5 +22,5 @@ def build_app() -> APIGatewayHttpResolver:
     app.include_router(runs.router)
     app.include_router(accounts.router)
     app.include_router(health.router)
-    add_document_route(app)
+    add_openapi_document_route(app)
     return app

@@ -58,7 +58,7 @@ def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]
     Raises:
         jwt.PyJWTError: the signature or a claim is not valid.
     """
-    key = keys.find(jwt.get_unverified_header(token).get("kid"))
+    key = keys.find_key(jwt.get_unverified_header(token).get("kid"))
     if key is None:
         raise jwt.InvalidKeyError("no such key")
     return jwt.decode(

@@ -6,7 +6,7 @@ from mailsync.model import AccountId
 from mailsync.store.account_store import AccountStore, AccountWithFolders
 from mailsync.store.connection import open_database
 
-CANNOT_SYNC_REASONS = {
+CANNOT_SYNC_REASON_BY_STATUS = {
     "reauth_required": "The mail provider refuses access, so no new mail is synced. Stored mail"
     " stays readable; connect the mailbox again.",
     "paused": "The account is paused, so no new mail is synced. Stored mail stays readable; resume"
@@ -25,15 +25,15 @@ def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFo
     """
     account = AccountStore(open_database()).account_of_user(account_id, user_id)
     if account is None:
-        raise account_not_found()
+        raise account_not_found_error()
     return account
 
 
-def account_not_found() -> AccountNotFound:
+def account_not_found_error() -> AccountNotFound:
     """Return the error for a missing account and for an account of another user."""
     return AccountNotFound("The user has no account of this id.")
 
 
 def cannot_sync_error(status: str) -> AccountNotConnected:
     """Return the error for an account whose `status` is not `active`."""
-    return AccountNotConnected(CANNOT_SYNC_REASONS[status])
+    return AccountNotConnected(CANNOT_SYNC_REASON_BY_STATUS[status])

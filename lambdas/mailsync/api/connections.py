@@ -19,11 +19,11 @@ from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.admin_consent import finish_admin_consent
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id, is_caller_admin
-from mailsync.api.json_text import read_json
+from mailsync.api.json_text import parse_untrusted_json
 from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest, connect_mailbox
 from mailsync.api.password_mailboxes import PasswordMailboxRequest, connect_with_password
 from mailsync.api.problems import (
-    MALFORMED_BODY,
+    MALFORMED_BODY_PROBLEM,
     ApiError,
     Problem,
     invalid_field_problem,
@@ -32,25 +32,25 @@ from mailsync.api.problems import (
 from mailsync.api.provider_paths import (
     UNKNOWN_PROVIDER,
     accounts_path,
-    callback_path,
-    confirm_path,
+    confirm_connection_path,
     require_provider,
     require_sign_in_provider,
+    sign_in_callback_path,
     sign_in_path,
 )
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
-from mailsync.api.sign_in import SIGN_IN_LIFETIME_S, SignInFlow
+from mailsync.api.sign_in import STARTED_SIGN_IN_LIFETIME_S, SignInFlow
 from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
     SIGN_IN_PRIVACY_HEADERS,
-    application_url,
+    application_redirect_url,
     sign_in_error_response,
 )
-from mailsync.credentials.identity import oauth_of, open_identity_platform
+from mailsync.credentials.identity import open_identity_platform, require_oauth_access
 from mailsync.credentials.vault import Vault
 from mailsync.model import Provider
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import Trigger
+from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
@@ -96,9 +96,11 @@ def begin_sign_in(provider: str) -> Response[str]:
     base, user = api_base_url(event, settings), caller_user_id(event)
     count_against_rate_limit(user, RateLimitedCall.SIGN_IN)
     flow = _sign_in_flow(settings, provider)
-    started = flow.begin(user, base + callback_path(flow.provider))
+    started = flow.begin(user, base + sign_in_callback_path(flow.provider))
     cookies = [
-        make_sign_in_cookie(started.cookie, secure=_is_secure(base), seconds=SIGN_IN_LIFETIME_S)
+        make_sign_in_cookie(
+            started.cookie, secure=_is_secure(base), seconds=STARTED_SIGN_IN_LIFETIME_S
+        )
     ]
     if "application/json" in event.headers.get("accept", ""):
         body = json.dumps({"authorizationUrl": started.authorization_url})
@@ -106,29 +108,29 @@ def begin_sign_in(provider: str) -> Response[str]:
     return _redirect(started.authorization_url, cookies)
 
 
-@router.get(callback_path(_PROVIDER))
+@router.get(sign_in_callback_path(_PROVIDER))
 def finish_sign_in(provider: str) -> Response[str]:
     """Finish a sign-in: connect the mailbox, or store it until its user confirms it; redirect the
     browser to the application."""
     event, settings = router.current_event, load_settings()
-    platform = open_identity_platform(oauth_of(require_sign_in_provider(provider)))
+    platform = open_identity_platform(require_oauth_access(require_sign_in_provider(provider)))
     consent = platform.read_admin_consent(event.query_string_parameters)
     if consent is not None:
         return finish_admin_consent(consent, event)
-    application_url()  # raises SettingMissing before a mailbox is connected
+    application_redirect_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
     ended = _sign_in_flow(settings, provider).finish(event.query_string_parameters, cookie)
     if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
-        location = application_url(accountId=ended.account_id)
+        location = application_redirect_url(accountId=ended.account_id)
     else:
         write_audit_record(event, "connection_pending", ended.user_id)
-        location = application_url(connection=ended.token)
+        location = application_redirect_url(connection=ended.token)
     return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
 
-@router.post(confirm_path(_PROVIDER))
+@router.post(confirm_connection_path(_PROVIDER))
 def confirm_connection(provider: str) -> Response[str]:
     """Connect a mailbox whose sign-in waits for a confirmation.
 
@@ -217,9 +219,9 @@ def _created(event: APIGatewayProxyEventV2, connected: ConnectedAccount) -> Resp
 
 def _json_body(event: APIGatewayProxyEventV2) -> Any:
     try:
-        return read_json(event.decoded_body or "")
+        return parse_untrusted_json(event.decoded_body or "")
     except ValueError:
-        raise ApiError(MALFORMED_BODY) from None
+        raise ApiError(MALFORMED_BODY_PROBLEM) from None
 
 
 def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
@@ -229,7 +231,7 @@ def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
 def _connector(settings: Settings, provider: Provider) -> AccountConnector:
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
-    trigger = Trigger(RunStore(open_database()), StepFunctions(), settings.mailbox_sync_arn)
+    trigger = SyncStarter(RunStore(open_database()), StepFunctions(), settings.mailbox_sync_arn)
     return AccountConnector(provider, credentials, vault, trigger)
 
 

@@ -7,12 +7,16 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from mailsync.api.caller import caller_user_id
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.rate_limits import ALL_USERS_LIMIT_KEY, RateLimitedCall, count_against_rate_limit
+from mailsync.api.rate_limits import (
+    ALL_USERS_LIMIT_USER_ID,
+    RateLimitedCall,
+    count_against_rate_limit,
+)
 from mailsync.log import logger
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.migrate import require_usable
+from mailsync.store.migrate import require_usable_database
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
@@ -25,9 +29,9 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 def start_self_test() -> SelfTestStarted:
     """Start an execution of the self-test workflow; return without waiting for its end."""
     count_against_rate_limit(
-        caller_user_id(router.current_event), RateLimitedCall.SELF_TEST_OF_USER
+        caller_user_id(router.current_event), RateLimitedCall.SELF_TEST_BY_ONE_USER
     )
-    count_against_rate_limit(ALL_USERS_LIMIT_KEY, RateLimitedCall.SELF_TEST_OF_ALL_USERS)
+    count_against_rate_limit(ALL_USERS_LIMIT_USER_ID, RateLimitedCall.SELF_TEST_BY_ALL_USERS)
     name = str(uuid4())
     arn = StepFunctions().start(load_settings().test_sync_arn, name, {})
     logger.info("self_test_started", execution=name)
@@ -41,5 +45,5 @@ def start_self_test() -> SelfTestStarted:
 )
 def health() -> Health:
     """Return 200 if the database accepts writes and has the schema of this version."""
-    require_usable(open_database())
+    require_usable_database(open_database())
     return Health()

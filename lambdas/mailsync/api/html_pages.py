@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import Problem, problem_headers, to_json_response
+from mailsync.api.problems import Problem, problem_headers, problem_to_json_response
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -41,7 +41,7 @@ def to_problem_page(
 ) -> Response[str]:
     """Return the problem as an HTML page if the request accepts HTML, else as JSON."""
     if not accepts_html(event):
-        return to_json_response(problem, event)
+        return problem_to_json_response(problem, event)
     return _page(
         problem.status,
         problem.title,

@@ -7,7 +7,7 @@ _MAX_INT_DIGITS = 20
 """Digits and sign. No field of the API accepts an integer of more than 16 digits."""
 
 
-def read_json(text: str) -> Any:
+def parse_untrusted_json(text: str) -> Any:
     """Parse JSON.
 
     An integer of more than `_MAX_INT_DIGITS` becomes a float, possibly infinite. No field of the

@@ -42,7 +42,7 @@ class SyncRequest(CamelModel):
             raise ValueError("folders need the syncType full")
         return self
 
-    def scope(self) -> SyncScope:
+    def to_sync_scope(self) -> SyncScope:
         """Return what to sync. A request that names folders is a full sync of those folders."""
         if not self.folders:
             return SyncScope(self.sync_type)

@@ -14,13 +14,13 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from mailsync.api import syncs
-from mailsync.api.openapi_providers import IS_PUBLIC, provider_paths
+from mailsync.api.openapi_providers import IS_PUBLIC_OPERATION_KEY, describe_provider_paths
 from mailsync.api.openapi_responses import describe_responses, problem_response
 from mailsync.registry import RegisteredProvider
 from mailsync.settings import load_settings
 
 API_VERSION = "1.0.0"
-DOCUMENT_PATH = "/api/openapi.json"
+OPENAPI_DOCUMENT_PATH = "/api/openapi.json"
 _ABOUT = (
     "Connects mailboxes, starts their syncs and shows their status. Every error response of this"
     " API is a problem (RFC 9457) with a stable `type`. Errors of the API Gateway in front of it"
@@ -55,15 +55,15 @@ _ACCOUNT_REMOVED = {
 }
 
 
-def add_document_route(app: APIGatewayHttpResolver) -> None:
+def add_openapi_document_route(app: APIGatewayHttpResolver) -> None:
     """Add the route that returns the document; the first request builds the document."""
 
     @cache
     def text() -> str:
-        return json.dumps(build_document(app, load_settings().enabled_providers()))
+        return json.dumps(build_openapi_document(app, load_settings().enabled_providers()))
 
     @app.get(
-        DOCUMENT_PATH,
+        OPENAPI_DOCUMENT_PATH,
         summary="Return this document",
         responses=describe_responses({200: None}, public=True),
     )
@@ -71,7 +71,7 @@ def add_document_route(app: APIGatewayHttpResolver) -> None:
         return Response(200, APPLICATION_JSON, text())
 
 
-def build_document(
+def build_openapi_document(
     app: APIGatewayHttpResolver, providers: Iterable[RegisteredProvider]
 ) -> dict[str, Any]:
     """Return the OpenAPI document with the routes of all functions, and of these providers."""
@@ -83,7 +83,7 @@ def build_document(
         security=[{"bearer": []}],
     )
     described: dict[str, Any] = json.loads(generated)
-    for path, operations in (_REMOVAL | provider_paths(providers)).items():
+    for path, operations in (_REMOVAL | describe_provider_paths(providers)).items():
         described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():
@@ -109,9 +109,11 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         described[status]["headers"] = {headers[status]: {"schema": _TEXT}}
     if "304" in described:
         _describe_conditional_requests(operation)
-    if path in (DOCUMENT_PATH, "/api/health") or operation.pop(IS_PUBLIC, False):
+    if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
+        IS_PUBLIC_OPERATION_KEY, False
+    ):
         operation["security"] = []
-    if path == DOCUMENT_PATH:
+    if path == OPENAPI_DOCUMENT_PATH:
         described["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
 
 

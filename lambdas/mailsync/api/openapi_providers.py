@@ -7,14 +7,14 @@ from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses
 from mailsync.api.problems import PROBLEM_CONTENT_TYPE
 from mailsync.api.provider_paths import (
     accounts_path,
-    callback_path,
-    confirm_path,
+    confirm_connection_path,
+    sign_in_callback_path,
     sign_in_path,
 )
-from mailsync.providers.kit import load_kit, webhook_path
-from mailsync.registry import FIRST_PROVIDER, RegisteredProvider
+from mailsync.providers.kit import load_provider_kit, webhook_path
+from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
-IS_PUBLIC = "x-is-public"
+IS_PUBLIC_OPERATION_KEY = "x-is-public"
 """Key of an operation that needs no token; the document builder removes it."""
 _TEXT = {"type": "string"}
 _PAGE = {"schema": _TEXT}
@@ -66,20 +66,20 @@ _MAILBOX_CONNECTED = {
 }
 
 
-def provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
+def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
     """Return the operations of these providers by path and method."""
     paths: dict[str, Any] = {}
     for registration in providers:
         provider = registration.provider
         if registration.oauth_access:
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
-            paths[callback_path(provider)] = {"get": _callback(registration)}
-            paths[confirm_path(provider)] = {"post": _confirmation(registration)}
+            paths[sign_in_callback_path(provider)] = {"get": _callback(registration)}
+            paths[confirm_connection_path(provider)] = {"post": _confirmation(registration)}
         if registration.oauth_access and registration.oauth_access.resource:
             paths[accounts_path(provider)] = {"post": _organisation(registration)}
         if registration.uses_password:
             paths[accounts_path(provider)] = {"post": _password(registration)}
-        if load_kit(provider).push:
+        if load_provider_kit(provider).push_kit:
             paths[webhook_path(provider)] = {"post": _webhook(registration)}
     return paths
 
@@ -87,7 +87,7 @@ def provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
 def _operation_id(name: str, registration: RegisteredProvider) -> str:
     """Return a unique id; those of the first provider are older than the others' and have no
     suffix."""
-    is_first = registration.provider == FIRST_PROVIDER
+    is_first = registration.provider == PROVIDER_OF_EARLIEST_RELEASE
     return name if is_first else f"{name}_{registration.provider}"
 
 
@@ -120,7 +120,7 @@ def _sign_in(registration: RegisteredProvider) -> dict[str, Any]:
 
 def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        IS_PUBLIC: True,
+        IS_PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("finish_sign_in", registration),
         "summary": "Finish the sign-in; the identity platform redirects to this route",
         "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
@@ -180,7 +180,7 @@ def _password(registration: RegisteredProvider) -> dict[str, Any]:
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        IS_PUBLIC: True,
+        IS_PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("notify_of_changes", registration),
         "summary": f"Receive change notifications of {registration.title}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from mailsync.api.problems import PROBLEM_CONTENT_TYPE
 
 PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
-GATEWAY_SCHEMA = {"$ref": "#/components/schemas/GatewayMessage"}
+GATEWAY_MESSAGE_SCHEMA = {"$ref": "#/components/schemas/GatewayMessage"}
 # Statuses that API Gateway itself returns, before it invokes a function or when that fails.
 _GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
 
@@ -35,7 +35,7 @@ def problem_response(status: int) -> dict[str, Any]:
     if status != 403:
         content[PROBLEM_CONTENT_TYPE] = {"schema": PROBLEM_SCHEMA}
     if status in _GATEWAY_STATUSES:
-        content["application/json"] = {"schema": GATEWAY_SCHEMA}
+        content["application/json"] = {"schema": GATEWAY_MESSAGE_SCHEMA}
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 

@@ -15,10 +15,14 @@ from mailsync.api.account_connector import (
     unreadable_mailbox_problem,
 )
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
-from mailsync.credentials import FixedAccessToken
-from mailsync.credentials.identity import OrganisationNotAllowed, oauth_of, open_identity_platform
+from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials.identity import (
+    OrganisationNotAllowed,
+    open_identity_platform,
+    require_oauth_access,
+)
 from mailsync.model import MAX_USER_ID_CHARS
-from mailsync.providers.kit import MailboxUnavailable, load_kit
+from mailsync.providers.kit import MailboxUnavailable, load_provider_kit
 from mailsync.settings import Settings
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -68,21 +72,21 @@ def connect_mailbox(
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
     provider, organisation_id = connector.provider, wanted.organisation_id
-    oauth = oauth_of(provider)
+    oauth = require_oauth_access(provider)
     platform = open_identity_platform(oauth)
     try:
         platform.require_allowed_organisation(settings, organisation_id)
     except OrganisationNotAllowed as error:
         raise ApiError(_organisation_problem(error)) from None
-    tokens = platform.app_only_tokens(settings, oauth, organisation_id)
-    access = FixedAccessToken(tokens.access)
+    tokens = platform.request_app_only_tokens(settings, oauth, organisation_id)
+    access = UnrenewableAccessToken(tokens.access_token)
     try:
-        found = load_kit(provider).find_organisation_mailbox(
+        found = load_provider_kit(provider).find_organisation_mailbox(
             organisation_id, wanted.address, access, settings
         )
     except MailboxUnavailable as error:
         raise ApiError(unreadable_mailbox_problem(error)) from None
-    return connector.connect(wanted.user_id, found, tokens.seal)
+    return connector.connect(wanted.user_id, found, tokens.seal_for_account)
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:

@@ -35,7 +35,7 @@ _INVALID = Problem(
 )
 
 
-def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
+def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
     """Return the sort key that a page cursor encodes. None: the request has no cursor.
 
     Args:
@@ -57,7 +57,7 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPositi
         raise ApiError(_INVALID) from None
 
 
-def split_off_next_cursor(
+def split_page_and_next_cursor(
     rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
 ) -> tuple[Sequence[ListedItem], str | None]:
     """Return the first `limit` rows, and the cursor of the next page. None as cursor: this is the

@@ -127,7 +127,7 @@ _UNKNOWN_ROUTE = Problem(
     title="Route not found",
     detail="The API has no route with this method and path; compare both with the documentation.",
 )
-MALFORMED_BODY = Problem(
+MALFORMED_BODY_PROBLEM = Problem(
     kind="malformed-body",
     status=400,
     title="The body is not JSON",
@@ -142,16 +142,16 @@ _CONTENT_TYPE = Problem(
 _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     NotFoundError: _UNKNOWN_ROUTE,
     RequestUnsupportedContentType: _CONTENT_TYPE,
-    UnicodeDecodeError: MALFORMED_BODY,
-    RecursionError: MALFORMED_BODY,
+    UnicodeDecodeError: MALFORMED_BODY_PROBLEM,
+    RecursionError: MALFORMED_BODY_PROBLEM,
 }
-MAX_BODY_BYTES = 128 * 1024
+MAX_REQUEST_BODY_BYTES = 128 * 1024
 """The largest valid body, a selection of a thousand folders, has about 50,000 bytes."""
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"The body is too large; send at most {MAX_BODY_BYTES} bytes in one request.",
+    detail=f"The body is too large; send at most {MAX_REQUEST_BODY_BYTES} bytes in one request.",
 )
 _MAX_FAULTS = 10
 _MAX_NAME_CHARS = 100
@@ -185,7 +185,7 @@ def invalid_field_problem(name: str) -> Problem:
     )
 
 
-def to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+def problem_to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """Return the problem as an `application/problem+json` response."""
     body = {
         "type": f"urn:mailsync:problem:{problem.kind}",
@@ -216,9 +216,9 @@ def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
     take longer than the gateway's time-out, and the list of its errors can exceed Lambda's limit
     for a response.
     """
-    if len(event.get("body") or "") <= MAX_BODY_BYTES:
+    if len(event.get("body") or "") <= MAX_REQUEST_BODY_BYTES:
         return None
-    response = to_json_response(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
+    response = problem_to_json_response(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
     return {
         "statusCode": response.status_code,
         "headers": {**response.headers, "Content-Type": PROBLEM_CONTENT_TYPE},
@@ -230,7 +230,7 @@ ProblemRenderer = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 
 
 def register_problem_handler(
-    app: APIGatewayHttpResolver, render: ProblemRenderer = to_json_response
+    app: APIGatewayHttpResolver, render: ProblemRenderer = problem_to_json_response
 ) -> None:
     """Make the API respond with a problem document to every exception of a route and to unknown
     routes.
@@ -284,7 +284,7 @@ def _of_product_error(error: MailsyncError) -> Problem:
 
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
-        return MALFORMED_BODY
+        return MALFORMED_BODY_PROBLEM
     named = [f"{str(each['loc'][-1])[:_MAX_NAME_CHARS]} ({each['msg']})" for each in errors]
     faults = "; ".join([*named[:_MAX_FAULTS], *(["and more"] if len(named) > _MAX_FAULTS else [])])
     return Problem(

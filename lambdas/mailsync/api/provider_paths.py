@@ -23,11 +23,11 @@ def sign_in_path(provider: Provider) -> str:
     return f"/api/auth/{provider}"
 
 
-def callback_path(provider: Provider) -> str:
+def sign_in_callback_path(provider: Provider) -> str:
     return f"/api/auth/{provider}/callback"
 
 
-def confirm_path(provider: Provider) -> str:
+def confirm_connection_path(provider: Provider) -> str:
     return f"/api/auth/{provider}/confirm"
 
 
@@ -35,15 +35,15 @@ def accounts_path(provider: Provider) -> str:
     return f"/api/email/accounts/{provider}"
 
 
-def is_sign_in(path: str) -> bool:
+def is_sign_in_path(path: str) -> bool:
     return _SIGN_IN.fullmatch(path) is not None
 
 
-def is_callback(path: str) -> bool:
+def is_callback_path(path: str) -> bool:
     return _CALLBACK.fullmatch(path) is not None
 
 
-def sign_in_path_of(path: str) -> str | None:
+def sign_in_path_for_request_path(path: str) -> str | None:
     """Return the sign-in path of the provider that `path` names, else of the stage's first one.
 
     None: this stage has no provider with a sign-in.

@@ -12,7 +12,7 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.limit_store import RateLimitStore
 
-ALL_USERS_LIMIT_KEY = ""
+ALL_USERS_LIMIT_USER_ID = ""
 """The user id under which calls of all users are counted. No valid token has an empty `sub`."""
 
 
@@ -25,8 +25,8 @@ class RateLimitedCall(StrEnum):
     ACCOUNT_CHANGE = "control"
     SIGN_IN = "connect"
     ORGANISATION_MAILBOX = "organisation"
-    SELF_TEST_OF_USER = "self-test"
-    SELF_TEST_OF_ALL_USERS = "self-tests"
+    SELF_TEST_BY_ONE_USER = "self-test"
+    SELF_TEST_BY_ALL_USERS = "self-tests"
 
 
 def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
@@ -35,7 +35,7 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
     Raises:
         ApiError: the limit is reached (429, with Retry-After).
     """
-    per_hour = load_settings().calls_per_hour[kind]
+    per_hour = load_settings().calls_per_hour_by_kind[kind]
     wait_s = RateLimitStore(open_database()).count_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)

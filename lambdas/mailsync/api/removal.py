@@ -18,9 +18,9 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.problems import ApiError, invalid_field_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.model import AccountId, RunId
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.sync.purge import purge_account
 from mailsync.sync.push import end_subscriptions
 
@@ -44,9 +44,9 @@ def remove_account(account_id: str) -> Response[str]:
     deadline = time.monotonic() + PURGE_BUDGET_S
     account, data = _account_of_caller(account_id), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
-    store = ControlStore(open_database())
+    store = AccountControlStore(open_database())
     end_subscriptions(account)
-    stopped = store.disconnect(account) if data == KEEP_DATA else store.begin_purge(account)
+    stopped = store.disconnect_account(account) if data == KEEP_DATA else store.begin_purge(account)
     event = router.current_event
     ids = {"account_id": account.id, "data": data, "run_id": stopped}
     write_audit_record(event, "account_removed", account.user_id, **ids)
@@ -77,7 +77,7 @@ def _data() -> str:
 
 def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
-        open_trigger().stop_run(run_id)
+        open_sync_starter().stop_execution_of_closed_run(run_id)
 
 
 def _removed(account: AccountOfCaller, status: str, message: str) -> Response[str]:

@@ -11,7 +11,12 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import require_caller_account
 from mailsync.api.models import to_failure
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_off_next_cursor
+from mailsync.api.paging import (
+    PageCursor,
+    PageLimit,
+    decode_page_cursor,
+    split_page_and_next_cursor,
+)
 from mailsync.api.problems import ApiError, Problem
 from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
 from mailsync.model import AccountId, RunId
@@ -40,13 +45,15 @@ def list_runs(
     limit: PageLimit = 20,
     cursor: PageCursor = None,
 ) -> RunList:
-    before = read_cursor(cursor, _run_name)
+    before = decode_page_cursor(cursor, _run_name)
     user = caller_user_id(router.current_event)
     account = AccountId(str(account_id))
-    rows = HistoryStore(open_database()).runs(account, user, before, limit + 1)
+    rows = HistoryStore(open_database()).runs_of_account(account, user, before, limit + 1)
     if not rows:
         require_caller_account(account, user)
-    page, next_cursor = split_off_next_cursor(rows, limit, lambda row: (row.created_at, row.id))
+    page, next_cursor = split_page_and_next_cursor(
+        rows, limit, lambda row: (row.created_at, row.id)
+    )
     return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
@@ -60,12 +67,14 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
         name = RunId(_run_name(run_id))
     except ValueError:
         raise ApiError(_UNKNOWN) from None
-    found = HistoryStore(open_database()).run(name, caller_user_id(router.current_event))
+    found = HistoryStore(open_database()).run_with_folders(
+        name, caller_user_id(router.current_event)
+    )
     if found is None:
         raise ApiError(_UNKNOWN)
     return RunDetail(
-        **_view(found.row).model_dump(),
-        steps=tuple(_run_folder(each) for each in found.steps),
+        **_view(found.run).model_dump(),
+        steps=tuple(_run_folder(each) for each in found.run_folders),
         next_sync_at=found.next_sync_at,
     )
 

@@ -19,18 +19,22 @@ from typing import Any
 
 from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.problems import ApiError, Problem
-from mailsync.credentials.identity import SignInRejected, oauth_of, open_identity_platform
+from mailsync.credentials.identity import (
+    SignInRejected,
+    open_identity_platform,
+    require_oauth_access,
+)
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealedColumn, SealingContext
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccessToken, Provider
 from mailsync.providers.kit import MailboxIdentity
-from mailsync.registry import FIRST_PROVIDER
+from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE
 from mailsync.settings import Settings
-from mailsync.store.credential_store import SignIn
+from mailsync.store.credential_store import StoredSignIn
 
-SIGN_IN_LIFETIME_S = 600
-CONFIRMATION_LIFETIME_S = 600
+STARTED_SIGN_IN_LIFETIME_S = 600
+UNCONFIRMED_MAILBOX_LIFETIME_S = 600
 
 _UNKNOWN = Problem(
     kind="sign-in-unknown",
@@ -82,7 +86,7 @@ class _Mailbox:
     tokens: TokenSet
 
     def to_json(self) -> str:
-        access = self.tokens.access
+        access = self.tokens.access_token
         return json.dumps(
             {
                 "provider": self.provider,
@@ -113,7 +117,7 @@ class SignInFlow:
     def __init__(self, connector: AccountConnector, settings: Settings) -> None:
         self.provider = connector.provider
         self._connector = connector
-        self._oauth = oauth_of(connector.provider)
+        self._oauth = require_oauth_access(connector.provider)
         self._platform = open_identity_platform(self._oauth)
         self._settings = settings
         self._credentials = connector.credentials
@@ -128,8 +132,10 @@ class SignInFlow:
             state_hash=_hash(flow["state"]),
             cookie_hash=_hash(cookie),
             user_id=user_id,
-            flow=self._vault.seal(SealingContext(SealedColumn.SIGN_IN, user_id), json.dumps(flow)),
-            seconds=SIGN_IN_LIFETIME_S,
+            flow=self._vault.seal_text(
+                SealingContext(SealedColumn.SIGN_IN, user_id), json.dumps(flow)
+            ),
+            seconds=STARTED_SIGN_IN_LIFETIME_S,
         )
         return StartedSignIn(flow["auth_uri"], cookie)
 
@@ -167,12 +173,14 @@ class SignInFlow:
             ApiError: there is no such mailbox; or it belongs to another user, and is then deleted
                 (404).
         """
-        pending = self._credentials.take_unconfirmed_mailbox(_hash(token))
+        pending = self._credentials.pop_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:
             raise ApiError(_NOTHING_PENDING)
         place = SealingContext(SealedColumn.PENDING_CONNECTION, user_id)
         try:
-            mailbox = _Mailbox.from_json(self._vault.open(place, pending.connection))
+            mailbox = _Mailbox.from_json(
+                self._vault.open_sealed_text(place, pending.sealed_connection)
+            )
         except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
             raise ApiError(_NOTHING_PENDING) from None
         if mailbox.provider != self.provider:
@@ -184,27 +192,29 @@ class SignInFlow:
         self._credentials.save_unconfirmed_mailbox(
             token_hash=_hash(token),
             user_id=user_id,
-            connection=self._vault.seal(
+            connection=self._vault.seal_text(
                 SealingContext(SealedColumn.PENDING_CONNECTION, user_id), mailbox.to_json()
             ),
-            seconds=CONFIRMATION_LIFETIME_S,
+            seconds=UNCONFIRMED_MAILBOX_LIFETIME_S,
         )
         return UnconfirmedConnection(user_id, token)
 
     def _connect(self, user_id: str, mailbox: _Mailbox) -> ConnectedAccount:
         identity = MailboxIdentity(mailbox.home_account_id, mailbox.address)
-        return self._connector.connect(user_id, identity, mailbox.tokens.seal)
+        return self._connector.connect(user_id, identity, mailbox.tokens.seal_for_account)
 
-    def _take_sign_in(self, state: str, cookie: str) -> SignIn:
-        sign_in = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
+    def _take_sign_in(self, state: str, cookie: str) -> StoredSignIn:
+        sign_in = self._credentials.pop_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
         if sign_in is None:
             raise ApiError(_UNKNOWN)
         return sign_in
 
-    def _open_flow(self, sign_in: SignIn) -> dict[str, Any]:
+    def _open_flow(self, sign_in: StoredSignIn) -> dict[str, Any]:
         place = SealingContext(SealedColumn.SIGN_IN, sign_in.user_id)
         try:
-            flow: dict[str, Any] = json.loads(self._vault.open(place, sign_in.flow))
+            flow: dict[str, Any] = json.loads(
+                self._vault.open_sealed_text(place, sign_in.sealed_flow)
+            )
         except AccessRevoked:  # raised for a value that cannot be decrypted
             raise ApiError(_UNKNOWN) from None
         if _provider_of(flow) != self.provider:
@@ -215,7 +225,7 @@ class SignInFlow:
 
 def _provider_of(kept: Mapping[str, Any]) -> Provider:
     """Return the provider of a stored sign-in; earlier versions had one provider and named none."""
-    return Provider(kept.get("provider", FIRST_PROVIDER))
+    return Provider(kept.get("provider", PROVIDER_OF_EARLIEST_RELEASE))
 
 
 def _rejected_sign_in(code: str, message: str) -> Problem:

@@ -15,7 +15,11 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from mailsync.api.audit import write_audit_record
 from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
-from mailsync.api.provider_paths import is_callback, is_sign_in, sign_in_path_of
+from mailsync.api.provider_paths import (
+    is_callback_path,
+    is_sign_in_path,
+    sign_in_path_for_request_path,
+)
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 
@@ -34,7 +38,7 @@ _OAUTH_ERRORS = frozenset(
 _NOT_IN_A_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749, 4.1.2.1
 
 
-def application_url(**parameters: str) -> str:
+def application_redirect_url(**parameters: str) -> str:
     """Return APP_INBOX_URL with these query parameters.
 
     Raises:
@@ -44,32 +48,32 @@ def application_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def application_link(path: str) -> PageLink | None:
+def link_back_to_application(path: str) -> PageLink | None:
     """Return the link to the application; if APP_INBOX_URL is not set, to the sign-in of the
     provider that the requested path names. None: there is no sign-in either."""
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        sign_in = sign_in_path_of(path)
+        sign_in = sign_in_path_for_request_path(path)
         return PageLink(sign_in, "Connect the mailbox again") if sign_in else None
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """Return a redirect to the application for a browser, else the problem as page or JSON."""
-    if is_callback(event.path):
+    if is_callback_path(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
-        return to_problem_page(problem, event, application_link(event.path))
+        return to_problem_page(problem, event, link_back_to_application(event.path))
     description = problem.detail
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
     try:
-        location = application_url(
+        location = application_redirect_url(
             error=_oauth_error(problem),
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return to_problem_page(problem, event, application_link(event.path))
+        return to_problem_page(problem, event, link_back_to_application(event.path))
     return Response(HTTPStatus.FOUND, headers={**SIGN_IN_PRIVACY_HEADERS, "Location": location})
 
 
@@ -80,10 +84,10 @@ def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> boo
     """
     if problem.kind == "admin-consent-refused":
         return False
-    if is_sign_in(event.path):
+    if is_sign_in_path(event.path):
         return accepts_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     wants_json = "json" in event.headers.get("accept", "") and not accepts_html(event)
-    return is_callback(event.path) and not wants_json
+    return is_callback_path(event.path) and not wants_json
 
 
 def _oauth_error(problem: Problem) -> str:

@@ -19,18 +19,23 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from mailsync.log import logger
-from mailsync.response_body import ACCEPT_ENCODING, SMALL_BODY_BYTES, UnreadableBody, read_body
+from mailsync.response_body import (
+    ACCEPT_ENCODING,
+    MAX_BODY_WITHOUT_MAIL_BYTES,
+    UnreadableBody,
+    read_body_up_to_limit,
+)
 from mailsync.settings import Settings, load_settings
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
-FETCH_TIMEOUT_S = 3.0
+KEY_SET_FETCH_TIMEOUT_S = 3.0
 KEY_SET_REFRESH_AFTER_S = 600.0
 """Age at which a fetched key set is fetched again."""
 MAX_STALE_KEY_SET_S = 3600.0
 """Age up to which a fetched key set is used while the issuer is unavailable."""
-MIN_FETCH_INTERVAL_S = 30.0
+MIN_KEY_SET_FETCH_INTERVAL_S = 30.0
 """Minimum time between two requests, so that invented key ids cannot flood the issuer."""
-MIN_FIRST_FETCH_INTERVAL_S = 5.0
+MIN_FETCH_INTERVAL_WITHOUT_KEYS_S = 5.0
 """Minimum time between two requests while no key is available."""
 MIN_RSA_KEY_BITS = 2048
 
@@ -43,7 +48,7 @@ class SigningKeys(Protocol):
         """The accepted values of `alg`."""
         ...
 
-    def find(self, key_id: str | None) -> jwt.PyJWK | str | None:
+    def find_key(self, key_id: str | None) -> jwt.PyJWK | str | None:
         """Return the key with this `kid`. None: there is no such key."""
 
 
@@ -57,11 +62,11 @@ class SharedSecret:
     def algorithms(self) -> tuple[str, ...]:
         return ("HS256",)
 
-    def find(self, key_id: str | None) -> str:
+    def find_key(self, key_id: str | None) -> str:
         return self.secret
 
 
-class KeySet:
+class PublishedKeySet:
     """The public keys of a JSON Web Key Set (RFC 7517), fetched on demand.
 
     A token that names an unknown key causes a fetch, so a new key is available immediately. A key
@@ -85,7 +90,7 @@ class KeySet:
     def algorithms(self) -> tuple[str, ...]:
         return PUBLIC_KEY_ALGORITHMS
 
-    def find(self, key_id: str | None) -> jwt.PyJWK | None:
+    def find_key(self, key_id: str | None) -> jwt.PyJWK | None:
         if key_id is None:
             return None
         now = self._clock()
@@ -98,9 +103,9 @@ class KeySet:
     def _is_due(self, key_id: str, now: float) -> bool:
         requested_s_ago = now - self._requested_at
         if not self._keys:
-            return requested_s_ago >= MIN_FIRST_FETCH_INTERVAL_S
+            return requested_s_ago >= MIN_FETCH_INTERVAL_WITHOUT_KEYS_S
         is_stale = key_id not in self._keys or now - self._fetched_at >= KEY_SET_REFRESH_AFTER_S
-        return is_stale and requested_s_ago >= MIN_FETCH_INTERVAL_S
+        return is_stale and requested_s_ago >= MIN_KEY_SET_FETCH_INTERVAL_S
 
     def _fetch(self, now: float) -> None:
         import httpx
@@ -134,11 +139,14 @@ class KeySet:
 
         headers = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
         client = httpx.Client(
-            verify=self._tls, timeout=FETCH_TIMEOUT_S, trust_env=False, follow_redirects=False
+            verify=self._tls,
+            timeout=KEY_SET_FETCH_TIMEOUT_S,
+            trust_env=False,
+            follow_redirects=False,
         )
         with client as http, http.stream("GET", self._url, headers=headers) as response:
             encoding = response.raise_for_status().headers.get("Content-Encoding")
-            body = read_body(response.iter_raw(), encoding, SMALL_BODY_BYTES)
+            body = read_body_up_to_limit(response.iter_raw(), encoding, MAX_BODY_WITHOUT_MAIL_BYTES)
         if body is None:
             raise ValueError("too large")
         document = json.loads(body)
@@ -165,7 +173,11 @@ def build_signing_keys(settings: Settings) -> SigningKeys:
     """
     url = settings.jwt_jwks_url
     _ = settings.jwt_audiences  # raises SettingMissing
-    return KeySet(url, settings.tls()) if url else SharedSecret(settings.jwt_secret)
+    return (
+        PublishedKeySet(url, settings.provider_tls_context())
+        if url
+        else SharedSecret(settings.jwt_secret)
+    )
 
 
 def _usable(published: Any) -> jwt.PyJWK | None:

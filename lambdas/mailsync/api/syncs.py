@@ -12,27 +12,27 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id
-from mailsync.api.caller_account import account_not_found, cannot_sync_error
+from mailsync.api.caller_account import account_not_found_error, cannot_sync_error
 from mailsync.api.etag import add_etag
 from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.status_models import SyncStatusView
-from mailsync.api.sync_status import SYNCING, to_sync_status_view
+from mailsync.api.sync_status import SYNCING_STATUS, to_sync_status_view
 from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
 from mailsync.registry import syncable_providers
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
-from mailsync.store.run_store import OpenRun, RunStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.run_store import EnqueuedRun, RunStore
 from mailsync.store.status_store import AccountStatus, StatusStore
 
 SYNC_PATH = "/api/email/sync"
-POLL_INTERVAL_S = 2
+STATUS_POLL_INTERVAL_S = 2
 
 _MESSAGES = {
     "queued": "Sync started.",
@@ -69,13 +69,17 @@ def start_sync(
         Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[^\x00]+$"),
     ] = None,
 ) -> Response[SyncAccepted]:
-    settings, scope, user = load_settings(), request.scope(), caller_user_id(router.current_event)
+    settings, scope, user = (
+        load_settings(),
+        request.to_sync_scope(),
+        caller_user_id(router.current_event),
+    )
     count_against_rate_limit(user, RateLimitedCall.SYNC)
     if scope.sync_type is SyncType.FULL:
         count_against_rate_limit(user, RateLimitedCall.FULL_SYNC)
     account = _caller_account(request.account_id)
     run = _run(account, scope, idempotency_key)
-    if run.first_scope not in (None, scope):
+    if run.scope_of_first_request not in (None, scope):
         raise ApiError(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{api_base_url(router.current_event, settings)}{SYNC_PATH}?accountId={account.id}"
@@ -99,10 +103,10 @@ def start_sync(
 def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
     account = AccountOfCaller(AccountId(str(account_id)), caller_user_id(router.current_event))
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
-    run_id = ControlStore(open_database()).cancel_open_run(account)
+    run_id = AccountControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
         return SyncStopped(account_id=account.id, run_id=None, message="No sync was running.")
-    open_trigger().stop_run(run_id)
+    open_sync_starter().stop_execution_of_closed_run(run_id)
     event = router.current_event
     write_audit_record(event, "sync_stopped", account.user_id, account_id=account.id, run_id=run_id)
     message = "The sync was stopped; stored mail stays."
@@ -117,12 +121,14 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
 )
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
     view = to_sync_status_view(_caller_account(account_id), datetime.now(UTC))
-    waits = view.status == SYNCING or view.run_id is not None
-    headers: dict[str, str | list[str]] = {"Retry-After": str(POLL_INTERVAL_S)} if waits else {}
+    waits = view.status == SYNCING_STATUS or view.run_id is not None
+    headers: dict[str, str | list[str]] = (
+        {"Retry-After": str(STATUS_POLL_INTERVAL_S)} if waits else {}
+    )
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 
 
-def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
+def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedRun:
     """Start or join a run; a key that was used before returns its run.
 
     Raises:
@@ -131,11 +137,11 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
     try:
         _require_syncable(account, scope)
     except (AccountNotConnected, ApiError):
-        earlier = RunStore(open_database()).run_of_key(account.id, key) if key else None
+        earlier = RunStore(open_database()).run_of_idempotency_key(account.id, key) if key else None
         if earlier is None:
             raise
         return earlier
-    return open_trigger().start_sync(account.id, scope, "api", key)
+    return open_sync_starter().start_sync(account.id, scope, "api", key)
 
 
 def _caller_account(account_id: UUID) -> AccountStatus:
@@ -145,13 +151,15 @@ def _caller_account(account_id: UUID) -> AccountStatus:
         AccountNotFound: there is no such account, or it belongs to another user.
     """
     store = StatusStore(open_database())
-    account = store.status(AccountId(str(account_id)), caller_user_id(router.current_event))
+    account = store.status_of_account(
+        AccountId(str(account_id)), caller_user_id(router.current_event)
+    )
     if account is None:
-        raise account_not_found()
+        raise account_not_found_error()
     return account
 
 
-def _message(run: OpenRun, scope: SyncScope) -> str:
+def _message(run: EnqueuedRun, scope: SyncScope) -> str:
     if run.status in _MESSAGES and scope.sync_type is SyncType.FULL and run.scope != scope:
         return _OTHER_SCOPE
     return _MESSAGES.get(run.status, _ENDED)

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.credentials.identity import oauth_of, open_identity_platform
+from mailsync.credentials.identity import open_identity_platform, require_oauth_access
 from mailsync.credentials.token_set import (
     TokenSet,
-    access_token_context,
-    grant_context,
+    access_token_sealing_context,
+    grant_sealing_context,
     password_context,
     seal_password,
 )
@@ -50,7 +50,7 @@ class LockedCredentials(Protocol):
 
     def save(self, credentials: Credentials) -> None: ...
 
-    def postpone(self, until: datetime) -> None:
+    def postpone_renewal(self, until: datetime) -> None:
         """Store a pause that the identity platform requested: no worker may request a token of this
         account before `until`."""
         ...
@@ -112,13 +112,13 @@ class StoredAccessToken:
         self._settings = settings
         self._access: AccessToken | None = None
 
-    def current(self) -> AccessToken:
+    def current_token(self) -> AccessToken:
         """Return a token that is valid for at least 5 minutes."""
         if self._access is None or not _is_fresh(self._access):
             self._access = self._renewed(refused=None)
         return self._access
 
-    def renew(self, refused: AccessToken) -> AccessToken:
+    def renew_token(self, refused: AccessToken) -> AccessToken:
         """Renew the access token and return the new one; return the token of another worker if that
         worker has just renewed it.
 
@@ -137,7 +137,7 @@ class StoredAccessToken:
                 return stored
             _respect_pause(before)
             grant = _grant(self._account_id, before, self._vault)
-            key = self._vault.sealing_key()
+            key = self._vault.newest_sealing_key()
             with self._store.lock_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
                     continue
@@ -165,14 +165,14 @@ class StoredAccessToken:
                 if throttled.retry_after_s is None
                 else throttled.retry_after_s
             )
-            renewal.postpone(datetime.now(UTC) + timedelta(seconds=wait_s))
+            renewal.postpone_renewal(datetime.now(UTC) + timedelta(seconds=wait_s))
             return ProviderThrottled(str(throttled), retry_after_s=wait_s)
         except AccessRevoked as error:
             if error.is_final:
                 renewal.end_grant()
             return error
-        renewal.save(renewed.seal(self._account_id, key))
-        return renewed.access
+        renewal.save(renewed.seal_for_account(self._account_id, key))
+        return renewed.access_token
 
 
 class StoredPassword:
@@ -199,7 +199,7 @@ class StoredPassword:
         self._known = known
         self._access: AccessToken | None = None
 
-    def current(self) -> AccessToken:
+    def current_token(self) -> AccessToken:
         """Return the password. A password under an older data key is sealed anew."""
         if self._access is None:
             stored = self._known or self._store.credentials(self._account_id)
@@ -207,7 +207,7 @@ class StoredPassword:
             self._seal_under_newest_key(stored, self._access)
         return self._access
 
-    def renew(self, refused: AccessToken) -> AccessToken:
+    def renew_token(self, refused: AccessToken) -> AccessToken:
         """Return the password that has replaced `refused`; without one, end the access.
 
         Raises:
@@ -234,7 +234,7 @@ class StoredPassword:
     def _seal_under_newest_key(self, stored: Credentials, access: AccessToken) -> None:
         """Grants are sealed anew at each renewal; without this, a password would keep its data key
         in use for ever."""
-        key = self._vault.sealing_key()
+        key = self._vault.newest_sealing_key()
         if stored.password is None or stored.password.key_id == key.id:
             return
         with self._store.lock_for_renewal(self._account_id) as renewal:
@@ -242,16 +242,16 @@ class StoredPassword:
                 renewal.save(seal_password(self._account_id, access.token, key))
 
 
-class FixedAccessToken:
+class UnrenewableAccessToken:
     """An access token that is neither stored nor renewed; implements `AccessTokenSource`."""
 
     def __init__(self, access: AccessToken) -> None:
         self._access = access
 
-    def current(self) -> AccessToken:
+    def current_token(self) -> AccessToken:
         return self._access
 
-    def renew(self, refused: AccessToken) -> AccessToken:
+    def renew_token(self, refused: AccessToken) -> AccessToken:
         return self._access
 
 
@@ -279,7 +279,7 @@ def open_stored_access_token(
 
 def get_access_token_without_lock(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
-) -> FixedAccessToken:
+) -> UnrenewableAccessToken:
     """Return the access token or password for the last requests before the account's credentials
     are deleted.
 
@@ -288,20 +288,20 @@ def get_access_token_without_lock(
     """
     credentials = store.credentials(account.id)
     if credentials.password is not None:
-        return FixedAccessToken(_password(account.id, credentials, vault))
+        return UnrenewableAccessToken(_password(account.id, credentials, vault))
     stored = _stored(account.id, credentials, vault)
     if stored and _is_fresh(stored):
-        return FixedAccessToken(stored)
+        return UnrenewableAccessToken(stored)
     _respect_pause(credentials)
     grant = _grant(account.id, credentials, vault)
     issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
-    return FixedAccessToken(issued.access)
+    return UnrenewableAccessToken(issued.access_token)
 
 
 def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
-    if credentials.grant is None:
+    if credentials.sealed_grant is None:
         return None
-    return vault.open(grant_context(account_id), credentials.grant)
+    return vault.open_sealed_text(grant_sealing_context(account_id), credentials.sealed_grant)
 
 
 def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken:
@@ -316,14 +316,16 @@ def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> 
             f"Account {account_id} has no password, so new mail is not synced. Stored mail stays"
             " readable; connect the mailbox again."
         )
-    text = vault.open(password_context(account_id), credentials.password)
+    text = vault.open_sealed_text(password_context(account_id), credentials.password)
     return AccessToken(text, datetime.max.replace(tzinfo=UTC))
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken | None:
-    if credentials.access is None or credentials.access_expires_at is None:
+    if credentials.sealed_access_token is None or credentials.access_expires_at is None:
         return None
-    token = vault.open(access_token_context(account_id), credentials.access)
+    token = vault.open_sealed_text(
+        access_token_sealing_context(account_id), credentials.sealed_access_token
+    )
     return AccessToken(token, credentials.access_expires_at)
 
 
@@ -341,9 +343,9 @@ def _respect_pause(credentials: Credentials) -> None:
     Raises:
         ProviderThrottled: the pause that the identity platform requested has not ended.
     """
-    if credentials.renew_after is None:
+    if credentials.earliest_renewal_at is None:
         return
-    left_s = (credentials.renew_after - datetime.now(UTC)).total_seconds()
+    left_s = (credentials.earliest_renewal_at - datetime.now(UTC)).total_seconds()
     if left_s > 0:
         raise ProviderThrottled(
             f"The sign-in service requested a pause, which lasts {left_s:.0f} more seconds. Stored"
@@ -355,11 +357,11 @@ def _respect_pause(credentials: Credentials) -> None:
 def _tokens(
     settings: Settings, provider: Provider, grant: str | None, organisation_id: str | None
 ) -> TokenSet:
-    oauth = oauth_of(provider)
+    oauth = require_oauth_access(provider)
     platform = open_identity_platform(oauth)
     if organisation_id is None:
         return platform.refresh_tokens(settings, oauth, grant)
-    return platform.app_only_tokens(settings, oauth, organisation_id)
+    return platform.request_app_only_tokens(settings, oauth, organisation_id)
 
 
 def _is_fresh(access: AccessToken) -> bool:

@@ -16,32 +16,36 @@ class TokenSet:
     organisation_id: tenant id of app-only access. None: access by a grant.
     """
 
-    access: AccessToken
+    access_token: AccessToken
     grant: str | None = field(default=None, repr=False)
     organisation_id: str | None = None
 
-    def seal(self, account_id: AccountId, key: SealingKey) -> Credentials:
+    def seal_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
         """Return the credentials for the store, sealed for the account; all values are sealed with
         one data key.
 
         So an account never needs an older data key than that of its last renewal.
         """
         return Credentials(
-            grant=None if self.grant is None else key.seal(grant_context(account_id), self.grant),
-            access=key.seal(access_token_context(account_id), self.access.token),
-            access_expires_at=self.access.expires_at,
+            sealed_grant=None
+            if self.grant is None
+            else key.seal_text(grant_sealing_context(account_id), self.grant),
+            sealed_access_token=key.seal_text(
+                access_token_sealing_context(account_id), self.access_token.token
+            ),
+            access_expires_at=self.access_token.expires_at,
             organisation_id=self.organisation_id,
             access_issued_at=datetime.now(UTC),
         )
 
 
-def grant_context(account_id: AccountId) -> SealingContext:
+def grant_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's grant: the column and the account that the sealed
     value is bound to."""
     return SealingContext(SealedColumn.GRANT, account_id)
 
 
-def access_token_context(account_id: AccountId) -> SealingContext:
+def access_token_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's access token: the column and the account that the
     sealed value is bound to."""
     return SealingContext(SealedColumn.ACCESS, account_id)
@@ -49,8 +53,10 @@ def access_token_context(account_id: AccountId) -> SealingContext:
 
 def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Credentials:
     """Return the credentials for the store of an account that is opened with a password."""
-    sealed = key.seal(password_context(account_id), password)
-    return Credentials(grant=None, access=None, access_expires_at=None, password=sealed)
+    sealed = key.seal_text(password_context(account_id), password)
+    return Credentials(
+        sealed_grant=None, sealed_access_token=None, access_expires_at=None, password=sealed
+    )
 
 
 def password_context(account_id: AccountId) -> SealingContext:

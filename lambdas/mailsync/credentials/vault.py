@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import DataKey, SealedSecret
 
-DATA_KEY_CACHE_S = 600.0
+DATA_KEY_CACHE_LIFETIME_S = 600.0
 MAX_DATA_KEY_AGE = timedelta(days=30)
-ENCRYPTION_CONTEXT = {"purpose": "mail-token"}
+KMS_ENCRYPTION_CONTEXT = {"purpose": "mail-token"}
 _NONCE_BYTES = 12
 _KEY_REJECTED_CODES = frozenset(
     {
@@ -66,7 +66,7 @@ class SealingContext:
     owner: str
 
     @property
-    def binding(self) -> bytes:
+    def associated_data(self) -> bytes:
         """Return the cipher's associated data, which binds a sealed value to its column and owner.
 
         It consists of the column's name, a NUL and the owner. Earlier versions used associated data
@@ -79,7 +79,7 @@ class SealingContext:
         """Return the associated data that a stored value can have: today's, and the owner alone in
         columns that versions before migration 0016 wrote."""
         earlier = (self.owner.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
-        return (self.binding, *earlier)
+        return (self.associated_data, *earlier)
 
 
 class DataKeyStore(Protocol):
@@ -113,10 +113,10 @@ class SealingKey:
     cached_until: float
     cipher: AESGCM = field(repr=False)
 
-    def seal(self, context: SealingContext, text: str) -> SealedSecret:
+    def seal_text(self, context: SealingContext, text: str) -> SealedSecret:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return SealedSecret(
-            self.id, nonce + self.cipher.encrypt(nonce, text.encode(), context.binding)
+            self.id, nonce + self.cipher.encrypt(nonce, text.encode(), context.associated_data)
         )
 
 
@@ -145,11 +145,11 @@ class Vault:
         self._clock = clock
         self._known: dict[int, SealingKey] = {}
 
-    def seal(self, context: SealingContext, text: str) -> SealedSecret:
+    def seal_text(self, context: SealingContext, text: str) -> SealedSecret:
         """Encrypt `text`, bound to `context`; the sealed value does not contain the context."""
-        return self.sealing_key().seal(context, text)
+        return self.newest_sealing_key().seal_text(context, text)
 
-    def open(self, context: SealingContext, sealed: SealedSecret) -> str:
+    def open_sealed_text(self, context: SealingContext, sealed: SealedSecret) -> str:
         """Decrypt a value that was sealed for `context`, with its present or earlier associated
         data; return the text.
 
@@ -157,7 +157,7 @@ class Vault:
             AccessRevoked: the value is damaged or bound to another context.
         """
         cipher = self._key(sealed.key_id).cipher
-        nonce, ciphertext = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
+        nonce, ciphertext = sealed.sealed_bytes[:_NONCE_BYTES], sealed.sealed_bytes[_NONCE_BYTES:]
         for binding in context.bindings:
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
@@ -168,7 +168,7 @@ class Vault:
             " mail is not synced. Stored mail stays readable; connect the mailbox again."
         )
 
-    def sealing_key(self) -> SealingKey:
+    def newest_sealing_key(self) -> SealingKey:
         """Return the newest data key, decrypted. Make a new data key if the newest one is older
         than `MAX_DATA_KEY_AGE`."""
         known = max(self._cached(), key=lambda each: each.id, default=None)
@@ -192,12 +192,14 @@ class Vault:
         return list(self._known.values())
 
     def _unwrap(self, key: DataKey) -> SealingKey:
-        response = self._call_kms("decrypt", KeyId=self._kms_key_arn, CiphertextBlob=key.wrapped)
+        response = self._call_kms(
+            "decrypt", KeyId=self._kms_key_arn, CiphertextBlob=key.wrapped_key
+        )
         return self._cache(key, response["Plaintext"])
 
     def _cache(self, key: DataKey, plaintext: bytes) -> SealingKey:
         known = SealingKey(
-            key.id, key.created_at, self._clock() + DATA_KEY_CACHE_S, AESGCM(plaintext)
+            key.id, key.created_at, self._clock() + DATA_KEY_CACHE_LIFETIME_S, AESGCM(plaintext)
         )
         self._known[key.id] = known
         return known
@@ -209,7 +211,7 @@ class Vault:
         self._kms = self._kms or boto3.client("kms")
         try:
             response: dict[str, Any] = getattr(self._kms, operation)(
-                EncryptionContext=ENCRYPTION_CONTEXT, **parameters
+                EncryptionContext=KMS_ENCRYPTION_CONTEXT, **parameters
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]

@@ -2,7 +2,7 @@
 
 SHUTDOWN_RESERVE_S = 20.0
 MAX_WAIT_STATE_S = 3600
-MAX_SLEEP_S = 10.0
+MAX_SLEEP_PER_PAUSE_S = 10.0
 """The longest pause that a function sleeps. A Wait state is cheaper for longer ones: its
 transitions cost as much as 11 s of a 512 MB function."""
 MAX_PAUSES_PER_REQUEST = 2

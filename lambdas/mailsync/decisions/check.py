@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
 from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
-from mailsync.decisions.verify import FolderCount, counts_agree
+from mailsync.decisions.verify import FolderCounts, counts_agree
 from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFeed, StoredFolder, feeds_of
 
 MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
@@ -24,7 +24,7 @@ class CheckResult(Enum):
     """
 
     NOTHING_NEW = auto()
-    ONLY_READ_PAGES = auto()
+    CHANGES_ON_READ_PAGES = auto()
     """All that is new is on the pages that the check has read."""
     NEEDS_EXECUTION = auto()
     """A folder needs a full sync, has more pages, or could not be read: an execution takes over."""
@@ -39,7 +39,7 @@ def classify_check(
     pages: Mapping[FeedId, Page],
     waiting: Collection[FeedId],
     moved: Collection[RemoteId],
-    counts: Iterable[FolderCount],
+    counts: Iterable[FolderCounts],
 ) -> CheckResult:
     """Return how much work a check of a mailbox found.
 
@@ -55,11 +55,11 @@ def classify_check(
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
-    feeds = feeds_of(folder for folder in folders if folder.selected)
+    feeds = feeds_of(folder for folder in folders if folder.is_selected)
     seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
-    if listing.failures or explain_incomplete_listing(listing, folders):
+    if listing.failure_reasons or explain_incomplete_listing(listing, folders):
         return CheckResult.NEEDS_EXECUTION
     if any(_is_unfinished(feed) for feed in feeds):
         return CheckResult.NEEDS_EXECUTION
@@ -73,10 +73,10 @@ def classify_check(
     )
     if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
-    return CheckResult.ONLY_READ_PAGES
+    return CheckResult.CHANGES_ON_READ_PAGES
 
 
 def _is_unfinished(feed: StoredFeed) -> bool:
     """Return whether an earlier sync has left pages or messages of the feed to be read."""
     position = feed.position
-    return position.full_sync_running or not position.is_start_of_round or feed.has_pending
+    return position.is_full_sync_running or not position.is_start_of_round or feed.has_pending

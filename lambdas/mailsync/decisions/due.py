@@ -7,40 +7,40 @@ spread over four minutes."""
 DUE_CLAIM_LIFETIME_S = 600
 """A claim ends by itself after this time, should its worker die."""
 
-ACTIVE_INTERVAL_S = 5 * 60
+SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
 """Between two syncs of a mailbox that changes."""
-INACTIVE_INTERVAL_S = 15 * 60
+SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
 """Between two syncs of a mailbox that has not changed for hours: the longest delay of new mail."""
-PUSH_INTERVAL_S = 15 * 60
+SYNC_INTERVAL_IF_PUSHED_S = 15 * 60
 """Between two syncs of a mailbox whose provider sends notifications: some notifications are lost.
 """
 _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
-MAX_BACKOFF_S = 24 * 60 * 60
-MAX_FAILED_FOLDERS_BACKOFF_S = 60 * 60
+MAX_SYNC_BACKOFF_S = 24 * 60 * 60
+MAX_BACKOFF_IF_FOLDERS_FAILED_S = 60 * 60
 """The longest back-off where only some folders failed or were not verified."""
 
-EXECUTION_DIED = "ExecutionDied"
+EXECUTION_DIED_ERROR = "ExecutionDied"
 """Error name of a run whose execution timed out or vanished."""
 
-EXECUTION_STOPPED = "ExecutionStopped"
+EXECUTION_STOPPED_ERROR = "ExecutionStopped"
 """Error name of a run whose execution a person stopped."""
 
-FOLDERS_FAILED = "FoldersFailed"
+FOLDERS_FAILED_ERROR = "FoldersFailed"
 """Error name of a run in which some folders could not be synced and the others were."""
 
-VERIFICATION_FAILED = "VerificationFailed"
+VERIFICATION_FAILED_ERROR = "VerificationFailed"
 """Error name of a run after which folders still differ from the provider."""
 
-SUSPICIOUS_REMOVAL = "SuspiciousRemoval"
+SUSPICIOUS_REMOVAL_ERROR = "SuspiciousRemoval"
 """Error name that an account shows while most of its mailbox is hidden. The mail is deleted after
 the provider has confirmed it for a day, or when a person confirms the removal."""
 
 ACCOUNT_CLOSING_ERRORS = frozenset({"AccessRevoked"})
 """Error names of failures that close the account."""
 
-MIN_RENEWAL_RETRY_S = 5 * 60
-MAX_RENEWAL_RETRY_S = 6 * 60 * 60
+MIN_SUBSCRIPTION_RETRY_S = 5 * 60
+MAX_SUBSCRIPTION_RETRY_S = 6 * 60 * 60
 
 
 def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter: float) -> float:
@@ -55,13 +55,13 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
     failed. After the first execution that died the result is 0, because the mailbox did not cause
     the failure.
     """
-    if cause == EXECUTION_DIED and failures <= 1:
+    if cause == EXECUTION_DIED_ERROR and failures <= 1:
         return 0.0
-    doubled: float = ACTIVE_INTERVAL_S * 2 ** min(failures, 10)
+    doubled: float = SYNC_INTERVAL_IF_ACTIVE_S * 2 ** min(failures, 10)
     longest = (
-        MAX_FAILED_FOLDERS_BACKOFF_S
-        if cause in (FOLDERS_FAILED, VERIFICATION_FAILED)
-        else MAX_BACKOFF_S
+        MAX_BACKOFF_IF_FOLDERS_FAILED_S
+        if cause in (FOLDERS_FAILED_ERROR, VERIFICATION_FAILED_ERROR)
+        else MAX_SYNC_BACKOFF_S
     )
     return min(longest, doubled) * (0.9 + 0.2 * jitter)
 
@@ -81,8 +81,11 @@ def seconds_until_sync_after_success(
     """
     if has_news:
         return 0.0
-    interval = min(INACTIVE_INTERVAL_S, max(ACTIVE_INTERVAL_S, unchanged_for_s / _INACTIVE_SHARE))
-    return (PUSH_INTERVAL_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
+    interval = min(
+        SYNC_INTERVAL_IF_INACTIVE_S,
+        max(SYNC_INTERVAL_IF_ACTIVE_S, unchanged_for_s / _INACTIVE_SHARE),
+    )
+    return (SYNC_INTERVAL_IF_PUSHED_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
 
 
 def seconds_until_subscription_renewal(*, lasts_s: float, jitter: float) -> float:
@@ -100,5 +103,5 @@ def seconds_until_subscription_retry(*, failures: int, jitter: float) -> float:
 
     failures: number of attempts that failed in a row.
     """
-    doubled: float = MIN_RENEWAL_RETRY_S * 2 ** min(failures - 1, 10)
-    return min(MAX_RENEWAL_RETRY_S, doubled) * (0.9 + 0.2 * jitter)
+    doubled: float = MIN_SUBSCRIPTION_RETRY_S * 2 ** min(failures - 1, 10)
+    return min(MAX_SUBSCRIPTION_RETRY_S, doubled) * (0.9 + 0.2 * jitter)

@@ -19,8 +19,8 @@ from mailsync.model import (
 )
 from mailsync.storable import to_storable_text
 
-MAX_BATCH_FOLDERS = 20
-MAX_BATCH_MESSAGES = 200
+MAX_FOLDERS_PER_FULL_SYNC_BATCH = 20
+MAX_MESSAGES_PER_FULL_SYNC_BATCH = 200
 """Messages of one batch of small folders: about two pages, far below the memory limit of a
 response."""
 
@@ -72,7 +72,7 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
     expected = {
         folder.role
         for folder in known
-        if folder.role in PERMANENT_ROLES and folder.ref.remote_id not in listing.failures
+        if folder.role in PERMANENT_ROLES and folder.ref.remote_id not in listing.failure_reasons
     }
     if missing := (expected | {Role.INBOX}) - shown:
         lacked = ", ".join(sorted(missing))
@@ -97,7 +97,7 @@ def folders_with_changed_counts(
     )
 
 
-def sort_by_activity(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...]:
+def sort_folders_by_last_change(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...]:
     """Return the folders ordered by the time of their last change, the most recent first."""
     return tuple(
         sorted(
@@ -114,11 +114,11 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
         to_storable_text(remote.display_name),
         remote.parent_remote_id,
         remote.role,
-        remote.hidden,
-    ) != (known.display_name, known.parent_remote_id, known.role, known.hidden)
+        remote.is_hidden,
+    ) != (known.display_name, known.parent_remote_id, known.role, known.is_hidden)
 
 
-def sort_by_size(
+def sort_folder_ids_by_message_count(
     feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
 ) -> tuple[StoredFeed, ...]:
     """Return the feeds ordered by the number of messages of their folders, the largest first.
@@ -160,7 +160,10 @@ def batch_small_full_syncs(
         seen += messages
         if seen > max_messages:
             break
-        if len(batch) == MAX_BATCH_FOLDERS or batched + messages > MAX_BATCH_MESSAGES:
+        if (
+            len(batch) == MAX_FOLDERS_PER_FULL_SYNC_BATCH
+            or batched + messages > MAX_MESSAGES_PER_FULL_SYNC_BATCH
+        ):
             yield tuple(batch)
             batch, batched = [], 0
         batch.append(folder.feed)
@@ -171,4 +174,8 @@ def batch_small_full_syncs(
 
 def _is_untouched(position: FeedPosition) -> bool:
     """Return whether the full sync of the provider's first feed has not stored a page yet."""
-    return position.full_sync_running and position.cursor is None and position.fallback == 0
+    return (
+        position.is_full_sync_running
+        and position.cursor is None
+        and position.failed_feed_count == 0
+    )

@@ -15,15 +15,15 @@ from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingDepth,
 
 MAX_FEEDS_OF_SMALL_MAILBOX = 20
 """Up to this number of change feeds every sync reads them all: one batch request."""
-ACTIVE_FOLDER_PERIOD = timedelta(days=1)
+MAX_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
-MAX_FEED_AGE = timedelta(hours=1)
+MAX_TIME_BETWEEN_FEED_READINGS = timedelta(hours=1)
 """Every change feed and the whole folder tree are read at least this often."""
-MAX_THOROUGH_AGE = timedelta(days=1)
+MAX_TIME_BETWEEN_THOROUGH_READINGS = timedelta(days=1)
 """Hidden folders below every folder are searched at least this often."""
 
 
-def feeds_to_read(
+def choose_folders_whose_feeds_to_read(
     folders: Sequence[StoredFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
 ) -> tuple[StoredFeed, ...]:
     """Return those of the folders' change feeds that this sync reads.
@@ -46,13 +46,15 @@ def feeds_to_read(
         (feed for feed in feeds if feed.ref.id not in likely),
         key=lambda feed: (feed.read_at or now, feed.ref.id),
     )
-    share = math.ceil(len(others) * min(1.0, since_s / MAX_FEED_AGE.total_seconds()))
-    overdue = sum(now - (feed.read_at or now) >= MAX_FEED_AGE for feed in others)
+    share = math.ceil(
+        len(others) * min(1.0, since_s / MAX_TIME_BETWEEN_FEED_READINGS.total_seconds())
+    )
+    overdue = sum(now - (feed.read_at or now) >= MAX_TIME_BETWEEN_FEED_READINGS for feed in others)
     chosen = tuple(feed for feed in feeds if feed.ref.id in likely)
     return chosen + tuple(others[: max(share, overdue)])
 
 
-def choose_tree_reading(
+def choose_tree_reading_depth(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
 ) -> TreeReadingDepth:
     """Return how much of the folder tree a check reads.
@@ -60,14 +62,15 @@ def choose_tree_reading(
     whole_at, thorough_at: when the tree was last read with depth WHOLE, and with depth THOROUGH.
         None: never.
     """
-    if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
+    if thorough_at is None or now - thorough_at >= MAX_TIME_BETWEEN_THOROUGH_READINGS:
         return TreeReadingDepth.THOROUGH
-    if whole_at is None or now - whole_at >= MAX_FEED_AGE:
+    if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_FEED_READINGS:
         return TreeReadingDepth.WHOLE
     return TreeReadingDepth.QUICK
 
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:
     return (
-        folder.last_changed_at is not None and now - folder.last_changed_at < ACTIVE_FOLDER_PERIOD
+        folder.last_changed_at is not None
+        and now - folder.last_changed_at < MAX_CHANGE_AGE_OF_ACTIVE_FOLDER
     )

@@ -16,13 +16,13 @@ class OpenRunAction(Enum):
         one.
     """
 
-    START = auto()
+    START_EXECUTION = auto()
     """Start the execution of this run."""
-    JOIN = auto()
+    JOIN_RUN = auto()
     """The execution is at work: return this run."""
-    REPLAY = auto()
+    RETURN_ENDED_RUN = auto()
     """The run has ended, and the Idempotency-Key belongs to it: return it as it is."""
-    CLOSE = auto()
+    CLOSE_DEAD_RUN = auto()
     """The execution is dead: close this run as failed, and enqueue another."""
 
 
@@ -43,9 +43,9 @@ def choose_open_run_action(
     execution_status: None if Step Functions has no execution with the name of the run.
     """
     if has_ended:
-        return OpenRunAction.REPLAY
+        return OpenRunAction.RETURN_ENDED_RUN
     if execution_status == RUNNING_EXECUTION_STATUS:
-        return OpenRunAction.JOIN
+        return OpenRunAction.JOIN_RUN
     if execution_status is None and not has_begun:
-        return OpenRunAction.START
-    return OpenRunAction.CLOSE
+        return OpenRunAction.START_EXECUTION
+    return OpenRunAction.CLOSE_DEAD_RUN

@@ -32,8 +32,8 @@ def plan_page(page: Page) -> PagePlan:
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
         to_fetch_by_id=_only(last, PartialChange),
-        removals=tuple(each.remote_id for each in _only(last, RemovedMessage)),
-        unreadable=_only(last, UnreadableMessage),
+        removed_ids=tuple(each.remote_id for each in _only(last, RemovedMessage)),
+        unreadable_messages=_only(last, UnreadableMessage),
     )
 
 

@@ -8,14 +8,14 @@ folder is gone.
 
 from datetime import timedelta
 
-MIN_SUSPICIOUS_MESSAGES = 20
-MAX_REMOVED_SHARE = 0.5
+MIN_SUSPICIOUS_REMOVAL_MESSAGES = 20
+MAX_UNSUSPICIOUS_REMOVAL_SHARE = 0.5
 
-CONFIRMATION_DELAY = timedelta(hours=2)
+REMOVAL_CONFIRMATION_DELAY = timedelta(hours=2)
 """Between the two responses by id that delete a message or a folder."""
-SUSPICIOUS_CONFIRMATION_DELAY = timedelta(hours=24)
+SUSPICIOUS_REMOVAL_DELAY = timedelta(hours=24)
 """The same delay where most of a mailbox would be deleted, unless a person confirms the removal."""
-DESELECTION_KEPT_FOR = timedelta(days=30)
+GONE_FOLDER_DESELECTION_RETENTION = timedelta(days=30)
 """How long a hidden folder's deselection is kept, in case the folder comes back."""
 
 
@@ -37,4 +37,7 @@ def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
 
     False for fewer than `MIN_SUSPICIOUS_REMOVAL_MESSAGES`.
     """
-    return removing >= MIN_SUSPICIOUS_MESSAGES and removing > stored * MAX_REMOVED_SHARE
+    return (
+        removing >= MIN_SUSPICIOUS_REMOVAL_MESSAGES
+        and removing > stored * MAX_UNSUSPICIOUS_REMOVAL_SHARE
+    )

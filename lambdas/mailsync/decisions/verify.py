@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, UnreadableMessage
+from mailsync.model import (
+    FolderId,
+    GoneMessage,
+    ListedMessage,
+    Message,
+    RemoteId,
+    UnreadableMessage,
+)
 
 MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
 """The ids and versions of every folder are compared at least this often."""
-COMPARISON_RETRY_AFTER = timedelta(hours=30)
+COMPARISON_RETRY_DELAY = timedelta(hours=30)
 """After a due comparison that failed. Folders are spread over a day, which this includes."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
 """Messages of folders that a check compares by id itself; larger folders need an execution."""
@@ -20,7 +27,7 @@ MAX_COMPARED_FOLDERS_PER_RUN = 25
 
 
 @dataclass(frozen=True, slots=True)
-class FolderCount:
+class FolderCounts:
     """The message counts of one folder: the provider's and those of the stored rows.
 
     remote_total, remote_unread: the provider's counts of all and of unread messages. None: the
@@ -42,7 +49,7 @@ class FolderCount:
     compared_at: datetime | None = None
 
     @property
-    def excess(self) -> tuple[int, int]:
+    def remote_minus_stored_counts(self) -> tuple[int, int]:
         """Return by how many messages, and unread messages, the provider's counts exceed the stored
         ones. 0 where the provider does not count."""
         if self.remote_total is None or self.remote_unread is None:
@@ -53,25 +60,25 @@ class FolderCount:
         )
 
     @property
-    def difference(self) -> int:
+    def min_differing_messages(self) -> int:
         """Return the smallest number of messages that can explain the difference between the
         counts; 0 if the counts agree."""
-        total, unread = self.excess
+        total, unread = self.remote_minus_stored_counts
         if self.quarantined_total:
             return abs(total - self.remote_total_error)
         return max(abs(total - self.remote_total_error), abs(unread - self.remote_unread_error))
 
 
-def counts_agree(count: FolderCount) -> bool:
+def counts_agree(count: FolderCounts) -> bool:
     """Return whether the provider's counts equal the stored ones.
 
     Unread counts are compared only if no message of the folder is in quarantine.
     """
-    return count.difference == 0
+    return count.min_differing_messages == 0
 
 
 def folders_due_for_id_comparison(
-    counts: Mapping[FolderId, FolderCount], *, now: datetime
+    counts: Mapping[FolderId, FolderCounts], *, now: datetime
 ) -> tuple[FolderId, ...]:
     """Return the folders whose message ids are due for a comparison with the provider, the folder
     that is due longest first.
@@ -93,7 +100,7 @@ def folders_due_for_id_comparison(
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEntry:
+class StoredMessageState:
     """The state of a stored message, for the comparison with the provider's list of a folder.
 
     is_in_listed_folder: whether the message is visible and in the listed folder.
@@ -104,7 +111,7 @@ class StoredEntry:
     modified_at: datetime | None
     is_in_listed_folder: bool = True
 
-    def equals(self, listed: RemoteEntry) -> bool:
+    def equals_listed_message(self, listed: ListedMessage) -> bool:
         """Return whether the stored message has the state that the provider listed.
 
         A message that an earlier release stored has no version. For such a message the time of the
@@ -118,7 +125,7 @@ class StoredEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class IdDifference:
+class ListingDifference:
     """How the provider's complete list of a folder differs from the stored messages, as message
     ids.
 
@@ -133,28 +140,28 @@ class IdDifference:
     """
 
     missing_ids: tuple[RemoteId, ...] = ()
-    surplus_ids: tuple[RemoteId, ...] = ()
+    unlisted_ids: tuple[RemoteId, ...] = ()
     changed_ids: tuple[RemoteId, ...] = ()
     ids_to_show_again: tuple[RemoteId, ...] = ()
     ids_gone_from_quarantine: tuple[RemoteId, ...] = ()
-    entries_lacking_version: tuple[RemoteEntry, ...] = ()
+    messages_lacking_version: tuple[ListedMessage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not (
             self.missing_ids
-            or self.surplus_ids
+            or self.unlisted_ids
             or self.changed_ids
             or self.ids_to_show_again
             or self.ids_gone_from_quarantine
         )
 
 
-def compare_ids(
-    listed: Iterable[RemoteEntry],
-    stored: Mapping[RemoteId, StoredEntry],
+def compare_listing_with_rows(
+    listed: Iterable[ListedMessage],
+    stored: Mapping[RemoteId, StoredMessageState],
     quarantined: frozenset[RemoteId],
-) -> IdDifference:
+) -> ListingDifference:
     """Compare the provider's listing of a folder with the stored rows.
 
     stored: every row of the folder including hidden ones, and the rows of listed ids in other
@@ -168,20 +175,20 @@ def compare_ids(
         if row is None:
             if remote_id not in quarantined:
                 missing.append(remote_id)
-        elif not row.equals(entry):
+        elif not row.equals_listed_message(entry):
             changed.append(remote_id)
         elif not row.is_in_listed_folder:
             returned.append(remote_id)
         elif row.version is None and entry.version is not None:
             unversioned.append(entry)
     here = {remote_id for remote_id, row in stored.items() if row.is_in_listed_folder}
-    return IdDifference(
+    return ListingDifference(
         missing_ids=tuple(missing),
         changed_ids=tuple(changed),
         ids_to_show_again=tuple(returned),
-        surplus_ids=tuple(sorted(here - entries.keys())),
+        unlisted_ids=tuple(sorted(here - entries.keys())),
         ids_gone_from_quarantine=tuple(sorted(quarantined - entries.keys())),
-        entries_lacking_version=tuple(unversioned),
+        messages_lacking_version=tuple(unversioned),
     )
 
 
@@ -196,9 +203,9 @@ class ListingContradictionKind(StrEnum):
     LISTED_WITH_OTHER_READ_STATE: the list and the response have different read states.
     """
 
-    MISSING = "missing"
-    SURPLUS = "surplus"
-    MISREAD = "misread"
+    LISTED_BUT_NOT_IN_FOLDER = "missing"
+    IN_FOLDER_BUT_NOT_LISTED = "surplus"
+    LISTED_WITH_OTHER_READ_STATE = "misread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +216,7 @@ class ListingContradiction:
     cause: ListingContradictionKind
 
 
-def find_contradictions(
+def find_listing_contradictions(
     listed: Mapping[RemoteId, bool],
     answers: Iterable[Message | GoneMessage | UnreadableMessage],
     folder: RemoteId,
@@ -232,9 +239,13 @@ def _contradiction(
 ) -> ListingContradictionKind | None:
     is_listed = answer.remote_id in listed
     if isinstance(answer, UnreadableMessage):
-        return None if is_listed else ListingContradictionKind.SURPLUS
+        return None if is_listed else ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
     if isinstance(answer, GoneMessage) or folder not in answer.folder_remote_ids:
-        return ListingContradictionKind.MISSING if is_listed else None
+        return ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER if is_listed else None
     if not is_listed:
-        return ListingContradictionKind.SURPLUS
-    return None if listed[answer.remote_id] == answer.is_read else ListingContradictionKind.MISREAD
+        return ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
+    return (
+        None
+        if listed[answer.remote_id] == answer.is_read
+        else ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE
+    )

@@ -14,7 +14,7 @@ from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
 from mailsync.registry import find_provider_of_event
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import Trigger
+from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 
@@ -76,7 +76,7 @@ class EventReceiver:
     def __init__(
         self,
         accounts: AccountStore,
-        trigger: Trigger,
+        trigger: SyncStarter,
         step_functions: StepFunctions,
         settings: Settings,
     ) -> None:

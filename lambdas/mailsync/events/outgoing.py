@@ -14,15 +14,15 @@ from mailsync.log import logger
 from mailsync.store.outbox_store import OutboxEvent, OutboxStore
 
 EVENT_SOURCE = "mailsync"
-MAX_ENTRIES_PER_CALL = 10
+MAX_ENTRIES_PER_PUT_EVENTS_CALL = 10
 MAX_PUT_EVENTS_CALLS = 100
 """Calls in one invocation; the next invocation publishes the rest."""
-RETENTION_DAYS = 30
+PUBLISHED_EVENT_RETENTION_DAYS = 30
 MAX_EVENTS_DELETED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedCount:
+class OutboxPublicationCounts:
     """The numbers of events that one invocation sent to the event bus.
 
     published_events: events that the bus accepted.
@@ -49,7 +49,7 @@ class EventBus:
         limits = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
         return boto3.client("events", config=limits)
 
-    def put(self, events: Sequence[OutboxEvent]) -> list[int]:
+    def put_events(self, events: Sequence[OutboxEvent]) -> list[int]:
         """Send events to the bus and return the ids of those that it accepted."""
         entries = [
             {
@@ -71,7 +71,7 @@ class EventBus:
         return accepted
 
 
-def publish_outbox(outbox: OutboxStore, bus: EventBus) -> PublishedCount:
+def publish_outbox(outbox: OutboxStore, bus: EventBus) -> OutboxPublicationCounts:
     """Publish the events of the outbox in batches; each batch has at most one event of an account,
     so an account's events stay in order.
 
@@ -80,13 +80,13 @@ def publish_outbox(outbox: OutboxStore, bus: EventBus) -> PublishedCount:
     """
     published = refused = progress = last = 0
     for _ in range(MAX_PUT_EVENTS_CALLS):
-        handed = outbox.publish(bus.put, after=last, limit=MAX_ENTRIES_PER_CALL)
-        published, refused = published + handed.published, refused + handed.refused
-        progress += handed.published
-        if handed.last_tried_id is not None:
-            last = handed.last_tried_id
+        handed = outbox.publish(bus.put_events, after=last, limit=MAX_ENTRIES_PER_PUT_EVENTS_CALL)
+        published, refused = published + handed.published_count, refused + handed.refused_count
+        progress += handed.published_count
+        if handed.last_tried_event_id is not None:
+            last = handed.last_tried_event_id
         elif progress:
             progress = last = 0
         else:
             break
-    return PublishedCount(published, refused)
+    return OutboxPublicationCounts(published, refused)

@@ -19,7 +19,7 @@ class SealedSecret:
     """
 
     key_id: int
-    data: bytes
+    sealed_bytes: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Account:
     initial_sync_completed: bool = False
     remote_id: str = ""
     organisation_id: str | None = None
-    max_in_flight: int | None = None
+    max_requests_in_flight: int | None = None
     throttled_for_s: float = 0.0
     are_placements_filled: bool = True
 
@@ -65,12 +65,12 @@ class Credentials:
     password: password of the mailbox. None: access by a grant or an organisation.
     """
 
-    grant: SealedSecret | None
-    access: SealedSecret | None
+    sealed_grant: SealedSecret | None
+    sealed_access_token: SealedSecret | None
     access_expires_at: datetime | None
     organisation_id: str | None = None
     access_issued_at: datetime | None = None
-    renew_after: datetime | None = None
+    earliest_renewal_at: datetime | None = None
     password: SealedSecret | None = None
 
 
@@ -79,7 +79,7 @@ class DataKey:
     """A key that encrypts secrets of accounts, itself encrypted by AWS KMS."""
 
     id: int
-    wrapped: bytes
+    wrapped_key: bytes
     created_at: datetime
 
 

@@ -41,15 +41,15 @@ class FeedPosition:
 
     cursor: SealedSecret | None
     generation: int
-    full_sync_running: bool
+    is_full_sync_running: bool
     page_size: int | None = None
-    mid_round: bool = False
-    fallback: int = 0
+    is_mid_round: bool = False
+    failed_feed_count: int = 0
 
     @property
     def is_start_of_round(self) -> bool:
         """Return whether the next page is the first of a round, which reports changes up to now."""
-        return self.cursor is None or not self.mid_round
+        return self.cursor is None or not self.is_mid_round
 
 
 @dataclass(frozen=True, slots=True)

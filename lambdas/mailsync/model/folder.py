@@ -39,7 +39,7 @@ class RemoteFolder:
     role: Role
     total: int | None
     unread: int | None
-    hidden: bool = False
+    is_hidden: bool = False
 
 
 class TreeReadingDepth(StrEnum):
@@ -76,7 +76,7 @@ class FolderListing:
     is_whole: bool = True
     gone_folder_ids: frozenset[RemoteId] = frozenset()
     omitted_folder_ids: frozenset[RemoteId] = frozenset()
-    failures: Mapping[RemoteId, str] = field(default_factory=dict)
+    failure_reasons: Mapping[RemoteId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ class StoredFolder:
     parent_remote_id: RemoteId | None
     display_name: str
     role: Role
-    hidden: bool
-    selected: bool
+    is_hidden: bool
+    is_selected: bool
     feed: StoredFeed
     remote_total: int | None = None
     remote_unread: int | None = None

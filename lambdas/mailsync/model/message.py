@@ -65,7 +65,7 @@ class PartialChange:
     """
 
     remote_id: RemoteId
-    reported_state: "RemoteEntry | None" = None
+    reported_state: "ListedMessage | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,11 @@ class Page:
     changes: tuple[Change, ...]
     next_cursor: Cursor
     has_more: bool
-    is_final: bool = False
+    needs_full_sync_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteEntry:
+class ListedMessage:
     """One message in a provider's list, with the state that is compared with the stored row.
 
     version: the provider's version of the message. None: the list has no versions.
@@ -136,20 +136,20 @@ class RemoteEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class IdListing:
+class MessageListing:
     """The provider's list of all messages of one folder, read without the change feed.
 
     messages: id and state of each message.
     remote_total: the provider's own count of the list. None: the provider gave no count.
     """
 
-    entries: tuple[RemoteEntry, ...]
-    total: int | None = None
+    messages: tuple[ListedMessage, ...]
+    remote_total: int | None = None
 
     @property
     def is_complete(self) -> bool:
         """Return whether the list has as many entries as the provider counted."""
-        return self.total == len(self.entries)
+        return self.remote_total == len(self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ class PagePlan:
 
     upserts: tuple[Message, ...] = ()
     to_fetch_by_id: tuple[PartialChange, ...] = ()
-    removals: tuple[RemoteId, ...] = ()
-    unreadable: tuple[UnreadableMessage, ...] = ()
+    removed_ids: tuple[RemoteId, ...] = ()
+    unreadable_messages: tuple[UnreadableMessage, ...] = ()
     pending: tuple[RemoteId, ...] = ()
 
 

@@ -37,5 +37,5 @@ class RunRef:
     lease_epoch: int
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "RunRef":
+    def from_workflow_state(cls, state: Mapping[str, Any]) -> "RunRef":
         return cls(AccountId(state["accountId"]), RunId(state["runId"]), int(state["leaseEpoch"]))

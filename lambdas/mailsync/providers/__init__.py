@@ -13,8 +13,8 @@ from mailsync.model import (
     FolderListing,
     FolderRef,
     GoneMessage,
-    IdListing,
     Message,
+    MessageListing,
     Page,
     RemoteId,
     StoredFolder,
@@ -27,9 +27,9 @@ from mailsync.model import (
 class AccessTokenSource(Protocol):
     """The access token of one account."""
 
-    def current(self) -> AccessToken: ...
+    def current_token(self) -> AccessToken: ...
 
-    def renew(self, refused: AccessToken) -> AccessToken:
+    def renew_token(self, refused: AccessToken) -> AccessToken:
         """Return an access token to use instead of `refused`, which the provider rejected.
 
         Returns the rejected token if it was issued so recently that a renewal would not help.
@@ -62,8 +62,8 @@ class Limits:
         connects once. 1: connecting costs nothing.
     """
 
-    fetch_batch: int
-    small_sync_messages: int
+    messages_per_fetch: int
+    max_small_sync_messages: int
     feeds_per_connection: int = 1
 
 
@@ -95,7 +95,7 @@ class MailProvider(Protocol):
         AccessRevoked: no access token is available until a person acts.
     """
 
-    requests: int
+    request_count: int
     """Requests sent by this object, in units of the provider's quota."""
 
     @property
@@ -105,7 +105,7 @@ class MailProvider(Protocol):
     def traits(self) -> ProviderTraits: ...
 
     @property
-    def max_in_flight(self) -> int:
+    def max_requests_in_flight(self) -> int:
         """Return the number of concurrent requests that the provider accepts, at least 1."""
         ...
 
@@ -160,7 +160,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def list_ids(self, folder: FolderRef) -> IdListing:
+    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
         """List all current messages of the folder without using its change feed.
 
         Raises:
@@ -202,14 +202,16 @@ class PushProvider(Protocol):
         """
         ...
 
-    def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
+    def renew_subscription(
+        self, remote_id: RemoteId, callback_url: str, until: datetime
+    ) -> datetime | None:
         """Renew a subscription and return its new expiry.
 
         Returns None if no subscription with this id notifies `callback_url`.
         """
         ...
 
-    def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
+    def find_subscriptions(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
         """Yield the ids of this mailbox's subscriptions that notify one of the URLs, page by page.
 
         A page may be empty although later ones are not. The list can lack existing subscriptions

@@ -57,9 +57,9 @@ class PushKit(Protocol):
     """
 
     subscription_lifetime: timedelta
-    leftovers_budget_s: float
+    leftover_search_budget_s: float
 
-    def open(
+    def open_push_provider(
         self,
         account: Account,
         access: AccessTokenSource,
@@ -96,7 +96,7 @@ class ProviderKit(Protocol):
     push_kit: the part for push subscriptions. None: the provider sends no notifications.
     """
 
-    push: PushKit | None
+    push_kit: PushKit | None
     """None: the provider sends no notifications."""
 
     def open_mailbox(
@@ -141,7 +141,7 @@ class PasswordKit(Protocol):
         ...
 
 
-def load_kit(provider: Provider) -> ProviderKit:
+def load_provider_kit(provider: Provider) -> ProviderKit:
     """Return the kit of a provider; imports only that provider's package.
 
     Raises:
@@ -159,7 +159,7 @@ def load_password_kit(provider: Provider) -> PasswordKit:
     Raises:
         ProviderRejected: this release has no kit for the provider.
     """
-    return cast(PasswordKit, load_kit(provider))
+    return cast(PasswordKit, load_provider_kit(provider))
 
 
 def load_push_kit(provider: Provider) -> PushKit:
@@ -169,7 +169,7 @@ def load_push_kit(provider: Provider) -> PushKit:
         ProviderRejected: this release has no kit for the provider, or the provider sends no
             notifications.
     """
-    push = load_kit(provider).push
+    push = load_provider_kit(provider).push_kit
     if push is None:
         raise ProviderRejected(f"The provider '{provider}' does not notify of changes.")
     return push

@@ -17,7 +17,7 @@ class ResponseMemory:
         self.wait_s = wait_s
         self.large = Lock()
 
-    def take_share(self) -> "MemoryShare":
+    def create_share_for_mailbox(self) -> "MemoryShare":
         """Return the memory share of one more mailbox."""
         return MemoryShare(self)
 

@@ -10,7 +10,7 @@ from random import random
 
 from mailsync.decisions.budget import (
     MAX_PAUSES_PER_REQUEST,
-    MAX_SLEEP_S,
+    MAX_SLEEP_PER_PAUSE_S,
     STEP_PAUSE_BUDGET_S,
     retry_pause_s,
 )
@@ -28,7 +28,7 @@ class RetryBudget:
         self._sleep = sleep or time.sleep
         self._left_s = total_s
 
-    def try_pause(self, requested_s: float | None, repeat: int) -> bool:
+    def sleep_if_budget_allows(self, requested_s: float | None, repeat: int) -> bool:
         """Sleep before a retry and return True; return False without sleeping if the pause would
         exceed the budget or a limit.
 
@@ -39,7 +39,7 @@ class RetryBudget:
         if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False
         pause = retry_pause_s(requested_s, repeat=repeat, jitter=random())  # noqa: S311
-        if pause > min(MAX_SLEEP_S, self._left_s):
+        if pause > min(MAX_SLEEP_PER_PAUSE_S, self._left_s):
             return False
         self._left_s -= pause
         self._sleep(pause)

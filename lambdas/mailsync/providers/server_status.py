@@ -18,8 +18,8 @@ def fetch_server_status(server: UrlSetting, settings: Settings) -> int:
     """
     try:
         response = httpx.get(
-            settings.url_of(server),
-            verify=settings.tls(),
+            settings.server_url(server),
+            verify=settings.provider_tls_context(),
             timeout=_TIMEOUT_S,
             follow_redirects=False,
             trust_env=False,

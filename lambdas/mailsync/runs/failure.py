@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
-MAX_MESSAGE_CHARS = 1000
+MAX_ERROR_MESSAGE_CHARS = 1000
 
 
-def parse_state_failure(error: Mapping[str, str]) -> tuple[str, str]:
+def parse_caught_state_error(error: Mapping[str, str]) -> tuple[str, str]:
     """Return name and message of the error that a Catch of the workflow passes on as `Error` and
     `Cause`.
 
@@ -19,4 +19,4 @@ def parse_state_failure(error: Mapping[str, str]) -> tuple[str, str]:
     except json.JSONDecodeError:
         parsed = None
     message = parsed.get("errorMessage", cause) if isinstance(parsed, dict) else cause
-    return error.get("Error", "Unknown"), str(message)[:MAX_MESSAGE_CHARS]
+    return error.get("Error", "Unknown"), str(message)[:MAX_ERROR_MESSAGE_CHARS]

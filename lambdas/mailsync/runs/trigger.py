@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import uuid4
 
-from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
+from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
 from mailsync.decisions.open_run import OpenRunAction, choose_open_run_action
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
@@ -16,12 +16,12 @@ from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions, execution_arn
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import OpenRun, RunStore, StaleRun
+from mailsync.store.run_store import EnqueuedRun, RunStore, StaleRun
 
 _MAX_ATTEMPTS = 3
 
 
-class Trigger:
+class SyncStarter:
     """Starts, joins, recovers and stops syncs of mailboxes."""
 
     def __init__(self, runs: RunStore, step_functions: StepFunctions, machine_arn: str) -> None:
@@ -35,7 +35,7 @@ class Trigger:
         scope: SyncScope,
         trigger: str,
         idempotency_key: str | None = None,
-    ) -> OpenRun:
+    ) -> EnqueuedRun:
         """Start a run of the account and its execution, or join the open run; return the run.
 
         A joined run may sync another scope than requested; `EnqueuedRun.scope` has its scope.
@@ -45,20 +45,20 @@ class Trigger:
         """
         for _ in range(_MAX_ATTEMPTS):
             new_id = RunId(str(uuid4()))
-            run = self._runs.enqueue(account_id, new_id, scope, trigger, idempotency_key)
+            run = self._runs.enqueue_run(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
-            if action is OpenRunAction.CLOSE:
-                if idempotency_key and run.first_scope is None:
-                    self._runs.forget_joined(account_id, run.id, idempotency_key)
+            if action is OpenRunAction.CLOSE_DEAD_RUN:
+                if idempotency_key and run.scope_of_first_request is None:
+                    self._runs.delete_joined_idempotency_key(account_id, run.id, idempotency_key)
                 self.close_run(account_id, run.id)
                 continue
-            if action is OpenRunAction.START:
+            if action is OpenRunAction.START_EXECUTION:
                 self._start(run.id, account_id, run.scope.sync_type, trigger)
             arn = execution_arn(self._machine_arn, run.id)
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def start_handed_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
+    def start_handed_over_run(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
         """Start the execution that continues the run of a check, because the check could not finish
         the run."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
@@ -71,9 +71,9 @@ class Trigger:
             has_begun=run.execution_arn is not None,
             execution_status=self._status(run.id),
         )
-        if action is OpenRunAction.START:
+        if action is OpenRunAction.START_EXECUTION:
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
-        elif action is OpenRunAction.CLOSE:
+        elif action is OpenRunAction.CLOSE_DEAD_RUN:
             self.close_run(run.account_id, run.id)
 
     def recover_runs(self, runs: Iterable[StaleRun]) -> None:
@@ -88,7 +88,7 @@ class Trigger:
         if failures:
             raise failures[0]
 
-    def stop_run(self, run_id: RunId) -> None:
+    def stop_execution_of_closed_run(self, run_id: RunId) -> None:
         """Stop the execution of a run that is already closed.
 
         Such an execution cannot write, because its run has no lease, and would end by itself.
@@ -98,11 +98,13 @@ class Trigger:
 
         try:
             arn = execution_arn(self._machine_arn, run_id)
-            self._step_functions.stop(arn, EXECUTION_STOPPED)
+            self._step_functions.stop(arn, EXECUTION_STOPPED_ERROR)
         except (BotoCoreError, ClientError, SettingMissing) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
-    def close_run(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
+    def close_run(
+        self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED_ERROR
+    ) -> None:
         """Close a run whose execution ended without recording an outcome, as failed with the error
         name `cause`; release its lease."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
@@ -115,7 +117,7 @@ class Trigger:
             " from there.",
         )
 
-    def _action(self, run: OpenRun, *, is_new: bool) -> OpenRunAction:
+    def _action(self, run: EnqueuedRun, *, is_new: bool) -> OpenRunAction:
         return choose_open_run_action(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
@@ -132,7 +134,7 @@ class Trigger:
         self._step_functions.start(self._machine_arn, run_id, state)
 
 
-def open_trigger() -> Trigger:
+def open_sync_starter() -> SyncStarter:
     """Return a trigger with the state machine and database of this process's settings."""
     machine_arn = load_settings().mailbox_sync_arn
-    return Trigger(RunStore(open_database()), StepFunctions(), machine_arn)
+    return SyncStarter(RunStore(open_database()), StepFunctions(), machine_arn)

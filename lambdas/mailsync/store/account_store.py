@@ -40,7 +40,7 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class FolderChoice:
+class FolderWithSelection:
     """A folder of the mailbox and whether its mail is mirrored.
 
     selected: whether its mail is mirrored. Other fields are described in `FolderStatus`.
@@ -64,7 +64,7 @@ class FolderChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundDifference:
+class ListingContradictionRow:
     """A message for which the provider's response by id contradicts its own list of the folder.
 
     cause: a value of `decisions.verify.ListingContradictionKind`.
@@ -80,9 +80,9 @@ class FoundDifference:
 class AccountWithFolders:
     """An account, its folders, and the messages for which the provider contradicts itself."""
 
-    row: AccountRow
-    folders: tuple[FolderChoice, ...]
-    differences: tuple[FoundDifference, ...]
+    account: AccountRow
+    folders: tuple[FolderWithSelection, ...]
+    contradictions: tuple[ListingContradictionRow, ...]
 
 
 class AccountStore:
@@ -107,7 +107,7 @@ class AccountStore:
             found = tx.run("find_account", account_id=account_id)
         if not found:
             raise AccountNotFound(f"There is no account {account_id}.")
-        return read_account(found[0])
+        return row_to_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
         """Return the account with this id if it may be synced.
@@ -147,9 +147,9 @@ class AccountStore:
             folders = tx.run("folder_choices", account_id=account_id)
             differences = tx.run("proof_differences", account_id=account_id)
         return AccountWithFolders(
-            row=found[0],
+            account=found[0],
             folders=tuple(_folder(each) for each in folders),
-            differences=tuple(FoundDifference(*each) for each in differences),
+            contradictions=tuple(ListingContradictionRow(*each) for each in differences),
         )
 
 
@@ -163,11 +163,11 @@ def _account(values: list[Any]) -> AccountRow:
     return AccountRow(*values)
 
 
-def _folder(row: list[Any]) -> FolderChoice:
-    return FolderChoice(*row)
+def _folder(row: list[Any]) -> FolderWithSelection:
+    return FolderWithSelection(*row)
 
 
-def read_account(row: Sequence[Any]) -> Account:
+def row_to_account(row: Sequence[Any]) -> Account:
     """Convert a row of the query `find_account` to an account."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
     max_in_flight, throttled_for_s, are_placements_filled = limits
@@ -178,7 +178,7 @@ def read_account(row: Sequence[Any]) -> Account:
         initial_sync_completed=is_complete,
         remote_id=remote_id,
         organisation_id=organisation_id,
-        max_in_flight=max_in_flight,
+        max_requests_in_flight=max_in_flight,
         throttled_for_s=throttled_for_s,
         are_placements_filled=are_placements_filled,
     )

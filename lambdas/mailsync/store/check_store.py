@@ -18,15 +18,15 @@ from mailsync.decisions.due import (
     seconds_until_sync_after_failure,
     seconds_until_sync_after_success,
 )
-from mailsync.decisions.verify import FolderCount
+from mailsync.decisions.verify import FolderCounts
 from mailsync.errors import LeaseLost
-from mailsync.metrics import count_failure
+from mailsync.metrics import count_failed_run
 from mailsync.model import (
     Account,
     AccountId,
     Credentials,
     FolderId,
-    IdListing,
+    MessageListing,
     RunId,
     RunRef,
     SealedSecret,
@@ -35,19 +35,19 @@ from mailsync.model import (
     SyncType,
     TreeReadingDepth,
 )
-from mailsync.store.account_store import read_account
+from mailsync.store.account_store import row_to_account
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.credential_store import read_credentials
+from mailsync.store.credential_store import row_to_credentials
 from mailsync.store.folder_store import (
-    GONE_CONFIRMATION_PARAMETERS,
-    listed_counts,
-    require_known_folder,
+    GONE_FOLDER_STATEMENT_PARAMETERS,
+    count_listing_as_parameters,
+    row_to_stored_folder,
 )
-from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_S
+from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_LIFETIME_S
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import fail_run
 
-CHECK_LEASE_S = 60
+CHECK_LEASE_LIFETIME_S = 60
 """Longer than a check lasts, and expired before Lambda retries an invocation that died."""
 RUN_TRIGGER_OF_CHECKS = "schedule"
 
@@ -74,12 +74,12 @@ class Check:
     is_fully_verified: bool
     is_pushed: bool
     unchanged_for_s: float
-    since_s: float
-    tree_read_at: datetime | None
-    hidden_read_at: datetime | None
-    failures: int
+    since_last_sync_s: float
+    folder_tree_read_at: datetime | None
+    hidden_folders_read_at: datetime | None
+    failed_syncs_in_a_row: int
     folders: tuple[StoredFolder, ...]
-    counts: Mapping[FolderId, FolderCount]
+    counts_by_folder: Mapping[FolderId, FolderCounts]
     credentials: Credentials | None
 
     @property
@@ -100,9 +100,9 @@ class IdleCheckResult:
     """
 
     new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
-    equal_listings: Mapping[FolderId, IdListing] = field(default_factory=dict)
+    listings_equal_to_rows: Mapping[FolderId, MessageListing] = field(default_factory=dict)
     is_every_folder_listed: bool = True
-    reading: TreeReadingDepth = TreeReadingDepth.QUICK
+    tree_reading_depth: TreeReadingDepth = TreeReadingDepth.QUICK
 
 
 class CheckStore:
@@ -115,7 +115,7 @@ class CheckStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
+    def begin_check(self, account_id: AccountId, run_id: RunId) -> Check | None:
         """Take the lease of a mailbox for a check and return the state of the mailbox.
 
         Returns None if the account must not be synced, or if another worker holds or requests the
@@ -126,8 +126,8 @@ class CheckStore:
                 "begin_check",
                 account_id=account_id,
                 checker=CHECK_FUNCTION_NAME,
-                seconds=CHECK_LEASE_S,
-                **GONE_CONFIRMATION_PARAMETERS,
+                seconds=CHECK_LEASE_LIFETIME_S,
+                **GONE_FOLDER_STATEMENT_PARAMETERS,
             )
             if not found:
                 return None
@@ -139,18 +139,18 @@ class CheckStore:
         whole, thorough, failures = found[0][-3:]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
-            account=read_account([account_id, *account]),
+            account=row_to_account([account_id, *account]),
             began_at=began_at,
             is_fully_verified=is_fully_verified,
             is_pushed=is_pushed,
             unchanged_for_s=unchanged_for_s,
-            since_s=since_s,
-            tree_read_at=whole,
-            hidden_read_at=thorough,
-            failures=failures,
-            folders=tuple(require_known_folder(row[:-6]) for row in folders),
-            counts={FolderId(row[0]): _count(row) for row in folders},
-            credentials=read_credentials(credentials[0]) if credentials else None,
+            since_last_sync_s=since_s,
+            folder_tree_read_at=whole,
+            hidden_folders_read_at=thorough,
+            failed_syncs_in_a_row=failures,
+            folders=tuple(row_to_stored_folder(row[:-6]) for row in folders),
+            counts_by_folder={FolderId(row[0]): _count(row) for row in folders},
+            credentials=row_to_credentials(credentials[0]) if credentials else None,
         )
 
     def save_idle_check(self, check: Check, end: IdleCheckResult) -> None:
@@ -168,11 +168,11 @@ class CheckStore:
                 began_at=check.began_at,
                 next_in_s=wait_s,
                 cursors=_cursor_rows(end.new_cursors),
-                compared=_compared_rows(end.equal_listings),
+                compared=_compared_rows(end.listings_equal_to_rows),
                 is_whole=end.is_every_folder_listed,
                 is_tree_read=end.is_every_folder_listed
-                and end.reading is not TreeReadingDepth.QUICK,
-                is_thorough=end.reading is TreeReadingDepth.THOROUGH,
+                and end.tree_reading_depth is not TreeReadingDepth.QUICK,
+                is_thorough=end.tree_reading_depth is TreeReadingDepth.THOROUGH,
             )
             _demand(ended, check)
 
@@ -182,14 +182,14 @@ class CheckStore:
         Returns False if another run was requested in the meantime; the check must then stop.
         """
         with self._database.transaction() as tx:
-            _demand(tx.run("keep_checked", **_fence(check), seconds=LEASE_S), check)
+            _demand(tx.run("keep_checked", **_fence(check), seconds=LEASE_LIFETIME_S), check)
             if not _open_run(tx, check):
                 tx.run("release_check", **_fence(check))
                 return False
             tx.run("show_syncing", account_id=check.run.account_id)
         return True
 
-    def hand_over(self, check: Check) -> bool:
+    def hand_over_run(self, check: Check) -> bool:
         """Give the check's run to an execution, which the caller starts afterwards. From then on
         the check cannot write.
 
@@ -211,12 +211,12 @@ class CheckStore:
                 )
             )
 
-    def fail(self, check: Check, error: str, message: str) -> None:
+    def fail_run_of_check(self, check: Check, error: str, message: str) -> None:
         """Close the check's run as failed, with this error name and message, as `RunStore.fail`
         does."""
         run = check.run
         with self._database.transaction() as tx:
-            _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
+            _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_LIFETIME_S), check)
             _open_run(tx, check)
             closes = fail_run(
                 tx,
@@ -226,7 +226,7 @@ class CheckStore:
                 error=error,
                 message=message,
             )
-        count_failure(error, closes_account=bool(closes))
+        count_failed_run(error, closes_account=bool(closes))
 
     def reopen_account(self, check: Check) -> None:
         """Set a closed account to active, because an access token is available again. The check
@@ -242,7 +242,7 @@ class CheckStore:
         """
         jitter = random()  # noqa: S311
         wait_s = seconds_until_sync_after_failure(
-            failures=check.failures + 1, cause=None, jitter=jitter
+            failures=check.failed_syncs_in_a_row + 1, cause=None, jitter=jitter
         )
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
@@ -272,11 +272,11 @@ def _open_run(tx: Transaction, check: Check) -> bool:
     )
 
 
-def _count(row: list[Any]) -> FolderCount:
+def _count(row: list[Any]) -> FolderCounts:
     """Return the counts in a row of `checked_folders`."""
     remote, remote_unread = row[-9], row[-8]
     stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
-    return FolderCount(
+    return FolderCounts(
         remote_total=remote,
         stored_total=stored,
         quarantined_total=quarantined,
@@ -294,15 +294,15 @@ def _cursor_rows(cursors: Mapping[StoredFeed, SealedSecret | None]) -> Any:
             "feed_id": feed.ref.id,
             "walk": feed.position.generation,
             "key_id": sealed.key_id if sealed else None,
-            "cursor": base64.b64encode(sealed.data).decode() if sealed else None,
+            "cursor": base64.b64encode(sealed.sealed_bytes).decode() if sealed else None,
         }
 
     return to_jsonb([row(*each) for each in cursors.items()])
 
 
-def _compared_rows(compared: Mapping[FolderId, IdListing]) -> Any:
+def _compared_rows(compared: Mapping[FolderId, MessageListing]) -> Any:
     entries = [
-        {"folder_id": folder_id, **listed_counts(listing)}
+        {"folder_id": folder_id, **count_listing_as_parameters(listing)}
         for folder_id, listing in compared.items()
     ]
     return to_jsonb(entries)

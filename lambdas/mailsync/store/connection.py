@@ -23,13 +23,13 @@ from scramp import ScramException
 
 from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import Settings, load_settings
-from mailsync.store.database_url import DatabaseTarget, read_database_url
+from mailsync.store.database_url import DatabaseTarget, parse_database_url
 from mailsync.store.iam_token import iam_token
-from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_SESSION
+from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_READ_ONLY_SESSION_SQL
 from mailsync.store.sqlstate import error_from_fields, read_only_error
 from mailsync.store.statements import read_statements
 
-READ_TIMEOUT_S = 150
+SOCKET_READ_TIMEOUT_S = 150
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
 BROKEN_CONNECTION_ERRORS = (pg8000.native.InterfaceError, OSError, AttributeError)
 _NO_BINDING = "No channel binding"
@@ -58,9 +58,9 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
     """A pg8000 connection that uses UTF-8 and can require channel binding."""
 
     def __init__(self, target: DatabaseTarget, **how: Any) -> None:
-        self._must_bind, self._is_bound = target.bind_channel, False
+        self._must_bind, self._is_bound = target.requires_channel_binding, False
         self._connect_timeout_s = target.connect_timeout_s
-        wanted = {"client_encoding": "UTF8", "options": target.options}
+        wanted = {"client_encoding": "UTF8", "options": target.server_options}
         super().__init__(
             target.user,
             database=target.database,
@@ -70,16 +70,16 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
             **how,
         )
         self.register_out_adapter(JsonBytes, lambda value: value)
-        self._usock.settimeout(READ_TIMEOUT_S)
+        self._usock.settimeout(SOCKET_READ_TIMEOUT_S)
 
-    def begin(self) -> bool:
+    def begin_transaction(self) -> bool:
         """Begin a transaction and return whether it is read-only.
 
         A pooler responds only when it has a free session, so this is part of connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
         answer = self.run(BEGIN_STATEMENTS)
-        self._usock.settimeout(READ_TIMEOUT_S)
+        self._usock.settimeout(SOCKET_READ_TIMEOUT_S)
         return bool(answer[-1][-1])
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
         SettingMissing: the database rejects the login, the server's certificate is not valid, the
             URL is malformed, or no IAM token can be signed.
     """
-    target = database_target(settings, as_owner=as_owner)
+    target = read_database_target(settings, as_owner=as_owner)
     tls = _tls(target, settings.database_ca_bundle)
     password = _password(target, settings.database_auth)
     sock: socket.socket | None = None
@@ -143,17 +143,17 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
         raise _not_connected(error) from None
 
 
-def database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
+def read_database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
     """Return host, login and options for `connect`, parsed from the settings.
 
     Raises:
         SettingMissing: the database URL is missing or malformed.
     """
     url = settings.migration_database_url if as_owner else settings.database_url
-    return read_database_url(url, settings.database_setting(as_owner=as_owner))
+    return parse_database_url(url, settings.database_url_setting_name(as_owner=as_owner))
 
 
-def to_product_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
+def to_mailsync_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
     """Return the MailsyncError for an error of the database driver; see `store.sqlstate`."""
     return error_from_fields(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
@@ -169,7 +169,7 @@ def _not_connected(error: Exception) -> MailsyncError:
     """Return the error of a failed connection, without its text, which may quote the host or the
     user."""
     if isinstance(error, pg8000.native.DatabaseError):
-        return to_product_error(error, "login")
+        return to_mailsync_error(error, "login")
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _OF_ANOTHER_HOST:
             return SettingMissing(
@@ -214,7 +214,7 @@ def _dial(target: DatabaseTarget) -> socket.socket:
 def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """Return the TLS setting of pg8000, which by default verifies nothing and falls back to
     plaintext."""
-    if not target.encrypted:
+    if not target.is_encrypted:
         return False
     is_text = ca_bundle is not None and ca_bundle.lstrip().startswith("-----BEGIN")
     try:
@@ -248,7 +248,7 @@ class Transaction:
         try:
             rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
-            raise to_product_error(error, statement) from None
+            raise to_mailsync_error(error, statement) from None
         return rows or []
 
     def run_returning_dicts(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -304,11 +304,11 @@ class Database:
     known: SQL statements by name. None: those of the folder `queries/`.
     """
 
-    statements: int
+    statement_count: int
     """Statements sent so far, BEGIN and COMMIT included: as many round trips."""
 
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
-        self.statements = 0
+        self.statement_count = 0
         self._settings = settings
         self._known = known or read_statements()
         self._connection: Connection | None = None
@@ -333,10 +333,10 @@ class Database:
         try:
             yield tx
             connection.run("COMMIT")
-            self.statements += tx.statements + 2
+            self.statement_count += tx.statements + 2
         except pg8000.native.DatabaseError as error:
             self.close()
-            raise to_product_error(error, "commit") from None
+            raise to_mailsync_error(error, "commit") from None
         except BROKEN_CONNECTION_ERRORS as error:
             self.close()
             raise StoreUnavailable(
@@ -363,16 +363,16 @@ class Database:
         """Return the connection, and whether the transaction that it began is read-only."""
         if self._connection is not None:
             try:
-                return self._connection, self._connection.begin()
+                return self._connection, self._connection.begin_transaction()
             except (pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
                 # It died while the function was frozen; nothing was lost with it.
                 self.close()
         self._connection = connect(self._settings)
         try:
-            return self._connection, self._connection.begin()
+            return self._connection, self._connection.begin_transaction()
         except pg8000.native.DatabaseError as error:
             self.close()
-            raise to_product_error(error, "begin") from None
+            raise to_mailsync_error(error, "begin") from None
         except BROKEN_CONNECTION_ERRORS as error:
             self.close()
             raise StoreUnavailable(
@@ -389,7 +389,7 @@ class Database:
         """End our session, and at the server one that stays read-only."""
         if is_read_only and self._connection is connection:
             with suppress(pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
-                connection.run(END_STALE_SESSION)
+                connection.run(END_STALE_READ_ONLY_SESSION_SQL)
         self.close()
 
 

@@ -10,20 +10,24 @@ from dataclasses import dataclass
 from random import random
 
 from mailsync.decisions.due import (
-    EXECUTION_STOPPED,
-    SUSPICIOUS_REMOVAL,
+    EXECUTION_STOPPED_ERROR,
+    SUSPICIOUS_REMOVAL_ERROR,
     seconds_until_sync_after_failure,
 )
 from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.lease_store import CHECK_FUNCTION_NAME
-from mailsync.store.mail_store import DELETE_BATCH
-from mailsync.store.removal_store import HiddenMail, hidden_mail_of_account, schedule_removal
+from mailsync.store.mail_store import MESSAGES_PER_DELETE_BATCH
+from mailsync.store.removal_store import (
+    HiddenMail,
+    hidden_mail_of_account,
+    schedule_removal_confirmation,
+)
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import add_outbox_event, close_run
 
-RUNS_DELETE_BATCH = 500
+RUNS_PER_DELETE_BATCH = 500
 
 _CHANGED = "The account was paused or its choice of folders changed; what is stored stays."
 
@@ -48,7 +52,7 @@ class AccountChangeResult:
     """
 
     stopped_run_id: RunId | None = None
-    status_conflict: str | None = None
+    conflicting_status: str | None = None
     unknown_folder_ids: frozenset[FolderId] = frozenset()
 
 
@@ -60,7 +64,7 @@ class _Held:
     failures: int
 
 
-class ControlStore:
+class AccountControlStore:
     """Changes accounts for their users; every method is one transaction.
 
     Raises StoreUnavailable and StoreRejected, and AccountNotFound for an account of another user.
@@ -88,7 +92,7 @@ class ControlStore:
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
-                return AccountChangeResult(status_conflict=held.status)
+                return AccountChangeResult(conflicting_status=held.status)
             if unknown := _unknown_folders(held, choices):
                 return AccountChangeResult(unknown_folder_ids=unknown)
             chosen = bool(choices) and _select(held, choices)
@@ -117,12 +121,14 @@ class ControlStore:
                     held.tx.run(
                         "break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME
                     )
-                held.tx.run("confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL)
+                held.tx.run(
+                    "confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL_ERROR
+                )
                 removal = hidden_mail_of_account(held.tx, held.account_id)
-                schedule_removal(held.tx, held.account_id, removal)
+                schedule_removal_confirmation(held.tx, held.account_id, removal)
         return removal if removal.is_most_of_mailbox else None
 
-    def disconnect(self, own: AccountOfCaller) -> RunId | None:
+    def disconnect_account(self, own: AccountOfCaller) -> RunId | None:
         """Delete the account's credentials and keep its mail; return the id of the run that was
         stopped.
 
@@ -153,12 +159,12 @@ class ControlStore:
         """Delete one batch of the account's mail or runs; return whether more may remain."""
         with self._database.transaction() as tx:
             if tx.run_returning_row_count(
-                "purge_emails", account_id=account_id, limit=DELETE_BATCH
+                "purge_emails", account_id=account_id, limit=MESSAGES_PER_DELETE_BATCH
             ):
                 return True
             return (
                 tx.run_returning_row_count(
-                    "purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH
+                    "purge_runs", account_id=account_id, limit=RUNS_PER_DELETE_BATCH
                 )
                 > 0
             )
@@ -216,10 +222,10 @@ def _stop(held: _Held, why: str) -> RunId | None:
         return None
     run_id = RunId(found[0][0])
     held.tx.run("forget_stopped_runs", account_id=held.account_id)
-    close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)
+    close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED_ERROR, why)
     jitter = random()  # noqa: S311
     wait_s = seconds_until_sync_after_failure(
-        failures=held.failures, cause=EXECUTION_STOPPED, jitter=jitter
+        failures=held.failures, cause=EXECUTION_STOPPED_ERROR, jitter=jitter
     )
     held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)
     add_outbox_event(held.tx, held.account_id, "sync.cancelled", run_id)

@@ -15,11 +15,11 @@ from mailsync.store.connection import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class StoredSignIn:
     """A sign-in that a user has started and not finished yet."""
 
     user_id: str
-    flow: SealedSecret
+    sealed_flow: SealedSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class UnconfirmedMailbox:
     """A mailbox after its sign-in, stored until the user who started the sign-in confirms it."""
 
     user_id: str
-    connection: SealedSecret
+    sealed_connection: SealedSecret
 
 
-class Renewal:
+class CredentialRenewal:
     """The credentials of one account, locked for a renewal so that no other worker renews them."""
 
     def __init__(self, tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
@@ -41,7 +41,7 @@ class Renewal:
     def save(self, credentials: Credentials) -> None:
         _save(self._tx, self._account_id, credentials)
 
-    def postpone(self, until: datetime) -> None:
+    def postpone_renewal(self, until: datetime) -> None:
         """Store a pause that the identity platform requested: no worker may request a token of this
         account before `until`."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
@@ -71,7 +71,7 @@ class CredentialStore:
             return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
 
     @contextmanager
-    def lock_for_renewal(self, account_id: AccountId) -> Iterator[Renewal]:
+    def lock_for_renewal(self, account_id: AccountId) -> Iterator[CredentialRenewal]:
         """Lock the account's credentials; save changes when the `with` block ends without an error.
 
         Raises:
@@ -79,7 +79,7 @@ class CredentialStore:
         """
         with self._database.transaction() as tx:
             found = tx.run("lock_credentials", account_id=account_id)
-            yield Renewal(tx, account_id, _credentials(found, account_id))
+            yield CredentialRenewal(tx, account_id, _credentials(found, account_id))
 
     def connect_account(
         self,
@@ -140,11 +140,11 @@ class CredentialStore:
                 cookie_hash=cookie_hash,
                 user_id=user_id,
                 flow_key_id=flow.key_id,
-                flow_sealed=flow.data,
+                flow_sealed=flow.sealed_bytes,
                 seconds=seconds,
             )
 
-    def take_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> SignIn | None:
+    def pop_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> StoredSignIn | None:
         """Delete the started sign-in with these hashes of the OAuth state and the cookie, and
         return it. None: there is no such sign-in."""
         with self._database.transaction() as tx:
@@ -152,7 +152,7 @@ class CredentialStore:
         if not found:
             return None
         user_id, key_id, data = found[0]
-        return SignIn(user_id, SealedSecret(key_id, data))
+        return StoredSignIn(user_id, SealedSecret(key_id, data))
 
     def save_unconfirmed_mailbox(
         self, *, token_hash: bytes, user_id: str, connection: SealedSecret, seconds: int
@@ -165,11 +165,11 @@ class CredentialStore:
                 token_hash=token_hash,
                 user_id=user_id,
                 key_id=connection.key_id,
-                sealed=connection.data,
+                sealed=connection.sealed_bytes,
                 seconds=seconds,
             )
 
-    def take_unconfirmed_mailbox(self, token_hash: bytes) -> UnconfirmedMailbox | None:
+    def pop_unconfirmed_mailbox(self, token_hash: bytes) -> UnconfirmedMailbox | None:
         """Delete the unconfirmed mailbox with this hash of its token, and return it. None: there is
         no such mailbox.
 
@@ -187,36 +187,40 @@ class CredentialStore:
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
     if not found:
         raise AccountNotConnected(f"Account {account_id} has no credentials; connect it again.")
-    return read_credentials(found[0])
+    return row_to_credentials(found[0])
 
 
-def read_credentials(row: list[Any]) -> Credentials:
+def row_to_credentials(row: list[Any]) -> Credentials:
     """Convert a row of the query `find_credentials` to credentials."""
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *rest = row
     issued_at, renew_after, password_key_id, password = rest
     return Credentials(
-        grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
-        access=SealedSecret(access_key_id, access) if access is not None else None,
+        sealed_grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
+        sealed_access_token=SealedSecret(access_key_id, access) if access is not None else None,
         access_expires_at=expires_at,
         organisation_id=organisation_id,
         access_issued_at=issued_at,
-        renew_after=renew_after,
+        earliest_renewal_at=renew_after,
         password=SealedSecret(password_key_id, password) if password is not None else None,
     )
 
 
 def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
-    grant, access, password = credentials.grant, credentials.access, credentials.password
+    grant, access, password = (
+        credentials.sealed_grant,
+        credentials.sealed_access_token,
+        credentials.password,
+    )
     tx.run(
         "save_credentials",
         account_id=account_id,
         grant_key_id=grant.key_id if grant else None,
-        grant_sealed=grant.data if grant else None,
+        grant_sealed=grant.sealed_bytes if grant else None,
         access_key_id=access.key_id if access else None,
-        access_sealed=access.data if access else None,
+        access_sealed=access.sealed_bytes if access else None,
         access_expires_at=credentials.access_expires_at,
         organisation_id=credentials.organisation_id,
         access_issued_at=credentials.access_issued_at,
         password_key_id=password.key_id if password else None,
-        password_sealed=password.data if password else None,
+        password_sealed=password.sealed_bytes if password else None,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from mailsync.errors import SettingMissing
-from mailsync.settings import HOST_NAME, LOOPBACK_HOSTS
+from mailsync.settings import HOST_NAME_PATTERN, LOOPBACK_HOSTS
 
 CONNECT_TIMEOUT_S = 10
 EXAMPLE_DATABASE_URL = "postgresql://user:password@host:5432/name"
@@ -23,7 +23,7 @@ _LOGIN = re.compile(r"([^@/:]*)(?::([^@/]*))?@")
 _BRACKETS = re.compile(r"\[([^\]]*)\](?=[:/?,]|\Z)")
 _AFTER_HOST = re.compile(r"[:/?,]")
 _PORT = re.compile(r":([^/?,]*)")
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME}")
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME_PATTERN}")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _ESCAPES = (
@@ -84,9 +84,9 @@ class DatabaseTarget:
     port: int
     database: str
     socket_dir: str | None
-    encrypted: bool
-    bind_channel: bool = False
-    options: str | None = None
+    is_encrypted: bool
+    requires_channel_binding: bool = False
+    server_options: str | None = None
     application_name: str | None = None
     connect_timeout_s: int = CONNECT_TIMEOUT_S
 
@@ -95,7 +95,7 @@ class _Rejected(Exception):
     """The sentence that follows the setting's name; it never quotes the URL."""
 
 
-def read_database_url(url: str, setting: str) -> DatabaseTarget:
+def parse_database_url(url: str, setting: str) -> DatabaseTarget:
     """Return the target of `url`, the value of `setting`.
 
     Raises:
@@ -203,9 +203,9 @@ def _target(options: Mapping[str, str]) -> DatabaseTarget:
         port=_port(options.get("port", "5432")),
         database=options["dbname"],
         socket_dir=socket_dir,
-        encrypted=_is_encrypted(options.get("sslmode"), host, socket_dir),
-        bind_channel=options.get("channel_binding") == "require",
-        options=options.get("options"),
+        is_encrypted=_is_encrypted(options.get("sslmode"), host, socket_dir),
+        requires_channel_binding=options.get("channel_binding") == "require",
+        server_options=options.get("options"),
         application_name=options.get("application_name", options.get("fallback_application_name")),
         connect_timeout_s=_seconds(options.get("connect_timeout", "0")) or CONNECT_TIMEOUT_S,
     )

@@ -105,8 +105,8 @@ def read_position(columns: Sequence[Any]) -> FeedPosition:
     return FeedPosition(
         cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
         generation=generation,
-        full_sync_running=full_sync_running,
+        is_full_sync_running=full_sync_running,
         page_size=page_size,
-        mid_round=mid_round,
-        fallback=fallback,
+        is_mid_round=mid_round,
+        failed_feed_count=fallback,
     )

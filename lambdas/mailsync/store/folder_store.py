@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.decisions.safety import CONFIRMATION_DELAY, DESELECTION_KEPT_FOR
+from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION, REMOVAL_CONFIRMATION_DELAY
 from mailsync.decisions.verify import (
-    COMPARISON_RETRY_AFTER,
+    COMPARISON_RETRY_DELAY,
     MAX_COMPARISON_AGE,
-    FolderCount,
+    FolderCounts,
     ListingContradiction,
 )
 from mailsync.errors import FolderGone
@@ -22,7 +22,7 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    IdListing,
+    MessageListing,
     RemoteFolder,
     RemoteId,
     Role,
@@ -36,9 +36,9 @@ from mailsync.store.feed_store import read_position
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_locked_placements
 
-GONE_CONFIRMATION_PARAMETERS = {
-    "confirmed_s": CONFIRMATION_DELAY.total_seconds(),
-    "choice_s": DESELECTION_KEPT_FOR.total_seconds(),
+GONE_FOLDER_STATEMENT_PARAMETERS = {
+    "confirmed_s": REMOVAL_CONFIRMATION_DELAY.total_seconds(),
+    "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
 """How long a folder stays hidden before its id is requested for the last time."""
 MAX_RECORDED_CONTRADICTIONS = 100
@@ -55,9 +55,9 @@ class CountedFolder:
         folder. None: that list was incomplete.
     """
 
-    count: FolderCount
-    is_synced: bool
-    listed_counts: tuple[int, int] | None
+    counts: FolderCounts
+    is_full_sync_complete: bool
+    counts_of_last_listing: tuple[int, int] | None
 
 
 class FolderStore:
@@ -70,14 +70,16 @@ class FolderStore:
         """Return the account's stored folders that exist at the provider."""
         with self._database.transaction() as tx:
             found = tx.run("known_folders", account_id=account_id)
-        return tuple(require_known_folder(row) for row in found)
+        return tuple(row_to_stored_folder(row) for row in found)
 
     def gone_folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
         """Return the folders that no longer exist at the provider and are hidden but not deleted
         yet."""
         with self._database.transaction() as tx:
-            found = tx.run("hidden_folders", account_id=account_id, **GONE_CONFIRMATION_PARAMETERS)
-        return tuple(require_known_folder(row) for row in found)
+            found = tx.run(
+                "hidden_folders", account_id=account_id, **GONE_FOLDER_STATEMENT_PARAMETERS
+            )
+        return tuple(row_to_stored_folder(row) for row in found)
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
         """Return one folder.
@@ -89,9 +91,9 @@ class FolderStore:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
         if not found:
             raise FolderGone(f"Folder {folder_id} no longer exists.")
-        return require_known_folder(found[0])
+        return row_to_stored_folder(found[0])
 
-    def save(
+    def save_tree_changes(
         self,
         run: RunRef,
         changed: Sequence[RemoteFolder],
@@ -110,7 +112,7 @@ class FolderStore:
                 tx.run(
                     "save_folders",
                     account_id=run.account_id,
-                    folders=rows.folder_rows(changed),
+                    folders=rows.folders_json(changed),
                     feed_id=feed_id,
                 )
             if gone:
@@ -126,14 +128,14 @@ class FolderStore:
         """Store the provider's counts; a folder without listed counts keeps the stored ones."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
-                "save_remote_counts", account_id=run.account_id, folders=rows.folder_rows(folders)
+                "save_remote_counts", account_id=run.account_id, folders=rows.folders_json(folders)
             )
 
     def save_tree_reading(self, run: RunRef, *, is_thorough: bool) -> None:
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
-    def drop_gone(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
+    def delete_folders_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
         """Delete those of the folders `gone` that contain no mail and that the provider has
         reported as gone twice."""
         with FencedTransaction(self._database, run) as tx:
@@ -141,10 +143,10 @@ class FolderStore:
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_jsonb(sorted(gone)),
-                **GONE_CONFIRMATION_PARAMETERS,
+                **GONE_FOLDER_STATEMENT_PARAMETERS,
             )
 
-    def recount(
+    def recount_stored_messages(
         self, run: RunRef, *, is_message_in_one_folder: bool = True
     ) -> dict[FolderId, CountedFolder]:
         """Count the stored messages of every mirrored folder; return them with the provider's
@@ -160,13 +162,13 @@ class FolderStore:
             found = tx.run("folder_counts", account_id=run.account_id)
         return {FolderId(row[0]): _counted(*row[1:]) for row in found}
 
-    def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def mark_verified_by_counts(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Record that these folders are verified, because their counts equal the provider's; delete
         their recorded contradictions and errors."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("mark_verified", ids=rows.to_jsonb(list(folders)))
 
-    def save_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def mark_verified_by_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Record that these folders are verified, because a comparison of ids has explained every
         difference of their counts."""
         with FencedTransaction(self._database, run) as tx:
@@ -182,38 +184,40 @@ class FolderStore:
         self,
         run: RunRef,
         folder_id: FolderId,
-        listing: IdListing,
+        listing: MessageListing,
         left: Sequence[ListingContradiction],
     ) -> None:
         """Record a comparison of the folder's ids: it equals the provider's listing, except for the
         contradictions in `left`."""
         with FencedTransaction(self._database, run) as tx:
-            tx.run("mark_compared", folder_id=folder_id, **listed_counts(listing))
+            tx.run("mark_compared", folder_id=folder_id, **count_listing_as_parameters(listing))
             if left:
                 tx.run(
                     "save_differences",
                     account_id=run.account_id,
                     folder_id=folder_id,
                     number=len(left),
-                    differences=rows.difference_rows(left[:MAX_RECORDED_CONTRADICTIONS]),
+                    differences=rows.contradictions_json(left[:MAX_RECORDED_CONTRADICTIONS]),
                 )
 
-    def compare_soon(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def request_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Make the next verification compare the ids of these folders."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("compare_soon", ids=rows.to_jsonb(list(folders)))
 
-    def compare_later(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def postpone_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Postpone the next comparison of ids in these folders. The caller does this before a
         comparison, in case the comparison fails."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",
                 ids=rows.to_jsonb(list(folders)),
-                ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_AFTER).total_seconds(),
+                ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_DELAY).total_seconds(),
             )
 
-    def save_offsets(self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]) -> None:
+    def save_remote_count_errors(
+        self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]
+    ) -> None:
         """Store the errors of the provider's own counts: by how much its counts of all and of
         unread messages exceed the true numbers."""
         entries = [
@@ -224,16 +228,16 @@ class FolderStore:
             tx.run("save_offsets", offsets=rows.to_jsonb(entries))
 
 
-def listed_counts(listing: IdListing) -> dict[str, int | None]:
+def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None]:
     """Return the statement parameters `total` and `unread`: the numbers of all and of unread
     messages in a complete listing; None for both if the listing is incomplete."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
-    unread = sum(not entry.is_read for entry in listing.entries)
-    return {"total": len(listing.entries), "unread": unread}
+    unread = sum(not entry.is_read for entry in listing.messages)
+    return {"total": len(listing.messages), "unread": unread}
 
 
-def require_known_folder(row: Sequence[Any]) -> StoredFolder:
+def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
     """Convert a row of the query `known_folders` to a StoredFolder."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
     *position, read_at, has_pending, total, unread, active_at = rest
@@ -243,8 +247,8 @@ def require_known_folder(row: Sequence[Any]) -> StoredFolder:
         parent_remote_id=RemoteId(parent) if parent else None,
         display_name=name,
         role=Role(role),
-        hidden=hidden,
-        selected=selected,
+        is_hidden=hidden,
+        is_selected=selected,
         feed=StoredFeed(
             FeedRef(FeedId(feed_id), None if is_mailbox_feed else ref),
             read_position(position),
@@ -266,7 +270,7 @@ def _counted(*row: Any) -> CountedFolder:
     remote, stored, remote_unread, unread, quarantined, *rest = row
     offset, unread_offset, compared_at, full_sync_running, list_total, list_unread = rest
     return CountedFolder(
-        count=FolderCount(
+        counts=FolderCounts(
             remote_total=remote,
             stored_total=stored,
             quarantined_total=quarantined,
@@ -276,6 +280,6 @@ def _counted(*row: Any) -> CountedFolder:
             remote_unread_error=unread_offset,
             compared_at=compared_at,
         ),
-        is_synced=not full_sync_running,
-        listed_counts=None if list_total is None else (list_total, list_unread),
+        is_full_sync_complete=not full_sync_running,
+        counts_of_last_listing=None if list_total is None else (list_total, list_unread),
     )

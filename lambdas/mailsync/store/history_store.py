@@ -37,8 +37,8 @@ class RunWithFolders:
         does not sync this mailbox.
     """
 
-    row: RunRow
-    steps: tuple["RunFolderRow", ...]
+    run: RunRow
+    run_folders: tuple["RunFolderRow", ...]
     next_sync_at: datetime | None
 
 
@@ -78,7 +78,7 @@ class HistoryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def runs(
+    def runs_of_account(
         self,
         account_id: AccountId,
         user_id: str,
@@ -99,7 +99,7 @@ class HistoryStore:
             )
         return tuple(_run(each) for each in found)
 
-    def run(self, run_id: RunId, user_id: str) -> RunWithFolders | None:
+    def run_with_folders(self, run_id: RunId, user_id: str) -> RunWithFolders | None:
         with self._database.transaction() as tx:
             found = tx.run("run_of_user", run_id=run_id, user_id=user_id)
             if not found:

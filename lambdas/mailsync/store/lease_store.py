@@ -4,12 +4,12 @@ See Kleppmann, "How to do distributed locking" (2016), on leases and fencing tok
 """
 
 from mailsync.errors import LeaseLost
-from mailsync.metrics import count_failure
+from mailsync.metrics import count_failed_run
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.run_outcome import add_outbox_event, record_run_outcome
 
-LEASE_S = 15 * 60
+LEASE_LIFETIME_S = 15 * 60
 """Longer than any function runs, and than any pause between two functions."""
 
 CHECK_FUNCTION_NAME = "sync-accounts"
@@ -25,7 +25,7 @@ class LeaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(
+    def take_lease(
         self,
         account_id: AccountId,
         run_id: RunId,
@@ -50,7 +50,7 @@ class LeaseStore:
                 run_id=run_id,
                 owner=execution_arn,
                 checker=CHECK_FUNCTION_NAME,
-                seconds=LEASE_S,
+                seconds=LEASE_LIFETIME_S,
             )
             if not lease:
                 record_run_outcome(
@@ -69,7 +69,7 @@ class LeaseStore:
                 trigger=trigger,
             )
         for _, error in overtaken:
-            count_failure(error)
+            count_failed_run(error)
         return int(lease[0][0])
 
     def renew(self, run: RunRef, *, requests: int = 0) -> None:
@@ -80,12 +80,15 @@ class LeaseStore:
         """
         with self._database.transaction() as tx:
             if not tx.run(
-                "renew_lease", account_id=run.account_id, epoch=run.lease_epoch, seconds=LEASE_S
+                "renew_lease",
+                account_id=run.account_id,
+                epoch=run.lease_epoch,
+                seconds=LEASE_LIFETIME_S,
             ):
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
 
-    def save_throttle(self, run: RunRef, wait_s: float) -> None:
+    def save_requested_pause(self, run: RunRef, wait_s: float) -> None:
         """Store a pause of `wait_s` seconds that the provider requested, in which no worker sends
         requests to this mailbox; extend the lease beyond the pause."""
         with self._database.transaction() as tx:
@@ -94,10 +97,10 @@ class LeaseStore:
                 account_id=run.account_id,
                 epoch=run.lease_epoch,
                 wait_s=wait_s,
-                lease_s=float(LEASE_S),
+                lease_s=float(LEASE_LIFETIME_S),
             )
 
-    def save_max_in_flight(self, account_id: AccountId, in_flight: int) -> None:
+    def save_max_requests_in_flight(self, account_id: AccountId, in_flight: int) -> None:
         """Store the number of concurrent requests that the provider accepts for the mailbox."""
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)

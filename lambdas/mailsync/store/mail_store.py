@@ -10,16 +10,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.decisions.verify import StoredEntry
+from mailsync.decisions.verify import StoredMessageState
 from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    ListedMessage,
     Message,
     Page,
     PagePlan,
-    RemoteEntry,
     RemoteId,
     RunRef,
     SealedSecret,
@@ -31,7 +31,7 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 
-DELETE_BATCH = 2000
+MESSAGES_PER_DELETE_BATCH = 2000
 """Messages that one transaction deletes, bodies included: about a second."""
 
 
@@ -51,9 +51,9 @@ class PageWrite:
     page: Page
     plan: PagePlan
     next_cursor: SealedSecret
-    requests: int
+    request_count: int
     requested_s_ago: float = 0.0
-    unchanged: Sequence[RemoteId] = ()
+    unchanged_ids: Sequence[RemoteId] = ()
 
 
 class MailStore:
@@ -62,23 +62,25 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def drop_unselected(self, run: RunRef) -> int:
+    def delete_mail_of_unselected_folders(self, run: RunRef) -> int:
         """Delete the mail of folders that are not mirrored, in batches; return the number of
         rows."""
         dropped = 0
         while True:
             with FencedTransaction(self._database, run) as tx:
-                locked = tx.run("lock_unselected", account_id=run.account_id, limit=DELETE_BATCH)
+                locked = tx.run(
+                    "lock_unselected", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
+                )
                 if not locked:
                     return dropped
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
                 dropped += tx.run_returning_row_count("drop_unselected", email_ids=email_ids)
                 unselected = tx.run("unselected_ids", account_id=run.account_id)
                 page_rows.end_locked_placements(tx, locked, [each for (each,) in unselected])
-            if len(locked) < DELETE_BATCH:
+            if len(locked) < MESSAGES_PER_DELETE_BATCH:
                 return dropped
 
-    def apply_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
+    def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
 
         After the last page of a full sync, messages that the full sync did not see are hidden.
@@ -94,7 +96,7 @@ class MailStore:
         _count_stored(counts)
         return counts
 
-    def apply_messages(
+    def write_fetched_messages(
         self,
         run: RunRef,
         folder: FolderRef | None,
@@ -110,7 +112,7 @@ class MailStore:
         def write(savepoints: bool) -> WrittenRowCounts:
             with FencedTransaction(self._database, run) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
-                return counts + page_rows.quarantine(tx, run, folder, unreadable)
+                return counts + page_rows.quarantine_messages(tx, run, folder, unreadable)
 
         counts = page_rows.retry_with_savepoints(write)
         _count_stored(counts)
@@ -131,7 +133,9 @@ class MailStore:
                     tx, run, feed.folder, plan.upserts, savepoints=savepoints
                 )
                 counts += page_rows.hide_removed_messages(tx, run, feed, plan)
-                counts += page_rows.quarantine(tx, run, feed.folder, plan.unreadable)
+                counts += page_rows.quarantine_messages(
+                    tx, run, feed.folder, plan.unreadable_messages
+                )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
                 return counts
 
@@ -139,7 +143,7 @@ class MailStore:
         _count_stored(counts)
         return counts
 
-    def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
+    def save_message_versions(self, run: RunRef, entries: Iterable[ListedMessage]) -> None:
         """Store the listed versions of messages whose rows have no version and are otherwise equal
         to the list."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
@@ -148,7 +152,7 @@ class MailStore:
 
     def stored_message_states(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
-    ) -> dict[RemoteId, StoredEntry]:
+    ) -> dict[RemoteId, StoredMessageState]:
         """Return the stored states of a folder's messages, by id, to compare them with a listing.
 
         The result has every row of the folder including hidden ones, and the rows of listed ids in
@@ -167,7 +171,7 @@ class MailStore:
         return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
     def ids_of_unchanged_messages(
-        self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
+        self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
         """Return the ids of those messages of the list whose state equals the stored state in this
         folder."""
@@ -180,7 +184,7 @@ class MailStore:
             for entry in entries
             if (row := stored.get(entry.remote_id))
             and row.is_in_listed_folder
-            and row.equals(entry)
+            and row.equals_listed_message(entry)
         )
 
     def _apply_page(
@@ -196,14 +200,14 @@ class MailStore:
                 ref.folder,
                 plan.upserts,
                 savepoints=savepoints,
-                is_first_full_sync=position.generation == 1 and position.full_sync_running,
+                is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
             )
-            counts += page_rows.mark_messages_seen(tx, run, write.unchanged)
+            counts += page_rows.mark_seen_by_full_sync(tx, run, write.unchanged_ids)
             counts += page_rows.hide_removed_messages(tx, run, ref, plan)
-            counts += page_rows.quarantine(tx, run, ref.folder, plan.unreadable)
+            counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
             counts += page_rows.leave_pending(tx, run, ref, plan)
-            if position.full_sync_running and not write.page.has_more:
-                counts += page_rows.hide_unseen_messages(tx, run, write.feed)
+            if position.is_full_sync_running and not write.page.has_more:
+                counts += page_rows.hide_unseen_by_full_sync(tx, run, write.feed)
             _count(tx, run, write, counts)
         return counts
 
@@ -215,9 +219,9 @@ class MailStore:
                 "advance_cursor",
                 feed_id=write.feed.ref.id,
                 generation=position.generation,
-                cursor=position.cursor.data if position.cursor else None,
+                cursor=position.cursor.sealed_bytes if position.cursor else None,
                 next_key_id=write.next_cursor.key_id,
-                next_cursor=write.next_cursor.data,
+                next_cursor=write.next_cursor.sealed_bytes,
                 has_more=write.page.has_more,
                 is_start_of_round=position.is_start_of_round,
                 requested_s_ago=write.requested_s_ago,
@@ -225,14 +229,14 @@ class MailStore:
         )
 
 
-def _entry(row: Sequence[Any]) -> StoredEntry:
+def _entry(row: Sequence[Any]) -> StoredMessageState:
     """Return the entry in a row of `folder_entries` or `entries_of`."""
     _, is_read, version, modified_at, is_here = row
-    return StoredEntry(is_read, version, modified_at, is_here)
+    return StoredMessageState(is_read, version, modified_at, is_here)
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
-    full_sync_running = write.feed.position.full_sync_running
+    full_sync_running = write.feed.position.is_full_sync_running
     if not (write.page.changes or full_sync_running):
         return  # an empty page is not worth a row
     folder_id = write.feed.ref.folder.id if write.feed.ref.folder else None
@@ -247,7 +251,7 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCou
         "count_page",
         run_id=run.run_id,
         folder_id=folder_id,
-        requests=write.requests,
+        requests=write.request_count,
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,

@@ -24,8 +24,8 @@ from mailsync.store.connection import (
     Connection,
     Database,
     connect,
-    database_target,
-    to_product_error,
+    read_database_target,
+    to_mailsync_error,
 )
 from mailsync.store.database_url import DatabaseTarget
 from mailsync.store.functions_login import functions_login_sql
@@ -124,7 +124,7 @@ def plan_migrations(
         return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 
 
-def require_usable(database: Database) -> None:
+def require_usable_database(database: Database) -> None:
     """Check that the database is writable and has the newest migration of this code.
 
     Raises:
@@ -157,7 +157,7 @@ class _Migrator:
         try:
             return self._connection.run(sql) or []
         except pg8000.native.DatabaseError as error:
-            known = to_product_error(error, what)
+            known = to_mailsync_error(error, what)
             if not isinstance(known, StoreRejected | SchemaOutdated):
                 raise known from None
             fields = error.args[0]
@@ -182,7 +182,7 @@ class _Migrator:
 def _connected(settings: Settings) -> Iterator[_Migrator]:
     connection = connect(settings, as_owner=True)
     try:
-        yield _Migrator(connection, database_target(settings, as_owner=True))
+        yield _Migrator(connection, read_database_target(settings, as_owner=True))
     except BROKEN_CONNECTION_ERRORS as error:
         raise StoreUnavailable(
             f"The connection to the database was lost ({type(error).__name__})."

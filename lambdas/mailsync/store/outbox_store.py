@@ -23,12 +23,12 @@ class OutboxEvent:
     created_at: datetime
 
 
-Put = Callable[[Sequence[OutboxEvent]], Collection[int]]
+PutEventsFunction = Callable[[Sequence[OutboxEvent]], Collection[int]]
 """Publishes events; returns the ids of those that the bus accepted."""
 
 
 @dataclass(frozen=True, slots=True)
-class PublishResult:
+class PublishedBatchResult:
     """The result of publishing one batch of events from the outbox.
 
     last_tried_event_id: the highest event id in the batch. None: the outbox had no event to
@@ -37,9 +37,9 @@ class PublishResult:
     refused_count: events that the event bus rejected; they stay in the outbox.
     """
 
-    last_tried_id: int | None
-    published: int = 0
-    refused: int = 0
+    last_tried_event_id: int | None
+    published_count: int = 0
+    refused_count: int = 0
 
 
 class OutboxStore:
@@ -51,7 +51,7 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def publish(self, put: Put, *, after: int, limit: int) -> PublishResult:
+    def publish(self, put: PutEventsFunction, *, after: int, limit: int) -> PublishedBatchResult:
         """Publish up to `limit` events with ids above `after`, at most one per account.
 
         The events stay locked until the transaction ends, and other publishers skip them. After a
@@ -63,12 +63,12 @@ class OutboxStore:
         with self._database.transaction() as tx:
             found = [OutboxEvent(*row) for row in tx.run("claim_outbox", after=after, limit=limit)]
             if not found:
-                return PublishResult(None)
+                return PublishedBatchResult(None)
             taken = list(put(found))
             tx.run("mark_published", ids=taken)
-        return PublishResult(found[-1].id, len(taken), len(found) - len(taken))
+        return PublishedBatchResult(found[-1].id, len(taken), len(found) - len(taken))
 
-    def delete_published(self, *, days: int, limit: int) -> int:
+    def delete_published_events(self, *, days: int, limit: int) -> int:
         """Delete up to `limit` events published more than `days` days ago; return their number."""
         with self._database.transaction() as tx:
             return tx.run_returning_row_count("forget_published", days=days, limit=limit)

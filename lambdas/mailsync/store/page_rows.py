@@ -25,9 +25,9 @@ from mailsync.model import (
 )
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
-from mailsync.store.rows import Row
+from mailsync.store.rows import JsonRow
 
-BODY_LIMIT_CHARS = 16 * 2**20
+MAX_BODY_CHARS = 16 * 2**20
 """The longest body that is stored. Exchange Online accepts messages of 36 MB by default,
 attachments included, so real text stays below. Measured: a body at the limit costs a function 100
 to 310 MB while it is stored."""
@@ -76,7 +76,7 @@ def save_messages(
     messages, left = _split_mirrored(tx, run, folder, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
-    large = [each for each in messages if count_body_chars(each) > BODY_LIMIT_CHARS]
+    large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
     sent = [rows.message_to_row(each) for each in messages if each not in large]
     if not is_first_full_sync:
         sent = _differing(tx, run, folder_id, sent)
@@ -100,16 +100,16 @@ def hide_removed_messages(
 ) -> WrittenRowCounts:
     """Take the messages that the page reports as removed out of the feed's folder, and out of the
     quarantine. The feed of a mailbox reports that they left all folders."""
-    if not plan.removals:
+    if not plan.removed_ids:
         return WrittenRowCounts()
     folder_id = feed.folder.id if feed.folder else None
     tx.run(
         "leave_quarantine",
         account_id=run.account_id,
         folder_id=folder_id,
-        ids=rows.to_jsonb(plan.removals),
+        ids=rows.to_jsonb(plan.removed_ids),
     )
-    removed = end_placements(tx, run, plan.removals, folder_id=folder_id)
+    removed = end_placements(tx, run, plan.removed_ids, folder_id=folder_id)
     return WrittenRowCounts(removed=removed)
 
 
@@ -151,7 +151,7 @@ def end_locked_placements(
     )
 
 
-def quarantine(
+def quarantine_messages(
     tx: Transaction,
     run: RunRef,
     folder: FolderRef | None,
@@ -181,7 +181,7 @@ def leave_pending(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -
     return WrittenRowCounts(pending=len(plan.pending))
 
 
-def mark_messages_seen(
+def mark_seen_by_full_sync(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:
     """Set the feed's generation on unchanged messages, so that the full sync does not hide
@@ -195,7 +195,7 @@ def mark_messages_seen(
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
-def hide_unseen_messages(tx: Transaction, run: RunRef, feed: StoredFeed) -> WrittenRowCounts:
+def hide_unseen_by_full_sync(tx: Transaction, run: RunRef, feed: StoredFeed) -> WrittenRowCounts:
     """Take messages out of the folders in which the feed's full sync did not see them.
 
     If the number of such messages in a folder would contradict the provider's own count, none is
@@ -222,7 +222,7 @@ def hide_unseen_messages(tx: Transaction, run: RunRef, feed: StoredFeed) -> Writ
     return WrittenRowCounts(removed=removed)
 
 
-_TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
+_TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
 def _split_mirrored(
@@ -257,7 +257,9 @@ def count_body_chars(message: Message) -> int:
     return len(message.body_html or "") + len(message.body_text or "")
 
 
-def _differing(tx: Transaction, run: RunRef, folder_id: int | None, sent: list[Row]) -> list[Row]:
+def _differing(
+    tx: Transaction, run: RunRef, folder_id: int | None, sent: list[JsonRow]
+) -> list[JsonRow]:
     """Return the rows that differ from what is stored."""
     if not sent:
         return sent
@@ -267,24 +269,24 @@ def _differing(tx: Transaction, run: RunRef, folder_id: int | None, sent: list[R
             "known_emails",
             account_id=run.account_id,
             folder_id=folder_id,
-            keys=rows.ids_and_hashes(sent),
+            keys=rows.ids_and_hashes_json(sent),
         )
     }
     same = {message_id for message_id, each in known.items() if all(each)}
     if same:
         tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_jsonb(sorted(same)))
     return [
-        rows.without_body(row) if known.get(row["message_id"], (False, False))[1] else row
+        rows.drop_bodies_of_row(row) if known.get(row["message_id"], (False, False))[1] else row
         for row in sent
         if row["message_id"] not in same
     ]
 
 
 def _upsert(
-    tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
-) -> tuple[WrittenRowCounts, list[Row]]:
+    tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[JsonRow]
+) -> tuple[WrittenRowCounts, list[JsonRow]]:
     counts = WrittenRowCounts()
-    for chunk in rows.split_into_statements(sent):
+    for chunk in rows.chunk_rows_by_size(sent):
         inserted, updated = tx.run(
             "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
         )[0]
@@ -294,14 +296,14 @@ def _upsert(
             "save_placements",
             account_id=run.account_id,
             folder_id=folder_id,
-            keys=rows.ids_and_folders(sent),
+            keys=rows.ids_and_folders_json(sent),
         )
     return counts, []
 
 
 def _upsert_with_savepoints(
-    tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
-) -> tuple[WrittenRowCounts, list[Row]]:
+    tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[JsonRow]
+) -> tuple[WrittenRowCounts, list[JsonRow]]:
     """Halve rejected rows until single messages are left; return the counts and their quarantine
     rows."""
     try:
@@ -323,7 +325,7 @@ def _upsert_with_savepoints(
 
 
 def _enter_quarantine(
-    tx: Transaction, run: RunRef, folder_id: int | None, entries: Sequence[Row]
+    tx: Transaction, run: RunRef, folder_id: int | None, entries: Sequence[JsonRow]
 ) -> None:
     if entries:
         values = {

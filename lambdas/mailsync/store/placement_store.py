@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
 
-FILL_BATCH = 10_000
+MESSAGES_PER_FILL_BATCH = 10_000
 """Messages that get their placement in one transaction: about half a second."""
 
 
@@ -17,7 +17,7 @@ class PlacementStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fill_next(self, account_id: AccountId) -> bool:
+    def fill_next_messages(self, account_id: AccountId) -> bool:
         """Create the placements of the account's next batch of messages; return whether messages
         without placements remain.
 
@@ -25,15 +25,15 @@ class PlacementStore:
         No lease is needed: placements that a worker has written meanwhile stay unchanged.
         """
         with self._database.transaction() as tx:
-            filled = tx.run("fill_placements", account_id=account_id, limit=FILL_BATCH)
+            filled = tx.run("fill_placements", account_id=account_id, limit=MESSAGES_PER_FILL_BATCH)
         return bool(filled) and filled[0][0] is not None
 
-    def fill_all(self) -> Iterator[AccountId]:
+    def fill_all_accounts(self) -> Iterator[AccountId]:
         """Create all missing placements account by account, also for accounts that are never
         synced; yield the id of each account when it is done."""
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:
-            while self.fill_next(account_id):
+            while self.fill_next_messages(account_id):
                 pass
             yield account_id

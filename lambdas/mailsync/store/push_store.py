@@ -29,7 +29,7 @@ from mailsync.store.rows import to_jsonb
 
 SUBSCRIPTION_CLAIM_LIFETIME_S = 600
 """A claim ends by itself after this time, should its worker die."""
-MIN_RENEWAL_S = 300.0
+MIN_TIME_UNTIL_RENEWAL_S = 300.0
 """The earliest renewal, also where the provider names an expiry in the past."""
 
 
@@ -45,9 +45,9 @@ class SubscriptionClaim:
 
     account_id: AccountId
     remote_id: RemoteId | None
-    until: datetime
+    claimed_until: datetime
     callback_url: str = ""
-    failures: int = 0
+    failed_attempts: int = 0
 
 
 class PushStore:
@@ -59,7 +59,7 @@ class PushStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_missing(self, provider: Provider, callback_url: str) -> int:
+    def add_missing_subscriptions(self, provider: Provider, callback_url: str) -> int:
         """Add a row for each active mailbox without a subscription, to be created; return their
         number."""
         with self._database.transaction() as tx:
@@ -67,7 +67,9 @@ class PushStore:
                 "add_subscriptions", provider=provider, callback_url=callback_url
             )
 
-    def claim(self, provider: Provider, callback_url: str, wait_s: int) -> SubscriptionClaim | None:
+    def claim_due_subscription(
+        self, provider: Provider, callback_url: str, wait_s: int
+    ) -> SubscriptionClaim | None:
         """Claim the mailbox whose push subscription has been due longest, for creation or renewal.
         None: no subscription is due.
 
@@ -82,7 +84,7 @@ class PushStore:
             )
         return _claim(found)
 
-    def save_created(
+    def save_created_subscription(
         self, claim: SubscriptionClaim, subscription: Subscription, secret: str
     ) -> bool:
         """Store a new subscription, and make its mailbox due, because changes before its creation
@@ -96,7 +98,7 @@ class PushStore:
             kept = tx.run_returning_row_count(
                 "subscription_made",
                 account_id=claim.account_id,
-                claimed_until=claim.until,
+                claimed_until=claim.claimed_until,
                 remote_id=subscription.remote_id,
                 secret_hash=_hash(secret),
                 expires_at=subscription.expires_at,
@@ -104,7 +106,7 @@ class PushStore:
             )
         return kept > 0
 
-    def save_renewed(self, account_id: AccountId, subscription: Subscription) -> None:
+    def save_renewed_subscription(self, account_id: AccountId, subscription: Subscription) -> None:
         """Store the new expiry of a subscription."""
         with self._database.transaction() as tx:
             tx.run(
@@ -115,24 +117,26 @@ class PushStore:
                 next_in_s=_renewal_in_s(subscription.expires_at),
             )
 
-    def save_gone(self, claim: SubscriptionClaim) -> None:
+    def mark_subscription_gone(self, claim: SubscriptionClaim) -> None:
         """Record that the subscription no longer exists at the provider, so that a new one is
         created."""
         with self._database.transaction() as tx:
-            tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
+            tx.run(
+                "subscription_gone", account_id=claim.account_id, claimed_until=claim.claimed_until
+            )
 
-    def save_failure(self, claim: SubscriptionClaim, error: str) -> None:
+    def schedule_retry(self, claim: SubscriptionClaim, error: str) -> None:
         """Schedule the next attempt to create or renew the subscription, with exponential back-off.
 
         The back-off is short enough for several attempts before the subscription expires.
         """
-        failures = claim.failures + 1
+        failures = claim.failed_attempts + 1
         wait_s = seconds_until_subscription_retry(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
             tx.run(
                 "subscription_failed",
                 account_id=claim.account_id,
-                claimed_until=claim.until,
+                claimed_until=claim.claimed_until,
                 failures=failures,
                 error=error,
                 next_in_s=wait_s,
@@ -162,7 +166,7 @@ class PushStore:
             found = tx.run(
                 "unheld_subscriptions",
                 account_id=claim.account_id,
-                claimed_until=claim.until,
+                claimed_until=claim.claimed_until,
                 claimed_for_s=SUBSCRIPTION_CLAIM_LIFETIME_S,
                 remote_ids=to_jsonb(remote_ids),
             )
@@ -229,7 +233,9 @@ def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
 
 def _renewal_in_s(expires_at: datetime) -> float:
     lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
-    return max(MIN_RENEWAL_S, seconds_until_subscription_renewal(lasts_s=lasts_s, jitter=random()))  # noqa: S311
+    jitter = random()  # noqa: S311
+    wait_s = seconds_until_subscription_renewal(lasts_s=lasts_s, jitter=jitter)
+    return max(MIN_TIME_UNTIL_RENEWAL_S, wait_s)
 
 
 def _hash(secret: str) -> bytes:

@@ -38,7 +38,7 @@ class QuarantineStore:
             found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)
         return tuple(RemoteId(each) for (each,) in found)
 
-    def quarantined_ids(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
+    def quarantined_ids_of_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
         """Return the ids of a folder's messages in quarantine."""
         with self._database.transaction() as tx:
             found = tx.run("quarantined_ids", account_id=run.account_id, folder_id=folder_id)

@@ -17,7 +17,7 @@ class DueMailboxQueueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
+    def claim_due_mailboxes(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
         """Claim up to `limit` mailboxes that have been due the longest; return their account ids.
 
         A claim postpones the mailbox's next sync by `wait_s` seconds, so no other worker claims it.

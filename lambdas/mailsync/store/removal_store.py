@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailsync.decisions.safety import (
-    CONFIRMATION_DELAY,
-    MIN_SUSPICIOUS_MESSAGES,
-    SUSPICIOUS_CONFIRMATION_DELAY,
+    MIN_SUSPICIOUS_REMOVAL_MESSAGES,
+    REMOVAL_CONFIRMATION_DELAY,
+    SUSPICIOUS_REMOVAL_DELAY,
     is_most_of_mailbox,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
@@ -67,17 +67,21 @@ class HiddenMail:
         )
 
     @property
-    def wait_s(self) -> float:
+    def confirmation_delay_s(self) -> float:
         """Return the minimum seconds between the two responses of the provider after which a
         message is deleted."""
-        after = SUSPICIOUS_CONFIRMATION_DELAY if self.is_suspicious else CONFIRMATION_DELAY
+        after = SUSPICIOUS_REMOVAL_DELAY if self.is_suspicious else REMOVAL_CONFIRMATION_DELAY
         return after.total_seconds()
 
     @property
     def deletion_due_at(self) -> datetime | None:
         """Return when a sync may delete the first message, after requesting it by id once more.
         None: no message is reported gone."""
-        return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None
+        return (
+            self.gone_since + timedelta(seconds=self.confirmation_delay_s)
+            if self.gone_since
+            else None
+        )
 
 
 NO_HIDDEN_MAIL = HiddenMail(0, 0, 0, 0, None, None, 0)
@@ -89,21 +93,23 @@ class RemovalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, run: RunRef) -> HiddenMail:
+    def begin_removal_verification(self, run: RunRef) -> HiddenMail:
         """Return how much of the mailbox is hidden. If that is most of the mailbox, postpone the
         deletion of the hidden messages."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_most_of_mailbox:
-                schedule_removal(tx, run.account_id, removal)
+                schedule_removal_confirmation(tx, run.account_id, removal)
         return removal
 
-    def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
+    def hide_messages_removed_from_folder(
+        self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]
+    ) -> int:
         """Hide messages that left this folder, and return their number."""
         with FencedTransaction(self._database, run) as tx:
             return end_placements(tx, run, ids, folder_id=folder_id)
 
-    def show_again(
+    def show_messages_again(
         self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId], *, is_only_folder: bool
     ) -> int:
         """Show messages in this folder that are stored unchanged; return their number.
@@ -131,7 +137,7 @@ class RemovalStore:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
 
-    def confirm_gone(
+    def record_messages_gone(
         self,
         run: RunRef,
         ids: Collection[RemoteId],
@@ -164,7 +170,9 @@ def hidden_mail_of_accounts(
 ) -> dict[AccountId, HiddenMail]:
     """Return the hidden mail of each account, by account id; deleted accounts are missing."""
     ids = list(account_ids)
-    found = tx.run("removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
+    found = tx.run(
+        "removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_REMOVAL_MESSAGES
+    )
     removals = {account_id: HiddenMail(*row) for account_id, *row in found}
     return {each: removals.get(each, NO_HIDDEN_MAIL) for each in ids}
 
@@ -174,6 +182,8 @@ def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail
     return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 
-def schedule_removal(tx: Transaction, account_id: AccountId, removal: HiddenMail) -> None:
+def schedule_removal_confirmation(
+    tx: Transaction, account_id: AccountId, removal: HiddenMail
+) -> None:
     """Make the account due at the time from which the second request by id may delete messages."""
-    tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)
+    tx.run("schedule_removal", account_id=account_id, wait_s=removal.confirmation_delay_s)

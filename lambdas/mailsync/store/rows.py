@@ -13,16 +13,16 @@ from mailsync.store.connection import JsonBytes
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
 MAX_STATEMENT_BYTES = 2_000_000
-Row = dict[str, Any]
+JsonRow = dict[str, Any]
 
 
-def message_to_row(message: Message) -> Row:
+def message_to_row(message: Message) -> JsonRow:
     """Return the columns of one message as JSON values, with its hashes and bodies.
 
     `row_hash` covers the message without folder, version and bodies. The bodies have a hash of
     their own, so that a move or a changed flag does not send them to the database again.
     """
-    row: Row = {
+    row: JsonRow = {
         "internet_message_id": message.internet_message_id,
         "conversation_id": message.conversation_id,
         "subject": message.subject,
@@ -58,12 +58,12 @@ def message_to_row(message: Message) -> Row:
     }
 
 
-def without_body(row: Row) -> Row:
+def drop_bodies_of_row(row: JsonRow) -> JsonRow:
     """Return the row without its bodies, for an update that keeps the stored ones."""
     return {**row, "body_hash": None, "html": None, "text": None}
 
 
-def split_into_statements(rows: Sequence[Row]) -> Iterator[JsonBytes]:
+def chunk_rows_by_size(rows: Sequence[JsonRow]) -> Iterator[JsonBytes]:
     """Split rows into JSON arrays of at most about 2 MB, each for one SQL statement; a larger row
     gets an array of its own."""
     encoded = [orjson.dumps(row) for row in rows]
@@ -79,14 +79,14 @@ def split_into_statements(rows: Sequence[Row]) -> Iterator[JsonBytes]:
         yield JsonBytes(b"[" + b",".join(chunk) + b"]")
 
 
-def ids_and_hashes(rows: Iterable[Row]) -> JsonBytes:
+def ids_and_hashes_json(rows: Iterable[JsonRow]) -> JsonBytes:
     """Return the ids, folders and hashes of the rows as JSON, for a statement that finds the
     changed ones."""
     wanted = ("message_id", "folder_remote_ids", "row_hash", "version", "body_hash")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
-def ids_and_folders(rows: Iterable[Row]) -> JsonBytes:
+def ids_and_folders_json(rows: Iterable[JsonRow]) -> JsonBytes:
     """Return the message ids and folder ids of the rows as JSON."""
     wanted = ("message_id", "folder_remote_ids")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
@@ -94,7 +94,7 @@ def ids_and_folders(rows: Iterable[Row]) -> JsonBytes:
 
 def quarantine_row(
     remote_id: str, folder_remote_ids: Sequence[str], cause: str, detail: str
-) -> Row:
+) -> JsonRow:
     return {
         "message_id": remote_id,
         "folder_remote_ids": list(folder_remote_ids),
@@ -103,11 +103,11 @@ def quarantine_row(
     }
 
 
-def difference_rows(differences: Iterable[ListingContradiction]) -> JsonBytes:
+def contradictions_json(differences: Iterable[ListingContradiction]) -> JsonBytes:
     return to_jsonb([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
 
 
-def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:
+def folders_json(folders: Iterable[RemoteFolder]) -> JsonBytes:
     return to_jsonb(
         [
             {
@@ -115,7 +115,7 @@ def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:
                 "parent_remote_id": each.parent_remote_id,
                 "display_name": _storable(each.display_name),
                 "role": each.role,
-                "hidden": each.hidden,
+                "hidden": each.is_hidden,
                 "total": each.total,
                 "unread": each.unread,
             }
@@ -141,5 +141,5 @@ def _storable(value: Any) -> Any:
     return to_storable_text(value) if isinstance(value, str) else value
 
 
-def _digest(values: Row) -> str:
+def _digest(values: JsonRow) -> str:
     return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

@@ -8,8 +8,8 @@ from typing import Any
 
 from mailsync.decisions.due import (
     ACCOUNT_CLOSING_ERRORS,
-    SUSPICIOUS_REMOVAL,
-    VERIFICATION_FAILED,
+    SUSPICIOUS_REMOVAL_ERROR,
+    VERIFICATION_FAILED_ERROR,
     seconds_until_sync_after_failure,
     seconds_until_sync_after_success,
 )
@@ -43,14 +43,14 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
         account_id=run.account_id,
         has_changed=has_changed,
         next_in_s=wait_s,
-        error=SUSPICIOUS_REMOVAL if removal.is_suspicious else None,
+        error=SUSPICIOUS_REMOVAL_ERROR if removal.is_suspicious else None,
         error_message=removal.explanation if removal.is_suspicious else None,
     )
     close_run(tx, run.run_id, "completed", None, None)
     add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=True)
 
 
-def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
+def fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int) -> None:
     """Close a run as failed because these folders could not be verified."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
     fail_run(
@@ -58,7 +58,7 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
         run.account_id,
         run.run_id,
         owner=owner,
-        error=VERIFICATION_FAILED,
+        error=VERIFICATION_FAILED_ERROR,
         message=f"Folders that could not be verified: {folders}. What is stored stays.",
     )
 

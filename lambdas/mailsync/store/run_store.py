@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailsync.decisions.due import VERIFICATION_FAILED
+from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
 from mailsync.errors import LeaseLost, StoreRejected
-from mailsync.metrics import RUNS_COMPLETED, count_failure, count_metric
+from mailsync.metrics import RUNS_COMPLETED, count_failed_run, count_metric
 from mailsync.model import (
     AccountId,
     FolderId,
@@ -17,11 +17,11 @@ from mailsync.model import (
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
-from mailsync.store.run_outcome import complete_run, fail_run, fail_unverified
+from mailsync.store.run_outcome import complete_run, fail_run, fail_run_with_unverified_folders
 
 
 @dataclass(frozen=True, slots=True)
-class OpenRun:
+class EnqueuedRun:
     """The run that `RunStore.enqueue_run` returns: a new run, the account's open run, or the run of
     an earlier request with the same Idempotency-Key.
 
@@ -35,7 +35,7 @@ class OpenRun:
     execution_arn: str | None
     status: str
     scope: SyncScope
-    first_scope: SyncScope | None = None
+    scope_of_first_request: SyncScope | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -60,14 +60,14 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def enqueue(
+    def enqueue_run(
         self,
         account_id: AccountId,
         run_id: RunId,
         scope: SyncScope,
         trigger: str,
         idempotency_key: str | None = None,
-    ) -> OpenRun:
+    ) -> EnqueuedRun:
         """Return the account's open run; if it has none, create a run with the id `run_id`.
 
         If an earlier request had the same Idempotency-Key, return its run instead, even if that run
@@ -82,7 +82,7 @@ class RunStore:
             AccountStore(self._database).account(account_id)
             raise
         # The run that barred ours may have ended between the two statements: then ask again.
-        return found or self.enqueue(account_id, run_id, scope, trigger, idempotency_key)
+        return found or self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
 
     def _enqueued(
         self,
@@ -91,7 +91,7 @@ class RunStore:
         scope: SyncScope,
         trigger: str,
         idempotency_key: str | None,
-    ) -> OpenRun | None:
+    ) -> EnqueuedRun | None:
         """Enqueue in one transaction; return None when the open run has ended meanwhile."""
         with self._database.transaction() as tx:
             if idempotency_key and (found := _run_of_key(tx, account_id, idempotency_key)):
@@ -104,7 +104,7 @@ class RunStore:
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return OpenRun(run_id, None, "queued", scope)
+                return EnqueuedRun(run_id, None, "queued", scope)
             joined = tx.run("find_open_run", account_id=account_id)
             if joined and idempotency_key:
                 tx.run(
@@ -116,18 +116,20 @@ class RunStore:
                 )
         return _open_run(joined[0]) if joined else None
 
-    def run_of_key(self, account_id: AccountId, idempotency_key: str) -> OpenRun | None:
+    def run_of_idempotency_key(
+        self, account_id: AccountId, idempotency_key: str
+    ) -> EnqueuedRun | None:
         """Return the run of an earlier request with this Idempotency-Key. None: the key is new."""
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
 
-    def forget_joined(self, account_id: AccountId, run_id: RunId, key: str) -> None:
+    def delete_joined_idempotency_key(self, account_id: AccountId, run_id: RunId, key: str) -> None:
         """Delete the record that a request with this Idempotency-Key joined the run, because the
         execution of the run has died."""
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
-    def run_details(self, run: RunRef) -> tuple[SyncScope, int]:
+    def scope_and_repair_rounds(self, run: RunRef) -> tuple[SyncScope, int]:
         """Return what the run syncs, and how many repair rounds it has had."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
@@ -146,11 +148,11 @@ class RunStore:
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             unverified = tx.run("unverified_folders", run_id=run.run_id)[0][0]
             if unverified:
-                fail_unverified(tx, run, unverified)
+                fail_run_with_unverified_folders(tx, run, unverified)
             else:
                 complete_run(tx, run)
         if unverified:
-            count_failure(VERIFICATION_FAILED)
+            count_failed_run(VERIFICATION_FAILED_ERROR)
         else:
             count_metric(RUNS_COMPLETED)
         return not unverified
@@ -165,9 +167,9 @@ class RunStore:
         with self._database.transaction() as tx:
             closes = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
         if closes is not None:
-            count_failure(error, closes_account=closes)
+            count_failed_run(error, closes_account=closes)
 
-    def open_run_account(self, run_id: RunId) -> AccountId | None:
+    def account_of_open_run(self, run_id: RunId) -> AccountId | None:
         """Return the account of an open run. None: the run has ended or does not exist."""
         with self._database.transaction() as tx:
             found = tx.run("open_run_account", run_id=run_id)
@@ -180,19 +182,19 @@ class RunStore:
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
 
-def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> OpenRun | None:
+def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun | None:
     """Return the run of the key, and lock the key until the transaction ends."""
     tx.run("lock_key", account_id=account_id, key=key)
     found = tx.run("find_run_by_key", account_id=account_id, key=key)
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
-    return replace(_open_run(run), first_scope=_wish(sync_type, folder_ids))
+    return replace(_open_run(run), scope_of_first_request=_wish(sync_type, folder_ids))
 
 
-def _open_run(row: list[Any]) -> OpenRun:
+def _open_run(row: list[Any]) -> EnqueuedRun:
     run_id, execution_arn, status, sync_type, folder_ids = row
-    return OpenRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
+    return EnqueuedRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
 
 
 def _columns(scope: SyncScope) -> dict[str, Any]:

@@ -70,7 +70,7 @@ BEGIN_STATEMENTS = _begin(_TIMEOUTS)
 """Its result is one row; the last column says whether the transaction is read-only."""
 BEGIN_MIGRATION_STATEMENTS = _begin(_OF_MIGRATIONS)
 
-END_STALE_SESSION = (
+END_STALE_READ_ONLY_SESSION_SQL = (
     "ROLLBACK; SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"
     " FROM pg_catalog.pg_settings"
     " WHERE name = 'default_transaction_read_only' AND setting = 'on'"

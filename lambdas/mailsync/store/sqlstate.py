@@ -40,8 +40,8 @@ from mailsync.errors import (
     StoreUnavailable,
 )
 
-READ_ONLY = "25006"
-LOGIN_AND_BEGIN_STATEMENTS = frozenset({"login", "begin"})
+READ_ONLY_SQLSTATE = "25006"
+LOGIN_AND_BEGIN_STATEMENT_NAMES = frozenset({"login", "begin"})
 """Steps that open a transaction; a pooler logs in to the server at BEGIN, or later."""
 
 _INTERNAL, _UNSUPPORTED = "XX000", "0A000"
@@ -70,9 +70,9 @@ _FULL_WORDS = re.compile(
 def read_only_error() -> StoreUnavailable:
     """Return the error for a database that is read-only, so that nothing can be stored."""
     return StoreUnavailable(
-        f"The database is read-only (SQLSTATE {READ_ONLY}), so no mail is stored. Syncs go on by"
-        " themselves when it can be written again; look at its disk space and at which server is"
-        " the primary."
+        f"The database is read-only (SQLSTATE {READ_ONLY_SQLSTATE}), so no mail is stored. Syncs go"
+        " on by themselves when it can be written again; look at its disk space and at which server"
+        " is the primary."
     )
 
 
@@ -86,7 +86,7 @@ def error_from_fields(fields: Mapping[str, str], statement: str) -> MailsyncErro
     """
     state, words = fields.get("C", "none"), fields.get("M", "")
     is_of_pooler = fields.get("R", "") in _POOLERS_ROUTINES
-    if state == READ_ONLY:
+    if state == READ_ONLY_SQLSTATE:
         return read_only_error()
     if refusal := _refused_login(state, words if is_of_pooler else "", statement):
         return SettingMissing(refusal)
@@ -103,7 +103,7 @@ def error_from_fields(fields: Mapping[str, str], statement: str) -> MailsyncErro
     passes = _UNAVAILABLE.fullmatch(state) or (is_of_pooler and state == _INTERNAL)
     if (
         passes
-        or statement in LOGIN_AND_BEGIN_STATEMENTS
+        or statement in LOGIN_AND_BEGIN_STATEMENT_NAMES
         or _is_stale_plan(state, words, fields.get("R", ""))
     ):
         return StoreUnavailable(f"The database could not finish '{statement}' (SQLSTATE {state}).")
@@ -129,7 +129,9 @@ def _refused_login(state: str, words: str, statement: str) -> str | None:
             " session mode."
         )
     is_refused = _LOGIN.fullmatch(state) or _LOGIN_WORDS.search(words)
-    if is_refused or (statement in LOGIN_AND_BEGIN_STATEMENTS and state == _NO_RIGHT_TO_CONNECT):
+    if is_refused or (
+        statement in LOGIN_AND_BEGIN_STATEMENT_NAMES and state == _NO_RIGHT_TO_CONNECT
+    ):
         return (
             f"The database rejects the login (SQLSTATE {state}); check user, password and database"
             " name."

@@ -85,12 +85,12 @@ class StatusStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def status(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
+    def status_of_account(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
         """Return the user's account with its folders. None: the user has no such account."""
         found = self._read(account_id=account_id, user_id=user_id, is_for_operator=False, limit=1)
         return found[0] if found else None
 
-    def accounts_of_all_users(
+    def statuses_of_all_users(
         self, account_id: AccountId | None = None
     ) -> tuple[AccountStatus, ...]:
         """Return the sync status of accounts of all users, ordered by address. Only for operators;

@@ -11,7 +11,7 @@ from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 
 
-class Stores:
+class MailboxStores:
     """Base class that gives a class with a `database` one property for each store of a mailbox."""
 
     __slots__ = ()

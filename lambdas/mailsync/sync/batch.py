@@ -15,10 +15,10 @@ from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
-from mailsync.providers.kit import load_kit
+from mailsync.providers.kit import load_provider_kit
 from mailsync.providers.response_memory import ResponseMemory
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.runs.trigger import open_trigger
+from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import Settings, load_settings
 from mailsync.store.check_store import RUN_TRIGGER_OF_CHECKS, Check
 from mailsync.store.connection import Database
@@ -27,7 +27,7 @@ from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
 
-MAX_WORKERS = 5
+MAX_CHECKS_IN_PARALLEL = 5
 """Threads, and database connections, of one function; it mostly waits for providers."""
 MIN_TIME_PER_CHECK_S = 90.0
 """The time left that a check may need when its provider hardly responds."""
@@ -37,7 +37,7 @@ waited for so long, is left to an execution, where it is alone (docs/operations.
 
 
 @dataclass(frozen=True, slots=True)
-class BatchReport:
+class CheckBatchReport:
     """The number of mailboxes by outcome, and the total cost of the checks that found nothing
     new."""
 
@@ -47,7 +47,7 @@ class BatchReport:
     seconds: float
 
     @classmethod
-    def from_checks(cls, all_checked: Sequence[CheckReport]) -> "BatchReport":
+    def from_checks(cls, all_checked: Sequence[CheckReport]) -> "CheckBatchReport":
         idle = [each for each in all_checked if each.outcome is CheckOutcome.IDLE]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
@@ -59,12 +59,12 @@ class BatchReport:
 
 def sync_accounts(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
-) -> BatchReport:
+) -> CheckBatchReport:
     """Check each mailbox; release the claims of those for which too little time remains."""
 
     def one(account_id: AccountId) -> CheckReport:
         if remaining_s() < MIN_TIME_PER_CHECK_S:
-            return CheckReport(CheckOutcome.RELEASED)
+            return CheckReport(CheckOutcome.CLAIM_RELEASED)
         worker = workers.get()
         try:
             return check_account(worker, account_id, remaining_s)
@@ -72,17 +72,17 @@ def sync_accounts(
             workers.put(worker)
 
     workers = _workers()
-    with ThreadPoolExecutor(MAX_WORKERS) as pool:
+    with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
         all_checked = list(pool.map(one, account_ids))
     _release(
         workers,
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
-            if checked.outcome is CheckOutcome.RELEASED
+            if checked.outcome is CheckOutcome.CLAIM_RELEASED
         ],
     )
-    report = BatchReport.from_checks(all_checked)
+    report = CheckBatchReport.from_checks(all_checked)
     logger.info(
         "batch_checked",
         outcomes=report.outcomes,
@@ -108,17 +108,17 @@ def _workers() -> "SimpleQueue[CheckWorker]":
 
     settings = load_settings()
     kms: Any = boto3.client("kms")  # here: making one is not for several threads at once
-    trigger, starting = open_trigger(), Lock()
+    trigger, starting = open_sync_starter(), Lock()
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.start_handed_over(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
+            trigger.start_handed_over_run(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
 
     memory = ResponseMemory(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S
     )
     workers: SimpleQueue[CheckWorker] = SimpleQueue()
-    for _ in range(MAX_WORKERS):
+    for _ in range(MAX_CHECKS_IN_PARALLEL):
         database = Database(settings)
         vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
         workers.put(CheckWorker(database, _opener(settings, database, vault, memory), start))
@@ -138,9 +138,11 @@ def _opener(
         )
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
-        kit = load_kit(account.provider)
-        provider = kit.open_mailbox(account, access, settings, budget, memory.take_share())
+        kit = load_provider_kit(account.provider)
+        provider = kit.open_mailbox(
+            account, access, settings, budget, memory.create_share_for_mailbox()
+        )
         with closing(provider):
-            yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
+            yield Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
 
     return opened

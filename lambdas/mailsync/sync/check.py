@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from mailsync.decisions.check import MAX_FOLDERS_PER_CHECKED_MAILBOX, CheckResult, classify_check
 from mailsync.decisions.folders import diff_folders
-from mailsync.decisions.freshness import choose_tree_reading
+from mailsync.decisions.freshness import choose_tree_reading_depth
 from mailsync.decisions.verify import (
     MAX_COMPARED_MESSAGES_PER_CHECK,
-    FolderCount,
+    FolderCounts,
     folders_due_for_id_comparison,
 )
 from mailsync.errors import (
@@ -31,7 +31,7 @@ from mailsync.log import logger
 from mailsync.model import (
     AccountId,
     FolderId,
-    IdListing,
+    MessageListing,
     RunId,
     SealedSecret,
     StoredFeed,
@@ -41,7 +41,7 @@ from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
 from mailsync.store.placement_store import PlacementStore
 from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
-from mailsync.sync.mailbox import Mailbox, require_unthrottled, save_limits_on_exit
+from mailsync.sync.mailbox import Mailbox, require_unthrottled, save_reported_limits_on_exit
 from mailsync.sync.repair import compare_folder
 from mailsync.sync.verification import recalculate_counts
 
@@ -68,7 +68,7 @@ class CheckOutcome(StrEnum):
     """Not even the failure could be stored; the claim ends by itself."""
     CLOSED = "closed"
     """There is still no access token for a closed account."""
-    RELEASED = "putBack"
+    CLAIM_RELEASED = "putBack"
     """Not checked; due again."""
 
 
@@ -112,7 +112,7 @@ def check_account(
     After a transient error (of the provider or the database) an execution continues the sync. Any
     other error closes the sync's run as failed.
     """
-    began, before = time.monotonic(), worker.database.statements
+    began, before = time.monotonic(), worker.database.statement_count
     work = _Work(worker, account_id, remaining_s)
     try:
         outcome = work.run()
@@ -120,7 +120,7 @@ def check_account(
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
         outcome = CheckOutcome.FAILURE_NOT_STORED
     checked = CheckReport(
-        outcome, work.requests, worker.database.statements - before, time.monotonic() - began
+        outcome, work.requests, worker.database.statement_count - before, time.monotonic() - began
     )
     if outcome is not CheckOutcome.IDLE:
         logger.info(
@@ -147,10 +147,10 @@ class _Work:
 
     @property
     def requests(self) -> int:
-        return self._mailbox.provider.requests if self._mailbox else 0
+        return self._mailbox.provider.request_count if self._mailbox else 0
 
     def run(self) -> CheckOutcome:
-        check = self._worker.checks.begin(self._account_id, RunId(str(uuid4())))
+        check = self._worker.checks.begin_check(self._account_id, RunId(str(uuid4())))
         if check is None:
             return CheckOutcome.BUSY
         try:
@@ -167,7 +167,7 @@ class _Work:
         """
         try:
             with self._worker.open_mailbox(check) as mailbox:
-                mailbox.access.current()
+                mailbox.access_token_source.current_token()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
             self._worker.checks.keep_account_closed(check, message)
@@ -185,7 +185,7 @@ class _Work:
             require_unthrottled(check.account)
             with (
                 self._worker.open_mailbox(check) as self._mailbox,
-                save_limits_on_exit(self._mailbox),
+                save_reported_limits_on_exit(self._mailbox),
             ):
                 return self._check(check, self._mailbox)
         except LeaseLost:
@@ -211,21 +211,23 @@ class _Work:
             return "many folders"
         if check.account.are_placements_filled:
             return None
-        is_left = PlacementStore(self._worker.database).fill_next(self._account_id)
+        is_left = PlacementStore(self._worker.database).fill_next_messages(self._account_id)
         return "placements to fill" if is_left else None
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
-        reading = choose_tree_reading(
-            now=check.began_at, whole_at=check.tree_read_at, thorough_at=check.hidden_read_at
+        reading = choose_tree_reading_depth(
+            now=check.began_at,
+            whole_at=check.folder_tree_read_at,
+            thorough_at=check.hidden_folders_read_at,
         )
-        seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
+        seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_last_sync_s)
         counts = dict(_counts(check, seen))
         result = classify_check(
             is_fully_verified=check.is_fully_verified,
             listing=seen.listing,
             plan=diff_folders(seen.listing, check.folders),
             folders=check.folders,
-            pages=seen.pages,
+            pages=seen.page_by_folder_id,
             waiting=seen.postponed_feed_ids,
             moved=seen.changed_folder_ids,
             counts=counts.values(),
@@ -243,7 +245,7 @@ class _Work:
         check: Check,
         mailbox: Mailbox,
         seen: MailboxSnapshot,
-        counts: Mapping[FolderId, FolderCount],
+        counts: Mapping[FolderId, FolderCounts],
     ) -> CheckOutcome:
         """Compare the ids of some folders that are due; then end the check: nothing is new."""
         compared = _compare(check, mailbox, counts)
@@ -251,9 +253,9 @@ class _Work:
             return self._hand_over(check, "ids to compare")
         end = IdleCheckResult(
             new_cursors=_cursors(mailbox, check, seen),
-            equal_listings=compared,
+            listings_equal_to_rows=compared,
             is_every_folder_listed=seen.listing.is_whole,
-            reading=seen.reading,
+            tree_reading_depth=seen.tree_reading_depth,
         )
         self._worker.checks.save_idle_check(check, end)
         return CheckOutcome.IDLE
@@ -271,7 +273,7 @@ class _Work:
 
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
         """Leave the run to an execution; if it cannot be started, a later tick starts it."""
-        if not self._worker.checks.hand_over(check):
+        if not self._worker.checks.hand_over_run(check):
             return CheckOutcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
@@ -282,19 +284,19 @@ class _Work:
 
     def _fail(self, check: Check, failure: Exception, message: str) -> CheckOutcome:
         error = type(failure).__name__
-        self._worker.checks.fail(check, error, message)
+        self._worker.checks.fail_run_of_check(check, error, message)
         logger.error("sync_failed", error=error)
         return CheckOutcome.FAILED
 
 
-def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCount]]:
+def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCounts]]:
     """Yield the counts of the listed mirrored folders, with the provider's current ones."""
     remote = {folder.remote_id: folder for folder in seen.listing.folders}
     for folder in check.folders:
         shown = remote.get(folder.ref.remote_id)
-        if not folder.selected or not shown:
+        if not folder.is_selected or not shown:
             continue
-        ours = check.counts[folder.ref.id]
+        ours = check.counts_by_folder[folder.ref.id]
         if shown.total is not None and shown.unread is not None:
             yield folder.ref.id, replace(ours, remote_total=shown.total, remote_unread=shown.unread)
         elif ours.remote_total is None:
@@ -302,14 +304,14 @@ def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, Fol
 
 
 def _compare(
-    check: Check, mailbox: Mailbox, counts: Mapping[FolderId, FolderCount]
-) -> Mapping[FolderId, IdListing] | None:
+    check: Check, mailbox: Mailbox, counts: Mapping[FolderId, FolderCounts]
+) -> Mapping[FolderId, MessageListing] | None:
     """Return the listings of small folders that are due and equal their rows.
 
     Returns None where a folder differs, or a due folder is too large for a check.
     """
     folders = {folder.ref.id: folder for folder in check.folders}
-    compared: dict[FolderId, IdListing] = {}
+    compared: dict[FolderId, MessageListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
     for folder_id in folders_due_for_id_comparison(counts, now=check.began_at):
         count = counts[folder_id]
@@ -329,8 +331,8 @@ def _cursors(
     """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
     return {
         feed: mailbox.seal_cursor(feed.ref, page.next_cursor)
-        if page.next_cursor != mailbox.cursor(feed)
+        if page.next_cursor != mailbox.open_cursor(feed)
         else None
         for feed in feeds_of(check.folders)
-        if (page := seen.pages.get(feed.ref.id))
+        if (page := seen.page_by_folder_id.get(feed.ref.id))
     }

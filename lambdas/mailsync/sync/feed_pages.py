@@ -23,7 +23,7 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
     DEFAULT_PAGE_SIZE,
     log_fields,
-    page_size,
+    page_size_of_folder,
     store_page,
     store_pending,
 )
@@ -137,7 +137,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed_id, failure, progressed=slowest_s > 0)
         started_in_this_sync |= feed.position.is_start_of_round
-        if is_up_to_date(page, counts, started_in_this_sync=started_in_this_sync):
+        if is_folder_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync):
             return FeedProgress()
         empty_pages = 0 if page.changes else empty_pages + 1
         if empty_pages > MAX_EMPTY_PAGES:
@@ -146,7 +146,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     return unfinished
 
 
-def is_up_to_date(
+def is_folder_up_to_date_after(
     page: Page, counts: WrittenRowCounts | None, *, started_in_this_sync: bool
 ) -> bool:
     """Return whether the feed is up to date after this page.
@@ -159,7 +159,7 @@ def is_up_to_date(
     """
     if counts is None or counts.pending or page.has_more:
         return False
-    return started_in_this_sync or page.is_final
+    return started_in_this_sync or page.needs_full_sync_next
 
 
 def _paused(
@@ -173,7 +173,7 @@ def _paused(
     help."""
     pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
-        mailbox.save_limits(failure)
+        mailbox.save_reported_limits(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure
@@ -182,10 +182,10 @@ def _paused(
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
-    size, position = page_size(feed), feed.position
+    size, position = page_size_of_folder(feed), feed.position
     try:
         page = mailbox.provider.fetch_page(
-            feed.ref, mailbox.cursor(feed), limit=size, fallback=position.fallback
+            feed.ref, mailbox.open_cursor(feed), limit=size, fallback=position.failed_feed_count
         )
     except ProviderUnavailable:
         if size > 1:
@@ -200,6 +200,6 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
 
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
     """Restart with the provider's next feed, since this one cannot get past a message."""
-    fallback = feed.position.fallback + 1
+    fallback = feed.position.failed_feed_count + 1
     logger.warning("feed_failed", **log_fields(feed.ref), fallback=fallback)
     mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id, fallback=fallback)

@@ -10,10 +10,10 @@ from mailsync.decisions.folders import (
     batch_small_full_syncs,
     diff_folders,
     folders_with_changed_counts,
-    sort_by_activity,
-    sort_by_size,
+    sort_folder_ids_by_message_count,
+    sort_folders_by_last_change,
 )
-from mailsync.decisions.freshness import feeds_to_read
+from mailsync.decisions.freshness import choose_folders_whose_feeds_to_read
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
@@ -30,7 +30,7 @@ from mailsync.model import (
     TreeReadingDepth,
     feeds_of,
 )
-from mailsync.sync.feed_pages import is_up_to_date
+from mailsync.sync.feed_pages import is_folder_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields, store_page
 
@@ -48,9 +48,9 @@ class MailboxSnapshot:
     """
 
     listing: FolderListing
-    reading: TreeReadingDepth
+    tree_reading_depth: TreeReadingDepth
     requested_at: float
-    pages: Mapping[FeedId, Page]
+    page_by_folder_id: Mapping[FeedId, Page]
     changed_folder_ids: frozenset[RemoteId]
     postponed_feed_ids: frozenset[FeedId]
 
@@ -67,10 +67,14 @@ def read_mailbox(
     reading: how much of the folder tree to read.
     since_s: seconds since the last sync of the mailbox.
     """
-    listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
+    listing = mailbox.provider.list_folders(sort_folders_by_last_change(known), reading)
     moved = folders_with_changed_counts(listing, known)
-    synced = [each for each in known if each.selected and not each.feed.position.full_sync_running]
-    chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
+    synced = [
+        each for each in known if each.is_selected and not each.feed.position.is_full_sync_running
+    ]
+    chosen = choose_folders_whose_feeds_to_read(
+        synced, moved, now=datetime.now(UTC), since_s=since_s
+    )
     requested_at = time.monotonic()
     pages = _fetch_next_pages(mailbox, chosen)
     waiting = {each.ref.id for each in feeds_of(synced)} - {each.ref.id for each in chosen}
@@ -90,11 +94,11 @@ def mirror_folders(
     known = folders.folders(run.account_id)
     if listing is None:
         listing = mailbox.provider.list_folders(
-            (*sort_by_activity(known), *folders.gone_folders(run.account_id)), reading
+            (*sort_folders_by_last_change(known), *folders.gone_folders(run.account_id)), reading
         )
     plan = diff_folders(listing, known)
     if plan.new_and_changed_folders or plan.gone_folder_ids:
-        folders.save(
+        folders.save_tree_changes(
             run,
             plan.new_and_changed_folders,
             plan.gone_folder_ids,
@@ -117,7 +121,7 @@ def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
     The provider may not have reported that a message moved from such a folder to a mirrored one.
     The verification then finds that message missing and fetches it.
     """
-    dropped = mailbox.mail.drop_unselected(mailbox.run)
+    dropped = mailbox.mail.delete_mail_of_unselected_folders(mailbox.run)
     if dropped:
         logger.info("unselected_dropped", messages=dropped)
 
@@ -133,19 +137,19 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
     """
     run = mailbox.run
-    asked, rounds = mailbox.runs.run_details(run)
+    asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
     if seen is None:
         seen = _snapshot(mailbox, asked.sync_type)
-    listing = mirror_folders(mailbox, seen.reading, seen.listing)
+    listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.listing)
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.feeds.restart_full_syncs(run, asked.folder_ids)
     mailbox.feeds.retry_failed_feeds(run)
     delete_mail_of_unselected_folders(mailbox)
-    folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
-    synced = [each for each in folders if not each.feed.position.full_sync_running]
-    done = _apply(mailbox, feeds_of(synced), seen.pages, seen.requested_at)
-    mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
-    max_messages = mailbox.provider.limits.small_sync_messages
+    folders = [each for each in mailbox.folders.folders(run.account_id) if each.is_selected]
+    synced = [each for each in folders if not each.feed.position.is_full_sync_running]
+    done = _apply(mailbox, feeds_of(synced), seen.page_by_folder_id, seen.requested_at)
+    mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
+    max_messages = mailbox.provider.limits.max_small_sync_messages
     for batch in batch_small_full_syncs(
         folders, listing.folders, page_size=DEFAULT_PAGE_SIZE, max_messages=max_messages
     ):
@@ -156,7 +160,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
         done |= _apply(mailbox, batch, pages, requested_at)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
     left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
-    return tuple(feed.ref for feed in sort_by_size(left, folders))
+    return tuple(feed.ref for feed in sort_folder_ids_by_message_count(left, folders))
 
 
 def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
@@ -175,7 +179,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         folder.ref.id
         for folder in folders
         if folder.ref.remote_id in seen.changed_folder_ids
-        and (page := seen.pages.get(folder.feed.ref.id))
+        and (page := seen.page_by_folder_id.get(folder.feed.ref.id))
         and not page.changes
         and not page.has_more
     ]
@@ -211,7 +215,9 @@ def _apply(
             logger.warning("feed_left", **log_fields(feed.ref), cause=cause)
             continue
         started_in_this_sync = feed.position.is_start_of_round
-        is_read = is_up_to_date(page, counts, started_in_this_sync=started_in_this_sync)
+        is_read = is_folder_up_to_date_after(
+            page, counts, started_in_this_sync=started_in_this_sync
+        )
         if is_read and not feed.has_pending:
             done.add(feed.ref.id)
     return frozenset(done)
@@ -221,6 +227,6 @@ def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[
     """Yield the cursors; feeds that need a full sync are left to `sync-folder`."""
     for feed in feeds:
         with suppress(CursorExpired):
-            cursor = mailbox.cursor(feed)
+            cursor = mailbox.open_cursor(feed)
             if cursor is not None:
                 yield feed.ref, cursor

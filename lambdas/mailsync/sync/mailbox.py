@@ -7,23 +7,23 @@ from functools import cache
 
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
-from mailsync.decisions.budget import MAX_SLEEP_S
+from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, AccountId, Cursor, FeedRef, RunRef, SealedSecret, StoredFeed
 from mailsync.providers import AccessTokenSource, MailProvider
-from mailsync.providers.kit import load_kit
+from mailsync.providers.kit import load_provider_kit
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
-from mailsync.store.stores import Stores
+from mailsync.store.stores import MailboxStores
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox(Stores):
+class Mailbox(MailboxStores):
     """An open mailbox: its client at the provider and its stores.
 
     max_requests_in_flight: concurrent requests that the provider accepted when the mailbox was
@@ -31,13 +31,13 @@ class Mailbox(Stores):
     """
 
     run: RunRef
-    access: AccessTokenSource
+    access_token_source: AccessTokenSource
     provider: MailProvider
     database: Database
     vault: Vault
-    max_in_flight: int
+    max_requests_in_flight: int
 
-    def cursor(self, feed: StoredFeed) -> Cursor | None:
+    def open_cursor(self, feed: StoredFeed) -> Cursor | None:
         """Return the opened cursor of a feed; None before the first page of a full sync.
 
         Raises:
@@ -47,16 +47,16 @@ class Mailbox(Stores):
         if sealed is None:
             return None
         try:
-            return Cursor(self.vault.open(self._sealing_context(feed.ref), sealed))
+            return Cursor(self.vault.open_sealed_text(self._sealing_context(feed.ref), sealed))
         except AccessRevoked:
             raise CursorExpired(
                 f"The stored cursor of feed {feed.ref.id} does not open; reading it again."
             ) from None
 
     def seal_cursor(self, feed: FeedRef, cursor: Cursor) -> SealedSecret:
-        return self.vault.seal(self._sealing_context(feed), cursor)
+        return self.vault.seal_text(self._sealing_context(feed), cursor)
 
-    def save_limits(self, failure: ProviderThrottled | None = None) -> None:
+    def save_reported_limits(self, failure: ProviderThrottled | None = None) -> None:
         """Store the limits that the provider has reported to this function, for other workers: the
         lower number of concurrent requests, and the pause of `failure`.
 
@@ -64,10 +64,12 @@ class Mailbox(Stores):
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
-        if pause_s > MAX_SLEEP_S:
-            self.leases.save_throttle(self.run, pause_s)
-        if self.provider.max_in_flight < self.max_in_flight:
-            self.leases.save_max_in_flight(self.run.account_id, self.provider.max_in_flight)
+        if pause_s > MAX_SLEEP_PER_PAUSE_S:
+            self.leases.save_requested_pause(self.run, pause_s)
+        if self.provider.max_requests_in_flight < self.max_requests_in_flight:
+            self.leases.save_max_requests_in_flight(
+                self.run.account_id, self.provider.max_requests_in_flight
+            )
 
     def _sealing_context(self, feed: FeedRef) -> SealingContext:
         owner = str(feed.folder.id) if feed.folder else "mailbox"
@@ -109,12 +111,12 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     vault = open_vault()
     access = open_stored_access_token(account, credentials, vault, settings)
     if at_once:
-        account = replace(account, max_in_flight=at_once)
-    provider = load_kit(account.provider).open_mailbox(account, access, settings)
-    mailbox = Mailbox(run, access, provider, database, vault, provider.max_in_flight)
-    with closing(provider), save_limits_on_exit(mailbox):
+        account = replace(account, max_requests_in_flight=at_once)
+    provider = load_provider_kit(account.provider).open_mailbox(account, access, settings)
+    mailbox = Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
+    with closing(provider), save_reported_limits_on_exit(mailbox):
         yield mailbox
-    LeaseStore(database).renew(run, requests=provider.requests)
+    LeaseStore(database).renew(run, requests=provider.request_count)
 
 
 def _fill_placements(database: Database, account_id: AccountId) -> None:
@@ -123,21 +125,21 @@ def _fill_placements(database: Database, account_id: AccountId) -> None:
     A function that is killed meanwhile continues in its next attempt.
     """
     placements = PlacementStore(database)
-    while placements.fill_next(account_id):
+    while placements.fill_next_messages(account_id):
         pass
     logger.info("placements_filled")
 
 
 @contextmanager
-def save_limits_on_exit(mailbox: Mailbox) -> Iterator[None]:
+def save_reported_limits_on_exit(mailbox: Mailbox) -> Iterator[None]:
     """Store the provider's limits when the `with` block ends, also if it raises
     ProviderThrottled."""
     try:
         yield
     except ProviderThrottled as failure:
-        mailbox.save_limits(failure)
+        mailbox.save_reported_limits(failure)
         raise
-    mailbox.save_limits()
+    mailbox.save_reported_limits()
 
 
 @cache

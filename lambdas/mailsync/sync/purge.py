@@ -6,10 +6,10 @@ import time
 from mailsync.errors import MailsyncError, StoreRejected, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId
-from mailsync.store.control_store import ControlStore
+from mailsync.store.control_store import AccountControlStore
 
 
-def purge_account(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
+def purge_account(store: AccountControlStore, account_id: AccountId, budget_s: float) -> bool:
     """Delete the account's data in batches for about `budget_s` seconds; return whether none
     remains."""
     deadline = time.monotonic() + budget_s
@@ -22,7 +22,7 @@ def purge_account(store: ControlStore, account_id: AccountId, budget_s: float) -
     return True
 
 
-def purge_accounts_in_background(store: ControlStore, budget_s: float) -> int:
+def purge_accounts_in_background(store: AccountControlStore, budget_s: float) -> int:
     """Delete the accounts marked for deletion; return how many were deleted completely.
 
     If the deletion of one account fails, the others are still deleted; its error is raised at the

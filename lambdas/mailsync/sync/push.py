@@ -16,7 +16,7 @@ from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.providers import PushProvider
-from mailsync.providers.kit import PushKit, load_kit, load_push_kit, webhook_path
+from mailsync.providers.kit import PushKit, load_provider_kit, load_push_kit, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
@@ -31,19 +31,21 @@ MAX_RENEWALS_PER_INVOCATION = 100
 MIN_TIME_PER_SUBSCRIPTION_S = 45
 """The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
 leftover subscriptions."""
-END_TIMEOUT_S = 5.0
+END_SUBSCRIPTION_TIMEOUT_S = 5.0
 """The longest wait for the provider when a user disconnects a mailbox; a second is usual."""
 
 
 @dataclass(frozen=True, slots=True)
-class Renewals:
+class SubscriptionRenewalCounts:
     """Numbers of subscriptions created or renewed, and of failed attempts."""
 
     renewed: int = 0
     failed: int = 0
 
 
-def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
+def renew_due_subscriptions(
+    public_url: str, remaining_s: Callable[[], float]
+) -> SubscriptionRenewalCounts:
     """Create and renew push subscriptions that are due, at most `MAX_RENEWALS_PER_INVOCATION`,
     while time remains.
 
@@ -52,26 +54,28 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     renewed = failed = 0
     store = PushStore(open_database())
     for provider, push_kit in _push_kits():
-        leftovers = LeftoverSubscriptions(store, push_kit.leftovers_budget_s)
+        leftovers = LeftoverSubscriptions(store, push_kit.leftover_search_budget_s)
         callback_url = f"{public_url}{webhook_path(provider)}"
-        store.add_missing(provider, callback_url)
+        store.add_missing_subscriptions(provider, callback_url)
         while (
             renewed + failed < MAX_RENEWALS_PER_INVOCATION
             and remaining_s() > MIN_TIME_PER_SUBSCRIPTION_S
         ):
-            claim = store.claim(provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S)
+            claim = store.claim_due_subscription(
+                provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S
+            )
             if claim is None:
                 break
             if _renew(store, leftovers, claim, callback_url, push_kit):
                 renewed += 1
             else:
                 failed += 1
-    return Renewals(renewed, failed)
+    return SubscriptionRenewalCounts(renewed, failed)
 
 
 def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
     for registration in load_settings().enabled_providers():
-        push_kit = load_kit(registration.provider).push
+        push_kit = load_provider_kit(registration.provider).push_kit
         if push_kit is not None:
             yield registration.provider, push_kit
 
@@ -89,16 +93,16 @@ def end_subscriptions(own: AccountOfCaller) -> None:
         return
     # With a connection of its own, since the caller's is not for two threads.
     database = Database(load_settings())
-    leftovers = LeftoverSubscriptions(PushStore(database), END_TIMEOUT_S)
+    leftovers = LeftoverSubscriptions(PushStore(database), END_SUBSCRIPTION_TIMEOUT_S)
     # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
     ending = Thread(
         name=f"end-push-{own.id}", target=_end, args=(database, leftovers, claim), daemon=True
     )
     ending.start()
-    ending.join(END_TIMEOUT_S)
+    ending.join(END_SUBSCRIPTION_TIMEOUT_S)
     if ending.is_alive():
         # Lambda may resume the thread in a later invocation, which may have made new subscriptions.
-        leftovers.give_up()
+        leftovers.send_no_more_requests()
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
@@ -110,8 +114,10 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
         vault = Vault(settings.token_key_arn, credentials)
         access = get_access_token_without_lock(account, credentials, vault, settings)
         kit, no_retries = load_push_kit(account.provider), RetryBudget(total_s=0)
-        with closing(kit.open(account, access, settings, no_retries)) as push:
-            leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
+        with closing(kit.open_push_provider(account, access, settings, no_retries)) as push:
+            leftovers.end_leftover_subscriptions(
+                push, claim, named=claim.remote_id, callback_urls=[claim.callback_url]
+            )
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:
         logger.warning("push_not_ended", account_id=account_id, cause=type(failure).__name__)
@@ -132,7 +138,7 @@ def _renew(
             _Renewal(store, leftovers, claim, push, callback_url, lifetime).run()
     except MailsyncError as failure:
         cause = type(failure).__name__
-        store.save_failure(claim, cause)
+        store.schedule_retry(claim, cause)
         logger.warning("push_not_renewed", account_id=claim.account_id, cause=cause)
         return False
     return True
@@ -152,7 +158,7 @@ class _Renewal:
     def run(self) -> None:
         if not self._extend():
             self._make()
-        elif self.claim.failures:
+        elif self.claim.failed_attempts:
             # One may have been made whose answer was lost, while this one was said to be gone.
             self._end_leftovers(named=None)
 
@@ -162,11 +168,13 @@ class _Renewal:
         remote_id = self.claim.remote_id
         if remote_id is None or self.claim.callback_url != self.callback_url:
             return False
-        expires_at = self.push.renew(remote_id, self.callback_url, self._until())
+        expires_at = self.push.renew_subscription(remote_id, self.callback_url, self._until())
         if expires_at is None:
-            self.store.save_gone(self.claim)
+            self.store.mark_subscription_gone(self.claim)
             return False
-        self.store.save_renewed(self.claim.account_id, Subscription(remote_id, expires_at))
+        self.store.save_renewed_subscription(
+            self.claim.account_id, Subscription(remote_id, expires_at)
+        )
         logger.info("push_renewed", account_id=self.claim.account_id)
         return True
 
@@ -179,7 +187,7 @@ class _Renewal:
         """
         secret = token_urlsafe(32)
         subscription = self._open(secret)
-        if not self.store.save_created(self.claim, subscription, secret):
+        if not self.store.save_created_subscription(self.claim, subscription, secret):
             self.push.unsubscribe(subscription.remote_id)
             return
         logger.info("push_opened", account_id=self.claim.account_id)
@@ -203,7 +211,9 @@ class _Renewal:
         urls = list({self.claim.callback_url, self.callback_url})
         account_id = self.claim.account_id
         try:
-            ended = self.leftovers.end(self.push, self.claim, named=named, callback_urls=urls)
+            ended = self.leftovers.end_leftover_subscriptions(
+                self.push, self.claim, named=named, callback_urls=urls
+            )
         except MailsyncError as failure:
             cause = type(failure).__name__
             logger.warning("push_leftovers_kept", account_id=account_id, cause=cause)
@@ -221,5 +231,7 @@ def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
     account = AccountStore(open_database()).account(account_id)
     access = open_stored_access_token(account, credentials, open_vault(), settings)
-    with closing(load_push_kit(account.provider).open(account, access, settings)) as push:
+    with closing(
+        load_push_kit(account.provider).open_push_provider(account, access, settings)
+    ) as push:
         yield push

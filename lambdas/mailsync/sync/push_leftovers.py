@@ -27,12 +27,12 @@ class LeftoverSubscriptions:
         self._over_at = 0.0
         self._has_given_up = False
 
-    def give_up(self) -> None:
+    def send_no_more_requests(self) -> None:
         """Make this object send no further request, even if Lambda freezes the process and resumes
         it later."""
         self._has_given_up = True
 
-    def end(
+    def end_leftover_subscriptions(
         self,
         push: PushProvider,
         claim: SubscriptionClaim,
@@ -90,7 +90,7 @@ class LeftoverSubscriptions:
         if self._is_over():
             return found, None
         try:
-            for page in push.find(callback_urls):
+            for page in push.find_subscriptions(callback_urls):
                 found += page
                 if self._is_over():
                     break

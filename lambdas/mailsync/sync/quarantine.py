@@ -5,33 +5,35 @@ from collections.abc import Callable
 from mailsync.log import logger
 from mailsync.model import Message, UnreadableMessage
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import has_time_for_batch
+from mailsync.sync.removals import has_time_for_message_batch
 
-MAX_MESSAGES_RETRIED = 1_000
+MAX_RETRIED_MESSAGES_PER_RUN = 1_000
 """Messages of one mailbox that one run retries; the others wait for the next run."""
 
 
-def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
+def retry_quarantined_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
     """Fetch the messages in quarantine that are due, one per request, because some are very large.
 
     Each message is then stored, or deleted from the quarantine because it is gone, or kept with its
     new cause.
     """
     run, mail = mailbox.run, mailbox.mail
-    due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_MESSAGES_RETRIED)
+    due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
     if not due:
         return
-    here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
+    here = {
+        each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.is_selected
+    }
     tried = 0
     for remote_id in due:
-        if not has_time_for_batch(remaining_s()):
+        if not has_time_for_message_batch(remaining_s()):
             break
         tried += 1
         [found] = mailbox.provider.fetch_messages([remote_id], one_by_one=True)
         if isinstance(found, UnreadableMessage):
-            mail.apply_messages(run, None, [], [found])
+            mail.write_fetched_messages(run, None, [], [found])
         elif isinstance(found, Message) and here.intersection(found.folder_remote_ids):
-            mail.apply_messages(run, None, [found])
+            mail.write_fetched_messages(run, None, [found])
         else:
             mailbox.quarantine.remove_messages(run, [remote_id])
     logger.info("quarantine_retried", tried=tried)

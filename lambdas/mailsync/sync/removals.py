@@ -14,39 +14,39 @@ from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.sync.mailbox import Mailbox
 
-FetchedMessage = Message | GoneMessage | UnreadableMessage
+MessageFetchResult = Message | GoneMessage | UnreadableMessage
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
 
-def has_time_for_batch(remaining_s: float) -> bool:
+def has_time_for_message_batch(remaining_s: float) -> bool:
     """Return whether the function has time to fetch another batch of messages before its
     time-out."""
     return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
 
 
-def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
+def verify_hidden_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
     """Request each hidden message that is due by its id; return how many messages were deleted.
 
     A message that is in a mirrored folder is shown there again. A message that cannot be read stays
     hidden. Messages for which no time remains are requested by a later sync.
     """
-    removal = mailbox.removals.begin(mailbox.run)
+    removal = mailbox.removals.begin_removal_verification(mailbox.run)
     after, deleted = "", 0
     while ids := mailbox.removals.message_ids_due_for_confirmation(
         mailbox.run, after, _READ_AT_ONCE
     ):
         after = ids[-1]
-        for batch in split_into_batches(mailbox, ids):
-            if not has_time_for_batch(remaining_s()):
+        for batch in split_ids_into_fetch_batches(mailbox, ids):
+            if not has_time_for_message_batch(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
-            for found in fetch_in_parts(mailbox, batch):
+            for found in fetch_messages_in_parts(mailbox, batch):
                 _, gone = store_messages_in_mirrored_folders(mailbox, found)
-                deleted += mailbox.removals.confirm_gone(
+                deleted += mailbox.removals.record_messages_gone(
                     mailbox.run,
                     gone,
-                    removal.wait_s,
+                    removal.confirmation_delay_s,
                     do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
                 )
     if deleted:
@@ -54,14 +54,14 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
     return deleted
 
 
-def fetch_in_parts(
+def fetch_messages_in_parts(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
-) -> Iterator[Sequence[FetchedMessage]]:
+) -> Iterator[Sequence[MessageFetchResult]]:
     """Fetch messages by id, and yield the results in parts that fit into memory."""
     parts = [ids]
     while parts:
         part = parts.pop(0)
-        found: Sequence[FetchedMessage] = ()
+        found: Sequence[MessageFetchResult] = ()
         try:
             found = mailbox.provider.fetch_messages(part, one_by_one=one_by_one)
         except ResponseTooLarge:
@@ -72,7 +72,7 @@ def fetch_in_parts(
 
 
 def store_messages_in_mirrored_folders(
-    mailbox: Mailbox, found: Sequence[FetchedMessage]
+    mailbox: Mailbox, found: Sequence[MessageFetchResult]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
     """Store those of the fetched messages that are in a mirrored folder.
 
@@ -80,14 +80,16 @@ def store_messages_in_mirrored_folders(
     that are not mirrored. Unreadable messages are in neither set.
     """
     run = mailbox.run
-    here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
+    here = {
+        each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.is_selected
+    }
     alive = [
         each
         for each in found
         if isinstance(each, Message) and here.intersection(each.folder_remote_ids)
     ]
     if alive:
-        mailbox.mail.apply_messages(run, None, alive)
+        mailbox.mail.write_fetched_messages(run, None, alive)
     shown = frozenset(each.remote_id for each in alive)
     answered = frozenset(
         each.remote_id for each in found if not isinstance(each, UnreadableMessage)
@@ -95,7 +97,9 @@ def store_messages_in_mirrored_folders(
     return shown, answered - shown
 
 
-def split_into_batches(mailbox: Mailbox, ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
+def split_ids_into_fetch_batches(
+    mailbox: Mailbox, ids: Sequence[RemoteId]
+) -> Iterator[Sequence[RemoteId]]:
     """Split message ids into batches, each of which the provider serves best in one call."""
-    size = mailbox.provider.limits.fetch_batch
+    size = mailbox.provider.limits.messages_per_fetch
     return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -5,20 +5,27 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mailsync.decisions.safety import is_most_of_mailbox
 from mailsync.decisions.verify import (
-    IdDifference,
     ListingContradiction,
-    compare_ids,
-    find_contradictions,
+    ListingDifference,
+    compare_listing_with_rows,
+    find_listing_contradictions,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import FolderId, IdListing, Message, RemoteId, StoredFolder, UnreadableMessage
+from mailsync.model import (
+    FolderId,
+    Message,
+    MessageListing,
+    RemoteId,
+    StoredFolder,
+    UnreadableMessage,
+)
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import (
-    FetchedMessage,
-    fetch_in_parts,
-    has_time_for_batch,
-    split_into_batches,
+    MessageFetchResult,
+    fetch_messages_in_parts,
+    has_time_for_message_batch,
+    split_ids_into_fetch_batches,
     store_messages_in_mirrored_folders,
 )
 
@@ -39,7 +46,7 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     folder = mailbox.folders.folder(run.account_id, folder_id)
     listing, difference = compare_folder(mailbox, folder)
     if difference.ids_to_show_again:
-        mailbox.removals.show_again(
+        mailbox.removals.show_messages_again(
             run,
             folder_id,
             difference.ids_to_show_again,
@@ -48,26 +55,28 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     if difference.ids_gone_from_quarantine:
         mailbox.quarantine.remove_messages(run, difference.ids_gone_from_quarantine, folder_id)
     wanted = difference.missing_ids + difference.changed_ids
-    listed = {entry.remote_id: entry.is_read for entry in listing.entries}
+    listed = {entry.remote_id: entry.is_read for entry in listing.messages}
     left: list[ListingContradiction] = []
     asked = 0
-    for found in _mended(mailbox, folder, wanted, difference.surplus_ids, remaining_s):
+    for found in _mended(mailbox, folder, wanted, difference.unlisted_ids, remaining_s):
         asked += len(found)
-        left += find_contradictions(listed, found, folder.ref.remote_id)
+        left += find_listing_contradictions(listed, found, folder.ref.remote_id)
     logger.info(
         "folder_compared",
         folder_id=folder_id,
         missing=len(difference.missing_ids),
-        surplus=len(difference.surplus_ids),
+        surplus=len(difference.unlisted_ids),
         changed=len(difference.changed_ids),
         returned=len(difference.ids_to_show_again),
         left=len(left),
     )
-    if asked == len(wanted) + len(difference.surplus_ids):
+    if asked == len(wanted) + len(difference.unlisted_ids):
         mailbox.folders.mark_compared(run, folder_id, listing, left)
 
 
-def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, IdDifference]:
+def compare_folder(
+    mailbox: Mailbox, folder: StoredFolder
+) -> tuple[MessageListing, ListingDifference]:
     """List the folder at the provider; return the listing and how it differs from the stored rows.
 
     An equal row that was stored without a version gets the listed version.
@@ -76,37 +85,37 @@ def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, I
         ProviderUnavailable: the listing has more or fewer entries than the provider counts in it.
     """
     run, mail = mailbox.run, mailbox.mail
-    listing = mailbox.provider.list_ids(folder.ref)
-    if listing.total is not None and not listing.is_complete:
+    listing = mailbox.provider.list_folder_messages(folder.ref)
+    if listing.remote_total is not None and not listing.is_complete:
         raise ProviderUnavailable(
-            f"The provider lists {len(listing.entries)} of {listing.total} messages of folder"
-            f" {folder.ref.id}; trying again."
+            f"The provider lists {len(listing.messages)} of {listing.remote_total} messages of"
+            f" folder {folder.ref.id}; trying again."
         )
-    ids = [entry.remote_id for entry in listing.entries]
-    difference = compare_ids(
-        listing.entries,
+    ids = [entry.remote_id for entry in listing.messages]
+    difference = compare_listing_with_rows(
+        listing.messages,
         mail.stored_message_states(run, folder.ref.id, ids),
-        mailbox.quarantine.quarantined_ids(run, folder.ref.id),
+        mailbox.quarantine.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.entries_lacking_version:
-        mail.save_versions(run, difference.entries_lacking_version)
+    if difference.messages_lacking_version:
+        mail.save_message_versions(run, difference.messages_lacking_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
 
 def _require_credible(
-    mailbox: Mailbox, folder: StoredFolder, listing: IdListing, difference: IdDifference
+    mailbox: Mailbox, folder: StoredFolder, listing: MessageListing, difference: ListingDifference
 ) -> None:
     """Check a list that lacks most of the stored messages, by requesting some of them.
 
     Raises:
         ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
-    surplus = difference.surplus_ids
-    if not is_most_of_mailbox(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
+    surplus = difference.unlisted_ids
+    if not is_most_of_mailbox(stored=len(listing.messages) + len(surplus), removing=len(surplus)):
         return
-    for part in fetch_in_parts(
-        mailbox, next(split_into_batches(mailbox, surplus)), one_by_one=True
+    for part in fetch_messages_in_parts(
+        mailbox, next(split_ids_into_fetch_batches(mailbox, surplus)), one_by_one=True
     ):
         for found in part:
             if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:
@@ -122,24 +131,26 @@ def _mended(
     wanted: Sequence[RemoteId],
     surplus: Sequence[RemoteId],
     remaining_s: Callable[[], float],
-) -> Iterator[Sequence[FetchedMessage]]:
+) -> Iterator[Sequence[MessageFetchResult]]:
     """Repair batch by batch, with the provider's response for each message; yield each batch."""
-    for batch in split_into_batches(mailbox, wanted):
-        if not has_time_for_batch(remaining_s()):
+    for batch in split_ids_into_fetch_batches(mailbox, wanted):
+        if not has_time_for_message_batch(remaining_s()):
             return
-        for found in fetch_in_parts(mailbox, batch, one_by_one=True):
-            mailbox.mail.apply_messages(
+        for found in fetch_messages_in_parts(mailbox, batch, one_by_one=True):
+            mailbox.mail.write_fetched_messages(
                 mailbox.run,
                 folder.ref,
                 [each for each in found if isinstance(each, Message)],
                 [each for each in found if isinstance(each, UnreadableMessage)],
             )
             yield found
-    for batch in split_into_batches(mailbox, surplus):
-        if not has_time_for_batch(remaining_s()):
+    for batch in split_ids_into_fetch_batches(mailbox, surplus):
+        if not has_time_for_message_batch(remaining_s()):
             return
-        for found in fetch_in_parts(mailbox, batch, one_by_one=True):
+        for found in fetch_messages_in_parts(mailbox, batch, one_by_one=True):
             _, gone = store_messages_in_mirrored_folders(mailbox, found)
             if gone:
-                mailbox.removals.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
+                mailbox.removals.hide_messages_removed_from_folder(
+                    mailbox.run, folder.ref.id, sorted(gone)
+                )
             yield found

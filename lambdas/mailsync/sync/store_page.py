@@ -21,17 +21,17 @@ from mailsync.model import (
 )
 from mailsync.providers import ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
-from mailsync.store.page_rows import BODY_LIMIT_CHARS, count_body_chars
+from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.sync.mailbox import Mailbox
 
 DEFAULT_PAGE_SIZE = 100
-MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
+MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
 """Characters of bodies after which no more messages are fetched into one transaction: as much as
 one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored.
 """
 
 
-def page_size(feed: StoredFeed) -> int:
+def page_size_of_folder(feed: StoredFeed) -> int:
     """Return the number of messages per page that last worked for the feed, or the default."""
     return feed.position.page_size or DEFAULT_PAGE_SIZE
 
@@ -64,11 +64,11 @@ def store_page(
         page,
         plan,
         mailbox.seal_cursor(feed.ref, page.next_cursor),
-        requests=1,
+        request_count=1,
         requested_s_ago=time.monotonic() - requested_at,
-        unchanged=unchanged,
+        unchanged_ids=unchanged,
     )
-    counts = mailbox.mail.apply_page(mailbox.run, write)
+    counts = mailbox.mail.write_page(mailbox.run, write)
     if counts is not None and page.changes:
         logger.info(
             "page_synced",
@@ -110,8 +110,11 @@ def _completed(
     """Fetch the messages that are only named; return the plan with them, and with those that are
     left pending: what exceeds a page of the default size, or the memory limit."""
     fetched: list[Message | GoneMessage | UnreadableMessage] = []
-    chars, at_once = 0, 1 if one_by_one else mailbox.provider.limits.fetch_batch
-    while len(fetched) < min(len(wanted), DEFAULT_PAGE_SIZE) and chars <= MAX_FETCHED_CHARS:
+    chars, at_once = 0, 1 if one_by_one else mailbox.provider.limits.messages_per_fetch
+    while (
+        len(fetched) < min(len(wanted), DEFAULT_PAGE_SIZE)
+        and chars <= MAX_FETCHED_BODY_CHARS_PER_PAGE
+    ):
         batch = wanted[len(fetched) : len(fetched) + at_once]
         try:
             found = mailbox.provider.fetch_messages(batch, one_by_one=one_by_one)
@@ -120,15 +123,15 @@ def _completed(
         for each in found:
             fetched.append(each)
             chars += count_body_chars(each) if isinstance(each, Message) else 0
-            if chars > MAX_FETCHED_CHARS:
+            if chars > MAX_FETCHED_BODY_CHARS_PER_PAGE:
                 break
     return replace(
         plan,
         to_fetch_by_id=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
-        removals=plan.removals
+        removed_ids=plan.removed_ids
         + tuple(each.remote_id for each in fetched if isinstance(each, GoneMessage)),
-        unreadable=plan.unreadable
+        unreadable_messages=plan.unreadable_messages
         + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
         pending=tuple(wanted[len(fetched) :]),
     )

@@ -20,16 +20,16 @@ from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDep
 from mailsync.store.folder_store import CountedFolder
 from mailsync.sync.folder_tree import delete_mail_of_unselected_folders, mirror_folders
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.quarantine import retry_quarantined
-from mailsync.sync.removals import verify_removed
+from mailsync.sync.quarantine import retry_quarantined_messages
+from mailsync.sync.removals import verify_hidden_messages
 
 FOLDER_NOT_READ_ERROR = "FolderNotRead"
 """Error name of a folder that the provider did not list completely."""
-CountedFolders = Mapping[FolderId, CountedFolder]
+_CountedFolders = Mapping[FolderId, CountedFolder]
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class RemainingVerification:
     """What remains to be done until the mailbox is verified. If every field is empty, False or 0,
     it is verified.
 
@@ -41,19 +41,19 @@ class Verification:
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
-    failed_folders: int = 0
+    failed_folder_count: int = 0
     has_new_folders: bool = False
-    unverified_folders: int = 0
+    unverified_folder_count: int = 0
     differences_message: str = ""
 
-    def to_state(self) -> dict[str, Any]:
+    def to_state_output(self) -> dict[str, Any]:
         """Return the output of the workflow's state: ids and counts only."""
         return {
             "folderIds": list(self.folder_ids_to_compare),
             "differing": len(self.folder_ids_to_compare),
-            "failedFolders": self.failed_folders,
+            "failedFolders": self.failed_folder_count,
             "hasNewFolders": self.has_new_folders,
-            "unverified": self.unverified_folders,
+            "unverified": self.unverified_folder_count,
             "message": self.differences_message,
         }
 
@@ -61,13 +61,13 @@ class Verification:
     def is_done(self) -> bool:
         return not (
             self.folder_ids_to_compare
-            or self.failed_folders
+            or self.failed_folder_count
             or self.has_new_folders
-            or self.unverified_folders
+            or self.unverified_folder_count
         )
 
 
-def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Verification:
+def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> RemainingVerification:
     """Count the rows and compare every folder with the provider's current counts.
 
     Raises:
@@ -80,12 +80,14 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     if fault := explain_incomplete_listing(listing, known):
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     _fail_unread(mailbox, known, listing)
-    retry_quarantined(mailbox, remaining_s)
-    verify_removed(mailbox, remaining_s)
-    mailbox.folders.drop_gone(run, listing.gone_folder_ids)
+    retry_quarantined_messages(mailbox, remaining_s)
+    verify_hidden_messages(mailbox, remaining_s)
+    mailbox.folders.delete_folders_gone_twice(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
     is_message_in_one_folder = mailbox.provider.traits.is_message_in_one_folder
-    counted = mailbox.folders.recount(run, is_message_in_one_folder=is_message_in_one_folder)
+    counted = mailbox.folders.recount_stored_messages(
+        run, is_message_in_one_folder=is_message_in_one_folder
+    )
     failed = mailbox.run_folders.failed_folder_ids(run)
     steady = frozenset(
         each.ref.id
@@ -100,44 +102,44 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
 def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: FolderListing) -> None:
     """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
-        if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
+        if folder.is_selected and (sentence := listing.failure_reasons.get(folder.ref.remote_id)):
             mailbox.run_folders.fail_folder(
                 mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
             )
 
 
 def _classify(
-    mailbox: Mailbox, counted: CountedFolders, steady: frozenset[FolderId], failed: int
-) -> Verification:
+    mailbox: Mailbox, counted: _CountedFolders, steady: frozenset[FolderId], failed: int
+) -> RemainingVerification:
     """Decide what is left to do. `steady` folders have the same provider counts as at the last
     reading."""
     run = mailbox.run
-    _, rounds = mailbox.runs.run_details(run)
+    _, rounds = mailbox.runs.scope_and_repair_rounds(run)
     may_repair = rounds < MAX_REPAIR_ROUNDS
-    new = [each for each, folder in counted.items() if not folder.is_synced]
+    new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
         mailbox.run_folders.count_repair_round(run)
-        return Verification(failed_folders=failed, has_new_folders=True)
-    mailbox.folders.mark_verified(
+        return RemainingVerification(failed_folder_count=failed, has_new_folders=True)
+    mailbox.folders.mark_verified_by_counts(
         run, (each for each, folder in counted.items() if _is_equal(folder))
     )
     verified = _with_offsets(mailbox, counted, steady, mailbox.folders.ids_of_verified_folders(run))
-    mailbox.folders.save_verified(run, sorted(verified))
+    mailbox.folders.mark_verified_by_comparison(run, sorted(verified))
     mismatched = tuple(sorted(counted.keys() - verified | set(new)))
     # Should the comparison fail, it is not tried again in the next check.
     due = () if rounds else _due(counted, verified)
-    mailbox.folders.compare_later(run, due)
+    mailbox.folders.postpone_id_comparison(run, due)
     logger.info("counts_compared", agreeing=len(verified), mismatched=len(mismatched), round=rounds)
     if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
             count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
-        return Verification(mismatched + due, failed)
+        return RemainingVerification(mismatched + due, failed)
     if mismatched:
         count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
-    return Verification(
-        failed_folders=failed,
-        unverified_folders=len(mismatched),
+    return RemainingVerification(
+        failed_folder_count=failed,
+        unverified_folder_count=len(mismatched),
         differences_message=_sentence(counted[each] for each in mismatched),
     )
 
@@ -145,12 +147,16 @@ def _classify(
 def _is_equal(folder: CountedFolder) -> bool:
     """Return whether the counts agree. They do not suffice where a count changed without a reported
     change."""
-    return folder.is_synced and folder.count.compared_at is not None and counts_agree(folder.count)
+    return (
+        folder.is_full_sync_complete
+        and folder.counts.compared_at is not None
+        and counts_agree(folder.counts)
+    )
 
 
 def _with_offsets(
     mailbox: Mailbox,
-    counted: CountedFolders,
+    counted: _CountedFolders,
     steady: frozenset[FolderId],
     equal: frozenset[FolderId],
 ) -> frozenset[FolderId]:
@@ -166,15 +172,19 @@ def _with_offsets(
     off = {
         each: counted[each]
         for each in equal & counted.keys() & steady
-        if not counts_agree(counted[each].count)
+        if not counts_agree(counted[each].counts)
     }
-    offsets = {each: folder.count.excess for each, folder in off.items() if _is_miscounted(folder)}
-    mailbox.folders.save_offsets(mailbox.run, offsets)
+    offsets = {
+        each: folder.counts.remote_minus_stored_counts
+        for each, folder in off.items()
+        if _is_miscounted(folder)
+    }
+    mailbox.folders.save_remote_count_errors(mailbox.run, offsets)
     explained = {
         each
         for each, folder in off.items()
-        if folder.listed_counts
-        and (each in offsets or folder.listed_counts[0] == folder.count.remote_total)
+        if folder.counts_of_last_listing
+        and (each in offsets or folder.counts_of_last_listing[0] == folder.counts.remote_total)
     }
     return (equal & counted.keys()) - (off.keys() - explained)
 
@@ -182,22 +192,22 @@ def _with_offsets(
 def _is_miscounted(folder: CountedFolder) -> bool:
     """Return whether the rows equal the provider's list, as far as the list is known to be
     complete."""
-    count = folder.count
+    count = folder.counts
     return (
-        folder.listed_counts is None
-        or folder.listed_counts[0] == count.stored_total + count.quarantined_total
+        folder.counts_of_last_listing is None
+        or folder.counts_of_last_listing[0] == count.stored_total + count.quarantined_total
     )
 
 
-def _due(counted: CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
-    counts = {each: counted[each].count for each in verified}
+def _due(counted: _CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
+    counts = {each: counted[each].counts for each in verified}
     return folders_due_for_id_comparison(counts, now=datetime.now(UTC))[
         :MAX_COMPARED_FOLDERS_PER_RUN
     ]
 
 
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:
-    differences = [folder.count.difference for folder in mismatched]
+    differences = [folder.counts.min_differing_messages for folder in mismatched]
     return (
         f"After {MAX_REPAIR_ROUNDS} repairs the mirror still differs from the provider (folders:"
         f" {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored mail stays"

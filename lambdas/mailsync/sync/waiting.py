@@ -9,7 +9,7 @@ from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
 
-def wait_if_throttled(
+def run_or_request_wait(
     step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
 ) -> dict[str, Any]:
     """Do the work of a state; if the provider requests a pause, return the seconds for which the

@@ -46,7 +46,7 @@ class AppCredentials:
             "INSERT INTO app_certificate VALUES (?, ?) ON CONFLICT DO NOTHING", thumbprint, public
         )
 
-    def check_client(self, form: dict[str, str], token_url: str) -> None:
+    def check_app_credentials(self, form: dict[str, str], token_url: str) -> None:
         """Check the application's credentials in a token request. Raises TokenEndpointError."""
         if form.get("client_id") != self.client_id:
             sentence = "Application was not found in the directory."

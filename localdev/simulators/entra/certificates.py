@@ -12,7 +12,7 @@ from localdev.private_files import write_private_file
 _RENEW_BEFORE = timedelta(days=30)
 
 
-def open_server_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
+def open_server_tls_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
     """Return a TLS context for localhost and 127.0.0.1, and the file of the CA that verifies it.
 
     Certificate and CA are stored in the folder and replaced only shortly before they expire.

@@ -14,7 +14,7 @@ from localdev.simulators.database import SimulatorDatabase
 AUTHORIZATION_CODE_LIFETIME_S = 600
 REFRESH_TOKEN_LIFETIME_S = 90 * 24 * 3600
 AADSTS_GRANT_REVOKED = 50173
-AADSTS_TOKEN_INACTIVE = 700082
+AADSTS_REFRESH_TOKEN_INACTIVE = 700082
 
 
 class GrantRefused(Exception):
@@ -32,7 +32,7 @@ class ConsentStore:
     def __init__(self, database: SimulatorDatabase) -> None:
         self._database = database
 
-    def issue_code(
+    def issue_authorization_code(
         self,
         *,
         user_id: str,
@@ -54,7 +54,7 @@ class ConsentStore:
             )
         return code
 
-    def redeem_code(
+    def redeem_authorization_code(
         self, code: str, *, redirect_uri: str, verifier: str | None
     ) -> tuple[str, str | None]:
         """Return the id of the consent to which an authorization code belongs, and the nonce. The
@@ -85,7 +85,7 @@ class ConsentStore:
         )
         return token
 
-    def find_consent_id(self, refresh_token: str) -> str:
+    def consent_id_of_refresh_token(self, refresh_token: str) -> str:
         """Return the id of the consent to which a refresh token belongs.
 
         A refresh token stays valid after a newer one has been issued.
@@ -98,11 +98,11 @@ class ConsentStore:
             raise GrantRefused(9002313, "Invalid request. The refresh token is malformed.")
         if row["expires_at"] < time.time():
             raise GrantRefused(
-                AADSTS_TOKEN_INACTIVE, "The refresh token has expired due to inactivity."
+                AADSTS_REFRESH_TOKEN_INACTIVE, "The refresh token has expired due to inactivity."
             )
         return str(row["consent_id"])
 
-    def find_user_and_scope(self, consent_id: str) -> tuple[str, str]:
+    def user_and_scope_of_consent(self, consent_id: str) -> tuple[str, str]:
         row = self._database.fetch_row("SELECT * FROM consent WHERE id = ?", consent_id)
         assert row is not None
         if row["refusal"]:
@@ -111,7 +111,7 @@ class ConsentStore:
             )
         return row["user_id"], row["scope"]
 
-    def revoke(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
+    def revoke_consents_of_user(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
         """Reject all tokens of the user's consents from now on; return the number of consents.
 
         number: AADSTS number of the error that the token endpoint returns.

@@ -135,11 +135,11 @@ class EntraServer:
 
     def _consented(self, query: dict[str, str], account: str) -> Response:
         try:
-            user_id = self._service.mailbox(account).user_id
+            user_id = self._service.find_mailbox(account).user_id
         except UserNotFound:
             sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
             return _redirect(query, {"error": "login_required", "error_description": sentence})
-        code = self.consents.issue_code(
+        code = self.consents.issue_authorization_code(
             user_id=user_id,
             scope=query.get("scope", ""),
             redirect_uri=query["redirect_uri"],
@@ -154,7 +154,7 @@ class EntraServer:
         if fault:
             return _injected(fault)
         try:
-            self.app_login.check_client(form, f"{self.base_url}{request.path}")
+            self.app_login.check_app_credentials(form, f"{self.base_url}{request.path}")
             if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenEndpointError("invalid_client", 7000222, sentence, 401)
@@ -167,14 +167,16 @@ class EntraServer:
     def _granted(self, tenant: str, form: dict[str, str]) -> dict[str, Any]:
         match form.get("grant_type"):
             case "authorization_code":
-                consent_id, nonce = self.consents.redeem_code(
+                consent_id, nonce = self.consents.redeem_authorization_code(
                     form.get("code", ""),
                     redirect_uri=form.get("redirect_uri", ""),
                     verifier=form.get("code_verifier"),
                 )
                 return self._user_tokens(tenant, consent_id, nonce)
             case "refresh_token":
-                consent_id = self.consents.find_consent_id(form.get("refresh_token", ""))
+                consent_id = self.consents.consent_id_of_refresh_token(
+                    form.get("refresh_token", "")
+                )
                 return self._user_tokens(tenant, consent_id, None)
             case "client_credentials":
                 return self._app_token(tenant, form.get("scope", ""))
@@ -183,8 +185,8 @@ class EntraServer:
         )
 
     def _user_tokens(self, tenant: str, consent_id: str, nonce: str | None) -> dict[str, Any]:
-        user_id, requested_scope = self.consents.find_user_and_scope(consent_id)
-        mailbox = self._service.mailbox(user_id)
+        user_id, requested_scope = self.consents.user_and_scope_of_consent(consent_id)
+        mailbox = self._service.find_mailbox(user_id)
         requested = requested_scope.split()
         scope = " ".join(each for each in requested if each not in _OPENID_SCOPES)
         granted = self._access_token({"scp": scope, "oid": user_id}) | {"scope": scope}

@@ -33,18 +33,18 @@ class BearerClaims:
 
     user_id: str | None
     app_id: str
-    grants: frozenset[str]
+    scopes_or_roles: frozenset[str]
 
-    def has_any_grant(self, *wanted: str) -> bool:
+    def has_any_scope_or_role(self, *wanted: str) -> bool:
         """Return whether the token has at least one of these scopes or roles."""
-        return not self.grants.isdisjoint(wanted)
+        return not self.scopes_or_roles.isdisjoint(wanted)
 
 
 class TokenSigner:
     """Signs and verifies tokens by an RSA key of the data folder, so they survive a restart."""
 
     def __init__(self, database: SimulatorDatabase) -> None:
-        stored = database.stored_secret("token key", _new_key)
+        stored = database.read_or_create_secret("token key", _new_key)
         key = serialization.load_pem_private_key(stored, password=None)
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
@@ -70,7 +70,7 @@ class TokenSigner:
             raise AccessTokenRefused(_sentence(token, refusal)) from refusal
         grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
         user_id = claims["oid"] if "scp" in claims else None
-        return BearerClaims(user_id=user_id, app_id=claims["appid"], grants=grants)
+        return BearerClaims(user_id=user_id, app_id=claims["appid"], scopes_or_roles=grants)
 
     def public_jwk(self) -> dict[str, Any]:
         jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)

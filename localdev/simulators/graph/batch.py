@@ -77,4 +77,4 @@ def _inner_request(item: Mapping[str, Any], outer: Request) -> Request:
         headers["Content-Length"] = str(len(body))
     url = urlsplit(item["url"])
     path = "/v1.0/" + url.path.lstrip("/")
-    return Request(item["method"].upper(), path, url.query, headers, body, outer.client)
+    return Request(item["method"].upper(), path, url.query, headers, body, outer.client_address)

@@ -24,14 +24,14 @@ class GraphCall:
 
     mailbox: OutlookMailbox
     user_id: str | None
-    owner_path: str
+    mailbox_url_path: str
     path_ids: tuple[str, ...]
     query: ODataQuery
-    prefer: PreferHeader
+    prefer_header: PreferHeader
     headers: Mapping[str, str]
     body: Any
     base_url: str
-    links: DeltaLinks
+    delta_links: DeltaLinks
     behaviour: Behaviour
 
     @property
@@ -40,14 +40,15 @@ class GraphCall:
 
     def message_view_for(self, query: ODataQuery) -> MessageView:
         return MessageView(
-            select=query.selected_properties("message"), immutable_ids=self.prefer.immutable_ids
+            selected_properties=query.selected_properties("message"),
+            has_immutable_ids=self.prefer_header.immutable_ids,
         )
 
     def absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Return an absolute URL of this mailbox, with ids in function form (`mailFolders('ID')`),
         as Graph writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
-        return f"{self.base_url}/{self.owner_path}/{path}?{query}"
+        return f"{self.base_url}/{self.mailbox_url_path}/{path}?{query}"
 
     def odata_context(self, of: str) -> str:
         """Return the value of `@odata.context` for a response that contains `of`."""

@@ -9,7 +9,7 @@ from localdev.http_server import Response
 from localdev.simulators.faults import Fault
 from localdev.simulators.graph.call import GraphResult
 from localdev.simulators.graph.errors import GraphError, retry_after_header
-from localdev.simulators.graph.shapes import removed_object
+from localdev.simulators.graph.shapes import removed_item_json
 
 _CLOSED_WITHOUT_ANSWER = -1
 _COUNTS = ("totalItemCount", "unreadItemCount")
@@ -33,9 +33,9 @@ def corrupt_response_body(response: Response, fault: Fault) -> Response:
     if fault.truncate_json:
         response = replace(response, body=response.body[: len(response.body) // 2])
     if fault.cut == "before answer":
-        return replace(response, cut_at=_CLOSED_WITHOUT_ANSWER)
+        return replace(response, cut_after_bytes=_CLOSED_WITHOUT_ANSWER)
     if fault.cut == "mid body":
-        return replace(response, cut_at=len(response.body) // 2)
+        return replace(response, cut_after_bytes=len(response.body) // 2)
     return response
 
 
@@ -100,7 +100,7 @@ def _forged(item: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
         return {name: value for name, value in item.items() if name in _OF_A_PART}
     if fault.page == "removed":
         kind = str(item.get("@odata.type", "")).rpartition(".")[2]
-        return removed_object(kind, item["id"])
+        return removed_item_json(kind, item["id"])
     counts = {name: item[name] for name in _COUNTS if name in item}
     if fault.page == "uncounted":
         return {**item, **dict.fromkeys(counts)}

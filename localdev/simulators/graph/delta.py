@@ -12,21 +12,23 @@ from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.links import DeltaCursor
 from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, ODataQuery
 
-FeedPosition = tuple[str | int, ...]
+DeltaRoundPosition = tuple[str | int, ...]
 # A page: its objects, where it ended, and whether there is more.
-FeedPage = tuple[list[dict[str, Any]], FeedPosition | None, bool]
+DeltaItemsPage = tuple[list[dict[str, Any]], DeltaRoundPosition | None, bool]
 
 
 class DeltaFeed(Protocol):
     """What a delta query reports: the messages of one folder, or the folders of one mailbox."""
 
     owner_id: str
-    path: str
+    delta_path: str
 
-    def list_items(self, position: FeedPosition | None, size: int) -> FeedPage: ...
+    def list_existing_items(
+        self, position: DeltaRoundPosition | None, size: int
+    ) -> DeltaItemsPage: ...
     def list_changes(
-        self, since: int, until: int, position: FeedPosition | None, size: int
-    ) -> FeedPage: ...
+        self, since: int, until: int, position: DeltaRoundPosition | None, size: int
+    ) -> DeltaItemsPage: ...
 
 
 def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
@@ -41,22 +43,22 @@ def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> De
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
         options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
-        return call.links.begin(owner_id, options, journal.newest)
-    return call.links.open(
+        return call.delta_links.begin_chain(owner_id, options, journal.newest_change_number)
+    return call.delta_links.open_delta_token(
         token,
         owner_id,
         call.behaviour,
-        has_expired=lambda issued: journal.has_expired(issued, folder),
+        has_expired=lambda issued: journal.has_position_expired(issued, folder),
     )
 
 
 def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> GraphResult:
     """Return one page of a delta round with `nextLink` if more follows, else `deltaLink`."""
-    newest = call.mailbox.neutral.journal.newest
+    newest = call.mailbox.neutral.journal.newest_change_number
     until = cursor.until
-    size = min(call.prefer.page_size or DEFAULT_PAGE_SIZE, call.behaviour.largest_page)
+    size = min(call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour.largest_page)
     if cursor.walking:
-        value, position, more = feed.list_items(cursor.position, size)
+        value, position, more = feed.list_existing_items(cursor.position, size)
     else:
         until = newest if until is None else until
         since = cursor.since
@@ -68,11 +70,11 @@ def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> G
         since = cursor.since if cursor.walking else (until or 0)
         following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
-    link = call.absolute_url(feed.path, {name: call.links.seal(following)})
+    link = call.absolute_url(feed.delta_path, {name: call.delta_links.seal_delta_cursor(following)})
     return GraphResult(document={f"@odata.{kind}": link, "value": value})
 
 
-def first_query_of_chain(cursor: DeltaCursor) -> ODataQuery:
+def query_that_started_chain(cursor: DeltaCursor) -> ODataQuery:
     """Return the query options of the request that started the chain of delta links.
 
     Options of later requests are ignored.

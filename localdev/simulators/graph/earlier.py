@@ -14,7 +14,7 @@ _TOKENS = ("deltatoken", "skiptoken")
 RequestKind = tuple[str, ...]
 
 
-class ResponsesForRepetition:
+class EarlierResponses:
     """Stores the last responses to each kind of request. A kind is method, path and query options
     without delta tokens.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from localdev.simulators.graph.owner import PROPERTIES
+from localdev.simulators.graph.owner import GRAPH_PROPERTY_BY_MAIL_FIELD
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
 
@@ -15,11 +15,11 @@ class EventKind(StrEnum):
     CREATED = "created"
     MOVED_IN = "moved in"
     UPDATED = "update"
-    GONE = "gone"
+    LEFT_FOLDER = "gone"
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class FolderMessageEvent:
     """A change of one message in one folder.
 
     sequence_number: grows with every event of a mailbox.
@@ -28,12 +28,12 @@ class Event:
     changed_properties: changed properties by Graph's names.
     """
 
-    seq: int
+    sequence_number: int
     kind: EventKind
-    message: int
-    folder: int
-    placement: int
-    fields: frozenset[str] = frozenset()
+    message_number: int
+    folder_number: int
+    placement_number: int
+    changed_properties: frozenset[str] = frozenset()
 
 
 _COMING = {
@@ -43,7 +43,7 @@ _COMING = {
 }
 
 
-def graph_events_of_change(entry: JournalEntry) -> Iterator[Event]:
+def events_of_journal_entry(entry: JournalEntry) -> Iterator[FolderMessageEvent]:
     """Yield the events of a journal entry, oldest first. A moved message first leaves its folder
     and then arrives in the other one."""
     message = entry.message
@@ -51,8 +51,8 @@ def graph_events_of_change(entry: JournalEntry) -> Iterator[Event]:
         return
     if entry.source is not None and entry.source_placement is not None:
         left = entry.source, entry.source_placement
-        yield Event(2 * entry.number, EventKind.GONE, message, *left)
+        yield FolderMessageEvent(2 * entry.number, EventKind.LEFT_FOLDER, message, *left)
     if entry.folder is not None and entry.placement is not None:
-        fields = frozenset(PROPERTIES.get(field, field) for field in entry.fields)
+        fields = frozenset(GRAPH_PROPERTY_BY_MAIL_FIELD.get(field, field) for field in entry.fields)
         kind, here = _COMING[entry.kind], (entry.folder, entry.placement)
-        yield Event(2 * entry.number + 1, kind, message, *here, fields)
+        yield FolderMessageEvent(2 * entry.number + 1, kind, message, *here, fields)

@@ -5,44 +5,44 @@ Source: Microsoft Graph docs, mailfolder-delta.
 
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
-    FeedPage,
-    FeedPosition,
-    first_query_of_chain,
+    DeltaItemsPage,
+    DeltaRoundPosition,
     parse_delta_cursor,
+    query_that_started_chain,
     serve_delta_page,
 )
 from localdev.simulators.graph.outlook import OutlookFolder
 from localdev.simulators.graph.query import ODataQuery
-from localdev.simulators.graph.shapes import delta_folder_object, removed_object
-from localdev.simulators.graph.well_known import ROOT
+from localdev.simulators.graph.shapes import delta_folder_json, removed_item_json
+from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
 _OF_FOLDERS = (ChangeKind.FOLDER_CHANGED, ChangeKind.FOLDER_REMOVED)
 
 
 class FolderFeed:
-    path = "mailFolders/delta"
+    delta_path = "mailFolders/delta"
 
     def __init__(self, call: GraphCall, query: ODataQuery) -> None:
         self.owner_id = call.mailbox.user_id
         self._mailbox = call.mailbox
         self._behaviour = call.behaviour
         self._select = query.selected_properties("mailFolder")
-        self._hidden = query.is_true("includehiddenfolders")
+        self._hidden = query.is_option_true("includehiddenfolders")
 
-    def list_items(self, position: FeedPosition | None, size: int) -> FeedPage:
+    def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
         after = int(position[0]) if position else 0
         folders = [folder for folder in self._visible() if folder.seq > after]
         page = folders[:size]
         end = (page[-1].seq,) if page else position
-        objects = [delta_folder_object(folder, self._select) for folder in page]
+        objects = [delta_folder_json(folder, self._select) for folder in page]
         return objects, end, len(folders) > size
 
     def list_changes(
-        self, since: int, until: int, position: FeedPosition | None, size: int
-    ) -> FeedPage:
+        self, since: int, until: int, position: DeltaRoundPosition | None, size: int
+    ) -> DeltaItemsPage:
         last: dict[int, JournalEntry] = {}
-        for entry in self._mailbox.neutral.journal.entries(since, until):
+        for entry in self._mailbox.neutral.journal.entries_between(since, until):
             if entry.kind in _OF_FOLDERS and entry.folder is not None:
                 last[entry.folder] = entry
         after = int(position[0]) if position else 0
@@ -54,18 +54,18 @@ class FolderFeed:
         value = []
         for entry in touched[:size]:
             if folder := visible.get(entry.folder or 0):
-                value.append(delta_folder_object(folder, self._select))
+                value.append(delta_folder_json(folder, self._select))
             elif entry.kind is ChangeKind.FOLDER_REMOVED:
                 gone = self._mailbox.ids.folder_id(entry.folder or 0)
-                value.append(removed_object("mailFolder", gone))
+                value.append(removed_item_json("mailFolder", gone))
         end = (touched[:size][-1].number,) if touched else position
         return value, end, len(touched) > size
 
     def _visible(self) -> list[OutlookFolder]:
-        root = self._mailbox.folders.find(ROOT).id
+        root = self._mailbox.folders.find(ROOT_FOLDER_NAME).id
         return [
             folder
-            for folder in self._mailbox.folders.all()
+            for folder in self._mailbox.folders.list_all()
             if (self._hidden or not folder.is_hidden)
             and (self._behaviour.flat_folder_delta or folder.parent_id == root)
         ]
@@ -75,7 +75,7 @@ def serve_folder_delta(call: GraphCall) -> GraphResult:
     """Serve `GET …/mailFolders/delta`."""
     with call.mailbox.neutral.database.transaction():
         cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
-        feed = FolderFeed(call, first_query_of_chain(cursor))
+        feed = FolderFeed(call, query_that_started_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(mailFolder)")}
     return GraphResult(document=context | result.document)

@@ -5,7 +5,7 @@ from typing import Any
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.outlook import OutlookFolder
 from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, MAX_LIST_PAGE_SIZE
-from localdev.simulators.graph.shapes import folder_object
+from localdev.simulators.graph.shapes import folder_json
 
 
 def list_folders(call: GraphCall) -> GraphResult:
@@ -23,7 +23,7 @@ def get_folder(call: GraphCall) -> GraphResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
     context = {"@odata.context": call.odata_context("mailFolders/$entity")}
     return GraphResult(
-        document=context | folder_object(folder, call.query.selected_properties("mailFolder"))
+        document=context | folder_json(folder, call.query.selected_properties("mailFolder"))
     )
 
 
@@ -33,10 +33,10 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
     )
     skip = call.query.integer_option("skip", default=0)
     select = call.query.selected_properties("mailFolder")
-    wanted = [each for each in call.mailbox.folders.children(parent) if _is_asked(call, each)]
+    wanted = [each for each in call.mailbox.folders.list_children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
     document: dict[str, Any] = {"@odata.context": call.odata_context("mailFolders")}
-    if call.query.is_true("count"):
+    if call.query.is_option_true("count"):
         document |= {"@odata.count": len(wanted)}
     if len(wanted) > skip + top:
         options: dict[str, str | int] = {**call.query.options, "skip": skip + top}
@@ -44,8 +44,8 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
         document |= {"@odata.nextLink": call.absolute_url(path, options)}
         if hidden:
             document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
-    return GraphResult(document={**document, "value": [folder_object(one, select) for one in page]})
+    return GraphResult(document={**document, "value": [folder_json(one, select) for one in page]})
 
 
 def _is_asked(call: GraphCall, folder: OutlookFolder) -> bool:
-    return not folder.is_hidden or call.query.is_true("includehiddenfolders")
+    return not folder.is_hidden or call.query.is_option_true("includehiddenfolders")

@@ -19,17 +19,17 @@ _FOLDER = ("AAMkAGI2T", 81, "=")
 _Form = tuple[str, int, str]
 
 
-def key_of_ids(database: SimulatorDatabase) -> bytes:
+def read_or_create_id_key(database: SimulatorDatabase) -> bytes:
     """Return the key that authenticates all ids of a data folder; create and store the key at the
     first call."""
-    return database.stored_secret("outlook ids", lambda: token_bytes(32))
+    return database.read_or_create_secret("outlook ids", lambda: token_bytes(32))
 
 
 class OutlookIds:
     """Makes and reads the ids of one mailbox. Ids of another data folder are not accepted."""
 
     def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
-        self._seed = key_of_ids(database) + mailbox_id.encode()
+        self._seed = read_or_create_id_key(database) + mailbox_id.encode()
         self._folder_ids: dict[int, str] = {}
 
     def immutable_id(self, number: int) -> str:
@@ -50,12 +50,12 @@ class OutlookIds:
     def change_key(self, number: int, version: int) -> str:
         return "CQAAABYAAAC" + b64encode(self._code("change key", 21, number, version)).decode()
 
-    def folder_number(self, folder_id: str) -> int | None:
+    def number_of_folder_id(self, folder_id: str) -> int | None:
         """Return the number in a folder's id, 0 for the root; None for any other text."""
         numbers = self._numbers(_FOLDER, folder_id, 1)
         return numbers[0] if numbers else None
 
-    def message_number(self, message_id: str) -> tuple[int, int | None] | None:
+    def numbers_of_message_id(self, message_id: str) -> tuple[int, int | None] | None:
         """Return the message number that a message id contains, and the placement number that a
         default id contains (None in an immutable id). Return None for any other text."""
         if numbers := self._numbers(_IMMUTABLE, message_id, 1):

@@ -50,9 +50,9 @@ class DeltaCursor:
 class DeltaLinks:
     def __init__(self, database: SimulatorDatabase) -> None:
         self._database = database
-        self._key = database.stored_secret("delta links", lambda: token_bytes(32))
+        self._key = database.read_or_create_secret("delta links", lambda: token_bytes(32))
 
-    def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
+    def begin_chain(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
         """Start a chain of delta links for the messages of a folder, or for the folders of a
         mailbox; return its first cursor.
 
@@ -71,7 +71,7 @@ class DeltaLinks:
             options=options,
         )
 
-    def open(
+    def open_delta_token(
         self,
         token: str,
         owner_id: str,
@@ -105,7 +105,7 @@ class DeltaLinks:
             )
         return cursor
 
-    def seal(self, cursor: DeltaCursor) -> str:
+    def seal_delta_cursor(self, cursor: DeltaCursor) -> str:
         """Return a delta token that contains the cursor, as the newest generation of its chain."""
         cursor = replace(cursor, generation=cursor.generation + 1)
         self._database.execute_write(

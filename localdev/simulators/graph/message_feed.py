@@ -12,23 +12,23 @@ from typing import Any
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
-    FeedPage,
-    FeedPosition,
-    first_query_of_chain,
+    DeltaItemsPage,
+    DeltaRoundPosition,
     parse_delta_cursor,
+    query_that_started_chain,
     serve_delta_page,
 )
 from localdev.simulators.graph.errors import bad_request_error
-from localdev.simulators.graph.events import Event, EventKind, graph_events_of_change
+from localdev.simulators.graph.events import EventKind, FolderMessageEvent, events_of_journal_entry
 from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
 from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.graph.shapes import (
     MessageView,
-    delta_object,
-    read_state_object,
-    removed_object,
+    delta_message_json,
+    read_state_change_json,
+    removed_item_json,
 )
-from localdev.simulators.message import sort_key
+from localdev.simulators.message import age_sort_key
 
 _ARRIVALS = frozenset({EventKind.CREATED, EventKind.MOVED_IN})
 _Key = tuple[int, int]
@@ -48,97 +48,99 @@ class MessageFeed:
     def __init__(self, call: GraphCall, folder: OutlookFolder, query: ODataQuery) -> None:
         self.owner_id = folder.id
         self.folder = folder.seq
-        self.path = f"mailFolders('{folder.id}')/messages/delta"
+        self.delta_path = f"mailFolders('{folder.id}')/messages/delta"
         self._outlook = call.mailbox
         self._mailbox = call.mailbox.neutral
         self._behaviour = call.behaviour
         self._view = call.message_view_for(query)
-        query.require_newest_first()
+        query.require_newest_first_order()
 
-    def list_items(self, position: FeedPosition | None, size: int) -> FeedPage:
+    def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
         """Return a page of the folder's messages, newest first, as the service does."""
         older_than = (str(position[0]), int(position[1])) if position else None
         found = self._mailbox.messages(self.folder, older_than=older_than, limit=size + 1)
         page = found[:size]
-        end = sort_key(page[-1]) if page else position
-        objects = [delta_object(each, self._view) for each in self._outlook.translate(page)]
+        end = age_sort_key(page[-1]) if page else position
+        objects = [
+            delta_message_json(each, self._view) for each in self._outlook.to_outlook_messages(page)
+        ]
         return objects, end, len(found) > size
 
     def list_changes(
-        self, since: int, until: int, position: FeedPosition | None, size: int
-    ) -> FeedPage:
+        self, since: int, until: int, position: DeltaRoundPosition | None, size: int
+    ) -> DeltaItemsPage:
         """Return a page of the changed messages, ordered by the last change of each message."""
-        events: dict[_Key, list[Event]] = defaultdict(list)
-        for entry in self._mailbox.journal.entries(since, until, folder=self.folder):
-            for event in graph_events_of_change(entry):
-                if event.folder == self.folder:
+        events: dict[_Key, list[FolderMessageEvent]] = defaultdict(list)
+        for entry in self._mailbox.journal.entries_between(since, until, folder=self.folder):
+            for event in events_of_journal_entry(entry):
+                if event.folder_number == self.folder:
                     events[self._key(event)].append(event)
         after = int(position[0]) if position else 0
         touched = sorted(
-            (happened for happened in events.values() if happened[-1].seq > after),
-            key=lambda happened: happened[-1].seq,
+            (happened for happened in events.values() if happened[-1].sequence_number > after),
+            key=lambda happened: happened[-1].sequence_number,
         )
         page = touched[:size]
-        messages = self._messages([happened[-1].message for happened in page])
+        messages = self._messages([happened[-1].message_number for happened in page])
         value: list[dict[str, Any]] = []
         for happened in page:
-            value += self._objects(happened, messages.get(happened[-1].message))
-        end = (page[-1][-1].seq,) if page else position
+            value += self._objects(happened, messages.get(happened[-1].message_number))
+        end = (page[-1][-1].sequence_number,) if page else position
         return value, end, len(touched) > size
 
-    def _key(self, event: Event) -> _Key:
+    def _key(self, event: FolderMessageEvent) -> _Key:
         """Return what is one message for the client: default ids change when it moves."""
-        return event.message, 0 if self._view.immutable_ids else event.placement
+        return event.message_number, 0 if self._view.has_immutable_ids else event.placement_number
 
     def _messages(self, numbers: Sequence[int]) -> dict[int, OutlookMessage]:
-        found = self._outlook.translate(self._mailbox.find_messages(numbers))
+        found = self._outlook.to_outlook_messages(self._mailbox.find_messages(numbers))
         return {message.seq: message for message in found}
 
     def _objects(
-        self, happened: Sequence[Event], message: OutlookMessage | None
+        self, happened: Sequence[FolderMessageEvent], message: OutlookMessage | None
     ) -> list[dict[str, Any]]:
         last = happened[-1]
         ids = self._outlook.ids
         reported_id = (
-            ids.immutable_id(last.message)
-            if self._view.immutable_ids
-            else ids.default_id(last.message, last.placement)
+            ids.immutable_id(last.message_number)
+            if self._view.has_immutable_ids
+            else ids.default_id(last.message_number, last.placement_number)
         )
         reported = choose_delta_report(happened, self._view, self._behaviour, self._is_oldest)
         # Changed again since the round's end was fixed: the next round reports it.
         if (
             message is None
             or message.folder_id != self.owner_id
-            or self._view.visible_id(message) != reported_id
+            or self._view.id_of_message(message) != reported_id
         ):
             reported = (
                 DeltaReport.NOTHING if reported is DeltaReport.NOTHING else DeltaReport.REMOVED
             )
         if reported is DeltaReport.REMOVED:
-            return [removed_object("message", reported_id)]
+            return [removed_item_json("message", reported_id)]
         if message is None or reported is DeltaReport.NOTHING:
             return []
         if reported is DeltaReport.READ_STATE_ONLY:
-            return [read_state_object(message, self._view)]
-        return [delta_object(message, self._view)] * (
+            return [read_state_change_json(message, self._view)]
+        return [delta_message_json(message, self._view)] * (
             2 if reported is DeltaReport.WHOLE_MESSAGE_TWICE else 1
         )
 
-    def _is_oldest(self, arrival: Event) -> bool:
+    def _is_oldest(self, arrival: FolderMessageEvent) -> bool:
         """Return whether the message is older than all that were in the folder before it."""
         row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",
-            *(arrival.message, arrival.folder, arrival.placement),
+            *(arrival.message_number, arrival.folder_number, arrival.placement_number),
         )
         return bool(row and row["oldest"])
 
 
 def choose_delta_report(
-    changes: Sequence[Event],
+    changes: Sequence[FolderMessageEvent],
     view: MessageView,
     behaviour: Behaviour,
-    is_oldest: Callable[[Event], bool],
+    is_oldest: Callable[[FolderMessageEvent], bool],
 ) -> DeltaReport:
     """Return how Outlook reports a message in one delta round.
 
@@ -147,13 +149,13 @@ def choose_delta_report(
         were in the folder before.
     """
     structural = [change.kind for change in changes if change.kind is not EventKind.UPDATED]
-    if structural and structural[-1] is EventKind.GONE:
+    if structural and structural[-1] is EventKind.LEFT_FOLDER:
         return DeltaReport.REMOVED
     if not structural:
         return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
     update = _reported_update(since_arrival, view, behaviour)
-    if EventKind.GONE in structural and view.immutable_ids and behaviour.readd_is_lost:
+    if EventKind.LEFT_FOLDER in structural and view.has_immutable_ids and behaviour.readd_is_lost:
         # Moved away and back between two polls: the return is not reported until it changes again.
         return DeltaReport.REMOVED if update is DeltaReport.NOTHING else update
     if (
@@ -167,17 +169,17 @@ def choose_delta_report(
     return update
 
 
-def _last_arrival(changes: Sequence[Event]) -> int:
+def _last_arrival(changes: Sequence[FolderMessageEvent]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
 def _reported_update(
-    changes: Iterable[Event], view: MessageView, behaviour: Behaviour
+    changes: Iterable[FolderMessageEvent], view: MessageView, behaviour: Behaviour
 ) -> DeltaReport:
     """Return the report on updates of selected properties."""
-    fields = frozenset[str]().union(*(change.fields for change in changes))
-    if view.select is not None:
-        fields &= view.select
+    fields = frozenset[str]().union(*(change.changed_properties for change in changes))
+    if view.selected_properties is not None:
+        fields &= view.selected_properties
     if not fields:
         return DeltaReport.NOTHING
     if fields == {"isRead"} and behaviour.read_state_is_partial:
@@ -192,13 +194,13 @@ def serve_message_delta(call: GraphCall) -> GraphResult:
         raise bad_request_error("Change tracking is not supported for search folders.")
     with call.mailbox.neutral.database.transaction():
         cursor = parse_delta_cursor(call, folder.id, folder.seq)
-        feed = MessageFeed(call, folder, first_query_of_chain(cursor))
+        feed = MessageFeed(call, folder, query_that_started_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.document["value"])
     full = (
         whole
-        if call.message_view_for(first_query_of_chain(cursor)).includes_property("body")
+        if call.message_view_for(query_that_started_chain(cursor)).includes_property("body")
         else 0
     )
     return GraphResult(

@@ -4,7 +4,7 @@ from typing import Any
 
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, MAX_LIST_PAGE_SIZE
-from localdev.simulators.graph.shapes import message_object
+from localdev.simulators.graph.shapes import message_json
 from localdev.simulators.mailbox import MessageNotFound
 
 
@@ -15,14 +15,14 @@ def list_messages(call: GraphCall) -> GraphResult:
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
     skip = call.query.integer_option("skip", default=0)
-    call.query.require_newest_first()
+    call.query.require_newest_first_order()
     neutral = call.mailbox.neutral
     found = neutral.messages(*folders, skip=skip, limit=top + 1)
     view = call.message_view
-    value = [message_object(each, view) for each in call.mailbox.translate(found[:top])]
+    value = [message_json(each, view) for each in call.mailbox.to_outlook_messages(found[:top])]
     document: dict[str, Any] = {"@odata.context": call.odata_context("messages")}
-    if call.query.is_true("count"):
-        document["@odata.count"] = neutral.count(*folders)
+    if call.query.is_option_true("count"):
+        document["@odata.count"] = neutral.count_messages(*folders)
     if len(found) > top:
         document["@odata.nextLink"] = call.absolute_url(
             path, {**call.query.options, "skip": skip + top}
@@ -43,7 +43,7 @@ def get_message(call: GraphCall) -> GraphResult:
     view = call.message_view
     context = {"@odata.context": call.odata_context("messages/$entity")}
     full = int(view.includes_property("body"))
-    document = context | message_object(message, view)
+    document = context | message_json(message, view)
     return GraphResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
 
 
@@ -52,4 +52,4 @@ def _scope(call: GraphCall) -> tuple[list[int], str]:
     if call.path_ids:
         folder = call.mailbox.folders.find(call.path_ids[0])
         return [folder.seq] if folder.seq else [], f"mailFolders('{folder.id}')/messages"
-    return [folder.seq for folder in call.mailbox.folders.all()], "messages"
+    return [folder.seq for folder in call.mailbox.folders.list_all()], "messages"

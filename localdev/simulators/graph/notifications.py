@@ -16,7 +16,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from localdev.simulators.graph.events import Event, EventKind, graph_events_of_change
+from localdev.simulators.graph.events import EventKind, FolderMessageEvent, events_of_journal_entry
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.journal import Journal
 from localdev.simulators.service import TENANT_ID, SimulatorService
@@ -31,7 +31,7 @@ _CHANGE_TYPES = {
     EventKind.CREATED: "created",
     EventKind.MOVED_IN: "created",
     EventKind.UPDATED: "updated",
-    EventKind.GONE: "deleted",
+    EventKind.LEFT_FOLDER: "deleted",
 }
 JsonObject = dict[str, Any]
 
@@ -61,7 +61,7 @@ class Notifier:
             self._thread.join()
         self._http.close()
 
-    def subscriptions(self) -> list[JsonObject]:
+    def list_active_subscriptions(self) -> list[JsonObject]:
         """Return all subscriptions that have not expired, with the service's own columns."""
         return [dict(row) for row in self._subscriptions()]
 
@@ -92,7 +92,7 @@ class Notifier:
                     self._database.execute_write("DELETE FROM subscription WHERE id = ?", row["id"])
         return len(notified)
 
-    def deliver_pending(self) -> None:
+    def deliver_pending_notifications(self) -> None:
         """Turn all changes so far into notifications, and send each one that is due once."""
         with self._turn:
             self._take_turn()
@@ -126,11 +126,11 @@ class Notifier:
                 return
             (subscription,) = found
             mailbox_id = subscription["mailbox_id"]
-            entries = Journal(self._database, mailbox_id).entries(subscription["seen"])
+            entries = Journal(self._database, mailbox_id).entries_between(subscription["seen"])
             if not entries:
                 return
             ids = OutlookIds(self._database, mailbox_id)
-            for event in (event for entry in entries for event in graph_events_of_change(entry)):
+            for event in (event for entry in entries for event in events_of_journal_entry(entry)):
                 if subscription["authorized"] and _concerns(subscription, event, ids):
                     body = _change_of(subscription, event, ids)
                     self._queue(subscription, subscription["notification_url"], body)
@@ -194,16 +194,16 @@ class Notifier:
         )
 
 
-def _concerns(subscription: Row, event: Event, ids: OutlookIds) -> bool:
+def _concerns(subscription: Row, event: FolderMessageEvent, ids: OutlookIds) -> bool:
     is_wanted = _CHANGE_TYPES[event.kind] in subscription["change_types"].split(",")
-    return is_wanted and subscription["folder_id"] in (None, ids.folder_id(event.folder))
+    return is_wanted and subscription["folder_id"] in (None, ids.folder_id(event.folder_number))
 
 
-def _change_of(subscription: Row, event: Event, ids: OutlookIds) -> JsonObject:
+def _change_of(subscription: Row, event: FolderMessageEvent, ids: OutlookIds) -> JsonObject:
     message_id = (
-        ids.immutable_id(event.message)
+        ids.immutable_id(event.message_number)
         if subscription["immutable_ids"]
-        else ids.default_id(event.message, event.placement)
+        else ids.default_id(event.message_number, event.placement_number)
     )
     path = f"Users/{subscription['mailbox_id']}/Messages/{message_id}"
     return {

@@ -14,9 +14,13 @@ import orjson
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNotFound
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.properties import graph_message_properties
-from localdev.simulators.graph.well_known import NAMES, ROLES, ROOT
+from localdev.simulators.graph.well_known import (
+    ROLE_BY_WELL_KNOWN_NAME,
+    ROOT_FOLDER_NAME,
+    WELL_KNOWN_NAME_BY_ROLE,
+)
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
-from localdev.simulators.message import Message, sort_key
+from localdev.simulators.message import Message, age_sort_key
 
 _ROOT_NAME = "Top of Information Store"
 _OUTSIDE = (RETAINED, PURGED)
@@ -77,11 +81,13 @@ class OutlookMailbox:
 
     def message(self, message_id: str) -> OutlookMessage:
         """Return the message with this id. Raises MessageNotFound."""
-        return self.translate([self.neutral.message(self.number(message_id))])[0]
+        return self.to_outlook_messages([self.neutral.message(self.number_of_message(message_id))])[
+            0
+        ]
 
-    def number(self, message_id: str) -> int:
+    def number_of_message(self, message_id: str) -> int:
         """Return the message's number in the neutral mailbox. Raises MessageNotFound."""
-        numbers = self.ids.message_number(message_id)
+        numbers = self.ids.numbers_of_message_id(message_id)
         if numbers is None:
             raise MessageNotFound(message_id)
         number, placement = numbers
@@ -89,18 +95,18 @@ class OutlookMailbox:
             message = self.neutral.message(number)
         except MessageNotFound:
             raise MessageNotFound(message_id) from None
-        if placement not in (None, message.placement.number):
+        if placement not in (None, message.only_placement.change_number):
             raise MessageNotFound(message_id)
         return number
 
     def messages(self, folder: str) -> list[OutlookMessage]:
         """Return all messages of a folder, newest first."""
-        return self.translate(self.neutral.messages(self.folders.find(folder).seq))
+        return self.to_outlook_messages(self.neutral.messages(self.folders.find(folder).seq))
 
     def is_purged(self, message: OutlookMessage) -> bool:
         return message.folder_id == self.ids.folder_id(self.neutral.folders.find(PURGED).number)
 
-    def translate(self, messages: Sequence[Message]) -> list[OutlookMessage]:
+    def to_outlook_messages(self, messages: Sequence[Message]) -> list[OutlookMessage]:
         versions = self._versions([message.number for message in messages])
         return [self._message(message, versions[message.number]) for message in messages]
 
@@ -109,11 +115,11 @@ class OutlookMailbox:
             raise ValueError(f"Graph needs message {message.number} in exactly one folder")
         return OutlookMessage(
             seq=message.number,
-            folder_id=self.ids.folder_id(message.folder),
+            folder_id=self.ids.folder_id(message.only_folder_number),
             immutable_id=self.ids.immutable_id(message.number),
-            default_id=self.ids.default_id(message.number, message.placement.number),
+            default_id=self.ids.default_id(message.number, message.only_placement.change_number),
             change_key=self.ids.change_key(message.number, version),
-            received_at=sort_key(message)[0],
+            received_at=age_sort_key(message)[0],
             is_read=message.is_read,
             properties=graph_message_properties(message),
             body_type=message.item.body_type,
@@ -140,33 +146,35 @@ class OutlookFolders:
 
     def find(self, reference: str) -> OutlookFolder:
         """Return the folder with this id, or well-known name in any case. Raises FolderNotFound."""
-        number = self.number(reference)
+        number = self.number_of_folder(reference)
         if number == 0:
             return self._root()
         return self._translate([self._mailbox.folders.find(number)])[0]
 
-    def number(self, reference: str) -> int:
+    def number_of_folder(self, reference: str) -> int:
         """Return the folder's number in the neutral mailbox, 0 for the root. Raises
         FolderNotFound."""
         name = reference.lower()
-        if name == ROOT:
+        if name == ROOT_FOLDER_NAME:
             return 0
         try:
-            if name in ROLES:
-                return self._mailbox.folders.find(ROLES[name]).number
-            number = self._ids.folder_number(reference)
+            if name in ROLE_BY_WELL_KNOWN_NAME:
+                return self._mailbox.folders.find(ROLE_BY_WELL_KNOWN_NAME[name]).number
+            number = self._ids.number_of_folder_id(reference)
             if number is None:
                 number = self._own_number(name)
             return self._mailbox.folders.find(number).number if number else 0
         except FolderNotFound:
             raise FolderNotFound(reference) from None
 
-    def all(self) -> list[OutlookFolder]:
+    def list_all(self) -> list[OutlookFolder]:
         """Return all folders below the root, at every level, in the order of their creation."""
         return self._translate(self._mailbox.folders.list_all())
 
-    def children(self, parent: str) -> list[OutlookFolder]:
-        return self._translate(self._mailbox.folders.list_children(self.number(parent) or None))
+    def list_children(self, parent: str) -> list[OutlookFolder]:
+        return self._translate(
+            self._mailbox.folders.list_children(self.number_of_folder(parent) or None)
+        )
 
     def _own_number(self, name: str) -> int:
         row = self._mailbox.database.fetch_row(
@@ -184,7 +192,7 @@ class OutlookFolders:
             id=self._ids.root_id(),
             parent_id=None,
             display_name=_ROOT_NAME,
-            role=ROOT,
+            role=ROOT_FOLDER_NAME,
             is_hidden=False,
             search_folder_filter=None,
             children=len(
@@ -213,7 +221,7 @@ class OutlookFolders:
         ]
 
     def _folder(self, folder: Folder, own_name: str | None, children: int) -> OutlookFolder:
-        name = NAMES.get(folder.role, own_name)
+        name = WELL_KNOWN_NAME_BY_ROLE.get(folder.role, own_name)
         is_outside = folder.role in _OUTSIDE
         parent = None if is_outside else self._ids.folder_id(folder.parent or 0)
         return OutlookFolder(

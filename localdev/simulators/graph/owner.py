@@ -6,7 +6,7 @@ from typing import Any
 
 from localdev.mail.item import Address
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.well_known import ROOT
+from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME
 from localdev.simulators.mailbox import Mailbox
 
 _Value = Callable[[Any], Any]
@@ -20,22 +20,22 @@ class OutlookOwner:
         self._mailbox = mailbox
         self._outlook = OutlookMailbox(mailbox)
 
-    def message(self, message_id: str) -> int:
-        return self._outlook.number(message_id)
+    def number_of_message(self, message_id: str) -> int:
+        return self._outlook.number_of_message(message_id)
 
-    def folder(self, reference: str) -> int:
+    def number_of_folder(self, reference: str) -> int:
         return self._outlook.folders.find(reference).seq
 
-    def message_id(self, number: int) -> str:
+    def graph_id_of_message(self, number: int) -> str:
         return self._outlook.ids.immutable_id(number)
 
-    def update(self, message_id: str, changes: Mapping[str, Any]) -> None:
+    def update_message(self, message_id: str, changes: Mapping[str, Any]) -> None:
         """Change properties of a message by their Graph names.
 
         A value that no mail can have is stored unchanged, and the Graph server returns it, to test
         how clients handle it.
         """
-        number = self.message(message_id)
+        number = self.number_of_message(message_id)
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
         known = self._mailbox.message(number).attributes
@@ -48,21 +48,23 @@ class OutlookOwner:
                 fields[field] = convert(value)
             except (TypeError, ValueError, KeyError, AttributeError):
                 attributes[name] = value
-        self._mailbox.change(number, attributes=attributes, **fields)
+        self._mailbox.change_message_fields(number, attributes=attributes, **fields)
 
-    def move(self, message_id: str, destination: str) -> str:
-        self._mailbox.move(self.message(message_id), self.folder(destination))
-        return self.message_id(self.message(message_id))
+    def move_message(self, message_id: str, destination: str) -> str:
+        self._mailbox.move_message(
+            self.number_of_message(message_id), self.number_of_folder(destination)
+        )
+        return self.graph_id_of_message(self.number_of_message(message_id))
 
-    def create_folder(self, *, name: str, parent: str = ROOT, **fields: Any) -> str:
-        above = self.folder(parent) or None
+    def create_folder(self, *, name: str, parent: str = ROOT_FOLDER_NAME, **fields: Any) -> str:
+        above = self.number_of_folder(parent) or None
         return self._outlook.ids.folder_id(
             self._mailbox.create_folder(name, parent=above, **fields)
         )
 
     def expire_delta_links(self, folder: str | None) -> None:
         """Make every delta link issued so far fail with 410: of one folder, or of the mailbox."""
-        self._mailbox.expire_cursors(self.folder(folder) if folder else None)
+        self._mailbox.expire_cursors(self.number_of_folder(folder) if folder else None)
 
 
 def _text(value: Any) -> str:
@@ -115,5 +117,5 @@ _FIELDS: dict[str, tuple[str, _Value]] = {
     "replyTo": ("reply_to", _addresses),
 }
 """The fields of `MailItem` by Graph's property, each with what reads its value."""
-PROPERTIES = {field: name for name, (field, _) in _FIELDS.items()}
+GRAPH_PROPERTY_BY_MAIL_FIELD = {field: name for name, (field, _) in _FIELDS.items()}
 """Graph's properties by the fields of `MailItem`, as the journal names changes."""

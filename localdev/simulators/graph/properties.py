@@ -17,7 +17,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     replace properties of these names.
     """
     item = message.item
-    conversation = conversation_of(message.thread)
+    conversation = conversation_part_of_ids(message.thread_key)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = format_utc_seconds(item.received_at)
     return {
@@ -49,7 +49,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=10_000)
-def conversation_of(thread: str) -> str:
+def conversation_part_of_ids(thread: str) -> str:
     """Return the part of conversation ids and web links that identifies the thread."""
     return uuid5(NAMESPACE_URL, thread).hex
 

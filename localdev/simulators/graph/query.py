@@ -45,7 +45,7 @@ class ODataQuery:
     def get(self, name: str) -> str | None:
         return self.options.get(name)
 
-    def is_true(self, name: str) -> bool:
+    def is_option_true(self, name: str) -> bool:
         return self.options.get(name, "").lower() == "true"
 
     def integer_option(
@@ -73,7 +73,7 @@ class ODataQuery:
                 )
         return frozenset(names) | {"id"}
 
-    def require_newest_first(self) -> None:
+    def require_newest_first_order(self) -> None:
         """Raise GraphError 400 for every filter, and for any order but newest first."""
         for name, supported in (("orderby", "receivedDateTime desc"), ("filter", None)):
             text = self.options.get(name, supported)

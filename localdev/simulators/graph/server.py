@@ -24,7 +24,7 @@ from localdev.simulators.graph.corruption import (
     corrupt_response_body,
     graph_error_from_fault,
 )
-from localdev.simulators.graph.earlier import ResponsesForRepetition
+from localdev.simulators.graph.earlier import EarlierResponses
 from localdev.simulators.graph.errors import (
     GraphError,
     bad_request_error,
@@ -69,7 +69,7 @@ class GraphServer:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
-        self.earlier = ResponsesForRepetition()
+        self.earlier = EarlierResponses()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION_PATH_PREFIX}/$batch" and request.method == "POST":
@@ -112,9 +112,11 @@ class GraphServer:
                 return self._list_of_application(request, bearer, fault)
             owner = find_requested_mailbox_id(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
-        visit.in_flight = self.throttle.in_flight(mailbox.user_id)
+        visit.in_flight = self.throttle.requests_in_flight(mailbox.user_id)
         with ExitStack() as held:
-            held.enter_context(self.throttle.request_slot(mailbox.user_id, self._service.behaviour))
+            held.enter_context(
+                self.throttle.counted_request(mailbox.user_id, self._service.behaviour)
+            )
             _inject(fault)
             handler, names = find_route(request.method, rest, self._service.behaviour)
             if bearer.user_id is None:
@@ -150,7 +152,7 @@ class GraphServer:
     ) -> GraphResult:
         """List subscriptions of all mailboxes, which counts against no mailbox's limits."""
         _inject(fault)
-        if not bearer.has_any_grant(*_READING):
+        if not bearer.has_any_scope_or_role(*_READING):
             raise _denied()
         service = self._service
         result = list_application_subscriptions(
@@ -170,14 +172,14 @@ class GraphServer:
         return GraphCall(
             mailbox=OutlookMailbox(mailbox),
             user_id=bearer.user_id,
-            owner_path=f"users('{owner}')" if owner else "me",
+            mailbox_url_path=f"users('{owner}')" if owner else "me",
             path_ids=names,
             query=ODataQuery.parse(request.query),
-            prefer=PreferHeader.parse(request.headers.get_all("Prefer", [])),
+            prefer_header=PreferHeader.parse(request.headers.get_all("Prefer", [])),
             headers=dict(request.headers.items()),
             body=_json_body(request),
             base_url=self.base_url,
-            links=self._links,
+            delta_links=self._links,
             behaviour=self._service.behaviour,
         )
 
@@ -193,7 +195,7 @@ class GraphServer:
         if wanted is None:
             raise bad_request_error("/me request is only valid with delegated authentication flow.")
         try:
-            return self._service.mailbox(wanted)
+            return self._service.find_mailbox(wanted)
         except UserNotFound:
             if of_mailbox:
                 message = f"The requested user '{wanted}' is invalid."
@@ -205,7 +207,7 @@ class GraphServer:
         """Check an app without a user: its roles, and whether it may read the mailbox."""
         allowed = self._service.behaviour.app_mailboxes
         if not rest:
-            if not bearer.has_any_grant(*_READING_USERS):
+            if not bearer.has_any_scope_or_role(*_READING_USERS):
                 message = "Insufficient privileges to complete the operation."
                 raise GraphError(403, "Authorization_RequestDenied", message)
         elif allowed is not None and mailbox.address not in allowed:
@@ -257,7 +259,7 @@ def _is_of_subscriptions(rest: list[str]) -> bool:
 
 def _check_scope(bearer: BearerClaims, mailbox: Mailbox) -> None:
     wanted = _READING if bearer.user_id in (None, mailbox.user_id) else _READING_OTHERS
-    if not bearer.has_any_grant(
+    if not bearer.has_any_scope_or_role(
         *wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)
     ):
         raise _denied()
@@ -281,7 +283,7 @@ def _translated(handler: Any, call: GraphCall) -> GraphResult:
         result: GraphResult = handler(call)
     except (FolderNotFound, MessageNotFound) as failure:
         raise not_found_error(failure) from failure
-    return replace(result, headers={**result.headers, **call.prefer.applied_header()})
+    return replace(result, headers={**result.headers, **call.prefer_header.applied_header()})
 
 
 def _skipped(handler: Any, call: GraphCall, result: GraphResult) -> GraphResult:

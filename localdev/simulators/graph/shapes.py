@@ -6,7 +6,7 @@ from typing import Any
 from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
 from localdev.simulators.graph.properties import text_to_html
 
-MESSAGE_TYPE = "#microsoft.graph.message"
+ODATA_TYPE_OF_MESSAGE = "#microsoft.graph.message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +18,17 @@ class MessageView:
         ids.
     """
 
-    select: frozenset[str] | None
-    immutable_ids: bool
+    selected_properties: frozenset[str] | None
+    has_immutable_ids: bool
 
     def includes_property(self, name: str) -> bool:
-        return self.select is None or name in self.select
+        return self.selected_properties is None or name in self.selected_properties
 
-    def visible_id(self, message: OutlookMessage) -> str:
-        return message.immutable_id if self.immutable_ids else message.default_id
+    def id_of_message(self, message: OutlookMessage) -> str:
+        return message.immutable_id if self.has_immutable_ids else message.default_id
 
 
-def message_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+def message_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     """Return the message's selected properties and its etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
@@ -44,24 +44,24 @@ def message_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]
         is_text = message.body_type == "text"
         content = text_to_html(message.body) if is_text else message.body
         shown["body"] = {"contentType": "html", "content": content}
-    return {"@odata.etag": f'W/"{message.change_key}"', "id": view.visible_id(message), **shown}
+    return {"@odata.etag": f'W/"{message.change_key}"', "id": view.id_of_message(message), **shown}
 
 
-def delta_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
-    return {"@odata.type": MESSAGE_TYPE, **message_object(message, view)}
+def delta_message_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+    return {"@odata.type": ODATA_TYPE_OF_MESSAGE, **message_json(message, view)}
 
 
-def read_state_object(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+def read_state_change_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     """Return the partial object, without an etag, with which delta reports a new read state."""
     return {
-        "@odata.type": MESSAGE_TYPE,
-        "id": view.visible_id(message),
+        "@odata.type": ODATA_TYPE_OF_MESSAGE,
+        "id": view.id_of_message(message),
         "isRead": message.is_read,
         "parentFolderId": message.folder_id,
     }
 
 
-def folder_object(folder: OutlookFolder, select: frozenset[str] | None) -> dict[str, Any]:
+def folder_json(folder: OutlookFolder, select: frozenset[str] | None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "id": folder.id,
         "displayName": folder.display_name,
@@ -85,11 +85,11 @@ def folder_object(folder: OutlookFolder, select: frozenset[str] | None) -> dict[
     return document
 
 
-def delta_folder_object(folder: OutlookFolder, select: frozenset[str] | None) -> dict[str, Any]:
-    return {"@odata.type": "#microsoft.graph.mailFolder", **folder_object(folder, select)}
+def delta_folder_json(folder: OutlookFolder, select: frozenset[str] | None) -> dict[str, Any]:
+    return {"@odata.type": "#microsoft.graph.mailFolder", **folder_json(folder, select)}
 
 
-def removed_object(kind: str, removed_id: str) -> dict[str, Any]:
+def removed_item_json(kind: str, removed_id: str) -> dict[str, Any]:
     return {
         "@odata.type": f"#microsoft.graph.{kind}",
         "@removed": {"reason": "deleted"},

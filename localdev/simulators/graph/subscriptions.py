@@ -77,7 +77,7 @@ def create_subscription(call: GraphCall) -> GraphResult:
             " coalesce(max(number), 0), ? FROM change",
             *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
-            *(call.prefer.immutable_ids, call.user_id or _APP),
+            *(call.prefer_header.immutable_ids, call.user_id or _APP),
         )
     return GraphResult(status=201, document=_entity(call, _stored(call, subscription_id)))
 

@@ -23,12 +23,12 @@ class MailboxThrottle:
         self._in_flight: dict[str, int] = defaultdict(int)
         self._recent: dict[str, deque[float]] = defaultdict(deque)
 
-    def in_flight(self, mailbox_id: str) -> int:
+    def requests_in_flight(self, mailbox_id: str) -> int:
         with self._lock:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def request_slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
+    def counted_request(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
         """Count a request to the mailbox as in flight while the `with` block runs.
 
         Raises:

@@ -3,8 +3,8 @@
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.mailbox import Mailbox
 
-ROOT = "msgfolderroot"
-ROLES = {
+ROOT_FOLDER_NAME = "msgfolderroot"
+ROLE_BY_WELL_KNOWN_NAME = {
     "inbox": "inbox",
     "drafts": "drafts",
     "sentitems": "sent",
@@ -16,7 +16,7 @@ ROLES = {
     "recoverableitemspurges": PURGED,
 }
 """Roles of the neutral mailbox by well-known name."""
-NAMES = {role: name for name, role in ROLES.items()}
+WELL_KNOWN_NAME_BY_ROLE = {role: name for name, role in ROLE_BY_WELL_KNOWN_NAME.items()}
 CONVERSATION_HISTORY = "Conversation History"
 
 

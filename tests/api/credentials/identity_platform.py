@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from localdev.http_server import Request, Response, Server
-from localdev.simulators.entra.certificates import open_server_tls
+from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.settings import Settings
 
 CLIENT_ID = "client-1"
@@ -20,7 +20,7 @@ class IdentityPlatform:
     certificates are kept in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        tls, self.ca_bundle = open_server_tls(folder)
+        tls, self.ca_bundle = open_server_tls_context(folder)
         self.refusal: dict[str, Any] | None = None
         self.response: Response | None = None
         self.status = 200

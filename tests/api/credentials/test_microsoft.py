@@ -49,7 +49,7 @@ def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(
     found = signed_in(platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
-    assert found.tokens.access.token == "access-1"
+    assert found.tokens.access_token.token == "access-1"
     sent = platform.redeemed[0]
     assert sent["redirect_uri"] == REDIRECT_URI
     assert len(sent["code_verifier"]) >= 43
@@ -63,7 +63,7 @@ def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: R
 
     used = [each.get("refresh_token") for each in platform.redeemed]
     assert used == [None, "refresh-1", "refresh-2"]
-    assert second.access.token == "access-3"
+    assert second.access_token.token == "access-3"
 
 
 def test_a_refused_renewal_names_its_reason_and_no_person(
@@ -85,7 +85,7 @@ def test_a_renewal_after_a_refused_one_is_not_taken_from_memory(
         renew()
     platform.refusal = None
 
-    assert renew().access.token == "access-3"
+    assert renew().access_token.token == "access-3"
 
 
 LOOP = {"error": "invalid_grant", "error_codes": [50196]}

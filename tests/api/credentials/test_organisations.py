@@ -8,7 +8,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_stored_access_token
-from mailsync.credentials.identity.entra import app_only_tokens
+from mailsync.credentials.identity.entra import request_app_only_tokens
 from mailsync.credentials.vault import Vault
 from mailsync.errors import (
     AccessRevoked,
@@ -46,10 +46,10 @@ def test_an_app_with_a_certificate_needs_no_secret(microsoft: Simulators) -> Non
     pem = app_certificate()
     microsoft.entra.app_login.register_certificate(pem)
 
-    tokens = app_only_tokens(certified(pem), OAUTH, TENANT_ID)
+    tokens = request_app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
     url = f"{microsoft.graph_url}/users/ann@example.org/mailFolders/inbox"
-    headers = {"Authorization": f"Bearer {tokens.access.token}"}
+    headers = {"Authorization": f"Bearer {tokens.access_token.token}"}
     assert httpx.get(url, headers=headers).status_code == 200
 
 
@@ -57,7 +57,7 @@ def test_a_certificate_is_preferred_to_a_secret(microsoft: Simulators) -> None:
     both = an_app(MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
 
     with pytest.raises(ProviderRejected, match="AADSTS700027"):
-        app_only_tokens(both, OAUTH, TENANT_ID)
+        request_app_only_tokens(both, OAUTH, TENANT_ID)
 
 
 def test_a_certificate_that_has_expired_is_named_with_its_setting(microsoft: Simulators) -> None:
@@ -65,7 +65,7 @@ def test_a_certificate_that_has_expired_is_named_with_its_setting(microsoft: Sim
     microsoft.entra.app_login.register_certificate(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
-        app_only_tokens(certified(pem), OAUTH, TENANT_ID)
+        request_app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
@@ -73,14 +73,14 @@ def test_half_a_certificate_and_key_is_a_wrong_setting(microsoft: Simulators, pa
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
-        app_only_tokens(certified(half), OAUTH, TENANT_ID)
+        request_app_only_tokens(certified(half), OAUTH, TENANT_ID)
     assert half[30:60] not in str(caught.value)
 
 
 def test_an_organisation_that_does_not_exist_is_tried_again(microsoft: Simulators) -> None:
     """msal reports no more than a failed request."""
     with pytest.raises(ProviderUnavailable):
-        app_only_tokens(an_app(), OAUTH, "00000000-0000-0000-0000-000000000000")
+        request_app_only_tokens(an_app(), OAUTH, "00000000-0000-0000-0000-000000000000")
 
 
 def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
@@ -93,9 +93,9 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
         open_stored_access_token(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
         for _ in range(3)
     ]
-    first = opened[0].current()
+    first = opened[0].current_token()
 
-    assert opened[1].current() == first
+    assert opened[1].current_token() == first
     ((access, refused_at),) = sql(
         "SELECT access_sealed, refused_at FROM mailsync.email_credentials"
     )
@@ -103,5 +103,5 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     microsoft.service.set_behaviour(tenant_consented=False)
     age_token(sql)
     with pytest.raises(AccessRevoked):
-        opened[2].renew(first)
+        opened[2].renew_token(first)
     assert refused_at is None, "an administrator may admit the app again"

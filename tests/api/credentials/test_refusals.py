@@ -5,11 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.credentials.identity import SignInRejected, entra_codes
-from mailsync.credentials.identity.entra_codes import ADVICE_BY_SUBERROR, MEANING_BY_CODE, ErrorKind
+from mailsync.credentials.identity.entra_codes import (
+    ADVICE_BY_SUBERROR,
+    MEANING_BY_AADSTS_CODE,
+    ErrorKind,
+)
 from mailsync.credentials.identity.entra_errors import (
-    app_only_error,
-    renewal_error,
-    sign_in_error,
+    to_app_only_access_error,
+    to_renewal_error,
+    to_sign_in_error,
 )
 from mailsync.errors import (
     AccessRevoked,
@@ -27,20 +31,20 @@ def refused(error: str, *numbers: int) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("refusal", "error", "number", "kind"),
     [
-        (sign_in_error, "invalid_grant", 70008, SignInRejected),
-        (sign_in_error, "access_denied", 65004, SignInRejected),
-        (sign_in_error, "invalid_client", 7000222, ProviderRejected),
-        (sign_in_error, "invalid_client", 700027, ProviderRejected),
-        (sign_in_error, "temporarily_unavailable", 90033, ProviderUnavailable),
-        (sign_in_error, "<script>", 1, SignInRejected),
-        (app_only_error, "unauthorized_client", 700016, AccessRevoked),
-        (app_only_error, "invalid_client", 7000229, AccessRevoked),
-        (app_only_error, "invalid_grant", 65001, AccessRevoked),
-        (app_only_error, "invalid_client", 7000215, ProviderRejected),
-        (app_only_error, "invalid_client", 1000502, ProviderRejected),
-        (app_only_error, "server_error", 90033, ProviderUnavailable),
+        (to_sign_in_error, "invalid_grant", 70008, SignInRejected),
+        (to_sign_in_error, "access_denied", 65004, SignInRejected),
+        (to_sign_in_error, "invalid_client", 7000222, ProviderRejected),
+        (to_sign_in_error, "invalid_client", 700027, ProviderRejected),
+        (to_sign_in_error, "temporarily_unavailable", 90033, ProviderUnavailable),
+        (to_sign_in_error, "<script>", 1, SignInRejected),
+        (to_app_only_access_error, "unauthorized_client", 700016, AccessRevoked),
+        (to_app_only_access_error, "invalid_client", 7000229, AccessRevoked),
+        (to_app_only_access_error, "invalid_grant", 65001, AccessRevoked),
+        (to_app_only_access_error, "invalid_client", 7000215, ProviderRejected),
+        (to_app_only_access_error, "invalid_client", 1000502, ProviderRejected),
+        (to_app_only_access_error, "server_error", 90033, ProviderUnavailable),
         # A tenant that lost the app is no revoked grant.
-        (renewal_error, "unauthorized_client", 700016, ProviderRejected),
+        (to_renewal_error, "unauthorized_client", 700016, ProviderRejected),
     ],
 )
 def test_access_is_refused_or_revoked_only_where_a_person_can_mend_it(
@@ -58,13 +62,13 @@ OUTAGES = (50000, 50033, 50087, 70012, 90006, 90012, 90024, 90033, 90036, 90090,
 @pytest.mark.parametrize("number", OUTAGES)
 def test_an_outage_closes_no_account_under_any_error_name(number: int) -> None:
     for error in ("invalid_grant", "invalid_client", "server_error"):
-        assert type(renewal_error(refused(error, number))) is ProviderUnavailable
-        assert type(sign_in_error(refused(error, number))) is ProviderUnavailable
+        assert type(to_renewal_error(refused(error, number))) is ProviderUnavailable
+        assert type(to_sign_in_error(refused(error, number))) is ProviderUnavailable
 
 
 @pytest.mark.parametrize("number", [50196, 90055])
 def test_throttling_named_invalid_grant_is_waited_out(number: int) -> None:
-    for refusal in (renewal_error, app_only_error, sign_in_error):
+    for refusal in (to_renewal_error, to_app_only_access_error, to_sign_in_error):
         failure = refusal(refused("invalid_grant", number), 90)
 
         assert isinstance(failure, ProviderThrottled)
@@ -101,7 +105,7 @@ def test_throttling_named_invalid_grant_is_waited_out(number: int) -> None:
 def test_a_refused_renewal_says_who_can_mend_it_and_is_final_once_its_grant_has_ended(
     number: int, kind: type[MailsyncError], advice: str, is_final: bool
 ) -> None:
-    failure = renewal_error(refused("invalid_grant", number))
+    failure = to_renewal_error(refused("invalid_grant", number))
 
     assert type(failure) is kind
     assert f"AADSTS{number}" in str(failure)
@@ -112,7 +116,7 @@ def test_a_refused_renewal_says_who_can_mend_it_and_is_final_once_its_grant_has_
 
 def test_the_more_specific_number_stands_behind_the_general_one() -> None:
     """As the older endpoint words it: 70002 alone is a wrong secret."""
-    failure = renewal_error(refused("invalid_grant", 70002, 70008))
+    failure = to_renewal_error(refused("invalid_grant", 70002, 70008))
 
     assert isinstance(failure, AccessRevoked)
     assert "has expired" in str(failure)
@@ -120,7 +124,7 @@ def test_the_more_specific_number_stands_behind_the_general_one() -> None:
 
 @pytest.mark.parametrize("suberror", [*ADVICE_BY_SUBERROR, "unheard_of", None])
 def test_a_suberror_classifies_an_unknown_number_as_never_final(suberror: str | None) -> None:
-    failure = renewal_error({**refused("invalid_grant", 123456), "suberror": suberror})
+    failure = to_renewal_error({**refused("invalid_grant", 123456), "suberror": suberror})
 
     assert isinstance(failure, AccessRevoked)
     assert not failure.is_final
@@ -130,13 +134,13 @@ def test_a_suberror_classifies_an_unknown_number_as_never_final(suberror: str | 
 def test_each_number_stands_once_in_the_table() -> None:
     table = entra_codes._TABLE
 
-    assert sum(len(numbers) for *_, numbers in table) == len(MEANING_BY_CODE)
+    assert sum(len(numbers) for *_, numbers in table) == len(MEANING_BY_AADSTS_CODE)
     assert {kind for kind, *_ in table} == set(ErrorKind)
 
 
 def test_every_number_is_a_failure_with_a_name_and_a_sentence_of_its_own() -> None:
-    for number, (_, advice) in MEANING_BY_CODE.items():
-        for failure in (renewal_error, sign_in_error):
+    for number, (_, advice) in MEANING_BY_AADSTS_CODE.items():
+        for failure in (to_renewal_error, to_sign_in_error):
             text = str(failure(refused("invalid_grant", number)))
             assert f"AADSTS{number}" in text
             assert advice in text

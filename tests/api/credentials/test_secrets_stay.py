@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.api.signing_keys import KeySet
-from mailsync.credentials import FixedAccessToken
+from mailsync.api.signing_keys import PublishedKeySet
+from mailsync.credentials import UnrenewableAccessToken
 from mailsync.credentials.identity.entra import (
-    app_only_tokens,
     begin_sign_in,
     finish_sign_in,
     refresh_tokens,
+    request_app_only_tokens,
 )
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import AccessToken
@@ -95,11 +95,11 @@ def _refresh(platform: IdentityPlatform) -> object:
 def _admit(platform: IdentityPlatform) -> object:
     tenant = platform.authority.replace("/common", f"/{ORGANISATION}")
     platform.metadata = {"token_endpoint": f"{tenant}/token", **platform.metadata}
-    return app_only_tokens(platform.app, OAUTH, ORGANISATION)
+    return request_app_only_tokens(platform.app, OAUTH, ORGANISATION)
 
 
 def _graph(platform: IdentityPlatform) -> object:
-    access = FixedAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
+    access = UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
     graph = GraphClient(
         base_url=platform.authority,
         mailbox="/me",
@@ -110,11 +110,11 @@ def _graph(platform: IdentityPlatform) -> object:
     )
     with closing(graph):
         graph.get("/me/messages")
-        return graph.send("POST", "/subscriptions", {"clientState": "s"})
+        return graph.send_write("POST", "/subscriptions", {"clientState": "s"})
 
 
 def _keys(platform: IdentityPlatform) -> object:
-    return KeySet(platform.authority, platform.app.tls()).find("k")
+    return PublishedKeySet(platform.authority, platform.app.provider_tls_context()).find_key("k")
 
 
 def _self_test(platform: IdentityPlatform) -> object:

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from localdev.engine.aws_resources import make_aws_client
-from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
+from mailsync.credentials.vault import (
+    DATA_KEY_CACHE_LIFETIME_S,
+    SealedColumn,
+    SealingContext,
+    Vault,
+)
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import SealedSecret
 from mailsync.store.connection import Database
@@ -19,58 +24,62 @@ GRANT = SealingContext(SealedColumn.GRANT, "account-1")
 def test_a_sealed_secret_opens_in_another_process(
     vault: Vault, kms: Any, token_key_arn: str, store: CredentialStore
 ) -> None:
-    sealed = vault.seal(GRANT, "grant \u4f60")
+    sealed = vault.seal_text(GRANT, "grant \u4f60")
 
-    assert Vault(token_key_arn, store, kms).open(GRANT, sealed) == "grant \u4f60"
-    assert b"grant" not in sealed.data
-    assert vault.seal(GRANT, "grant \u4f60") != sealed
+    assert Vault(token_key_arn, store, kms).open_sealed_text(GRANT, sealed) == "grant \u4f60"
+    assert b"grant" not in sealed.sealed_bytes
+    assert vault.seal_text(GRANT, "grant \u4f60") != sealed
 
 
 @pytest.mark.parametrize("place", [0, 12, -1])
 def test_a_secret_that_was_changed_or_is_of_another_account_does_not_open(
     vault: Vault, place: int
 ) -> None:
-    sealed = vault.seal(GRANT, "grant")
-    data = bytearray(sealed.data)
+    sealed = vault.seal_text(GRANT, "grant")
+    data = bytearray(sealed.sealed_bytes)
     data[place] ^= 1
 
     with pytest.raises(AccessRevoked):
-        vault.open(GRANT, SealedSecret(sealed.key_id, bytes(data)))
+        vault.open_sealed_text(GRANT, SealedSecret(sealed.key_id, bytes(data)))
     with pytest.raises(AccessRevoked):
-        vault.open(SealingContext(SealedColumn.GRANT, "account-2"), sealed)
+        vault.open_sealed_text(SealingContext(SealedColumn.GRANT, "account-2"), sealed)
 
 
 def test_a_data_key_is_kept_for_ten_minutes(
     kms: Any, token_key_arn: str, store: CredentialStore, database: Database
 ) -> None:
     now = [0.0]
-    sealed = Vault(token_key_arn, store, kms).seal(GRANT, "grant")
+    sealed = Vault(token_key_arn, store, kms).seal_text(GRANT, "grant")
     vault = Vault(token_key_arn, store, kms, clock=lambda: now[0])
 
-    for now[0], is_read in ((0.0, True), (DATA_KEY_CACHE_S - 1, False), (DATA_KEY_CACHE_S, True)):
-        before = database.statements
-        assert vault.open(GRANT, sealed) == "grant"
-        assert (database.statements > before) == is_read
+    for now[0], is_read in (
+        (0.0, True),
+        (DATA_KEY_CACHE_LIFETIME_S - 1, False),
+        (DATA_KEY_CACHE_LIFETIME_S, True),
+    ):
+        before = database.statement_count
+        assert vault.open_sealed_text(GRANT, sealed) == "grant"
+        assert (database.statement_count > before) == is_read
 
 
 def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(
     vault: Vault, kms: Any, token_key_arn: str, store: CredentialStore, sql: Sql
 ) -> None:
-    old = vault.seal(GRANT, "old")
+    old = vault.seal_text(GRANT, "old")
     sql("UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days'")
     later = Vault(token_key_arn, store, kms)
 
-    new = later.seal(GRANT, "new")
+    new = later.seal_text(GRANT, "new")
 
     assert new.key_id > old.key_id
-    assert later.open(GRANT, old) == "old"
-    assert later.seal(GRANT, "newer").key_id == new.key_id
+    assert later.open_sealed_text(GRANT, old) == "old"
+    assert later.seal_text(GRANT, "newer").key_id == new.key_id
 
 
 def test_a_data_key_is_wrapped_for_one_purpose(
     vault: Vault, kms: Any, store: CredentialStore
 ) -> None:
-    wrapped = store.data_key(vault.seal(GRANT, "grant").key_id).wrapped
+    wrapped = store.data_key(vault.seal_text(GRANT, "grant").key_id).wrapped_key
 
     with pytest.raises(kms.exceptions.InvalidCiphertextException):
         kms.decrypt(CiphertextBlob=wrapped, EncryptionContext={"purpose": "x"})
@@ -82,7 +91,7 @@ def test_a_missing_key_is_a_wrong_setting(
     vault = Vault(f"{token_key_arn[:-4]}0000", store, kms)
 
     with pytest.raises(SettingMissing, match="TOKEN_KEY_ARN"):
-        vault.seal(GRANT, "grant")
+        vault.seal_text(GRANT, "grant")
 
 
 def test_an_unreachable_key_service_is_worth_another_try(
@@ -91,4 +100,4 @@ def test_an_unreachable_key_service_is_worth_another_try(
     missing = make_aws_client("kms", "http://127.0.0.1:9")
 
     with closing(missing), pytest.raises(StoreUnavailable):
-        Vault(token_key_arn, store, missing).seal(GRANT, "grant")
+        Vault(token_key_arn, store, missing).seal_text(GRANT, "grant")

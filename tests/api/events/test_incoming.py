@@ -8,7 +8,7 @@ from mailsync.errors import StoreUnavailable
 from mailsync.events.incoming import EventReceiver
 from mailsync.model import AccountId, Provider, RunId
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import Trigger
+from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
@@ -42,7 +42,7 @@ def workflows() -> RunningForEver:
 
 @pytest.fixture
 def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> EventReceiver:
-    trigger = Trigger(runs, workflows, MACHINE)
+    trigger = SyncStarter(runs, workflows, MACHINE)
     return EventReceiver(AccountStore(database), trigger, workflows, STAGE)
 
 
@@ -124,7 +124,7 @@ def test_an_account_of_another_provider_or_a_paused_one_is_refused(
 def test_an_event_of_a_provider_that_the_stage_does_not_sync_is_refused(
     database: Database, runs: RunStore, workflows: RunningForEver, account_id: AccountId
 ) -> None:
-    trigger = Trigger(runs, workflows, MACHINE)
+    trigger = SyncStarter(runs, workflows, MACHINE)
     receiver = EventReceiver(AccountStore(database), trigger, workflows, Settings({}))
 
     refused = receive(receiver, SYNC, {"accountId": account_id})["refused"]
@@ -135,7 +135,7 @@ def test_an_event_of_a_provider_that_the_stage_does_not_sync_is_refused(
 
 def test_lambda_tries_again_when_the_database_is_unreachable(workflows: RunningForEver) -> None:
     away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
-    trigger = Trigger(RunStore(away), workflows, MACHINE)
+    trigger = SyncStarter(RunStore(away), workflows, MACHINE)
     receiver = EventReceiver(AccountStore(away), trigger, workflows, STAGE)
 
     detail = {"accountId": "00000000-0000-4000-8000-000000000000"}

@@ -60,7 +60,7 @@ class ScriptedBus(EventBus):
         self.taken: list[int] = []
         self._refuse = set(refuse)
 
-    def put(self, events: Sequence[OutboxEvent]) -> list[int]:
+    def put_events(self, events: Sequence[OutboxEvent]) -> list[int]:
         numbers = {each.id: int(each.detail["n"]) for each in events}
         refused = self._refuse & set(numbers.values())
         self._refuse -= refused
@@ -102,9 +102,9 @@ def test_a_refused_event_waits_and_holds_back_its_own_account_only(
     write(database, other, 3, 4)
     refusing = ScriptedBus(refuse=[1])
 
-    first = outbox.publish(refusing.put, after=0, limit=10)
+    first = outbox.publish(refusing.put_events, after=0, limit=10)
 
-    assert (first.published, first.refused) == (1, 1)
+    assert (first.published_count, first.refused_count) == (1, 1)
     assert rows(database, WAITING) == [["1"], ["2"], ["4"]]
     publish_outbox(outbox, refusing)
     assert refusing.taken.index(1) < refusing.taken.index(2)
@@ -131,7 +131,7 @@ def test_two_publishers_at_once_publish_each_event_once_and_in_order(
     def put_while_another_publishes(events: Sequence[OutboxEvent]) -> list[int]:
         write(other, connect_account(other, "ben"), 3)
         publish_outbox(OutboxStore(other), second)
-        return first.put(events)
+        return first.put_events(events)
 
     with closing(Database(settings)) as other:
         outbox.publish(put_while_another_publishes, after=0, limit=10)
@@ -151,7 +151,9 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
 
     assert publish_outbox(outbox, EventBus(BUS)).published_events == 11
 
-    assert sorted(each["detail"]["n"] for each in local_bus.list_seen_events()) == list(range(11))
+    assert sorted(each["detail"]["n"] for each in local_bus.list_recent_bus_events()) == list(
+        range(11)
+    )
     assert rows(database, WAITING) == []
 
 
@@ -165,6 +167,6 @@ def test_events_published_long_ago_are_deleted_in_batches(
         " WHERE detail->>'n' <> '4'",
     )
 
-    assert outbox.delete_published(days=30, limit=2) == 2
-    assert outbox.delete_published(days=30, limit=2) == 1
+    assert outbox.delete_published_events(days=30, limit=2) == 2
+    assert outbox.delete_published_events(days=30, limit=2) == 1
     assert rows(database, WAITING) == [["4"]]

@@ -11,7 +11,7 @@ from mailsync.events.incoming import SELF_TEST_EVENT_TYPE
 from mailsync.model import AccountId, RunId
 from mailsync.registry import REGISTERED_PROVIDERS
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.store.run_store import RunStore
 from tests.api.syncs import begin_run
 from tests.store.rows import rows
@@ -54,7 +54,7 @@ def test_each_outcome_is_one_event_as_its_schema_says(
     complete_verified(database, begin_run(database, account_id, "verified"))
     assert not runs.complete(begin_run(database, account_id, "no folder was verified"))
     begin_run(database, account_id, "stopped")
-    ControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
+    AccountControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
     begin_run(database, account_id, "replaced")
     lapsed = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 hour'"
     rows(database, lapsed)

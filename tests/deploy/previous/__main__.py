@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 
-from infra.catalog import STATEMACHINES, WORKFLOWS
+from infra.catalog import STATE_MACHINE_FOLDER, WORKFLOWS
 from localdev import samples
 from mailsync.store.statements import read_statements
 from tests.deploy.previous import ARCHIVE, SEALED
@@ -18,7 +18,9 @@ def present() -> dict[str, str]:
     headed = (f"-- {name} --\n{text}\n" for name, text in read_statements().items())
     files["queries.sql"] = "\n".join(headed)
     for workflow in WORKFLOWS:
-        files[f"statemachine/{workflow.file}"] = (STATEMACHINES / workflow.file).read_text()
+        files[f"statemachine/{workflow.asl_file_name}"] = (
+            STATE_MACHINE_FOLDER / workflow.asl_file_name
+        ).read_text()
         for name, state in states(workflow):
             if state["Type"] == "Task":
                 files[f"events/{name}.json"] = (

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.definition import StateScope, parse_state_machine
+from dashboard.definition import StateGraph, parse_state_machine
 from dashboard.server import Dashboard
 from dashboard.sources import DashboardSources
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, WORKFLOWS
@@ -32,8 +32,8 @@ def recorded() -> Callable[[str], Events]:
 
 
 @pytest.fixture(scope="session")
-def scope() -> StateScope:
-    return parse_state_machine(MAILBOX_SYNC_WORKFLOW.definition)
+def scope() -> StateGraph:
+    return parse_state_machine(MAILBOX_SYNC_WORKFLOW.asl_text)
 
 
 @contextmanager

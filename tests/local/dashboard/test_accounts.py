@@ -4,7 +4,7 @@ from typing import Any
 
 from dashboard.accounts import account_details_json, account_status_json
 from mailsync.model import AccountId
-from mailsync.store.account_store import FolderChoice, FoundDifference
+from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.removal_store import NO_HIDDEN_MAIL
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
@@ -23,10 +23,10 @@ OF_AN_ACCOUNT: dict[str, Any] = {
     "message_count": None,
     **{"run_started_at": NOW - timedelta(seconds=10), "folders": (), "removal": NO_HIDDEN_MAIL},
 }
-CHOICE, ACCOUNT = FolderChoice(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)
+CHOICE, ACCOUNT = FolderWithSelection(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)
 
 
-def status_of(choice: FolderChoice, **fields: Any) -> FolderStatus:
+def status_of(choice: FolderWithSelection, **fields: Any) -> FolderStatus:
     """Return the same folder as the status has it, two of its messages in quarantine."""
     common = FolderStatus.__slots__
     values: dict[str, Any] = {n: getattr(choice, n) for n in common if hasattr(choice, n)}
@@ -62,7 +62,7 @@ def test_only_folders_whose_counts_differ_after_their_full_sync_are_called_diffe
         for number, fields in enumerate(changes, start=1)
     ]
     mirrored = tuple(status_of(each, walking=each.id == 3) for each in choices if each.selected)
-    difference = FoundDifference(2, "m1", "missing", NOW)
+    difference = ListingContradictionRow(2, "m1", "missing", NOW)
 
     page = account_details_json(replace(ACCOUNT, folders=mirrored), choices, [difference], [], NOW)
 

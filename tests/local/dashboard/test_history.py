@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.definition import StateScope
+from dashboard.definition import StateGraph
 from dashboard.forecast import (
     forecast_next_event,
     set_next_attempt_times,
     status_by_state,
     step_label,
 )
-from dashboard.history import Step, read_history
+from dashboard.history import Step, steps_of_execution_history
 from tests.local.dashboard.conftest import Events
 
 Recorded = Callable[[str], Events]
@@ -33,7 +33,7 @@ def of_folder(steps: list[Step], folder_id: int, name: str = "sync-folder") -> l
 
 
 def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded) -> None:
-    steps = read_history(recorded("network_cut"))
+    steps = steps_of_execution_history(recorded("network_cut"))
 
     assert [step_label(each, FOLDERS) for each in steps[:5]] == [
         *("validate-account", "mark-syncing", "lease-acquired?", "get-access-token"),
@@ -56,7 +56,7 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
 
 
 def test_each_attempt_shows_its_error_and_how_long_the_next_one_waited(recorded: Recorded) -> None:
-    step = of_folder(read_history(recorded("network_cut")), 10)[-1]
+    step = of_folder(steps_of_execution_history(recorded("network_cut")), 10)[-1]
 
     assert [each.error for each in step.attempts] == [*["ProviderUnavailable"] * 3, None]
     assert step.attempts[0].cause == "Microsoft Graph sent no whole answer; trying again."
@@ -68,9 +68,9 @@ def test_each_attempt_shows_its_error_and_how_long_the_next_one_waited(recorded:
 
 
 def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
-    recorded: Recorded, scope: StateScope
+    recorded: Recorded, scope: StateGraph
 ) -> None:
-    steps = read_history(until(recorded("network_cut"), "TaskFailed", 4))
+    steps = steps_of_execution_history(until(recorded("network_cut"), "TaskFailed", 4))
     set_next_attempt_times(steps, scope)
 
     waiting = [each for each in steps if each.status == "waiting"]
@@ -88,9 +88,9 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
 
 
 def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
-    recorded: Recorded, scope: StateScope
+    recorded: Recorded, scope: StateGraph
 ) -> None:
-    steps = read_history(until(recorded("network_cut"), "TaskFailed", 4))
+    steps = steps_of_execution_history(until(recorded("network_cut"), "TaskFailed", 4))
     (step, *_) = [each for each in steps if each.status == "waiting"]
     expected = []
     for attempts in (15, 16):
@@ -102,9 +102,9 @@ def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
 
 
 def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
-    recorded: Recorded, scope: StateScope
+    recorded: Recorded, scope: StateGraph
 ) -> None:
-    steps = read_history(until(recorded("network_cut"), "WaitStateEntered", 2))
+    steps = steps_of_execution_history(until(recorded("network_cut"), "WaitStateEntered", 2))
     (first, second) = [each for each in steps if each.type == "Wait"]
 
     assert status_by_state(steps)["honour-retry-after"] == "waiting"
@@ -124,8 +124,10 @@ WAITS = {
 """Where the state before each has put how long it is."""
 
 
-def test_every_wait_of_the_workflow_is_told_with_its_end(scope: StateScope) -> None:
-    assert {each.name for each in scope.all_states() if each.type == "Wait"} == WAITS.keys()
+def test_every_wait_of_the_workflow_is_told_with_its_end(scope: StateGraph) -> None:
+    assert {
+        each.name for each in scope.iterate_states_with_nested() if each.type == "Wait"
+    } == WAITS.keys()
 
     for name, result in WAITS.items():
         state = {result: {"waitSeconds": 30}}
@@ -137,7 +139,7 @@ def test_every_wait_of_the_workflow_is_told_with_its_end(scope: StateScope) -> N
 
 
 def test_a_caught_error_is_told_apart_from_the_failure_of_the_run(recorded: Recorded) -> None:
-    steps = read_history(recorded("folders_failed"))
+    steps = steps_of_execution_history(recorded("folders_failed"))
 
     caught = of_folder(steps, 10)
     assert [(each.status, each.error) for each in caught] == [
@@ -155,7 +157,7 @@ def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> Non
     running = until(recorded("network_cut"), "TaskFailed", 1)
     end = {"id": 999, "previousEventId": 0, "type": "ExecutionAborted", "timestamp": NOW}
 
-    steps = read_history([*running, end])
+    steps = steps_of_execution_history([*running, end])
 
     assert {each.status for each in steps} == {"succeeded", "failed"}
     assert all(each.finished_at for each in steps)
@@ -170,11 +172,13 @@ def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> Non
     ],
 )
 def test_a_closed_run_tells_what_its_mailbox_waits_for(
-    recorded: Recorded, scope: StateScope, status: str, what: str
+    recorded: Recorded, scope: StateGraph, status: str, what: str
 ) -> None:
     closed = {**A_RUN, "status": "failed", "accountStatus": status}
 
-    forecast = forecast_next_event(closed, read_history(recorded("network_cut")), scope, FOLDERS)
+    forecast = forecast_next_event(
+        closed, steps_of_execution_history(recorded("network_cut")), scope, FOLDERS
+    )
 
     assert forecast is not None
     assert (forecast.what, forecast.at) == (what, NOW if status == "active" else None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.definition import State, StateScope, Transition, TransitionKind, parse_state_machine
+from dashboard.definition import State, StateGraph, Transition, TransitionKind, parse_state_machine
 from dashboard.picture import StateBox, StateMachinePicture, draw_state_machine
 from infra.catalog import WORKFLOWS, Workflow
 
@@ -38,11 +38,11 @@ def crossings(picture: StateMachinePicture) -> list[str]:
 
 @EVERY_WORKFLOW
 def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
-    scope = parse_state_machine(workflow.definition)
+    scope = parse_state_machine(workflow.asl_text)
 
     picture = draw_state_machine(scope)
 
-    states = list(scope.all_states())
+    states = list(scope.iterate_states_with_nested())
     assert {each.name for each in picture.nodes} == {each.name for each in states}
     ways = {(way.source, way.target, way.kind) for each in states for way in each.transitions}
     assert {(each.source, each.target, each.kind) for each in picture.edges} == ways
@@ -52,7 +52,7 @@ def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
 def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(
     workflow: Workflow,
 ) -> None:
-    picture = draw_state_machine(parse_state_machine(workflow.definition))
+    picture = draw_state_machine(parse_state_machine(workflow.asl_text))
 
     assert crossings(picture) == []
     nodes = {node.name: node for node in picture.nodes}
@@ -74,7 +74,7 @@ def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(
 
 
 @st.composite
-def machines(draw_from: st.DrawFn) -> StateScope:
+def machines(draw_from: st.DrawFn) -> StateGraph:
     """Any states, each reachable, with any further ways between them."""
     names = [f"state-{number}" for number in range(draw_from(st.integers(1, 9)))]
     kinds = st.sampled_from(KINDS)
@@ -88,19 +88,19 @@ def machines(draw_from: st.DrawFn) -> StateScope:
     states = [
         State(name, "Task", tuple(way for way in ways if way.source == name), ()) for name in names
     ]
-    return StateScope(names[0], tuple(states))
+    return StateGraph(names[0], tuple(states))
 
 
 @given(scope=machines())
 @settings(max_examples=60, deadline=None)
-def test_whatever_the_machine_no_line_crosses_a_state(scope: StateScope) -> None:
+def test_whatever_the_machine_no_line_crosses_a_state(scope: StateGraph) -> None:
     picture = draw_state_machine(scope)
 
     assert crossings(picture) == []
     assert not any(overlap(*pair) for pair in combinations(picture.nodes, 2))
 
 
-def test_the_way_without_failures_is_one_straight_column(scope: StateScope) -> None:
+def test_the_way_without_failures_is_one_straight_column(scope: StateGraph) -> None:
     nodes = {node.name: node for node in draw_state_machine(scope).nodes}
     column = ("validate-account", "get-access-token", "sync-each-folder", "mark-complete")
 
@@ -108,7 +108,7 @@ def test_the_way_without_failures_is_one_straight_column(scope: StateScope) -> N
     assert nodes["mark-failed"].x > nodes["mark-complete"].x + nodes["mark-complete"].width
 
 
-def test_labels_say_in_words_when_a_way_is_taken(scope: StateScope) -> None:
+def test_labels_say_in_words_when_a_way_is_taken(scope: StateGraph) -> None:
     labels = {(each.source, each.target): each.label for each in draw_state_machine(scope).edges}
 
     assert labels["more-pages?", "honour-retry-after"] == "page.hasMore and page.waitSeconds > 0"

@@ -182,7 +182,7 @@ def test_a_transaction_of_the_dashboard_cannot_write(
     queries = DashboardQueries(settings)
 
     with pytest.raises(StoreUnavailable, match="25006"):
-        queries.read_totals()
+        queries.count_accounts_and_open_runs()
     queries.close()
 
 

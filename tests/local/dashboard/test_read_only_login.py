@@ -22,7 +22,7 @@ GRANTS, GRANTS_OF_BODIES = re.findall(rf"```sql\n-- as the owner\n([^`]*?{LOGIN}
 # Step Functions without executions: what counts here is the database.
 ENGINE = SimpleNamespace(
     list_executions=lambda **_: {"executions": []},
-    describe_state_machine=lambda **_: {"definition": MAILBOX_SYNC_WORKFLOW.definition},
+    describe_state_machine=lambda **_: {"definition": MAILBOX_SYNC_WORKFLOW.asl_text},
 )
 REFUSED = "42501"
 

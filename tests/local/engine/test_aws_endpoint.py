@@ -30,7 +30,7 @@ class OneTask(Workflow):
     """Calls `behave` with its input; retries FolderGone once after a wait, then gives up."""
 
     @property
-    def definition(self) -> str:
+    def asl_text(self) -> str:
         task = {
             "Type": "Task",
             "Resource": "arn:aws:states:::lambda:invoke",
@@ -54,7 +54,9 @@ def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
 @pytest.fixture
 def arn(endpoint: AwsEndpoint) -> str:
     """Of the state machine of `OneTask`."""
-    return create_workflows(endpoint.url, [OneTask(name="one-task", file="")], [BEHAVE])["one-task"]
+    return create_workflows(endpoint.url, [OneTask(name="one-task", asl_file_name="")], [BEHAVE])[
+        "one-task"
+    ]
 
 
 def execute(
@@ -77,7 +79,7 @@ def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint, arn: str) -> Non
 
 
 def test_a_definition_is_parsed_once_and_each_execution_has_a_program_of_its_own() -> None:
-    definition = OneTask(name="one-task", file="").definition
+    definition = OneTask(name="one-task", asl_file_name="").asl_text
 
     (program, tree), (other, same_tree) = map(AmazonStateLanguageParser.parse, [definition] * 2)
 
@@ -120,7 +122,7 @@ def ended_threads() -> int:
 def test_a_scaled_workflow_fails_under_its_error_s_name_without_the_wait(
     endpoint: AwsEndpoint,
 ) -> None:
-    workflow = OneTask(name="one-task", file="")
+    workflow = OneTask(name="one-task", asl_file_name="")
     arns = create_workflows(endpoint.url, [workflow], [BEHAVE], time_scale=0.01)
     began = time.monotonic()
 

@@ -12,9 +12,9 @@ OWN = {"Origin": f"http://localhost:{PORT}", "Sec-Fetch-Site": "same-origin"}
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 LINK = {**TYPED, "Sec-Fetch-Site": "cross-site"}
 PAGES = RequestGuard(
-    own_pages=True,
-    origins=frozenset({"https://app.example.com"}),
-    navigations=lambda path: path == "/sign-in",
+    accepts_own_pages=True,
+    accepted_page_origins=frozenset({"https://app.example.com"}),
+    accepts_navigation_to=lambda path: path == "/sign-in",
 )
 FOREIGN = [
     {"Origin": "https://evil.example"},

@@ -11,11 +11,11 @@ from localdev.engine.lambda_host import LambdaHost
 from tests.local.engine.conftest import hosted
 
 ROUTES = (
-    Route(key="GET /open", function="serve", public=True),
-    Route(key="POST /open", function="serve", public=True),
-    Route(key="GET /runs/{runId}", function="serve"),
-    Route(key="GET /runs/latest", function="serve"),
-    Route(key="GET /api/auth/microsoft", function="serve"),
+    Route(route_key="GET /open", function="serve", is_public=True),
+    Route(route_key="POST /open", function="serve", is_public=True),
+    Route(route_key="GET /runs/{runId}", function="serve"),
+    Route(route_key="GET /runs/latest", function="serve"),
+    Route(route_key="GET /api/auth/microsoft", function="serve"),
 )
 
 

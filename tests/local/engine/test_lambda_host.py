@@ -113,7 +113,7 @@ def test_a_function_that_outgrows_its_memory_is_killed(host: LambdaHost, tmp_pat
     assert killed["errorType"] == "Runtime.OutOfMemory"
     assert killed["errorMessage"].endswith("Runtime exited with error: signal: killed")
     assert wait_until_gone(pid)
-    assert read_invocation_reports(tmp_path / "logs" / "behave.log")[-1].used_mb == 512
+    assert read_invocation_reports(tmp_path / "logs" / "behave.log")[-1].peak_memory_mb == 512
     assert result(call(host, n=1))["pid"] != pid
 
 
@@ -186,8 +186,8 @@ def test_each_call_reports_what_it_would_be_billed_by(host: LambdaHost, tmp_path
     cold, warm = read_invocation_reports(tmp_path / "logs" / "behave.log")
     assert 200 <= warm.duration_ms <= warm.billed_ms <= warm.duration_ms + 1
     assert cold.billed_ms > cold.duration_ms + 10, "the start of its environment is billed too"
-    assert warm.memory_mb == 512
-    assert 10 < cold.used_mb <= warm.used_mb
+    assert warm.memory_limit_mb == 512
+    assert 10 < cold.peak_memory_mb <= warm.peak_memory_mb
 
 
 def test_output_goes_to_the_function_s_log(host: LambdaHost, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
     for name in odd:
         (mail / name).write_bytes(ODD)
     with running(tmp_path, mail) as process:
-        report = process.mail
+        report = process.mail_load_report
 
     assert report is not None
     assert list(report.terminal_lines(mail, log)) == [

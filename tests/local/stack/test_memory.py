@@ -10,12 +10,12 @@ import pytest
 from infra.catalog import find_function
 from localdev.demo_account import DemoAccount
 from localdev.engine.report import read_invocation_reports
-from mailsync.providers.graph.http import RESPONSE_LIMIT_BYTES
-from mailsync.sync.batch import MAX_WORKERS
+from mailsync.providers.graph.http import MAX_RESPONSE_BYTES
+from mailsync.sync.batch import MAX_CHECKS_IN_PARALLEL
 from tests.local.mirror import Mirror, when
 
 MESSAGES = 3
-BODY = "x" * (RESPONSE_LIMIT_BYTES // MESSAGES - 100_000) + "\N{GRINNING FACE}"
+BODY = "x" * (MAX_RESPONSE_BYTES // MESSAGES - 100_000) + "\N{GRINNING FACE}"
 """In memory each character takes as much as the widest one, four bytes."""
 MAIL = {
     "subject": "Large",
@@ -35,7 +35,7 @@ def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
     of mail that is just not too large."""
     mirror.latency()
     accounts = []
-    for number in range(MAX_WORKERS):  # one after another: each finds the functions warm
+    for number in range(MAX_CHECKS_IN_PARALLEL):  # one after another: each finds the functions warm
         account = mirror.connect_other(f"large{number}@elsewhere.example", f"large{number}")
         when(partial(has_ended, account))
         for _ in range(MESSAGES):
@@ -66,10 +66,10 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
 
     tally = json.loads(result.payload)["outcomes"]
     assert set(tally) <= {"synced", "handedOver"}
-    assert sum(tally.values()) == MAX_WORKERS
+    assert sum(tally.values()) == MAX_CHECKS_IN_PARALLEL
     for name in ("sync-accounts", "sync-folders", "sync-folder"):
         log = mirror.stack.data / "logs" / f"{name}.log"
-        used = max(each.used_mb for each in read_invocation_reports(log))
+        used = max(each.peak_memory_mb for each in read_invocation_reports(log))
         assert used < find_function(name).memory_mb
     stored = mirror.rows(BODIES.format(",".join(ids), len(BODY)))
-    assert stored == [[MAX_WORKERS * MESSAGES]]
+    assert stored == [[MAX_CHECKS_IN_PARALLEL * MESSAGES]]

@@ -9,8 +9,8 @@ import pytest
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW, WORKFLOWS, Workflow
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.definition import fill_function_arns
-from localdev.engine.dev_login import DEMO_USER
-from localdev.samples import EXPECTED_RESULTS, SampleEvents
+from localdev.engine.dev_login import DEMO_USER_ID
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SampleEvents
 from tests.deploy.previous import EVENTS, STATEMACHINE
 from tests.local.mirror import Mirror, when
 from tests.workflow.test_definitions import machines
@@ -20,7 +20,7 @@ Task = dict[str, Any]
 
 
 def previous(workflow: Workflow) -> str:
-    return (STATEMACHINE / workflow.file).read_text()
+    return (STATEMACHINE / workflow.asl_file_name).read_text()
 
 
 def tasks() -> dict[str, Task]:
@@ -79,11 +79,15 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = SampleEvents(
-        mirror.account.id, DEMO_USER, folder["id"], events=EVENTS, run_id="of-the-previous-version"
+        mirror.account.id,
+        DEMO_USER_ID,
+        folder["id"],
+        events=EVENTS,
+        run_id="of-the-previous-version",
     )
 
-    for name in [each for each in EXPECTED_RESULTS if each in tasks()]:
-        result = mirror.stack.lambdas.invoke(name, samples.event(name))
+    for name in [each for each in EXPECTED_RESULT_BY_FUNCTION if each in tasks()]:
+        result = mirror.stack.lambdas.invoke(name, samples.sample_event_of(name))
         assert not result.failed, (name, result.payload)
         assert set(read_of_answer(tasks()[name])) <= (json.loads(result.payload) or {}).keys()
         assert samples.find_result_mismatch(name, result.payload) is None

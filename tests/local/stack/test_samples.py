@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from localdev.containers.settings import fill_variables, template_variable_values
+from localdev.containers.settings import fill_environment_variables, template_variable_values
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
-from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.environment import ExecutionEnvironment
-from localdev.samples import EXPECTED_RESULTS, SAMPLE_EVENTS_FOLDER, SampleEvents
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER, SampleEvents
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
@@ -40,14 +40,14 @@ def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     names = {each.name for each in catalog.FUNCTIONS}
 
     assert {path.stem for path in SAMPLE_EVENTS_FOLDER.glob("*.json")} == names
-    assert EXPECTED_RESULTS.keys() == names
+    assert EXPECTED_RESULT_BY_FUNCTION.keys() == names
 
 
 def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     mirror: Mirror, variables: dict[str, dict[str, object]], tmp_path: Path
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
-    samples = SampleEvents(mirror.account.id, DEMO_USER, folder["id"])
+    samples = SampleEvents(mirror.account.id, DEMO_USER_ID, folder["id"])
     own = mirror.stack.lambdas.settings
     values = template_variable_values(
         mirror.stack,
@@ -56,14 +56,14 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     )
 
     def start(name: str) -> ExecutionEnvironment:
-        settings = fill_variables(variables[name], values) | {
+        settings = fill_environment_variables(variables[name], values) | {
             each: values[each] for each in FROM_OUTSIDE
         }
         function, log = catalog.find_function(name), tmp_path / f"{name}.log"
         return ExecutionEnvironment(function, code_root=CODE_ROOT, settings=settings, log=log)
 
-    for name, environment in started_ahead(start, list(EXPECTED_RESULTS)):
-        outcome = environment.run_invocation(samples.event(name))
+    for name, environment in started_ahead(start, list(EXPECTED_RESULT_BY_FUNCTION)):
+        outcome = environment.run_invocation(samples.sample_event_of(name))
         assert not outcome.failed, (name, outcome.payload)
         assert samples.find_result_mismatch(name, outcome.payload) is None
 

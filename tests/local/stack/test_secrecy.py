@@ -18,7 +18,7 @@ import pytest
 from localdev.__main__ import _welcome
 from localdev.demo_account import connect
 from localdev.engine.aws_resources import make_aws_client
-from mailsync.credentials.token_set import access_token_context, grant_context
+from mailsync.credentials.token_set import access_token_sealing_context, grant_sealing_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
@@ -129,19 +129,23 @@ def opened(mirror: Mirror) -> Iterator[str]:
         vault = Vault(mirror.stack.lambdas.settings["TOKEN_KEY_ARN"], CredentialStore(database))
         for owner, grant_key, grant, access_key, access in mirror.rows(CREDENTIALS):
             account_id = AccountId(owner)
-            yield vault.open(access_token_context(account_id), SealedSecret(access_key, access))
+            yield vault.open_sealed_text(
+                access_token_sealing_context(account_id), SealedSecret(access_key, access)
+            )
             granted = json.loads(
-                vault.open(grant_context(account_id), SealedSecret(grant_key, grant))
+                vault.open_sealed_text(
+                    grant_sealing_context(account_id), SealedSecret(grant_key, grant)
+                )
             )
             for kind in ("AccessToken", "RefreshToken", "IdToken"):
                 yield from (each["secret"] for each in granted[kind].values())
         for owner, key_id, sealed in mirror.rows(CURSORS):
-            yield vault.open(
+            yield vault.open_sealed_text(
                 SealingContext(SealedColumn.CURSOR, owner), SealedSecret(key_id, sealed)
             )
         for owner, key_id, sealed in mirror.rows(SIGN_INS):
             flow = json.loads(
-                vault.open(
+                vault.open_sealed_text(
                     SealingContext(SealedColumn.SIGN_IN, owner), SealedSecret(key_id, sealed)
                 )
             )
@@ -241,7 +245,7 @@ def test_neither_stands_in_an_event_on_the_bus(
 ) -> None:
     mirror.invoke("publish-events")
 
-    events = mirror.stack.event_bus.list_seen_events()
+    events = mirror.stack.event_bus.list_recent_bus_events()
 
     assert "sync.completed" in {each["type"] for each in events}
     assert leaked(session.keys | mail, json.dumps(events)) == []

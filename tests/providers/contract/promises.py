@@ -7,7 +7,6 @@ import pytest
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import Address
-from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -24,6 +23,7 @@ from mailsync.model import (
     TreeReadingDepth,
     Upsert,
 )
+from tests.providers.contract.changes import CHANGES, there_and_back
 from tests.providers.contract.server import (
     PAGE,
     ContractServer,
@@ -41,39 +41,12 @@ PAUSE_S = 77.0
 MESSAGES = 13
 
 
-def _there_and_back(box: Mailbox, number: int) -> None:
-    box.move(number, "archive")
-    box.move(number, "inbox")
-
-
-def _moved_and_edited(box: Mailbox, number: int) -> None:
-    box.move(number, "archive")
-    box.change(number, subject="edited in the archive")
-
-
-CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
-    "arrived": lambda box, _: box.deliver(a_mail("new")),
-    "read": lambda box, number: box.mark_read(number),
-    "unread": lambda box, number: box.mark_read(number, is_read=False),
-    "starred": lambda box, number: box.star(number),
-    "unstarred": lambda box, number: box.star(number, is_starred=False),
-    "categorized": lambda box, number: box.change(number, categories=("Travel",)),
-    "edited": lambda box, number: box.change(number, subject="edited", body="other words"),
-    "moved": lambda box, number: box.move(number, "archive"),
-    "moved and edited": _moved_and_edited,
-    "there and back": _there_and_back,
-    "copied": lambda box, number: box.copy(number, "archive"),
-    "deleted": lambda box, number: box.delete(number),
-    "deleted for good": lambda box, number: box.delete_permanently(number),
-    "purged": lambda box, number: box.purge(number),
-    "sent": lambda box, number: box.send_draft(number),
-}
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
     "list_folders": lambda server: server.provider.list_folders((), TreeReadingDepth.WHOLE),
     "fetch_page": lambda server: server.provider.fetch_page(
         feed_of(server, "inbox"), None, limit=PAGE
     ),
-    "list_ids": lambda server: server.provider.list_ids(reference(server, "inbox")),
+    "list_ids": lambda server: server.provider.list_folder_messages(reference(server, "inbox")),
     "fetch_messages": lambda server: server.provider.fetch_messages([_id_of_newest(server)]),
     "fetch_messages one by one": lambda server: server.provider.fetch_messages(
         [_id_of_newest(server)], one_by_one=True
@@ -92,7 +65,7 @@ class ProviderContract:
     @pytest.fixture
     def replica(self, server: ContractServer) -> Replica:
         """Of a mailbox with mail in three folders, read once."""
-        server.mailbox.load(
+        server.mailbox.load_mail_items(
             replace(item, folder=((), ("Archive",), ("Archive", "Old"))[at % 3])
             for at, item in enumerate(generate_mail(3 * MESSAGES, owner="ada@example.com"))
         )
@@ -126,7 +99,7 @@ class ProviderContract:
     ) -> None:
         inbox = feed_of(server, "inbox")
         for number in [each.number for each in server.mailbox.messages("inbox")][: PAGE + 2]:
-            server.mailbox.change(number, subject=f"edited {number}")
+            server.mailbox.change_message_fields(number, subject=f"edited {number}")
         for start in (None, replica.cursors[inbox]):
             pages = read_round(server, inbox, start)
             cursors: list[Cursor | None] = [start, *(page.next_cursor for page in pages)]
@@ -164,11 +137,11 @@ class ProviderContract:
     ) -> None:
         number = server.mailbox.messages("inbox")[0].number
         for _ in range(deletions):
-            server.mailbox.delete(number)
+            server.mailbox.delete_message(number)
         replica.read_on()
         assert replica.shows_the_mailbox()
 
-        server.mailbox.move(number, "inbox")
+        server.mailbox.move_message(number, "inbox")
         replica.read_on()
 
         assert replica.shows_the_mailbox()
@@ -181,9 +154,9 @@ class ProviderContract:
         page = server.provider.fetch_page(inbox, None, limit=PAGE)
         fresh.take(page.changes)
         fresh.cursors[inbox] = page.next_cursor
-        server.mailbox.change(first, subject="edited behind the first page")
-        server.mailbox.purge(others[0])
-        server.mailbox.move(others[-1], "archive")
+        server.mailbox.change_message_fields(first, subject="edited behind the first page")
+        server.mailbox.purge_message(others[0])
+        server.mailbox.move_message(others[-1], "archive")
         server.mailbox.deliver(a_mail("new", minutes=10**6))
 
         fresh.read_on()
@@ -195,7 +168,7 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         for message in server.mailbox.messages("inbox")[:3]:
-            _there_and_back(server.mailbox, message.number)
+            there_and_back(server.mailbox, message.number)
         replica.read_on()
         replica.compare_ids()
 
@@ -225,7 +198,7 @@ class ProviderContract:
             with pytest.raises(FolderGone):
                 server.provider.fetch_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
-            server.provider.list_ids(old)
+            server.provider.list_folder_messages(old)
         listing = server.provider.list_folders(known, TreeReadingDepth.WHOLE)
 
         assert listing.gone_folder_ids == {old.remote_id}
@@ -256,10 +229,10 @@ class ProviderContract:
     ) -> None:
         server.mailbox.mark_read(server.mailbox.messages("archive")[1].number)
 
-        listing = server.provider.list_ids(reference(server, "archive"))
+        listing = server.provider.list_folder_messages(reference(server, "archive"))
 
         assert listing.is_complete
-        found = [(entry.remote_id, entry.is_read) for entry in listing.entries]
+        found = [(entry.remote_id, entry.is_read) for entry in listing.messages]
         held = server.mailbox.messages("archive")
         assert sorted(found) == sorted(
             (server.form.message_id(each.number), each.is_read) for each in held
@@ -271,7 +244,7 @@ class ProviderContract:
     ) -> None:
         ids = [server.form.message_id(each.number) for each in server.mailbox.messages("inbox")]
         purged = server.mailbox.messages("inbox")[1].number
-        server.mailbox.purge(purged)
+        server.mailbox.purge_message(purged)
         asked = [RemoteId(each) for each in (*ids[::-1], ids[0][:-1] + "~", *ids[:1])]
 
         found = server.provider.fetch_messages(asked, one_by_one=one_by_one)
@@ -306,8 +279,8 @@ class ProviderContract:
         nested = found[RemoteId(form.folder_id(inner))]
         assert (nested.display_name, nested.total, nested.unread) == ("Inner", 2, 1)
         assert nested.parent_remote_id == form.folder_id(outer)
-        assert found[RemoteId(form.folder_id(hidden))].hidden
-        assert not nested.hidden
+        assert found[RemoteId(form.folder_id(hidden))].is_hidden
+        assert not nested.is_hidden
         box.rename_folder(inner, "Renamed")
         box.folders.move(hidden, outer)
         again = folders_of(server)
@@ -325,12 +298,12 @@ class ProviderContract:
             with pytest.raises(ProviderThrottled) as raised:
                 METHODS[method](server)
             assert raised.value.retry_after_s == pytest.approx(PAUSE_S, abs=2)
-            requests = server.provider.requests
+            requests = server.provider.request_count
         assert server.provider.throttled_for_s == pytest.approx(PAUSE_S, abs=2)
         server.recover()
         with pytest.raises(ProviderThrottled):
             METHODS[method](server)
-        assert server.provider.requests == requests, "nothing is sent during the pause"
+        assert server.provider.request_count == requests, "nothing is sent during the pause"
 
     @each_method
     def test_an_outage_is_an_outage_and_changes_nothing(
@@ -383,17 +356,20 @@ class ProviderContract:
         assert replica.shows_the_mailbox()
 
     def test_requests_are_counted_and_the_limits_are_positive(self, server: ContractServer) -> None:
-        before = server.provider.requests
+        before = server.provider.request_count
         METHODS["list_ids"](server)
 
-        assert server.provider.requests > before
-        assert server.provider.max_in_flight >= 1
-        assert min(server.provider.limits.fetch_batch, server.provider.limits.small_sync_messages)
+        assert server.provider.request_count > before
+        assert server.provider.max_requests_in_flight >= 1
+        assert min(
+            server.provider.limits.messages_per_fetch,
+            server.provider.limits.max_small_sync_messages,
+        )
         assert server.provider.throttled_for_s == 0
 
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
     """The folders of a thorough reading, which is whole and without a failure."""
     listing = server.provider.list_folders((), TreeReadingDepth.THOROUGH)
-    assert (listing.is_whole, listing.failures) == (True, {})
+    assert (listing.is_whole, listing.failure_reasons) == (True, {})
     return {folder.remote_id: folder for folder in listing.folders}

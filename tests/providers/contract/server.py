@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from localdev.simulators.folders import FolderReference
+from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import (
     AccessToken,
@@ -36,8 +36,8 @@ class CountingAccess(Protocol):
 
     renewed: int
 
-    def current(self) -> AccessToken: ...
-    def renew(self, refused: AccessToken) -> AccessToken: ...
+    def current_token(self) -> AccessToken: ...
+    def renew_token(self, refused: AccessToken) -> AccessToken: ...
 
 
 class ContractServer(Protocol):
@@ -71,12 +71,12 @@ class ContractServer(Protocol):
     def recover(self) -> None: ...
 
 
-def reference(server: ContractServer, folder: FolderReference) -> FolderRef:
+def reference(server: ContractServer, folder: FolderNumberOrRole) -> FolderRef:
     number = server.mailbox.folders.find(folder).number
     return FolderRef(FolderId(number), RemoteId(server.form.folder_id(number)))
 
 
-def feed_of(server: ContractServer, folder: FolderReference) -> FeedRef:
+def feed_of(server: ContractServer, folder: FolderNumberOrRole) -> FeedRef:
     """The feed that reports the changes of a folder: its own, or that of the mailbox."""
     if not server.provider.traits.has_feed_per_folder:
         return FeedRef(FeedId(0))
@@ -122,8 +122,10 @@ class Replica:
         """Compare the ids of each folder, and ask for those in which the replica differs."""
         listed: set[RemoteId] = set()
         for folder in self.server.mailbox.folders.list_all():
-            listing = self.server.provider.list_ids(reference(self.server, folder.number))
-            listed |= {entry.remote_id for entry in listing.entries}
+            listing = self.server.provider.list_folder_messages(
+                reference(self.server, folder.number)
+            )
+            listed |= {entry.remote_id for entry in listing.messages}
         self._ask(listed ^ self.messages.keys())
 
     def shows_the_mailbox(self) -> bool:

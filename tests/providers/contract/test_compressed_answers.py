@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localdev.http_server import Response, Server
-from mailsync.api.signing_keys import KeySet
-from mailsync.credentials.identity.entra import app_only_tokens
+from mailsync.api.signing_keys import PublishedKeySet
+from mailsync.credentials.identity.entra import request_app_only_tokens
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId
-from mailsync.response_body import UnreadableBody, read_body
+from mailsync.response_body import UnreadableBody, read_body_up_to_limit
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform
 from tests.providers.contract.scripted_graph import ScriptedGraph
@@ -31,7 +31,7 @@ TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 GRAPH_READERS: dict[str, tuple[Callable[[ScriptedGraph], object], int]] = {
     "page": (lambda graph: graph.mailbox.fetch_page(FEED, None, limit=100), 60),
     "page of one": (lambda graph: graph.mailbox.fetch_page(FEED, None, limit=1), 100),
-    "ids": (lambda graph: graph.mailbox.list_ids(INBOX), 60),
+    "ids": (lambda graph: graph.mailbox.list_folder_messages(INBOX), 60),
     "messages": (lambda graph: graph.mailbox.fetch_messages([RemoteId("m")]), 100),
 }
 """With the megabytes by which a function may grow: what is read until the limit, and a little."""
@@ -92,15 +92,15 @@ def test_nor_is_one_of_the_identity_platform(tmp_path: Path) -> None:
         }
     )
 
-    assert peak_mb(lambda: app_only_tokens(settings, OAUTH, TENANT)) < OTHER_MB
+    assert peak_mb(lambda: request_app_only_tokens(settings, OAUTH, TENANT)) < OTHER_MB
     platform.stop()
 
 
 def test_nor_is_one_of_the_issuer_of_keys() -> None:
     server = Server(lambda _: response_of("gzip"), port=0).start()
-    keys = KeySet(f"http://127.0.0.1:{server.port}", Settings({}).tls())
+    keys = PublishedKeySet(f"http://127.0.0.1:{server.port}", Settings({}).provider_tls_context())
 
-    assert peak_mb(lambda: keys.find("k")) < OTHER_MB
+    assert peak_mb(lambda: keys.find_key("k")) < OTHER_MB
     server.stop()
 
 
@@ -112,12 +112,12 @@ def test_a_packed_body_is_read_as_it_was_however_it_is_cut(
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
     whole = body * 50 * members
 
-    assert bytes(read_body(pieces, "gzip", len(whole)) or b"") == whole
-    assert bytes(read_body([packed], "GZIP ", len(whole)) or b"") == whole
+    assert bytes(read_body_up_to_limit(pieces, "gzip", len(whole)) or b"") == whole
+    assert bytes(read_body_up_to_limit([packed], "GZIP ", len(whole)) or b"") == whole
     if whole:
-        assert read_body(pieces, "gzip", len(whole) - 1) is None
+        assert read_body_up_to_limit(pieces, "gzip", len(whole) - 1) is None
     with pytest.raises(UnreadableBody):
-        read_body([packed[:-1]], "gzip", len(whole))
+        read_body_up_to_limit([packed[:-1]], "gzip", len(whole))
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_a_packed_body_is_read_as_it_was_however_it_is_cut(
 )
 def test_what_was_not_asked_for_is_not_unpacked(encoding: str, body: bytes) -> None:
     with pytest.raises(UnreadableBody):
-        read_body([body], encoding, 100)
+        read_body_up_to_limit([body], encoding, 100)
 
 
 def test_what_is_held_is_told_before() -> None:
     told: list[int] = []
 
-    read_body([b"ab", b"c"], None, 3, hold=told.append)
+    read_body_up_to_limit([b"ab", b"c"], None, 3, hold=told.append)
 
     assert told == [2, 1]

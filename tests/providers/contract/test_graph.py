@@ -34,15 +34,15 @@ class SignedTokens:
         self._simulators, self._mailbox = simulators, mailbox
         self._access = self.issue(LIFETIME_S)
 
-    def current(self) -> AccessToken:
+    def current_token(self) -> AccessToken:
         return self._access
 
-    def renew(self, refused: AccessToken) -> AccessToken:
+    def renew_token(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         return self.issue(self.lifetime_s)
 
     def issue(self, lifetime_s: int) -> AccessToken:
-        token = self._simulators.access_token(self._mailbox, lifetime_s=lifetime_s)
+        token = self._simulators.issue_access_token(self._mailbox, lifetime_s=lifetime_s)
         self._access = AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
         return self._access
 
@@ -77,10 +77,10 @@ class SimulatedGraph:
             self.access.lifetime_s = -1
 
     def recover(self) -> None:
-        self._faults.clear()
+        self._faults.remove_all_rules()
 
     def _inject(self, fault: Fault) -> None:
-        self._faults.add(FaultRule(fault=fault, times=None))
+        self._faults.add_rules(FaultRule(fault=fault, times=None))
 
 
 class TestGraph(ProviderContract):

@@ -9,8 +9,8 @@ import pytest
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingDepth
-from mailsync.providers.graph.folders import PARENTS_PER_CHECK
-from mailsync.providers.graph.http import BATCH_LIMIT
+from mailsync.providers.graph.folders import PARENTS_PER_QUICK_READING
+from mailsync.providers.graph.http import MAX_BATCH_REQUESTS
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 from tests.support.builders import a_known_folder
 
@@ -94,11 +94,11 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
     found = graph.mailbox.list_folders((), TreeReadingDepth.WHOLE)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
-    assert [each.hidden for each in found.folders] == [False, False, False, True]
+    assert [each.is_hidden for each in found.folders] == [False, False, False, True]
     first = found.folders[0]
     assert (first.display_name, first.total, first.unread) == ("A", 3, 1)
     assert found.is_whole
-    assert (found.gone_folder_ids, found.omitted_folder_ids, found.failures) == (
+    assert (found.gone_folder_ids, found.omitted_folder_ids, found.failure_reasons) == (
         frozenset(),
         frozenset(),
         {},
@@ -115,7 +115,7 @@ def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> 
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
-    assert graph.mailbox.requests == 1
+    assert graph.mailbox.request_count == 1
 
 
 def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -> None:
@@ -200,7 +200,7 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
     assert found.gone_folder_ids == {"a"}
-    assert found.failures.keys() == {"b"}
+    assert found.failure_reasons.keys() == {"b"}
     assert found.omitted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
     assert tree(found) == {"inbox": None, "c": None, "h": None}
 
@@ -217,7 +217,7 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
     found = list_quickly(graph, inbox=None, a=None)
 
     assert found.gone_folder_ids == frozenset()
-    assert "a" in found.failures or "a" in found.omitted_folder_ids
+    assert "a" in found.failure_reasons or "a" in found.omitted_folder_ids
 
 
 def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is_below_it(
@@ -252,7 +252,7 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
-    assert found.failures.keys() == {"a"}
+    assert found.failure_reasons.keys() == {"a"}
     assert (found.gone_folder_ids, found.omitted_folder_ids) == (frozenset(), frozenset())
 
 
@@ -263,7 +263,7 @@ def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, 
 
     found = list_quickly(graph, inbox=None, a=None)
 
-    assert found.failures.keys() == {"a"}
+    assert found.failure_reasons.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
 
 
@@ -271,7 +271,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     graph: ScriptedGraph,
 ) -> None:
     """Those first whose folders come first among the known ones."""
-    names = [f"p{each:02}" for each in range(PARENTS_PER_CHECK + 2)]
+    names = [f"p{each:02}" for each in range(PARENTS_PER_QUICK_READING + 2)]
     top = page(folder("inbox"), *(folder(each, childFolderCount=1) for each in names))
     ids = known(inbox=None, **dict.fromkeys(names), **{f"c{each}": each for each in names[::-1]})
     items = {each: children(folder(f"c{each}", each)) for each in names}
@@ -281,13 +281,13 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
     assert not quick.is_whole
     assert not {"cp00", "cp01"} & tree(quick).keys()
-    assert (quick.gone_folder_ids, quick.omitted_folder_ids, quick.failures) == (
+    assert (quick.gone_folder_ids, quick.omitted_folder_ids, quick.failure_reasons) == (
         frozenset(),
         frozenset(),
         {},
     )
 
-    first, rest = names[:BATCH_LIMIT], names[BATCH_LIMIT:]
+    first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
     whole = graph.mailbox.list_folders(ids, TreeReadingDepth.WHOLE)

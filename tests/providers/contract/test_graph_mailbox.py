@@ -13,9 +13,9 @@ from mailsync.model import (
     FolderId,
     FolderRef,
     GoneMessage,
-    IdListing,
+    ListedMessage,
     Message,
-    RemoteEntry,
+    MessageListing,
     RemoteId,
     UnreadableMessage,
 )
@@ -61,13 +61,13 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     cursor = a_probe_cursor(graph, "/x?1")
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/x?2"})
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
-    requests, calls = graph.mailbox.requests, len(graph.requests)
+    requests, calls = graph.mailbox.request_count, len(graph.requests)
 
     pages = graph.mailbox.fetch_next_pages([(a_feed(n), cursor) for n in range(41)], limit=9)
 
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
-    assert graph.mailbox.requests - requests == 41
+    assert graph.mailbox.request_count - requests == 41
 
 
 REFUSED = (401, error("InvalidAuthenticationToken"))
@@ -178,11 +178,11 @@ def test_a_listing_follows_its_pages_and_names_each_message_once(graph: Scripted
         answer({"value": [two]}),
     ]
 
-    listing = graph.mailbox.list_ids(INBOX)
+    listing = graph.mailbox.list_folder_messages(INBOX)
 
     first, second = messages("m1", "m2")
-    entries = (RemoteEntry(first, True, "e1"), RemoteEntry(second, False, None, modified))
-    assert listing == IdListing(entries, total=2)
+    entries = (ListedMessage(first, True, "e1"), ListedMessage(second, False, None, modified))
+    assert listing == MessageListing(entries, remote_total=2)
     assert listing.is_complete
 
 
@@ -192,7 +192,7 @@ def test_a_listing_of_another_number_than_the_provider_counts_is_not_complete(
 ) -> None:
     graph.answers = [answer({"value": [{"id": "m1"}], **counted})]
 
-    assert not graph.mailbox.list_ids(INBOX).is_complete
+    assert not graph.mailbox.list_folder_messages(INBOX).is_complete
 
 
 def test_a_listing_whose_pages_lead_in_a_circle_ends(graph: ScriptedGraph) -> None:
@@ -200,19 +200,19 @@ def test_a_listing_whose_pages_lead_in_a_circle_ends(graph: ScriptedGraph) -> No
     graph.answers = [answer({"value": [], "@odata.nextLink": each}) for each in links]
 
     with pytest.raises(ProviderUnavailable, match="same page link"):
-        graph.mailbox.list_ids(INBOX)
+        graph.mailbox.list_folder_messages(INBOX)
 
 
 def test_a_folder_is_gone_only_if_it_is_gone_by_its_id(graph: ScriptedGraph) -> None:
     gone = refusal(404, "ErrorItemNotFound")
     graph.answers = [gone]
     with pytest.raises(FolderGone):
-        graph.mailbox.list_ids(INBOX)
+        graph.mailbox.list_folder_messages(INBOX)
 
     for by_id in (FOUND, refusal(500, "InternalServerError")):
         graph.answers = [gone, by_id]
         with pytest.raises(ProviderUnavailable):
-            graph.mailbox.list_ids(INBOX)
+            graph.mailbox.list_folder_messages(INBOX)
 
 
 CROWDED = {"error": {"code": "ApplicationThrottled", "message": "MailboxConcurrency limit"}}
@@ -230,15 +230,15 @@ def test_the_number_of_requests_in_flight_is_learnt_and_never_less_than_one(
         batch(found[3]),
         *[batch(crowded, Retry_After="0.01")] * 9,
     ]
-    assert graph.mailbox.max_in_flight == 4
+    assert graph.mailbox.max_requests_in_flight == 4
 
     fetched = graph.mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
     assert all(isinstance(each, Message) for each in fetched)
-    assert graph.mailbox.max_in_flight == 2
+    assert graph.mailbox.max_requests_in_flight == 2
 
     with pytest.raises(ProviderThrottled):
         graph.mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
-    assert graph.mailbox.max_in_flight == 1
+    assert graph.mailbox.max_requests_in_flight == 1
     sizes = [len(json.loads(each.body)["requests"]) for each in graph.requests]
     assert sizes[:4] == [4, 2, 1, 2]
     assert sizes[-1] == 1

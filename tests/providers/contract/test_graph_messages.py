@@ -10,9 +10,9 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
     Address,
     Change,
+    ListedMessage,
     Message,
     PartialChange,
-    RemoteEntry,
     RemoteId,
     RemovedMessage,
     UnreadableMessage,
@@ -20,10 +20,10 @@ from mailsync.model import (
 )
 from mailsync.providers.graph.messages import (
     MESSAGE_PROPERTIES,
-    PROPERTIES_WITHOUT_BODY,
+    MESSAGE_PROPERTIES_WITHOUT_BODY,
     parse_change,
     parse_change_without_body,
-    parse_entry,
+    parse_listed_message,
     parse_message,
 )
 
@@ -82,7 +82,7 @@ def test_a_draft_or_a_contact_has_hardly_anything() -> None:
 
 @pytest.mark.parametrize("odd", [None, 7, "a\nb"])
 def test_an_entry_of_a_list_has_no_version_and_no_time_that_is_none(odd: object) -> None:
-    entry = parse_entry({**LEAN, "@odata.etag": odd, "lastModifiedDateTime": odd})
+    entry = parse_listed_message({**LEAN, "@odata.etag": odd, "lastModifiedDateTime": odd})
 
     assert (entry.version, entry.modified_at) == (None, None)
 
@@ -109,7 +109,7 @@ def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], Chang
 
 
 LEAN: dict[str, Any] = {
-    **{name: FULL[name] for name in ("@odata.etag", *PROPERTIES_WITHOUT_BODY.split(","))},
+    **{name: FULL[name] for name in ("@odata.etag", *MESSAGE_PROPERTIES_WITHOUT_BODY.split(","))},
     "lastModifiedDateTime": "2026-01-02T03:04:05Z",
 }
 
@@ -118,7 +118,7 @@ def test_an_entry_without_a_body_names_the_message_and_its_state() -> None:
     modified = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
     assert parse_change_without_body(LEAN) == PartialChange(
-        NAMED.remote_id, RemoteEntry(NAMED.remote_id, True, 'W/"1"', modified)
+        NAMED.remote_id, ListedMessage(NAMED.remote_id, True, 'W/"1"', modified)
     )
 
 
@@ -158,7 +158,7 @@ def test_an_absurd_value_makes_the_message_unreadable_and_names_the_property(
     assert next(iter(absurd)) in change.detail
 
 
-@pytest.mark.parametrize("read", [parse_change, parse_change_without_body, parse_entry])
+@pytest.mark.parametrize("read", [parse_change, parse_change_without_body, parse_listed_message])
 @pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "é" * 501}])
 def test_an_entry_without_an_id_that_can_be_a_key_makes_the_page_unusable(
     nameless: dict[str, Any], read: Callable[[Any], object]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Response
-from mailsync.credentials import FixedAccessToken
+from mailsync.credentials import UnrenewableAccessToken
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -21,14 +21,14 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    ListedMessage,
     PartialChange,
-    RemoteEntry,
     RemoteId,
     RemovedMessage,
     Upsert,
 )
 from mailsync.providers import FeedFailed
-from mailsync.providers.graph.http import RESPONSE_LIMIT_BYTES
+from mailsync.providers.graph.http import MAX_RESPONSE_BYTES
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from tests.api.credentials.identity_platform import IdentityPlatform
@@ -64,7 +64,7 @@ def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_nev
     assert "isRead" in graph.requests[0].query
     assert "top" not in graph.requests[0].query
     assert f"{graph.requests[1].path}?{graph.requests[1].query}" == f"/v1.0{LAST}"
-    assert graph.mailbox.requests == 2
+    assert graph.mailbox.request_count == 2
 
 
 def test_behind_an_empty_page_is_more_unless_its_link_leads_to_itself(graph: ScriptedGraph) -> None:
@@ -144,7 +144,7 @@ def test_a_cursor_of_another_selection_of_properties_is_expired(graph: ScriptedG
 def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
     graph: ScriptedGraph,
 ) -> None:
-    too_new = FixedAccessToken(TwoTokens().current())
+    too_new = UnrenewableAccessToken(TwoTokens().current_token())
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
     with (
@@ -263,11 +263,11 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     first = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=1)
     again = graph.mailbox.fetch_page(FEED, first.next_cursor, limit=5)
 
-    state = RemoteEntry(RemoteId("m1"), True, "e")
+    state = ListedMessage(RemoteId("m1"), True, "e")
     assert first.changes == again.changes == (PartialChange(state.remote_id, state),)
     assert graph.requests[0].path.endswith("/messages/delta")
     assert "body" not in graph.requests[0].query
-    assert not first.is_final
+    assert not first.needs_full_sync_next
 
 
 def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: ScriptedGraph) -> None:
@@ -276,7 +276,7 @@ def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: Script
     found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=7)
 
     assert isinstance(found.changes[0], PartialChange)
-    assert (found.has_more, found.is_final) == (False, True)
+    assert (found.has_more, found.needs_full_sync_next) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
     assert "body" not in graph.requests[0].query
     with pytest.raises(CursorExpired, match="read as a list"):
@@ -302,13 +302,13 @@ def test_where_no_delta_can_be_had_the_folder_is_listed(
     found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=fallback)
 
     assert isinstance(found.changes[0], PartialChange if fallback else Upsert)
-    assert found.is_final
+    assert found.needs_full_sync_next
 
 
 def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_only_message(
     graph: ScriptedGraph,
 ) -> None:
-    body = {"contentType": "html", "content": "x" * RESPONSE_LIMIT_BYTES}
+    body = {"contentType": "html", "content": "x" * MAX_RESPONSE_BYTES}
     graph.answers = [page(graph, entry("m1", body=body))]
 
     with pytest.raises(ProviderUnavailable, match="than can be held"):

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailsync.retry_after import retry_after_s
+from mailsync.retry_after import parse_retry_after_s
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -32,4 +32,4 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def test_a_retry_after_header_is_bounded_seconds_or_nothing(
     header: str | None, seconds: float | None
 ) -> None:
-    assert retry_after_s(header, now=NOW) == seconds
+    assert parse_retry_after_s(header, now=NOW) == seconds

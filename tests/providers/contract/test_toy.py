@@ -45,8 +45,8 @@ class ToyServer(ToyProvider):
             raise ProviderThrottled("The toy asks for a pause.", retry_after_s=self._pause_s)
         if self._is_broken:
             raise ProviderUnavailable("The toy is broken.")
-        token = self.access.current()
-        if self._token and self._token not in (token.token, self.access.renew(token).token):
+        token = self.access.current_token()
+        if self._token and self._token not in (token.token, self.access.renew_token(token).token):
             raise ProviderUnavailable("The toy refuses every token.")
 
 

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def graph_client(simulators: Simulators, mailbox: Mailbox, **headers: str) -> httpx.Client:
-    bearer = f"Bearer {simulators.access_token(mailbox)}"
+    bearer = f"Bearer {simulators.issue_access_token(mailbox)}"
     return httpx.Client(
         base_url=simulators.graph_url,
         headers={"Authorization": bearer, **headers},
@@ -33,7 +33,7 @@ def app_client(simulators: Simulators) -> httpx.Client:
             "grant_type": "client_credentials",
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
-            "scope": f"{simulators.origin}/.default",
+            "scope": f"{simulators.graph_origin}/.default",
         },
         verify=trust,
     )

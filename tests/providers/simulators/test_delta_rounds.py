@@ -13,7 +13,7 @@ from tests.support.outlook_form import OutlookForm
 def test_id_form_follows_the_header_of_each_request(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    mailbox.load(a_mail(minutes=minute) for minute in range(12))
+    mailbox.load_mail_items(a_mail(minutes=minute) for minute in range(12))
     first = graph.get(INBOX_DELTA).json()
 
     with graph_client(simulators, mailbox) as forgetful:
@@ -46,11 +46,11 @@ def test_away_and_back_between_two_polls_loses_the_return(
 ) -> None:
     message_id = mailbox.deliver(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
-    mailbox.move(message_id, "archive")
-    mailbox.move(message_id, "inbox")
+    mailbox.move_message(message_id, "archive")
+    mailbox.move_message(message_id, "inbox")
 
     [reported], link = delta_round(graph, link)
-    mailbox.change(message_id, subject="Changed")
+    mailbox.change_message_fields(message_id, subject="Changed")
     [again], _ = delta_round(graph, link)
 
     assert reported["@removed"] == {"reason": "deleted"}
@@ -64,7 +64,7 @@ def test_older_mail_moved_in_comes_twice_in_one_page(
     older = mailbox.deliver(a_mail(minutes=1), "archive")
     _, link = delta_round(graph, INBOX_DELTA)
 
-    mailbox.move(older, "inbox")
+    mailbox.move_message(older, "inbox")
 
     assert [each["id"] for each in delta_round(graph, link)[0]] == [form.message_id(older)] * 2
 

@@ -20,7 +20,7 @@ FOLDERS = "/me/mailFolders?$top=20"
 @pytest.fixture
 def numbers(mailbox: Mailbox) -> list[int]:
     """Of five messages in the inbox, the newest first."""
-    mailbox.load(a_mail(f"mail {minute}", minutes=minute) for minute in range(5))
+    mailbox.load_mail_items(a_mail(f"mail {minute}", minutes=minute) for minute in range(5))
     return [each.number for each in mailbox.messages("inbox")]
 
 
@@ -75,17 +75,17 @@ def test_changes_may_be_swallowed_for_good(
         ("no changes", [], [ids[4]]),
     ):
         for number in numbers[:2]:
-            mailbox.change(number, subject=f"changed before {page}")
-        mailbox.move(numbers[4], "archive")
+            mailbox.change_message_fields(number, subject=f"changed before {page}")
+        mailbox.move_message(numbers[4], "archive")
         rule = {"match": {"path": "/delta"}, "times": None, "fault": {"page": page, "about": about}}
         script(simulators, rule)
 
         forged, link = delta_round(graph, link)
 
-        simulators.service.faults.clear()
+        simulators.service.faults.remove_all_rules()
         assert [each["id"] for each in forged] == reported
         assert delta_round(graph, link)[0] == []
-        mailbox.move(numbers[4], "inbox")
+        mailbox.move_message(numbers[4], "inbox")
         _, link = delta_round(graph, link)
 
 
@@ -98,7 +98,7 @@ def test_what_is_there_may_be_reported_as_removed(
 ) -> None:
     _, link = delta_round(graph, INBOX_DELTA)
     for number in numbers[:2]:
-        mailbox.change(number, subject="changed")
+        mailbox.change_message_fields(number, subject="changed")
     forge(simulators, "/delta", "removed", about=ids[1:])
 
     forged, link = delta_round(graph, link)
@@ -146,11 +146,11 @@ def test_an_earlier_answer_may_be_served_again(
     """To a list, to delta with its old link, and to a message by its id."""
     simulators.service.set_behaviour(answers_kept=3)
     _, link = delta_round(graph, INBOX_DELTA)
-    mailbox.change(numbers[0], subject="changed")
+    mailbox.change_message_fields(numbers[0], subject="changed")
     for path in (LIST, f"/me/messages/{ids[0]}", link):
         before = graph.get(path).json()
-        mailbox.change(numbers[0], subject="changed again")
-        mailbox.purge(mailbox.deliver(a_mail()))
+        mailbox.change_message_fields(numbers[0], subject="changed again")
+        mailbox.purge_message(mailbox.deliver(a_mail()))
         forge(simulators, "/messages", "old")
 
         assert graph.get(path).json() == before

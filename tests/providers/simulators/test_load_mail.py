@@ -16,7 +16,7 @@ from localdev.mail.generate import generate_mail
 from localdev.mail.item import Address, MailItem, item_to_json
 from localdev.mail.load import load_mail
 from localdev.mail.parse import parse_mail, parse_mail_with_oddities
-from localdev.mail.preview import preview
+from localdev.mail.preview import preview_of_body
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.wire_time import format_utc_seconds
 
@@ -198,7 +198,7 @@ def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
 
 
 def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: httpx.Client) -> None:
-    stored = mailbox.load(load_mail(NASTY).items)
+    stored = mailbox.load_mail_items(load_mail(NASTY).items)
 
     listed = graph.get("/me/mailFolders/inbox/messages?$top=100").json()["value"]
 
@@ -224,7 +224,7 @@ def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
 
     assert items or loaded.problems
     for item in items:
-        assert orjson.dumps([item_to_json(item), preview(item.body, item.body_type)])
+        assert orjson.dumps([item_to_json(item), preview_of_body(item.body, item.body_type)])
     assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
 
 

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from localdev.simulators.folders import FolderReference
+from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.journal import ChangeKind
-from localdev.simulators.mailbox import Mailbox, NotInFolder
+from localdev.simulators.mailbox import Mailbox, MessageNotInFolder
 from tests.support.mail import a_mail
 from tests.support.outlook_form import OutlookForm
 
 
-def counts(mailbox: Mailbox, folder: FolderReference) -> tuple[int, int]:
+def counts(mailbox: Mailbox, folder: FolderNumberOrRole) -> tuple[int, int]:
     found = mailbox.folders.find(folder)
     return found.total, found.unread
 
@@ -29,9 +29,9 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
 
     assert [each.number for each in mailbox.messages("inbox", label, "archive")] == [number]
     assert counts(mailbox, "inbox") == counts(mailbox, "archive") == (1, 0)
-    assert mailbox.count("inbox", label, "archive") == 1
+    assert mailbox.count_messages("inbox", label, "archive") == 1
 
-    folders: tuple[FolderReference, ...] = ("inbox", label, "archive")
+    folders: tuple[FolderNumberOrRole, ...] = ("inbox", label, "archive")
     for folder in folders:
         mailbox.remove_from_folder(number, folder)
     assert mailbox.message(number).placements == ()
@@ -39,15 +39,15 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
 
 
 def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) -> None:
-    since = mailbox.journal.newest
+    since = mailbox.journal.newest_change_number
     number = mailbox.deliver(a_mail())
     inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
-    mailbox.move(number, "archive")
-    mailbox.star(number)
-    mailbox.change(number, subject="other", is_read=True)
-    mailbox.purge(number)
+    mailbox.move_message(number, "archive")
+    mailbox.mark_starred(number)
+    mailbox.change_message_fields(number, subject="other", is_read=True)
+    mailbox.purge_message(number)
 
-    entries = mailbox.journal.entries(since)
+    entries = mailbox.journal.entries_between(since)
 
     assert [(each.kind, each.source, each.folder, each.fields) for each in entries] == [
         (ChangeKind.ADDED, None, inbox, frozenset()),
@@ -58,34 +58,36 @@ def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) ->
     ]
     numbers = [each.number for each in entries]
     assert numbers == sorted({*numbers})
-    assert mailbox.journal.entries(since, folder=inbox) == entries[:2]
+    assert mailbox.journal.entries_between(since, folder=inbox) == entries[:2]
 
 
 def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -> None:
     number = mailbox.deliver(a_mail("same"))
-    copied = mailbox.copy(number, "archive")
-    assert mailbox.message(copied).blob == mailbox.message(number).blob
+    copied = mailbox.copy_message(number, "archive")
+    assert mailbox.message(copied).blob_number == mailbox.message(number).blob_number
 
-    mailbox.change(copied, subject="changed", sent_at=datetime(2026, 1, 1, tzinfo=UTC))
+    mailbox.change_message_fields(
+        copied, subject="changed", sent_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
 
     assert mailbox.message(number).item.subject == "same"
     assert mailbox.message(copied).item.subject == "changed"
-    blobs = [mailbox.message(each).blob for each in (number, copied)]
-    mailbox.purge(number)
-    mailbox.purge(copied)
+    blobs = [mailbox.message(each).blob_number for each in (number, copied)]
+    mailbox.purge_message(number)
+    mailbox.purge_message(copied)
     assert mailbox.database.fetch_rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
 
 
 def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox: Mailbox) -> None:
     number = mailbox.deliver(a_mail())
-    newest = mailbox.journal.newest
+    newest = mailbox.journal.newest_change_number
 
     with pytest.raises(TypeError):
-        mailbox.change(number, no_such_field=1)
-    with pytest.raises(NotInFolder):
+        mailbox.change_message_fields(number, no_such_field=1)
+    with pytest.raises(MessageNotInFolder):
         mailbox.remove_from_folder(number, "archive")
 
-    assert mailbox.journal.newest == newest
+    assert mailbox.journal.newest_change_number == newest
 
 
 def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox) -> None:
@@ -108,13 +110,13 @@ def test_ids_are_those_of_one_mailbox_and_no_other_text_is_one(
 
 
 def test_positions_expire_in_one_folder_or_in_all(mailbox: Mailbox) -> None:
-    journal, issued = mailbox.journal, mailbox.journal.newest
+    journal, issued = mailbox.journal, mailbox.journal.newest_change_number
     inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
 
     mailbox.expire_cursors("inbox")
-    assert [journal.has_expired(issued, each) for each in (inbox, archive, None)] == [
+    assert [journal.has_position_expired(issued, each) for each in (inbox, archive, None)] == [
         *(True, False, False)
     ]
     mailbox.expire_cursors()
-    assert journal.has_expired(issued, archive)
-    assert not journal.has_expired(journal.newest, archive)
+    assert journal.has_position_expired(issued, archive)
+    assert not journal.has_position_expired(journal.newest_change_number, archive)

@@ -24,20 +24,20 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     message = mailbox.deliver(a_mail())
     url = f"/me/messages/{form.message_id(message)}"
 
-    mailbox.delete(message)
+    mailbox.delete_message(message)
     assert graph.get(url).json()["parentFolderId"] == form.folder_id("trash")
-    mailbox.delete_permanently(message)
+    mailbox.delete_message_permanently(message)
     assert graph.get(url).status_code == 200
     assert graph.get("/me/messages").json()["value"] == []
     with pytest.raises(MessageAlreadyPurged):
-        mailbox.delete_permanently(message)
+        mailbox.delete_message_permanently(message)
 
 
 def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
     other = simulators.add_mailbox("grace@example.com")
-    expired = simulators.access_token(mailbox, lifetime_s=-1)
+    expired = simulators.issue_access_token(mailbox, lifetime_s=-1)
 
     for token in ("garbage", "a.b.c", expired):
         refused = graph.get("/me", headers={"Authorization": f"Bearer {token}"})

@@ -73,7 +73,7 @@ def test_what_the_service_refuses_is_refused(
 def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
-    for each in simulators.notifier.subscriptions():
+    for each in simulators.notifier.list_active_subscriptions():
         simulators.notifier.expire_subscriptions(each["mailbox_id"])
     simulators.service.set_behaviour(subscriptions_page=2)
     bob = simulators.add_mailbox("bob@example.com")
@@ -113,10 +113,10 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
             created = subscribe(graph, subscriber)
         subscriber.statuses.append(503)
         mailbox.deliver(a_mail("refused once"))
-        before.notifier.deliver_pending()
+        before.notifier.deliver_pending_notifications()
     with Simulators(tmp_path) as after:
         assert subscriber.receives(1)
-        after.service.mailbox("ada@example.com").deliver(a_mail("new"))
+        after.service.find_mailbox("ada@example.com").deliver(a_mail("new"))
 
         assert subscriber.receives(2)
     assert {each["subscriptionId"] for each in subscriber.items} == {created["id"]}

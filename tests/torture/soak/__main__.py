@@ -77,7 +77,7 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
     with Simulators(folder / "simulators") as simulators, _running(folder, simulators) as stack:
         mailboxes = _connected(stack, simulators, options.accounts)
         rules = faults(options.faults)
-        simulators.service.faults.add(*rules)
+        simulators.service.faults.add_rules(*rules)
         traffic, memory = Traffic(list(mailboxes.values()), options.seed), Sampler()
         with (
             background(traffic.change, every_s=1 / options.rate),
@@ -85,8 +85,11 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
         ):
             _wait(options.minutes * 60, stack, traffic, simulators.service.log.clear)
         soak.changes, soak.memory = traffic.done, dict(memory.largest)
-        soak.requests, soak.faults = rules[0].seen, sum(each.injected_count for each in rules)
-        simulators.service.faults.clear()
+        soak.requests, soak.faults = (
+            rules[0].matched_count,
+            sum(each.injected_count for each in rules),
+        )
+        simulators.service.faults.remove_all_rules()
         with _opened(stack) as tables:
             _settle(tables)
             for account_id, mailbox in mailboxes.items():

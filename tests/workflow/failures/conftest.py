@@ -59,7 +59,7 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
     running.service.set_behaviour(retry_after_s=SHORT_PAUSE_S, requests_per_window=sys.maxsize)
     yield running
     running.service.behaviour, running.service.latency = defaults
-    running.service.faults.clear()
+    running.service.faults.remove_all_rules()
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def owner(create_database: Callable[[str], str]) -> Settings:
 @pytest.fixture(scope="session")
 def shared(postgres: Postgres, owner: Settings) -> Settings:
     """Of the same database as the functions know it, which do not own it."""
-    postgres.open_login(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+    postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
     return Settings(
         {"DATABASE_URL": owner.database_url.replace("postgres@", f"{FUNCTIONS_DATABASE_LOGIN}@")}
     )
@@ -86,7 +86,7 @@ def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator
     )
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
     mail = generate_mail(36, owner=ADDRESS)
-    remote.load(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
+    remote.load_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     with closing(connect(owner)) as tables, closing(Database(shared)) as database:
         account_id = CredentialStore(database).connect_account(
             user_id="ann",

@@ -41,7 +41,7 @@ class Lambda:
 @pytest.fixture
 def claimed(world: World) -> World:
     world.rows(DUE)
-    assert DueMailboxQueueStore(world.database).claim_due(10, 600) == (world.account_id,)
+    assert DueMailboxQueueStore(world.database).claim_due_mailboxes(10, 600) == (world.account_id,)
     return world
 
 
@@ -104,6 +104,6 @@ def test_a_database_that_is_away_fails_no_batch(
     def away(*_: object) -> None:
         raise ConnectionResetError
 
-    monkeypatch.setattr(CheckStore, "begin", away)
+    monkeypatch.setattr(CheckStore, "begin_check", away)
 
     assert sync_accounts([one_worker.account_id], remaining_s=lambda: 180).outcomes == {"lost": 1}

@@ -7,12 +7,12 @@ import pytest
 from mailsync.errors import AccessRevoked, LeaseLost
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import Trigger
+from mailsync.runs.trigger import SyncStarter
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.run_store import OpenRun, RunStore
+from mailsync.store.run_store import EnqueuedRun, RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import CheckOutcome
 from tests.support.mail import a_mail
@@ -44,7 +44,7 @@ def runs_of(world: World) -> list[list[str]]:
 
 
 def begin(world: World, run_id: str = "other") -> int | None:
-    return LeaseStore(world.database).begin(
+    return LeaseStore(world.database).take_lease(
         world.account_id, RunId(run_id), ARN, SyncType.MANUAL, "api"
     )
 
@@ -90,8 +90,8 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     changes: dict[str, Callable[[], object]] = {
         "deliver": lambda: synced.remote.deliver(a_mail("new")),
         "read": lambda: synced.remote.mark_read(first),
-        "move": lambda: synced.remote.move(first, "archive"),
-        "delete": lambda: synced.remote.delete_permanently(first),
+        "move": lambda: synced.remote.move_message(first, "archive"),
+        "delete": lambda: synced.remote.delete_message_permanently(first),
     }
     changes[change]()
 
@@ -113,7 +113,7 @@ def backlog(world: World) -> None:
 
 def new_folder(world: World) -> None:
     fresh = world.remote.create_folder("Fresh")
-    world.remote.move(world.newest(), fresh)
+    world.remote.move_message(world.newest(), fresh)
 
 
 def lost_position(world: World) -> None:
@@ -241,30 +241,30 @@ def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: 
     assert begin(synced, "another, from the console") is None
     assert begin(synced, joined.id) == check.run.lease_epoch + 1
     with pytest.raises(LeaseLost):
-        FolderStore(synced.database).drop_gone(check.run, [])
+        FolderStore(synced.database).delete_folders_gone_twice(check.run, [])
     with pytest.raises(LeaseLost):
-        checks.fail(check, "ProviderRejected", "Too late.")
+        checks.fail_run_of_check(check, "ProviderRejected", "Too late.")
     assert runs_of(synced) == [["running", None, "schedule", ARN]]
 
 
 def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     checks, check = a_check(synced)
-    assert checks.hand_over(check)
+    assert checks.hand_over_run(check)
 
     with pytest.raises(LeaseLost):
-        FolderStore(synced.database).drop_gone(check.run, [])
+        FolderStore(synced.database).delete_folders_gone_twice(check.run, [])
     with pytest.raises(LeaseLost):
         checks.save_idle_check(check, IdleCheckResult())
     with pytest.raises(LeaseLost):
-        checks.hand_over(check)
+        checks.hand_over_run(check)
 
 
 def test_a_check_that_died_bars_nobody(synced: World) -> None:
     """Executions at once, and the next check after a minute."""
     checks, _ = a_check(synced)
-    assert checks.begin(synced.account_id, RunId("too early")) is None
+    assert checks.begin_check(synced.account_id, RunId("too early")) is None
     synced.rows("UPDATE mailsync.email_accounts SET lease_until = now()")
-    assert checks.begin(synced.account_id, RunId("a minute later")) is not None
+    assert checks.begin_check(synced.account_id, RunId("a minute later")) is not None
 
     assert synced.sync() == "completed"
 
@@ -287,7 +287,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
     [[folder]] = synced.rows("SELECT id FROM mailsync.email_folders WHERE role = 'archive'")
     choices = {} if paused else {folder: False}
 
-    store = ControlStore(synced.database)
+    store = AccountControlStore(synced.database)
     changed = synced.check_during(lambda: store.change_account(own, paused, choices))
 
     assert changed is CheckOutcome.BUSY
@@ -319,17 +319,17 @@ class Engine(StepFunctions):
         return None
 
 
-def a_trigger(world: World) -> Trigger:
-    return Trigger(RunStore(world.database), Engine(world.started), "a:stateMachine:m")
+def a_trigger(world: World) -> SyncStarter:
+    return SyncStarter(RunStore(world.database), Engine(world.started), "a:stateMachine:m")
 
 
-def request_sync(world: World) -> OpenRun:
+def request_sync(world: World) -> EnqueuedRun:
     scope = SyncScope(SyncType.MANUAL)
     return a_trigger(world).start_sync(world.account_id, scope, "api")
 
 
 def a_check(world: World) -> tuple[CheckStore, Check]:
     checks = CheckStore(world.database)
-    check = checks.begin(AccountId(world.account_id), RunId("checked"))
+    check = checks.begin_check(AccountId(world.account_id), RunId("checked"))
     assert check is not None
     return checks, check

@@ -40,7 +40,7 @@ def closed(synced: World) -> World:
 
 
 def claimed(world: World) -> int:
-    return len(DueMailboxQueueStore(world.database).claim_due(10, 600))
+    return len(DueMailboxQueueStore(world.database).claim_due_mailboxes(10, 600))
 
 
 def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: World) -> None:

@@ -54,7 +54,7 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: World) -> None:
     swallow(synced)
-    synced.remote.delete_permanently(synced.newest())
+    synced.remote.delete_message_permanently(synced.newest())
     new = synced.remote.deliver(a_mail("new"))
     synced.remote.mark_read(new)
     synced.remote.deliver(a_mail("newer"))
@@ -72,9 +72,9 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
     swallow(synced)
     for message in synced.remote.messages("inbox")[:3]:
         if change == "flag":
-            synced.remote.star(message.number)
+            synced.remote.mark_starred(message.number)
         else:
-            synced.remote.delete_permanently(message.number)
+            synced.remote.delete_message_permanently(message.number)
             new = synced.remote.deliver(a_mail("new"))
             synced.remote.mark_read(new, is_read=message.is_read)
     assert synced.sync() == "completed"
@@ -92,7 +92,7 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(synced: World, 
     changed = synced.newest()
     if about == "a new message":
         changed = synced.remote.deliver(a_mail("new"))
-    synced.remote.change(changed, is_read=True, categories=("Red",))
+    synced.remote.change_message_fields(changed, is_read=True, categories=("Red",))
     synced.inject_fault("/messages/delta", page="partial", times=None)
 
     assert synced.mirrors()

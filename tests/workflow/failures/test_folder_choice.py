@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.model import FolderId, RunId, SyncScope, SyncType
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import CheckOutcome
@@ -24,7 +24,7 @@ def folder_ids(world: World) -> dict[str, int]:
 def choose(world: World, selected: bool, name: str = "Archive") -> None:
     number = FolderId(folder_ids(world)[name])
     own = AccountOfCaller(world.account_id, "ann")
-    change = ControlStore(world.database).change_account(own, None, {number: selected})
+    change = AccountControlStore(world.database).change_account(own, None, {number: selected})
     assert not change.unknown_folder_ids
 
 
@@ -55,7 +55,7 @@ def test_the_mail_of_a_folder_leaves_with_it_and_the_rest_is_proven(chosen: Worl
 
 def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None:
     moved = chosen.newest()
-    chosen.remote.move(moved, "archive")
+    chosen.remote.move_message(moved, "archive")
 
     assert chosen.sync() == "completed"
     assert not chosen.stores(moved)
@@ -64,7 +64,7 @@ def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None
 
 def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> None:
     moved = chosen.newest("archive")
-    chosen.remote.move(moved, "inbox")
+    chosen.remote.move_message(moved, "inbox")
 
     assert chosen.sync() == "completed"
     assert chosen.stores(moved)
@@ -73,8 +73,8 @@ def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> Non
 
 def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> None:
     moved = chosen.newest()
-    chosen.remote.move(moved, "archive")
-    chosen.remote.move(moved, "inbox")
+    chosen.remote.move_message(moved, "archive")
+    chosen.remote.move_message(moved, "inbox")
     chosen.remote.deliver(a_mail("unseen"), "archive")
 
     assert chosen.sync() == "completed"
@@ -131,13 +131,13 @@ def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> No
 
 def test_a_choice_stops_the_run_so_that_each_has_one_selection(synced: World) -> None:
     runs = RunStore(synced.database)
-    LeaseStore(synced.database).begin(
+    LeaseStore(synced.database).take_lease(
         synced.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test"
     )
 
     choose(synced, False)
 
-    assert runs.open_run_account(RunId("under-way")) is None
+    assert runs.account_of_open_run(RunId("under-way")) is None
     assert synced.sync() == "completed"
     assert mirrors_all_but(synced)
 
@@ -146,7 +146,7 @@ def test_only_the_folders_that_were_named_are_walked_again(synced: World) -> Non
     number = FolderId(folder_ids(synced)["Archive"])
     scope = SyncScope(SyncType.FULL, (number,))
     run_id = RunId("chosen")
-    RunStore(synced.database).enqueue(synced.account_id, run_id, scope, "api")
+    RunStore(synced.database).enqueue_run(synced.account_id, run_id, scope, "api")
 
     assert synced.resume(run_id) == "completed"
 

@@ -63,8 +63,8 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
 
     world.remote.deliver(a_mail("new"))
     world.remote.mark_read(world.remote.messages("inbox")[1].number)
-    world.remote.delete_permanently(world.remote.messages("inbox")[2].number)
-    world.remote.move(world.newest("archive"), "inbox")
+    world.remote.delete_message_permanently(world.remote.messages("inbox")[2].number)
+    world.remote.move_message(world.newest("archive"), "inbox")
     assert world.mirrors()
 
 
@@ -141,7 +141,7 @@ def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> Non
     synced.check()
     assert synced.stores(message)
 
-    synced.remote.star(message)
+    synced.remote.mark_starred(message)
     synced.rows("UPDATE mailsync.email_folders SET active_at = now() - interval '2 days'")
     for _ in range(12):
         synced.let_time_pass(CHECK_H)

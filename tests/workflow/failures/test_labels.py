@@ -32,7 +32,7 @@ from tests.support.toy_provider import ToyProvider
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.world import World
 
-PLACEHOLDERS = {function.name: f"${{{function.placeholder}}}" for function in FUNCTIONS}
+PLACEHOLDERS = {function.name: f"${{{function.arn_placeholder}}}" for function in FUNCTIONS}
 FEEDS = """
 SELECT count(*), bool_and(complete_as_of IS NOT NULL AND NOT walking) FROM mailsync.change_feeds"""
 FAILED = "SELECT folder_id, status, error FROM mailsync.sync_run_folders WHERE status = 'failed'"
@@ -93,8 +93,8 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
         partial(toy.remote.remove_from_folder, number, projects),
         partial(toy.remote.mark_read, number),
         partial(toy.remote.remove_from_folder, number, "inbox"),
-        partial(toy.remote.move, number, "trash"),
-        partial(toy.remote.move, number, "inbox"),
+        partial(toy.remote.move_message, number, "trash"),
+        partial(toy.remote.move_message, number, "inbox"),
         partial(toy.remote.add_to_folder, number, projects),
     ):
         change()
@@ -108,7 +108,7 @@ def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyW
         toy.remote.add_to_folder(number, projects)
     assert toy.mirrors()
 
-    account = StatusStore(toy.database).status(toy.account_id, "ann")
+    account = StatusStore(toy.database).status_of_account(toy.account_id, "ann")
 
     assert account is not None
     shown = to_sync_status_view(account, datetime.now(UTC))
@@ -133,7 +133,7 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
     toy.remote.add_to_folder(number, "archive")
     assert toy.mirrors()
     toy.remote.remove_from_folder(number, "archive")
-    toy.remote.purge(toy.remote.messages("archive")[0].number)
+    toy.remote.purge_message(toy.remote.messages("archive")[0].number)
 
     toy.remote.expire_cursors()
     assert toy.sync(SyncType.FULL) == "completed"
@@ -146,8 +146,8 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
 def test_an_id_that_ended_is_deleted_only_after_every_feed_was_read_since(toy: ToyWorld) -> None:
     """It may be of a message that has arrived, under another id, where nothing was read yet."""
     assert toy.mirrors()
-    toy.remote.move(toy.newest(), "archive")
-    toy.remote.purge(toy.newest())
+    toy.remote.move_message(toy.newest(), "archive")
+    toy.remote.purge_message(toy.newest())
     assert toy.mirrors()
     hidden = 2 if toy.kind == "labels" else 1
     toy.before["recalculate_counts"] = lambda: toy.rows(NOT_READ_SINCE)

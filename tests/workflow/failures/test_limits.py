@@ -98,7 +98,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
 )
 def test_a_long_pause_is_kept_in_every_state(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
-    synced.remote.delete_permanently(synced.remote.messages("inbox")[-1].number)
+    synced.remote.delete_message_permanently(synced.remote.messages("inbox")[-1].number)
     synced.simulators.service.log.clear()
     synced.inject_fault(path, status=429, code="ApplicationThrottled", retry_after=45)
 
@@ -144,7 +144,7 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first walk, and a probe of all folders at once, both of more than the limit."""
-    monkeypatch.setattr(graph_http, "RESPONSE_LIMIT_BYTES", LARGE_MESSAGES * LARGE_CHARS)
+    monkeypatch.setattr(graph_http, "MAX_RESPONSE_BYTES", LARGE_MESSAGES * LARGE_CHARS)
     for _ in range(2):
         for minutes in range(LARGE_MESSAGES):
             world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
@@ -160,8 +160,8 @@ def test_a_message_that_is_never_held_is_quarantined_and_the_others_arrive(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the feed it is not had, nor by its id; the folder is read by the next feed."""
-    monkeypatch.setattr(graph_http, "RESPONSE_LIMIT_BYTES", LARGE_CHARS)
-    monkeypatch.setattr(graph_http, "MESSAGE_LIMIT_BYTES", 2 * LARGE_CHARS)
+    monkeypatch.setattr(graph_http, "MAX_RESPONSE_BYTES", LARGE_CHARS)
+    monkeypatch.setattr(graph_http, "MAX_ONE_MESSAGE_RESPONSE_BYTES", 2 * LARGE_CHARS)
     too_large = world.remote.deliver(a_mail("bomb", body="x" * 3 * LARGE_CHARS))
     world.remote.deliver(a_mail("after it", minutes=1))
 
@@ -178,7 +178,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
 ) -> None:
     """Read states come without their messages; those that do not fit are fetched afterwards, even
     if none fits."""
-    monkeypatch.setattr(store_page, "MAX_FETCHED_CHARS", limit)
+    monkeypatch.setattr(store_page, "MAX_FETCHED_BODY_CHARS_PER_PAGE", limit)
     large = [
         world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
         for minutes in range(LARGE_MESSAGES)
@@ -201,7 +201,7 @@ def test_messages_left_pending_are_fetched_by_the_next_sync(
     synced: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check that dies between a page and its messages leaves them to an execution."""
-    monkeypatch.setattr(store_page, "MAX_FETCHED_CHARS", 1)
+    monkeypatch.setattr(store_page, "MAX_FETCHED_BODY_CHARS_PER_PAGE", 1)
     for number in [each.number for each in synced.remote.messages("inbox")][:3]:
         synced.remote.mark_read(number, is_read=not synced.remote.message(number).is_read)
     assert synced.check().outcome == "handedOver"

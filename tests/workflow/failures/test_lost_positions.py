@@ -29,7 +29,7 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
     synced: World,
 ) -> None:
     """Row 1."""
-    synced.remote.purge(synced.remote.messages("inbox")[3].number)
+    synced.remote.purge_message(synced.remote.messages("inbox")[3].number)
     synced.remote.deliver(a_mail("new"))
     synced.remote.expire_cursors()
 
@@ -160,8 +160,8 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     world.inject_fault("/delta", **FULL)
     assert world.mirrors()
 
-    world.remote.purge(world.newest())
-    world.remote.change(world.remote.messages("inbox")[1].number, subject="changed")
+    world.remote.purge_message(world.newest())
+    world.remote.change_message_fields(world.remote.messages("inbox")[1].number, subject="changed")
     assert world.mirrors()
     assert world.one(PROVEN) == [True]
 
@@ -174,7 +174,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
 
 def test_a_mailbox_that_becomes_full_goes_on_by_lists(synced: World) -> None:
     """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
-    synced.remote.purge(synced.remote.messages("inbox")[5].number)
+    synced.remote.purge_message(synced.remote.messages("inbox")[5].number)
     synced.remote.deliver(a_mail("new"))
     synced.inject_fault("/delta", **FULL)
 

@@ -19,24 +19,24 @@ def read(world: World) -> None:
 
 def move_up(world: World) -> None:
     """Rows 15 and 16: one of the two moves is told by its source first, the other by its goal."""
-    world.remote.move(world.newest("archive"), "inbox")
+    world.remote.move_message(world.newest("archive"), "inbox")
 
 
 def move_down(world: World) -> None:
-    world.remote.move(world.newest("inbox"), "archive")
+    world.remote.move_message(world.newest("inbox"), "archive")
 
 
 def move_older(world: World) -> None:
     """Row 13: mail that is older than its new folder's is told twice."""
     world.remote.deliver(a_mail("old", minutes=-(10**6)))
-    world.remote.move(world.remote.messages("inbox")[-1].number, "trash")
+    world.remote.move_message(world.remote.messages("inbox")[-1].number, "trash")
 
 
 def move_there_and_back(world: World) -> None:
     """Row 17: told as removed, and never as added again."""
     moved = world.newest()
-    world.remote.move(moved, "archive")
-    world.remote.move(moved, "inbox")
+    world.remote.move_message(moved, "archive")
+    world.remote.move_message(moved, "inbox")
 
 
 def change_on_a_journey(world: World) -> None:
@@ -44,18 +44,18 @@ def change_on_a_journey(world: World) -> None:
     and the folder in between was never mirrored."""
     travelled = world.remote.messages("inbox")[0]
     passing = world.remote.create_folder("Passing")
-    world.remote.move(travelled.number, passing)
-    world.remote.change(travelled.number, subject="changed on a journey")
-    world.remote.move(travelled.number, "inbox")
+    world.remote.move_message(travelled.number, passing)
+    world.remote.change_message_fields(travelled.number, subject="changed on a journey")
+    world.remote.move_message(travelled.number, "inbox")
     world.remote.mark_read(travelled.number, is_read=not travelled.is_read)
     world.remote.purge_folder(passing)
 
 
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
-    world.remote.delete_permanently(world.newest())
-    world.remote.purge(world.newest("archive"))
-    world.remote.delete(world.remote.messages("inbox")[1].number)
+    world.remote.delete_message_permanently(world.newest())
+    world.remote.purge_message(world.newest("archive"))
+    world.remote.delete_message(world.remote.messages("inbox")[1].number)
 
 
 def change_id(world: World) -> None:
@@ -114,8 +114,8 @@ def test_the_rows_follow(
 
 def test_replayed_changes_write_nothing(synced: World) -> None:
     """Row 14."""
-    synced.remote.change(synced.newest(), categories=("Red",))
-    synced.remote.move(synced.newest("archive"), "inbox")
+    synced.remote.change_message_fields(synced.newest(), categories=("Red",))
+    synced.remote.move_message(synced.newest("archive"), "inbox")
     synced.sync()
     synced.switch(replayed_changes=100)
     before = synced.one(WRITTEN)

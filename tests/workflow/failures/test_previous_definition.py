@@ -18,7 +18,7 @@ UPDATE mailsync.email_accounts SET throttled_until = now() + interval '1 hour'""
 
 @pytest.fixture
 def world(world: World) -> World:
-    world.definition = (STATEMACHINE / MAILBOX_SYNC_WORKFLOW.file).read_text()
+    world.definition = (STATEMACHINE / MAILBOX_SYNC_WORKFLOW.asl_file_name).read_text()
     return world
 
 
@@ -36,7 +36,7 @@ def test_a_pause_that_it_cannot_wait_for_is_no_finished_sync(world: World, state
     world.before.clear()
     assert world.one(ACCOUNT) == ["failed", False, None]
     world.let_time_pass(hours=2)
-    world.definition = MAILBOX_SYNC_WORKFLOW.definition
+    world.definition = MAILBOX_SYNC_WORKFLOW.asl_text
     assert world.sync() == "completed"
     assert world.is_mirrored()
 
@@ -65,6 +65,6 @@ def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     assert world.sync() == "VerificationFailed"
 
     world.clear_faults()
-    world.definition = MAILBOX_SYNC_WORKFLOW.definition
+    world.definition = MAILBOX_SYNC_WORKFLOW.asl_text
     assert world.sync() == "completed"
     assert world.is_mirrored()

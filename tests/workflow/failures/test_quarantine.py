@@ -11,7 +11,7 @@ import pytest
 from localdev.mail.item import Address
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.page_rows import BODY_LIMIT_CHARS
+from mailsync.store.page_rows import MAX_BODY_CHARS
 from mailsync.sync.check import CheckOutcome
 from tests.store.rows import rows
 from tests.support.mail import a_mail
@@ -57,7 +57,7 @@ def unstorable(world: World, minutes: int) -> int:
 def with_value(world: World, name: str, value: Any) -> int:
     """A message for which Graph returns this value of a property."""
     message = world.remote.deliver(a_mail("with value"))
-    world.remote.change(message, attributes={name: value})
+    world.remote.change_message_fields(message, attributes={name: value})
     return message
 
 
@@ -99,10 +99,8 @@ def test_a_message_that_exchange_cannot_read_is_put_aside(synced: World) -> None
 
 
 def test_a_body_beyond_the_limit_is_put_aside_and_one_below_is_stored(world: World) -> None:
-    large = world.remote.deliver(
-        a_mail("large", body="x" * (BODY_LIMIT_CHARS + 1), body_type="html")
-    )
-    body = "é" * (BODY_LIMIT_CHARS // 8)
+    large = world.remote.deliver(a_mail("large", body="x" * (MAX_BODY_CHARS + 1), body_type="html"))
+    body = "é" * (MAX_BODY_CHARS // 8)
     small = world.remote.deliver(a_mail("small", body=body, body_type="html"))
 
     assert world.sync() == "completed"
@@ -125,7 +123,9 @@ def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
         world.remote.deliver(item)
     # What Exchange shows where a draft has no date.
     dateless = world.remote.deliver(plain)
-    world.remote.change(dateless, sent_at=plain.sent_at.replace(year=1, month=1, day=1, hour=0))
+    world.remote.change_message_fields(
+        dateless, sent_at=plain.sent_at.replace(year=1, month=1, day=1, hour=0)
+    )
 
     assert world.sync() == "completed"
 
@@ -159,7 +159,7 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
 def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool) -> None:
     message = unstorable(world, 1)
     world.sync()
-    world.remote.purge(message)
+    world.remote.purge_message(message)
     if not is_told:
         world.remote.database.execute_write("DELETE FROM change WHERE message = ?", message)
 
@@ -174,8 +174,8 @@ def test_what_was_put_aside_may_move(world: World) -> None:
     message = unstorable(world, 1)
     other = world.remote.deliver(a_mail("x", internet_message_id=UNSTORABLE), "archive")
     world.sync()
-    world.remote.move(message, "archive")
-    world.remote.move(other, "inbox")
+    world.remote.move_message(message, "archive")
+    world.remote.move_message(other, "inbox")
 
     assert world.sync() == "completed"
 
@@ -193,7 +193,7 @@ def test_what_was_put_aside_may_move(world: World) -> None:
 def test_the_last_version_that_could_be_stored_stays(synced: World) -> None:
     message = synced.newest()
     before = synced.stored()[synced.id_of(message)]
-    synced.remote.change(message, internet_message_id=UNSTORABLE)
+    synced.remote.change_message_fields(message, internet_message_id=UNSTORABLE)
 
     synced.sync()
     synced.remote.expire_cursors()
@@ -222,7 +222,7 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
 ) -> None:
     gone, silent = (each.number for each in synced.remote.messages("inbox")[:2])
     for each in (gone, silent):
-        synced.remote.delete_permanently(each)
+        synced.remote.delete_message_permanently(each)
     silent_id = synced.id_of(silent)
     synced.inject_fault(f"/me/messages/{silent_id}", status=status, times=None)
 
@@ -238,7 +238,7 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
 def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_does(
     synced: World,
 ) -> None:
-    synced.remote.delete_permanently(synced.newest())
+    synced.remote.delete_message_permanently(synced.newest())
     synced.inject_fault("/me/messages/", status=500, times=None)
     synced.inject_fault("/mailFolders/inbox", status=500, times=None)
 

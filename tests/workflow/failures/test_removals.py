@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from localdev.simulators.graph.well_known import NAMES
+from localdev.simulators.graph.well_known import WELL_KNOWN_NAME_BY_ROLE
 from mailsync.model import RunId, RunRef, SyncType
-from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.removal_store import RemovalStore
@@ -107,7 +107,7 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(synced: World, role: str)
     before = synced.stored()
     folder = synced.folder_id(role)
     synced.inject_fault(LISTS, page="less", about=[folder], times=None)
-    synced.inject_fault(f"/mailFolders/({folder}|{NAMES[role]})", **GONE)
+    synced.inject_fault(f"/mailFolders/({folder}|{WELL_KNOWN_NAME_BY_ROLE[role]})", **GONE)
 
     for _ in range(3):
         assert synced.sync() == "ProviderUnavailable"
@@ -137,7 +137,7 @@ def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synce
 def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) -> None:
     """Its old folder says that it left, its new one says nothing, and by its id it is not there."""
     before = numbers(synced)
-    synced.remote.move(synced.newest(), "archive")
+    synced.remote.move_message(synced.newest(), "archive")
     moved = synced.id_of(synced.newest("archive"))
     synced.inject_fault(f"/me/messages/{moved}", **GONE)
     archive = synced.folder_id("archive")
@@ -157,7 +157,7 @@ def delete_two_thirds(world: World) -> list[int]:
     folders = (world.remote.messages(name) for name in ("inbox", "archive"))
     deleted = [message.number for folder in folders for message in folder]
     for message in deleted:
-        world.remote.delete_permanently(message)
+        world.remote.delete_message_permanently(message)
     return deleted
 
 
@@ -187,12 +187,12 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     assert synced.mirrors()
 
     own = AccountOfCaller(synced.account_id, "ann")
-    confirmed = ControlStore(synced.database).confirm_removal(own)
+    confirmed = AccountControlStore(synced.database).confirm_removal(own)
 
     assert confirmed
     assert (confirmed.messages_reported_gone, confirmed.is_suspicious) == (1 + len(gone), False)
     assert synced.one(ERROR_AND_DUE) == [None, True]
-    synced.remote.move(back, "inbox")
+    synced.remote.move_message(back, "inbox")
     assert synced.mirrors()
     assert numbers(synced) == before
     synced.let_time_pass(2.1)
@@ -205,23 +205,25 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
 def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
     run_id, removals = RunId("dies"), RemovalStore(synced.database)
-    epoch = LeaseStore(synced.database).begin(
+    epoch = LeaseStore(synced.database).take_lease(
         synced.account_id, run_id, "arn", SyncType.AUTO, "test"
     )
     run = RunRef(synced.account_id, run_id, epoch or 0)
     folders = FolderStore(synced.database)
     others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
-    folders.save(run, [], others)
+    folders.save_tree_changes(run, [], others)
     gone = removals.message_ids_due_for_confirmation(run, "", 100)
 
-    removals.confirm_gone(run, gone, removals.begin(run).wait_s)
+    removals.record_messages_gone(
+        run, gone, removals.begin_removal_verification(run).confirmation_delay_s
+    )
 
     assert len(gone) == 24
-    assert removals.begin(run).is_suspicious
+    assert removals.begin_removal_verification(run).is_suspicious
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:
-    synced.remote.delete_permanently(synced.newest())
+    synced.remote.delete_message_permanently(synced.newest())
     assert synced.check().outcome is CheckOutcome.SYNCED
     synced.let_time_pass(1)
     assert synced.check().outcome is CheckOutcome.IDLE

@@ -12,8 +12,8 @@ def change(world: World) -> None:
     first, second, third, *_ = (each.number for each in world.remote.messages("inbox"))
     added = world.remote.create_folder("After the backup")
     world.remote.deliver(a_mail())
-    world.remote.delete_permanently(first)
-    world.remote.move(second, added)
+    world.remote.delete_message_permanently(first)
+    world.remote.move_message(second, added)
     world.remote.mark_read(third)
 
 

@@ -29,8 +29,8 @@ def earlier(synced: World) -> World:
 def test_the_next_sync_fetches_what_has_changed_and_nothing_else(earlier: World) -> None:
     numbers, cursors = earlier.rows(NUMBERS), earlier.rows(CURSORS)
     moved, deleted, _ = (each.number for each in earlier.remote.messages("inbox")[:3])
-    earlier.remote.move(moved, "archive")
-    earlier.remote.delete_permanently(deleted)
+    earlier.remote.move_message(moved, "archive")
+    earlier.remote.delete_message_permanently(deleted)
     earlier.remote.deliver(a_mail("new"))
 
     assert earlier.sync() == "completed"
@@ -52,7 +52,7 @@ def test_a_check_fills_a_small_mailbox_and_finds_nothing_new(earlier: World) -> 
 def test_a_check_leaves_a_large_mailbox_to_an_execution(
     earlier: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement_store, "FILL_BATCH", 5)
+    monkeypatch.setattr(placement_store, "MESSAGES_PER_FILL_BATCH", 5)
 
     assert earlier.hand_over() == "completed"
 

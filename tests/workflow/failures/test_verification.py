@@ -1,7 +1,7 @@
 """What a verification compares by ids, in which run, and what it leaves alone."""
 
 from mailsync.decisions.verify import (
-    COMPARISON_RETRY_AFTER,
+    COMPARISON_RETRY_DELAY,
     MAX_COMPARED_FOLDERS_PER_RUN,
 )
 from mailsync.model import FolderId
@@ -57,6 +57,6 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     assert lists_of(synced) == 0
 
     synced.clear_faults()
-    synced.let_time_pass(COMPARISON_RETRY_AFTER.total_seconds() / 3600)
+    synced.let_time_pass(COMPARISON_RETRY_DELAY.total_seconds() / 3600)
     assert synced.sync() == "completed"
     assert max(ages_h(synced).values()) < 1

@@ -18,7 +18,7 @@ import pytest
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.folders import FolderReference
+from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
@@ -68,19 +68,19 @@ class SimulatedAccess:
         self.meanwhile: Callable[[], object] = _nothing
         self._access = self._issue()
 
-    def current(self) -> AccessToken:
+    def current_token(self) -> AccessToken:
         happens, self.meanwhile = self.meanwhile, _nothing
         happens()
         if self.refusal:
             raise self.refusal
         return self._access
 
-    def renew(self, refused: AccessToken) -> AccessToken:
+    def renew_token(self, refused: AccessToken) -> AccessToken:
         self._access = self._issue()
-        return self.current()
+        return self.current_token()
 
     def _issue(self) -> AccessToken:
-        token = self._simulators.access_token(self._remote, lifetime_s=LIFETIME_S)
+        token = self._simulators.issue_access_token(self._remote, lifetime_s=LIFETIME_S)
         return AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
 
 
@@ -105,7 +105,7 @@ class World:
     database: Database
     account_id: AccountId
     at_once: bool = False
-    definition: str = MAILBOX_SYNC_WORKFLOW.definition
+    definition: str = MAILBOX_SYNC_WORKFLOW.asl_text
 
     def __post_init__(self) -> None:
         self.form: ProviderForm = OutlookForm(self.remote)
@@ -126,7 +126,7 @@ class World:
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
         patch.setattr(mailbox, "open_vault", self._open_vault)
         patch.setattr(mailbox, "open_stored_access_token", lambda *_: self.access)
-        patch.setattr(mailbox, "load_kit", lambda _: self)
+        patch.setattr(mailbox, "load_provider_kit", lambda _: self)
 
     def forget_keys(self) -> None:
         """As a function that has just been started knows none."""
@@ -137,11 +137,11 @@ class World:
     ) -> FaultRule:
         """From now on, requests whose path and query match are answered with this fault."""
         rule = FaultRule(fault=Fault(**fault), path=path, times=times, rate=rate)
-        self.simulators.service.faults.add(rule)
+        self.simulators.service.faults.add_rules(rule)
         return rule
 
     def clear_faults(self) -> None:
-        self.simulators.service.faults.clear()
+        self.simulators.service.faults.remove_all_rules()
 
     def switch(self, **switches: Any) -> None:
         self.simulators.service.set_behaviour(**switches)
@@ -227,7 +227,7 @@ class World:
         """The provider's id of a message of the mailbox."""
         return self.form.message_id(message)
 
-    def folder_id(self, folder: FolderReference) -> str:
+    def folder_id(self, folder: FolderNumberOrRole) -> str:
         """The provider's id of a folder of the mailbox."""
         return self.form.folder_id(folder)
 
@@ -274,12 +274,12 @@ class World:
     def open_mailbox(self, account: Account, *_: object) -> MailProvider:
         """As the provider's kit does, with the pauses of this world."""
         budget = RetryBudget(None if self.at_once else self.pauses.append)
-        return self.provider(budget, account.max_in_flight)
+        return self.provider(budget, account.max_requests_in_flight)
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
         budget = RetryBudget(self.pauses.append, total_s=CHECK_PAUSE_BUDGET_S)
-        provider = self.provider(budget, check.account.max_in_flight)
+        provider = self.provider(budget, check.account.max_requests_in_flight)
         with closing(provider):
             yield Mailbox(
                 check.run,
@@ -287,7 +287,7 @@ class World:
                 provider,
                 self.database,
                 self._vault,
-                provider.max_in_flight,
+                provider.max_requests_in_flight,
             )
 
     def provider(self, budget: RetryBudget, max_in_flight: int | None) -> MailProvider:

@@ -111,7 +111,7 @@ class IdentityPlatform(Protocol):
         """Raise OrganisationNotAllowed unless the operator allowed this organisation."""
         ...
 
-    def app_only_tokens(
+    def request_app_only_tokens(
         self, settings: Settings, oauth: OAuthAccess, organisation_id: str
     ) -> TokenSet:
         """Request an app-only access token of an organisation, valid for all its mailboxes that it
@@ -132,11 +132,11 @@ class IdentityPlatform(Protocol):
 def open_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
     """Return the module of the identity platform that issues these tokens; other platforms are not
     imported."""
-    module = import_module(f"{__name__}.{oauth.platform}")
+    module = import_module(f"{__name__}.{oauth.identity_platform}")
     return cast(IdentityPlatform, module)
 
 
-def oauth_of(provider: Provider) -> OAuthAccess:
+def require_oauth_access(provider: Provider) -> OAuthAccess:
     """Return how access tokens for the provider are obtained by OAuth.
 
     Raises:

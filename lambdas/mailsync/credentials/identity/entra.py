@@ -37,11 +37,11 @@ from mailsync.model import AccessToken
 from mailsync.registry import OAuthAccess
 from mailsync.response_body import (
     ACCEPT_ENCODING,
-    SMALL_BODY_BYTES,
+    MAX_BODY_WITHOUT_MAIL_BYTES,
     UnreadableBody,
-    read_body,
+    read_body_up_to_limit,
 )
-from mailsync.retry_after import retry_after_s
+from mailsync.retry_after import parse_retry_after_s
 from mailsync.settings import Settings, is_https_or_loopback_url
 
 REQUEST_TIMEOUT_S = 15
@@ -108,7 +108,7 @@ def finish_sign_in(
             " again.",
         )
     if "iss" in query and _origin(query["iss"]) != _origin(
-        settings.section(EntraSettings).authority
+        settings.read_section(EntraSettings).authority
     ):
         # A code of another issuer must not be sent to this one (RFC 9207, mix-up attack).
         raise SignInRejected(
@@ -119,7 +119,7 @@ def finish_sign_in(
     with _app(settings) as (app, cache, http):
         response = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
         if "access_token" not in response:
-            raise entra_errors.sign_in_error(response, http.retry_after_s)
+            raise entra_errors.to_sign_in_error(response, http.retry_after_s)
         if not _may_read_mail(response):
             raise SignInRejected(
                 "scope_missing",
@@ -155,12 +155,12 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
                 is_final=True,
             )
         if "access_token" not in response:
-            raise entra_errors.renewal_error(response, http.retry_after_s)
+            raise entra_errors.to_renewal_error(response, http.retry_after_s)
         return TokenSet(_access(response), grant=cache.serialize())
 
 
 def require_allowed_organisation(settings: Settings, organisation_id: str) -> None:
-    tenants = settings.section(EntraSettings).tenants
+    tenants = settings.read_section(EntraSettings).allowed_tenant_ids
     if organisation_id not in tenants:
         raise OrganisationNotAllowed(
             _OTHER_ORGANISATION if tenants else _NO_ORGANISATION, is_any_allowed=bool(tenants)
@@ -182,7 +182,9 @@ def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
     return AdminConsent(True, _CONSENT_GIVEN)
 
 
-def app_only_tokens(settings: Settings, oauth: OAuthAccess, organisation_id: str) -> TokenSet:
+def request_app_only_tokens(
+    settings: Settings, oauth: OAuthAccess, organisation_id: str
+) -> TokenSet:
     """Request an app-only access token of an organisation, valid for all its mailboxes that it lets
     the application read.
 
@@ -195,11 +197,11 @@ def app_only_tokens(settings: Settings, oauth: OAuthAccess, organisation_id: str
     """
     if oauth.resource is None:
         raise ProviderRejected("The platform issues no app-only tokens for this provider.")
-    scheme, host = _origin(settings.url_of(oauth.resource))
+    scheme, host = _origin(settings.server_url(oauth.resource))
     with _app(settings, tenant=organisation_id) as (app, _, http):
         response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in response:
-            raise entra_errors.app_only_error(response, http.retry_after_s)
+            raise entra_errors.to_app_only_access_error(response, http.retry_after_s)
         return TokenSet(_access(response), organisation_id=organisation_id)
 
 
@@ -248,7 +250,7 @@ class _HttpClient:
             raw = response.raw.stream(_READ_BYTES, decode_content=False)
             encoding = response.headers.get("Content-Encoding")
             try:
-                body = read_body(raw, encoding, SMALL_BODY_BYTES)
+                body = read_body_up_to_limit(raw, encoding, MAX_BODY_WITHOUT_MAIL_BYTES)
             except (UnreadableBody, HTTPError) as error:
                 raise ValueError(type(error).__name__) from None
         if body is None:
@@ -257,7 +259,7 @@ class _HttpClient:
         return response
 
     def _check(self, response: Any) -> None:
-        self.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
+        self.retry_after_s = parse_retry_after_s(response.headers.get("Retry-After"))
         status = response.status_code
         if 300 <= status < 400:
             raise ProviderUnavailable(
@@ -294,7 +296,7 @@ def _app(
         if grant:
             cache.deserialize(grant)
         app = msal.ConfidentialClientApplication(
-            settings.section(EntraSettings).client_id,
+            settings.read_section(EntraSettings).client_id,
             client_credential=credential,
             authority=_authority(settings, tenant),
             # The authority is a setting, so msal need not ask Microsoft whether it is valid.
@@ -307,7 +309,7 @@ def _app(
 
 def _authority(settings: Settings, tenant: str | None) -> str:
     """Return the authority URL, with `tenant` as its last part if given."""
-    authority = settings.section(EntraSettings).authority
+    authority = settings.read_section(EntraSettings).authority
     return f"{authority.rpartition('/')[0]}/{tenant}" if tenant else authority
 
 
@@ -319,9 +321,9 @@ def _credential(settings: Settings) -> str | dict[str, str]:
     Raises:
         SettingMissing: MICROSOFT_CLIENT_CERTIFICATE lacks the certificate or its key.
     """
-    pem = settings.section(EntraSettings).client_certificate
+    pem = settings.read_section(EntraSettings).client_certificate
     if pem is None:
-        return settings.section(EntraSettings).client_secret
+        return settings.read_section(EntraSettings).client_secret
     found = {each["what"]: each[0] for each in _PEM.finditer(pem)}
     try:
         key, certificate = found["PRIVATE KEY"], found["CERTIFICATE"]

@@ -21,10 +21,10 @@ class ErrorKind(Enum):
     OUTAGE = "retried later"
     GRANT_ENDED = "the grant has ended: the account is closed until the user signs in"
     GRANT_BLOCKED = "the grant is valid but blocked: the account is closed and retried"
-    APP_REGISTRATION = "the app registration is wrong, not the mailbox"
+    WRONG_APP_REGISTRATION = "the app registration is wrong, not the mailbox"
 
 
-ErrorMeaning = tuple[ErrorKind, str]
+ErrorKindAndAdvice = tuple[ErrorKind, str]
 
 _BEGIN = "begin the sign-in again"
 _AGREE = "agree on Microsoft's page to let the app read mail"
@@ -117,46 +117,54 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
             *(530032, 530034, 530035, 1000031),
         ),
     ),
-    (ErrorKind.APP_REGISTRATION, "check MICROSOFT_CLIENT_SECRET: it is wrong", (70002, 7000215)),
-    (ErrorKind.APP_REGISTRATION, "check MICROSOFT_CLIENT_SECRET: it has expired", (7000222,)),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
+        "check MICROSOFT_CLIENT_SECRET: it is wrong",
+        (70002, 7000215),
+    ),
+    (ErrorKind.WRONG_APP_REGISTRATION, "check MICROSOFT_CLIENT_SECRET: it has expired", (7000222,)),
+    (
+        ErrorKind.WRONG_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_SECRET and MICROSOFT_CLIENT_CERTIFICATE",
         (7000218,),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_CERTIFICATE: Microsoft does not know it, or it has expired",
         (50012, 700027, 700030),
     ),
-    (ErrorKind.APP_REGISTRATION, "check MICROSOFT_CLIENT_CERTIFICATE: it has expired", (1000502,)),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
+        "check MICROSOFT_CLIENT_CERTIFICATE: it has expired",
+        (1000502,),
+    ),
+    (
+        ErrorKind.WRONG_APP_REGISTRATION,
         "the clock is wrong, or the app's certificate is out of date",
         (500133, 700024),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "the app is registered as a public client; register it as a web app",
         (700025,),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "the app is not known in this organisation; its administrator must agree to it",
         (700011, 700016, 7000229),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "the app is disabled; enable it under Enterprise applications",
         (70001, 7000112),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "check the permissions in the app registration, and have an administrator agree to them",
         (28002, 50001, 65005, 70011, 650054, 650056, 650057, 700022, 700023),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "check MICROSOFT_AUTHORITY: the app is not registered for it",
         (
             *(50049, 50059, 50128, 50194, 90002, 90038, 90043, 90124, 90130, 900382, 900432),
@@ -164,12 +172,12 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
         ),
     ),
     (
-        ErrorKind.APP_REGISTRATION,
+        ErrorKind.WRONG_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_ID and the redirect addresses in the app registration",
         (50011, 70003, 70004, 70007, 90004, 90014, 90023, 90100, 900144, 900971),
     ),
 )
-MEANING_BY_CODE: Mapping[int, ErrorMeaning] = {
+MEANING_BY_AADSTS_CODE: Mapping[int, ErrorKindAndAdvice] = {
     number: (kind, advice) for kind, advice, numbers in _TABLE for number in numbers
 }
 """Meaning of each AADSTS code; AADSTS50173 has the key 50173."""
@@ -189,7 +197,7 @@ ADVICE_BY_SUBERROR: Mapping[str, str] = {
 """Advice by Microsoft's suberror, for OAuth errors of the kind GRANT_BLOCKED."""
 
 DEFAULT_ADVICE = "connect the mailbox again"
-MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorMeaning] = {
+MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
     "invalid_grant": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
     "interaction_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
     "login_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
@@ -197,10 +205,10 @@ MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorMeaning] = {
     "server_error": (ErrorKind.OUTAGE, "an outage of Microsoft's"),
     "temporarily_unavailable": (ErrorKind.OUTAGE, "an outage of Microsoft's"),
     "too_many_requests": (ErrorKind.THROTTLED, "too many requests"),
-    "invalid_client": (ErrorKind.APP_REGISTRATION, "check its secret or certificate"),
+    "invalid_client": (ErrorKind.WRONG_APP_REGISTRATION, "check its secret or certificate"),
 }
 """Meaning of OAuth's errors; every other error means that the app registration is wrong."""
-DEFAULT_MEANING: ErrorMeaning = (
-    ErrorKind.APP_REGISTRATION,
+MEANING_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
+    ErrorKind.WRONG_APP_REGISTRATION,
     "look the number up at https://login.microsoftonline.com/error and check the registration",
 )

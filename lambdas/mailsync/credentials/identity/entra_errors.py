@@ -15,11 +15,11 @@ from mailsync.credentials.identity import SignInRejected
 from mailsync.credentials.identity.entra_codes import (
     ADVICE_BY_SUBERROR,
     DEFAULT_ADVICE,
-    DEFAULT_MEANING,
-    MEANING_BY_CODE,
+    MEANING_BY_AADSTS_CODE,
     MEANING_BY_OAUTH_ERROR,
+    MEANING_OF_UNLISTED_ERROR,
     ErrorKind,
-    ErrorMeaning,
+    ErrorKindAndAdvice,
 )
 from mailsync.errors import (
     AccessRevoked,
@@ -37,7 +37,7 @@ _WORD = re.compile(r"[a-z_]{1,40}")
 _NUMBER = re.compile(r"\bAADSTS(\d{4,9})\b")
 
 
-def sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> Exception:
+def to_sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> Exception:
     """Return the exception for a failed sign-in.
 
     The result is SignInRejected if the user or an administrator can solve the problem. For
@@ -50,14 +50,14 @@ def sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = Non
     """
     error, (kind, advice) = _oauth_error(response), _classify(response)
     if kind in (ErrorKind.THROTTLED, ErrorKind.OUTAGE) or error in _MISCONFIGURED:
-        return renewal_error(response, retry_after_s)
+        return to_renewal_error(response, retry_after_s)
     if error == "access_denied" and not _codes(response):
         return SignInRejected(
             error,
             "The sign-in was cancelled or access was denied. No mailbox was connected; start the"
             " sign-in again and allow the app to read mail.",
         )
-    if advice in (DEFAULT_ADVICE, DEFAULT_MEANING[1]):
+    if advice in (DEFAULT_ADVICE, MEANING_OF_UNLISTED_ERROR[1]):
         advice = "try again, or show this code to your administrator"
     return SignInRejected(
         error, f"Microsoft refused the sign-in ({_error_label(response)}): {advice}."
@@ -72,7 +72,9 @@ def admin_consent_message(query: Mapping[str, Any]) -> str:
     )
 
 
-def renewal_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> MailsyncError:
+def to_renewal_error(
+    response: Mapping[str, Any], retry_after_s: float | None = None
+) -> MailsyncError:
     """Return the exception for a failed renewal of an access token.
 
     AccessRevoked has `is_final` only if the grant itself has ended.
@@ -90,7 +92,7 @@ def renewal_error(response: Mapping[str, Any], retry_after_s: float | None = Non
             f"Microsoft rejected the grant ({label}): {advice}. Stored mail stays readable, and the"
             " sync resumes by itself if Microsoft accepts the grant again."
         )
-    if kind is ErrorKind.APP_REGISTRATION:
+    if kind is ErrorKind.WRONG_APP_REGISTRATION:
         return ProviderRejected(
             f"Microsoft rejected the app registration ({label}): {advice}. Stored mail stays"
             " readable."
@@ -104,7 +106,7 @@ def renewal_error(response: Mapping[str, Any], retry_after_s: float | None = Non
     return ProviderUnavailable(text)
 
 
-def app_only_error(
+def to_app_only_access_error(
     response: Mapping[str, Any], retry_after_s: float | None = None
 ) -> MailsyncError:
     """Return the exception for a failed request of an app-only access token.
@@ -122,19 +124,19 @@ def app_only_error(
             " stays readable; an administrator of the organisation must give consent, then the sync"
             " resumes by itself."
         )
-    return renewal_error(response, retry_after_s)
+    return to_renewal_error(response, retry_after_s)
 
 
-def _classify(response: Mapping[str, Any]) -> ErrorMeaning:
+def _classify(response: Mapping[str, Any]) -> ErrorKindAndAdvice:
     """Return the meaning of the last listed code, else of the suberror or OAuth's error.
 
     Microsoft puts the specific code behind the general one, as in "AADSTS70002: Error validating
     credentials. AADSTS50012: ...".
     """
     for number in reversed(_codes(response)):
-        if number in MEANING_BY_CODE:
-            return MEANING_BY_CODE[number]
-    kind, advice = MEANING_BY_OAUTH_ERROR.get(_oauth_error(response), DEFAULT_MEANING)
+        if number in MEANING_BY_AADSTS_CODE:
+            return MEANING_BY_AADSTS_CODE[number]
+    kind, advice = MEANING_BY_OAUTH_ERROR.get(_oauth_error(response), MEANING_OF_UNLISTED_ERROR)
     if kind is ErrorKind.GRANT_BLOCKED:
         advice = ADVICE_BY_SUBERROR.get(str(response.get("suberror")), advice)
     return kind, advice

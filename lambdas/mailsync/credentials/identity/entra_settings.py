@@ -6,7 +6,7 @@ from mailsync.errors import SettingMissing
 from mailsync.registry import UrlSetting
 from mailsync.settings import SettingsSection
 
-AUTHORITY = UrlSetting("MICROSOFT_AUTHORITY", "https://login.microsoftonline.com/common")
+AUTHORITY_SETTING = UrlSetting("MICROSOFT_AUTHORITY", "https://login.microsoftonline.com/common")
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -14,7 +14,7 @@ class EntraSettings(SettingsSection):
     @property
     def authority(self) -> str:
         """Return the URL of the platform with its tenant, without a slash at its end."""
-        return self._https(AUTHORITY.name, default=AUTHORITY.default).rstrip("/")
+        return self._https(AUTHORITY_SETTING.name, default=AUTHORITY_SETTING.default).rstrip("/")
 
     @property
     def client_id(self) -> str:
@@ -30,7 +30,7 @@ class EntraSettings(SettingsSection):
         return self._values.get("MICROSOFT_CLIENT_CERTIFICATE", "").strip() or None
 
     @property
-    def tenants(self) -> frozenset[str]:
+    def allowed_tenant_ids(self) -> frozenset[str]:
         """Return the lower-case ids of organisations whose mailboxes administrators may connect."""
         listed = self._values.get("MICROSOFT_TENANTS", "").lower().split(",")
         tenants = frozenset(each.strip() for each in listed if each.strip())

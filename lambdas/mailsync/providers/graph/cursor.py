@@ -19,9 +19,9 @@ from enum import Enum
 from mailsync.errors import CursorExpired
 from mailsync.model import Cursor
 from mailsync.providers.graph.messages import (
-    ENTRY_PROPERTIES,
+    LISTED_MESSAGE_PROPERTIES,
     MESSAGE_PROPERTIES,
-    PROPERTIES_WITHOUT_BODY,
+    MESSAGE_PROPERTIES_WITHOUT_BODY,
 )
 
 
@@ -44,25 +44,29 @@ class GraphFeed(Enum):
         return self in (GraphFeed.DELTA_WITHOUT_BODIES, GraphFeed.LIST_WITHOUT_BODIES)
 
     @property
-    def selected(self) -> str:
+    def selected_properties(self) -> str:
         if self is GraphFeed.LIST_WITHOUT_BODIES:
-            return ENTRY_PROPERTIES
+            return LISTED_MESSAGE_PROPERTIES
         return (
-            PROPERTIES_WITHOUT_BODY
+            MESSAGE_PROPERTIES_WITHOUT_BODY
             if self is GraphFeed.DELTA_WITHOUT_BODIES
             else MESSAGE_PROPERTIES
         )
 
 
-FALLBACKS = (GraphFeed.DELTA, GraphFeed.DELTA_WITHOUT_BODIES, GraphFeed.LIST_WITHOUT_BODIES)
+FEED_BY_FAILED_FEED_COUNT = (
+    GraphFeed.DELTA,
+    GraphFeed.DELTA_WITHOUT_BODIES,
+    GraphFeed.LIST_WITHOUT_BODIES,
+)
 """The feed to start, by the number of feeds that have failed for a folder."""
 
 
 def _prefix(feed: GraphFeed) -> str:
-    return f"{zlib.crc32(feed.selected.encode()):08x} {feed.value}"
+    return f"{zlib.crc32(feed.selected_properties.encode()):08x} {feed.value}"
 
 
-END_OF_LIST = Cursor(f"{_prefix(GraphFeed.DELTA)}listed")
+END_OF_LIST_CURSOR = Cursor(f"{_prefix(GraphFeed.DELTA)}listed")
 """The cursor after the last page of a list. The next round is a full sync, which tries delta first.
 """
 
@@ -93,7 +97,7 @@ def parse_cursor(cursor: Cursor) -> CursorLink:
     for feed in GraphFeed:
         if cursor.startswith(f"{_prefix(feed)}/"):
             return CursorLink(cursor.removeprefix(_prefix(feed)), feed)
-    if cursor == END_OF_LIST:
+    if cursor == END_OF_LIST_CURSOR:
         raise CursorExpired(
             "The folder was read as a list, which shows no changes; reading it again."
         )
@@ -102,7 +106,7 @@ def parse_cursor(cursor: Cursor) -> CursorLink:
     )
 
 
-def is_delta(cursor: Cursor) -> bool:
+def is_current_delta_cursor(cursor: Cursor) -> bool:
     """Return whether the cursor is a delta link with the current selection of properties."""
     return any(
         cursor.startswith(f"{_prefix(feed)}/")

@@ -44,11 +44,11 @@ class GraphResponse:
     retry_after_s: float | None = None
 
     @property
-    def ok(self) -> bool:
+    def is_ok(self) -> bool:
         return self.status == 200
 
     @property
-    def throttled(self) -> bool:
+    def is_throttled(self) -> bool:
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
 
     @property
@@ -63,16 +63,18 @@ class GraphResponse:
     def is_transient(self) -> bool:
         """Return whether the same request may succeed if it is repeated soon."""
         failed = self.status >= 500 or self.status == NO_RESPONSE_STATUS
-        return self.throttled or (failed and self.code not in UNREADABLE_CAUSE_BY_CODE)
+        return self.is_throttled or (
+            failed and self.error_code not in QUARANTINE_CAUSE_BY_ERROR_CODE
+        )
 
     @property
     def may_be_caused_by_message(self) -> bool:
         """Return whether the requested message may have caused the error, instead of the
         mailbox."""
-        return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.throttled)
+        return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.is_throttled)
 
     @property
-    def code(self) -> str:
+    def error_code(self) -> str:
         """Return Graph's error code; empty if the response has none."""
         error = self.body.get("error")
         code = error.get("code") if isinstance(error, Mapping) else None
@@ -92,17 +94,17 @@ _EXPIRED = frozenset(
     }
 )
 
-QUOTA_EXCEEDED = "ErrorQuotaExceeded"
+MAILBOX_FULL_ERROR_CODE = "ErrorQuotaExceeded"
 """The mailbox is full, so Exchange cannot keep the state of a delta feed in it."""
 
 _SENTENCES = {
     "MailboxNotEnabledForRESTAPI": "the mailbox is inactive, deleted or not in Exchange Online",
-    QUOTA_EXCEEDED: "the mailbox is full; free some space in it",
+    MAILBOX_FULL_ERROR_CODE: "the mailbox is full; free some space in it",
     "ErrorAccessDenied": "the app may not read this; grant it Mail.Read",
     "ErrorInvalidUser": "the mailbox does not exist",
 }
 
-UNREADABLE_CAUSE_BY_CODE = {
+QUARANTINE_CAUSE_BY_ERROR_CODE = {
     "ErrorCorruptData": "corrupt",
     "ErrorInvalidRecipients": "invalid_recipients",
     "ErrorCannotOpenFileAttachment": "attachment_unreadable",
@@ -126,20 +128,20 @@ def is_gone(response: GraphResponse) -> bool:
     Only certain error codes say so. Other responses with status 404 are outages: during an outage
     in 2018 Graph responded `ResourceNotFound` to requests for the messages of every folder.
     """
-    return (response.status, response.code) in _GONE
+    return (response.status, response.error_code) in _GONE
 
 
-def to_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
+def to_mailsync_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
     """Return the product's error for a failed response of Graph.
 
     target: whether the request named the mailbox or a stored link.
     """
-    said = f"Microsoft Graph answered {response.status} {response.code or 'without a code'}"
+    said = f"Microsoft Graph answered {response.status} {response.error_code or 'without a code'}"
     if response.status == NO_RESPONSE_STATUS:
         said = "Microsoft Graph sent no whole response"
     elif response.status == TOO_LARGE_STATUS:
         said = "Microsoft Graph sent more at once than can be held in memory"
-    if response.throttled:
+    if response.is_throttled:
         return ProviderThrottled(
             f"{said}: too many requests.", retry_after_s=response.retry_after_s
         )
@@ -153,9 +155,11 @@ def to_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
         )
     if response.status >= 500 or response.status < 400 or response.status == 408:
         return ProviderUnavailable(f"{said}; trying again.")
-    if response.status == 404 and response.code not in _SENTENCES:
+    if response.status == 404 and response.error_code not in _SENTENCES:
         return _not_found(said, response)
-    sentence = _SENTENCES.get(response.code, "the request will not be understood later either")
+    sentence = _SENTENCES.get(
+        response.error_code, "the request will not be understood later either"
+    )
     return ProviderRejected(f"{said}: {sentence}.")
 
 
@@ -164,13 +168,13 @@ def _is_expired(response: GraphResponse, target: RequestTarget) -> bool:
 
     A new full sync finds another way into a full mailbox.
     """
-    if response.code.lower() in _EXPIRED or response.status == 410:
+    if response.error_code.lower() in _EXPIRED or response.status == 410:
         return True
-    refused = response.status == 400 or response.code == QUOTA_EXCEEDED
+    refused = response.status == 400 or response.error_code == MAILBOX_FULL_ERROR_CODE
     return target is RequestTarget.CURSOR and refused
 
 
 def _not_found(said: str, response: GraphResponse) -> MailsyncError:
-    if not response.code:
+    if not response.error_code:
         return ProviderUnavailable(f"{said}, as a proxy would; trying again.")
     return ProviderRejected(f"{said}: there is no such thing in the mailbox.")

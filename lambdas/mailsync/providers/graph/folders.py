@@ -23,17 +23,17 @@ from mailsync.model import (
     StoredFolder,
     TreeReadingDepth,
 )
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, is_gone, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, is_gone, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
-from mailsync.providers.graph.messages import parse_message_id
-from mailsync.providers.graph.responses import read_list
+from mailsync.providers.graph.messages import parse_graph_id
+from mailsync.providers.graph.responses import parse_object_list
 
 JsonObject = Mapping[str, Any]
-MAX_MESSAGE_COUNT = 2**31
+MAX_STORABLE_MESSAGE_COUNT = 2**31
 """The largest value of the column that stores a count, exclusive."""
 
 FOLDERS_PER_PAGE = 200
-PARENTS_PER_CHECK = 20
+PARENTS_PER_QUICK_READING = 20
 """Parents whose children a QUICK reading lists where the delta feed of folders does not help."""
 _MAX_PAGES = 100
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
@@ -52,7 +52,7 @@ _ALIASES = {
 }
 
 
-def read_folders(
+def read_folder_tree(
     graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
 ) -> FolderListing:
     """Return every folder of the mailbox except search folders.
@@ -107,9 +107,9 @@ class _Tree:
         paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
         roles: dict[RemoteId, Role] = {}
         for role, response in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
-            if response.throttled:
-                raise to_error(response, RequestTarget.MAILBOX)
-            if response.ok and isinstance(remote_id := response.body.get("id"), str):
+            if response.is_throttled:
+                raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            if response.is_ok and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
         # An alias whose request failed leaves the role where it was.
         found = frozenset(roles.values())
@@ -123,7 +123,7 @@ class _Tree:
         missing = sorted(wanted - listed - self._left_out)
         paths = [_folder(self._graph, remote_id) for remote_id in missing]
         responses = dict(zip(missing, self._graph.get_batch(paths), strict=True))
-        found = {key: response.body for key, response in responses.items() if response.ok}
+        found = {key: response.body for key, response in responses.items() if response.is_ok}
         self._gone = {key for key, response in responses.items() if is_gone(response)}
         self._gone |= self._outside(found, roles)
         unlisted = _below(self._failures, self._known.values())
@@ -136,7 +136,7 @@ class _Tree:
             is_whole=not self._left_out,
             gone_folder_ids=frozenset(self._gone),
             omitted_folder_ids=frozenset(self._omitted),
-            failures=self._failures,
+            failure_reasons=self._failures,
         )
 
     def _read_feed(self) -> bool:
@@ -147,8 +147,8 @@ class _Tree:
             if path is None:
                 return True
             response = self._graph.get(path, page_size=FOLDERS_PER_PAGE)
-            if response.throttled:
-                raise to_error(response, RequestTarget.MAILBOX)
+            if response.is_throttled:
+                raise to_mailsync_error(response, RequestTarget.MAILBOX)
             try:
                 path = self._add(response)
             except _FAULTS as fault:
@@ -197,7 +197,7 @@ class _Tree:
     ) -> list[RemoteId]:
         order = {remote_id: at for at, remote_id in reversed(list(enumerate(known)))}
         parents.sort(key=lambda remote_id: order.get(remote_id, -1))
-        turn = parents[: max(0, PARENTS_PER_CHECK - len(self._asked))]
+        turn = parents[: max(0, PARENTS_PER_QUICK_READING - len(self._asked))]
         waiting = frozenset(parents) - frozenset(turn)
         self._left_out |= _below(waiting, self._known.values()) - self._entries.keys()
         return turn
@@ -211,8 +211,8 @@ class _Tree:
             responses = self._graph.get_batch(list(paths))
             following = {}
             for parent, response in zip(paths.values(), responses, strict=True):
-                if response.throttled:
-                    raise to_error(response, RequestTarget.MAILBOX)
+                if response.is_throttled:
+                    raise to_mailsync_error(response, RequestTarget.MAILBOX)
                 try:
                     if link := self._add(response):
                         following[link] = parent
@@ -229,14 +229,14 @@ class _Tree:
             ProviderUnavailable, ProviderRejected, CursorExpired: the response is no page of
                 folders.
         """
-        if not response.ok:
-            raise to_error(response, RequestTarget.MAILBOX)
-        for entry in read_list(response, "value"):
+        if not response.is_ok:
+            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+        for entry in parse_object_list(response, "value"):
             if "@removed" not in entry:
-                remote_id = parse_message_id(entry)
+                remote_id = parse_graph_id(entry)
                 self._entries[remote_id] = {**self._entries.get(remote_id, {}), **entry}
         link = response.body.get("@odata.nextLink")
-        return self._graph.path_of(link) if link else None
+        return self._graph.path_of_link(link) if link else None
 
     def _take_answer(
         self, remote_id: RemoteId, response: GraphResponse, *, is_unlisted: bool
@@ -246,12 +246,12 @@ class _Tree:
         is_unlisted: the folder is below a parent whose children cannot be listed, so the lists
             are not at fault for lacking it.
         """
-        if response.throttled:
-            raise to_error(response, RequestTarget.MAILBOX)
+        if response.is_throttled:
+            raise to_mailsync_error(response, RequestTarget.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
-        elif response.ok and response.body.get("id") == remote_id:
+        elif response.is_ok and response.body.get("id") == remote_id:
             self._entries[remote_id] = {**(was_listed or {}), **response.body}
             # The feed may leave out hidden folders by its nature.
             is_hidden = response.body.get("isHidden") is True
@@ -259,7 +259,9 @@ class _Tree:
                 self._omitted.add(remote_id)
         else:
             sentence = (
-                _OTHER_FOLDER if response.ok else str(to_error(response, RequestTarget.MAILBOX))
+                _OTHER_FOLDER
+                if response.is_ok
+                else str(to_mailsync_error(response, RequestTarget.MAILBOX))
             )
             self._failures.setdefault(remote_id, sentence)
             if was_listed:
@@ -306,7 +308,7 @@ class _Tree:
                 role=roles.get(remote_id, Role.OTHER),
                 total=total,
                 unread=unread,
-                hidden=entry.get("isHidden") is True,
+                is_hidden=entry.get("isHidden") is True,
             )
 
 
@@ -340,4 +342,4 @@ def _child_count(entry: JsonObject) -> int:
 def _count(entry: JsonObject, name: str) -> int | None:
     """Return a count, or None for a value that is none; Graph sends some negative counts."""
     count = entry.get(name)
-    return count if isinstance(count, int) and abs(count) < MAX_MESSAGE_COUNT else None
+    return count if isinstance(count, int) and abs(count) < MAX_STORABLE_MESSAGE_COUNT else None

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from mailsync.decisions.budget import MAX_SLEEP_S
+from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
@@ -27,24 +27,24 @@ from mailsync.providers.graph.errors import (
     TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
-    to_error,
+    to_mailsync_error,
 )
-from mailsync.providers.graph.responses import read_item, read_list, read_response
+from mailsync.providers.graph.responses import parse_batch_item, parse_object_list, parse_response
 from mailsync.providers.graph.urls import split_url, url_origin
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import MICROSOFT
-from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
-BATCH_LIMIT = 20
+MAX_BATCH_REQUESTS = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
-MAX_IN_FLIGHT = 4
+MAX_REQUESTS_IN_FLIGHT = 4
 """Concurrent requests of one app to one mailbox (Microsoft Graph docs, "throttling limits"); Graph
 works on as many items of a batch at once. Other apps of a tenant may use some of them."""
-RESPONSE_LIMIT_BYTES = 32 * 2**20
+MAX_RESPONSE_BYTES = 32 * 2**20
 """The limit of one decompressed response, and of all batches of one call. In memory its text is up
 to four times as large, and is held twice."""
-MESSAGE_LIMIT_BYTES = 2 * RESPONSE_LIMIT_BYTES
+MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
 """The limit of a response that is a single message. A body at the limit of what is stored has 16 to
 96 MB, the latter if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
@@ -104,7 +104,7 @@ class GraphClient:
         self._memory = memory
         self._limit_bytes = limit_bytes
         self.mailbox = mailbox
-        self.max_in_flight = min(max_in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT)
+        self.max_in_flight = min(max_in_flight or MAX_REQUESTS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT)
         self._fewer = max(1, self.max_in_flight - 1)
         self._throttled_until = 0.0
         self._base_url = base_url
@@ -136,7 +136,7 @@ class GraphClient:
         The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or for one
         message `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
         """
-        limit_bytes = MESSAGE_LIMIT_BYTES if is_one_message else self._limit()
+        limit_bytes = MAX_ONE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
         request = _Request("GET", path, {"Prefer": build_prefer_header(page_size)}, limit_bytes)
         return self._send_with_retries(request, retries=not page_size)
 
@@ -154,17 +154,17 @@ class GraphClient:
         """
         responses: list[GraphResponse] = []
         self._batches_end = self.received_bytes + self._limit()
-        for start in range(0, len(paths), BATCH_LIMIT):
-            responses += self._get_with_retries(paths[start : start + BATCH_LIMIT], page_size)
+        for start in range(0, len(paths), MAX_BATCH_REQUESTS):
+            part = paths[start : start + MAX_BATCH_REQUESTS]
+            responses += self._get_with_retries(part, page_size)
         return responses
 
-    def send(self, method: str, path: str, content: Any = None) -> GraphResponse:
+    def send_write(self, method: str, path: str, content: Any = None) -> GraphResponse:
         """Send a request that writes; retry it only if Graph rejected it without acting on it."""
-        return self._send_with_retries(
-            _Request(method, path, {}, self._limit(), content), retries=False
-        )
+        request = _Request(method, path, {}, self._limit(), content)
+        return self._send_with_retries(request, retries=False)
 
-    def path_of(self, link: object) -> str:
+    def path_of_link(self, link: object) -> str:
         """Return the path, relative to the base URL, of a link that Graph returned.
 
         Raises:
@@ -184,16 +184,16 @@ class GraphClient:
         responses = self._send_batches(paths, page_size)
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):
-            refused = sum(responses[at].throttled for at in pauses)
+            refused = sum(responses[at].is_throttled for at in pauses)
             if any(responses[at].exceeds_concurrency for at in pauses) or _is_share(
                 refused, len(paths)
             ):
                 self.max_in_flight = max(1, self.max_in_flight - 1)
-            if not self._budget.try_pause(max(pauses.values()), repeat):
+            if not self._budget.sleep_if_budget_allows(max(pauses.values()), repeat):
                 self._note_pause(responses)
                 break
             again = self._send_batches([paths[at] for at in pauses], page_size)
-            repeat = 0 if sum(response.throttled for response in again) < refused else repeat + 1
+            repeat = 0 if sum(response.is_throttled for response in again) < refused else repeat + 1
             for at, response in zip(pauses, again, strict=True):
                 responses[at] = response
         return responses
@@ -201,7 +201,8 @@ class GraphClient:
     def _send_batches(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         """Send the paths as batches, smaller ones where the mailbox takes fewer than four requests
         at once."""
-        size = BATCH_LIMIT if self.max_in_flight == MAX_IN_FLIGHT else self.max_in_flight
+        is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
+        size = self.max_in_flight if is_limited else MAX_BATCH_REQUESTS
         responses: list[GraphResponse] = []
         for start in range(0, len(paths), size):
             if self.throttled_for_s:
@@ -214,7 +215,7 @@ class GraphClient:
         """Send one batch; renew a rejected access token once, also for single items."""
         responses = self._send_items(paths, page_size)
         refused = [at for at, response in enumerate(responses) if response.status == 401]
-        if refused and self._renewed(self._access.current()):
+        if refused and self._renewed(self._access.current_token()):
             again = self._send_items([paths[at] for at in refused], page_size)
             for at, response in zip(refused, again, strict=True):
                 responses[at] = response
@@ -235,11 +236,12 @@ class GraphClient:
         )
         if response.status == TOO_LARGE_STATUS:
             return [response] * len(paths)
-        if not response.ok:
-            raise to_error(response, RequestTarget.MAILBOX)
-        found = {item.get("id"): read_item(item) for item in read_list(response, "responses")}
+        if not response.is_ok:
+            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+        answers = parse_object_list(response, "responses")
+        found = {each.get("id"): parse_batch_item(each) for each in answers}
         _count_throttles(found.values())
-        self._note_pause(found.values(), longer_than_s=MAX_SLEEP_S)
+        self._note_pause(found.values(), longer_than_s=MAX_SLEEP_PER_PAUSE_S)
         return [
             found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
         ]
@@ -247,7 +249,7 @@ class GraphClient:
     def _send_with_retries(self, request: _Request, *, retries: bool) -> GraphResponse:
         response = self._send_authorized(request)
         repeat = 0
-        while self._budget.try_pause(_pause_s(response, retries=retries), repeat):
+        while self._budget.sleep_if_budget_allows(_pause_s(response, retries=retries), repeat):
             repeat += 1
             response = self._send_authorized(request)
         self._note_pause([response])
@@ -262,17 +264,17 @@ class GraphClient:
             ProviderThrottled: a pause that Graph asked for earlier is not over.
         """
         if self.throttled_for_s:
-            raise to_error(
+            raise to_mailsync_error(
                 GraphResponse(429, retry_after_s=self.throttled_for_s), RequestTarget.MAILBOX
             )
-        access = self._access.current()
+        access = self._access.current_token()
         response = self._send(access, request)
         if response.status == 401:
             renewed = self._renewed(access)
             return self._send(renewed, request) if renewed else response
         # Too many requests at once are sometimes answered as denied instead of throttled.
-        denied = response.status == 403 and response.code == "ErrorAccessDenied"
-        if denied and self._budget.try_pause(_DENIED_PAUSE_S, repeat=0):
+        denied = response.status == 403 and response.error_code == "ErrorAccessDenied"
+        if denied and self._budget.sleep_if_budget_allows(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, request)
         return response
 
@@ -280,7 +282,7 @@ class GraphClient:
         self, responses: Iterable[GraphResponse], *, longer_than_s: float = 0.0
     ) -> None:
         """Send nothing until the longest pause in these responses is over."""
-        asked = [each.retry_after_s or 0.0 for each in responses if each.throttled]
+        asked = [each.retry_after_s or 0.0 for each in responses if each.is_throttled]
         pause_s = max(asked, default=0.0)
         if pause_s > longer_than_s:
             self._throttled_until = max(self._throttled_until, time.monotonic() + pause_s)
@@ -288,7 +290,7 @@ class GraphClient:
     def _renewed(self, refused: AccessToken) -> AccessToken | None:
         """Return another access token than the rejected one; None while that one is too new to be
         renewed."""
-        renewed = self._access.renew(refused)
+        renewed = self._access.renew_token(refused)
         return None if renewed.token == refused.token else renewed
 
     def _send(self, access: AccessToken, request: _Request) -> GraphResponse:
@@ -316,20 +318,20 @@ class GraphClient:
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
             return GraphResponse(TOO_LARGE_STATUS)
-        response = read_response(streamed.status_code, streamed.headers, content)
+        response = parse_response(streamed.status_code, streamed.headers, content)
         _count_throttles([response])
-        if not response.ok:
+        if not response.is_ok:
             logger.warning(
                 "graph_refused",
                 status=response.status,
-                code=response.code,
+                code=response.error_code,
                 client_request_id=request_id,
                 request_id=streamed.headers.get("request-id"),
             )
         return response
 
     def _limit(self) -> int:
-        return self._limit_bytes or RESPONSE_LIMIT_BYTES
+        return self._limit_bytes or MAX_RESPONSE_BYTES
 
     def _read(self, streamed: httpx.Response, limit_bytes: int) -> bytearray | None:
         """Return the decompressed body, or None as soon as it exceeds the limit."""
@@ -343,7 +345,7 @@ class GraphClient:
 
         try:
             encoding = streamed.headers.get("Content-Encoding")
-            content = read_body(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
+            content = read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
         except _MemoryFull:
             self._drop(taken)
             raise ProviderUnavailable(
@@ -370,7 +372,7 @@ def _is_share(refused: int, asked: int) -> bool:
 
 
 def _count_throttles(responses: Iterable[GraphResponse]) -> None:
-    throttled = sum(each.throttled for each in responses)
+    throttled = sum(each.is_throttled for each in responses)
     if throttled:
         count_provider_metric(PROVIDER_THROTTLES, MICROSOFT, throttled)
 
@@ -388,7 +390,7 @@ def build_prefer_header(page_size: int | None) -> str:
 
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
     """Return the seconds to wait before a retry. None: a retry would not help."""
-    if response.throttled and response.retry_after_s is not None:
+    if response.is_throttled and response.retry_after_s is not None:
         return response.retry_after_s
     return _DEFAULT_PAUSE_S if retries and response.is_transient else None
 

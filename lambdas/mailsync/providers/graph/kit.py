@@ -14,7 +14,7 @@ from mailsync.providers.graph import notifications
 from mailsync.providers.kit import MailboxIdentity
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.registry import GRAPH_URL
+from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class GraphPushKit:
 
     subscription_lifetime = timedelta(minutes=4_200)
     """Microsoft documents a limit of 4,230 minutes in places, 10,080 in others."""
-    leftovers_budget_s = 20.0
+    leftover_search_budget_s = 20.0
     """Microsoft allows 40 lists in 20 s per application and tenant (microsoft-graph-docs #14784),
     and the list of an organisation is long: creating and renewing must not wait for it."""
 
-    def open(
+    def open_push_provider(
         self,
         account: Account,
         access: AccessTokenSource,
@@ -42,7 +42,7 @@ class GraphPushKit:
         from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
-            base_url=settings.url_of(GRAPH_URL),
+            base_url=settings.server_url(GRAPH_URL_SETTING),
             access=access,
             ca_bundle=settings.ca_bundle,
             owner=user_id_of_remote_account(account.remote_id),
@@ -60,7 +60,7 @@ class GraphPushKit:
 class GraphKit:
     """Implements `ProviderKit`."""
 
-    push = GraphPushKit()
+    push_kit = GraphPushKit()
 
     def open_mailbox(
         self,
@@ -73,12 +73,12 @@ class GraphKit:
         from mailsync.providers.graph.provider import GraphMailbox
 
         return GraphMailbox(
-            base_url=settings.url_of(GRAPH_URL),
+            base_url=settings.server_url(GRAPH_URL_SETTING),
             access=access,
             ca_bundle=settings.ca_bundle,
             user=_user(account),
             budget=budget,
-            max_in_flight=account.max_in_flight,
+            max_in_flight=account.max_requests_in_flight,
             memory=memory,
         )
 

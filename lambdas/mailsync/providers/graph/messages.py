@@ -14,9 +14,9 @@ from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     Address,
     Change,
+    ListedMessage,
     Message,
     PartialChange,
-    RemoteEntry,
     RemoteId,
     RemovedMessage,
     UnreadableMessage,
@@ -43,9 +43,9 @@ def parse_change(item: JsonObject) -> Change:
         ProviderUnavailable: the item has no id.
     """
     if "@removed" in item:
-        return RemovedMessage(parse_message_id(item))
+        return RemovedMessage(parse_graph_id(item))
     if not _is_whole(item):
-        return PartialChange(parse_message_id(item))
+        return PartialChange(parse_graph_id(item))
     message = parse_message(item)
     return Upsert(message) if isinstance(message, Message) else message
 
@@ -53,20 +53,20 @@ def parse_change(item: JsonObject) -> Change:
 def parse_change_without_body(item: JsonObject) -> Change:
     """Parse one item of a feed without bodies, which has a message's id and state."""
     if "@removed" in item:
-        return RemovedMessage(parse_message_id(item))
+        return RemovedMessage(parse_graph_id(item))
     return PartialChange(
-        parse_message_id(item), parse_entry(item) if item.keys() >= _STATE else None
+        parse_graph_id(item), parse_listed_message(item) if item.keys() >= _STATE else None
     )
 
 
-def parse_entry(item: JsonObject) -> RemoteEntry:
+def parse_listed_message(item: JsonObject) -> ListedMessage:
     """Parse one message of a plain list: its id and the state that is compared with the stored row.
 
     Raises:
         ProviderUnavailable: the message has no id.
     """
-    return RemoteEntry(
-        remote_id=parse_message_id(item),
+    return ListedMessage(
+        remote_id=parse_graph_id(item),
         is_read=item.get("isRead") is True,
         version=_version(item),
         modified_at=_moment_or_none(item.get("lastModifiedDateTime")),
@@ -82,7 +82,7 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
     """
     try:
         return Message(
-            remote_id=parse_message_id(item),
+            remote_id=parse_graph_id(item),
             folder_remote_ids=(_folder_id(item),),
             kind=_kind(item),
             version=_version(item),
@@ -94,10 +94,10 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
 
 def _unreadable(item: JsonObject, malformed: _MalformedError) -> UnreadableMessage:
     detail = f"The property {malformed} is not as Microsoft Graph documents it."
-    return UnreadableMessage(parse_message_id(item), "malformed", detail)
+    return UnreadableMessage(parse_graph_id(item), "malformed", detail)
 
 
-def parse_message_id(item: JsonObject) -> RemoteId:
+def parse_graph_id(item: JsonObject) -> RemoteId:
     """Return the id of a Graph object: a message, folder, user or subscription.
 
     Raises:
@@ -251,12 +251,12 @@ MESSAGE_PROPERTIES = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
 """The `$select` of every message. A change feed reports only changes of selected properties:
 without `isRead` it would never report a message as read (alcionai/corso #1866)."""
 
-PROPERTIES_WITHOUT_BODY = ",".join(
+MESSAGE_PROPERTIES_WITHOUT_BODY = ",".join(
     ("id", "parentFolderId", *(name for name in _PROPERTIES if name != "bodyPreview"))
 )
 """The `$select` of a change feed without bodies and previews."""
 
-ENTRY_PROPERTIES = "id,parentFolderId,isRead,lastModifiedDateTime"
+LISTED_MESSAGE_PROPERTIES = "id,parentFolderId,isRead,lastModifiedDateTime"
 """The `$select` of a list of ids and states; each entry has its etag anyway."""
 
 _WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))

@@ -12,13 +12,13 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 from dataclasses import dataclass
 
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
-from mailsync.providers.graph.messages import parse_message_id
+from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.kit import MailboxUnavailable
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.registry import GRAPH_URL
-from mailsync.response_body import SMALL_BODY_BYTES
+from mailsync.registry import GRAPH_URL_SETTING
+from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
 from mailsync.settings import Settings
 
 LOOKUP_TIMEOUT_S = 8.0
@@ -76,14 +76,14 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
         ProviderUnavailable, ProviderThrottled, ProviderRejected, AccessRevoked: see `MailProvider`.
     """
     graph = GraphClient(
-        base_url=settings.url_of(GRAPH_URL),
+        base_url=settings.server_url(GRAPH_URL_SETTING),
         mailbox=mailbox_path(address),
         access=access,
         ca_bundle=settings.ca_bundle,
         budget=RetryBudget(total_s=_RETRY_S),
         on_request=lambda _: None,
         timeout_s=LOOKUP_TIMEOUT_S,
-        limit_bytes=SMALL_BODY_BYTES,
+        limit_bytes=MAX_BODY_WITHOUT_MAIL_BYTES,
     )
     try:
         return _find_owner(graph)
@@ -93,26 +93,26 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
 
 def _find_owner(graph: GraphClient) -> Owner:
     found = graph.get(f"{graph.mailbox}?$select=id,mail,userPrincipalName")
-    if not found.ok:
+    if not found.is_ok:
         raise _not_found(found)
     read = graph.get(f"{graph.mailbox}/mailFolders/inbox?$select=id")
-    if not read.ok:
+    if not read.is_ok:
         raise _not_read(read)
     address = found.body.get("mail") or found.body.get("userPrincipalName") or ""
-    return Owner(parse_message_id(found.body), str(address))
+    return Owner(parse_graph_id(found.body), str(address))
 
 
 def _not_found(response: GraphResponse) -> Exception:
-    if response.status == 404 and response.code in _MISSING_USER:
+    if response.status == 404 and response.error_code in _MISSING_USER:
         return MailboxUnavailable(_UNKNOWN)
     if response.status == 403:
         return MailboxUnavailable(_HIDDEN)
-    return to_error(response, RequestTarget.MAILBOX)
+    return to_mailsync_error(response, RequestTarget.MAILBOX)
 
 
 def _not_read(response: GraphResponse) -> Exception:
-    if response.code == "MailboxNotEnabledForRESTAPI" or response.code in _MISSING_USER:
+    if response.error_code == "MailboxNotEnabledForRESTAPI" or response.error_code in _MISSING_USER:
         return MailboxUnavailable(_INACTIVE)
     if response.status == 403:
         return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
-    return to_error(response, RequestTarget.MAILBOX)
+    return to_mailsync_error(response, RequestTarget.MAILBOX)

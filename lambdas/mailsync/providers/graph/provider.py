@@ -32,10 +32,10 @@ from mailsync.model import (
     FolderListing,
     FolderRef,
     GoneMessage,
-    IdListing,
+    ListedMessage,
     Message,
+    MessageListing,
     Page,
-    RemoteEntry,
     RemoteId,
     StoredFolder,
     TreeReadingDepth,
@@ -50,37 +50,37 @@ from mailsync.providers import (
 )
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
-    END_OF_LIST,
-    FALLBACKS,
+    END_OF_LIST_CURSOR,
+    FEED_BY_FAILED_FEED_COUNT,
     CursorLink,
     GraphFeed,
-    is_delta,
+    is_current_delta_cursor,
     parse_cursor,
 )
 from mailsync.providers.graph.errors import (
-    QUOTA_EXCEEDED,
+    MAILBOX_FULL_ERROR_CODE,
+    QUARANTINE_CAUSE_BY_ERROR_CODE,
     TOO_LARGE_STATUS,
-    UNREADABLE_CAUSE_BY_CODE,
     GraphResponse,
     RequestTarget,
     is_gone,
-    to_error,
+    to_mailsync_error,
 )
-from mailsync.providers.graph.folders import read_folders
+from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import (
-    ENTRY_PROPERTIES,
+    LISTED_MESSAGE_PROPERTIES,
     MESSAGE_PROPERTIES,
     parse_change,
     parse_change_without_body,
-    parse_entry,
+    parse_listed_message,
     parse_message,
 )
-from mailsync.providers.graph.responses import read_list
+from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-LIMITS = Limits(fetch_batch=graph_http.BATCH_LIMIT, small_sync_messages=1_000)
+LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
 MESSAGES_PER_LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
@@ -107,7 +107,7 @@ class GraphMailbox:
         max_in_flight: int | None = None,
         memory: MemoryShare | None = None,
     ) -> None:
-        self.requests = 0
+        self.request_count = 0
         self._graph = GraphClient(
             base_url=base_url,
             mailbox=mailbox_path(user),
@@ -120,7 +120,7 @@ class GraphMailbox:
         )
 
     @property
-    def max_in_flight(self) -> int:
+    def max_requests_in_flight(self) -> int:
         return self._graph.max_in_flight
 
     @property
@@ -133,19 +133,23 @@ class GraphMailbox:
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
-        return read_folders(self._graph, known, reading)
+        return read_folder_tree(self._graph, known, reading)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         folder = _folder_of(feed)
         if cursor is None:
-            return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
+            return self._first_page(
+                folder,
+                limit,
+                FEED_BY_FAILED_FEED_COUNT[min(fallback, len(FEED_BY_FAILED_FEED_COUNT) - 1)],
+            )
         link = parse_cursor(cursor)
         response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
-        if not response.ok:
+        if not response.is_ok:
             raise self._page_error(folder, response, RequestTarget.CURSOR)
         if limit == 1 and self._leads_to(response, link):
             raise CursorExpired(
@@ -161,27 +165,27 @@ class GraphMailbox:
             if cursor
             else self._first_link(_folder_of(feed), GraphFeed.DELTA, limit)
             for feed, cursor in positions
-            if cursor is None or is_delta(cursor)
+            if cursor is None or is_current_delta_cursor(cursor)
         }
         paths = [link.path for link in links.values()]
         responses = self._graph.get_batch(paths, page_size=limit)
         pages = {}
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
-                if not response.ok:
-                    raise to_error(response, RequestTarget.CURSOR)
+                if not response.is_ok:
+                    raise to_mailsync_error(response, RequestTarget.CURSOR)
                 pages[feed_id] = self._page(link, response)
             except MailsyncError as failure:
                 logger.info("feed_not_read", feed_id=feed_id, cause=type(failure).__name__)
         return pages
 
-    def list_ids(self, folder: FolderRef) -> IdListing:
+    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
         """List each message of the folder once. The pages of Graph's list shift when mail arrives,
         so a message can be on two of them."""
         path: str | None = (
-            f"{self._messages(folder)}?$select={ENTRY_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
+            f"{self._messages(folder)}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
         )
-        entries: dict[RemoteId, RemoteEntry] = {}
+        entries: dict[RemoteId, ListedMessage] = {}
         total: int | None = None
         seen: set[str] = set()
         while path:
@@ -189,16 +193,16 @@ class GraphMailbox:
                 raise _same_link()
             seen.add(path)
             response = self._graph.get(path)
-            if not response.ok:
+            if not response.is_ok:
                 raise self._page_error(folder, response, RequestTarget.MAILBOX)
-            for item in read_list(response, "value"):
-                entry = parse_entry(item)
+            for item in parse_object_list(response, "value"):
+                entry = parse_listed_message(item)
                 entries[entry.remote_id] = entry
             counted = response.body.get("@odata.count")
             total = counted if isinstance(counted, int) else total
             link = response.body.get("@odata.nextLink")
-            path = self._graph.path_of(link) if link else None
-        return IdListing(tuple(entries.values()), total)
+            path = self._graph.path_of_link(link) if link else None
+        return MessageListing(tuple(entries.values()), total)
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
@@ -225,7 +229,7 @@ class GraphMailbox:
             ResponseTooLarge: several responses together exceed the limit of one response.
         """
         responses: list[GraphResponse] = []
-        end = self._graph.received_bytes + graph_http.RESPONSE_LIMIT_BYTES
+        end = self._graph.received_bytes + graph_http.MAX_RESPONSE_BYTES
         for path in paths:
             responses.append(self._graph.get(path, is_one_message=True))
             if self._graph.received_bytes > end and len(paths) > 1:
@@ -233,7 +237,7 @@ class GraphMailbox:
         return responses
 
     def _count(self, requests: int) -> None:
-        self.requests += requests
+        self.request_count += requests
 
     def _first_page(self, folder: FolderRef, limit: int, feed: GraphFeed) -> Page:
         link = self._first_link(folder, feed, limit)
@@ -241,7 +245,7 @@ class GraphMailbox:
         response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
-        lacks_delta = response.status in _NO_DELTA or response.code == QUOTA_EXCEEDED
+        lacks_delta = response.status in _NO_DELTA or response.error_code == MAILBOX_FULL_ERROR_CODE
         if lacks_delta and not feed.is_list:
             link = self._first_link(
                 folder,
@@ -249,8 +253,8 @@ class GraphMailbox:
                 limit,
             )
             listed = self._graph.get(link.path, is_one_message=limit == 1)
-            response = listed if listed.ok else response
-        if not response.ok:
+            response = listed if listed.is_ok else response
+        if not response.is_ok:
             raise self._page_error(folder, response, RequestTarget.MAILBOX)
         return self._page(link, response)
 
@@ -263,7 +267,7 @@ class GraphMailbox:
         self._require_mailbox(failed)
         page_size = None if link.feed.is_list else 1
         response = self._graph.get(link.path, page_size=page_size, is_one_message=True)
-        if response.may_be_caused_by_message and link.feed is not FALLBACKS[-1]:
+        if response.may_be_caused_by_message and link.feed is not FEED_BY_FAILED_FEED_COUNT[-1]:
             raise FeedFailed
         return response
 
@@ -271,8 +275,8 @@ class GraphMailbox:
         """Raise the error of a failed response if the mailbox does not respond to a simple request
         either."""
         response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
-        if not response.ok:
-            raise to_error(failed, RequestTarget.MAILBOX)
+        if not response.is_ok:
+            raise to_mailsync_error(failed, RequestTarget.MAILBOX)
 
     def _page_error(
         self, folder: FolderRef, response: GraphResponse, target: RequestTarget
@@ -280,37 +284,41 @@ class GraphMailbox:
         """Return the error of a failed page. The folder is gone only if a request for the folder
         says so."""
         if response.status != 404:
-            return to_error(response, target)
+            return to_mailsync_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
-        if found.ok:
+        if found.is_ok:
             return ProviderUnavailable(
                 "Microsoft Graph returns the folder, and an error for its messages"
-                f" (404 {response.code}); trying again."
+                f" (404 {response.error_code}); trying again."
             )
         if is_gone(found):
-            return FolderGone(f"The folder no longer exists at Microsoft Graph ({found.code}).")
-        return to_error(found, RequestTarget.MAILBOX)
+            return FolderGone(
+                f"The folder no longer exists at Microsoft Graph ({found.error_code})."
+            )
+        return to_mailsync_error(found, RequestTarget.MAILBOX)
 
     def _page(self, link: CursorLink, response: GraphResponse) -> Page:
         read = parse_change_without_body if link.feed.lacks_bodies else parse_change
-        changes = tuple(read(item) for item in read_list(response, "value"))
+        changes = tuple(read(item) for item in parse_object_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
             raise _same_link()
         if more or last:
-            following = CursorLink(self._graph.path_of(more or last), link.feed)
+            following = CursorLink(self._graph.path_of_link(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
         if link.feed.is_list:
-            return Page(changes, END_OF_LIST, has_more=False, is_final=True)
+            return Page(changes, END_OF_LIST_CURSOR, has_more=False, needs_full_sync_next=True)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
     def _first_link(self, folder: FolderRef, feed: GraphFeed, limit: int) -> CursorLink:
         if not feed.is_list:
-            return CursorLink(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
+            return CursorLink(
+                f"{self._messages(folder)}/delta?$select={feed.selected_properties}", feed
+            )
         order = "$orderby=receivedDateTime%20desc"
         size = MESSAGES_PER_LIST_PAGE if feed.lacks_bodies else limit
         return CursorLink(
-            f"{self._messages(folder)}?$select={feed.selected}&{order}&$top={size}", feed
+            f"{self._messages(folder)}?$select={feed.selected_properties}&{order}&$top={size}", feed
         )
 
     def _folder(self, folder: FolderRef) -> str:
@@ -325,7 +333,7 @@ class GraphMailbox:
 
     def _leads_to(self, response: GraphResponse, link: CursorLink) -> bool:
         more = response.body.get("@odata.nextLink")
-        return more is not None and self._graph.path_of(more) == link.path
+        return more is not None and self._graph.path_of_link(more) == link.path
 
 
 def _folder_of(feed: FeedRef) -> FolderRef:
@@ -351,24 +359,28 @@ def _message(
     Raises:
         ProviderThrottled, ProviderUnavailable: the failure concerns every message.
     """
-    if response.ok:
+    if response.is_ok:
         message = parse_message(response.body)
         if message.remote_id == remote_id:
             return message
         return UnreadableMessage(
             remote_id, "other_id", "Microsoft Graph returned a message with another id."
         )
-    if response.code in UNREADABLE_CAUSE_BY_CODE:
-        cause = UNREADABLE_CAUSE_BY_CODE[response.code]
-        return UnreadableMessage(remote_id, cause, f"Microsoft Graph returned {response.code}.")
+    if response.error_code in QUARANTINE_CAUSE_BY_ERROR_CODE:
+        cause = QUARANTINE_CAUSE_BY_ERROR_CODE[response.error_code]
+        return UnreadableMessage(
+            remote_id, cause, f"Microsoft Graph returned {response.error_code}."
+        )
     if is_gone(response):
         return GoneMessage(remote_id)
-    if response.throttled or response.status == 401:
-        raise to_error(response, RequestTarget.MAILBOX)
+    if response.is_throttled or response.status == 401:
+        raise to_mailsync_error(response, RequestTarget.MAILBOX)
     return None
 
 
 def _unanswered(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
     """Return the message as unreadable: the mailbox responds to other requests."""
     cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
-    return UnreadableMessage(remote_id, cause, str(to_error(response, RequestTarget.MAILBOX)))
+    return UnreadableMessage(
+        remote_id, cause, str(to_mailsync_error(response, RequestTarget.MAILBOX))
+    )

@@ -8,19 +8,19 @@ import orjson
 
 from mailsync.errors import ProviderUnavailable
 from mailsync.providers.graph.errors import NO_RESPONSE_STATUS, GraphResponse
-from mailsync.retry_after import retry_after_s
+from mailsync.retry_after import parse_retry_after_s
 
 
-def read_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
+def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
     """Return the response to a request. A 200 whose body is not a JSON object has
     NO_RESPONSE_STATUS."""
     body = _parse(content)
     if status == 200 and body is None:
         return GraphResponse(NO_RESPONSE_STATUS)
-    return GraphResponse(status, body or {}, retry_after_s(headers.get("Retry-After")))
+    return GraphResponse(status, body or {}, parse_retry_after_s(headers.get("Retry-After")))
 
 
-def read_item(item: Mapping[str, Any]) -> GraphResponse:
+def parse_batch_item(item: Mapping[str, Any]) -> GraphResponse:
     """Return the response to one item of a batch."""
     status, body, headers = item.get("status"), item.get("body"), item.get("headers")
     named = headers if isinstance(headers, dict) else {}
@@ -30,11 +30,11 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
     return GraphResponse(
         status,
         body if isinstance(body, dict) else {},
-        retry_after_s(retry_after),
+        parse_retry_after_s(retry_after),
     )
 
 
-def read_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
+def parse_object_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
     """Return the list of JSON objects with this name in a response.
 
     Raises:

@@ -15,17 +15,17 @@ from urllib.parse import quote
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
-from mailsync.providers.graph.messages import parse_message_id
-from mailsync.providers.graph.responses import read_list
+from mailsync.providers.graph.messages import parse_graph_id
+from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.response_body import SMALL_BODY_BYTES
+from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
 
 # The subscription expired, was removed, or belongs to another app. Some subscriptions get these
 # statuses for a moment and continue to notify, so nothing relies on them.
 _GONE = frozenset({400, 404, 410})
-MAX_LIST_PAGES = 100
+MAX_SUBSCRIPTION_LIST_PAGES = 100
 """The longest list of subscriptions that is read; lists with more than 50 empty pages were seen
 (microsoft-graph-docs #17354)."""
 _SUBSCRIPTIONS = "/subscriptions"
@@ -57,7 +57,7 @@ class GraphPush:
             ca_bundle=ca_bundle,
             budget=budget or RetryBudget(),
             on_request=lambda _: None,
-            limit_bytes=SMALL_BODY_BYTES,
+            limit_bytes=MAX_BODY_WITHOUT_MAIL_BYTES,
         )
         self._owner = owner
         self._is_app_only = user is not None
@@ -72,23 +72,25 @@ class GraphPush:
             "clientState": secret,
             "expirationDateTime": _wire_time(until),
         }
-        response = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
+        response = self._graph.send_write("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
-            raise to_error(response, RequestTarget.MAILBOX)
-        return Subscription(parse_message_id(response.body), _expiry(response))
+            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+        return Subscription(parse_graph_id(response.body), _expiry(response))
 
-    def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
+    def renew_subscription(
+        self, remote_id: RemoteId, callback_url: str, until: datetime
+    ) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}
-        response = self._graph.send("PATCH", _path(remote_id), wanted)
+        response = self._graph.send_write("PATCH", _path(remote_id), wanted)
         if response.status in _GONE:
             return None
-        if not response.ok:
-            raise to_error(response, RequestTarget.MAILBOX)
+        if not response.is_ok:
+            raise to_mailsync_error(response, RequestTarget.MAILBOX)
         is_another = response.body.get("id", remote_id) != remote_id
         leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
         return None if is_another or leads_elsewhere else _expiry(response)
 
-    def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
+    def find_subscriptions(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
         """Yield the subscription ids of each page of Graph's list; see `PushProvider`.
 
         With a person's token, Graph lists the subscriptions of that person. With an app-only token,
@@ -96,11 +98,11 @@ class GraphPush:
         name and for other stages.
         """
         path = _SUBSCRIPTIONS
-        for _ in range(MAX_LIST_PAGES):
+        for _ in range(MAX_SUBSCRIPTION_LIST_PAGES):
             response = self._graph.get(path)
-            if not response.ok:
-                raise to_error(response, RequestTarget.MAILBOX)
-            listed = read_list(response, "value")
+            if not response.is_ok:
+                raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            listed = parse_object_list(response, "value")
             yield [
                 RemoteId(each["id"])
                 for each in listed
@@ -111,16 +113,17 @@ class GraphPush:
             link = response.body.get("@odata.nextLink")
             if link is None:
                 return
-            path = self._graph.path_of(link)
+            path = self._graph.path_of_link(link)
         raise ProviderUnavailable(
-            f"Microsoft Graph listed more than {MAX_LIST_PAGES} pages of subscriptions;"
+            f"Microsoft Graph listed more than {MAX_SUBSCRIPTION_LIST_PAGES} pages of"
+            " subscriptions;"
             " those behind are left to expire."
         )
 
     def unsubscribe(self, remote_id: RemoteId) -> bool:
-        response = self._graph.send("DELETE", _path(remote_id))
+        response = self._graph.send_write("DELETE", _path(remote_id))
         if response.status != 204 and response.status not in _GONE:
-            raise to_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestTarget.MAILBOX)
         return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:

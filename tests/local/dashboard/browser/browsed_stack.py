@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.dev_login import DEMO_USER_ID
 from tests.api.hidden_mail import hide_mail
 from tests.local.mirror import Mirror, when
 
@@ -46,7 +46,7 @@ class BrowsedStack(Mirror):
 
     def emptied_account(self) -> str:
         """Insert a paused account: 30 of its 40 messages are gone, and one more is hidden."""
-        ((account_id,),) = self.rows(EMPTIED, user=DEMO_USER)
+        ((account_id,),) = self.rows(EMPTIED, user=DEMO_USER_ID)
         hide_mail(self.rows, account_id, messages=40, gone=30)
         return str(account_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.simulators.service import TENANT_ID
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
@@ -27,7 +27,7 @@ FIRST = {"accountId", "emailAddress", "runId", "statusUrl"}
 
 def run(page: Page, mirror: BrowsedStack, *examples: str, then: str = "", **known: Any) -> Any:
     """What `then` is after the examples, when their names stand for these values."""
-    headers = mirror.headers_of(DEMO_USER, mailsync_admin=True)
+    headers = mirror.headers_of(DEMO_USER_ID, mailsync_admin=True)
     token = headers["Authorization"].removeprefix("Bearer ")
     known |= {"API": mirror.stack.api_url, "token": token}
     names = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in known.items())
@@ -128,7 +128,7 @@ def test_an_administrator_connects_a_mailbox_of_an_organisation(
 
     example = ORGANISATION.replace("await api(", "const response = await api(")
     then = "return [response.status, await response.json()]"
-    status, body = run(app, mirror, example, then=then, tenantId=TENANT_ID, userId=DEMO_USER)
+    status, body = run(app, mirror, example, then=then, tenantId=TENANT_ID, userId=DEMO_USER_ID)
 
     assert (status, body["emailAddress"]) == (201, address)
     assert body.keys() >= FIRST

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.http_server import Application, Request, Response, Server
-from localdev.simulators.entra.certificates import open_server_tls
+from localdev.simulators.entra.certificates import open_server_tls_context
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
 
@@ -48,7 +48,7 @@ class Hosts:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
     """Starts an application under https and returns its port."""
-    tls, _ = open_server_tls(tmp_path)
+    tls, _ = open_server_tls_context(tmp_path)
     servers: list[Server] = []
 
     def start(application: Application) -> int:
@@ -156,7 +156,7 @@ def test_in_the_same_browser_an_own_sign_in_goes_on(
 ) -> None:
     """Chromium takes and returns the cookie with the prefix; a sibling cannot spoil it."""
     victim.goto(f"{hosts.api}/api/health")
-    options: Any = {"headers": json_headers(mirror, DEMO_USER)}
+    options: Any = {"headers": json_headers(mirror, DEMO_USER_ID)}
     begun = victim.evaluate(
         "async (options) => (await fetch('/api/auth/microsoft', options)).json()", options
     )
