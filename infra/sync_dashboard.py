@@ -43,11 +43,9 @@ class SyncDashboard(Construct):
         self._add_platform(functions, workflows, api)
 
     def _add_runs(self) -> None:
+        waits = (metrics.LONGEST_OVERDUE_TIME, metrics.OLDEST_UNPUBLISHED_EVENT_AGE)
         self._board.add_widgets(
-            self._graph(
-                "Overdue (seconds)",
-                *(metrics.LONGEST_OVERDUE_TIME, metrics.OLDEST_UNPUBLISHED_EVENT_AGE),
-            ),
+            self._graph("Overdue (seconds)", *waits),
             self._graph(
                 "Waiting",
                 *(metrics.DUE_MAILBOXES, metrics.ACCOUNTS_TO_RECONNECT),
@@ -57,10 +55,9 @@ class SyncDashboard(Construct):
         )
         failed = self._metrics.failed_runs_with_error
         failures = [failed(each, _PERIOD) for each in metrics.ERROR_DIMENSION_VALUES]
+        title = "Runs that failed, by error"
         self._board.add_widgets(
-            cloudwatch.GraphWidget(
-                title="Runs that failed, by error", left=failures, stacked=True, width=24
-            )
+            cloudwatch.GraphWidget(title=title, left=failures, stacked=True, width=24)
         )
 
     def _add_provider(self) -> None:

@@ -44,7 +44,7 @@ class PostKit:
     failure: error of the next check instead.
     """
 
-    push = None
+    push_kit = None
 
     def __init__(self) -> None:
         self.password = PASSWORD

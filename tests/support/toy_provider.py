@@ -144,7 +144,7 @@ class ToyProvider:
 
 
 class ToyKit:
-    push = None
+    push_kit = None
     provider: type[ToyProvider] = ToyProvider
 
     def open_mailbox(self, account: model.Account, access: AccessTokenSource, *_: object) -> object:

@@ -229,11 +229,9 @@ class GraphClient:
         ]
         left_bytes = self._batches_end - self.received_bytes
         request = _Request("POST", "/$batch", {}, left_bytes, {"requests": items}, len(paths))
-        response = (
-            self._send_with_retries(request, retries=True)
-            if left_bytes > 0
-            else GraphResponse(TOO_LARGE_STATUS)
-        )
+        response = GraphResponse(TOO_LARGE_STATUS)
+        if left_bytes > 0:
+            response = self._send_with_retries(request, retries=True)
         if response.status == TOO_LARGE_STATUS:
             return [response] * len(paths)
         if not response.is_ok:
