@@ -6,7 +6,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -92,10 +92,9 @@ def stack_process(*options: str) -> Iterator[StackProcess]:
 
 def _listening_ports(root: int) -> set[int]:
     """Return the TCP ports on which the process and its descendants listen."""
-    process = psutil.Process(root)
-    return {
-        connection.laddr.port
-        for each in (process, *process.children(recursive=True))
-        for connection in each.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    process, found = psutil.Process(root), set[int]()
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # a function that has just ended
+            connections = each.net_connections("tcp")
+            found |= {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
+    return found
