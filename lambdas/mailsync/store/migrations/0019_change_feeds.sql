@@ -28,11 +28,14 @@ create unique index change_feeds_by_folder on mailsync.change_feeds (folder_id);
 -- The feed that reports a folder's changes. remote_total and remote_unread: null: the provider does
 -- not count the folder.
 alter table mailsync.email_folders
-  add column feed_id bigint references mailsync.change_feeds,
+  add column feed_id bigint,
   alter column remote_total drop not null, alter column remote_total drop default,
   alter column remote_unread drop not null, alter column remote_unread drop default;
 update mailsync.email_folders f set feed_id = c.id
   from mailsync.change_feeds c where c.folder_id = f.id;
+-- Afterwards: a check of each row would read all feeds, since an index of rows that this transaction
+-- has changed serves later ones only.
+alter table mailsync.email_folders add foreign key (feed_id) references mailsync.change_feeds;
 create index email_folders_by_feed on mailsync.email_folders (feed_id);
 
 -- Functions of the version before insert a feed by its folder alone. A folder is told its own feed
