@@ -2,13 +2,15 @@
 Step Functions and KMS as moto serves them over HTTP."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from io import StringIO
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -34,6 +36,20 @@ from tests.providers.simulators.subscriber import Subscriber
 Connect = Callable[..., AccountId]
 
 WAITS = {"StartAt": "wait", "States": {"wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+
+_make_client = boto3.client
+
+
+@cache
+def _client(service: str, *_: tuple[str, str]) -> Any:
+    return _make_client(service)
+
+
+def _client_of_environment(service: str, **options: Any) -> Any:
+    """Make one client for the tests with the same settings: it takes longer than a request."""
+    if options:
+        return _make_client(service, **options)
+    return _client(service, *sorted(each for each in os.environ.items() if each[0][:4] == "AWS_"))
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +84,7 @@ def environment(
     settings = {**_stage_settings(aws_url, step_functions), "DATABASE_URL": database_url}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "client", _client_of_environment)
     _forget()
     yield monkeypatch
     _forget()

@@ -3,7 +3,9 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,13 +80,19 @@ def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint, arn: str) -> Non
     assert json.loads(execution["output"]) == {"event": {"n": 1}}
 
 
-def test_a_definition_is_parsed_once_and_each_execution_has_a_program_of_its_own() -> None:
+def test_executions_at_the_same_time_share_a_program_and_no_data(
+    endpoint: AwsEndpoint, arn: str
+) -> None:
+    inputs = [{"do": "sleep", "seconds": 0.2, "n": number} for number in range(4)]
+
+    with ThreadPoolExecutor(len(inputs)) as pool:
+        names = [f"run-{number}" for number in range(len(inputs))]
+        ended = list(pool.map(partial(execute, endpoint, arn), inputs, names))
+
+    assert [json.loads(each["output"])["event"] for each in ended] == inputs
     definition = OneTask(name="one-task", asl_file_name="").asl_text
-
-    (program, tree), (other, same_tree) = map(AmazonStateLanguageParser.parse, [definition] * 2)
-
-    assert same_tree is tree
-    assert other is not program
+    first, second = map(AmazonStateLanguageParser.parse, [definition] * 2)
+    assert first is second
 
 
 def test_the_oldest_executions_that_ended_are_forgotten(

@@ -92,7 +92,9 @@ def test_an_event_is_seen_with_the_run_that_it_started(pages: httpx.Client) -> N
     when(lambda: seen_event(pages, sent["eventId"])["runId"])
     event = seen_event(pages, sent["eventId"])
     assert (event["direction"], event["type"]) == ("in", "test/sync")
-    assert finished(pages, event["runId"])["workflow"] == "test-sync"
+    assert event["runId"] == sent["eventId"]
+    run = finished(pages, event["runId"])
+    assert (run["workflow"], run["status"]) == ("test-sync", "completed")
 
 
 def seen_event(pages: httpx.Client, event_id: str) -> Any:

@@ -43,17 +43,6 @@ def test_an_event_starts_the_sync_of_its_account(mirror: Mirror) -> None:
     assert found == [["completed", "event", "manual"]]
 
 
-def test_an_event_starts_the_self_test(mirror: Mirror) -> None:
-    event_id = put(mirror, "test/sync", {})
-
-    arn = outcome(mirror, event_id)["executionArn"]
-
-    client = make_aws_client("stepfunctions", mirror.stack.aws_url)
-    when(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
-    assert client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED"
-    assert arn.endswith(f":{event_id}")
-
-
 def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     queue = listen(mirror, "sync.completed")
     run = mirror.synced()

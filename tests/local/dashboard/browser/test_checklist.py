@@ -145,3 +145,4 @@ def test_a_cut_network_is_seen_and_the_sync_goes_on_where_it_failed(
     again = mirror.pages_requested_again()
     assert again
     assert all(len(pages) == 1 for pages in again.values()), "only what failed is requested again"
+    assert mirror.divergences() == []
