@@ -153,7 +153,7 @@ class DataRoutes:
         return Response(
             200,
             mail.build_mail_document(*self._queries.read_message_body(int(number))),
-            mail.MAIL_DOCUMENT_HEADERS,
+            mail.HTTP_HEADERS_OF_MAIL_DOCUMENT,
         )
 
     def _changes(self, query: QueryParameters) -> Any:

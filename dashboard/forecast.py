@@ -32,7 +32,7 @@ def step_label(step: Step, folders: Mapping[int, str]) -> str:
     return step.name
 
 
-def status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
+def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
     """Return for each visited state the status of its last visit.
 
     A state that was visited for several folders gets the most urgent of their statuses: waiting,

@@ -33,7 +33,7 @@ class StateMachineLayout:
     """The coordinates of all states and lines of one picture, in pixels from its upper left corner.
 
     width, height: size of the whole picture.
-    places: the cell of each state, in the order of their rows.
+    places: the row and column of each state, ordered by row.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ Sources: CSP Level 3; HTML Living Standard, 7.6 "Sandboxing" and the `sandbox` d
 import html
 import re
 
-MAIL_DOCUMENT_HEADERS = {
+HTTP_HEADERS_OF_MAIL_DOCUMENT = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox;"

@@ -7,8 +7,8 @@ import orjson
 from dashboard.executions import Execution, ExecutionReader
 from dashboard.forecast import (
     forecast_next_event,
+    last_status_by_state,
     set_next_attempt_times,
-    status_by_state,
     step_label,
 )
 from dashboard.history import Step, steps_of_execution_history
@@ -88,7 +88,7 @@ class RunReader:
             picture = draw_state_machine(self._executions.read_definition(workflow))
             self._pictures[workflow] = orjson.Fragment(to_json_bytes(picture))
         return {
-            "states": status_by_state(steps),
+            "states": last_status_by_state(steps),
             "steps": [_step(each, names) for each in steps],
             "picture": self._pictures[workflow],
         }

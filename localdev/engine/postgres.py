@@ -26,7 +26,7 @@ import pg8000.native
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.engine.system_user import (
-    copy_package_for_all_users,
+    copy_postgres_readable_by_all_users,
     find_or_create_system_user,
     is_reachable_by_other_users,
     postgres_files_folder,
@@ -262,7 +262,9 @@ def _binaries(*, for_everybody: bool) -> Path:
     package = _wheel()
     if for_everybody:
         server = (package / "pginstall18" / "bin" / "postgres").read_bytes()
-        package = copy_package_for_all_users(package, hashlib.sha256(server).hexdigest()[:12])
+        package = copy_postgres_readable_by_all_users(
+            package, hashlib.sha256(server).hexdigest()[:12]
+        )
     return package / "pginstall18" / "bin"
 
 

@@ -53,7 +53,7 @@ def postgres_files_folder(folder: Path) -> Path:
     return cluster
 
 
-def copy_package_for_all_users(package: Path, version: str) -> Path:
+def copy_postgres_readable_by_all_users(package: Path, version: str) -> Path:
     """Copy a wheel's package and its libraries to a folder in which every user can run it."""
     home = SERVER_FILES_ROOT / version
     if not home.exists():

@@ -1,8 +1,9 @@
 """The tables of simulated mailboxes, for the server of any provider.
 
-A blob is the content of a mail, which copies share. A message has a blob, states that its owner
-changes, and placements: the folders that it is in. The number of a placement is that of the change
-that made it. A folder counts its messages by triggers.
+A blob is the content of a mail; a message and its copies share one. A message has a blob, states
+such as "read" that its owner can change, and a placement for each folder that it is in. The journal
+numbers all changes; a placement has the number of the change that put the message into the folder.
+Database triggers keep the message counts of the folders.
 """
 
 MAILBOX_SCHEMA = """

@@ -23,7 +23,8 @@ class ResponseMemory:
 
 
 class MemoryShare:
-    """The part of `ResponseMemory` that one mailbox uses; not thread-safe."""
+    """The bytes that the responses of one mailbox may hold in memory, out of those that all
+    mailboxes of a function share. Not thread-safe."""
 
     def __init__(self, memory: ResponseMemory) -> None:
         self._memory = memory

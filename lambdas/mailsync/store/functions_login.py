@@ -1,4 +1,4 @@
-"""The database login of the functions, for a stage that creates its own database."""
+"""Create the login with which the functions use the database, if the stage created the database."""
 
 import base64
 import re

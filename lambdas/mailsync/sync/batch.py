@@ -48,7 +48,7 @@ class CheckBatchReport:
 
     @classmethod
     def from_checks(cls, all_checked: Sequence[CheckReport]) -> "CheckBatchReport":
-        idle = [each for each in all_checked if each.outcome is CheckOutcome.IDLE]
+        idle = [each for each in all_checked if each.outcome is CheckOutcome.NOTHING_NEW]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
             requests=sum(each.requests for each in idle),

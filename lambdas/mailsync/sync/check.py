@@ -58,7 +58,7 @@ _UNEXPECTED = (
 class CheckOutcome(StrEnum):
     """How the check of one mailbox ended."""
 
-    IDLE = "idle"
+    NOTHING_NEW = "idle"
     SYNCED = "synced"
     HANDED_OVER = "handedOver"
     FAILED = "failed"
@@ -122,7 +122,7 @@ def check_account(
     checked = CheckReport(
         outcome, work.requests, worker.database.statement_count - before, time.monotonic() - began
     )
-    if outcome is not CheckOutcome.IDLE:
+    if outcome is not CheckOutcome.NOTHING_NEW:
         logger.info(
             "account_checked",
             account_id=account_id,
@@ -224,8 +224,8 @@ class _Work:
         counts = dict(_counts(check, seen))
         result = classify_check(
             is_fully_verified=check.is_fully_verified,
-            listing=seen.listing,
-            plan=diff_folders(seen.listing, check.folders),
+            listing=seen.folder_listing,
+            plan=diff_folders(seen.folder_listing, check.folders),
             folders=check.folders,
             pages=seen.page_by_folder_id,
             waiting=seen.postponed_feed_ids,
@@ -254,11 +254,11 @@ class _Work:
         end = IdleCheckResult(
             new_cursors=_cursors(mailbox, check, seen),
             listings_equal_to_rows=compared,
-            is_every_folder_listed=seen.listing.is_whole,
+            is_every_folder_listed=seen.folder_listing.is_whole,
             tree_reading_depth=seen.tree_reading_depth,
         )
         self._worker.checks.save_idle_check(check, end)
-        return CheckOutcome.IDLE
+        return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
         if sync_folders(mailbox, seen):
@@ -291,7 +291,7 @@ class _Work:
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCounts]]:
     """Yield the counts of the listed mirrored folders, with the provider's current ones."""
-    remote = {folder.remote_id: folder for folder in seen.listing.folders}
+    remote = {folder.remote_id: folder for folder in seen.folder_listing.folders}
     for folder in check.folders:
         shown = remote.get(folder.ref.remote_id)
         if not folder.is_selected or not shown:

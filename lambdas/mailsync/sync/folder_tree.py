@@ -47,7 +47,7 @@ class MailboxSnapshot:
     postponed_feed_ids: change feeds that a later sync reads.
     """
 
-    listing: FolderListing
+    folder_listing: FolderListing
     tree_reading_depth: TreeReadingDepth
     requested_at: float
     page_by_folder_id: Mapping[FeedId, Page]
@@ -140,7 +140,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
     if seen is None:
         seen = _snapshot(mailbox, asked.sync_type)
-    listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.listing)
+    listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.folder_listing)
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.feeds.restart_full_syncs(run, asked.folder_ids)
     mailbox.feeds.retry_failed_feeds(run)

@@ -57,10 +57,11 @@ class Mailbox(MailboxStores):
         return self.vault.seal_text(self._sealing_context(feed), cursor)
 
     def save_reported_limits(self, failure: ProviderThrottled | None = None) -> None:
-        """Store the limits that the provider has reported to this function, for other workers: the
-        lower number of concurrent requests, and the pause of `failure`.
+        """Store limits that the provider has reported since the mailbox was opened, so that other
+        functions respect them too: a number of concurrent requests that is lower than before, and a
+        pause.
 
-        failure: ProviderThrottled with a pause that is too long to sleep. None: no pause.
+        failure: the error that asked for a pause too long to sleep here. None: no pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)

@@ -79,10 +79,12 @@ def compare_folder(
 ) -> tuple[MessageListing, ListingDifference]:
     """List the folder at the provider; return the listing and how it differs from the stored rows.
 
-    An equal row that was stored without a version gets the listed version.
+    A stored row that has no version, but otherwise equals its listed message, gets the version of
+    the listed message.
 
     Raises:
-        ProviderUnavailable: the listing has more or fewer entries than the provider counts in it.
+        ProviderUnavailable: the number of listed messages differs from the number that the provider
+            itself states in the listing.
     """
     run, mail = mailbox.run, mailbox.mail
     listing = mailbox.provider.list_folder_messages(folder.ref)

@@ -17,9 +17,9 @@ button{{display:block;width:100%;margin:.5rem 0;padding:.75rem;text-align:left;f
 
 
 def render_sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
-    """Return the page as HTML.
+    """Return the HTML of a page on which a person chooses a mailbox to sign in to, or declines.
 
-    Its form sends `query`, the parameters of the authorize request, again with the choice.
+    query: parameters of the authorize request; the form sends them again, with the person's choice.
     """
     hidden = "".join(
         f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'

@@ -19,10 +19,10 @@ from localdev.simulators.graph.errors import bad_request_error
 MAX_BATCH_REQUESTS = 20
 MAX_CONCURRENT_REQUESTS = 4
 
-ServeRequest = Callable[[Request], Response]
+HttpRequestHandler = Callable[[Request], Response]
 
 
-def serve_batch(request: Request, serve: ServeRequest) -> dict[str, Any]:
+def serve_batch(request: Request, serve: HttpRequestHandler) -> dict[str, Any]:
     """Serve the requests of a batch; return the document of the 200 response.
 
     A failed request has its status in the document. Raises GraphError 400 when the whole batch is
@@ -49,7 +49,7 @@ def _items(body: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def _run(item: Mapping[str, Any], *, outer: Request, serve: ServeRequest) -> dict[str, Any]:
+def _run(item: Mapping[str, Any], *, outer: Request, serve: HttpRequestHandler) -> dict[str, Any]:
     response = serve(_inner_request(item, outer))
     result = {"id": item["id"], "status": response.status, "headers": dict(response.headers)}
     if response.body:

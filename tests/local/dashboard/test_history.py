@@ -9,8 +9,8 @@ import pytest
 from dashboard.definition import StateGraph
 from dashboard.forecast import (
     forecast_next_event,
+    last_status_by_state,
     set_next_attempt_times,
-    status_by_state,
     step_label,
 )
 from dashboard.history import Step, steps_of_execution_history
@@ -80,7 +80,7 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
         assert last.finished_at is not None
         longest = timedelta(seconds=5 * 2 ** (len(step.attempts) - 1))
         assert last.next_attempt_at == last.finished_at + longest
-    assert status_by_state(steps)["sync-folder"] == "waiting"
+    assert last_status_by_state(steps)["sync-folder"] == "waiting"
     forecast = forecast_next_event(A_RUN, steps, scope, FOLDERS)
     assert forecast is not None
     assert forecast.at == min(each.attempts[-1].next_attempt_at or NOW for each in waiting)
@@ -107,7 +107,7 @@ def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
     steps = steps_of_execution_history(until(recorded("network_cut"), "WaitStateEntered", 2))
     (first, second) = [each for each in steps if each.type == "Wait"]
 
-    assert status_by_state(steps)["honour-retry-after"] == "waiting"
+    assert last_status_by_state(steps)["honour-retry-after"] == "waiting"
     forecast = forecast_next_event(A_RUN, steps, scope, FOLDERS)
     assert forecast is not None
     assert forecast.at == first.started_at + timedelta(seconds=first.input["page"]["waitSeconds"])
@@ -149,8 +149,8 @@ def test_a_caught_error_is_told_apart_from_the_failure_of_the_run(recorded: Reco
     assert (steps[-1].name, steps[-1].status, steps[-1].error) == (
         *("sync-failed", "failed", "FoldersFailed"),
     )
-    assert status_by_state(steps)["sync-folder"] == "caught"
-    assert status_by_state(steps)["folder-failed"] == "succeeded"
+    assert last_status_by_state(steps)["sync-folder"] == "caught"
+    assert last_status_by_state(steps)["folder-failed"] == "succeeded"
 
 
 def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.mail import MAIL_DOCUMENT_HEADERS, build_mail_document
+from dashboard.mail import HTTP_HEADERS_OF_MAIL_DOCUMENT, build_mail_document
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,8 @@ def test_the_policy_lets_nothing_run_or_load() -> None:
     policy = {
         name: values
         for name, *values in (
-            each.split() for each in MAIL_DOCUMENT_HEADERS["Content-Security-Policy"].split(";")
+            each.split()
+            for each in HTTP_HEADERS_OF_MAIL_DOCUMENT["Content-Security-Policy"].split(";")
         )
     }
 

@@ -60,7 +60,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
 
     checked = synced.check()
 
-    assert checked.outcome is CheckOutcome.IDLE
+    assert checked.outcome is CheckOutcome.NOTHING_NEW
     # The tree is one request, and so is each folder's feed; the feeds are one call.
     assert checked.requests == 1 + len(synced.remote.folders.list_all())
     assert [record.in_batch for record in log.records()].count(False) == 1
@@ -76,7 +76,7 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
 ) -> None:
     links = "SELECT folder_id, cursor_sealed FROM mailsync.change_feeds"
     before = {tuple(each) for each in synced.rows(links)}
-    assert [synced.check().outcome for _ in range(3)] == [CheckOutcome.IDLE] * 3
+    assert [synced.check().outcome for _ in range(3)] == [CheckOutcome.NOTHING_NEW] * 3
     assert before.isdisjoint(tuple(each) for each in synced.rows(links))
     synced.remote.deliver(a_mail("new"))
 
@@ -102,7 +102,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     assert runs_of(synced) == [["completed", None, "schedule", None]]
     assert synced.rows(EVENTS)[-1] == ["sync.completed"]
     assert synced.started == []
-    assert synced.check().outcome is CheckOutcome.IDLE
+    assert synced.check().outcome is CheckOutcome.NOTHING_NEW
 
 
 def backlog(world: World) -> None:
@@ -179,7 +179,7 @@ def test_what_the_last_sync_did_not_settle_is_not_believed(synced: World, unsett
 
     assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
-    assert synced.check().outcome is CheckOutcome.IDLE
+    assert synced.check().outcome is CheckOutcome.NOTHING_NEW
 
 
 def test_a_withdrawn_grant_fails_the_mailbox_under_its_name(synced: World) -> None:
@@ -300,7 +300,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
 def test_a_notification_during_a_check_makes_the_mailbox_due_at_its_end(synced: World) -> None:
     told = "UPDATE mailsync.email_accounts SET notified_at = clock_timestamp()"
 
-    assert synced.check_during(lambda: synced.rows(told)) is CheckOutcome.IDLE
+    assert synced.check_during(lambda: synced.rows(told)) is CheckOutcome.NOTHING_NEW
 
     assert synced.one("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [True]
 

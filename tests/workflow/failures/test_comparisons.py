@@ -45,7 +45,7 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
     synced.check_to_the_end()
 
-    assert checks_of(synced, 3) == [(CheckOutcome.IDLE, idle)] * 3
+    assert checks_of(synced, 3) == [(CheckOutcome.NOTHING_NEW, idle)] * 3
     assert synced.one(FOLDER) == [messages, messages, unread, True]
     new = synced.remote.deliver(a_mail("new"))
     assert synced.check().outcome is CheckOutcome.SYNCED

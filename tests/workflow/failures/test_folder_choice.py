@@ -102,7 +102,7 @@ def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(synced: World) -> 
 
     assert synced.check().outcome is CheckOutcome.SYNCED
     assert mirrors_all_but(synced)
-    assert synced.check().outcome is CheckOutcome.IDLE
+    assert synced.check().outcome is CheckOutcome.NOTHING_NEW
 
 
 def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
@@ -117,7 +117,7 @@ def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
     choose(synced, False)
     assert synced.sync() == "completed"
 
-    assert synced.check().outcome is CheckOutcome.IDLE
+    assert synced.check().outcome is CheckOutcome.NOTHING_NEW
     assert synced.rows("SELECT 1 FROM mailsync.proof_differences") == []
 
 

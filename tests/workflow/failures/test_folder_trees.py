@@ -101,14 +101,14 @@ def test_a_name_that_cannot_be_stored_is_not_new_in_every_check(world: World) ->
     world.remote.rename_folder("archive", "A\0rchive")
     world.sync()
 
-    assert [world.check().outcome for _ in range(3)] == [CheckOutcome.IDLE] * 3
+    assert [world.check().outcome for _ in range(3)] == [CheckOutcome.NOTHING_NEW] * 3
 
 
 def check_of_an_idle_mailbox(world: World) -> int:
     """The requests of the next check of the schedule."""
     world.let_time_pass(CHECK_H)
     checked = world.check()
-    assert checked.outcome is CheckOutcome.IDLE
+    assert checked.outcome is CheckOutcome.NOTHING_NEW
     return checked.requests
 
 

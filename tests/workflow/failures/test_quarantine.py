@@ -213,7 +213,7 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
     assert world.sync() == "completed"
     assert put_aside(world) == {silent: "unanswered"}
     assert world.stores(new)
-    assert world.check().outcome is CheckOutcome.IDLE
+    assert world.check().outcome is CheckOutcome.NOTHING_NEW
 
 
 @pytest.mark.parametrize("status", [400, 500])

@@ -226,7 +226,7 @@ def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) 
     synced.remote.delete_message_permanently(synced.newest())
     assert synced.check().outcome is CheckOutcome.SYNCED
     synced.let_time_pass(1)
-    assert synced.check().outcome is CheckOutcome.IDLE
+    assert synced.check().outcome is CheckOutcome.NOTHING_NEW
 
     synced.let_time_pass(2)
     assert synced.check().outcome is CheckOutcome.SYNCED

@@ -43,7 +43,7 @@ def test_the_next_sync_fetches_what_has_changed_and_nothing_else(earlier: World)
 
 
 def test_a_check_fills_a_small_mailbox_and_finds_nothing_new(earlier: World) -> None:
-    assert earlier.check().outcome is CheckOutcome.IDLE
+    assert earlier.check().outcome is CheckOutcome.NOTHING_NEW
 
     assert earlier.is_mirrored()
     assert earlier.one(LEFT) == [None]
@@ -58,4 +58,4 @@ def test_a_check_leaves_a_large_mailbox_to_an_execution(
 
     assert earlier.is_mirrored()
     assert earlier.one(LEFT) == [None]
-    assert earlier.check().outcome is CheckOutcome.IDLE
+    assert earlier.check().outcome is CheckOutcome.NOTHING_NEW

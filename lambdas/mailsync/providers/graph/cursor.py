@@ -25,7 +25,7 @@ from mailsync.providers.graph.messages import (
 )
 
 
-class GraphFeed(Enum):
+class GraphFeedKind(Enum):
     """The kinds of feeds through which Mailsync reads a folder. The value is the word that a cursor
     contains for the kind."""
 
@@ -36,37 +36,37 @@ class GraphFeed(Enum):
 
     @property
     def is_list(self) -> bool:
-        return self in (GraphFeed.LIST, GraphFeed.LIST_WITHOUT_BODIES)
+        return self in (GraphFeedKind.LIST, GraphFeedKind.LIST_WITHOUT_BODIES)
 
     @property
     def lacks_bodies(self) -> bool:
         """Return whether the feed has no bodies, so that each message is fetched by id."""
-        return self in (GraphFeed.DELTA_WITHOUT_BODIES, GraphFeed.LIST_WITHOUT_BODIES)
+        return self in (GraphFeedKind.DELTA_WITHOUT_BODIES, GraphFeedKind.LIST_WITHOUT_BODIES)
 
     @property
     def selected_properties(self) -> str:
-        if self is GraphFeed.LIST_WITHOUT_BODIES:
+        if self is GraphFeedKind.LIST_WITHOUT_BODIES:
             return LISTED_MESSAGE_PROPERTIES
         return (
             MESSAGE_PROPERTIES_WITHOUT_BODY
-            if self is GraphFeed.DELTA_WITHOUT_BODIES
+            if self is GraphFeedKind.DELTA_WITHOUT_BODIES
             else MESSAGE_PROPERTIES
         )
 
 
 FEED_BY_FAILED_FEED_COUNT = (
-    GraphFeed.DELTA,
-    GraphFeed.DELTA_WITHOUT_BODIES,
-    GraphFeed.LIST_WITHOUT_BODIES,
+    GraphFeedKind.DELTA,
+    GraphFeedKind.DELTA_WITHOUT_BODIES,
+    GraphFeedKind.LIST_WITHOUT_BODIES,
 )
 """The feed to start, by the number of feeds that have failed for a folder."""
 
 
-def _prefix(feed: GraphFeed) -> str:
+def _prefix(feed: GraphFeedKind) -> str:
     return f"{zlib.crc32(feed.selected_properties.encode()):08x} {feed.value}"
 
 
-END_OF_LIST_CURSOR = Cursor(f"{_prefix(GraphFeed.DELTA)}listed")
+END_OF_LIST_CURSOR = Cursor(f"{_prefix(GraphFeedKind.DELTA)}listed")
 """The cursor after the last page of a list. The next round is a full sync, which tries delta first.
 """
 
@@ -80,7 +80,7 @@ class CursorLink:
     """
 
     path: str
-    feed: GraphFeed = GraphFeed.DELTA
+    feed: GraphFeedKind = GraphFeedKind.DELTA
 
     @property
     def cursor(self) -> Cursor:
@@ -94,7 +94,7 @@ def parse_cursor(cursor: Cursor) -> CursorLink:
         CursorExpired: the cursor belongs to another selection of properties, or is the end of a
             list; the folder needs a full sync.
     """
-    for feed in GraphFeed:
+    for feed in GraphFeedKind:
         if cursor.startswith(f"{_prefix(feed)}/"):
             return CursorLink(cursor.removeprefix(_prefix(feed)), feed)
     if cursor == END_OF_LIST_CURSOR:
@@ -110,5 +110,5 @@ def is_current_delta_cursor(cursor: Cursor) -> bool:
     """Return whether the cursor is a delta link with the current selection of properties."""
     return any(
         cursor.startswith(f"{_prefix(feed)}/")
-        for feed in (GraphFeed.DELTA, GraphFeed.DELTA_WITHOUT_BODIES)
+        for feed in (GraphFeedKind.DELTA, GraphFeedKind.DELTA_WITHOUT_BODIES)
     )

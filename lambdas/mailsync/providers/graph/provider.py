@@ -53,7 +53,7 @@ from mailsync.providers.graph.cursor import (
     END_OF_LIST_CURSOR,
     FEED_BY_FAILED_FEED_COUNT,
     CursorLink,
-    GraphFeed,
+    GraphFeedKind,
     is_current_delta_cursor,
     parse_cursor,
 )
@@ -163,7 +163,7 @@ class GraphMailbox:
         links = {
             feed.id: parse_cursor(cursor)
             if cursor
-            else self._first_link(_folder_of(feed), GraphFeed.DELTA, limit)
+            else self._first_link(_folder_of(feed), GraphFeedKind.DELTA, limit)
             for feed, cursor in positions
             if cursor is None or is_current_delta_cursor(cursor)
         }
@@ -239,7 +239,7 @@ class GraphMailbox:
     def _count(self, requests: int) -> None:
         self.request_count += requests
 
-    def _first_page(self, folder: FolderRef, limit: int, feed: GraphFeed) -> Page:
+    def _first_page(self, folder: FolderRef, limit: int, feed: GraphFeedKind) -> Page:
         link = self._first_link(folder, feed, limit)
         page_size = None if feed.is_list else limit
         response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
@@ -249,7 +249,7 @@ class GraphMailbox:
         if lacks_delta and not feed.is_list:
             link = self._first_link(
                 folder,
-                GraphFeed.LIST_WITHOUT_BODIES if feed.lacks_bodies else GraphFeed.LIST,
+                GraphFeedKind.LIST_WITHOUT_BODIES if feed.lacks_bodies else GraphFeedKind.LIST,
                 limit,
             )
             listed = self._graph.get(link.path, is_one_message=limit == 1)
@@ -310,7 +310,7 @@ class GraphMailbox:
             return Page(changes, END_OF_LIST_CURSOR, has_more=False, needs_full_sync_next=True)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
-    def _first_link(self, folder: FolderRef, feed: GraphFeed, limit: int) -> CursorLink:
+    def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> CursorLink:
         if not feed.is_list:
             return CursorLink(
                 f"{self._messages(folder)}/delta?$select={feed.selected_properties}", feed
