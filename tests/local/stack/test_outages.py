@@ -90,3 +90,19 @@ def test_a_killed_provider_is_waited_for(mirror: Mirror) -> None:
         mirror.stack.simulators.restart()
 
     assert {each["error"] for each in failures} == {"ProviderUnavailable"}
+
+
+def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(
+    mirror: Mirror,
+) -> None:
+    cut = {"fault": {"cut": "before answer"}, "times": None, "match": {"path": "messages"}}
+    with outlived(mirror) as run_id:
+        when(mirror.is_within_inbox)
+        mirror.control("POST", "faults", rules=[cut])
+        failures = when(lambda: mirror.failed_tasks(run_id))
+        mirror.control("DELETE", "faults")
+
+    assert {each["error"] for each in failures} == {"ProviderUnavailable"}
+    again = mirror.pages_requested_again()
+    assert again
+    assert all(len(pages) == 1 for pages in again.values())
