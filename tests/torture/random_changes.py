@@ -99,9 +99,12 @@ def _label(mailbox: Mailbox, message: Message, where: Folder) -> None:
 
 
 def _unlabel(mailbox: Mailbox, message: Message, where: Folder) -> None:
-    """Never the last one: without a label the simulated mailbox has lost the message."""
-    if len(message.placements) > 1:
-        placement = message.placements[where.number % len(message.placements)]
+    placement = message.placements[where.number % len(message.placements)]
+    mailbox.remove_from_folder(message.number, placement.folder_number)
+
+
+def _unlabel_everywhere(mailbox: Mailbox, message: Message, _: Folder) -> None:
+    for placement in message.placements:
         mailbox.remove_from_folder(message.number, placement.folder_number)
 
 
@@ -140,6 +143,7 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
 _OF_LABELS: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "label": _label,
     "unlabel": _unlabel,
+    "unlabel everywhere": _unlabel_everywhere,
     "read labelled": _update(is_read=True),
 }
 KINDS = (*_IN_A_FOLDER, *_OF_A_FOLDER, *_OF_A_MESSAGE)

@@ -23,6 +23,10 @@ POINTS = 2
 HISTORIES = 4
 FIRST_SYNCS = 2
 SEED = 20_26
+ORPHANS = """
+SELECT count(*) FROM mailsync.emails m
+ WHERE (m.removed_at IS NULL) <> EXISTS (SELECT 1 FROM mailsync.email_placements p
+                                          WHERE p.email_id = m.id)"""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,25 @@ def test_the_law_holds_for_a_provider_whose_folders_are_labels(world: World, toy
 
     assert found is None
     assert events["runs completed"] > 0
+
+
+@pytest.mark.parametrize("fatal", [None, 20, 60])
+def test_feeds_that_each_end_one_placement_of_a_message_at_once_leave_it_hidden(
+    world: World, fatal: int | None
+) -> None:
+    """Each of two functions sees what the other one has done, or is killed; never an orphan."""
+    labelled = tuple(Change("label", what, 7) for what in range(6))
+    unlabelled = tuple(Change("unlabel everywhere") for _ in labelled)
+    at_once = Round(before=unlabelled, page=1, dies="function", at_once=True, fatal=fatal)
+    history = History(rounds=(Round(before=labelled), at_once), is_synced=True)
+    events = Counter[str]()
+
+    with Stage(world, FEW, toy="folders") as stage:
+        Play(stage, history, events).run()
+        [[orphans]] = stage.tables.run(ORPHANS)
+
+    assert orphans == 0
+    assert events["rows deleted"] >= len(unlabelled)
 
 
 def test_first_syncs_complete_under_faults(world: World) -> None:
