@@ -60,10 +60,9 @@ class ToyProvider:
     ) -> Page:
         self.request()
         label = self._label(feed.folder) if feed.folder else None
-        kind, since, *place = (
-            cursor or f"list {self.mailbox.journal.newest_change_number} 99999 0"
-        ).split()
-        if self.mailbox.journal.has_position_expired(int(since), label):
+        journal = self.mailbox.journal
+        kind, since, *place = (cursor or f"list {journal.newest_change_number} 99999 0").split()
+        if journal.has_position_expired(int(since), label):
             raise CursorExpired("The position has expired.")
         if kind == "list":
             older, labels = (place[0], int(place[1])), [label] if label else self._labels()
@@ -73,9 +72,7 @@ class ToyProvider:
                 return Page(new, Cursor(f"after {since}"), has_more=False)
             after = "list {} {} {}".format(since, *age_sort_key(mail[limit - 1]))
             return Page(new, Cursor(after), has_more=True)
-        entries = [
-            each for each in self.mailbox.journal.entries_between(int(since)) if each.message
-        ]
+        entries = [each for each in journal.entries_between(int(since)) if each.message]
         ends, until = dict[int, bool](), int(since)
         for each in entries[:limit]:
             until, number = each.number, each.message or 0
@@ -130,11 +127,8 @@ class ToyProvider:
         return int(folder.remote_id)
 
     def _ids_since(self, number: int, change: int) -> list[RemoteId]:
-        ends = (
-            ()
-            if self.traits.do_ids_survive_moves
-            else (change, self.mailbox.journal.newest_change_number)
-        )
+        newest = self.mailbox.journal.newest_change_number
+        ends = () if self.traits.do_ids_survive_moves else (change, newest)
         moves = [self.mailbox.database.fetch_rows(MOVES, number, end)[0][0] for end in ends]
         first, last = moves or (0, 0)
         return [RemoteId(f"{number}.{each}") for each in range(first, last + 1)]
