@@ -91,8 +91,7 @@ class ToyProvider:
 
     def list_folder_messages(self, folder: model.FolderRef) -> model.MessageListing:
         self.request()
-        mail = self.mailbox.messages(self._label(folder))
-        found = [self._message(each.number) for each in mail]
+        found = [self._message(each.number) for each in self.mailbox.messages(self._label(folder))]
         entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
         return model.MessageListing(entries, len(entries))
 
