@@ -164,6 +164,25 @@ class ProviderContract:
 
         assert fresh.shows_the_mailbox()
 
+    def test_a_message_names_all_its_folders(
+        self, server: ContractServer, replica: Replica
+    ) -> None:
+        box, archive = server.mailbox, server.form.folder_id("archive")
+        number = box.messages("inbox")[0].number
+        if server.provider.traits.is_message_in_one_folder:
+            box.move_message(number, "archive")
+        else:
+            box.add_to_folder(number, "archive")
+            replica.read_on()
+            assert replica.shows_the_mailbox()
+            box.remove_from_folder(number, "inbox")
+
+        replica.read_on()
+
+        assert replica.shows_the_mailbox()
+        message = replica.messages[RemoteId(server.form.message_id(number))]
+        assert message.folder_remote_ids == (archive,)
+
     def test_a_message_that_went_and_came_back_is_never_lost_after_the_ids_were_compared(
         self, server: ContractServer, replica: Replica
     ) -> None:
