@@ -169,7 +169,7 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
 
     The tree needs one request per 200 folders. Once an hour the top level is listed as well. Once a
     day the hidden folders below each folder and the well-known folders are requested.
-    `feeds_to_read` selects the feeds.
+    `choose_feeds_to_read` selects the feeds.
 
     Args:
         folders: folders of the mailbox.

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
-from mailsync.sync.feed_pages import split_into_items
+from mailsync.sync.feed_pages import split_feeds_into_map_items
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.waiting import run_or_request_wait
@@ -16,7 +16,7 @@ from mailsync.sync.waiting import run_or_request_wait
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    nothing = {**split_into_items((), 1), "atOnce": 1}
+    nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1}
     can_wait = event.get("canWait", False)
     return run_or_request_wait(
         lambda: _synced(RunRef.from_workflow_state(event)), nothing, can_wait=can_wait
@@ -26,5 +26,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _synced(run: RunRef) -> dict[str, Any]:
     with open_mailbox(run) as mailbox:
         per_item = mailbox.provider.limits.feeds_per_connection
-        work = split_into_items(sync_folders(mailbox), per_item)
+        work = split_feeds_into_map_items(sync_folders(mailbox), per_item)
         return {**work, "atOnce": mailbox.provider.max_requests_in_flight}

@@ -41,7 +41,7 @@ WRITES: dict[str, Write] = {
     "MailStore.write_fetched_messages": lambda m, run: m.mail.write_fetched_messages(
         run, None, [a_message(SHOWN)]
     ),
-    "MailStore.apply_pending": lambda m, run: m.mail.apply_pending(
+    "MailStore.write_pending_messages": lambda m, run: m.mail.write_pending_messages(
         run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
     ),
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),

@@ -15,7 +15,7 @@ from benchmarks.cost import (
     monthly_usage,
     price_usage,
 )
-from mailsync.decisions.freshness import choose_folders_whose_feeds_to_read
+from mailsync.decisions.freshness import choose_feeds_to_read
 from tests.support.builders import a_known_folder
 from tests.support.paths import ROOT
 
@@ -68,9 +68,7 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
             a_known_folder(number, feed_read_at=at, last_changed_at=at if number < active else None)
             for number, at in read_at.items()
         ]
-        chosen = choose_folders_whose_feeds_to_read(
-            known, (), now=now, since_s=every.total_seconds()
-        )
+        chosen = choose_feeds_to_read(known, (), now=now, since_s=every.total_seconds())
         read_at |= {feed.ref.id: now for feed in chosen}
         read.append(len(chosen))
 

@@ -10,7 +10,7 @@ from mailsync.decisions.folders import (
     diff_folders,
     explain_incomplete_listing,
     folders_with_changed_counts,
-    sort_folder_ids_by_message_count,
+    sort_feeds_by_message_count,
     sort_folders_by_last_change,
 )
 from mailsync.model import (
@@ -168,7 +168,7 @@ def test_the_folder_in_which_something_changed_last_comes_first() -> None:
 def test_the_biggest_folder_starts_first() -> None:
     known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000)]
 
-    assert [each.ref.id for each in sort_folder_ids_by_message_count(feeds_of(known), known)] == [
+    assert [each.ref.id for each in sort_feeds_by_message_count(feeds_of(known), known)] == [
         2,
         1,
     ]

@@ -11,7 +11,7 @@ from mailsync.decisions.freshness import (
     MAX_FEEDS_OF_SMALL_MAILBOX,
     MAX_TIME_BETWEEN_FEED_READINGS,
     MAX_TIME_BETWEEN_THOROUGH_READINGS,
-    choose_folders_whose_feeds_to_read,
+    choose_feeds_to_read,
     choose_tree_reading_depth,
 )
 from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
@@ -34,10 +34,7 @@ READ_LONG_AGO = inactive(900, MAX_TIME_BETWEEN_FEED_READINGS)
 
 def read(folders: list[StoredFolder], *moved: str, since_s: float = 0.0) -> list[int]:
     ids = [RemoteId(each) for each in moved]
-    return [
-        each.ref.id
-        for each in choose_folders_whose_feeds_to_read(folders, ids, now=NOW, since_s=since_s)
-    ]
+    return [each.ref.id for each in choose_feeds_to_read(folders, ids, now=NOW, since_s=since_s)]
 
 
 def test_a_small_mailbox_is_read_whole() -> None:
@@ -125,7 +122,7 @@ def test_each_folder_is_read_within_the_hour_and_no_check_reads_more_than_its_sh
     for since_s in checks_s:
         now += timedelta(seconds=since_s)
         folders = [a_known_folder(each, feed_read_at=at) for each, at in read_at.items()]
-        found = choose_folders_whose_feeds_to_read(folders, (), now=now, since_s=since_s)
+        found = choose_feeds_to_read(folders, (), now=now, since_s=since_s)
         for feed in found:
             read_at[feed.ref.id] = now
 

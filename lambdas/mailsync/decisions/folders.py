@@ -118,7 +118,7 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
     ) != (known.display_name, known.parent_remote_id, known.role, known.is_hidden)
 
 
-def sort_folder_ids_by_message_count(
+def sort_feeds_by_message_count(
     feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
 ) -> tuple[StoredFeed, ...]:
     """Return the feeds ordered by the number of messages of their folders, the largest first.

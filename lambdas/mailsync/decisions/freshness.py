@@ -23,7 +23,7 @@ MAX_TIME_BETWEEN_THOROUGH_READINGS = timedelta(days=1)
 """Hidden folders below every folder are searched at least this often."""
 
 
-def choose_folders_whose_feeds_to_read(
+def choose_feeds_to_read(
     folders: Sequence[StoredFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
 ) -> tuple[StoredFeed, ...]:
     """Return those of the folders' change feeds that this sync reads.

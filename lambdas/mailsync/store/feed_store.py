@@ -31,7 +31,7 @@ class FeedStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def feed(self, account_id: AccountId, feed_id: FeedId) -> StoredFeed:
+    def find_feed(self, account_id: AccountId, feed_id: FeedId) -> StoredFeed:
         """Return one feed.
 
         Raises:

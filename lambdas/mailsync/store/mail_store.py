@@ -118,7 +118,7 @@ class MailStore:
         _count_stored(counts)
         return counts
 
-    def apply_pending(
+    def write_pending_messages(
         self, run: RunRef, feed: FeedRef, plan: PagePlan, fetched: Sequence[RemoteId]
     ) -> WrittenRowCounts:
         """Write pending messages of a feed that were fetched by id, and forget that they pended.

@@ -22,10 +22,10 @@ from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
     DEFAULT_PAGE_SIZE,
-    log_fields,
-    page_size_of_folder,
+    log_fields_of_feed,
+    page_size_of_feed,
     store_page,
-    store_pending,
+    store_pending_messages,
 )
 
 MAX_EMPTY_PAGES = 100
@@ -48,7 +48,7 @@ class FeedProgress:
     wait_seconds: int = 0
 
 
-def split_into_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
+def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
     """Return the items of the workflow's Map: each has feeds that are read one after the other.
 
     The ids of their folders are for people who look at an execution. `folderIds` is what the
@@ -114,19 +114,17 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
         MailsyncError: any other error of the provider or the store.
     """
-    unfinished = FeedProgress((feed_id,))
-    slowest_s, empty_pages, started_in_this_sync, has_begun = 0.0, 0, False, False
+    account_id = mailbox.run.account_id
+    mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
+    slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
         started = time.monotonic()
-        feed = mailbox.feeds.feed(mailbox.run.account_id, feed_id)
-        if not has_begun:
-            mailbox.run_folders.begin_feed(mailbox.run, feed.ref)
-            has_begun = True
+        feed = mailbox.feeds.find_feed(account_id, feed_id)
         try:
             if feed.has_pending:
-                store_pending(mailbox, feed.ref)
+                store_pending_messages(mailbox, feed.ref)
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
             page = _fetch(mailbox, feed)
@@ -137,16 +135,16 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed_id, failure, progressed=slowest_s > 0)
         started_in_this_sync |= feed.position.is_start_of_round
-        if is_folder_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync):
+        if is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync):
             return FeedProgress()
         empty_pages = 0 if page.changes else empty_pages + 1
         if empty_pages > MAX_EMPTY_PAGES:
             raise CursorExpired(f"{MAX_EMPTY_PAGES} empty pages and no end; reading again.")
         slowest_s = max(slowest_s, time.monotonic() - started)
-    return unfinished
+    return FeedProgress((feed_id,))
 
 
-def is_folder_up_to_date_after(
+def is_feed_up_to_date_after(
     page: Page, counts: WrittenRowCounts | None, *, started_in_this_sync: bool
 ) -> bool:
     """Return whether the feed is up to date after this page.
@@ -182,7 +180,7 @@ def _paused(
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
-    size, position = page_size_of_folder(feed), feed.position
+    size, position = page_size_of_feed(feed), feed.position
     try:
         page = mailbox.provider.fetch_page(
             feed.ref, mailbox.open_cursor(feed), limit=size, fallback=position.failed_feed_count
@@ -201,5 +199,5 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
     """Restart with the provider's next feed, since this one cannot get past a message."""
     fallback = feed.position.failed_feed_count + 1
-    logger.warning("feed_failed", **log_fields(feed.ref), fallback=fallback)
+    logger.warning("feed_failed", **log_fields_of_feed(feed.ref), fallback=fallback)
     mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id, fallback=fallback)

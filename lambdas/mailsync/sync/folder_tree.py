@@ -10,10 +10,10 @@ from mailsync.decisions.folders import (
     batch_small_full_syncs,
     diff_folders,
     folders_with_changed_counts,
-    sort_folder_ids_by_message_count,
+    sort_feeds_by_message_count,
     sort_folders_by_last_change,
 )
-from mailsync.decisions.freshness import choose_folders_whose_feeds_to_read
+from mailsync.decisions.freshness import choose_feeds_to_read
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
@@ -30,9 +30,9 @@ from mailsync.model import (
     TreeReadingDepth,
     feeds_of,
 )
-from mailsync.sync.feed_pages import is_folder_up_to_date_after
+from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, store_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,7 @@ def read_mailbox(
     synced = [
         each for each in known if each.is_selected and not each.feed.position.is_full_sync_running
     ]
-    chosen = choose_folders_whose_feeds_to_read(
-        synced, moved, now=datetime.now(UTC), since_s=since_s
-    )
+    chosen = choose_feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     requested_at = time.monotonic()
     pages = _fetch_next_pages(mailbox, chosen)
     waiting = {each.ref.id for each in feeds_of(synced)} - {each.ref.id for each in chosen}
@@ -160,7 +158,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
         done |= _apply(mailbox, batch, pages, requested_at)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
     left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
-    return tuple(feed.ref for feed in sort_folder_ids_by_message_count(left, folders))
+    return tuple(feed.ref for feed in sort_feeds_by_message_count(left, folders))
 
 
 def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
@@ -212,12 +210,10 @@ def _apply(
             counts = store_page(mailbox, feed, page, requested_at=requested_at)
         except (ProviderRejected, StoreRejected) as failure:
             cause = type(failure).__name__
-            logger.warning("feed_left", **log_fields(feed.ref), cause=cause)
+            logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=cause)
             continue
         started_in_this_sync = feed.position.is_start_of_round
-        is_read = is_folder_up_to_date_after(
-            page, counts, started_in_this_sync=started_in_this_sync
-        )
+        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
         if is_read and not feed.has_pending:
             done.add(feed.ref.id)
     return frozenset(done)

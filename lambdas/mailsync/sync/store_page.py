@@ -31,12 +31,12 @@ one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB wh
 """
 
 
-def page_size_of_folder(feed: StoredFeed) -> int:
+def page_size_of_feed(feed: StoredFeed) -> int:
     """Return the number of messages per page that last worked for the feed, or the default."""
     return feed.position.page_size or DEFAULT_PAGE_SIZE
 
 
-def log_fields(feed: FeedRef) -> dict[str, Any]:
+def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
     """Return what a log record says of a feed: its id, and its folder if it has one."""
     fields = {"feed_id": int(feed.id)}
     return {**fields, "folder_id": int(feed.folder.id)} if feed.folder else fields
@@ -72,7 +72,7 @@ def store_page(
     if counts is not None and page.changes:
         logger.info(
             "page_synced",
-            **log_fields(feed.ref),
+            **log_fields_of_feed(feed.ref),
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
@@ -95,13 +95,15 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
 
 
-def store_pending(mailbox: Mailbox, feed: FeedRef) -> None:
+def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> None:
     """Fetch and store the next pending messages of a feed, as many as fit into the memory."""
     wanted = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     plan = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     fetched = wanted[: len(wanted) - len(plan.pending)]
-    counts = mailbox.mail.apply_pending(mailbox.run, feed, plan, fetched)
-    logger.info("pending_stored", **log_fields(feed), fetched=len(fetched), stored=counts.inserted)
+    counts = mailbox.mail.write_pending_messages(mailbox.run, feed, plan, fetched)
+    logger.info(
+        "pending_stored", **log_fields_of_feed(feed), fetched=len(fetched), stored=counts.inserted
+    )
 
 
 def _completed(
