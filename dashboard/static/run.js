@@ -118,7 +118,7 @@ function folder(row) {
   ];
   return tr(
     row.folderId,
-    heading(row.displayName),
+    heading(row.displayName || "All folders"),
     status(row.status),
     ...counts.map((count) => numeric(number(count))),
     errorCell(row.error, row.errorMessage),
