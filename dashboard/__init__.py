@@ -1,4 +1,4 @@
-"""The operator's dashboard, a local web server on port 8288. It shows the local stack or one
+"""Serve the operator's dashboard, web pages on local port 8288 that show the local stack or one
 deployed stage."""
 
 import sys

@@ -1,6 +1,6 @@
-"""Convert mailboxes of all users to JSON for the dashboard's pages. Pure.
+"""Convert accounts of all users to JSON for the dashboard's pages. Pure functions.
 
-The JSON contains the same status that the API returns.
+The JSON contains the same sync status that the API returns.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,8 @@ from mailsync.store.status_store import AccountStatus
 
 
 def account_status_json(account: AccountStatus, now: datetime) -> Json:
-    """Return the account's status as the API does, with the time of its next sync."""
+    """Return the account's sync status as the API returns it, and the time of the next sync as
+    `nextSyncAt` (None unless the account is active)."""
     due = account.next_sync_at if account.status == "active" else None
     return {**to_sync_status_view(account, now).model_dump(by_alias=True), "nextSyncAt": due}
 
@@ -28,8 +29,8 @@ def account_details_json(
 ) -> Json:
     """Return the JSON of one account with all its folders, including folders that are not mirrored.
 
-    differences: messages whose response by id contradicted the provider's own listing of their
-        folder at the last comparison.
+    differences: messages for which the provider's response by id contradicted the provider's list
+        of their folder when the folder was last compared.
 
     A folder's `isUneven` is true if the provider's message count and the mirror's count differ now.
     """

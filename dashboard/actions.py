@@ -1,4 +1,5 @@
-"""Actions of the dashboard that call the product's API, such as starting or stopping a sync."""
+"""Define the dashboard's actions that call the product's API, such as starting or stopping a
+sync."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,9 +20,9 @@ JsonAction = Callable[[Json], Json]
 
 
 class ActionFailed(Exception):
-    """The dashboard refused a request for an action, or the action failed.
+    """Raised if the dashboard refuses a requested action, or the action fails.
 
-    The response has this HTTP status and the exception's text.
+    The dashboard's response has the exception's HTTP status and text.
     """
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -30,7 +31,8 @@ class ActionFailed(Exception):
 
 
 class DashboardActions:
-    """The dashboard's actions that call the product's API, in the attribute `known` by their names.
+    """Provides the dashboard's actions that call the product's API; the attribute `known` contains
+    them by name.
 
     Each action is a function from a JSON object to a JSON object. It raises ActionFailed,
     RowNotFound, or httpx.TransportError when the API does not respond.
@@ -65,7 +67,8 @@ class DashboardActions:
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
-        """Start the run again: a full sync as a full sync, every other run as a manual sync."""
+        """Repeat an earlier run: start a full sync for a full sync, a self-test for a self-test,
+        else a manual sync."""
         run_id = require_text_member(fields, "runId")
         if self._executions.find_execution(
             self._executions.build_execution_arn(TEST_SYNC_WORKFLOW.name, run_id)

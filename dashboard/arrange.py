@@ -1,8 +1,8 @@
 """Assign each state of a state machine to a row and a column of the picture that the dashboard
 draws.
 
-Each state has a row of its own, in the order of the definition. The first column contains the
-states that a sync visits when nothing fails; the second column contains all other states. Pure
+Each state has a row to itself; rows are in the order of the definition. The first column contains
+the states that a sync visits when nothing fails; the second column contains all other states. Pure
 functions.
 """
 
@@ -25,7 +25,12 @@ def assign_states_to_grid_cells(scope: StateGraph) -> dict[str, GridCell]:
 
 
 def _longest_path(states: Mapping[str, State], path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the longest continuation of the path to a good end, without loops and errors."""
+    """Continue the path to a state at which the workflow ends well, and return the longest such
+    path.
+
+    Paths follow no error transitions and visit no state twice. If none ends well, the longest path
+    is returned.
+    """
     ways = [way for way in states[path[-1]].transitions if way.kind != "catch"]
     paths = [
         _longest_path(states, (*path, way.target)) for way in ways if way.target not in path

@@ -1,5 +1,5 @@
-"""Long polling: a request of a dashboard page waits until data of the local stack or of the stage
-has changed.
+"""Make requests of dashboard pages wait until data has changed in the local stack or the deployed
+stage (long polling).
 
 The dashboard polls the database and the executions only while a request waits.
 """
@@ -13,16 +13,16 @@ from dashboard.queries import DashboardQueries
 
 MIN_POLL_INTERVAL_S = 0.5
 MIN_RATIO_OF_PAUSE_TO_POLL_TIME = 4
-"""The pause after a poll is at least so many times as long as the poll.
+"""Minimum length of the pause after a poll, as a multiple of the poll's duration.
 
-With many open runs a poll takes long.
+It limits the load of polls that take long, as they do with many open runs.
 """
 MAX_LONG_POLL_S = 20
 
 
 class ChangeWatcher:
-    """Polls the tables and the executions for changes, at most twice a second, for all waiting
-    requests together."""
+    """Polls the database and the executions for changes, at most twice a second. All waiting
+    requests share the polls."""
 
     def __init__(self, queries: DashboardQueries, executions: ExecutionReader) -> None:
         self._queries = queries
@@ -39,10 +39,10 @@ class ChangeWatcher:
         self._stopped.set()
 
     def wait_for_other_version(self, since: int) -> int:
-        """Wait until the version of the data differs from `since`, at most 20 s; return the current
-        version.
+        """Wait at most 20 s until the current version of the data differs from `since`; return the
+        current version.
 
-        A version is a number that grows with each change that a poll noticed.
+        A version is a number that grows with each change that a poll finds.
         """
         deadline = time.monotonic() + MAX_LONG_POLL_S
         while (version := self._look()) == since and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Responses to the pages' requests for data: every GET below `/data/`, by its path."""
+"""Respond to the dashboard pages' requests for data: every GET request below `/data/`."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ QueryParameters = dict[str, str]
 
 
 class DataRoutes:
-    """The routes below `/data/`: each builds the response to a GET request.
+    """Responds to GET requests for paths below `/data/`, with one function for each route.
 
     A call raises RowNotFound, ActionFailed, and the errors of `DashboardQueries` and
     `ExecutionReader`.
@@ -70,7 +70,8 @@ class DataRoutes:
         return None
 
     def _overview(self, _: QueryParameters) -> Json:
-        """Return which stack is shown, its addresses, and how much is in it."""
+        """Return the JSON of the overview: stage, URLs, and the numbers of accounts and open
+        runs."""
         sources = self._sources
         sign_in_url = (
             f"{sources.api_url}/api/auth/microsoft"
@@ -140,7 +141,8 @@ class DataRoutes:
         return self._without_text(self._queries.read_message(int(number)))
 
     def _without_text(self, message: Json) -> Json:
-        """Return the message, without its snippet if the dashboard shows no bodies."""
+        """Return the message as it is, or without its snippet if the dashboard may not show the
+        text of mail."""
         return message if self._sources.shows_message_bodies else {**message, "snippet": ""}
 
     def _body(self, _: QueryParameters, number: str) -> Response:
@@ -178,9 +180,10 @@ def _number(query: QueryParameters, name: str, default: int) -> int:
 def _page(
     name: str, found: list[Any], limit: int, position: Callable[[Any], tuple[datetime | None, Any]]
 ) -> Json:
-    """Return the first `limit` rows as JSON, with the position of the next page as `next`.
+    """Return the first `limit` rows as JSON, with the start of the next page as `next`.
 
-    The position is `TIME_ID`, or `_ID` for a message without a time; None after the last page.
+    `next` is `TIME_ID` of the last returned row, or `_ID` for a message without a time; it is None
+    on the last page.
     """
     if len(found) <= limit:
         return {name: found, "next": None}
@@ -189,7 +192,11 @@ def _page(
 
 
 def _position(query: QueryParameters) -> tuple[datetime | None, str]:
-    """Return the time and the id of the position `before`: None and "" for the parts it lacks."""
+    """Return the time and the id in the query parameter `before`, which is the `next` of an earlier
+    response.
+
+    A missing time is None, and a missing id is "".
+    """
     at, _, number = query.get("before", "").partition("_")
     try:
         return (datetime.fromisoformat(at) if at else None), number

@@ -1,4 +1,4 @@
-"""Parse a state machine's definition into states, transitions between them, and retry rules.
+"""Parse the definition of a state machine into states, transitions between them, and retry rules.
 
 Source: Amazon States Language specification, https://states-language.net.
 """
@@ -21,9 +21,10 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A transition from the state `source` to the state `target` of the same state graph.
+    """A transition from the state `source` to the state `target` of one StateGraph.
 
-    `label` says when the workflow takes the transition, such as a condition or error names.
+    `label` says when the workflow takes the transition: it contains, for example, a condition or
+    error names.
     """
 
     source: str
@@ -34,13 +35,14 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """A retry rule of a state: for these errors, at most `attempts` retries.
+    """A retry rule of a state: after one of these errors the state is retried, at most `attempts`
+    times.
 
     interval_s: seconds before the first retry.
     rate: factor by which each later wait is longer than the wait before it.
     max_delay_s: upper limit of a wait in seconds. None: no limit.
 
-    If the rule has jitter, Step Functions waits a random part of that time.
+    If the rule has jitter, Step Functions waits a random part of the computed time.
     """
 
     errors: tuple[str, ...]
@@ -50,7 +52,8 @@ class Retrier:
     max_delay_s: float | None
 
     def max_wait_before_retry_s(self, retry: int) -> float:
-        """Return the longest wait before retry number `retry`, counted from 1, in seconds."""
+        """Return the longest possible wait, in seconds, before the retry with number `retry` (the
+        first is 1)."""
         wait_s = float(self.interval_s * self.rate ** (retry - 1))
         return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
 
@@ -59,9 +62,9 @@ class Retrier:
 class State:
     """A state of a state machine.
 
-    graph_inside_map: the states inside a Map; None for a state of any other type.
-    wait_seconds_input_path: the path of member names, outermost first, to the seconds that a Wait
-        state reads from its input.
+    graph_inside_map: for a Map, the states inside it; None for a state of any other type.
+    wait_seconds_input_path: for a Wait, the path in its input to the number of seconds to wait, as
+        member names, outermost first.
     """
 
     name: str
@@ -72,7 +75,8 @@ class State:
     wait_seconds_input_path: tuple[str, ...] = ()
 
     def find_retrier(self, error: str) -> Retrier | None:
-        """Return the first retry rule for this error or for all errors; None when there is none."""
+        """Return the first retry rule of the state that applies to this error; None when there is
+        none."""
         for retrier in self.retriers:
             if error in retrier.errors or "States.ALL" in retrier.errors:
                 return retrier
@@ -81,17 +85,18 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StateGraph:
-    """States and transitions of a state machine, or of the inner states of one Map.
+    """The states and transitions of a state machine, or of the inside of one Map.
 
     start_state: name of the first state.
-    states: the states that can be reached from it, in the order of the definition.
+    states: the states that can be reached from the first state, in the order of the definition.
     """
 
     start_state: str
     states: tuple[State, ...]
 
     def iterate_states_with_nested(self) -> Iterator[State]:
-        """Yield all states, including those inside Maps; a Map comes before its inner states."""
+        """Yield all states of the graph, including those inside Maps; a Map comes before the states
+        inside it."""
         for state in self.states:
             yield state
             if state.graph_inside_map:
@@ -99,7 +104,7 @@ class StateGraph:
 
 
 def parse_state_machine(text: str) -> StateGraph:
-    """Parse a state machine's definition in the Amazon States Language.
+    """Parse a definition in the Amazon States Language; return its StateGraph.
 
     Raises ValueError when the text is not JSON, KeyError when it does not define a state machine.
     """

@@ -23,8 +23,8 @@ from mailsync.settings import Settings
 
 
 def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> DashboardSources:
-    """Return what a dashboard needs to read a deployed stage, in the AWS account and region of the
-    environment.
+    """Find a deployed stage in the AWS account and region of the environment; return what a
+    dashboard reads and calls there.
 
     show_bodies: allow the dashboard to show the text of mail; each shown message is reported on
         stderr.

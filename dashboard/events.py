@@ -1,5 +1,5 @@
-"""Merge the events that the product sent to the application with those that it received, into one
-list. Pure functions."""
+"""Merge the events that the product sent and the events that it received into one list. Pure
+functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PRODUCT_EVENT_SOURCE = "mailsync"
 
 @dataclass(frozen=True, slots=True)
 class ListedEvent:
-    """An event as the dashboard lists it.
+    """An event in the dashboard's list of events.
 
     direction: `out` if the product sent the event, `in` if the product received it.
     run_id: the run that the event reports or started. None: no run.
@@ -31,8 +31,8 @@ class ListedEvent:
 def merge_newest_events(
     sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[ListedEvent]:
-    """Return the newest sent and received events that are older than `below`, at most `limit`,
-    newest first.
+    """Return the newest sent and received events before the time `below`, newest first, at most
+    `limit`.
 
     sent: events of the outbox.
     seen: events that the event bus accepted. Those that the product itself put on the bus are
@@ -55,7 +55,8 @@ def _received(event: dict[str, Any]) -> ListedEvent:
 
 
 def _started(outcome: Any) -> str | None:
-    """Return the id of the run or self-test that a received event started; None if it did not."""
+    """Return the id of the run or self-test that a received event started, from the event's
+    outcome; None if the event started neither."""
     if not isinstance(outcome, dict):
         return None
     arn: str = outcome.get("executionArn", "")

@@ -1,4 +1,5 @@
-"""Read executions of the state machines by the Step Functions API, on AWS or the local stack."""
+"""Read executions of the state machines through the Step Functions API, from AWS or the local
+stack."""
 
 import threading
 from collections import OrderedDict
@@ -11,7 +12,8 @@ from dashboard.definition import StateGraph, parse_state_machine
 from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
-"""Number of ended executions that are cached with their histories, which never change again."""
+"""Maximum number of cached executions. Only ended ones are cached with their histories, because
+these never change."""
 
 HistoryEvents = list[dict[str, Any]]
 
@@ -46,8 +48,8 @@ class ExecutionReader:
         self._ended: OrderedDict[str, tuple[Execution, HistoryEvents]] = OrderedDict()
 
     def read_definition(self, workflow: str) -> StateGraph:
-        """Return the states of the deployed workflow, whose definition may differ from that of this
-        checkout."""
+        """Return the states of the workflow as it is deployed; its definition may differ from the
+        one in this checkout."""
         if workflow not in self._definitions:
             arn = self.machines[workflow]
             text = self._client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -58,7 +60,8 @@ class ExecutionReader:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
     def find_execution(self, arn: str) -> Execution | None:
-        """Return the execution; None if it never started or the local stack has forgotten it."""
+        """Return the execution with this ARN; None if it never started or the local stack has
+        forgotten it."""
         if known := self._remembered(arn):
             return known[0]
         try:
@@ -107,8 +110,8 @@ class ExecutionReader:
         ]
 
     def read_newest_event_id(self, arn: str) -> tuple[str, int]:
-        """Return the ARN of an execution with the id of its newest history event, which changes
-        with each new event."""
+        """Return the ARN of an execution, and the id of the newest event in its history, which
+        changes with each new event."""
         found = self._client.get_execution_history(
             executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False
         )

@@ -1,4 +1,5 @@
-"""Compute the status of each state of a run, and what will happen next and when. Pure."""
+"""Compute the status of each state of a run, and the next event that is expected with its time.
+Pure functions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ _OPEN = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class ExpectedEvent:
-    """The next event that the dashboard expects in a run or mailbox, as a sentence.
+    """The next event that the dashboard expects in a run or a mailbox.
 
+    what: the event as a sentence.
     at: latest time of the event. None: the time is unknown.
     """
 
@@ -25,18 +27,18 @@ class ExpectedEvent:
 
 
 def step_label(step: Step, folders: Mapping[int, str]) -> str:
-    """Return the name of the visited state; inside a Map with the folder, as in `sync-folder:
-    Inbox`."""
+    """Return the name of the step's state; for a state inside a Map, followed by the folder, as in
+    `sync-folder: Inbox`."""
     if step.containing_map and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
 
 
 def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
-    """Return for each visited state the status of its last visit.
+    """Return the status of the last visit of each visited state, by the state's name.
 
-    A state that was visited for several folders gets the most urgent of their statuses: waiting,
-    running, failed, caught, succeeded.
+    If a state was visited for several folders, its status is the first of these that one of the
+    folders has: waiting, running, failed, caught, succeeded.
     """
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, StepStatus] = {}
@@ -47,7 +49,8 @@ def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
 
 
 def set_next_attempt_times(steps: Iterable[Step], scope: StateGraph) -> None:
-    """Set the latest time of the next attempt in each step that waits for a retry."""
+    """Set `next_attempt_at` in the last attempt of each step that waits for a retry: the latest
+    time at which the retry starts."""
     known = {each.name: each for each in scope.iterate_states_with_nested()}
     for step in steps:
         state = known.get(step.name)
@@ -96,7 +99,8 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Expe
 def _ends_of_waits(
     steps: Iterable[Step], scope: StateGraph, folders: Mapping[int, str]
 ) -> Iterator[ExpectedEvent]:
-    """Yield the end of each running Wait state, whose length is in the state's input."""
+    """Yield the expected end of each Wait state that is running. The number of seconds to wait is
+    in the state's input."""
     known = {each.name: each for each in scope.iterate_states_with_nested()}
     for step in steps:
         if step.status == "waiting" and step.type == "Wait" and step.name in known:
@@ -110,7 +114,8 @@ def _ends_of_waits(
 
 
 def _seconds(state: Any, path: Sequence[str]) -> float | None:
-    """Return the length of a Wait; None when its input was recorded only in part or not at all."""
+    """Return the seconds that a Wait lasts, from its input; None when the history contains only
+    part of the input or none of it."""
     for name in path:
         state = state.get(name) if isinstance(state, dict) else None
     return float(state) if path and isinstance(state, int | float) else None

@@ -1,5 +1,5 @@
-"""Build the JSON of the dashboard's view of functions: the workflows with their pictures, and all
-Lambda functions. Pure functions."""
+"""Build the JSON for the page that lists the workflows with their pictures, and all Lambda
+functions. Pure functions."""
 
 from collections.abc import Iterator
 
@@ -64,9 +64,9 @@ def functions_json() -> list[Json]:
 
 
 def _retries(scope: StateGraph) -> list[Retrier]:
-    """Return each distinct retry rule of the workflow once, in the order of the definition.
+    """Return the different retry rules of the workflow, each once, in the order of the definition.
 
-    Rules with no retries are left out: their errors end the step.
+    A rule with 0 attempts is left out: its errors are never retried.
     """
     rules = (
         each

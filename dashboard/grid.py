@@ -1,9 +1,10 @@
 """Compute the coordinates of states and transition lines in the picture of a state machine. Pure
 functions.
 
-A transition to the next state of the same column is one straight line. Every other line leaves
-through the gap below its row. If it leads farther than to the next row, it continues in a vertical
-lane beside the columns; all lines to one target state share a lane. So no line crosses a state.
+A transition to the next state of the same column is one straight line. Every other line leaves its
+state through the gap below the state's row. If it leads farther than to the next row, it continues
+in a vertical lane beside the columns; all lines to one target state share a lane. So no line
+crosses a state.
 """
 
 from collections import defaultdict
@@ -23,14 +24,16 @@ _PICTURE_MARGIN_PX = 4
 Point = tuple[float, float]
 Size = tuple[float, float]
 _LaneKey = tuple[str, bool]
-"""A lane beside the columns: the state that its lines lead to, and whether they lead upwards.
+"""Identifies a vertical lane beside the columns: the state to which its lines lead, and whether
+they lead upwards.
 
 Upward lanes are on the left of the picture, downward lanes on the right.
 """
 
 
 class StateMachineLayout:
-    """The coordinates of all states and lines of one picture, in pixels from its upper left corner.
+    """Computes the coordinates of all states and lines of one picture, in pixels from its upper
+    left corner.
 
     width, height: size of the whole picture.
     places: the row and column of each state, ordered by row.
@@ -52,11 +55,12 @@ class StateMachineLayout:
         self._place_rows()
 
     def top_left_of_state(self, name: str) -> Point:
-        """Return the upper left corner of the state."""
+        """Return the coordinates of the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._tops[name]
 
     def points_of_transition(self, way: Transition) -> tuple[Point, ...]:
-        """Return the points of the line from the source's lower edge to the target's upper edge."""
+        """Return the corner points of a transition's line, from the source's lower edge to the
+        target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
         start = (start_x, self._tops[way.source] + self._sizes[way.source][1])
@@ -84,7 +88,8 @@ class StateMachineLayout:
         return self._lane(way) if self._is_long(way) else way
 
     def _used_tracks(self) -> dict[int, list[Transition | _LaneKey]]:
-        """Return the lines and lanes that run through each gap; gap n is above row n."""
+        """Return the lines and lanes that run through each gap between rows, by the gap's number;
+        gap n is above row n."""
         tracks: dict[int, list[Transition | _LaneKey]] = defaultdict(list)
         for way in self._ways:
             if not self._is_straight(way):
@@ -138,7 +143,8 @@ class StateMachineLayout:
         return self._gaps[gap] + _HORIZONTAL_LINE_SPACING_PX * (self._tracks[gap].index(user) + 1)
 
     def _leaving(self, name: str) -> list[Transition | _LaneKey]:
-        """Return the transitions out of a state, from left to right."""
+        """Return the transitions out of a state, ordered by where their lines lead, from left to
+        right."""
         found = [way for way in self._ways if way.source == name]
         return [*sorted(found, key=lambda way: self._far_x(way, way.target))]
 
@@ -151,7 +157,8 @@ class StateMachineLayout:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
     def _port(self, user: Transition | _LaneKey, users: list[Transition | _LaneKey]) -> float:
-        """Return a line end's distance from the state's middle, which straight lines use."""
+        """Return the horizontal distance in pixels between a line's end and the middle of the
+        state. A straight line ends in the middle."""
         straight = [
             n
             for n, each in enumerate(users)

@@ -24,7 +24,7 @@ HistoryEvent = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt of the task of a step.
+    """One attempt of a step to run its task.
 
     next_attempt_at: start of the retry after this attempt, or the latest time at which the retry
         starts. None: no retry follows.
@@ -42,9 +42,9 @@ class Attempt:
 class Step:
     """One visit of a state in an execution; `input` and `output` are JSON values.
 
-    containing_map: the name of the Map around the state; None outside Maps.
-    status: `caught` means the step failed and the workflow continued by a Catch; `waiting` means it
-        waits for its next attempt, or for the end of a Wait.
+    containing_map: the name of the Map that contains the state; None outside Maps.
+    status: `caught` means that the step failed and the workflow continued by a Catch; `waiting`
+        means that the step waits for its next attempt, or for the end of a Wait.
     """
 
     id: int
@@ -64,10 +64,10 @@ class Step:
 
 @dataclass(slots=True)
 class _Reader:
-    """Collects the steps of an execution.
+    """Collects the steps of an execution from its history events, one event at a time.
 
-    owner: the step that each history event belongs to, by the event's id.
-    frame: the Map step around that step, by the event's id.
+    owner: the step to which each event belongs, by the event's id.
+    frame: the step of the Map that contains this step, by the event's id; None outside Maps.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -95,7 +95,7 @@ class _Reader:
             _apply(step, event, kind, details)
 
     def _entered(self, name: str) -> Step:
-        """Return the newest step of the state with that name."""
+        """Return the newest step that visits the state with this name."""
         return next(each for each in reversed(self.steps) if each.name == name)
 
     def _enter(self, event: HistoryEvent, kind: str, details: Mapping[str, Any]) -> None:
@@ -120,9 +120,10 @@ class _Reader:
 
 
 def _folder_id(given: Mapping[str, Any]) -> int | None:
-    """Return the folder that a state inside a Map works on. None: its feed has no folder.
+    """Return the id of the folder on which a state inside a Map works, from the state's input.
+    None: its feed is of no single folder.
 
-    The state has one folder, or the folders of several feeds, of which `page.feeds` remain.
+    The input has one folder, or the folders of several feeds, of which `page.feeds` remain.
     """
     folders: list[int] = given.get("folders", [])
     left = given.get("page", {}).get("feeds", [])
@@ -133,8 +134,8 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
 
 
 def steps_of_execution_history(events: Iterable[HistoryEvent]) -> list[Step]:
-    """Return the steps of an execution, in the order in which they started, from all its history
-    events.
+    """Return the steps of an execution, in the order in which they started, from all events of its
+    history.
 
     A step that was running when the execution ended gets the status `failed` and no error.
     """
@@ -148,7 +149,7 @@ def steps_of_execution_history(events: Iterable[HistoryEvent]) -> list[Step]:
 
 
 def _apply(step: Step, event: HistoryEvent, kind: str, details: Mapping[str, Any]) -> None:
-    """Apply a history event to the step that it belongs to."""
+    """Update the step to which a history event belongs."""
     at = event["timestamp"]
     if kind in _ATTEMPT_BEGINS:
         if step.attempts:
@@ -193,7 +194,7 @@ def _details(event: HistoryEvent) -> Mapping[str, Any]:
 
 
 def _value(text: str | None) -> Any:
-    """Parse JSON; return a text that Step Functions has truncated as it is."""
+    """Parse the text as JSON; if Step Functions has truncated the text, return it unchanged."""
     try:
         return json.loads(text) if text else None
     except ValueError:
@@ -201,6 +202,7 @@ def _value(text: str | None) -> Any:
 
 
 def _sentence(cause: str | None) -> str | None:
-    """Return only the error message of a cause that is a Lambda error in JSON."""
+    """Return the error message inside a cause that is a Lambda error in JSON; return any other
+    cause unchanged."""
     document = _value(cause)
     return str(document.get("errorMessage", cause)) if isinstance(document, dict) else cause

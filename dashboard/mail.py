@@ -1,8 +1,9 @@
-"""Convert a mail to an HTML document that runs nothing and fetches nothing.
+"""Convert a message to an HTML document that runs no code and fetches nothing.
 
 The content security policy is sent with the document, so it also holds when a browser opens the
 document's URL directly. The sandbox has an origin of its own and permits no scripts, forms, pop-ups
 or refreshes.
+
 Sources: CSP Level 3; HTML Living Standard, 7.6 "Sandboxing" and the `sandbox` directive.
 """
 
@@ -27,9 +28,10 @@ _REACHES_OUT = re.compile(r"</?(?:link|meta|base)\b[^>]*>?", re.IGNORECASE)
 
 
 def build_mail_document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
-    """Return an HTML document with the mail's own markup, without its link, meta and base tags.
+    """Return an HTML document with the markup of a message, without the message's link, meta and
+    base tags.
 
-    A mail without HTML is shown as plain text.
+    A message without HTML is shown as plain text.
     """
     if body_html:
         content = _REACHES_OUT.sub(" ", body_html)

@@ -1,4 +1,5 @@
-"""Serve the static files of the dashboard's pages; they contain no data, which the pages fetch."""
+"""Serve the static files of the dashboard's pages. The files contain no data; the pages fetch the
+data themselves."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -26,7 +27,8 @@ SECURITY_HEADERS = {
 
 
 def static_file_response(path: str) -> Response:
-    """Return the file at this path of `static/`; the start page for the path of a view."""
+    """Return the static file with this path. The path of a view, which is no file, gets the start
+    page."""
     name = path.lstrip("/")
     known = {
         str(each.relative_to(STATIC_FOLDER)): each

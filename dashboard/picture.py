@@ -1,4 +1,5 @@
-"""Draw a state machine: positions of the states and lines of the transitions. Pure."""
+"""Draw a state machine: compute boxes for its states and lines for its transitions. Pure
+functions."""
 
 from dataclasses import dataclass, replace
 
@@ -15,9 +16,10 @@ _MAP_STATE_TITLE_HEIGHT_PX = 32
 
 @dataclass(frozen=True, slots=True)
 class StateBox:
-    """The box of a state; `x` and `y` are its upper left corner.
+    """The box that represents a state in a picture; `x` and `y` are the coordinates of its upper
+    left corner.
 
-    `inside` is the Map whose frame contains the box; None outside Maps.
+    `inside` is the name of the Map whose frame contains the box; None outside Maps.
     """
 
     name: str
@@ -47,7 +49,11 @@ class StateMachinePicture:
 
 
 def draw_state_machine(scope: StateGraph, inside: str | None = None) -> StateMachinePicture:
-    """Draw the states of this scope; a Map becomes a frame around its inner states."""
+    """Return the picture of the states in `scope`; a Map becomes a frame around the states inside
+    it.
+
+    inside: name of the Map whose states are drawn. None: the states are not inside a Map.
+    """
     inner = {
         each.name: draw_state_machine(each.graph_inside_map, each.name)
         for each in scope.states
@@ -88,7 +94,8 @@ def _size(state: State, content: StateMachinePicture | None) -> Size:
 
 
 def _merged(scope: StateGraph) -> list[Transition]:
-    """Merge transitions of one kind between two states into one line with all their labels."""
+    """Merge transitions of one kind between the same two states into one transition with all their
+    labels."""
     merged: dict[tuple[str, str, TransitionKind], Transition] = {}
     for way in (way for state in scope.states for way in state.transitions):
         key = (way.source, way.target, way.kind)

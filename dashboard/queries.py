@@ -1,8 +1,8 @@
 """Read the database for the pages of the dashboard.
 
 The module uses the product's own stores where these have the query. Every transaction is read-only
-and uses one of at most four connections. The JSON objects that the functions return name the
-columns in camelCase.
+and uses one of at most four connections. In the returned JSON objects, members have the column
+names in camelCase.
 """
 
 from collections.abc import Iterator
@@ -29,11 +29,13 @@ MAX_ROW_ID = 2**63 - 1
 
 
 class RowNotFound(Exception):
-    """No row has the requested id; the message names the kind of row."""
+    """Raised if no row has the requested id; the message says what was requested, such as a run or
+    folder."""
 
 
 class ReadOnlyDatabase(Database):
-    """Runs the product's and the dashboard's SQL statements in transactions that cannot write."""
+    """A database whose transactions cannot write; it runs the product's and the dashboard's SQL
+    statements."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, {**read_statements(), **read_statements(SQL_FILE)})
@@ -46,7 +48,7 @@ class ReadOnlyDatabase(Database):
 
 
 class DashboardQueries:
-    """Reads what the pages show. Safe to use from several threads.
+    """Reads from the database what the dashboard's pages show. Safe to use from several threads.
 
     Every method raises StoreUnavailable when the database does not respond, StoreRejected when it
     refuses the statement.
@@ -96,7 +98,8 @@ class DashboardQueries:
         return self._records("totals")[0]
 
     def read_data_version(self) -> tuple[Any, ...]:
-        """Return values that differ after every change of a table that the pages show."""
+        """Return values of which at least one changes whenever a table changes that the pages
+        show."""
         return tuple(self._rows("change_version")[0])
 
     def list_open_execution_arns(self) -> list[str]:
@@ -123,7 +126,7 @@ class DashboardQueries:
         return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
 
     def read_run(self, run_id: str) -> Json:
-        """Return the columns of a run by name.
+        """Return a run as its column values by column name.
 
         Raises:
             RowNotFound: there is no such run.
@@ -195,8 +198,7 @@ class DashboardQueries:
     def list_messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
     ) -> list[Json]:
-        """Return messages of a folder that follow the position `before`, newest first, at most
-        `limit`.
+        """Return messages of a folder after the position `before`, newest first, at most `limit`.
 
         before: time and id of the last message that the page already shows. Messages without a time
             come first.
@@ -213,7 +215,7 @@ class DashboardQueries:
         return self._records("messages_without_placements", **place)
 
     def read_message(self, message_id: int) -> Json:
-        """Return the columns of a message by name, without its body.
+        """Return a message as its column values by column name, without its body.
 
         Raises:
             RowNotFound: there is no such message.
@@ -221,8 +223,9 @@ class DashboardQueries:
         return self._record("message", "message", message_id=message_id)
 
     def read_message_body(self, message_id: int) -> tuple[str, str | None, str | None]:
-        """Return the subject, the HTML body and the plain-text body of a message. None: the message
-        has no such body.
+        """Return the subject, the HTML body and the plain-text body of a message.
+
+        A body that the message does not have is None.
 
         Raises:
             RowNotFound: there is no such message.

@@ -1,4 +1,5 @@
-"""Read runs for the pages: syncs of mailboxes from the database, self-tests from Step Functions."""
+"""Read runs for the dashboard's pages: syncs of mailboxes from the database, self-tests from Step
+Functions."""
 
 from datetime import datetime
 
@@ -18,10 +19,12 @@ from dashboard.to_json import Json, milliseconds_between, to_json, to_json_bytes
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
 
 TRIGGER_OF_SELF_TEST_RUNS = "self-test"
-"""The `trigger` shown for every self-test, which is an execution of the workflow `test-sync`."""
+"""Value of `trigger` that the dashboard shows for every self-test, an execution of the workflow
+`test-sync`."""
 
 RunFilters = dict[str, str | None]
-"""Required values of `account_id`, `status` and `trigger`; None permits every value."""
+"""Values of `account_id`, `status` and `trigger` that listed runs must have; None permits every
+value."""
 
 _STATUSES = {
     "RUNNING": "running",
@@ -61,7 +64,8 @@ class RunReader:
         ]
 
     def read_run(self, run_id: str) -> Json:
-        """Return the JSON of a run with its steps, its folders and the event that is expected next.
+        """Return the JSON of a run, with its steps, its folders and the next event that is
+        expected.
 
         Raises:
             RowNotFound: there is no such run.
@@ -83,7 +87,8 @@ class RunReader:
         }
 
     def _progress(self, workflow: str, steps: list[Step], names: dict[int, str]) -> Json:
-        """Return the steps as JSON, and the picture with what became of each state."""
+        """Return the steps of a run, the last status of each state, and the picture of the
+        workflow, as JSON."""
         if workflow not in self._pictures:
             picture = draw_state_machine(self._executions.read_definition(workflow))
             self._pictures[workflow] = orjson.Fragment(to_json_bytes(picture))
@@ -94,9 +99,10 @@ class RunReader:
         }
 
     def _execution(self, run: Json) -> Execution | None:
-        """Return the run's execution.
+        """Return the Step Functions execution of the run.
 
-        None if Step Functions does not know it, or if one function synced without an execution.
+        None: Step Functions does not know the execution, or the Lambda function `sync-accounts` did
+            the sync without an execution.
         """
         if run["startedAt"] and not _had_steps(run):
             return None
@@ -131,7 +137,8 @@ class RunReader:
 
 
 def _had_steps(run: Json) -> bool:
-    """Return whether an execution made the run; one function alone can make a scheduled sync."""
+    """Return whether the run has a Step Functions execution. A scheduled sync that one Lambda
+    function does has none."""
     return (run["executionArn"] or "").startswith("arn:")
 
 

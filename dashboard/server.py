@@ -1,4 +1,4 @@
-"""The HTTP server of the dashboard, on one loopback port."""
+"""Run the HTTP server of the dashboard, on one loopback port."""
 
 import secrets
 
@@ -11,7 +11,7 @@ from localdev.http_server import Request, Response, Server
 
 
 class Dashboard:
-    """The HTTP server of the dashboard: it listens on its port from construction, and responds from
+    """The HTTP server of the dashboard. It listens on its port from construction, and responds from
     `start` until `stop`.
 
     port: 0 for any free port.

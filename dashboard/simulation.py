@@ -1,4 +1,4 @@
-"""Actions of the dashboard that change a simulated mailbox or inject faults, through the
+"""Define the dashboard's actions that change a simulated mailbox or inject faults, through the
 simulators' control API `/_sim/`."""
 
 from collections.abc import Mapping
@@ -21,10 +21,11 @@ PROVIDER_THROTTLE_DURATION_S = 30
 
 
 class SimulatorActions:
-    """The dashboard's actions on the simulators, by their names; each is a function from a JSON
-    object to a JSON object.
+    """Provides the dashboard's actions on the simulators; the attribute `known` contains them by
+    name.
 
-    The actions raise the errors of `DashboardActions`.
+    Each action is a function from a JSON object to a JSON object. The actions raise the errors of
+    `DashboardActions`.
     """
 
     def __init__(self, sources: DashboardSources, queries: DashboardQueries) -> None:
@@ -58,9 +59,9 @@ class SimulatorActions:
         return response
 
     def _connect(self, fields: Json) -> Json:
-        """Connect a simulated mailbox by a sign-in, as a browser would.
+        """Connect a simulated mailbox by signing in to it, as a browser would.
 
-        An unknown mailbox is created, empty.
+        If the address has no mailbox yet, an empty mailbox is created.
         """
         address = fields.get("address")
         token = self._sources.make_user_token()
@@ -106,8 +107,8 @@ class SimulatorActions:
         )
 
     def _throttle(self, _: Json) -> Json:
-        """Reject every request for `PROVIDER_THROTTLE_DURATION_S`, with that number of seconds in
-        Retry-After."""
+        """Make the simulated provider reject every request for `PROVIDER_THROTTLE_DURATION_S`
+        seconds, with this number in Retry-After."""
         fault = {
             "status": 429,
             "code": "TooManyRequests",

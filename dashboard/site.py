@@ -1,4 +1,4 @@
-"""Route the dashboard's requests: pages, data and actions of one stack."""
+"""Route the dashboard's requests to the pages, the data and the actions of one stack."""
 
 import json
 from dataclasses import replace
@@ -28,9 +28,9 @@ _NO_TOKEN = (
 
 
 class DashboardSite:
-    """Route the dashboard's requests to pages, data and actions, until `close`.
+    """Routes the dashboard's requests to pages, data and actions, until `close`.
 
-    An error becomes a response with a sentence that explains it.
+    An error becomes a response with a sentence that explains the error.
 
     start_token: token that requests for data must carry. None: data needs no token.
     """
@@ -66,7 +66,11 @@ class DashboardSite:
         return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:
-        """Return the redirect that logs in, or 401 for data without the token; else None."""
+        """Return the redirect that sets the login cookie, or 401 for a request for data without the
+        token.
+
+        None: the request may be served.
+        """
         if self._start_token is None:
             return None
         if redirect := self._start_token.redirect_that_sets_cookie(request):

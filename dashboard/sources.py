@@ -1,4 +1,5 @@
-"""What a dashboard reads and calls: a stack's database, state machines, API and simulators."""
+"""Define what a dashboard reads and calls: a stack's database, state machines, API and
+simulators."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

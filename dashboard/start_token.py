@@ -1,10 +1,10 @@
-"""The dashboard's access token, new at each start and part of the URL that the dashboard prints, as
-in Jupyter.
+"""Make and check the dashboard's access token.
 
-A request of the printed URL gets a cookie and a redirect to the same page without the token. Only
-requests for data need the cookie. The pages contain no data and need no cookie: a sign-in returns
-to a page from another site, and a browser sends a `SameSite=Strict` cookie then only with the
-requests of that page.
+The token is new at each start of the dashboard and part of the URL that the dashboard prints, as in
+Jupyter. A request for the printed URL gets a cookie and a redirect to the same page without the
+token. Only requests for data need the cookie. The pages contain no data and need no cookie: a
+sign-in returns to a page from another site, and the browser sends a `SameSite=Strict` cookie then
+only with the requests of that page.
 """
 
 import hmac
@@ -16,7 +16,7 @@ _PARAMETER = "token"
 
 
 class DashboardToken:
-    """The access token of the dashboard, which is made anew at each start.
+    """The access token of one start of the dashboard, a new random secret each time.
 
     port: the dashboard's port. It is part of the cookie's name, because browsers send a cookie to
         all ports of a host.
@@ -28,11 +28,13 @@ class DashboardToken:
 
     @property
     def url_query_with_token(self) -> str:
-        """Return the query string with the token, for the end of the printed URL."""
+        """Return the query string that contains the token, for the end of the URL that the
+        dashboard prints."""
         return f"?{_PARAMETER}={self._secret}"
 
     def redirect_that_sets_cookie(self, request: Request) -> Response | None:
-        """Return the redirect that sets the cookie if the URL has the right token, else None."""
+        """Return the redirect that sets the cookie if the request's URL contains the right token,
+        else None."""
         parameters = parse_qsl(request.query, keep_blank_values=True)
         if request.method != "GET" or not self._is_right(dict(parameters).get(_PARAMETER, "")):
             return None

@@ -1,4 +1,4 @@
-"""Convert values to the JSON that the pages read: camelCase names, times in UTC."""
+"""Convert values to the JSON that the dashboard's pages read: camelCase names, times in UTC."""
 
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,8 @@
-"""The deployment: `catalog` lists what is deployed, the other modules build it with CDK.
+"""Define the deployment with CDK: the module `catalog` lists what is deployed, the other modules
+build it.
 
 CDK's Python classes run on Node.js, which jsii starts at the first import of aws_cdk. This package
-sets JSII_NODE to the Node.js of the virtual environment before a module below imports aws_cdk.
+sets JSII_NODE to the Node.js of the virtual environment before any of its modules imports aws_cdk.
 Without JSII_NODE jsii uses the `node` on the PATH.
 
 This package also adds `lambdas` to the import path, because alarms and graphs use the metric names

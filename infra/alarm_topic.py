@@ -1,4 +1,4 @@
-"""AlarmTopic: the SNS topic that receives alarm notifications."""
+"""Provide AlarmTopic: the SNS topic to which the stage's alarms send notifications."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -11,11 +11,12 @@ from infra.settings import StageSettings
 
 
 class AlarmTopic(Construct):
-    """The existing topic that the stage names, or a new one that sends email.
+    """The SNS topic for alarms: an existing topic that the settings name, or a new topic that sends
+    email.
 
     A new topic is encrypted under a customer managed key: CloudWatch cannot use the AWS managed key
-    for SNS (AWS Knowledge Center, "Why didn't I receive an SNS notification for my CloudWatch
-    alarm trigger?").
+    for SNS (AWS Knowledge Center, "Why didn't I receive an SNS notification for my CloudWatch alarm
+    trigger?").
 
     topic: the topic. None: the stage sets neither `alarm_topic_arn` nor `alarm_email`.
     """

@@ -1,4 +1,5 @@
-"""AuroraDatabase: the stage's Postgres, reached through a proxy with IAM authentication."""
+"""Build AuroraDatabase: a Postgres for the stage, reached through a proxy with IAM
+authentication."""
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -20,8 +21,8 @@ _ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 class AuroraDatabase(Construct):
-    """Aurora PostgreSQL Serverless v2: one writer, 14 days of backups, retained when its stack is
-    deleted.
+    """An Aurora PostgreSQL Serverless v2 cluster with one writer and 14 days of backups; it is
+    retained when its stack is deleted.
 
     Functions authenticate to the RDS Proxy with an IAM token. The proxy authenticates to the
     database with a password from Secrets Manager. `migrate-database` is the only function that can
@@ -52,8 +53,11 @@ class AuroraDatabase(Construct):
         cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 
     def allow_connect(self, function: SyncFunction) -> None:
-        """Let the function connect to the database: as the schema's owner if the catalog gives it
-        that capability, else as the login `mailsync_functions`."""
+        """Let the function connect to the database.
+
+        A function to which the catalog gives the capability SCHEMA_OWNER_LOGIN connects as the
+        schema's owner, every other function as the login `mailsync_functions`.
+        """
         owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.capabilities
         user = OWNER_USER if owns else FUNCTIONS_USER
         function.role.add_to_policy(
@@ -75,7 +79,8 @@ class AuroraDatabase(Construct):
         )
 
     def allow_set_password(self, function: SyncFunction) -> None:
-        """Let the function read the password that it sets for `mailsync_functions`."""
+        """Let the function read the password that it sets in the database for the login
+        `mailsync_functions`."""
         arn = self.functions_login.secret_arn
         function.function.add_environment("FUNCTIONS_LOGIN_SECRET_ARN", arn)
         self.functions_login.grant_read(function.role)

@@ -1,6 +1,6 @@
-"""The catalog of the deployment: functions, workflows, routes, schedules and event rules.
+"""List what is deployed: functions, workflows, routes, schedules and event rules.
 
-CDK, the local stack and the tests read this catalog. It imports the standard library and the
+CDK, the local stack and the tests read this catalog. It imports only the standard library and the
 product's list of providers.
 """
 
@@ -15,8 +15,8 @@ STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
 
 
 class Capability(StrEnum):
-    """An ability that a function needs. It determines the function's IAM permissions and
-    environment variables."""
+    """What a Lambda function needs access to. Its capabilities determine the function's IAM
+    permissions and environment variables."""
 
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
@@ -37,7 +37,7 @@ class Function:
     """One Lambda function of the deployment.
 
     name: name of the workflow state, route or schedule that the function serves.
-    purpose: its description in the AWS console.
+    purpose: description of the function in the AWS console.
     capabilities: what the function may access.
     timeout_s: time limit of an invocation in seconds.
     memory_mb: memory limit in MB.
@@ -63,16 +63,17 @@ class Function:
 
     @property
     def arn_placeholder(self) -> str:
-        """The name by which an ASL file refers to this function: `${SyncFolderFunctionArn}`."""
+        """Return the name that stands for this function's ARN in an ASL file, such as
+        `SyncFolderFunctionArn` in `${SyncFolderFunctionArn}`."""
         return f"{self.construct_id}FunctionArn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """One state machine.
+    """One state machine of the deployment.
 
     name: name in URLs and logs.
-    asl_file_name: ASL file in `statemachine/`.
+    asl_file_name: name of the ASL file in the folder `statemachine/`.
     """
 
     name: str
@@ -87,7 +88,7 @@ class Workflow:
 class RouteThrottle:
     """Limits on the requests to one route of the API, for all callers together.
 
-    requests_per_second: the sustained rate.
+    requests_per_second: number of requests that the route accepts per second in the long run.
     burst: number of requests that the route accepts at one moment (API Gateway's token bucket).
     """
 
@@ -101,9 +102,9 @@ class Route:
 
     route_key: method and path, such as "GET /api/health".
     function: name of the function that handles the route.
-    is_public: whether requests need no token; the authorizer is not called.
-    throttle: limits of this route alone, so that too many requests to one route do not block the
-        others.
+    is_public: whether requests need no token; API Gateway then does not call the authorizer.
+    throttle: limits of this route, separate from other routes, so that too many requests to one
+        route do not block the others.
     """
 
     route_key: str
@@ -303,7 +304,8 @@ _LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst=20)
 
 
 def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
-    """Yield the routes that connect a provider's mailboxes and receive its notifications."""
+    """Yield the routes of one provider: those that connect its mailboxes and the one that receives
+    its notifications."""
     name = provider.provider
     oauth = provider.oauth_access
     if oauth:
@@ -336,7 +338,7 @@ ROUTES: tuple[Route, ...] = (
 )
 
 CORS_METHODS = tuple(sorted({route.route_key.split(" ")[0] for route in ROUTES}))
-"""Methods that pages of other origins may use, if the stage names origins."""
+"""HTTP methods that web pages of other origins may use, in a stage that sets `cors_origins`."""
 CORS_REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
 CORS_RESPONSE_HEADERS = ("etag", "location", "retry-after")
 CORS_MAX_AGE_S = 3600
@@ -358,16 +360,18 @@ EVENT_RULES: tuple[EventRule, ...] = (
 )
 
 RUN_CLOSER_FUNCTION = "close-run"
-"""Invoked when an execution of `mailbox-sync` ends with one of RUN_CLOSER_STATUSES."""
+"""The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
+RUN_CLOSER_EXECUTION_STATUSES."""
 RUN_CLOSER_EXECUTION_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
 OUTBOX_PUBLISHER_FUNCTION = "publish-events"
-"""Invoked when an execution ends with one of PUBLISHER_STATUSES, ahead of its schedule."""
+"""The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
+OUTBOX_PUBLISHER_EXECUTION_STATUSES. It also has a schedule."""
 OUTBOX_PUBLISHER_EXECUTION_STATUSES = ("FAILED", "SUCCEEDED")
 
 
 CHECK_BATCH_FUNCTION = "sync-accounts"
-"""Invoked asynchronously by `start-due-syncs`."""
+"""The function that checks a batch of mailboxes; `start-due-syncs` invokes it asynchronously."""
 
 
 def find_function(name: str) -> Function:

@@ -1,4 +1,4 @@
-"""DatabaseMigration: migrates the schema before new code goes live."""
+"""Build DatabaseMigration: it migrates the database schema before new code goes live."""
 
 import aws_cdk as cdk
 from aws_cdk import triggers
@@ -11,8 +11,8 @@ class DatabaseMigration(Construct):
     """A CDK trigger that runs the function `migrate-database` at every deployment with new code.
 
     The aliases of all other functions depend on the trigger, so new code never runs on the old
-    schema. Code of the release before runs on the new schema for a moment. If the migration fails,
-    the deployment rolls back.
+    schema. The code of the previous release runs on the new schema for a moment. If the migration
+    fails, the deployment rolls back.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:

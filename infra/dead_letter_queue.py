@@ -1,4 +1,4 @@
-"""Dead-letter queues: they keep failed deliveries for an operator."""
+"""Create dead-letter queues, which keep failed deliveries for an operator."""
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -7,7 +7,7 @@ from constructs import Construct
 
 
 def create_dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
-    """Return a queue that keeps messages for 14 days; the caller adds an alarm on it."""
+    """Create and return a queue that keeps messages for 14 days; the caller adds an alarm on it."""
     queue = sqs.Queue(
         scope,
         construct_id,

@@ -1,4 +1,5 @@
-"""ExecutionEvents: invokes functions when an execution of `mailbox-sync` ends."""
+"""Build ExecutionEvents: EventBridge rules that invoke functions when an execution of
+`mailbox-sync` ends."""
 
 from collections.abc import Collection
 
@@ -12,9 +13,10 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class ExecutionEvents(Construct):
-    """EventBridge rules that invoke functions when an execution of the sync ends.
+    """EventBridge rules that invoke the run closer and the outbox publisher when an execution of
+    `mailbox-sync` ends.
 
-    Step Functions may lose such an event. The scheduled functions then do the same work.
+    Step Functions may lose such an event. Functions that run on a schedule then do the same work.
     """
 
     def __init__(

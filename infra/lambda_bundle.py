@@ -1,8 +1,8 @@
-"""The code asset that all functions share, built without Docker.
+"""Build the code asset that all Lambda functions share, without Docker.
 
-Dependencies are wheels for Lambda's platform from a lock with hashes, so every machine builds the
-same bundle; see docs/adr/0002-bundling-without-docker.md. They are cached, so only the first build
-needs the network.
+The dependencies are wheels for Lambda's platform from a lock file with hashes, so every machine
+builds the same bundle; see docs/adr/0002-bundling-without-docker.md. They are cached, so only the
+first build needs the network.
 """
 
 import hashlib
@@ -28,7 +28,8 @@ UV_PLATFORM_BY_ARCHITECTURE = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86
 
 
 def build_lambda_code_asset(architecture: str) -> lambda_.Code:
-    """Return the asset for `architecture`; synthesis builds it if its fingerprint is new."""
+    """Return the code asset for `architecture`. CDK builds its bundle at synthesis if the bundle's
+    fingerprint is new."""
     bundle = LambdaBundle(architecture=architecture)
     return lambda_.Code.from_asset(
         str(LAMBDAS_DIRECTORY),
@@ -41,7 +42,8 @@ def build_lambda_code_asset(architecture: str) -> lambda_.Code:
 
 @jsii.implements(cdk.ILocalBundling)
 class LambdaBundle:
-    """Dependencies, sources and their bytecode for one architecture (arm64 or x86_64)."""
+    """Builds the bundle for one architecture (arm64 or x86_64): dependencies, sources and their
+    bytecode."""
 
     def __init__(
         self,
@@ -75,10 +77,10 @@ class LambdaBundle:
         return True
 
     def write(self, target: Path) -> None:
-        """Write the bundle to `target`.
+        """Write the bundle to the folder `target`.
 
-        Raises:
-            subprocess.CalledProcessError: uv could not install the lock; its output has the reason.
+        Raises subprocess.CalledProcessError when uv could not install the dependencies; uv's output
+        has the reason.
         """
         shutil.copytree(self._dependencies(), target, dirs_exist_ok=True)
         for source in SOURCE_PACKAGES:
@@ -90,7 +92,8 @@ class LambdaBundle:
             self._compile(target / source, root=target)
 
     def _dependencies(self) -> Path:
-        """Install the dependencies, once per lock, and return their folder."""
+        """Return the folder with the installed dependencies; install them at the first call for a
+        lock file."""
         folder = self._cache / self._dependencies_key()
         if not folder.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -111,7 +114,8 @@ class LambdaBundle:
         return f"{self._architecture}-{PYTHON_VERSION}-{bytecode}-{_sha256(self._lock)[:16]}"
 
     def _compile(self, folder: Path, *, root: Path) -> None:
-        """Add bytecode; Lambda cannot write any, because its code folder is read-only."""
+        """Compile the Python files in `folder` to bytecode. Lambda cannot store bytecode, because
+        its code folder is read-only."""
         if self._compiler is None:
             print(
                 f"No Python {PYTHON_VERSION} here: the bundle has no bytecode, starts are slower."
@@ -141,9 +145,10 @@ def _install(lock: Path, target: Path, *, architecture: str) -> None:
 
 
 def _bytecode_compiler() -> str | None:
-    """Return a Python of Lambda's version. None: there is none, and no bytecode is added.
+    """Return the path of a Python with Lambda's version. None: there is none, and the bundle gets
+    no bytecode.
 
-    Lambda ignores the bytecode of other versions.
+    Lambda ignores bytecode of any other version.
     """
     if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON_VERSION:
         return sys.executable

@@ -1,4 +1,4 @@
-"""MailsyncApp: the two stacks of one stage, checked by the AWS Solutions rules of cdk-nag."""
+"""Build MailsyncApp: the two stacks of one stage, checked by the AWS Solutions rules of cdk-nag."""
 
 import json
 import sys
@@ -18,12 +18,13 @@ CDK_JSON = Path(__file__).resolve().parent.parent / "cdk.json"
 
 
 class MailsyncApp(cdk.App):
-    """The CDK app of one stage.
+    """The CDK app of one stage, with its two stacks.
 
-    `synth` raises for a broken rule of cdk-nag that no construct acknowledges.
+    `synth` raises an error if a cdk-nag rule is violated and no construct acknowledges the
+    violation.
 
     context: overrides the context of cdk.json; the CDK CLI's `-c` overrides both.
-    account, region: where to deploy. None: an environment-agnostic template.
+    account, region: where to deploy. None: the template fits any account and region.
     """
 
     def __init__(

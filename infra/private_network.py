@@ -1,4 +1,4 @@
-"""PrivateNetwork: the VPC of the stage's database and of the functions that use it."""
+"""Build PrivateNetwork: the VPC of the stage's database and of the functions that use it."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -12,11 +12,11 @@ _ZONES = 2
 
 
 class PrivateNetwork(Construct):
-    """A VPC over two zones: the database has no egress; functions reach the ports of AWS and of the
-    mail providers only.
+    """A VPC over two availability zones. The database has no egress; the functions reach only the
+    ports of AWS and of the mail providers.
 
-    One NAT gateway routes to both. If its zone fails, no mailbox is synced until the zone recovers;
-    a second gateway would double the price.
+    One NAT gateway serves both zones. If the gateway's zone fails, no mailbox is synced until the
+    zone recovers; a second gateway would double the price.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, retention: str) -> None:
@@ -66,7 +66,8 @@ class PrivateNetwork(Construct):
 
 
 def _uses_of_ports() -> dict[int, str]:
-    """Return who listens on each port that the functions must reach: AWS and the mail providers."""
+    """Return, for each port that the functions must reach, who listens on it: AWS or the mail
+    providers."""
     names = {HTTPS_PORT: ["AWS"]}
     for each in syncable_providers():
         for port in each.ports:
@@ -79,5 +80,6 @@ def _subnets(name: str, kind: ec2.SubnetType) -> ec2.SubnetConfiguration:
 
 
 def _allow_postgres(source: ec2.SecurityGroup, target: ec2.SecurityGroup) -> None:
-    """Add an egress rule to `source` and an ingress rule to `target`."""
+    """Allow Postgres connections from `source` to `target`: add an egress rule to `source` and an
+    ingress rule to `target`."""
     source.connections.allow_to(target, POSTGRES_PORT)

@@ -1,5 +1,5 @@
-"""The product's own metrics (`mailsync.metrics`) as CloudWatch metrics for alarms and graphs of
-CDK."""
+"""Convert the product's own metrics (`mailsync.metrics`) to CDK's CloudWatch metrics, for alarms
+and graphs."""
 
 from collections.abc import Iterable
 
@@ -12,24 +12,28 @@ from mailsync.model import Provider
 
 
 class ProductMetrics:
-    """The product's metrics of one stage, as CloudWatch metrics of CDK."""
+    """Makes CDK's CloudWatch metrics for the product's metrics of one stage."""
 
     def __init__(self, stage: StageSettings) -> None:
         self._service = stage.metrics_service_dimension
 
     def cloudwatch_metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return a product metric for CloudWatch: its maximum in the period if the metric is a
-        gauge, else its sum."""
+        """Return a product metric as a CloudWatch metric. Its value in a period is the maximum for
+        a gauge, else the sum."""
         return self._build(metric, period, {})
 
     def failed_runs_with_error(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return the number of runs that failed with this error name."""
+        """Return the CloudWatch metric that counts the runs that failed with this error name."""
         return self._build(RUNS_FAILED, period, {"error": error}, label=error)
 
     def failed_runs_with_any_error(
         self, errors: Iterable[str], period: cdk.Duration
     ) -> cloudwatch.MathExpression:
-        """Return the number of runs that failed with one of these error names, at most ten."""
+        """Return a CloudWatch expression that counts the runs that failed with one of these error
+        names.
+
+        errors: at most ten names.
+        """
         named = {
             f"m{place}": self.failed_runs_with_error(error, period)
             for place, error in enumerate(sorted(errors))
@@ -44,8 +48,8 @@ class ProductMetrics:
     def metric_of_provider(
         self, metric: Metric, provider: Provider, period: cdk.Duration
     ) -> cloudwatch.Metric:
-        """Return the CloudWatch metric for one provider, of a product metric that has the dimension
-        `provider`."""
+        """Return the CloudWatch metric with one provider's values of a product metric that has the
+        dimension `provider`."""
         label = f"{metric.name} {provider}"
         return self._build(metric, period, {"provider": provider}, label=label)
 
@@ -58,11 +62,11 @@ class ProductMetrics:
         of_at_least: int,
         period: cdk.Duration,
     ) -> cloudwatch.MathExpression:
-        """Return a CloudWatch expression for one provider: the metric `part` in percent of the
-        metric `whole`.
+        """Return a CloudWatch expression: for one provider, the metric `part` as a percentage of
+        the metric `whole`.
 
-        of_at_least: minimum of `whole` in the period; the result is 0 below it, so that a few
-            requests raise no alarm.
+        of_at_least: minimum of `whole` in the period. Below this minimum the expression is 0, so
+            that a few requests raise no alarm.
         """
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",

@@ -1,4 +1,4 @@
-"""Settings of a stage, read from `stages` in cdk.json and validated."""
+"""Read the settings of a stage from `stages` in cdk.json, and validate them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ class StageSettings:
 
     @property
     def metrics_service_dimension(self) -> str:
-        """Return the value of the dimension `service` of the stage's metrics."""
+        """Return the value that all metrics of the stage have for the dimension `service`."""
         return f"mailsync-{self.name}"
 
     @property
@@ -114,7 +114,7 @@ class StageSettings:
 
 
 def _violations(stage: StageSettings) -> Iterator[str]:
-    """Yield a text for each invalid setting or combination."""
+    """Yield a sentence for each setting, or combination of settings, that is invalid."""
     wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
     nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
     rules = (
@@ -154,8 +154,9 @@ def _audiences(stage: StageSettings) -> list[str]:
 
 
 def _is_capacity(least: float, most: float) -> bool:
-    """Return whether both are valid capacities.
+    """Return whether both numbers are valid Aurora capacities.
 
-    0 is invalid: it pauses an idle database, and the schedules use the database every minute.
+    0 is invalid: Aurora would pause an idle database, but the schedules use the database every
+    minute.
     """
     return 0.5 <= least <= most <= 256 and all(2 * each == int(2 * each) for each in (least, most))

@@ -1,4 +1,4 @@
-"""Secrets that CDK creates empty and the operator fills: the settings, and the database login of
+"""Build the two secrets whose values the operator fills in: the settings, and the database login of
 the schema's owner."""
 
 import json
@@ -15,9 +15,9 @@ OPERATOR_FILLED_SETTINGS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CL
 
 
 class _ManualSecret(Construct):
-    """A secret that is retained when its stack is deleted.
+    """A secret whose values the operator fills in. It is retained when its stack is deleted.
 
-    variable: environment variable that gives functions the ARN of the secret.
+    variable: environment variable that contains the ARN of the secret in functions.
     """
 
     def __init__(
@@ -46,7 +46,8 @@ class _ManualSecret(Construct):
 
 
 class SettingsSecret(_ManualSecret):
-    """The settings as a JSON secret with empty values; fill it before deploying the functions.
+    """A secret with the settings as JSON, with empty values that the operator fills in before
+    deploying the functions.
 
     JWT_SECRET is generated. Replace it if the application already signs with HS256. Remove it if
     the stage sets `jwt_jwks_url`.
@@ -68,10 +69,11 @@ class SettingsSecret(_ManualSecret):
 
 
 class SchemaOwnerLoginSecret(_ManualSecret):
-    """The login of the schema's owner, to whom row-level security does not apply.
+    """A secret for the database login of the schema's owner, to whom row-level security does not
+    apply.
 
-    It is created empty. It can stay empty if the functions own the schema, or if the operator
-    migrates the database without the function.
+    The secret is created empty. It can stay empty if the functions' login owns the schema, or if
+    the operator migrates the database without the function `migrate-database`.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:

@@ -1,5 +1,5 @@
-"""StatefulStack: the resources that hold data: the KMS key of stored tokens, the secrets, and the
-database if the stage creates one.
+"""Build StatefulStack: the resources that hold data (the KMS key of stored tokens, the secrets, and
+the database if the stage creates one).
 
 The stack is deployed before SyncStack and has termination protection.
 """
@@ -18,7 +18,8 @@ from infra.token_key import TokenKey
 
 
 class StatefulStack(cdk.Stack):
-    """Token key, secrets and, if `database` is "aurora", the database with its network.
+    """The stack with the resources that hold data: token key, secrets and, if `database` is
+    "aurora", the database with its network.
 
     network: the VPC of the database. None: the operator provides the database.
     """
@@ -64,7 +65,7 @@ class StatefulStack(cdk.Stack):
             self._migration_secret.allow_read(function)
 
     def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
-        """Output what applications and operators need to reach the database."""
+        """Add stack outputs with what applications and operators need to reach the database."""
         cluster = database.cluster
         self._output("VpcId", "VPC of the database and its readers", network.vpc.vpc_id)
         readers, endpoint = network.readers, cluster.cluster_endpoint

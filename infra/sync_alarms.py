@@ -1,4 +1,5 @@
-"""SyncAlarms: alarms on conditions that an operator must fix; each description says how."""
+"""Build SyncAlarms: alarms on conditions that an operator must fix. The description of each alarm
+says how."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,18 +23,21 @@ from mailsync.registry import syncable_providers
 RUNBOOK_PATH = "docs/operations.md"
 
 DEPLOYMENT_ERRORS = ("SchemaOutdated", "SettingMissing")
-"""Errors of an incomplete deployment; a single run raises the alarm."""
+"""Error names of an incomplete deployment. One run that fails with one of them raises the alarm."""
 DEFECT_ERRORS = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
     *("StoreRejected", "Unexpected", "VerificationFailed"),
 )
-"""Errors of a mailbox or defects of the product; retries of such a mailbox become rarer."""
+"""Error names of problems of a mailbox and of defects of Mailsync. After such an error Mailsync
+retries the mailbox at growing intervals."""
 OUTAGE_ERRORS = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
-"""Errors of a service that did not recover while the workflow waited."""
+"""Error names of outages: the provider or the database did not recover while the workflow waited.
+"""
 DEAD_EXECUTION_ERRORS = ("ExecutionDied", "LeaseLost")
-"""Errors of an execution that died or let its lease expire."""
+"""Error names of runs whose execution died or lost its lease."""
 USER_SOLVED_ERRORS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
-"""Errors that a user caused or must solve; `AccountsClose` reports many of them."""
+"""Error names of problems that a user caused or must solve. They have no alarm of their own; the
+alarm `AccountsClose` reports many closed accounts."""
 
 _SHORT = cdk.Duration.minutes(5)
 _LONG = cdk.Duration.minutes(15)
@@ -42,15 +46,15 @@ _HOUR = cdk.Duration.hours(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmSpec:
-    """The definition of an alarm.
+    """The definition of a CloudWatch alarm.
 
     name: construct id, and section of the runbook unless `runbook_section` is set.
-    metric: the watched metric.
+    metric: the metric that the alarm watches.
     message: what happened and what to do first.
-    threshold: value of `metric` from which a period is breaching.
-    breaching_periods: consecutive breaching periods that raise the alarm.
+    threshold: a period is breaching if the metric reaches at least this value in it.
+    breaching_periods: number of consecutive breaching periods that raise the alarm.
     is_missing_data_breaching: whether a period without data is breaching.
-    runbook_section: section of the runbook. None: `name`.
+    runbook_section: section of the runbook that explains the alarm. None: the section `name`.
     """
 
     name: str
@@ -184,9 +188,10 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
 
 
 def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSpec]:
-    """Yield the alarms of the backlog.
+    """Yield the alarms on late work: due mailboxes that are not checked, and unpublished events.
 
-    With schedules, missing data raises the alarm as well: the measuring function does not run.
+    With schedules, missing data raises the alarm on due mailboxes as well: the function that
+    measures the backlog does not run.
     """
     yield AlarmSpec(
         name="Overdue",
@@ -231,9 +236,11 @@ def _of_dead_letters(
 
 
 def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]:
-    """Yield the alarms of functions outside workflows; a workflow reports failures of its own.
+    """Yield the alarms on functions outside workflows, and on the API; a failure in a workflow
+    appears as a failed run.
 
-    Lambda retries each of these functions twice, so six failures are at least two invocations.
+    Lambda retries a failed invocation of these functions twice, so six failures are at least two
+    invocations.
     """
     called = (*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION)
     for name in dict.fromkeys(called):

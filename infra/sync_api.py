@@ -1,4 +1,4 @@
-"""SyncApi: the HTTP API with the routes of the catalog and one Lambda authorizer."""
+"""Build SyncApi: the HTTP API with the routes of the catalog and one Lambda authorizer."""
 
 import json
 from typing import cast
@@ -44,9 +44,9 @@ class _AccessLog:
 
 
 def _cors(stage: StageSettings) -> apigateway.CorsPreflightOptions | None:
-    """Return the CORS settings. None: the stage names no origins.
+    """Return the CORS settings of the API. None: the stage sets no `cors_origins`.
 
-    Credentials are allowed, because the sign-in cookie must reach the API.
+    Credentials are allowed, because the browser must send the sign-in cookie to the API.
     """
     if not stage.cors_origins:
         return None
@@ -61,7 +61,8 @@ def _cors(stage: StageSettings) -> apigateway.CorsPreflightOptions | None:
 
 
 class SyncApi(Construct):
-    """The HTTP API. It caches a decision of the authorizer for 300 s per Authorization header."""
+    """The HTTP API of the stage. It caches the authorizer's decision on an Authorization header for
+    300 s."""
 
     def __init__(
         self,
@@ -101,13 +102,15 @@ class SyncApi(Construct):
         return self._api.api_endpoint
 
     def server_error_metric(self, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return the number of responses with a 5xx status, including those of the authorizer."""
+        """Return the metric that counts responses with a 5xx status, including those that the
+        authorizer causes."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
     def set_public_url_of_function(self, function: SyncFunction) -> None:
-        """Set PUBLIC_URL of the function.
+        """Set the environment variable PUBLIC_URL of the function to the URL of the API.
 
-        A function behind a route cannot have it: function and API would depend on each other.
+        Do not use it for a function that handles a route: function and API would depend on each
+        other.
         """
         function.function.add_environment("PUBLIC_URL", self._public_url or self.url)
 

@@ -1,5 +1,5 @@
-"""CheckBatchInvocations: asynchronous invocation of `sync-accounts`, with retries and a dead-letter
-queue."""
+"""Build CheckBatchInvocations: asynchronous invocations of `sync-accounts`, with retries and a
+dead-letter queue."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda_destinations as destinations
@@ -10,11 +10,13 @@ from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 MAX_ASYNC_INVOCATION_AGE = cdk.Duration.minutes(10)
-"""As long as the mailboxes of a batch are claimed; later they are due again in another batch."""
+"""Age at which Lambda gives up an asynchronous invocation. The mailboxes of a batch are claimed for
+the same time; later they are due again in another batch."""
 
 
 class CheckBatchInvocations(Construct):
-    """Asynchronous invocations of `sync-accounts`, the function that checks a batch of mailboxes.
+    """The configuration of asynchronous invocations of `sync-accounts`, the function that checks a
+    batch of mailboxes.
 
     Lambda retries a failed invocation twice and then moves its event to a dead-letter queue. No
     mailbox is lost: the claims of the batch expire, and its mailboxes become due again.
@@ -31,6 +33,6 @@ class CheckBatchInvocations(Construct):
         )
 
     def allow_check_batch_invocation(self, function: SyncFunction) -> None:
-        """Let the function invoke batches."""
+        """Let the function invoke `sync-accounts`."""
         function.function.add_environment("SYNC_ACCOUNTS_ARN", self._alias.function_arn)
         self._alias.grant_invoke(function.role)

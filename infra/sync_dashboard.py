@@ -1,4 +1,4 @@
-"""SyncDashboard: the CloudWatch dashboard of a stage."""
+"""Build SyncDashboard: the CloudWatch dashboard of a stage."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,9 @@ _THIRD, _HALF = 8, 12
 
 
 class SyncDashboard(Construct):
-    """Graphs of runs, provider and platform.
+    """A CloudWatch dashboard with graphs of runs, of the mail providers and of the AWS resources.
 
-    The dashboard costs about $3 a month, because it has more than the 50 metrics of a free one.
+    It costs about $3 a month, because a free dashboard has at most 50 metrics.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class SyncDashboard(Construct):
     def _add_platform(
         self, functions: SyncFunctions, workflows: Sequence[sfn.StateMachine], api: SyncApi
     ) -> None:
-        """Add what AWS charges for: state transitions, invocations and their duration."""
+        """Add graphs of what AWS charges for: state transitions, and invocations of functions with
+        their duration."""
         self._board.add_widgets(
             cloudwatch.GraphWidget(
                 title="Executions and API failures",

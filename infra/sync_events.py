@@ -1,4 +1,4 @@
-"""SyncEventBus: the event bus of the stage, with the rules of the catalog."""
+"""Build SyncEventBus: the event bus of the stage, with the event rules of the catalog."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -13,7 +13,8 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class SyncEventBus(Construct):
-    """The bus accepts events of sources in this AWS account that IAM allows.
+    """The event bus of the stage. It accepts events from sources in this AWS account that IAM
+    allows.
 
     An event that cannot be delivered or handled goes to a dead-letter queue.
     """

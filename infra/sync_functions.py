@@ -1,4 +1,5 @@
-"""SyncFunctions: the functions of the catalog, each with its role, log group and alias."""
+"""Build SyncFunctions: the Lambda functions of the catalog, each with its role, log group and
+alias."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -89,7 +90,7 @@ class SyncFunction(Construct):
 
 
 class SyncFunctions(Construct):
-    """All functions of the catalog.
+    """All Lambda functions of the catalog, by name.
 
     network: VPC of the functions that reach the database or a provider. None: no VPC.
     """
@@ -120,10 +121,10 @@ class SyncFunctions(Construct):
     def grant_capabilities(
         self, allow: Mapping[Capability, Callable[[SyncFunction], None]]
     ) -> None:
-        """Grant each function its capabilities.
+        """Grant each function the capabilities that the catalog lists for it.
 
         Args:
-            allow: for each capability, the method that grants it to a function.
+            allow: for each capability, the method that grants the capability to a function.
         """
         for function in self:
             for capability in sorted(function.spec.capabilities):
@@ -131,7 +132,8 @@ class SyncFunctions(Construct):
 
 
 def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
-    """Return a role that can write to `log_group` only; AWS's managed policy allows all groups."""
+    """Return a role with permission to write to `log_group`. AWS's managed policy would allow all
+    log groups."""
     role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
     Validations.of(role).acknowledge(
@@ -146,7 +148,8 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
 def _place(
     spec: catalog.Function, network: PrivateNetwork | None, role: iam.Role
 ) -> dict[str, Any]:
-    """Return the VPC properties of the function; none if it needs neither database nor provider.
+    """Return the VPC properties of the function; empty if the function needs neither database nor
+    provider.
 
     A function outside the VPC, such as the authorizer, starts faster.
     """
@@ -164,7 +167,8 @@ def _place(
 
 
 def _allow_network(role: iam.Role) -> None:
-    """Allow the network actions to the Lambda service, and deny them to the function's code.
+    """Allow the Lambda service to manage network interfaces under this role, and deny it to the
+    function's code.
 
     Only requests of the function's code have `lambda:SourceFunctionArn`.
     """
@@ -181,7 +185,8 @@ def _allow_network(role: iam.Role) -> None:
 
 
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
-    """Return the environment variables that are neither secrets nor ARNs of other resources."""
+    """Return those environment variables of the function that contain neither a secret nor the ARN
+    of another resource."""
     values: dict[str, str | None] = {
         "POWERTOOLS_SERVICE_NAME": stage.metrics_service_dimension,
         "SETTINGS_VERSION": stage.settings_version,

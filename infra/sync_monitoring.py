@@ -1,4 +1,4 @@
-"""SyncMonitoring: alarms, their notifications, and the dashboard of a stage."""
+"""Build SyncMonitoring: the alarms of a stage, their notifications, and the dashboard."""
 
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -13,7 +13,8 @@ from infra.sync_workflows import SyncWorkflows
 
 
 class SyncMonitoring(Construct):
-    """Alarms with their topic, and the dashboard."""
+    """The monitoring of a stage: its alarms, the topic of their notifications, and the CloudWatch
+    dashboard."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""SyncSchedules: the schedules of the catalog."""
+"""Build SyncSchedules: EventBridge schedules for the schedules of the catalog."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_scheduler as scheduler
@@ -12,7 +12,8 @@ from infra.sync_functions import SyncFunctions
 
 
 class SyncSchedules(Construct):
-    """EventBridge schedules that retry a failed invocation twice and then use a dead-letter queue.
+    """The EventBridge schedules of the stage. Each retries a failed invocation twice and then sends
+    it to a dead-letter queue.
 
     EventBridge's default of 185 attempts in 24 hours would deliver outdated invocations beside
     current ones.

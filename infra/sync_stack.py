@@ -1,4 +1,5 @@
-"""SyncStack: the resources without data: functions, workflows, API, schedules, events, alarms."""
+"""Build SyncStack: the resources that hold no data (functions, workflows, API, schedules, events,
+alarms)."""
 
 from typing import Any
 
@@ -21,7 +22,7 @@ from infra.sync_workflows import SyncWorkflows
 
 
 class SyncStack(cdk.Stack):
-    """All resources that can be deleted and deployed again without loss of data."""
+    """The stack with all resources that can be deleted and deployed again without loss of data."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""SyncWorkflows: the state machines, from the ASL files that the local stack also runs."""
+"""Build SyncWorkflows: the state machines, from the ASL files that the local stack also runs."""
 
 import json
 import re
@@ -20,7 +20,8 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 class SyncWorkflow(Construct):
-    """One state machine; its role may invoke only the functions that its definition names."""
+    """One state machine. Its role may invoke only the functions that the state machine's definition
+    names."""
 
     def __init__(
         self,
@@ -81,16 +82,17 @@ class SyncWorkflows(Construct):
             _permit(self._stop, machine, "states:StopExecution")
 
     def allow_start(self, function: SyncFunction) -> None:
-        """Let the function start and describe executions of both machines."""
+        """Let the function start and describe executions of both state machines."""
         self.add_arns_to_environment(function)
         self._start.attach_to_role(function.role)
 
     def allow_stop(self, function: SyncFunction) -> None:
-        """Let the function stop executions of both machines."""
+        """Let the function stop executions of both state machines."""
         self._stop.attach_to_role(function.role)
 
     def add_arns_to_environment(self, function: SyncFunction) -> None:
-        """Set the machines' ARNs in the function's environment, without any permission."""
+        """Set both state machines' ARNs in the function's environment, without granting any
+        permission."""
         function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)
         function.function.add_environment("TEST_SYNC_ARN", self.test_sync.state_machine_arn)
 
@@ -107,7 +109,8 @@ def _permit(policy: iam.Policy, machine: sfn.StateMachine, action: str) -> None:
 
 
 def _as_nag_writes(arn: Mapping[str, Any]) -> str:
-    """Return the name under which cdk-nag reports an ARN of literals and references."""
+    """Return an ARN that CloudFormation joins from texts and references as cdk-nag writes it in its
+    findings."""
     _, parts = arn["Fn::Join"]
     return "".join(part if isinstance(part, str) else _reference(part) for part in parts)
 

@@ -1,4 +1,5 @@
-"""TokenKey: the KMS key that encrypts the data keys under which the product seals stored tokens."""
+"""Build TokenKey: the KMS key that encrypts the data keys with which Mailsync seals stored
+tokens."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -12,9 +13,9 @@ _MAIL_TOKENS_ONLY = {"StringEquals": {"kms:EncryptionContext:purpose": "mail-tok
 
 
 class TokenKey(Construct):
-    """The KMS key, retained when its stack is deleted.
+    """The KMS key that protects stored tokens; it is retained when its stack is deleted.
 
-    Without the key no stored token can be opened, and every mailbox must be connected again.
+    Without the key no stored token can be decrypted, and every mailbox must be connected again.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
@@ -28,11 +29,11 @@ class TokenKey(Construct):
         )
 
     def allow_decryption(self, function: SyncFunction) -> None:
-        """Let the function decrypt data keys."""
+        """Let the function decrypt data keys with the KMS key, to read stored tokens."""
         self._allow(function, "kms:Decrypt")
 
     def allow_encryption(self, function: SyncFunction) -> None:
-        """Let the function make data keys."""
+        """Let the function generate data keys with the KMS key, to seal tokens."""
         self._allow(function, "kms:GenerateDataKey")
 
     def _allow(self, function: SyncFunction, action: str) -> None:

@@ -1,1 +1,2 @@
-"""The HTTP API: routes, models of requests and responses, and errors as RFC 9457 problems."""
+"""Implement the HTTP API: its routes, the models of requests and responses, and its errors as RFC
+9457 problems."""

@@ -1,4 +1,5 @@
-"""The last step of every way to connect a mailbox: store its account and start its first sync."""
+"""Do the last step of every way to connect a mailbox: store its account and start the first
+sync."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ SealCredentials = Callable[[AccountId, SealingKey], Credentials]
 
 @dataclass(frozen=True, slots=True)
 class ConnectedAccount:
-    """A connected account with the run of its first sync."""
+    """The result of connecting a mailbox: the stored account and the run of its first sync."""
 
     user_id: str
     account_id: AccountId
@@ -25,7 +26,7 @@ class ConnectedAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountConnector:
-    """Connects mailboxes of one provider."""
+    """Stores accounts for mailboxes of one provider and starts their first syncs."""
 
     provider: Provider
     credentials: CredentialStore
@@ -35,9 +36,9 @@ class AccountConnector:
     def connect(
         self, user_id: str, mailbox: MailboxIdentity, seal: SealCredentials
     ) -> ConnectedAccount:
-        """Store the account with its sealed credentials and start the first sync.
+        """Store the account with its sealed credentials, start the first sync and return both.
 
-        An account that the user already has for this mailbox keeps its mail.
+        If the user already has an account for this mailbox, that account and its mail are kept.
 
         Raises:
             SettingMissing, StoreUnavailable: no mailbox was connected.
@@ -55,7 +56,8 @@ class AccountConnector:
 
 
 def unreadable_mailbox_problem(error: MailboxUnavailable) -> Problem:
-    """Return the problem of a mailbox that cannot be read (422)."""
+    """Return the problem (422) for a mailbox that Mailsync cannot read and therefore does not
+    connect."""
     return Problem(
         kind="mailbox-refused",
         status=422,

@@ -1,4 +1,4 @@
-"""Models of accounts and folders: response bodies and the body of PATCH."""
+"""Define the models of accounts and folders: response bodies, and the request body of PATCH."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ MAX_FOLDERS_PER_PATCH = 1000
 
 
 class AccountView(CamelModel):
-    """An account of the caller: one connected mailbox."""
+    """One connected mailbox of the caller."""
 
     account_id: str
     email_address: str
@@ -27,21 +27,24 @@ class AccountView(CamelModel):
     """When the last successful sync or check ended."""
     initial_sync_completed: bool
     verified_at: datetime | None
-    """When the message counts of every folder last matched the provider's counts."""
+    """When the stored message counts of all folders last matched the provider's counts. Null: not
+    yet."""
     compared_at: datetime | None
-    """Since when every folder has been compared with the provider by message ids and versions.
-    Mailsync compares each folder once a week. Null: a folder still has to be compared."""
+    """The oldest `comparedAt` of the mirrored folders. Mailsync compares the message ids and
+    versions of each folder with the provider once a week. Null: a folder has not been compared yet.
+    """
     pending_removal: PendingRemoval | None
-    """Mail that is hidden and not deleted yet. Null: no mail is hidden."""
+    """Mail that disappeared at the provider; Mailsync hides it and has not deleted it yet. Null: no
+    mail is hidden."""
     next_sync_at: datetime
-    """When the next check is due. Meaningful only while `status` is `active`."""
+    """When Mailsync next checks the mailbox for changes. Valid only while `status` is `active`."""
     last_error: Failure | None
     """The error of the last failed sync. Null: the last sync did not fail."""
     created_at: datetime
 
 
 class AccountList(CamelModel):
-    """A page of accounts, in the order in which they were connected."""
+    """A page of the caller's accounts, sorted by the time when they were connected."""
 
     accounts: tuple[AccountView, ...]
     next_cursor: str | None
@@ -49,8 +52,8 @@ class AccountList(CamelModel):
 
 
 class FolderSelection(CamelModel):
-    """A folder of the mailbox, and whether its mail is mirrored. Folders that were deleted at the
-    provider are not listed."""
+    """A folder of the mailbox, with the user's decision whether Mailsync mirrors its mail. Folders
+    that were deleted at the provider are not listed."""
 
     id: int
     parent_id: int | None
@@ -59,52 +62,60 @@ class FolderSelection(CamelModel):
     role: str
     """The well-known role, such as `inbox` or `sent`."""
     selected: bool
-    """Whether Mailsync mirrors the folder. The choice survives deletion at the provider."""
+    """Whether Mailsync mirrors the folder. Mailsync remembers the value even if the folder is
+    deleted at the provider."""
     hidden: bool
     """Whether the provider marks the folder as hidden."""
     total: int
-    """Messages stored in the folder."""
+    """Number of messages that Mailsync stores for the folder."""
     unread: int
-    """Unread messages stored in the folder."""
+    """Number of unread messages that Mailsync stores for the folder."""
     remote_total: int
-    """Messages in the folder by the provider's own count."""
+    """Number of messages in the folder that the provider reports. It can be wrong; see
+    `countOffset`."""
     count_offset: int
-    """Error of `remoteTotal`, found by comparing ids: `remoteTotal - countOffset` is correct."""
+    """By how much `remoteTotal` is too high, as the last comparison of message ids found. The
+    correct number is `remoteTotal - countOffset`."""
     unread_offset: int
-    """Error of the provider's unread count, found by comparing read states."""
+    """By how much the number of unread messages that the provider reports is too high, as the last
+    comparison of read states found."""
     verified_at: datetime | None
-    """When the counts last matched the provider's counts."""
+    """When the stored message counts of the folder last matched the provider's counts. Null: not
+    yet."""
     compared_at: datetime | None
-    """When ids and versions of all messages were last compared. Null: still to do."""
+    """When Mailsync last compared the ids and versions of all messages of the folder with the
+    provider. Null: not compared yet."""
     differing: int
-    """Messages about which the provider contradicted itself in that comparison."""
+    """Number of messages for which the provider contradicted itself when the folder was last
+    compared: its response by id differed from its list of the folder."""
 
 
 class DifferenceView(CamelModel):
-    """A message for which the provider contradicts itself: its response by id differs from its list
-    of the folder.
+    """A message for which the provider contradicts itself: its response to a request for this
+    message by id differs from its list of the folder's messages.
 
-    The mirror stores the response by id.
+    Mailsync stores what the response by id says.
     """
 
     folder_id: int
     message_id: str
     cause: ListingContradictionKind
-    """`missing`: the list has the message, a request by id does not find it. `surplus`: a request
-    by id finds the message, the list lacks it. `misread`: the read states differ."""
+    """`missing`: the folder's list contains the message, but a request by id does not find it.
+    `surplus`: a request by id finds the message, but the list does not contain it. `misread`: the
+    list and the response by id have different read states."""
     found_at: datetime
 
 
 class AccountDetail(AccountView):
-    """An account with all folders of its mailbox."""
+    """One connected mailbox of the caller, with all its folders."""
 
     folders: tuple[FolderSelection, ...]
     differences: tuple[DifferenceView, ...]
-    """At most 100 differences of each folder."""
+    """Messages for which the provider contradicts itself, at most 100 of each folder."""
 
 
 class FolderPatch(CamelModel):
-    """The choice whether to mirror one folder."""
+    """The user's decision whether Mailsync mirrors one folder."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
@@ -113,7 +124,8 @@ class FolderPatch(CamelModel):
 
 
 class AccountPatch(CamelModel):
-    """Changes of an account. An omitted field stays unchanged; an unknown field is an error."""
+    """The body of a request that changes an account. An omitted field stays unchanged; an unknown
+    field is an error."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
@@ -122,7 +134,8 @@ class AccountPatch(CamelModel):
     folders: Annotated[
         tuple[FolderPatch, ...], FailFast(), Field(max_length=MAX_FOLDERS_PER_PATCH)
     ] = ()
-    """The folders whose selection changes, each at most once."""
+    """The folders to mirror or to stop mirroring, each at most once. Folders that are not named
+    stay unchanged."""
 
     @model_validator(mode="after")
     def _reject_duplicate_folders(self) -> "AccountPatch":
@@ -131,5 +144,5 @@ class AccountPatch(CamelModel):
         return self
 
     def selected_by_folder_id(self) -> dict[FolderId, bool]:
-        """Return for each named folder whether to mirror it."""
+        """Return the decisions of this request by folder id. True: mirror the folder."""
         return {FolderId(folder.id): folder.selected for folder in self.folders}

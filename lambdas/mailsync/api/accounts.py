@@ -1,4 +1,5 @@
-"""Routes of `/api/email/accounts`: list, show, pause, and select folders."""
+"""Define the routes of `/api/email/accounts`: list accounts, show or pause an account, and select
+the folders to mirror."""
 
 from typing import Annotated
 from uuid import UUID

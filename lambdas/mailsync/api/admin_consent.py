@@ -1,8 +1,9 @@
-"""The page that an administrator sees after consenting for an organisation, or declining, at the
-identity platform.
+"""Make the page that an administrator sees after consenting, or declining to consent, to the
+application for an organisation.
 
-The platform redirects the administrator to the callback route of sign-ins. The query of that
-redirect is not authenticated. So the handler connects no mailbox and only shows the next step.
+The identity platform redirects the administrator to the callback route of sign-ins. Mailsync cannot
+authenticate the query of this redirect, so the handler connects no mailbox and only shows the next
+step.
 """
 
 from aws_lambda_powertools.event_handler import Response

@@ -1,6 +1,7 @@
-"""Audit records: one log line for each action of a user.
+"""Write audit records: one log line for each action of a user.
 
-`docs/security.md` lists the events. Each record has `audit: true`, so a log query can select them.
+`docs/security.md` lists the events. Each record has `audit: true`, so a log query can select the
+records.
 """
 
 from typing import Any
@@ -28,7 +29,10 @@ def write_audit_record(
 
 
 def _logs_source_ip() -> bool:
-    """Return the setting. False if it cannot be read: the action has already taken place."""
+    """Return whether this stage logs IP addresses; False if the setting cannot be read.
+
+    A missing setting raises no error, because the action to record has already taken place.
+    """
     try:
         return load_settings().log_source_ip
     except SettingMissing:

@@ -1,4 +1,4 @@
-"""Verification of the application's JWT (RFC 7519)."""
+"""Verify the application's JWT (RFC 7519), which requests carry as a bearer token."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,11 @@ from mailsync.model import is_storable_user_id
 from mailsync.settings import Settings
 
 MAX_JWT_CHARS = 8192
-"""An HTTP API accepts 10,240 bytes for all headers together."""
+"""Maximum length of an accepted token. API Gateway limits all headers of a request together to
+10,240 bytes."""
 CLOCK_LEEWAY_S = 30
-"""Tolerated clock difference between issuer and verifier, for `exp`, `nbf` and `iat`."""
+"""Seconds by which the clocks of the token's issuer and of Mailsync may differ when `exp`, `nbf`
+and `iat` are checked."""
 ADMIN_CLAIM = "mailsync_admin"
 
 
@@ -30,7 +32,8 @@ class Caller:
 
 
 def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
-    """Return the caller whom the bearer token of an Authorization header names. None: not valid.
+    """Verify the bearer token of an Authorization header and return its user. None: the token is
+    not valid.
 
     A valid token has a signature by one of `keys`, a `sub` of at most `MAX_USER_ID_CHARS` printable
     characters, and an `exp` in the future. Where the settings name audiences or an issuer, `aud`
@@ -53,10 +56,9 @@ def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKey
 
 
 def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]:
-    """Return the verified claims.
+    """Verify the token and return its claims.
 
-    Raises:
-        jwt.PyJWTError: the signature or a claim is not valid.
+    Raises jwt.PyJWTError when the signature or a claim is not valid.
     """
     key = keys.find_key(jwt.get_unverified_header(token).get("kid"))
     if key is None:
@@ -73,7 +75,7 @@ def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]
 
 
 def _is_admin(claims: dict[str, Any]) -> bool:
-    """Return whether the claim is true at the top level or in `app_metadata`.
+    """Return whether `ADMIN_CLAIM` is true at the top level of the claims or in `app_metadata`.
 
     On Supabase only servers can write `app_metadata`; users can write `user_metadata`.
     """

@@ -1,4 +1,4 @@
-"""The caller of a request and the base URL of the API."""
+"""Read who called the API, and at which base URL, from a request."""
 
 from typing import Any
 
@@ -34,8 +34,10 @@ def is_caller_admin(event: APIGatewayProxyEventV2) -> bool:
 
 
 def api_base_url(event: APIGatewayProxyEventV2, settings: Settings) -> str:
-    """Return the base URL of the API without a slash at its end: PUBLIC_URL if it is set, else that
-    of the host that the request names."""
+    """Return the base URL of the API without a slash at its end.
+
+    It is PUBLIC_URL if that is set, else the URL of the host that the request names.
+    """
     return settings.public_url or f"https://{event.request_context.domain_name}"
 
 

@@ -1,5 +1,7 @@
-"""Read the accounts of the caller. Another user's account causes the same error as an account that
-does not exist."""
+"""Read accounts of the caller, and make the errors for accounts that the caller cannot use.
+
+An account of another user causes the same error as an account that does not exist.
+"""
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import AccountId
@@ -14,7 +16,7 @@ CANNOT_SYNC_REASON_BY_STATUS = {
     "disconnected": "The account is disconnected, so no new mail is synced. Stored mail stays"
     " readable; connect the mailbox again.",
 }
-"""The error text for each account status in which an account cannot be synced."""
+"""For each account status that prevents a sync, the error text that says why."""
 
 
 def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFolders:
@@ -30,10 +32,11 @@ def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFo
 
 
 def account_not_found_error() -> AccountNotFound:
-    """Return the error for a missing account and for an account of another user."""
+    """Return the error for an account that does not exist or belongs to another user."""
     return AccountNotFound("The user has no account of this id.")
 
 
 def cannot_sync_error(status: str) -> AccountNotConnected:
-    """Return the error for an account whose `status` is not `active`."""
+    """Return the error that says why an account with this `status`, which is not `active`, cannot
+    be synced."""
     return AccountNotConnected(CANNOT_SYNC_REASON_BY_STATUS[status])

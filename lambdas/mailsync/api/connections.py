@@ -1,7 +1,8 @@
-"""Routes that connect a mailbox: its owner signs in or sends its password, or an administrator of
-the application requests a mailbox of an organisation.
+"""Define the routes that connect a mailbox.
 
-These routes validate their few fields without pydantic, so that the function starts faster.
+The owner of the mailbox signs in or sends its password, or an administrator of the application
+requests a mailbox of an organisation. These routes validate their few fields without pydantic, so
+that the Lambda function `connect` starts faster.
 """
 
 import json
@@ -77,7 +78,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 def build_app() -> APIGatewayHttpResolver:
-    """Return the resolver of the function `connect`."""
+    """Return the resolver that maps requests of the Lambda function `connect` to its routes."""
     app = APIGatewayHttpResolver()
     register_problem_handler(app, sign_in_error_response)
     app.include_router(router)
@@ -87,8 +88,10 @@ def build_app() -> APIGatewayHttpResolver:
 
 @router.get(sign_in_path(_PROVIDER))
 def begin_sign_in(provider: str) -> Response[str]:
-    """Redirect the browser to the identity platform; return the platform's URL as JSON if the
-    request accepts only JSON."""
+    """Start a sign-in: redirect the browser to the identity platform.
+
+    A request that accepts JSON gets the platform's URL as JSON instead of the redirect.
+    """
     event, settings = router.current_event, load_settings()
     return_to = event.query_string_parameters.get("returnTo")
     if return_to is not None and return_to != settings.app_inbox_url:
@@ -110,8 +113,11 @@ def begin_sign_in(provider: str) -> Response[str]:
 
 @router.get(sign_in_callback_path(_PROVIDER))
 def finish_sign_in(provider: str) -> Response[str]:
-    """Finish a sign-in: connect the mailbox, or store it until its user confirms it; redirect the
-    browser to the application."""
+    """Finish a sign-in and redirect the browser to the application.
+
+    The mailbox is connected at once, or, in a stage with `confirm_connections`, stored until its
+    user confirms it.
+    """
     event, settings = router.current_event, load_settings()
     platform = open_identity_platform(require_oauth_access(require_sign_in_provider(provider)))
     consent = platform.read_admin_consent(event.query_string_parameters)
@@ -132,9 +138,9 @@ def finish_sign_in(provider: str) -> Response[str]:
 
 @router.post(confirm_connection_path(_PROVIDER))
 def confirm_connection(provider: str) -> Response[str]:
-    """Connect a mailbox whose sign-in waits for a confirmation.
+    """Connect a mailbox whose sign-in has finished, after its user has confirmed it.
 
-    The JWT of the request proves that the user who started the sign-in confirms it.
+    The JWT of the request proves that the user who confirms is the user who started the sign-in.
     """
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
@@ -154,7 +160,8 @@ def confirm_connection(provider: str) -> Response[str]:
 
 @router.post(accounts_path(_PROVIDER))
 def connect_without_sign_in(provider: str) -> Response[str]:
-    """Connect a mailbox with its password, or by app-only access of its organisation."""
+    """Connect a mailbox with its password, or with the app-only access that its organisation
+    granted."""
     event, registration = router.current_event, require_provider(provider)
     if registration.oauth_access is None:
         return _connect_with_password(event, registration.provider)

@@ -1,4 +1,4 @@
-"""Conditional requests by ETag and If-None-Match (RFC 9110, 8.8.3 and 13.1.2)."""
+"""Support conditional requests by ETag and If-None-Match (RFC 9110, 8.8.3 and 13.1.2)."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 
 def add_etag(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Middleware: add an ETag to the response. Return 304 without a body if the request's
-    If-None-Match has the same ETag."""
+    """Add an ETag to the response of the next middleware; return 304 without a body if
+    If-None-Match of the request contains this ETag."""
     response = next_middleware(app)
     body = json.dumps(response.body, sort_keys=True).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'

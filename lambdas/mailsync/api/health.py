@@ -1,4 +1,4 @@
-"""Routes that report the health of the system: the health check and the self-test."""
+"""Define the routes that report whether Mailsync works: the health check and the self-test."""
 
 from uuid import uuid4
 

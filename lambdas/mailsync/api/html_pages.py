@@ -1,4 +1,4 @@
-"""HTML pages for people in a browser: plain text without scripts or embedded resources."""
+"""Build HTML pages for people in a browser: plain text without scripts or embedded resources."""
 
 import json
 from collections.abc import Mapping

@@ -1,21 +1,21 @@
-"""Parsing of untrusted JSON, whose integers may have more digits than Python parses."""
+"""Parse untrusted JSON, whose integers may have more digits than Python's parser accepts."""
 
 import json
 from typing import Any
 
 _MAX_INT_DIGITS = 20
-"""Digits and sign. No field of the API accepts an integer of more than 16 digits."""
+"""Maximum length of a JSON integer, sign included, that is parsed as an integer. No field of the
+API accepts more than 16 digits."""
 
 
 def parse_untrusted_json(text: str) -> Any:
-    """Parse JSON.
+    """Parse JSON and return its value.
 
-    An integer of more than `_MAX_INT_DIGITS` becomes a float, possibly infinite. No field of the
-    API accepts such a value, so validation rejects it.
+    An integer of more than `_MAX_INT_DIGITS` digits becomes a float, possibly infinite. No field of
+    the API accepts such a value, so the validation rejects it.
 
-    Raises:
-        json.JSONDecodeError: `text` is not JSON.
-        RecursionError: `text` is nested too deeply.
+    Raises json.JSONDecodeError when `text` is not JSON, RecursionError when it is nested too
+    deeply.
     """
     return json.loads(text, parse_int=_number)
 

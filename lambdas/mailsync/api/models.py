@@ -1,4 +1,7 @@
-"""Base class and shared models of the API: snake_case in Python, camelCase in JSON."""
+"""Define the base class of all API models and the models that several routes share.
+
+Field names are snake_case in Python and camelCase in JSON.
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -20,18 +23,20 @@ class CamelModel(BaseModel):
 
 
 PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
-"""An id of a row, up to the largest integer that every JSON reader keeps exactly (RFC 8259, 6)."""
+"""The id of a database row, at most the largest integer that every JSON reader keeps exactly (RFC
+8259, 6)."""
 
 
 class SyncRequest(CamelModel):
-    """The mailbox to sync, and how."""
+    """The body of a request to start a sync: which mailbox to sync, and how."""
 
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
     folders: (
         Annotated[tuple[PositiveId, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
     ) = None
-    """The only folders that a `full` sync reads again from the beginning. Null: all folders."""
+    """Ids of the folders to read again from the beginning; requires the sync type `full`, which is
+    then the default. Null: sync all folders."""
 
     @model_validator(mode="after")
     def _require_full_sync_of_folders(self) -> "SyncRequest":
@@ -43,7 +48,8 @@ class SyncRequest(CamelModel):
         return self
 
     def to_sync_scope(self) -> SyncScope:
-        """Return what to sync. A request that names folders is a full sync of those folders."""
+        """Return the type of the sync and its folders. A request that names folders is a full sync
+        of those folders."""
         if not self.folders:
             return SyncScope(self.sync_type)
         folder_ids = tuple(FolderId(folder_id) for folder_id in sorted({*self.folders}))
@@ -51,13 +57,14 @@ class SyncRequest(CamelModel):
 
 
 class SyncAccepted(CamelModel):
-    """The run that syncs the mailbox: a new run, the open run that the request joined, or the run
-    of an earlier request with the same Idempotency-Key."""
+    """The response to a request to start a sync. It names the run that syncs the mailbox: a new
+    run, the open run that the request joined, or the run of an earlier request with the same
+    Idempotency-Key."""
 
     success: bool = True
     run_id: str
     execution_arn: str
-    """The Step Functions execution. Empty: not started yet."""
+    """ARN of the run's Step Functions execution. Empty: the execution has not started yet."""
     status: str
     """The status of the run: `queued`, `running`, or the final status of an ended run."""
     status_url: str
@@ -65,17 +72,17 @@ class SyncAccepted(CamelModel):
 
 
 class SyncStopped(CamelModel):
-    """The result of a request to stop a sync."""
+    """The response to a request to stop a sync."""
 
     success: bool = True
     account_id: str
     run_id: str | None
-    """The stopped run. Null: no sync was running."""
+    """Id of the stopped run. Null: no sync was running."""
     message: str
 
 
 class Failure(CamelModel):
-    """An error of a sync."""
+    """The error of a failed sync, for programs (`name`) and for people (`message`)."""
 
     name: str
     """The stable name of the error, listed in the documentation."""
@@ -84,22 +91,23 @@ class Failure(CamelModel):
 
 
 def to_failure(name: str | None, message: str | None) -> Failure | None:
-    """Convert a stored error name and message to the API's error object; None without an error
+    """Return the API's error object for a stored error name and message; None if there is no error
     name."""
     return Failure(name=name, message=message or "") if name else None
 
 
 class SelfTestStarted(CamelModel):
-    """The started execution of the self-test."""
+    """The response to a request to start the self-test: the execution that was started."""
 
     success: bool = True
     message: str = "Test sync started!"
     execution_arn: str
     event_id: str
-    """The name of the execution."""
+    """Name of the Step Functions execution."""
 
 
 class Health(CamelModel):
-    """The database accepts writes and has the current schema."""
+    """The response of the health check: the database accepts writes and has the schema of this
+    version."""
 
     status: str = "ok"

@@ -1,7 +1,8 @@
-"""The OpenAPI document of all public routes.
+"""Build the OpenAPI document of all public routes.
 
-Powertools describes the routes of the function `api` from their models. The routes of `connect`
-and `webhook` have no models and are described here. A path can have operations of both.
+Powertools describes the routes of the Lambda function `api` from their models. The routes of
+`connect` and `webhook` have no models, so this package describes them by hand. One path can have
+operations of both kinds.
 """
 
 import json
@@ -56,7 +57,7 @@ _ACCOUNT_REMOVED = {
 
 
 def add_openapi_document_route(app: APIGatewayHttpResolver) -> None:
-    """Add the route that returns the document; the first request builds the document."""
+    """Add the route that returns the OpenAPI document; its first request builds the document."""
 
     @cache
     def text() -> str:
@@ -74,7 +75,8 @@ def add_openapi_document_route(app: APIGatewayHttpResolver) -> None:
 def build_openapi_document(
     app: APIGatewayHttpResolver, providers: Iterable[RegisteredProvider]
 ) -> dict[str, Any]:
-    """Return the OpenAPI document with the routes of all functions, and of these providers."""
+    """Return the OpenAPI document with the routes of all functions, including those that name one
+    of `providers`."""
     generated = app.get_openapi_json_schema(
         title="Mailsync",
         version=API_VERSION,
@@ -96,7 +98,8 @@ def build_openapi_document(
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Remove responses that Powertools adds and this API never returns; add response headers."""
+    """Complete one operation in place: remove responses that Powertools adds and this API never
+    returns, and add response headers."""
     described = operation["responses"]
     for status, response in list(described.items()):
         if "ValidationError" in json.dumps(response):
@@ -118,7 +121,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
 
 
 def _describe_conditional_requests(operation: dict[str, Any]) -> None:
-    """Add If-None-Match and ETag, and remove the body of 304 that Powertools describes."""
+    """Add If-None-Match and ETag to the operation, and remove the body that Powertools describes
+    for 304."""
     described = operation["responses"]
     described["304"]["content"] = {}
     for status in ("200", "304"):

@@ -1,4 +1,5 @@
-"""The operations of the OpenAPI document whose paths name a provider, such as the sign-in."""
+"""Describe the routes whose paths name a provider, such as the sign-in, for the OpenAPI
+document."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +16,8 @@ from mailsync.providers.kit import load_provider_kit, webhook_path
 from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
 IS_PUBLIC_OPERATION_KEY = "x-is-public"
-"""Key of an operation that needs no token; the document builder removes it."""
+"""Key that marks an operation without a token; the builder of the OpenAPI document removes the key.
+"""
 _TEXT = {"type": "string"}
 _PAGE = {"schema": _TEXT}
 _NOTICE = {
@@ -67,7 +69,7 @@ _MAILBOX_CONNECTED = {
 
 
 def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
-    """Return the operations of these providers by path and method."""
+    """Return the OpenAPI operations of the routes of these providers, by path and method."""
     paths: dict[str, Any] = {}
     for registration in providers:
         provider = registration.provider
@@ -85,8 +87,10 @@ def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str
 
 
 def _operation_id(name: str, registration: RegisteredProvider) -> str:
-    """Return a unique id; those of the first provider are older than the others' and have no
-    suffix."""
+    """Return an operation id that is unique in the document: `name` with the provider as suffix.
+
+    The ids of the earliest release's provider stay without a suffix.
+    """
     is_first = registration.provider == PROVIDER_OF_EARLIEST_RELEASE
     return name if is_first else f"{name}_{registration.provider}"
 

@@ -1,5 +1,5 @@
-"""Response objects for the OpenAPI document. The schemas that they reference are in the module
-`openapi`."""
+"""Build response objects for the OpenAPI document. The module `openapi` defines the schemas to
+which they refer."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -30,7 +30,8 @@ def describe_responses(
 
 
 def problem_response(status: int) -> dict[str, Any]:
-    """Return the response object of an error status, from a function or from API Gateway."""
+    """Return the response object of an error status, with the media types of the function's and of
+    API Gateway's own errors."""
     content = {}
     if status != 403:
         content[PROBLEM_CONTENT_TYPE] = {"schema": PROBLEM_SCHEMA}

@@ -1,5 +1,5 @@
-"""Connection of a mailbox by app-only access: its organisation grants the access to the
-application, instead of its owner.
+"""Connect mailboxes by app-only access, which their organisation grants to the application instead
+of their owners.
 
 Only an administrator of the application can connect such a mailbox, and only in organisations that
 the operator allows. Otherwise any user could mirror the mail of a colleague.
@@ -32,7 +32,7 @@ _USER = re.compile(rf"\S{{1,{MAX_USER_ID_CHARS}}}")
 
 @dataclass(frozen=True, slots=True)
 class OrganisationMailboxRequest:
-    """The validated body of the request.
+    """The validated body of a request to connect a mailbox of an organisation.
 
     user_id: the user of the application who will own the account.
     organisation_id: tenant id of the organisation, in lower case.
@@ -45,8 +45,8 @@ class OrganisationMailboxRequest:
 
     @classmethod
     def from_body(cls, body: Any, caller: str) -> "OrganisationMailboxRequest":
-        """Validate the JSON body of a request and return the request; `userId` defaults to
-        `caller`.
+        """Validate the JSON body and return it as an OrganisationMailboxRequest; a missing `userId`
+        becomes `caller`.
 
         Raises:
             ApiError: a field is missing or malformed; the problem names the field (422).
@@ -62,9 +62,9 @@ class OrganisationMailboxRequest:
 def connect_mailbox(
     wanted: OrganisationMailboxRequest, connector: AccountConnector, settings: Settings
 ) -> ConnectedAccount:
-    """Verify that the mailbox is readable, store its account and start the first sync.
+    """Verify that the mailbox is readable, store its account, start the first sync and return both.
 
-    An account that the user already has for this mailbox keeps its mail.
+    If the user already has an account for this mailbox, that account and its mail are kept.
 
     Raises:
         ApiError: the organisation is not allowed (403), or the mailbox cannot be read (422).

@@ -1,4 +1,5 @@
-"""Keyset pagination of lists: a page's cursor encodes the sort key (time and id) of its last row.
+"""Divide lists into pages by keyset pagination: the cursor of the next page encodes the sort key
+(time and id) of the last row of this page.
 
 A cursor stays valid when rows are added or removed, because it does not count rows.
 """
@@ -60,8 +61,8 @@ def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Lis
 def split_page_and_next_cursor(
     rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
 ) -> tuple[Sequence[ListedItem], str | None]:
-    """Return the first `limit` rows, and the cursor of the next page. None as cursor: this is the
-    last page.
+    """Return the first `limit` rows, and the cursor of the next page. None as cursor: these rows
+    are the last page.
 
     Args:
         rows: up to `limit + 1` rows; the additional row shows that another page exists.

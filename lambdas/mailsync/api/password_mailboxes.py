@@ -1,7 +1,7 @@
-"""Connection of a mailbox with its user name and password, for providers without a sign-in page.
+"""Connect mailboxes by user name and password, for providers without a sign-in page.
 
 The caller's JWT proves who connects the mailbox, so the connection needs no confirmation. The
-password stands in the request and, sealed, in the database; no log, error or response contains it.
+password is in the request and, sealed, in the database; no log, error or response contains it.
 """
 
 import re
@@ -34,17 +34,18 @@ _PASSWORD_REFUSED = Problem(
 
 @dataclass(frozen=True, slots=True)
 class PasswordMailboxRequest:
-    """The validated body of the request."""
+    """The validated body of a request to connect a mailbox by user name and password."""
 
     user_name: str
     password: str = field(repr=False)
 
     @classmethod
     def from_body(cls, body: Any) -> "PasswordMailboxRequest":
-        """Return the request.
+        """Validate the JSON body and return it as a PasswordMailboxRequest.
 
         Raises:
-            ApiError: a field is missing or malformed; the problem names it, not its value (422).
+            ApiError: a field is missing or malformed (422); the problem contains the field's name
+                and not its value.
         """
         fields = body if isinstance(body, dict) else {}
         return cls(_field(fields, "userName", _USER_NAME), _field(fields, "password", _PASSWORD))
@@ -53,9 +54,11 @@ class PasswordMailboxRequest:
 def connect_with_password(
     wanted: PasswordMailboxRequest, user_id: str, connector: AccountConnector, settings: Settings
 ) -> ConnectedAccount:
-    """Check the password at the mail server, store the account and start the first sync.
+    """Check the password at the mail server, store the account, start the first sync and return
+    both.
 
-    An account that the user already has for this mailbox keeps its mail and gets the new password.
+    If the user already has an account for this mailbox, that account keeps its mail and gets the
+    new password.
 
     Raises:
         ApiError: the mail server refused the password, or the mailbox cannot be read (422).

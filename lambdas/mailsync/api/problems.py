@@ -1,8 +1,8 @@
-"""Error responses of the API as `application/problem+json` (RFC 9457).
+"""Convert exceptions to error responses of type `application/problem+json` (RFC 9457).
 
 `type` is a stable URN. `detail` says what happened and what to do. The tables of this module map
-exceptions to problems. An exception in none of the tables is a defect of the product: the log gets
-its name and location, and the response contains no detail of it.
+exceptions to problems. An exception in none of the tables is a defect of Mailsync: the log gets its
+name and location, and the response contains no detail of the exception.
 """
 
 import json
@@ -61,7 +61,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """The request is wrong, or the caller may not make it. The API responds with the error document
+    """Raised if a request is wrong, or its caller may not make it. The API responds with
     `problem`."""
 
     def __init__(self, problem: Problem) -> None:
@@ -146,7 +146,8 @@ _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     RecursionError: MALFORMED_BODY_PROBLEM,
 }
 MAX_REQUEST_BODY_BYTES = 128 * 1024
-"""The largest valid body, a selection of a thousand folders, has about 50,000 bytes."""
+"""Maximum size of a request body. The largest valid body, a selection of a thousand folders, has
+about 50,000 bytes."""
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
@@ -203,18 +204,19 @@ def problem_to_json_response(problem: Problem, event: APIGatewayProxyEventV2) ->
 
 
 def problem_headers(problem: Problem) -> dict[str, str | list[str]]:
-    """Return the response headers of a problem. JSON and HTML responses have the same headers."""
+    """Return the headers of a problem's response, which are the same for JSON and HTML."""
     if problem.retry_after_s is None:
         return {"Cache-Control": "no-store"}
     return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
 
 
 def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a Lambda response (413) if the body exceeds `MAX_REQUEST_BODY_BYTES`, else None.
+    """Return a 413 response in Lambda's format if the body exceeds `MAX_REQUEST_BODY_BYTES`, else
+    None.
 
     Handlers call this function before they parse the body. The validation of some megabytes can
-    take longer than the gateway's time-out, and the list of its errors can exceed Lambda's limit
-    for a response.
+    take longer than API Gateway's time-out, and the list of validation errors can exceed Lambda's
+    limit for a response.
     """
     if len(event.get("body") or "") <= MAX_REQUEST_BODY_BYTES:
         return None
@@ -232,11 +234,11 @@ ProblemRenderer = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 def register_problem_handler(
     app: APIGatewayHttpResolver, render: ProblemRenderer = problem_to_json_response
 ) -> None:
-    """Make the API respond with a problem document to every exception of a route and to unknown
-    routes.
+    """Make `app` respond with a problem to every exception that a route raises, and to requests for
+    unknown routes.
 
     Args:
-        render: makes the response of a problem, as JSON or HTML.
+        render: makes the response from a problem, as JSON or HTML.
     """
 
     def respond(error: Exception) -> Response[str]:
@@ -256,7 +258,8 @@ def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
 
 
 def exception_to_problem(error: Exception) -> Problem:
-    """Return the problem for an exception; `unexpected` (500) if no table lists its type."""
+    """Return the problem for an exception. An exception in no table of this module gets the problem
+    `unexpected` (500)."""
     match error:
         case ApiError():
             return error.problem
@@ -296,7 +299,7 @@ def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
 
 
 def _log_server_error(error: Exception, problem: Problem) -> None:
-    """Log name and location only: the text of a library's error may quote a token or a URL."""
+    """Log the exception's name and location, not its text, which may quote a token or a URL."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-5:]]
     logger.error("request_failed", error=type(error).__name__, problem=problem.kind, where=where)

@@ -44,9 +44,10 @@ def is_callback_path(path: str) -> bool:
 
 
 def sign_in_path_for_request_path(path: str) -> str | None:
-    """Return the sign-in path of the provider that `path` names, else of the stage's first one.
+    """Return the path of the sign-in for the provider that `path` names.
 
-    None: this stage has no provider with a sign-in.
+    If `path` names no provider, return the sign-in path of the first provider of this stage that
+    has a sign-in; None: there is no such provider.
     """
     if found := _SIGN_IN.match(path):
         return found[0]
@@ -55,7 +56,8 @@ def sign_in_path_for_request_path(path: str) -> str | None:
 
 
 def require_provider(name: str) -> RegisteredProvider:
-    """Return the provider that a path names.
+    """Return the registered provider with this name, taken from a path, if this stage syncs its
+    mailboxes.
 
     Raises:
         ApiError: the provider is unknown, this release cannot sync its mailboxes, or this stage
@@ -69,10 +71,12 @@ def require_provider(name: str) -> RegisteredProvider:
 
 
 def require_sign_in_provider(name: str) -> Provider:
-    """Return the provider that a path names.
+    """Return the provider with this name, taken from a path, if users connect its mailboxes by a
+    sign-in.
 
     Raises:
-        ApiError: as `require_provider`, or no sign-in opens the provider's mailboxes (404).
+        ApiError: `require_provider` raises it, or the provider's mailboxes are connected by
+            password (404).
     """
     found = require_provider(name)
     if found.uses_password:
@@ -81,10 +85,10 @@ def require_sign_in_provider(name: str) -> Provider:
 
 
 def require_enabled(provider: Provider) -> None:
-    """Check that this stage syncs mailboxes of the provider.
+    """Raise an error unless this stage syncs mailboxes of the provider.
 
     Raises:
-        ApiError: it does not; the problem names the missing setting (404).
+        ApiError: this stage does not sync them; the problem names the missing setting (404).
     """
     try:
         load_settings().require_enabled(provider)

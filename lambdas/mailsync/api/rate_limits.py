@@ -1,7 +1,7 @@
-"""Hourly rate limits of each user, for calls that start work, write rows or reach a provider.
+"""Limit how many calls per hour each user may make that start work, write rows or reach a provider.
 
 The throttles of API Gateway apply to all users together. These limits keep one user, with or
-without an account, from causing costs and from using up the throttles of the other users.
+without an account, from causing costs and from using up the throttles for all other users.
 """
 
 from enum import StrEnum
@@ -13,12 +13,13 @@ from mailsync.store.connection import open_database
 from mailsync.store.limit_store import RateLimitStore
 
 ALL_USERS_LIMIT_USER_ID = ""
-"""The user id under which calls of all users are counted. No valid token has an empty `sub`."""
+"""The user id under which calls of all users together are counted. No valid token has an empty
+`sub`."""
 
 
 class RateLimitedCall(StrEnum):
-    """Groups of API calls; all calls of a group count against one hourly limit.
-    `Settings.calls_per_hour_by_kind` has the limits."""
+    """Groups of API calls with an hourly limit for each group. `Settings.calls_per_hour_by_kind`
+    contains the limits."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
@@ -30,7 +31,7 @@ class RateLimitedCall(StrEnum):
 
 
 def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
-    """Count one API call of the user against the hourly limit of its kind.
+    """Count one API call of the user against the hourly limit of the group `kind`.
 
     Raises:
         ApiError: the limit is reached (429, with Retry-After).

@@ -1,7 +1,8 @@
-"""The route that disconnects or purges an account.
+"""Define the route that disconnects an account, or purges it (deletes it with its mail).
 
-It belongs to the function `connect`, which can open tokens: ending the provider's subscription
-needs the account's access token. Like `connections`, it validates without pydantic.
+The route belongs to the Lambda function `connect`, which can open sealed tokens: ending the
+provider's subscription needs the account's access token. Like `connections`, this module validates
+without pydantic.
 """
 
 import json
@@ -26,20 +27,21 @@ from mailsync.sync.push import end_subscriptions
 
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
 KEEP_DATA, PURGE_DATA = "keep", "purge"
-"""Values of the parameter `data`: keep the mail of the account, or delete it."""
+"""Values of the query parameter `data`: keep the account's mail, or delete it."""
 PURGE_BUDGET_S = 13.0
-"""Shorter than API Gateway's time-out of 29 s; `purge-accounts` deletes the rest."""
+"""Seconds that one request may spend on deleting mail, below API Gateway's time-out of 29 s. The
+scheduled function `purge-accounts` deletes the rest."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.delete(ACCOUNT_PATH)
 def remove_account(account_id: str) -> Response[str]:
-    """Disconnect the account and keep its mail, or purge it: delete the account with its mail.
+    """Disconnect the account and keep its mail, or purge the account: delete it with its mail.
 
-    A purge deletes what it can within `PURGE_BUDGET_S`; a scheduled function deletes the rest. If
-    this function ends before its first transaction, nothing has changed, and the request can be
-    repeated.
+    A purge deletes what it can within `PURGE_BUDGET_S`; the scheduled function `purge-accounts`
+    deletes the rest. If the request fails before its first transaction, nothing has changed, and
+    the caller can repeat the request.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
     account, data = _account_of_caller(account_id), _data()

@@ -1,4 +1,5 @@
-"""Models of pending removals: mail that left its folders and is hidden until it is deleted."""
+"""Define the models of pending removals: mail that disappeared at the provider and that Mailsync
+hides until it deletes it."""
 
 from datetime import datetime
 
@@ -7,23 +8,26 @@ from mailsync.store.removal_store import HiddenMail
 
 
 class PendingRemoval(CamelModel):
-    """Mail that is hidden and not deleted yet.
+    """Mail of an account that disappeared at the provider. Mailsync hides it and has not deleted it
+    yet.
 
-    Before a message is deleted, two requests by id, at least two hours apart, must find it in no
-    mirrored folder. Mail that returns to a mirrored folder becomes visible again.
+    Mailsync deletes a hidden message only after two requests by its id, at least two hours apart,
+    have found the message in no mirrored folder. A message that returns to a mirrored folder
+    becomes visible again.
     """
 
     hidden: int
-    """Messages that left their folders."""
+    """Number of hidden messages: they left their folders."""
     gone: int
-    """Hidden messages that a request by id found in no mirrored folder."""
+    """Number of hidden messages that a request by id has already found in no mirrored folder."""
     folders: int
-    """Mirrored folders that are hidden."""
+    """Number of mirrored folders that are hidden."""
     gone_since: datetime | None
-    """When the first of these requests was made. Null: no request has succeeded yet."""
+    """When a request by id first found one of these messages in no mirrored folder. Null: no such
+    request has succeeded yet."""
     deleted_from: datetime | None
-    """When a sync may repeat the requests and delete the mail: two hours after `goneSince`, or 24
-    hours if most of the mailbox would be deleted."""
+    """The earliest time at which a sync repeats the requests by id and deletes the mail: two hours
+    after `goneSince`, or 24 hours after `goneSince` if most of the mailbox would be deleted."""
     needs_confirmation: bool
     """Whether most of the mailbox would be deleted (error `SuspiciousRemoval`). The user can
     shorten the wait to two hours by confirming the removal."""
@@ -32,10 +36,10 @@ class PendingRemoval(CamelModel):
 
 
 class RemovalConfirmed(CamelModel):
-    """The response to a confirmed removal.
+    """The response to a user's confirmation that hidden mail may be deleted.
 
-    The next sync is due immediately. It asks the provider for the messages once more and deletes
-    those that are still gone.
+    The mailbox is due immediately. Its next sync requests the hidden messages by id once more and
+    deletes those that are still in no mirrored folder.
     """
 
     success: bool = True
@@ -45,15 +49,15 @@ class RemovalConfirmed(CamelModel):
 
 
 def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
-    """Return the removal that is pending in an account, for a response. None: no message and no
-    folder is hidden."""
+    """Convert the hidden mail of an account to its response model. None: no message and no folder
+    is hidden."""
     return (
         to_pending_removal(removal) if removal.hidden_messages or removal.hidden_folders else None
     )
 
 
 def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
-    """Return the removal that is pending in an account, for a response; all its counts may be 0."""
+    """Convert the hidden mail of an account to its response model; all counts may be 0."""
     return PendingRemoval(
         hidden=removal.hidden_messages,
         gone=removal.messages_reported_gone,

@@ -1,4 +1,4 @@
-"""Models of runs: response bodies of `/api/email/runs`."""
+"""Define the models of runs: response bodies of `/api/email/runs`."""
 
 from datetime import datetime
 
@@ -6,23 +6,24 @@ from mailsync.api.models import CamelModel, Failure
 
 
 class RunView(CamelModel):
-    """The record of one sync."""
+    """A run: the record of one sync of a mailbox."""
 
     run_id: str
     account_id: str
     status: str
     sync_type: str
     folders: tuple[int, ...] | None
-    """The only folders that this full sync read. Null: all selected folders."""
+    """Ids of the folders to which this full sync was limited. Null: the sync was not limited to
+    some folders."""
     trigger: str
     """What started the run, such as `api`, `schedule` or `event`."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     requests: int
-    """Requests to the mail provider."""
+    """Number of requests to the mail provider in this run."""
     repair_rounds: int
-    """Repairs after a failed verification."""
+    """How many times the run repaired the mirror after a failed verification."""
     error: Failure | None
 
 
@@ -35,40 +36,41 @@ class RunList(CamelModel):
 
 
 class RunFolderView(CamelModel):
-    """What a run did in one folder. The counts are numbers of messages, except `pages`, `requests`
-    and `resets`."""
+    """What a run did in one folder. All counts except `attempts`, `pages`, `requests` and `resets`
+    are numbers of messages."""
 
     folder_id: int | None
-    """Null: the provider reports the changes of all folders together."""
+    """Id of the folder. Null: the provider reports the changes of all folders together, and this
+    entry is about all of them."""
     display_name: str
     role: str
     status: str
     attempts: int
     pages: int
     requests: int
-    """Requests to the mail provider."""
+    """Number of requests to the mail provider for this folder."""
     inserted: int
-    """Messages stored for the first time."""
+    """Number of messages that the run stored for the first time."""
     updated: int
-    """Messages whose stored row changed."""
+    """Number of messages whose stored data the run changed."""
     unchanged: int
-    """Messages whose stored row was already current."""
+    """Number of messages that the provider sent and that were already stored in this version."""
     removed: int
-    """Messages removed from the folder."""
+    """Number of messages that the run removed from the folder."""
     quarantined: int
-    """Messages that exist at the provider and cannot be stored."""
+    """Number of messages that exist at the provider and that Mailsync could not store."""
     resets: int
-    """Full syncs of the folder that began in this run."""
+    """Number of full syncs of the folder that this run began."""
     error: Failure | None
     started_at: datetime
     finished_at: datetime | None
 
 
 class RunDetail(RunView):
-    """A run with its work in each folder."""
+    """A run, with what it did in each folder."""
 
     steps: tuple[RunFolderView, ...]
-    """The folders that had changes."""
+    """What the run did in each folder that had changes."""
     next_sync_at: datetime | None
-    """When the next check or the retry of a failed run is due. Null: a sync is running, or the
-    account is not active."""
+    """When Mailsync next checks the mailbox, or retries the sync if the run failed. Null: a sync is
+    running, or the account is not active."""

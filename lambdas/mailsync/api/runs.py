@@ -1,4 +1,5 @@
-"""Routes of `/api/email/runs`: list the runs of an account, show one run with its folders."""
+"""Define the routes of `/api/email/runs`: list the runs of an account, and show one run with its
+folders."""
 
 import re
 from typing import Annotated
@@ -80,10 +81,10 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
 
 
 def _run_name(text: str) -> str:
-    """Return `text` unchanged.
+    """Validate the id of a run and return it unchanged.
 
     Raises:
-        ValueError: `text` is not a valid name of a run.
+        ValueError: `text` is not a valid id of a run.
     """
     if not _NAME.fullmatch(text):
         raise ValueError(text)

@@ -1,8 +1,9 @@
-"""Connection of a mailbox by the OAuth authorization code flow with PKCE (RFC 6749 4.1, RFC 7636).
+"""Connect mailboxes by a sign-in: the OAuth authorization code flow with PKCE (RFC 6749 4.1, RFC
+7636).
 
-The database stores each started sign-in, sealed for its user and indexed by the hashes of the OAuth
-state and of a cookie. A redirect finishes the sign-in only with both the state and the cookie;
-finishing deletes the row.
+The database stores each started sign-in as a row, sealed for its user and indexed by the hashes of
+the OAuth state and of a cookie. The redirect from the provider finishes the sign-in only with both
+the state and the cookie; finishing deletes the row.
 
 In a stage with `confirm_connections` a finished sign-in connects no mailbox yet. The database
 stores the mailbox, also sealed, until the user who started the sign-in confirms it with the
@@ -54,7 +55,7 @@ _NOTHING_PENDING = Problem(
 
 @dataclass(frozen=True, slots=True)
 class StartedSignIn:
-    """A started sign-in.
+    """What the browser needs to continue a started sign-in.
 
     authorization_url: where to redirect the browser.
     cookie: secret that the browser must send back to finish the sign-in.
@@ -107,8 +108,8 @@ class _Mailbox:
 
 
 class SignInFlow:
-    """The steps of a sign-in at one provider: begin, finish, and confirm if the stage requires
-    that.
+    """Does the steps of a sign-in at one provider: begin, finish, and confirm in a stage with
+    `confirm_connections`.
 
     Every method raises:
         StoreUnavailable, ProviderUnavailable: no mailbox was connected.
@@ -124,7 +125,8 @@ class SignInFlow:
         self._vault = connector.vault
 
     def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
-        """Start and store a sign-in of this user; it expires after `STARTED_SIGN_IN_LIFETIME_S`."""
+        """Start, store and return a sign-in of this user that expires after
+        `STARTED_SIGN_IN_LIFETIME_S`."""
         begun = self._platform.begin_sign_in(self._settings, self._oauth, redirect_uri)
         flow = {**begun, "provider": self.provider}
         cookie = token_urlsafe(32)
@@ -142,7 +144,8 @@ class SignInFlow:
     def finish(
         self, query: Mapping[str, str], cookie: str
     ) -> ConnectedAccount | UnconfirmedConnection:
-        """Connect the mailbox, or store it until its user confirms if the stage requires that.
+        """Finish the sign-in: connect the mailbox, or store it for confirmation in a stage with
+        `confirm_connections`.
 
         Args:
             query: the query of the redirect, unmodified.
@@ -167,11 +170,12 @@ class SignInFlow:
         return self._connect(sign_in.user_id, mailbox)
 
     def confirm(self, user_id: str, token: str) -> ConnectedAccount:
-        """Connect the unconfirmed mailbox that this token names. A token can be used once.
+        """Connect the mailbox that was stored for confirmation under `token`. A token can be used
+        once.
 
         Raises:
-            ApiError: there is no such mailbox; or it belongs to another user, and is then deleted
-                (404).
+            ApiError: no mailbox is stored under the token; or the mailbox belongs to another user,
+                and is then deleted from the store (404).
         """
         pending = self._credentials.pop_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:
@@ -224,7 +228,10 @@ class SignInFlow:
 
 
 def _provider_of(kept: Mapping[str, Any]) -> Provider:
-    """Return the provider of a stored sign-in; earlier versions had one provider and named none."""
+    """Return the provider that a stored sign-in or mailbox names.
+
+    Earlier releases had one provider and stored no name; their values get that provider.
+    """
     return Provider(kept.get("provider", PROVIDER_OF_EARLIEST_RELEASE))
 
 

@@ -1,9 +1,9 @@
-"""The cookie that binds a sign-in to the browser that started the sign-in.
+"""Make and read the cookie that binds a sign-in to the browser that started it.
 
-On https its name has the prefix `__Host-`: browsers accept such a cookie only from the host itself.
-So a sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis, 4.1.3.2).
-The API compares names byte by byte, because some cookie parsers strip characters that a sibling
-host can put before the prefix.
+On https the cookie's name has the prefix `__Host-`: browsers accept such a cookie only from the
+host itself. So a sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis,
+4.1.3.2). The API compares names byte by byte, because some cookie parsers strip characters that a
+sibling host can put before the prefix.
 """
 
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite

@@ -1,8 +1,8 @@
-"""Responses to a failed sign-in: a redirect to the application with an OAuth error code.
+"""Respond to a failed sign-in: redirect the browser to the application with an OAuth error code.
 
 The redirect goes to APP_INBOX_URL with the parameters `error` and `error_description` (RFC 6749,
-4.1.2.1). It repeats nothing of the received query. If APP_INBOX_URL is not set, the response is a
-page of this API. A client that accepts only JSON gets the problem as JSON.
+4.1.2.1). It repeats nothing of the received query. If APP_INBOX_URL is not set, the response is an
+HTML page of this API. A client that accepts only JSON gets the problem as JSON.
 """
 
 import re
@@ -39,7 +39,7 @@ _NOT_IN_A_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749, 4.1.2.1
 
 
 def application_redirect_url(**parameters: str) -> str:
-    """Return APP_INBOX_URL with these query parameters.
+    """Return the URL of the application's inbox, APP_INBOX_URL, with these query parameters added.
 
     Raises:
         SettingMissing: APP_INBOX_URL is not set.
@@ -49,8 +49,11 @@ def application_redirect_url(**parameters: str) -> str:
 
 
 def link_back_to_application(path: str) -> PageLink | None:
-    """Return the link to the application; if APP_INBOX_URL is not set, to the sign-in of the
-    provider that the requested path names. None: there is no sign-in either."""
+    """Return the link with which a page leads back to the application.
+
+    If APP_INBOX_URL is not set, the link leads to the sign-in of the provider that `path` names.
+    None: there is no such sign-in either.
+    """
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
@@ -59,7 +62,8 @@ def link_back_to_application(path: str) -> PageLink | None:
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Return a redirect to the application for a browser, else the problem as page or JSON."""
+    """Return a redirect to the application for a browser, else the problem as an HTML page or as
+    JSON."""
     if is_callback_path(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
@@ -78,9 +82,10 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
 
 
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
-    """Return whether the browser is redirected to the application.
+    """Return whether the response to this problem redirects the browser to the application.
 
-    After a declined admin consent it is not: the administrator may not use the application.
+    It does not after a declined admin consent: the administrator may not be a user of the
+    application.
     """
     if problem.kind == "admin-consent-refused":
         return False

@@ -1,8 +1,9 @@
-"""Keys that verify the application's JWT: a shared secret, or the key set that the JWT's issuer
-publishes.
+"""Provide the keys that verify the application's JWT: a shared secret, or the key set that the
+JWT's issuer publishes.
 
-The settings determine the accepted algorithms, never the token: with a published key set a token
-signed with HS256 is rejected, with a shared secret every other algorithm (RFC 8725, 2.1 and 3.1).
+The settings determine the accepted algorithms, never the token. With a published key set a token
+signed with HS256 is rejected; with a shared secret a token signed with any other algorithm is
+rejected (RFC 8725, 2.1 and 3.1).
 """
 
 import json
@@ -30,26 +31,27 @@ from mailsync.settings import Settings, load_settings
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
 KEY_SET_FETCH_TIMEOUT_S = 3.0
 KEY_SET_REFRESH_AFTER_S = 600.0
-"""Age at which a fetched key set is fetched again."""
+"""Age in seconds at which a fetched key set is fetched again."""
 MAX_STALE_KEY_SET_S = 3600.0
-"""Age up to which a fetched key set is used while the issuer is unavailable."""
+"""Age in seconds up to which a fetched key set is used while the issuer is unavailable."""
 MIN_KEY_SET_FETCH_INTERVAL_S = 30.0
-"""Minimum time between two requests, so that invented key ids cannot flood the issuer."""
+"""Minimum time between two requests for the key set, so that tokens with invented key ids cannot
+flood the issuer with requests."""
 MIN_FETCH_INTERVAL_WITHOUT_KEYS_S = 5.0
-"""Minimum time between two requests while no key is available."""
+"""Minimum time between two requests for the key set while no key is known."""
 MIN_RSA_KEY_BITS = 2048
 
 
 class SigningKeys(Protocol):
-    """The keys of one issuer."""
+    """Interface to the keys that verify the JWTs of one issuer."""
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """The accepted values of `alg`."""
+        """Return the signature algorithms that a JWT may name in its header `alg`."""
         ...
 
     def find_key(self, key_id: str | None) -> jwt.PyJWK | str | None:
-        """Return the key with this `kid`. None: there is no such key."""
+        """Return the key for a JWT with this key id (header `kid`). None: there is no such key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +131,10 @@ class PublishedKeySet:
         logger.info("signing_keys_fetched", published=len(published), known=len(self._keys))
 
     def _published(self) -> list[Any]:
-        """Return the keys of the response.
+        """Fetch the key set from its URL and return its keys, unparsed.
 
-        Raises:
-            httpx.HTTPError: the issuer is unavailable.
-            ValueError: the response is not a key set.
+        Raises httpx.HTTPError when the issuer is unavailable, ValueError when the response is not a
+        key set.
         """
         import httpx
 
@@ -158,18 +159,18 @@ class PublishedKeySet:
 
 @cache
 def open_signing_keys() -> SigningKeys:
-    """Return the keys that the settings of this process name; the process keeps them after the
+    """Return the keys that the settings of this process define; the process caches them after the
     first call."""
     return build_signing_keys(load_settings())
 
 
 def build_signing_keys(settings: Settings) -> SigningKeys:
-    """Return the keys that these settings name.
+    """Return the keys that these settings define.
 
     Raises:
-        SettingMissing: the settings name no key, both kinds of keys, or a weak secret. Or they name
-            an issuer's key set without an audience; then tokens that the issuer signed for other
-            applications would be accepted.
+        SettingMissing: the settings define no key, both kinds of keys, or a weak secret. Or they
+            define an issuer's key set without an audience; then tokens that the issuer signed for
+            other applications would be accepted.
     """
     url = settings.jwt_jwks_url
     _ = settings.jwt_audiences  # raises SettingMissing
@@ -181,7 +182,8 @@ def build_signing_keys(settings: Settings) -> SigningKeys:
 
 
 def _usable(published: Any) -> jwt.PyJWK | None:
-    """Return the parsed key. None: it cannot verify tokens here; the log has the reason."""
+    """Parse one key of the key set and return it. None: Mailsync cannot verify tokens with it; the
+    log has the reason."""
     try:
         key = jwt.PyJWK(published)
         fault = _fault(key)

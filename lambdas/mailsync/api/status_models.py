@@ -1,4 +1,4 @@
-"""Models of the sync status: response bodies of `GET /api/email/sync`."""
+"""Define the models of the sync status: response bodies of `GET /api/email/sync`."""
 
 from datetime import datetime
 
@@ -7,37 +7,43 @@ from mailsync.api.removal_models import PendingRemoval
 
 
 class FolderView(CamelModel):
-    """The sync status of one folder."""
+    """The sync status of one mirrored folder."""
 
     id: int
     display_name: str
     role: str
     """The well-known role, such as `inbox` or `sent`."""
     total: int
-    """Messages stored in the folder."""
+    """Number of messages that Mailsync stores for the folder."""
     unread: int
-    """Unread messages stored in the folder."""
+    """Number of unread messages that Mailsync stores for the folder."""
     remote_total: int
-    """Messages in the folder by the provider's own count."""
+    """Number of messages in the folder that the provider reports. It can be wrong; see
+    `countOffset`."""
     count_offset: int
-    """Error of `remoteTotal`, found by comparing ids: `remoteTotal - countOffset` is correct."""
+    """By how much `remoteTotal` is too high, as the last comparison of message ids found. The
+    correct number is `remoteTotal - countOffset`."""
     unread_offset: int
-    """Error of the provider's unread count, found by comparing read states."""
+    """By how much the number of unread messages that the provider reports is too high, as the last
+    comparison of read states found."""
     quarantined: int
-    """Messages that exist at the provider and cannot be stored."""
+    """Number of messages that exist at the provider and that Mailsync cannot store."""
     differing: int
-    """Messages about which the provider contradicted itself in the last comparison."""
+    """Number of messages for which the provider contradicted itself when the folder was last
+    compared: its response by id differed from its list of the folder."""
     walking: bool
-    """Whether a full sync of the folder has not ended yet."""
+    """Whether a full sync of the folder is pending or running."""
     verified_at: datetime | None
-    """When the counts last matched the provider's counts."""
+    """When the stored message counts of the folder last matched the provider's counts. Null: not
+    yet."""
     compared_at: datetime | None
-    """When ids and versions of all messages were last compared. Null: still to do."""
+    """When Mailsync last compared the ids and versions of all messages of the folder with the
+    provider. Null: not compared yet."""
     error: Failure | None
 
 
 class SyncStatusView(CamelModel):
-    """The sync status of one account."""
+    """The sync status of one account and of its mirrored folders."""
 
     account_id: str
     email_address: str
@@ -49,23 +55,27 @@ class SyncStatusView(CamelModel):
     """When the last successful sync or check ended."""
     initial_sync_completed: bool
     sync_progress: int
-    """Messages processed: stored or quarantined."""
+    """Number of messages that Mailsync has stored or quarantined so far."""
     sync_total: int
-    """Messages expected, by the provider's corrected counts."""
+    """Number of messages that Mailsync expects in the mailbox, from the provider's counts after
+    correction of their known errors."""
     folders: tuple[FolderView, ...]
     rate: float
-    """New messages stored per second since the run started."""
+    """New messages stored per second since the current run started. 0: no run has started."""
     eta_seconds: int | None
-    """Estimated seconds until `syncProgress` reaches `syncTotal`. Null: unknown."""
+    """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: unknown."""
     last_error: Failure | None
     next_retry_at: datetime | None
-    """When Mailsync retries after a failure. Null: no retry is planned."""
+    """When Mailsync next retries the sync after a failure. Null: no retry is planned."""
     verified_at: datetime | None
-    """When the message counts of every folder last matched the provider's counts."""
+    """When the stored message counts of all folders last matched the provider's counts. Null: not
+    yet."""
     compared_at: datetime | None
-    """Since when every folder has been compared with the provider by message ids and versions.
-    Mailsync compares each folder once a week. Null: a folder still has to be compared."""
+    """The oldest `comparedAt` of the mirrored folders. Mailsync compares the message ids and
+    versions of each folder with the provider once a week. Null: a folder has not been compared yet.
+    """
     pending_removal: PendingRemoval | None
-    """Mail that is hidden and not deleted yet. Null: no mail is hidden."""
+    """Mail that disappeared at the provider; Mailsync hides it and has not deleted it yet. Null: no
+    mail is hidden."""
     run_id: str | None
-    """The queued or running run. Null: there is none."""
+    """Id of the queued or running run. Null: no run is queued or running."""

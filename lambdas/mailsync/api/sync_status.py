@@ -1,4 +1,5 @@
-"""Convert the stored status of an account to the sync status of the API. Pure functions."""
+"""Convert the stored status of an account to the sync status that the API returns. Pure
+functions."""
 
 import math
 from datetime import datetime
@@ -40,11 +41,13 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
 
 
 def _progress(account: AccountStatus) -> tuple[int, int]:
-    """Return the processed and the expected messages, by the provider's corrected counts.
+    """Return two numbers of messages: processed so far, and expected by the provider's corrected
+    counts.
 
-    During a full sync the provider's counts can lag behind the stored rows. The expected number is
-    then at least the processed one, so that progress never exceeds 100 %. Where a message can be in
-    several folders, the stored messages say by how much the folders' counts exceed the messages.
+    During a full sync the provider's counts can lag behind the stored messages. Then at least as
+    many messages are expected as are processed, so that progress never exceeds 100 %. Where a
+    message can be in several folders, the folders' counts contain it several times; the number of
+    stored messages shows by how much.
     """
     folders = account.folders
     stored = sum(each.total for each in folders)

@@ -1,4 +1,5 @@
-"""Routes of `/api/email/sync`: start or join a sync, stop it, show its status."""
+"""Define the routes of `/api/email/sync`: start or join a sync, stop it, and show the sync status
+of an account."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -129,7 +130,8 @@ def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Respon
 
 
 def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedRun:
-    """Start or join a run; a key that was used before returns its run.
+    """Start a run or join the open run; return the earlier run if the Idempotency-Key `key` was
+    used before.
 
     Raises:
         AccountNotConnected, ApiError: a new run is impossible and the key has no earlier run.
@@ -166,12 +168,12 @@ def _message(run: EnqueuedRun, scope: SyncScope) -> str:
 
 
 def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
-    """Check that the account can be synced with this scope.
+    """Raise an error unless the account can be synced with this scope.
 
     Raises:
-        AccountNotConnected: the account is not active, or its provider is not supported yet or off
-            in this stage.
-        ApiError: the account has no such folder (422).
+        AccountNotConnected: the account is not active, its provider cannot be synced yet, or the
+            provider is off in this stage.
+        ApiError: the account has no folder with one of the scope's ids (422).
     """
     if account.status != "active":
         raise cannot_sync_error(account.status)

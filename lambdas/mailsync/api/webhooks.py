@@ -1,4 +1,5 @@
-"""Routes of `/api/webhooks`: a provider reports a change in a mailbox, and the mailbox becomes due.
+"""Define the routes of `/api/webhooks`: a provider reports that a mailbox has changed, and Mailsync
+marks the mailbox as due.
 
 The routes are public. A notification without the secret of a subscription has no effect. The
 response is the same with and without a valid secret.
@@ -22,7 +23,8 @@ from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
 MAX_NOTIFICATION_BYTES = 2 * 1024 * 1024
-"""Some thousand notifications; the provider sends a few in one request."""
+"""Maximum size of a request body, enough for some thousand notifications; a provider sends a few in
+one request."""
 
 _TEXT = "text/plain; charset=utf-8"
 _PLAIN_TEXT_HEADERS: dict[str, str | list[str]] = {
@@ -55,7 +57,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 def build_app() -> APIGatewayHttpResolver:
-    """Return the resolver of the function `webhook`."""
+    """Return the resolver that maps requests of the Lambda function `webhook` to its route."""
     app = APIGatewayHttpResolver()
     register_problem_handler(app)
     app.include_router(router)
@@ -78,7 +80,7 @@ def receive_notifications(provider: str) -> Response[str]:
 
 
 def _push_kit(name: str) -> PushKit:
-    """Return what the provider that the path names supplies for push.
+    """Return the push code of the provider that the path names.
 
     Raises:
         ApiError: the provider is unknown, sends no notifications, or is off in this stage (404).
@@ -93,10 +95,10 @@ def _push_kit(name: str) -> PushKit:
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:
-    """Return the decoded body.
+    """Return the request's body as bytes, decoded from base64 if it is encoded.
 
     Raises:
-        ApiError: the body is too large; it was not decoded (413).
+        ApiError: the body is too large, so it was not decoded (413).
         NotANotification: the body cannot be decoded.
     """
     text = event.raw_event.get("body") or ""
