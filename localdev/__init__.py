@@ -1,5 +1,5 @@
-"""The local stack: the whole product on one machine, without AWS. The product never imports this
-package."""
+"""Run the whole of Mailsync on one machine without AWS: the local stack. The deployed code never
+imports this package."""
 
 import sys
 from pathlib import Path

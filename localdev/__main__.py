@@ -20,10 +20,10 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; return the exit code.
+    """Run the command `up` or `demo`; return the exit code of the process.
 
-    It is 0 when all went well, 1 when the stack could not start, 2 for wrong usage, and 130 after
-    Ctrl-C.
+    The exit code is 0 after success, 1 when the stack could not start or the demo failed, 2 for
+    wrong usage, and 130 after Ctrl-C.
     """
     command, options = parse_command_line(arguments)
     with StopSignals() as signals:

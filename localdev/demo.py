@@ -31,7 +31,8 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def run_demo(stack: Stack) -> int:
-    """Print each step of the demo; return 0 when the mirror is complete and exact, else 1."""
+    """Run the demo and print each step; return 0 if the mirror has every message exactly once and
+    the second sync inserted one row, else 1."""
     account = connect(stack.api_url, stack.provider, stack.token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     _watch(account)

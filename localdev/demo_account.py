@@ -15,7 +15,7 @@ HTTP_TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """A connected mailbox, and API requests in the name of its owner."""
+    """A connected simulated mailbox, and methods that call the API in its owner's name."""
 
     id: str
     address: str
@@ -43,9 +43,9 @@ def connect(
     api_url: str, provider: ProviderSettings, token: str, address: str | None = None
 ) -> DemoAccount:
     """Sign in to a simulated mailbox by the OAuth code flow, as a browser would; return the
-    account.
+    connected account.
 
-    address: the mailbox to sign in to; None: the first one.
+    address: the mailbox to sign in to; None: the simulators' first mailbox.
 
     Raises:
         StartFailed: a step of the sign-in failed, or there is no simulated mailbox.

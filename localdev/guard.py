@@ -1,4 +1,4 @@
-"""Decide which requests a local port accepts: from programs, and from web pages that it knows.
+"""Decide which requests a local port accepts: from programs, and from pages that the server allows.
 
 Every page open in a browser can send requests to loopback, and can make its own host name resolve
 to loopback (DNS rebinding). The browser names the page's origin in `Origin` and `Sec-Fetch-*`,
@@ -17,7 +17,7 @@ _OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookm
 
 
 class RequestHeaders(Protocol):
-    """Request headers that are found by a name in any case."""
+    """Interface of request headers whose names are found in upper or lower case."""
 
     def get(self, name: str, /) -> str | None: ...
 

@@ -56,10 +56,10 @@ Application = Callable[[Request], Response]
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server for one application, until `stop`. `port` is the actual port, also if port 0
-    was requested.
+    """An HTTP server that passes its requests to one application, from `start` until `stop`. `port`
+    is the actual port, also if port 0 (any free port) was requested.
 
-    guard: decides which requests reach the application. None: all of them.
+    guard: decides which requests reach the application. None: all requests do.
 
     Raises:
         OSError: the port is in use (at construction).

@@ -1,4 +1,4 @@
-"""Options of a local stack, from the command line or from a test."""
+"""Define the options of a local stack, and read them from the command line."""
 
 import argparse
 import os
@@ -30,19 +30,19 @@ _SETTINGS = {
 class Options:
     """The options of a local stack. A port of 0 means any free port.
 
-    graph_url, authority: URLs of Microsoft's servers or of others in their place; None: the
-        simulators.
-    database_url: the developer's own database; None: the stack runs a Postgres server.
+    graph_url, authority: URLs of Graph and of the identity platform. None: those of the simulators.
+    database_url: URL of the developer's own database. None: the stack runs a Postgres server.
     environment: settings of the developer's own servers and of the API; see
         `own_servers.ENVIRONMENT_HELP`.
-    database_port: loopback port of the stack's Postgres server; None: only its socket.
-    mbox: a file with mail for the simulated mailbox; None to generate `messages` messages.
+    database_port: loopback port of the stack's Postgres server. None: the server listens only on a
+        socket.
+    mbox: a file with mail for the simulated mailbox. None: `messages` messages are generated.
     latency: latency of the simulators, `none` or `real`.
     simulator_host: the host in the simulators' links, 127.0.0.1 or localhost.
     cors_origins: origins whose pages may call the API from a browser.
     dev_login: treat programs of this machine as the demo user; see `is_dev_login_on`.
     time_scale: factor for waits of workflows and intervals of schedules.
-    app_inbox_url: the page that a browser opens after a sign-in; None: the dashboard.
+    app_inbox_url: the page that a browser opens after a sign-in. None: the dashboard.
     """
 
     data: Path = Path(".mailsync/data")
@@ -69,26 +69,26 @@ class Options:
     def is_dev_login_on(self) -> bool:
         """Return whether the API treats programs of this machine as the demo user.
 
-        It does not with the developer's own mail provider or database, which may contain real mail:
+        False with the developer's own mail provider or database. They may contain real mail, and
         other users of the machine run programs too.
         """
         return self.dev_login and not (self.graph_url or self.authority or self.database_url)
 
     @property
     def api_settings(self) -> dict[str, str]:
-        """Return the settings of the API's functions that the environment contains."""
+        """Return the settings of the API's functions that `environment` contains, by name."""
         return {
             name: self.environment[name] for name in API_SETTING_NAMES if name in self.environment
         }
 
     @property
     def provider(self) -> ProviderSettings | None:
-        """Return the developer's own mail provider; None: the simulators. Raises UnusableOption."""
+        """Return the developer's own mail provider, or None without one. Raises UnusableOption."""
         return read_own_provider(self.graph_url, self.authority, self.environment)
 
     @property
     def database(self) -> OwnDatabase | None:
-        """Return the developer's own database; None: the stack's. Raises UnusableOption."""
+        """Return the developer's own database, or None without one. Raises UnusableOption."""
         return read_own_database(self.database_url, self.environment)
 
 

@@ -1,8 +1,8 @@
-"""The user's own mail provider and database, used instead of the simulators and the stack's
-Postgres server.
+"""Read the settings of the developer's own mail provider and database, which replace the simulators
+and the stack's Postgres server.
 
 Command-line options give their URLs. Environment variables give all other settings, under the names
-of the settings of deployed functions. All of them are checked before the stack starts anything. A
+of the settings of deployed functions. All settings are checked before the stack starts anything. A
 relative path is resolved in the folder in which the command was started, because functions run in
 another folder.
 """
@@ -55,8 +55,8 @@ class OwnDatabase:
 def read_own_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
 ) -> ProviderSettings | None:
-    """Return the provider with these URLs and the app credentials of `environment`; None without
-    URLs.
+    """Return the URLs and the app's credentials (from `environment`) of the developer's own Graph
+    and identity platform; None if neither URL is given.
 
     Raises:
         UnusableOption: one of the two URLs or the credentials are missing, or a file cannot be
@@ -97,7 +97,7 @@ def read_own_provider(
 
 
 def read_own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
-    """Return the database with this URL; None when no URL is given.
+    """Return how to reach the developer's own database; None when `url` is not given.
 
     Raises:
         UnusableOption: DATABASE_CA_BUNDLE is not a file of certificates.

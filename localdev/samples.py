@@ -1,4 +1,4 @@
-"""Fill the sample events in `events/` for an existing account, and check their results.
+"""Fill an account's ids into the sample events of `events/`, and check the functions' results.
 
 The events belong together: `mark-syncing` takes the lease that the later functions need, one folder
 is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it, and
@@ -75,8 +75,8 @@ class SampleEvents:
     run_id: str = SAMPLE_RUN_ID
 
     def sample_event_of(self, function: str) -> bytes:
-        """Return the sample event of this function as JSON, with the ids of this object and the
-        epoch of the last lease."""
+        """Return the sample event of the Lambda function named `function` as JSON, with the ids of
+        this object and the epoch of the last lease."""
         text = (self.events / f"{function}.json").read_text()
         for placeholder, own in (
             (SAMPLE_ACCOUNT_ID, self.account_id),
@@ -90,8 +90,8 @@ class SampleEvents:
         return json.dumps(event).encode()
 
     def find_result_mismatch(self, function: str, payload: bytes) -> str | None:
-        """Return a sentence that says how the function's result differs from the expected result.
-        None: it does not differ.
+        """Return a sentence that says how the result `payload` of a Lambda function differs from
+        the expected result. None: it does not differ.
 
         If the result contains the epoch of a lease, the epoch is kept for the following sample
         events.

@@ -1,5 +1,4 @@
-"""The local stack: start all parts of the product on this machine in order, and stop them in
-reverse order.
+"""Start all parts of the local stack on this machine in order, and stop them in reverse order.
 
 The data folder contains what must survive a restart: the database, the simulated mailbox, the KMS
 key of stored tokens, and the secret of development logins.
@@ -53,7 +52,8 @@ FUNCTIONS_DATABASE_LOGIN = (
 
 
 class Stack:
-    """The local stack, running from `start` to `stop`, or inside `with`. One per process at a time.
+    """All parts of Mailsync on this machine, running from `start` to `stop` or inside `with`. A
+    process can run one stack at a time.
 
     `start` raises:
         StartFailed: a port or the data folder is in use, or the database or the simulators
@@ -94,7 +94,7 @@ class Stack:
         self._exit.close()
 
     def token(self) -> str:
-        """Return a development token of the demo user, valid for eight hours."""
+        """Return a bearer token of the demo user for the API, valid for eight hours."""
         return make_demo_token_function(read_or_create_jwt_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:

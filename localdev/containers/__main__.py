@@ -33,7 +33,7 @@ SYNC_TIMEOUT_S = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 when every function and route responded as expected, else 1."""
+    """Run functions and API in containers; return 0 if every response was as expected, else 1."""
     options = _options(arguments)
     try:
         sam = SamCli(options.sam, options.image or None)

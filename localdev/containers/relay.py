@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 
 class PortRelay:
-    """Forwards connections from `address`:port to 127.0.0.1:port, until `stop`."""
+    """Forwards connections to `ports` of `address` to the same ports of 127.0.0.1, until `stop`."""
 
     def __init__(self, address: str, ports: Iterable[int]) -> None:
         self._listening: list[socket.socket] = []

@@ -1,4 +1,4 @@
-"""Run `sam local` in such a way that the name localhost means this machine inside its containers.
+"""Run `sam local` with containers in which the name localhost means this machine.
 
 Source: AWS SAM CLI reference, `sam local invoke` and `sam local start-api`.
 """
@@ -66,7 +66,7 @@ class SamCli:
         raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
 
     def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
-        """Run the function in a container with `sam local invoke`; return its result.
+        """Run a function in a container with `sam local invoke`; return its result as JSON.
 
         Raises:
             StartFailed: `sam local invoke` or the function ended with an error.

@@ -1,5 +1,5 @@
-"""Environment variables for deployed functions that run against a local stack. Secrets appear only
-by their ARNs."""
+"""Make the environment variables with which deployed functions run against a local stack. Secrets
+appear in them only as ARNs."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
 def template_variable_values(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
     """Return values of the functions' environment variables for the local stack, by variable name.
 
-    The function also stores the settings secret and the migration secret at the local AWS endpoint.
+    As a side effect, store the settings secret and the migration secret at the local AWS endpoint.
 
     database_url: database URL with the functions' login.
     owner_url: database URL with the login of the schema's owner.
@@ -35,8 +35,8 @@ def template_variable_values(stack: Stack, *, database_url: str, owner_url: str)
 def fill_environment_variables(
     variables: Mapping[str, object], values: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return a function's environment variables of the template, with `values` in place of the
-    template's values.
+    """Return the environment variables `variables`, which the template gives to a function, with
+    the local `values` in place of the template's values.
 
     Raises:
         KeyError: a variable refers to an AWS resource and `values` does not replace it.

@@ -1,4 +1,4 @@
-"""The synthesised CloudFormation template, with local values in place of AWS resources."""
+"""Synthesise the CloudFormation template, and put local values in the place of AWS resources."""
 
 import json
 import platform
@@ -15,7 +15,7 @@ from localdev.private_files import write_private_file
 
 SYNTHESISED_STAGE = "dev"
 LAMBDA_ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
-"""Lambda's name of this machine's processor type; containers of another type need emulation."""
+"""This machine's processor type as Lambda names it; containers of another type need emulation."""
 CA_BUNDLE_FILE_NAME = "provider-ca.pem"
 
 
@@ -42,11 +42,12 @@ class LocalTemplate:
         )
 
     def write_template_with_values(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
-        """Write the template with a local value for each environment variable of the functions.
+        """Write the template to `file`, with local `values` of the functions' environment
+        variables.
 
         Every function also gets CA_BUNDLE, the URL of the local AWS endpoint, and credentials for
         that endpoint. These credentials take precedence over those that `sam local` makes up. The
-        CA file is copied to the code folder of the functions, the only folder that a container
+        file `ca_bundle` is copied to the functions' code folder, the only folder that a container
         sees.
         """
         for resource in self._functions().values():

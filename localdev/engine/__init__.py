@@ -1,2 +1,1 @@
-"""Local replacements for AWS services: Lambda, Step Functions, HTTP API, schedules, events and
-Postgres."""
+"""Replace AWS on this machine: Lambda, Step Functions, HTTP API, schedules, events and Postgres."""

@@ -2,8 +2,8 @@
 
 A request must be signed with the credentials that the stack makes at its start, and name one of the
 permitted actions: those that the stack and its documented examples use. None of these actions
-starts a container. moto would start containers for AWS Batch, and for functions that it runs
-itself.
+starts a container. Without this limit, moto (the AWS simulator behind the endpoint) would start
+containers for AWS Batch, and for functions that moto runs itself.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -54,9 +54,9 @@ ALLOWED_ACTIONS = {
         " FilterLogEvents PutResourcePolicy",
     ),
 }
-"""The permitted actions by the service that the signature names.
+"""The permitted actions, by the name of the AWS service in a request's signature.
 
-Each entry is the prefix before the action in the header `X-Amz-Target`, and the actions.
+Each value is a pair: the prefix before an action in the header `X-Amz-Target`, and the actions.
 """
 
 _TARGETS = {

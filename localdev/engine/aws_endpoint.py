@@ -1,4 +1,4 @@
-"""The local AWS endpoint: moto's server, in which our Lambda host serves Lambda's Invoke API.
+"""Serve the local AWS endpoint: moto, which simulates AWS, and our Lambda host for the Invoke API.
 
 The local event bus gets the events that moto accepts, and GET /_local/events lists them. Every
 request must be signed with the credentials of this stack (`aws_access`).
@@ -44,7 +44,8 @@ _START_EXECUTION = "AWSStepFunctions.StartExecution"
 
 
 class FunctionInvoker(Protocol):
-    """Runs functions for the Invoke API; `function` is a function's name or ARN."""
+    """Interface of what runs functions for the Invoke API. `function` is a function's name or
+    ARN."""
 
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
@@ -52,7 +53,8 @@ class FunctionInvoker(Protocol):
 
 
 class AwsEndpoint:
-    """Serves on loopback from construction until `stop`; `url` is a value for AWS_ENDPOINT_URL.
+    """The local AWS endpoint. It listens on loopback from construction until `stop`; `url` is a
+    value for AWS_ENDPOINT_URL.
 
     port: 0 for any free port.
     bus: gets the events that moto accepts.
@@ -87,7 +89,7 @@ class AwsEndpoint:
         return f"http://localhost:{self.port}"
 
     def stop(self) -> None:
-        """Stop serving. Executions that are still running end only with this process."""
+        """Stop serving. State machines that are still running end only with this process."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -100,7 +102,7 @@ class LambdaClientFactory:
         self._made: Any = None
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Return a boto3 client for Lambda, made by the first call: that takes 20 ms.
+        """Return a boto3 client for Lambda. The first call makes it in 20 ms, later calls reuse it.
 
         Raises PermissionError for any other service.
         """

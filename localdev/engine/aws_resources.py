@@ -24,14 +24,15 @@ LOCAL_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": f"LOCAL{secrets.token_hex(8).upper()}",
     "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
 }
-"""Credentials made at each start, as a client's environment; the local endpoint takes no others."""
+"""Region and credentials for AWS clients, as environment variables. They are made at each start;
+the local AWS endpoint accepts no other credentials."""
 EVENT_BUS_NAME = "mailsync"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKmsKey:
-    """The local KMS key that encrypts the data keys of stored tokens. A file keeps its key
-    material, because moto loses it when it stops."""
+    """Id and ARN of the local KMS key that encrypts the data keys of stored tokens. A file keeps
+    the key material, because moto loses it when the stack stops."""
 
     key_id: str
     arn: str
@@ -80,7 +81,7 @@ def create_workflows(
     *,
     time_scale: float = 1,
 ) -> dict[str, str]:
-    """Create the state machines; return their ARNs by the name of the workflow.
+    """Create a state machine for each workflow; return their ARNs by the names of the workflows.
 
     time_scale: factor for all waits of the workflows.
     """

@@ -21,7 +21,7 @@ class CorsPolicy:
         self._origins = frozenset(origins)
 
     def preflight_response(self, request: Request) -> Response | None:
-        """Return the response to a preflight request of any route; None for other requests."""
+        """Return the response if the request is a CORS preflight, of any route; else None."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):
             return None
@@ -40,7 +40,8 @@ class CorsPolicy:
         )
 
     def with_cors_headers(self, request: Request, response: Response) -> Response:
-        """Return the response with the headers that let a page of an allowed origin read it."""
+        """Add the headers that let a page of an allowed origin read the response; return the
+        response, unchanged for any other origin."""
         if not self._allows(request):
             return response
         headers = {

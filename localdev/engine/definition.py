@@ -15,7 +15,8 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
-    """Replace every placeholder such as `${SyncFolderFunctionArn}` by the ARN of its function.
+    """Return the definition with function ARNs in place of placeholders such as
+    `${SyncFolderFunctionArn}`.
 
     Raises KeyError for a placeholder that no function of the catalog has.
     """

@@ -49,8 +49,8 @@ def make_demo_token_function(secret: str) -> Callable[[], str]:
 def is_demo_user_request(request: Request) -> bool:
     """Return whether the API may treat a request without a token as a request of the demo user.
 
-    It may if a program or a page of this machine sent the request. The API's guard has rejected
-    forged hosts and pages of other sites before.
+    True if a program or a page of this machine sent the request. The API's guard has already
+    rejected requests with forged hosts and requests from pages of other sites.
     """
     origin = request.headers.get("origin")
     return request.client_address in LOOPBACK_HOSTS and (origin is None or _is_loopback(origin))

@@ -1,5 +1,5 @@
-"""A Lambda execution environment on this machine: an `awslambdaric` process, and the Runtime API
-that the process polls.
+"""Run a Lambda execution environment on this machine: an `awslambdaric` process, and the Runtime
+API that the process polls.
 
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" and
     "Understanding the Lambda execution environment lifecycle".
@@ -36,9 +36,9 @@ _GONE = Response(410, cut_after_bytes=-1)
 
 @dataclass(frozen=True, slots=True)
 class InvocationOutcome:
-    """The outcome of one invocation.
+    """The outcome of one invocation of a Lambda function.
 
-    payload: the function's result as JSON, or its error as JSON if `failed`.
+    payload: the function's result as JSON, or the error as JSON if `failed`.
     """
 
     payload: bytes
@@ -66,9 +66,9 @@ class _Invocation:
 
 
 class ExecutionEnvironment:
-    """A Lambda execution environment. It runs one invocation at a time.
+    """A local execution environment: a process that runs one invocation of its function at a time.
 
-    is_reusable: whether the environment can run another invocation after this one.
+    is_reusable: whether the process is alive, so that it can run another invocation.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class ExecutionEnvironment:
         return self._process.poll() is None
 
     def run_invocation(self, event: bytes) -> InvocationOutcome:
-        """Send the event to the process and return the outcome. After the function's time-out the
-        outcome is an error."""
+        """Run the function on `event` and return the outcome, which is an error after the
+        function's time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)

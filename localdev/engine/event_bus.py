@@ -1,5 +1,5 @@
-"""EventBridge on this machine: apply the event rules of the catalog to the events that moto
-accepts.
+"""Replace EventBridge on this machine: apply the event rules of the catalog to the events that
+moto, the AWS simulator, accepts.
 
 moto checks the events, and applies rules that were created through its API (targets: queues, log
 groups). Such rules cannot call functions, so this module applies the catalog's rules. It keeps the
@@ -27,11 +27,11 @@ class RetryingInvoker(Protocol):
 
 @dataclass(slots=True)
 class RecentBusEvent:
-    """An event that the bus accepted.
+    """An event that the local event bus accepted, with the result of its delivery.
 
     function: the function that a rule of the catalog invoked. None: no rule matched the event.
-    outcome: what the function finally returned; `{"lost": ...}` after three failed attempts; None
-        while it runs.
+    outcome: result of the function's last attempt; `{"lost": ...}` after three failed attempts;
+        None while the function runs.
     """
 
     id: str
@@ -44,7 +44,7 @@ class RecentBusEvent:
 
 
 class EventBus:
-    """Applies the catalog's rules to the events of one bus, and keeps the last 500 events."""
+    """Invokes the catalog's functions for the events of one bus, and keeps the last 500 events."""
 
     def __init__(self, host: RetryingInvoker, rules: Iterable[EventRule], *, name: str) -> None:
         self.name = name
@@ -57,9 +57,10 @@ class EventBus:
         return [asdict(each) for each in tuple(self._seen)]
 
     def deliver_accepted_events(self, request: bytes, result: bytes) -> None:
-        """Deliver the events of a PutEvents request that moto accepted.
+        """Deliver the events of a PutEvents request that moto accepted; `result` is moto's
+        response.
 
-        An entry of the result without an EventId is an event that moto rejected.
+        An entry of the response without an EventId is an event that moto rejected.
         """
         entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):

@@ -1,4 +1,4 @@
-"""The local HTTP API in front of the functions: routes, Lambda authorizer, responses of its own.
+"""Serve the local HTTP API: routes to functions, the Lambda authorizer, and API Gateway's errors.
 
 Source: Amazon API Gateway Developer Guide, "Create routes for HTTP APIs", "Control access to HTTP
     APIs with AWS Lambda authorizers" and "Quotas for configuring and running an HTTP API".
@@ -30,7 +30,7 @@ from localdev.http_server import Request, Response, Server
 INTEGRATION_TIMEOUT_S = 30
 MAX_REQUEST_BODY_BYTES = 10 * 1024 * 1024
 SIGN_IN_PATH_PREFIX = "/api/auth/"
-"""Prefix of the paths to which pages of other sites lead a browser during a sign-in."""
+"""Prefix of the paths of a sign-in, to which pages of other sites may lead a browser."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -51,12 +51,12 @@ class _Target:
 
 
 class HttpApi:
-    """The local HTTP API: it listens on loopback from construction, and responds from `start` until
-    `stop`.
+    """The server of the local HTTP API. It listens on loopback from construction, and responds from
+    `start` until `stop`.
 
-    authorizer: name of the function that authorizes requests to routes that are not public.
-    sign_in: returns the token to use for a local request without a token. None: such requests stay
-        without a token.
+    authorizer: name of the Lambda function that authorizes requests to routes that are not public.
+    sign_in: function that returns the token to use for a request of this machine without a token.
+        None: such requests stay without a token.
     cors_origins: origins whose pages may send requests and read the responses. Pages of other sites
         may only start and end a sign-in, by navigating a whole window.
 

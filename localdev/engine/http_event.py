@@ -27,13 +27,13 @@ _API_ARN = f"arn:aws:execute-api:{AWS_REGION}:{AWS_ACCOUNT_ID}:{LOCAL_API_ID}"
 
 
 class MalformedFunctionResult(Exception):
-    """A function's result is not a response that an HTTP API understands."""
+    """The result of a Lambda function is not a response that an HTTP API understands."""
 
 
 def build_request_event(
     request: Request, route_key: str, parameters: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the Lambda event for a request to a route; as on AWS, without empty members."""
+    """Return the Lambda event for a request to a route. As on AWS, empty members are left out."""
     headers = _joined((name.lower(), value) for name, value in request.headers.items())
     cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
     headers["x-forwarded-for"] = request.client_address
@@ -60,8 +60,8 @@ def build_request_event(
 
 
 def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event for the Lambda authorizer, made from the event of a request without its
-    body."""
+    """Return the event for the Lambda authorizer: the Lambda event of the request, without the
+    body, and the members that only authorizers get."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
         name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")

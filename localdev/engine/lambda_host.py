@@ -1,4 +1,4 @@
-"""Run Lambda functions on this machine: reuse idle environments, start new ones when all are busy.
+"""Run Lambda functions in execution environments; start a new environment when all are busy.
 
 Source of statuses and headers: AWS Lambda API Reference, Invoke. Source of the retries: AWS Lambda
 Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".
@@ -35,10 +35,12 @@ class InvocationResult:
 
 
 class LambdaHost:
-    """Runs functions from `code_root`; writes the output of each function to a file in `logs`.
+    """Runs functions with the code in `code_root`; writes each function's output to a file in
+    `logs`.
 
-    settings: environment variables of every function; may be changed before the first call.
-    time_scale: factor for `retry_after_s`, the waits between attempts of an asynchronous call.
+    settings: environment variables of every function; may be changed before the first invocation.
+    time_scale: factor for `retry_after_s`, the waits between attempts of an asynchronous
+        invocation.
     """
 
     def __init__(
@@ -100,10 +102,10 @@ class LambdaHost:
         return result
 
     def pids(self, name: str, *, busy: bool | None = None) -> list[int]:
-        """Return the process ids of a function's environments.
+        """Return the process ids of the execution environments of the Lambda function `name`.
 
-        busy: True returns only environments that run an invocation, False only idle ones. None:
-            all.
+        busy: True returns only environments that run an invocation, False only idle environments.
+            None: all.
         """
         with self._lock:
             working, idle = list(self._busy[name]), list(self._idle[name])
@@ -111,7 +113,8 @@ class LambdaHost:
         return [each.pid for each in chosen if each.is_reusable]
 
     def retire_environments(self) -> None:
-        """End all environments that run old code: idle ones now, busy ones after their call."""
+        """End all execution environments, so that later invocations run changed code: idle
+        environments at once, busy environments after their invocation."""
         with self._lock:
             idle = [each for pool in self._idle.values() for each in pool]
             self._idle.clear()
@@ -120,7 +123,7 @@ class LambdaHost:
         _stop_all(idle)
 
     def stop(self) -> None:
-        """End every environment, including busy ones; running calls fail as after a crash."""
+        """End every environment. An invocation that is running fails as after a crash."""
         with self._lock:
             self._ended.set()
             idle = [each for pool in self._idle.values() for each in pool]

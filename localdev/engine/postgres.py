@@ -80,17 +80,17 @@ class Postgres:
         return self.url_for_login("postgres")
 
     def url_for_login(self, login: str) -> str:
-        """Return the database URL, over the socket, for this login instead of the owner's."""
+        """Return the URL with which the database login connects over the socket."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url_for_login(self, login: str) -> str:
-        """Return the database URL over TCP, with password, for the owner's login or a login that
-        this object created."""
+        """Return the URL with which a login connects over TCP, with its password: the owner's
+        login, or one that `create_login_if_missing` has created."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
     def create_login_if_missing(self, name: str, *, role: str) -> None:
-        """Create the login `name` as a member of `role`, unless it exists."""
+        """Create the database login `name` as a member of `role`, unless it exists."""
         connection = pg8000.native.Connection(
             "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
         )
@@ -163,7 +163,7 @@ class Postgres:
         self._lock = None
 
     def erase_databases(self) -> None:
-        """Delete every database of this folder; the server must not be running."""
+        """Delete every database of the server; the server must not be running."""
         self._folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.cluster_folder, ignore_errors=True)
 
@@ -174,7 +174,7 @@ class Postgres:
 
     @property
     def cluster_folder(self) -> Path:
-        """Return the folder of the server's own files."""
+        """Return the folder of the files that Postgres itself writes (its data directory)."""
         if self._user is None or is_reachable_by_other_users(self._folder):
             return self._folder / "pg18"
         return postgres_files_folder(self._folder)

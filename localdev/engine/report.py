@@ -38,7 +38,8 @@ class InvocationReport:
 def format_report_line(
     request_id: str, *, duration_s: float, init_s: float, memory_mb: int, used_mb: int
 ) -> str:
-    """Return the REPORT line of an invocation; `init_s` is 0 in a running environment."""
+    """Return the REPORT line of an invocation; `init_s` is 0 if the environment was running
+    before."""
     parts = [
         f"REPORT RequestId: {request_id}",
         f"Duration: {duration_s * 1000:.2f} ms",
@@ -52,7 +53,8 @@ def format_report_line(
 
 
 def read_invocation_reports(log: Path) -> list[InvocationReport]:
-    """Return the REPORT lines (duration, memory) of a function's log file, oldest first."""
+    """Read the REPORT lines in a Lambda function's log file; return them as objects, oldest
+    first."""
     return [
         InvocationReport(
             float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"])

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler on this machine: call functions at fixed intervals."""
+"""Replace EventBridge Scheduler on this machine: invoke functions at fixed intervals."""
 
 import threading
 from collections.abc import Iterable

@@ -20,7 +20,7 @@ from localdev.simulators.entra.server import CLIENT_ID
 READY_TIMEOUT_S = 300  # a large mbox is imported first
 STOP_TIMEOUT_S = 10
 CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
-"""The secret for the control API `/_sim/` of the simulators that this process starts."""
+"""Secret of the control API `/_sim/` of the simulators that this process starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class ProviderSettings:
 
     @property
     def function_settings(self) -> dict[str, str]:
-        """Return the settings with which functions use this provider."""
+        """Return the environment variables with which Lambda functions reach this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
             "MICROSOFT_AUTHORITY": self.authority,
@@ -60,12 +60,12 @@ class ProviderSettings:
 
 
 class SimulatorProcess:
-    """The process `python -m localdev.simulators`, running from construction to `stop`.
+    """The child process `python -m localdev.simulators`, running from construction to `stop`.
 
     The process prints one JSON line when it is ready; `wait_until_ready` reads the line.
 
-    mail_load_report: after `wait_until_ready`, how loading the user's own mail went. None: no mail
-        was given, or it was loaded at an earlier start.
+    mail_load_report: after `wait_until_ready`, the report on loading the user's own mail. None: no
+        mail was given, or the mail was loaded at an earlier start.
     """
 
     mail_load_report: LoadReport | None = None

@@ -1,5 +1,5 @@
-"""A system user and a folder for the Postgres server of a stack that root has started, because
-Postgres refuses to run as root.
+"""Provide a system user and a folder for the Postgres server of a stack that root has started,
+because Postgres refuses to run as root.
 
 The system user may be unable to enter the folders above the data folder, and the stack does not
 change their permissions. The server's files are then in a folder under /var/lib, which exists as
@@ -19,9 +19,9 @@ _ID_FILE = "cluster-id"
 
 
 def find_or_create_system_user(name: str = "mailsync-pg") -> tuple[int, int]:
-    """Return the numeric user and group of the system user; create it if it is missing.
+    """Return the numeric ids of the user `name` and its group; create the user if it is missing.
 
-    If it cannot be created, return those of `nobody`.
+    If the user cannot be created, return the ids of `nobody`.
     """
     make = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     if not _exists(name) and shutil.which(make[0]):
@@ -36,10 +36,10 @@ def is_reachable_by_other_users(folder: Path) -> bool:
 
 
 def postgres_files_folder(folder: Path) -> Path:
-    """Return the folder under /var/lib for the server's files that belong to the data folder
+    """Return the path under /var/lib for the Postgres server's files that belong to the data folder
     `folder`.
 
-    The result stays the same until `folder` is removed.
+    Later calls return the same path as long as the data folder exists.
     """
     SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()
@@ -54,7 +54,8 @@ def postgres_files_folder(folder: Path) -> Path:
 
 
 def copy_postgres_readable_by_all_users(package: Path, version: str) -> Path:
-    """Copy a wheel's package and its libraries to a folder in which every user can run it."""
+    """Copy a wheel's Postgres package and its libraries to a folder in which every user can run it;
+    return the copy's path. An existing copy of `version` is used again."""
     home = SERVER_FILES_ROOT / version
     if not home.exists():
         SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)

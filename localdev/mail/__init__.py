@@ -1,1 +1,1 @@
-"""Mail for a simulated mailbox: generated, or read from the user's own files."""
+"""Generate mail for a simulated mailbox, or read it from the user's own files."""

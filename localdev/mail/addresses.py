@@ -38,7 +38,7 @@ class _Mailbox:
 
 
 def parse_addresses(value: str) -> tuple[Address, ...]:
-    """Return all addresses in a header's text, including those inside groups.
+    """Parse the text of an address header; return all addresses, including those inside groups.
 
     `value` is the text of the header with its bytes above 127 already decoded. A comma in an
     unquoted display name belongs to the name.

@@ -32,8 +32,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode_text(content: bytes, charset: str | None) -> str:
-    """Decode bytes in the charset that the mail names; if that fails, in a guessed charset. Never
-    fails."""
+    """Decode bytes in `charset`, which the mail names; if that fails, in a guessed charset. Raises
+    no error for any bytes or charset."""
     return decode_by_claimed_charset(content, charset) or decode_by_guessed_charset(content)[0]
 
 

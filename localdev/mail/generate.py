@@ -1,4 +1,4 @@
-"""Generate plausible mail in many languages, one message at a time, equal for equal seeds."""
+"""Generate plausible mail in many languages, one by one. The same seed gives the same mail."""
 
 import random
 from collections.abc import Iterator
@@ -55,7 +55,8 @@ _MARKUP = (
 
 
 def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem]:
-    """Yield `count` messages to and from `owner`, newest first; some answer another message."""
+    """Yield `count` messages to and from the address `owner`, newest first. Some are replies. The
+    same `seed` gives the same messages."""
     chance = random.Random(seed)
     me = Address(owner.partition("@")[0].title(), owner)
     paths, weights = zip(*FOLDER_WEIGHTS, strict=True)

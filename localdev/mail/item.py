@@ -1,4 +1,4 @@
-"""A mail in the form in which a simulated mailbox stores it, independent of the provider."""
+"""Define the form in which a simulated mailbox stores a mail, independent of the provider."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -56,7 +56,7 @@ def item_to_json(item: MailItem) -> dict[str, Any]:
 
 
 def item_from_json(document: Mapping[str, Any]) -> MailItem:
-    """Return the item that `item_to_json` wrote. Raises TypeError for unknown fields."""
+    """Return the mail in a JSON object of `item_to_json`. Raises TypeError for unknown fields."""
     values = dict(document)
     for name in _TIMES:
         values[name] = datetime.fromisoformat(values[name])

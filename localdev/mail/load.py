@@ -50,7 +50,7 @@ class MailFileProblem:
 
 @dataclass(slots=True)
 class LoadedMail:
-    """The messages, and the problems found; both lists grow while the caller iterates over `items`.
+    """The user's mail. Files are read, and both lists grow, while the caller iterates over `items`.
 
     problems: messages that were not loaded.
     oddities: messages that were loaded although they are malformed.

@@ -1,9 +1,9 @@
 """Split an mbox file of any variant into its messages.
 
 A line that starts with "From " separates messages, but can also be a line of a body. Writers quote
-such body lines (mboxo: `>From `; mboxrd: one more `>`), give the body's length (mboxcl,
-mboxcl2: Content-Length), or do neither. So a line separates only if it looks like a separator and a
-    header follows. A Content-Length counts only if the message really ends there.
+such body lines (mboxo: `>From `; mboxrd: one more `>`), give the body's length (mboxcl, mboxcl2:
+Content-Length), or do neither. So such a line counts as a separator only if it looks like one and a
+header follows. A Content-Length counts only if the message really ends there.
 
 Sources: RFC 4155; mbox(5) of qmail; Jonathan de Boyne Pollard, "mbox is a family of formats".
 """
@@ -44,8 +44,8 @@ _LAST_BLANK_LINE = re.compile(rb"(?<=\n)\r?\n\Z")
 class MboxMessage:
     """One message of an mbox file.
 
-    offset: position of the message's first byte in the file, which is that of its "From " line if
-        there is one.
+    offset: position in the file of the message's "From " line, or of its first byte if it has no
+        such line.
     oddity: what is malformed in the message, as a phrase for the report. Empty: nothing.
     """
 
@@ -55,13 +55,13 @@ class MboxMessage:
 
 
 def strip_byte_order_mark(content: MboxContent) -> bytes:
-    """Remove a byte order mark and blank lines from the start of the content. Without that the
-    header would end before its first field."""
+    """Return the content without the byte order mark and the blank lines at its start. A parser
+    would take a blank line there for the end of the header."""
     return content[_start(content) :]
 
 
 def is_mbox(content: MboxContent) -> bool:
-    """Return whether the first line that is not blank is a separator of messages."""
+    """Return whether the first line that is not blank starts with "From ", as in an mbox file."""
     start = _start(content)
     return content[start : start + len(_FROM)] == _FROM
 

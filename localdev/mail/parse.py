@@ -32,7 +32,7 @@ Parsed = TypeVar("Parsed")
 
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
-    """Parse a message, ignoring what is malformed in it."""
+    """Parse a message (RFC 5322) and return it; malformed parts are ignored."""
     return parse_mail_with_oddities(raw, folder=folder, is_read=is_read)[0]
 
 

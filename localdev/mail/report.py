@@ -1,4 +1,4 @@
-"""The report on loading the user's own mail, passed from the simulators' process to its parent."""
+"""Report how the user's own mail was loaded, from the simulators' process to its parent."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Simulators of Microsoft Graph's mail API and of its identity platform, with their limits and with
+"""Simulate Microsoft Graph's mail API and its identity platform, with their limits and with
 injectable faults."""
 
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET

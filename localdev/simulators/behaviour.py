@@ -1,4 +1,5 @@
-"""Switches of the simulators for behaviour that Microsoft leaves undocumented or may change."""
+"""Define switches of the simulators for behaviour that Microsoft may change or does not
+document."""
 
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ class Behaviour:
     clients have observed.
 
     largest_page: maximum number of messages on a page of delta.
-    generations_kept: number of the newest delta links of a chain that stay valid.
+    generations_kept: number of the newest delta links of each chain that stay valid. A chain is the
+        series of links that one first request started.
     requests_in_flight, requests_per_window: limits of concurrent requests, and of requests in ten
         minutes, per mailbox.
     answers_kept: number of earlier responses kept per kind of request, for the fault `old`.
@@ -53,14 +55,15 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The simulated duration of a Graph request in seconds: a fixed part, plus a part for each
-    message in the response.
+    """The simulated duration of a Graph request: a fixed part, plus a part for each message in the
+    response.
 
-    full_message_s: for each message with its body.
-    lean_message_s: for each message without its body.
+    fixed_s: seconds for each request.
+    full_message_s: seconds for each message that the response contains with its body.
+    lean_message_s: seconds for each message that the response contains without its body.
 
-    The latency `real` fits two public measurements: 88 ms for an empty page and 361 ms for ten full
-    messages. The value for a message without its body is an assumption.
+    The latency named `real` fits two public measurements: 88 ms for an empty page and 361 ms for
+    ten full messages. The value for a message without its body is an assumption.
     """
 
     fixed_s: float = 0

@@ -1,4 +1,5 @@
-"""The simulators' control API, `/_sim/…` on the Graph port: act as users and admins, inject faults.
+"""Serve the simulators' control API, `/_sim/…` on the Graph port: act as users and admins, and
+inject faults.
 
 Requests carry the control secret as a bearer token; without it the response is 401. `GET` reads
 state. Every `POST` takes and returns one JSON object. A 400 response says what is wrong.
@@ -39,8 +40,8 @@ JsonObject = dict[str, Any]
 
 
 class ControlApi:
-    """Handles requests to the control API `/_sim/`. The parameter `mailbox` names a mailbox by its
-    address or user id."""
+    """Handles requests to the control API `/_sim/`. A request's parameter `mailbox` is the address
+    or the user id of a mailbox."""
 
     def __init__(
         self, service: SimulatorService, entra: EntraServer, notifier: Notifier, *, secret: str

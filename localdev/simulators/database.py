@@ -1,5 +1,5 @@
-"""The SQLite file in which the simulators keep their state, so that a restarted process continues
-with it."""
+"""Store the state of the simulators in an SQLite file, so that a restarted process continues with
+it."""
 
 import sqlite3
 import threading
@@ -14,12 +14,12 @@ _SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB
 
 
 class SimulatorDatabase:
-    """One SQLite connection behind a lock. A nested transaction commits together with the outermost
-    one.
+    """An SQLite file with one connection, which threads share under a lock. A nested transaction
+    commits together with the outermost transaction.
 
     schema: statements that create the tables unless they exist.
-    earlier: tables of an earlier release, each with a column that only that release has. If the
-        file has the column, the tables are dropped with their contents.
+    earlier: tables to drop with their contents if an earlier release wrote the file. Each key is a
+        table and a column that only such a file has.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SimulatorDatabase:
         return int(row["number"])
 
     def read_or_create_secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return the stored secret of that name; `make` creates it at the first call."""
+        """Return the secret stored under `name`; the first call stores what `make` returns."""
         with self.transaction():
             stored = self.fetch_row("SELECT value FROM secret WHERE name = ?", name)
             if stored is not None:

@@ -1,5 +1,5 @@
-"""Injected faults of the simulators. The rules are tried in order; the first rule that matches a
-request injects its fault.
+"""Choose the faults that the simulators inject. The rules are tried in order; the first rule that
+matches a request injects its fault.
 
 Graph injects every kind of fault. The token endpoint of the identity platform injects only faults
 with a `status`; their `code` is OAuth's error and their `message` starts with the AADSTS number, as
@@ -36,10 +36,11 @@ ConnectionCut = Literal["before answer", "mid body"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens instead of the right response, or to it.
+    """A fault to inject: an error response in the place of the right response, or a change of the
+    right response.
 
-    With `status` the request is rejected: with Graph's error body, or with `body` as it stands,
-    such as HTML, or "" for the empty 503. Without `status` the right response is computed and then
+    With `status` the request is rejected: with Graph's error body, or with `body` unchanged, such
+    as HTML, or "" for the empty 503. Without `status` the right response is computed and then
     changed: `cut` closes the connection, `truncate_json` sends half of the JSON as a complete
     response, and `page` names a forgery of the page:
 
@@ -87,13 +88,13 @@ class Fault:
 
 @dataclass(slots=True, kw_only=True)
 class FaultRule:
-    """When to inject a fault.
+    """A rule that says which requests get a fault.
 
     path: regular expression, searched in the decoded path and query.
-    in_batch: True matches only items of a batch, False only other requests.
-    nth: the first n-1 matching requests pass.
-    times: number of requests that get the fault; None: no limit.
-    rate: share of the matching requests that get the fault.
+    in_batch: True matches only items of a batch, False only other requests. None: both.
+    nth: the first n-1 matching requests get no fault.
+    times: number of requests that get the fault. None: no limit.
+    rate: share of the matching requests that get the fault, from 0 to 1.
     lasts_s: seconds after which the rule ends.
     """
 
@@ -143,8 +144,8 @@ class FaultRule:
 
 
 class FaultScript:
-    """The fault rules of one server. Thread-safe. The same seed and the same order of requests give
-    the same faults."""
+    """The list of fault rules of one simulated server. Thread-safe. The same seed and the same
+    order of requests give the same faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,5 @@
-"""The folder tree of one simulated mailbox. Folders may be nested, hidden, or search folders."""
+"""Store the folder tree of a simulated mailbox. Folders may be nested, hidden, or search
+folders."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -16,27 +17,27 @@ DISPLAY_NAME_BY_ROLE = {
     "junk": "Junk Email",
     "outbox": "Outbox",
 }
-"""The names of the folders that every mailbox has, by their roles in `mailsync.model.Role`."""
+"""Names of the folders that every simulated mailbox has, by role (see `mailsync.model.Role`)."""
 RETAINED, PURGED = "retained", "purged"
 """Roles of two folders outside the tree, in which a mail server keeps deleted mail for a time: mail
-that its owner can still restore, and mail that was deleted permanently."""
+that its owner can still restore (RETAINED), and mail that was deleted permanently (PURGED)."""
 _OUTSIDE_THE_TREE = {RETAINED: "Deletions", PURGED: "Purges"}
 
 FolderNumberOrRole = int | str
-"""The number of a folder, or its role unless that is `other`."""
+"""A reference to a folder: its number, or its role. The role `other` refers to no folder."""
 
 
 class FolderNotFound(Exception):
-    """The mailbox has no folder with this number, role or provider's id."""
+    """The mailbox has no folder with the given number, role, or id of the provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """A mail folder.
+    """A mail folder of a simulated mailbox.
 
-    parent: number of the folder above; None at the top.
+    parent: number of the folder above; None at the top of the tree.
     search_filter: the filter of a search folder; None for other folders.
-    total, unread: the number of all messages and of unread messages in it.
+    total, unread: the number of all messages and of unread messages in the folder.
     """
 
     number: int
@@ -85,7 +86,7 @@ class FolderTree:
         return [folder for folder in everything.values() if _is_in_tree(folder, everything)]
 
     def list_children(self, parent: FolderNumberOrRole | None) -> list[Folder]:
-        """Return the folders directly below another one; None: the top level of the tree."""
+        """Return the folders directly below `parent`; None: the top level of the tree."""
         number = None if parent is None else self.find(parent).number
         rows = self._database.fetch_rows(
             _SELECT + "AND parent IS ? ORDER BY number", self._mailbox_id, number

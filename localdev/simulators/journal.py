@@ -1,4 +1,4 @@
-"""The journal of a simulated mailbox: one numbered entry for every change."""
+"""Record the changes of a simulated mailbox in its journal: one numbered entry for every change."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,15 +8,16 @@ from localdev.simulators.database import SimulatorDatabase
 
 
 class ChangeKind(StrEnum):
-    """What a journal entry says.
+    """The kind of change that a journal entry records.
 
-    ADDED: a message is in one folder more: a new message, a copy, or a further placement.
-    REMOVED: a message is in one folder less; if that was its last one, it is deleted.
-    MOVED: a message is in another folder instead, which may be the same one.
-    CHANGED: a message has other values in the named fields.
+    ADDED: a message was put into a further folder: a new message, a copy, or a further placement.
+    REMOVED: a message was taken out of a folder; if that was its last folder, the message counts as
+        deleted.
+    MOVED: a message was moved to another folder, or to the folder in which it was.
+    CHANGED: the named fields of a message have new values.
     FOLDER_CHANGED: a folder is new, or has another name or parent.
-    FOLDER_REMOVED: a folder is gone.
-    CURSORS_EXPIRED: positions in change feeds from before this entry are invalid.
+    FOLDER_REMOVED: a folder was removed.
+    CURSORS_EXPIRED: cursors of change feeds that were issued before this entry became invalid.
     """
 
     ADDED = "added"
@@ -55,8 +56,8 @@ _COLUMNS = "number, kind, message, folder, placement, source, source_placement, 
 
 
 class Journal:
-    """The journal of changes of one simulated mailbox. The caller writes an entry in the
-    transaction of the change."""
+    """The journal of changes of one simulated mailbox. The caller writes the entry of a change in
+    the same transaction as the change."""
 
     def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
         self._database = database
@@ -64,7 +65,7 @@ class Journal:
 
     @property
     def newest_change_number(self) -> int:
-        """Return the newest change number. All mailboxes of a data folder share one series of
+        """Return the newest change number of the data folder. All its mailboxes share one series of
         numbers."""
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
@@ -102,11 +103,11 @@ class Journal:
     def entries_between(
         self, since: int, until: int | None = None, *, folder: int | None = None
     ) -> list[JournalEntry]:
-        """Return the changes with numbers above `since`, up to and including `until`, oldest first.
+        """Return the entries with numbers above `since`, up to and including `until`, oldest first.
         None as `until`: no upper limit.
 
         folder: return only changes of messages that came into, were in, or left this folder. None:
-            all changes.
+            all changes of the mailbox.
         """
         where, values = "mailbox_id = ?", [self._mailbox_id]
         if folder is not None:
@@ -119,8 +120,8 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def has_position_expired(self, issued: int, folder: int | None) -> bool:
-        """Return whether a position in a change feed has become invalid by a later entry
-        CURSORS_EXPIRED.
+        """Return whether a position in a change feed is invalid, because a later journal entry has
+        the kind CURSORS_EXPIRED.
 
         issued: newest change number when the position was issued.
         folder: the folder of the feed. None: the feed of the whole mailbox.

@@ -1,7 +1,7 @@
-"""One simulated mailbox and what its owner can do with it, independent of the provider.
+"""Store one simulated mailbox, and change it as its owner can, independent of the provider.
 
-The server of a provider translates what is stored here into the provider's ids and forms, and
-writes only to tables of its own. Each change and its journal entry share a transaction.
+The simulated server of a provider translates the stored mailbox into the provider's ids and forms,
+and writes only to tables of its own. Each change and its journal entry share a transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,22 +32,22 @@ _IMPORT_BATCH = 500
 
 
 class MessageNotFound(Exception):
-    """The mailbox has no message with this number or provider's id."""
+    """The mailbox has no message with the given number or id of the provider."""
 
 
 class MessageNotInFolder(LookupError):
-    """The message is not in the folder that it should leave."""
+    """A message cannot be taken out of a folder, because it is not in that folder."""
 
 
 class MessageAlreadyPurged(Exception):
-    """A message cannot be deleted permanently, because that has been done already."""
+    """A message cannot be deleted permanently, because it was deleted permanently before."""
 
 
 _AMONG = "folder IN (SELECT value FROM json_each(?))"
 
 
 class Mailbox:
-    """Messages and folders of one user; messages have numbers, which stay when they move."""
+    """The messages and folders of one user. A message keeps its number when it moves."""
 
     def __init__(self, database: SimulatorDatabase, user_id: str) -> None:
         owner = database.fetch_row("SELECT * FROM mailbox WHERE id = ?", user_id)
@@ -67,7 +67,7 @@ class Mailbox:
         return found[0]
 
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
-        """Return those of the messages with these numbers that exist, in any order."""
+        """Return the messages with these numbers, in any order; unknown numbers are skipped."""
         rows = self.database.fetch_rows(
             f"{SELECT_MESSAGE_SQL} WHERE m.mailbox_id = ?"
             " AND m.number IN (SELECT value FROM json_each(?))",
@@ -85,8 +85,8 @@ class Mailbox:
         """Return the messages of the folders, newest first; a message that is in several of them
         appears once.
 
-        older_than: sort key of a message (`age_sort_key`); return only messages after it in this
-            order.
+        older_than: sort key of a message (`age_sort_key`); return only messages after that message.
+        skip, limit: numbers of messages to leave out first and to return at most; -1: no limit.
         """
         numbers = [self.folders.find(folder).number for folder in folders]
         # One folder is read in the order of its index; only several can have a message twice.
@@ -102,7 +102,7 @@ class Mailbox:
         return [row_to_message(row) for row in rows]
 
     def count_messages(self, *folders: FolderNumberOrRole) -> int:
-        """Return how many messages the folders have, counted one by one."""
+        """Return the number of different messages in the folders, counted from the placements."""
         numbers = [self.folders.find(folder).number for folder in folders]
         row = self.database.fetch_row(
             f"SELECT count(DISTINCT message) AS number FROM placement WHERE {_AMONG}",
@@ -148,7 +148,7 @@ class Mailbox:
     def change_message_fields(
         self, number: int, *, attributes: dict[str, Any] | None = None, **fields: Any
     ) -> None:
-        """Change fields of a message's MailItem by their names.
+        """Set fields of a message, named as in `MailItem`, to new values.
 
         attributes: values to set in the message's provider-specific attributes.
         """
@@ -177,9 +177,9 @@ class Mailbox:
         *,
         source: FolderNumberOrRole | None = None,
     ) -> None:
-        """Move the message from one of its folders to another one.
+        """Move the message from one of its folders to the folder `destination`.
 
-        source: the folder that it leaves; not needed if it is in one folder only.
+        source: the folder that the message leaves. None: its only folder.
         """
         with self.database.transaction():
             left = self._placement(self.message(number), source)
@@ -189,7 +189,7 @@ class Mailbox:
             self._place(number, target, placed)
 
     def copy_message(self, number: int, destination: FolderNumberOrRole) -> int:
-        """Copy the message to a folder as a message of its own; return the copy's number."""
+        """Create a copy of the message in the folder `destination`; return the copy's number."""
         with self.database.transaction():
             self.message(number)
             columns = (
@@ -205,7 +205,7 @@ class Mailbox:
             return copied
 
     def add_to_folder(self, number: int, folder: FolderNumberOrRole) -> None:
-        """Place the message in one folder more, as a label does."""
+        """Place the message in a further folder, as adding a label does."""
         with self.database.transaction():
             target = self.folders.find(folder).number
             self._place(
@@ -213,7 +213,7 @@ class Mailbox:
             )
 
     def remove_from_folder(self, number: int, folder: FolderNumberOrRole) -> None:
-        """Take the message out of one of its folders; it may then be in none."""
+        """Take the message out of a folder. It remains, even if it is then in no folder."""
         with self.database.transaction():
             left = self._placement(self.message(number), folder)
             self._journal_of_placement(ChangeKind.REMOVED, number, None, left)
@@ -232,7 +232,7 @@ class Mailbox:
         """Move the message out of the folder tree for good. The server still retains it.
 
         Raises:
-            MessageAlreadyPurged: that has been done already.
+            MessageAlreadyPurged: the message was deleted permanently before.
         """
         if self.message(number).only_folder_number == self.folders.find(PURGED).number:
             raise MessageAlreadyPurged(number)
@@ -247,7 +247,7 @@ class Mailbox:
             self.database.execute_write("DELETE FROM message WHERE number = ?", number)
 
     def send_draft(self, number: int) -> None:
-        """Turn a draft into a sent message with the same number."""
+        """Make a draft a sent message and move it to the folder `sent`; its number stays."""
         with self.database.transaction():
             self.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
             self.move_message(number, "sent")
@@ -281,9 +281,9 @@ class Mailbox:
             self.folders.remove(folder)
 
     def expire_cursors(self, folder: FolderNumberOrRole | None = None) -> None:
-        """Make all positions in change feeds that were issued so far invalid.
+        """Make all cursors of change feeds that were issued so far invalid.
 
-        folder: only those of this folder's feed. None: those of the whole mailbox.
+        folder: the folder whose feed's cursors expire. None: all cursors of the mailbox.
         """
         number = None if folder is None else self.folders.find(folder).number
         self.journal.write_entry(ChangeKind.CURSORS_EXPIRED, folder=number)

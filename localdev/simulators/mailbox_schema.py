@@ -1,9 +1,9 @@
-"""The tables of simulated mailboxes, for the server of any provider.
+"""Define the SQLite tables of simulated mailboxes, which are the same for every provider.
 
-A blob is the content of a mail; a message and its copies share one. A message has a blob, states
-such as "read" that its owner can change, and a placement for each folder that it is in. The journal
-numbers all changes; a placement has the number of the change that put the message into the folder.
-Database triggers keep the message counts of the folders.
+A blob is the content of a mail; a message and its copies share one blob. A message has a blob,
+values that its owner can change (such as whether it is read), and a placement for each folder that
+it is in. The journal numbers all changes; the number of a placement is the number of the change
+that put the message into the folder. Database triggers update the message counts of the folders.
 """
 
 MAILBOX_SCHEMA = """

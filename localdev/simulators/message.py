@@ -1,4 +1,4 @@
-"""A message of a simulated mailbox, and how its row is read and written."""
+"""Define a message of a simulated mailbox, and convert it from and to rows of the SQLite tables."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
 ITEM_FIELDS_OUTSIDE_BLOB = ("is_read", "is_flagged", "is_draft", "importance", "categories")
-"""Fields of `MailItem` that a message has of its own; all others belong to its blob."""
+"""Fields of `MailItem` that each message stores itself; copies of a message share all others."""
 _NOT_IN_BLOB = (*ITEM_FIELDS_OUTSIDE_BLOB, "folder", "body", "body_type")
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A message in a folder; `change_number` is the change number of its arrival there."""
+    """The fact that a message is in a folder. `change_number` is that of the change that put it
+    there."""
 
     folder_number: int
     change_number: int
@@ -27,14 +28,14 @@ class Placement:
 class Message:
     """A message of a simulated mailbox.
 
-    number: its number, which stays when the message moves.
-    blob_number: number of its content, which copies share.
-    item: its content and present state; `item.folder` is not used.
+    number: the message's number, which stays when the message moves.
+    blob_number: number of the content, which copies share.
+    item: the content, and the present read state, flag and so on; `item.folder` is not used.
     thread_key: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
     modified_at: time of the last change, except changes of the read state.
-    last_change_number: change number of its last change.
-    placements: the folders that it is in.
+    last_change_number: journal number of the message's last change.
+    placements: the folders that the message is in.
     attributes: values that only one provider's protocol has, by that provider's names.
     """
 
@@ -54,13 +55,14 @@ class Message:
 
     @property
     def only_placement(self) -> Placement:
-        """Return the only placement. Raises ValueError if the message is in several folders."""
+        """Return the placement of a message in one folder. Raises ValueError if it is in several
+        folders or in none."""
         (only,) = self.placements
         return only
 
     @property
     def only_folder_number(self) -> int:
-        """Return the only folder. Raises ValueError if the message is in several folders."""
+        """Return the number of the only folder. Raises ValueError if there are several or none."""
         return self.only_placement.folder_number
 
 
@@ -79,8 +81,8 @@ def age_sort_key(message: Message) -> tuple[str, int]:
 
 
 def blob_content_of_item(item: MailItem) -> str:
-    """Return the content of a mail as the JSON that a blob stores, without the body and the
-    changeable states."""
+    """Return the JSON that a blob stores of a mail: all fields except the folder, the body and the
+    values that a message's owner can change."""
     fields = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
     return orjson.dumps(fields).decode()
 

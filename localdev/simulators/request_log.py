@@ -1,4 +1,4 @@
-"""Requests that the Graph simulator received, for tests and the dashboard."""
+"""Record the requests that the Graph simulator receives, for tests and the dashboard."""
 
 import threading
 from collections import deque
@@ -12,8 +12,8 @@ _KEPT = 100_000
 class RequestRecord:
     """One request that the Graph simulator received.
 
-    link: `next` or `delta` if the request followed a link of that kind. None: other requests.
-    in_flight: number of other requests of the mailbox that were in flight when it arrived.
+    link: `next` or `delta` if the request followed a link of that kind. None: it followed no link.
+    in_flight: number of the mailbox's other requests that were in flight when this request arrived.
     """
 
     at: float
@@ -30,7 +30,7 @@ class RequestRecord:
 
 
 class RequestLog:
-    """The newest 100,000 requests; each item of a batch is a request."""
+    """Keeps the newest 100,000 requests; each item of a batch counts as a request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

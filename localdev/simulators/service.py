@@ -1,4 +1,4 @@
-"""State that both simulated services share: mailboxes, behaviour, faults, request log."""
+"""Hold the state that both simulators share: mailboxes, behaviour, faults, request log."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ PERSONAL_DOMAINS = ("outlook.com", "hotmail.com", "live.com")
 
 
 class UserNotFound(Exception):
-    """No mailbox has this address or user id."""
+    """No simulated mailbox has the given address or user id."""
 
 
 def tenant_id_for_address(address: str) -> str:
@@ -45,8 +45,8 @@ def tenant_id_for_address(address: str) -> str:
 
 
 class SimulatorService:
-    """The state of both simulated services. One folder stores it, so that the next process
-    continues with it."""
+    """The state that the simulated Graph and the simulated identity platform share. The folder
+    `data` stores the mailboxes and sign-ins, so that the next process continues with them."""
 
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class SimulatorService:
         return mailbox
 
     def find_mailbox(self, user: str) -> Mailbox:
-        """Return the mailbox of an address or user id. Raises UserNotFound."""
+        """Return the mailbox whose address or user id is `user`. Raises UserNotFound."""
         row = self.database.fetch_row(
             "SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user
         )

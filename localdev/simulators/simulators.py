@@ -1,4 +1,4 @@
-"""Run both simulated services on their ports, with the same mailboxes."""
+"""Run the simulated Graph and identity platform on their ports, with the same mailboxes."""
 
 from pathlib import Path
 from secrets import token_urlsafe
@@ -19,10 +19,10 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 class Simulators:
-    """Both simulated services with their HTTP servers, from `start` to `stop`; also a context
-    manager. For port 0 a free port is chosen.
+    """The simulated Graph and the simulated identity platform with their HTTP servers, running from
+    `start` to `stop`; also a context manager. For port 0 a free port is chosen.
 
-    host: loopback host in the services' links, 127.0.0.1 or localhost.
+    host: loopback host in the simulators' links, 127.0.0.1 or localhost.
     client_secret: secret of the app registration. None: a random secret, stored at the first start.
     control_secret: secret of the control API `/_sim/`. None: a random secret, stored at the first
         start.

@@ -1,4 +1,4 @@
-"""Times as text in the database, in Graph's JSON and in the control API."""
+"""Convert times to the text that the database, Graph's JSON and the control API contain."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""A local certificate authority, because msal requires https with a valid certificate."""
+"""Issue TLS certificates from a local CA, because msal requires https with valid certificates."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ _RENEW_BEFORE = timedelta(days=30)
 
 
 def open_server_tls_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a TLS context for localhost and 127.0.0.1, and the file of the CA that verifies it.
+    """Return a server's TLS context for localhost and 127.0.0.1, and the CA file that verifies it.
 
     Certificate and CA are stored in the folder and replaced only shortly before they expire.
     """

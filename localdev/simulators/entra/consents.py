@@ -1,4 +1,4 @@
-"""The consents of users, with their authorization codes, which work once, and their refresh tokens.
+"""Store the consents of users, their authorization codes (valid once) and their refresh tokens.
 
 Source: Microsoft identity platform docs, v2-oauth2-auth-code-flow and refresh-tokens.
 """
@@ -57,8 +57,8 @@ class ConsentStore:
     def redeem_authorization_code(
         self, code: str, *, redirect_uri: str, verifier: str | None
     ) -> tuple[str, str | None]:
-        """Return the id of the consent to which an authorization code belongs, and the nonce. The
-        code cannot be used again, even if it is rejected.
+        """Return the id of the consent to which an authorization code belongs, and the nonce of the
+        sign-in request. The code cannot be used again, even if this call rejects it.
 
         Raises:
             GrantRefused: the code is unknown, used, expired, or belongs to another request.

@@ -1,4 +1,4 @@
-"""The SQLite tables of the simulated identity platform."""
+"""Define the SQLite tables of the simulated identity platform."""
 
 ENTRA_SCHEMA = """
 CREATE TABLE IF NOT EXISTS consent (

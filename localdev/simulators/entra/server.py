@@ -1,4 +1,4 @@
-"""The identity platform over https: discovery, authorize page and token endpoint.
+"""Simulate the identity platform over https: discovery, authorize page and token endpoint.
 
 Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
     v2-oauth2-client-creds-grant-flow, v2-admin-consent, reference-error-codes) and the msal
@@ -35,7 +35,7 @@ _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
 def is_browser_path(path: str) -> bool:
-    """Return whether a person opens the path in a browser. All other endpoints are for programs."""
+    """Return whether a person opens `path` in a browser; programs call all other endpoints."""
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
 
 

@@ -1,4 +1,4 @@
-"""The page on which a person chooses a simulated account and consents."""
+"""Render the page on which a person chooses a simulated account and consents."""
 
 import html
 from collections.abc import Mapping, Sequence

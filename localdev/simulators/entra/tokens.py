@@ -1,4 +1,4 @@
-"""Access tokens that the simulated identity platform signs and the simulated Graph checks.
+"""Sign access tokens for the simulated identity platform, and verify them for the simulated Graph.
 
 Source: Microsoft identity platform docs, access-tokens and id-tokens.
 """
@@ -20,7 +20,7 @@ SIGNING_KEY_ID = "mailsync-simulator"
 
 
 class AccessTokenRefused(Exception):
-    """An access token is not accepted; the message is the sentence that Graph returns."""
+    """Graph rejects an access token; the message is the sentence that Graph returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class BearerClaims:
     scopes_or_roles: frozenset[str]
 
     def has_any_scope_or_role(self, *wanted: str) -> bool:
-        """Return whether the token has at least one of these scopes or roles."""
+        """Return whether the token has at least one of the scopes or roles `wanted`."""
         return not self.scopes_or_roles.isdisjoint(wanted)
 
 
 class TokenSigner:
-    """Signs and verifies tokens by an RSA key of the data folder, so they survive a restart."""
+    """Signs and verifies tokens with an RSA key that the data folder keeps across restarts."""
 
     def __init__(self, database: SimulatorDatabase) -> None:
         stored = database.read_or_create_secret("token key", _new_key)
@@ -61,7 +61,7 @@ class TokenSigner:
         )
 
     def verify_token(self, token: str) -> BearerClaims:
-        """Return the claims of a valid access token. Raises AccessTokenRefused."""
+        """Verify an access token and return its claims. Raises AccessTokenRefused."""
         try:
             claims = jwt.decode(
                 token, self._key.public_key(), algorithms=["RS256"], audience=GRAPH_AUDIENCE

@@ -1,1 +1,1 @@
-"""The mail part of Microsoft Graph v1.0, simulated as strictly as the service checks requests."""
+"""Simulate the mail part of Microsoft Graph v1.0, as strict with requests as the service."""

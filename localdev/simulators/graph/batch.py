@@ -1,4 +1,4 @@
-"""JSON batching (`$batch`): up to twenty requests in one; four of them run at a time.
+"""Serve JSON batches (`$batch`): up to twenty requests in one; four of them run at a time.
 
 Source: Microsoft Graph docs, json-batching and throttling-limits.
 """
@@ -23,7 +23,7 @@ HttpRequestHandler = Callable[[Request], Response]
 
 
 def serve_batch(request: Request, serve: HttpRequestHandler) -> dict[str, Any]:
-    """Serve the requests of a batch; return the document of the 200 response.
+    """Serve the requests of a batch with `serve`; return the document of the batch's 200 response.
 
     A failed request has its status in the document. Raises GraphError 400 when the whole batch is
     malformed.

@@ -1,5 +1,5 @@
-"""A request to the simulated Graph that has passed the token check, the faults and the throttle,
-and the result of its handler."""
+"""Define what a handler of the simulated Graph takes and returns: a request that has passed the
+token check, the faults and the throttle, and the result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,8 +45,8 @@ class GraphCall:
         )
 
     def absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
-        """Return an absolute URL of this mailbox, with ids in function form (`mailFolders('ID')`),
-        as Graph writes its links."""
+        """Return the absolute URL of `path` below the request's mailbox, with ids in function form
+        (`mailFolders('ID')`), as Graph writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
         return f"{self.base_url}/{self.mailbox_url_path}/{path}?{query}"
 

@@ -1,4 +1,4 @@
-"""Apply injected faults to responses: rejections, broken transport and forged pages."""
+"""Apply injected faults to Graph's responses: rejections, broken transport and forged pages."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ def graph_error_from_fault(fault: Fault) -> GraphError:
 
 
 def corrupt_response_body(response: Response, fault: Fault) -> Response:
-    """Change the bytes of the response: its body, its length or its end."""
+    """Apply a fault that replaces or cuts the body of a response; return the changed response."""
     if fault.html:
         page = _HTML.format(fault.message or "The service is unavailable.").encode()
         headers = {**response.headers, "Content-Type": "text/html"}

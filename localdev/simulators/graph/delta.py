@@ -18,7 +18,7 @@ DeltaItemsPage = tuple[list[dict[str, Any]], DeltaRoundPosition | None, bool]
 
 
 class DeltaFeed(Protocol):
-    """What a delta query reports: the messages of one folder, or the folders of one mailbox."""
+    """Interface of what a delta query reads: one folder's messages, or one mailbox's folders."""
 
     owner_id: str
     delta_path: str

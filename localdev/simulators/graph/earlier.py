@@ -15,8 +15,8 @@ RequestKind = tuple[str, ...]
 
 
 class EarlierResponses:
-    """Stores the last responses to each kind of request. A kind is method, path and query options
-    without delta tokens.
+    """Stores the last responses to each kind of request. Requests of one kind have the same
+    mailbox, method, path and query options, except delta tokens.
 
     Only the kinds that were requested most recently are kept.
     """

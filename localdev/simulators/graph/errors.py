@@ -1,4 +1,4 @@
-"""Error responses of Graph, and the conversion of the simulators' own errors to them.
+"""Make Graph's error responses, and convert errors of the simulated mailbox to them.
 
 Source: Microsoft Graph docs, errors and throttling.
 """
@@ -13,7 +13,7 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 class GraphError(Exception):
-    """An error response with a status 4xx or 5xx; `code` and `message` are Graph's."""
+    """The response to a request is an error 4xx or 5xx; `code` and `message` are Graph's."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -35,7 +35,7 @@ def throttled_error(retry_after_s: float | None, limit: str = "MailboxConcurrenc
 
 
 def retry_after_header(seconds: float | None) -> dict[str, str]:
-    """Return the header `Retry-After`; the service sends fractions too."""
+    """Return the header `Retry-After`, with fractions as the service sends them; empty for None."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}

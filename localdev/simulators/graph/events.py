@@ -10,7 +10,7 @@ from localdev.simulators.journal import ChangeKind, JournalEntry
 
 
 class EventKind(StrEnum):
-    """What happened to a message in one folder."""
+    """What happened to a message, as seen from one folder."""
 
     CREATED = "created"
     MOVED_IN = "moved in"

@@ -1,4 +1,4 @@
-"""Delta of folders: first the folders of all levels, then the folders that changed.
+"""Serve delta queries of folders: first the folders of all levels, then the changed folders.
 
 Source: Microsoft Graph docs, mailfolder-delta.
 """
@@ -72,7 +72,7 @@ class FolderFeed:
 
 
 def serve_folder_delta(call: GraphCall) -> GraphResult:
-    """Serve `GET …/mailFolders/delta`."""
+    """Serve `GET mailFolders/delta`: a page of the delta of the mailbox's folders."""
     with call.mailbox.neutral.database.transaction():
         cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
         feed = FolderFeed(call, query_that_started_chain(cursor))

@@ -9,7 +9,7 @@ from localdev.simulators.graph.shapes import folder_json
 
 
 def list_folders(call: GraphCall) -> GraphResult:
-    """Return the direct children of the root folder. Deeper folders are in the lists of their
+    """Return the folders directly below the root folder. Deeper folders are in the lists of their
     parents."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 

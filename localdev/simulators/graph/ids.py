@@ -1,5 +1,5 @@
-"""Make Outlook's ids of messages and folders from the numbers of the neutral mailbox, and read the
-numbers from ids.
+"""Make Outlook's ids of messages and folders from the numbers in the simulated mailbox
+(`simulators.mailbox`), and read the numbers from ids.
 
 An id contains the numbers and an authentication code, so no other text is accepted as an id and no
 table of ids is needed. A message has an immutable id, which stays when the message moves, and a
@@ -44,20 +44,20 @@ class OutlookIds:
         return self._folder_ids[number]
 
     def root_id(self) -> str:
-        """Return the id of the folder above all, which the neutral mailbox does not have."""
+        """Return the id of the root folder, which only Graph's folder tree has."""
         return self.folder_id(0)
 
     def change_key(self, number: int, version: int) -> str:
         return "CQAAABYAAAC" + b64encode(self._code("change key", 21, number, version)).decode()
 
     def number_of_folder_id(self, folder_id: str) -> int | None:
-        """Return the number in a folder's id, 0 for the root; None for any other text."""
+        """Return the number in a folder id, 0 for the root; None if the text is no folder id."""
         numbers = self._numbers(_FOLDER, folder_id, 1)
         return numbers[0] if numbers else None
 
     def numbers_of_message_id(self, message_id: str) -> tuple[int, int | None] | None:
         """Return the message number that a message id contains, and the placement number that a
-        default id contains (None in an immutable id). Return None for any other text."""
+        default id contains (None in an immutable id). Return None if the text is no message id."""
         if numbers := self._numbers(_IMMUTABLE, message_id, 1):
             return numbers[0], None
         if numbers := self._numbers(_DEFAULT, message_id, 2):

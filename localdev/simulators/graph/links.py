@@ -1,5 +1,5 @@
-"""Delta links. The token of a link is a sealed cursor, and only the newest few links of a chain are
-valid.
+"""Make and verify delta links. The token in a link is a sealed cursor, and only the newest few
+links of a chain are valid.
 
 A chain is the series of delta links that one request without a token started. The token contains
 the whole cursor; the database stores only the newest generation of each chain. So a repeated

@@ -1,4 +1,4 @@
-"""Message delta of one folder: which changes Outlook reports, and in which form.
+"""Serve delta queries of a folder's messages: which changes Outlook reports, and in which form.
 
 Sources: Microsoft Graph docs (message-delta, outlook-immutable-id), and public captures and issue
     reports for what the documentation omits.
@@ -56,7 +56,8 @@ class MessageFeed:
         query.require_newest_first_order()
 
     def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
-        """Return a page of the folder's messages, newest first, as the service does."""
+        """Return a page of the folder's messages after `position`, newest first, as the service
+        does."""
         older_than = (str(position[0]), int(position[1])) if position else None
         found = self._mailbox.messages(self.folder, older_than=older_than, limit=size + 1)
         page = found[:size]
@@ -69,7 +70,8 @@ class MessageFeed:
     def list_changes(
         self, since: int, until: int, position: DeltaRoundPosition | None, size: int
     ) -> DeltaItemsPage:
-        """Return a page of the changed messages, ordered by the last change of each message."""
+        """Return a page of the messages with changes above number `since`, up to `until`, ordered
+        by the last change of each message."""
         events: dict[_Key, list[FolderMessageEvent]] = defaultdict(list)
         for entry in self._mailbox.journal.entries_between(since, until, folder=self.folder):
             for event in events_of_journal_entry(entry):
@@ -188,7 +190,7 @@ def _reported_update(
 
 
 def serve_message_delta(call: GraphCall) -> GraphResult:
-    """Serve `GET …/mailFolders/{id}/messages/delta`."""
+    """Serve `GET mailFolders/{id}/messages/delta`: a page of the delta of the folder's messages."""
     folder = call.mailbox.folders.find(call.path_ids[0])
     if folder.search_folder_filter is not None:
         raise bad_request_error("Change tracking is not supported for search folders.")

@@ -9,7 +9,8 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 def list_messages(call: GraphCall) -> GraphResult:
-    """Return messages from `$skip` on, of the folder in the path or of the whole mailbox."""
+    """Return a page of messages, after the first `$skip`, of the path's folder or the whole
+    mailbox."""
     folders, path = _scope(call)
     top = call.query.integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
@@ -36,7 +37,7 @@ def list_messages(call: GraphCall) -> GraphResult:
 
 
 def get_message(call: GraphCall) -> GraphResult:
-    """Return one message by its id, including a message in the folder of purges."""
+    """Return one message by its id, even if it was deleted permanently and is only retained."""
     message = call.mailbox.message(call.path_ids[-1])
     if call.mailbox.is_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])

@@ -62,7 +62,7 @@ class Notifier:
         self._http.close()
 
     def list_active_subscriptions(self) -> list[JsonObject]:
-        """Return all subscriptions that have not expired, with the service's own columns."""
+        """Return all subscriptions that have not expired, with all columns of their table."""
         return [dict(row) for row in self._subscriptions()]
 
     def expire_subscriptions(self, mailbox_id: str) -> int:
@@ -93,7 +93,7 @@ class Notifier:
         return len(notified)
 
     def deliver_pending_notifications(self) -> None:
-        """Turn all changes so far into notifications, and send each one that is due once."""
+        """Turn all changes so far into notifications, and try once to send each that is due."""
         with self._turn:
             self._take_turn()
 

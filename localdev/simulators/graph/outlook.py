@@ -1,5 +1,5 @@
-"""Read a neutral mailbox as Outlook would show it: with Graph's ids, JSON properties and well-known
-folder names.
+"""Read a simulated mailbox (`simulators.mailbox`) as Outlook would show it: with Graph's ids, JSON
+properties and well-known folder names.
 
 In Graph every message is in exactly one folder; a mailbox with a message in several folders causes
 an error.
@@ -30,9 +30,9 @@ _OUTSIDE = (RETAINED, PURGED)
 class OutlookFolder:
     """A mail folder as Graph describes it.
 
-    seq: its number in the neutral mailbox; 0 for the root.
-    role: its well-known name, such as `inbox`. None: it has none.
-    search_folder_filter: the filter of a search folder. None: it is no search folder.
+    seq: the folder's number in the provider-independent mailbox; 0 for the root folder.
+    role: the folder's well-known name, such as `inbox`. None: it has no such name.
+    search_folder_filter: the filter of a search folder. None: it is not a search folder.
     children: number of folders directly below it that are not hidden.
     """
 
@@ -50,10 +50,10 @@ class OutlookFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlookMessage:
-    """A message of a mailbox.
+    """A message as Graph describes it.
 
-    seq: its number in the neutral mailbox.
-    properties: those of Graph's message, without ids, folder, read state and body.
+    seq: the message's number in the provider-independent mailbox.
+    properties: the properties of Graph's message, without ids, folder, read state and body.
     """
 
     seq: int
@@ -69,7 +69,7 @@ class OutlookMessage:
 
 
 class OutlookMailbox:
-    """Reads a mailbox in Graph's terms. Every method accepts immutable and default ids."""
+    """Reads a simulated mailbox in Graph's terms. Methods accept immutable and default ids."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.neutral = mailbox
@@ -86,7 +86,8 @@ class OutlookMailbox:
         ]
 
     def number_of_message(self, message_id: str) -> int:
-        """Return the message's number in the neutral mailbox. Raises MessageNotFound."""
+        """Return the number, in the provider-independent mailbox, of the message with this id.
+        Raises MessageNotFound."""
         numbers = self.ids.numbers_of_message_id(message_id)
         if numbers is None:
             raise MessageNotFound(message_id)
@@ -138,7 +139,7 @@ class OutlookMailbox:
 
 
 class OutlookFolders:
-    """The folders of one mailbox by Graph's ids and well-known names."""
+    """Finds the folders of one simulated mailbox by Graph's ids and well-known names."""
 
     def __init__(self, mailbox: Mailbox, ids: OutlookIds) -> None:
         self._mailbox = mailbox
@@ -152,8 +153,8 @@ class OutlookFolders:
         return self._translate([self._mailbox.folders.find(number)])[0]
 
     def number_of_folder(self, reference: str) -> int:
-        """Return the folder's number in the neutral mailbox, 0 for the root. Raises
-        FolderNotFound."""
+        """Return the number, in the provider-independent mailbox, of a folder with this id or
+        well-known name; 0 for the root folder. Raises FolderNotFound."""
         name = reference.lower()
         if name == ROOT_FOLDER_NAME:
             return 0

@@ -1,4 +1,4 @@
-"""Changes of a mailbox by Graph's ids and property names, for the control API `/_sim/`."""
+"""Change a simulated mailbox by Graph's ids and property names, for the control API `/_sim/`."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -63,7 +63,8 @@ class OutlookOwner:
         )
 
     def expire_delta_links(self, folder: str | None) -> None:
-        """Make every delta link issued so far fail with 410: of one folder, or of the mailbox."""
+        """Make delta links issued so far fail with 410: all of `folder`, or all of the mailbox
+        (None)."""
         self._mailbox.expire_cursors(self.number_of_folder(folder) if folder else None)
 
 
@@ -116,6 +117,6 @@ _FIELDS: dict[str, tuple[str, _Value]] = {
     "bccRecipients": ("bcc", _addresses),
     "replyTo": ("reply_to", _addresses),
 }
-"""The fields of `MailItem` by Graph's property, each with what reads its value."""
+"""Field of `MailItem` for each property of Graph, and the function that converts the value."""
 GRAPH_PROPERTY_BY_MAIL_FIELD = {field: name for name, (field, _) in _FIELDS.items()}
-"""Graph's properties by the fields of `MailItem`, as the journal names changes."""
+"""Graph's property for each field of `MailItem`; the journal names changes by these fields."""

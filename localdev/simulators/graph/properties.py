@@ -50,7 +50,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 
 @lru_cache(maxsize=10_000)
 def conversation_part_of_ids(thread: str) -> str:
-    """Return the part of conversation ids and web links that identifies the thread."""
+    """Return the text that stands for the thread in Graph's conversation ids and web links."""
     return uuid5(NAMESPACE_URL, thread).hex
 
 

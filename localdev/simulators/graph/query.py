@@ -1,4 +1,4 @@
-"""Query options and the header `Prefer` of a request, checked as strictly as the service does.
+"""Parse query options and the header `Prefer`, and check them as strictly as the service does.
 
 Source: Microsoft Graph docs, query-parameters, delta-query-messages, message-get.
 """
@@ -59,7 +59,8 @@ class ODataQuery:
         return int(text)
 
     def selected_properties(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
-        """Return the properties in `$select`; None without it. Raises GraphError for others."""
+        """Return the properties that `$select` names, and `id`; None if there is no `$select`.
+        Raises GraphError 400 for a property that `kind` does not have."""
         text = self.options.get("select")
         if text is None:
             return None
@@ -84,7 +85,7 @@ class ODataQuery:
 
 @dataclass(frozen=True, slots=True)
 class PreferHeader:
-    """The preferences in a request's `Prefer` header; delta links do not store them."""
+    """The preferences in a request's `Prefer` header. A delta link does not store them."""
 
     immutable_ids: bool = False
     page_size: int | None = None

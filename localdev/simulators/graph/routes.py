@@ -78,7 +78,8 @@ def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
 def find_route(
     method: str, parts: list[str], behaviour: Behaviour
 ) -> tuple[RouteHandler, tuple[str, ...]]:
-    """Return the handler and the ids in the path. Raises GraphError 400 or 405."""
+    """Return the handler of a request and the ids in its path. Raises GraphError 400 (unknown path)
+    or 405 (unknown method of a path)."""
     if parts and parts[-1].lower() == "delta" and not behaviour.has_delta:
         raise bad_request_error("Resource not found for the segment 'delta'.")
     while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [

@@ -1,4 +1,4 @@
-"""The tables that only the Graph server has; ids in them are Graph's."""
+"""Define the SQLite tables that only the simulated Graph uses; ids in them are Graph's."""
 
 GRAPH_SCHEMA = """
 CREATE TABLE IF NOT EXISTS outlook_folder (

@@ -1,5 +1,5 @@
-"""The simulated Graph v1.0 as an HTTP application. A request passes faults, token check and
-throttle, then the handler of its route.
+"""Serve the simulated Graph v1.0 over HTTP. A request passes the injected faults, the token check
+and the throttle, then the handler of its route.
 
 Source: Microsoft Graph docs; response headers as in public captures.
 """
@@ -53,15 +53,16 @@ _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
 
 @dataclass(slots=True)
 class LoggedRequestFacts:
-    """What the request log records besides the request itself: the mailbox, and the number of its
-    requests in flight."""
+    """What the request log records besides the request itself: the mailbox, and the number of the
+    mailbox's other requests in flight."""
 
     mailbox: Mailbox | None = None
     in_flight: int = 0
 
 
 class GraphServer:
-    """Graph as an application for `Server`; `base_url` is set once the server has its port."""
+    """The simulated Graph as an application for `Server`; `base_url` is set once the port is
+    known."""
 
     def __init__(self, service: SimulatorService, signer: TokenSigner) -> None:
         self.base_url = ""

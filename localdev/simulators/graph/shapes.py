@@ -1,4 +1,4 @@
-"""Folders and messages as JSON objects of Graph v1.0, after its CSDL and public captures."""
+"""Convert folders and messages to JSON objects of Graph v1.0, after CSDL and public captures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ ODATA_TYPE_OF_MESSAGE = "#microsoft.graph.message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageView:
-    """The form in which one request wants messages.
+    """The form of the messages in the response to one request.
 
     selected_properties: names of the selected properties. None: all default properties.
     has_immutable_ids: whether messages appear with their immutable ids instead of their default
@@ -52,7 +52,7 @@ def delta_message_json(message: OutlookMessage, view: MessageView) -> dict[str, 
 
 
 def read_state_change_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
-    """Return the partial object, without an etag, with which delta reports a new read state."""
+    """Return the partial JSON object, without etag, with which delta reports a new read state."""
     return {
         "@odata.type": ODATA_TYPE_OF_MESSAGE,
         "id": view.id_of_message(message),

@@ -29,7 +29,7 @@ from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.wire_time import format_utc_seconds
 
 SUBSCRIPTIONS_PATH = "subscriptions"
-"""The path of subscriptions, which is not below a user."""
+"""First segment of the path of subscriptions. Unlike other paths, this path names no user."""
 
 VALIDATION_TIMEOUT_S = 10
 MIN_MINUTES, MAX_MINUTES = 45, 4_230
@@ -45,10 +45,10 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def find_requested_mailbox_id(database: SimulatorDatabase, names: Sequence[str], body: Any) -> str:
-    """Return the mailbox of a subscription request by an app without a user.
+    """Return the id or address of the mailbox in a subscription request of an app without a user.
 
-    The body's `resource` names it, or the id of an existing subscription in the path. Raises
-    GraphError 400 and 404.
+    The path `names` has the id of a subscription of that mailbox, or the `resource` in `body` names
+    the mailbox. Raises GraphError 400 and 404.
     """
     if len(names) > 1:
         return str(_found(database, names[1])["mailbox_id"])
@@ -96,9 +96,9 @@ def list_subscriptions(call: GraphCall) -> GraphResult:
 def list_application_subscriptions(
     database: SimulatorDatabase, query: ODataQuery, behaviour: Behaviour, base_url: str
 ) -> GraphResult:
-    """List the application's subscriptions of all mailboxes.
+    """Return one page of the subscriptions of all mailboxes, for the application without a user.
 
-    Those that it made in a user's name are included.
+    Subscriptions that were made in a user's name are included.
     """
     return _page(database, query, behaviour, base_url, where="true", values=())
 

@@ -1,7 +1,8 @@
-"""Outlook's limits for one app and one mailbox, counted over all connections and processes.
+"""Enforce Outlook's limits for one app and one mailbox: four requests in flight, and 10,000
+requests in ten minutes.
 
-Four requests in flight, and 10,000 requests in ten minutes; rejected requests count as well.
-Source: Microsoft Graph docs, throttling-limits.
+Requests of all connections and processes count, and rejected requests as well. Source: Microsoft
+Graph docs, throttling-limits.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Outlook's well-known folder names (Microsoft Graph docs, mailFolder resource)."""
+"""Map Outlook's well-known folder names to roles (Microsoft Graph docs, mailFolder resource)."""
 
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.mailbox import Mailbox
@@ -15,13 +15,13 @@ ROLE_BY_WELL_KNOWN_NAME = {
     "recoverableitemsdeletions": RETAINED,
     "recoverableitemspurges": PURGED,
 }
-"""Roles of the neutral mailbox by well-known name."""
+"""Role of the folder in the simulated mailbox, by Outlook's well-known name."""
 WELL_KNOWN_NAME_BY_ROLE = {role: name for name, role in ROLE_BY_WELL_KNOWN_NAME.items()}
 CONVERSATION_HISTORY = "Conversation History"
 
 
 def create_conversation_history(mailbox: Mailbox) -> None:
-    """Create the hidden folder that Outlook's mailboxes have beside those with roles."""
+    """Create Outlook's hidden folder Conversation History, for which no role exists."""
     number = mailbox.create_folder(CONVERSATION_HISTORY, hidden=True)
     mailbox.database.execute_write(
         "INSERT INTO outlook_folder VALUES (?, ?)", number, "conversationhistory"
