@@ -1,4 +1,5 @@
-"""Function `api`: the routes that use the database and the workflows, but no mail provider."""
+"""Lambda function `api`: serves the API routes that need only the database and the workflows, and
+no mail provider."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Function `authorize`: Lambda authorizer of the HTTP API, payload 2.0, simple response."""
+"""Lambda function `authorize`: verifies the JWT of each API request for API Gateway (Lambda
+authorizer of an HTTP API, payload 2.0, simple response)."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Function `close-run`: closes the run of an execution that ended without closing it."""
+"""Lambda function `close-run`: closes the run of a workflow execution that ended without closing
+the run."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Function `connect`: the routes that connect and disconnect mailboxes.
+"""Lambda function `connect`: serves the API routes that connect and disconnect mailboxes.
 
-Of the API's functions only this one can read and write the tokens of mailboxes.
+No other function that serves the API can read and write the tokens of mailboxes.
 """
 
 from typing import Any

@@ -1,4 +1,5 @@
-"""State `folder-failed`: records the error of a feed on its folders; the other feeds continue."""
+"""State `folder-failed`: records the error of a failed change feed on the folders of the feed. The
+run continues with its other feeds."""
 
 from typing import Any
 

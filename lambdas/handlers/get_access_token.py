@@ -1,6 +1,6 @@
-"""State `get-access-token`: verifies that an access token is available.
+"""State `get-access-token`: verifies that an access token for the mailbox is available.
 
-The token is not part of the state's output.
+The output of the state does not contain the token.
 """
 
 from typing import Any

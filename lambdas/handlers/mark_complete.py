@@ -1,7 +1,6 @@
-"""State `mark-complete`: closes the run and releases the lease.
+"""State `mark-complete`: closes the run and releases the lease of the mailbox.
 
-If a folder is not verified, the run is closed as failed and the state fails with
-VerificationFailed.
+If a folder is not verified, the state closes the run as failed and fails with VerificationFailed.
 """
 
 from typing import Any

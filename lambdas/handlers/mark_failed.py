@@ -1,4 +1,5 @@
-"""State `mark-failed`: closes the run with the name of its error and releases the lease."""
+"""State `mark-failed`: closes the run as failed, with the name of the error, and releases the lease
+of the mailbox."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""State `mark-syncing`: takes the mailbox lease for this execution and opens the run."""
+"""State `mark-syncing`: takes the lease of the mailbox for this execution, and marks the run as
+begun."""
 
 from typing import Any
 

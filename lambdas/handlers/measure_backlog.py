@@ -1,4 +1,5 @@
-"""Schedule `measure-backlog`: publishes metrics of due mailboxes and unpublished events."""
+"""Schedule `measure-backlog`: publishes metrics about the mailboxes that are due and the events
+that wait in the outbox."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,5 @@
-"""Function `migrate-database`: applies pending migrations during a deployment."""
+"""Lambda function `migrate-database`: applies the missing migrations to the database during a
+deployment."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Schedule `publish-events`, also invoked at the end of a run: publishes the outbox."""
+"""Schedule `publish-events`, also invoked when a run ends: publishes the events of the outbox."""
 
 from typing import Any
 

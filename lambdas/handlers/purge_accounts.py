@@ -1,4 +1,5 @@
-"""Schedule `purge-accounts`: deletes purged accounts and expired rate-limit rows, in batches."""
+"""Schedule `purge-accounts`: deletes, in batches, the accounts that are marked for deletion, and
+expired rate-limit rows."""
 
 from typing import Any
 

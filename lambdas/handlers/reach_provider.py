@@ -1,6 +1,8 @@
-"""State `reach-provider` of the self-test: verifies that the stage's mail providers respond.
+"""State `reach-provider` of the self-test: verifies that the servers of the stage's mail providers
+respond.
 
-Its `status` is the highest HTTP status; 0 if the stage has no provider with an address of its own.
+The `status` in the output is the highest HTTP status of these responses. It is 0 if no provider of
+the stage has a server address that is the same for all accounts.
 """
 
 from typing import Any

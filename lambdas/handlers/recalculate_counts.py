@@ -1,4 +1,4 @@
-"""State `recalculate-counts`: compares every folder with the provider."""
+"""State `recalculate-counts`: compares the message counts of every folder with the provider's."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Function `receive-event`: starts the sync or the self-test that an event requests."""
+"""Lambda function `receive-event`: starts the sync or the self-test that an event on the bus
+requests."""
 
 from typing import Any
 

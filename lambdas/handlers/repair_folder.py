@@ -1,4 +1,5 @@
-"""State `repair-folder`: compares one folder with the provider by ids and fixes differences."""
+"""State `repair-folder`: compares the message ids of one folder with the provider's list, and
+repairs the differences."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Function `sync-accounts`: checks a batch of mailboxes and syncs those with few changes."""
+"""Lambda function `sync-accounts`: checks a batch of due mailboxes, and syncs those that have few
+changes."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,5 @@
-"""State `sync-folder`: reads pages of change feeds until they are up to date or time is short."""
+"""State `sync-folder`: stores pages of change feeds until the feeds are up to date or little time
+is left."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""State `sync-folders`: syncs the folder tree and small changes, lists feeds with more."""
+"""State `sync-folders`: stores the folder tree and small changes, returns feeds with more pages."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
-"""Function `webhook`: receives notifications of mail providers. Of the stage's resources it can
-access only the database."""
+"""Lambda function `webhook`: receives the notifications of mail providers. Its permissions give
+access to the database and to no other resource of the stage."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""State `write-and-read` of the self-test: writes a row and reads it back."""
+"""State `write-and-read` of the self-test: writes a row into the database and reads the row
+back."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The errors of the product.
+"""Define the errors of the product.
 
     MailsyncError
     ├── AccessRevoked          no access token until a person signs in again
@@ -16,15 +16,17 @@
     ├── StoreUnavailable       the database does not respond
     └── VerificationFailed     folders differ from the provider, or were not compared
 
-Only leaves are raised. The Lambda runtime reports the bare class name, and Step Functions matches
-nothing else, so each name stands in a `Retry` or `Catch` of the workflow; `tests/workflow` compares
-the two. Names have no `Error` suffix: the console shows them as conditions. Messages say what
-happened, to which object, and what to do; they contain no token, address or mail.
+Only classes without subclasses are raised. The Lambda runtime reports the bare class name, and Step
+Functions matches nothing else, so each name stands in a `Retry` or `Catch` of the workflow;
+`tests/workflow` compares the names there with these classes. Names have no `Error` suffix, because
+the console shows them as conditions. Messages say what happened, to which object, and what to do;
+they contain no token, address or mail.
 """
 
 
 class MailsyncError(Exception):
-    """The base class. It is never raised, and the workflow never matches it."""
+    """The base class of all errors of the product. It is never raised, and the workflow never
+    matches it."""
 
 
 class AccessRevoked(MailsyncError):
@@ -48,7 +50,7 @@ class AccountNotFound(MailsyncError):
 
 
 class CursorExpired(MailsyncError):
-    """The provider rejects the cursor; the folder needs a full sync."""
+    """The provider rejects the stored cursor of a change feed, so the feed needs a full sync."""
 
 
 class FolderGone(MailsyncError):
@@ -83,7 +85,7 @@ class SchemaOutdated(MailsyncError):
 
 
 class SettingMissing(MailsyncError):
-    """A setting is missing or malformed. The message names it."""
+    """A setting is missing or malformed. The message of the error names the setting."""
 
 
 class StoreRejected(MailsyncError):

@@ -1,5 +1,5 @@
-"""The logger of all modules. It writes JSON lines, each with a constant event name; values are only
-ids and counts.
+"""Define the logger of all modules. It writes JSON lines, each with a constant event name. The
+values in a line are only ids and counts.
 
 httpx logs whole URLs at level INFO, and a delta link contains a token. So this module sets the
 level of httpx to WARNING.

@@ -1,12 +1,12 @@
-"""Metrics: what is counted, and how it reaches CloudWatch.
+"""Define the metrics of the product, count them, and print them for CloudWatch.
 
-A function prints its metrics as one line in the embedded metric format when an invocation ends, so
-counting costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A
-function that is killed or times out prints nothing: alarms and graphs use metrics, the rows are the
-truth. Each metric has the dimension `service`, such as `mailsync-prod`; `RunsFailed` also has
-`error`, and requests to providers have `provider`. Each combination of dimensions costs about $0.30
-a month, so nothing that grows with the number of mailboxes is a dimension. `MAX_METRIC_SERIES` is
-the number of combinations.
+A Lambda function prints its metrics as one line in the embedded metric format when an invocation
+ends, so counting costs no call (Amazon CloudWatch docs, "Using the embedded metric format with
+Lambda"). A function that is killed or times out prints nothing, so metrics serve alarms and graphs
+only; the exact numbers are in the database. Each metric has the dimension `service`, such as
+`mailsync-prod`; `RunsFailed` also has `error`, and requests to providers have `provider`. Each
+combination of dimensions costs about $0.30 a month, so nothing that grows with the number of
+mailboxes is a dimension. `MAX_METRIC_SERIES` is the number of combinations.
 """
 
 import threading
@@ -93,11 +93,14 @@ METRICS = (
 )
 
 FUNCTION_FAILED_ERROR = "FunctionFailed"
-"""Error of a run whose function was killed, timed out or could not be started."""
+"""Value of the dimension `error` for a run whose Lambda function was killed, timed out or could not
+be started."""
 UNEXPECTED_ERROR = "Unexpected"
-"""Error of a run that failed with an unnamed error: a defect."""
+"""Value of the dimension `error` for a run that failed with an error that has no name of its own;
+such a failure is a defect."""
 RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
-"""Error names of failed runs that no function raises."""
+"""Error names of failed runs that are recorded as the outcome of a run, and that no Python function
+raises."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR})
 )
@@ -110,7 +113,7 @@ _DIMENSION_VALUES = {
     "provider": len(PROVIDER_DIMENSION_VALUES),
 }
 MAX_METRIC_SERIES = sum(_DIMENSION_VALUES[each.dimension] for each in METRICS)
-"""The number of combinations of name and dimensions that one stage can have."""
+"""The number of combinations of metric name and dimension values that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
 _counted: Counter[tuple[str, tuple[str, str] | None]] = Counter()
@@ -118,7 +121,7 @@ _lock = threading.Lock()
 
 
 def count_metric(metric: Metric, amount: float = 1) -> None:
-    """Add `amount` to a metric; it is published when the invocation ends."""
+    """Add `amount` to a metric. `emit_metrics` publishes the metric when the invocation ends."""
     _add(metric, None, amount)
 
 
@@ -136,8 +139,8 @@ def report_gauges(
     contradicted: int,
     to_reconnect: int,
 ) -> None:
-    """Report the current level of every gauge metric. Only the function `measure-backlog` calls
-    this, once per invocation."""
+    """Report the current values of all metrics that are levels and not sums. Only the Lambda
+    function `measure-backlog` calls this, once per invocation."""
     count_metric(DUE_MAILBOXES, due)
     count_metric(LONGEST_OVERDUE_TIME, overdue_s)
     count_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)

@@ -12,7 +12,11 @@ from mailsync.store.placement_store import PlacementStore
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 if the schema is up to date or was brought up to date, else 1."""
+    """Apply the missing migrations to the database that the settings name, or do what an option
+    requests instead; return the exit code.
+
+    Returns 0 if this succeeded, also if no migration was missing; else 1.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m mailsync.migrate",
         description="Applies the missing migrations to the database of MIGRATION_DATABASE_URL,"

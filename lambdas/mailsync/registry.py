@@ -1,8 +1,8 @@
-"""The registry of mail providers: the only place that maps a provider's names.
+"""List the mail providers, with all names of each: the registry. No other module maps these names.
 
 A provider has a stored name (in rows, routes and JSON), an event type, and a kit: the module of
-`mailsync.providers` that implements it. Of a provider without a kit the product knows only the
-name; this release cannot sync its mailboxes.
+`mailsync.providers` that implements the provider. If a provider has no kit, the product knows only
+its name, and this release cannot sync its mailboxes.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ HTTPS_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class UrlSetting:
-    """A setting that holds the base URL of a server, with its default."""
+    """The name and the default of a setting that holds the base URL of a server."""
 
     name: str
     default: str
@@ -37,15 +37,19 @@ class OAuthAccess:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredProvider:
-    """One provider.
+    """The entry of one mail provider in the registry.
 
-    title: its name for people, as in "a mailbox of Microsoft 365".
-    event_type: event on the bus that requests a sync of one of its mailboxes.
-    kit_module: module whose `KIT` implements it. None: not in this release.
-    api_url_setting: setting with the URL of its API. None: each account names its own server.
-    oauth_access: None: its mailboxes are opened with a password.
-    required_settings: settings without which a stage syncs none of its mailboxes.
-    ports: TCP ports of its servers; a stage with a network of its own lets functions reach them.
+    title: the provider's name for people, as in "a mailbox of Microsoft 365".
+    event_type: type of the event on the bus that requests a sync of one of the provider's
+        mailboxes.
+    kit_module: module whose constant `KIT` implements the provider. None: not in this release.
+    api_url_setting: setting with the URL of the provider's API. None: each account names its own
+        server.
+    oauth_access: how access tokens are obtained. None: the provider's mailboxes are opened with a
+        password.
+    required_settings: settings without which a stage syncs none of the provider's mailboxes.
+    ports: TCP ports of the provider's servers; a stage with a network of its own lets functions
+        reach these ports.
     """
 
     provider: Provider
@@ -59,13 +63,14 @@ class RegisteredProvider:
 
     @property
     def uses_password(self) -> bool:
-        """Return whether its mailboxes are opened with a password."""
+        """Return whether the provider's mailboxes are opened with a password."""
         return self.oauth_access is None
 
 
 MICROSOFT = Provider("microsoft")
 PROVIDER_OF_EARLIEST_RELEASE = MICROSOFT
-"""The provider of values that were stored when there was only one."""
+"""The provider of stored values that name no provider: they were stored when there was only one
+provider."""
 GRAPH_URL_SETTING = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
 
 REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
@@ -86,7 +91,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
 def syncable_providers() -> tuple[RegisteredProvider, ...]:
     """Return the providers whose mailboxes this release can sync.
 
-    A stage enables any of them: `Settings.enabled_providers`.
+    A stage may enable only some of these providers: `Settings.enabled_providers`.
     """
     return tuple(each for each in REGISTERED_PROVIDERS if each.kit_module is not None)
 

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 ACCEPT_ENCODING = "gzip"
-"""The only accepted encoding besides none; doubly compressed bodies are rejected."""
+"""The only content encoding that is accepted besides an unencoded body. Doubly compressed bodies
+are rejected."""
 MAX_BODY_WITHOUT_MAIL_BYTES = 4 * 2**20
-"""The limit for responses without mail: tokens, keys, users, subscriptions. Parsed, JSON takes up
-to 33 times its size (a list of small objects), and the functions that read these have 512 MB."""
+"""The size limit of responses that contain no mail, such as tokens, keys, users and subscriptions.
+Parsed, JSON takes up to 33 times its size (a list of small objects), and the Lambda functions that
+read these responses have 512 MB."""
 _CHUNK_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnreadableBody(Exception):
-    """The body has another encoding than requested, or is damaged."""
+    """Error: the body of an HTTP response has another encoding than requested, or is damaged."""
 
 
 def read_body_up_to_limit(

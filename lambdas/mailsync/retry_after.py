@@ -1,4 +1,4 @@
-"""The `Retry-After` header of HTTP."""
+"""Parse the `Retry-After` header of HTTP responses."""
 
 import math
 from datetime import UTC, datetime

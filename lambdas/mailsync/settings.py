@@ -1,8 +1,8 @@
-"""All configuration, read once; the only reader of the environment.
+"""Read all configuration, once per process. No other module reads the environment.
 
 A setting comes from the environment, or else from the JSON secrets that MIGRATION_SECRET_ARN and
-SETTINGS_SECRET_ARN name; only the migration function knows the first. A missing or malformed
-setting is reported when it is first needed, in one sentence.
+SETTINGS_SECRET_ARN name; only the migration function has MIGRATION_SECRET_ARN. A missing or
+malformed setting is reported when it is first needed, in one sentence.
 
     DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a
                              socket; parsed as libpq does (`store/database_url.py`)
@@ -40,7 +40,7 @@ setting is reported when it is first needed, in one sentence.
     PUBLIC_URL               the API's URL, if not its own host name; without it, providers send
                              no notifications
     API_LIMITS               calls per hour and user that start work or write rows, by kind, as
-                             in "sync=120,connect=30"; `CALLS_PER_HOUR` are the defaults
+                             in "sync=120,connect=30"; defaults: `DEFAULT_CALLS_PER_HOUR`
     APP_INBOX_URL            where the browser goes after connecting a mailbox
     AWS_ENDPOINT_URL         read by boto3 itself
 """
@@ -68,12 +68,14 @@ DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
     "self-test": 12,
     "self-tests": 60,
 }
-"""Per user; over all users for `self-tests`. docs/api.md lists the calls of each kind."""
+"""The default rate limits: API calls per hour and user by kind of call; for `self-tests`, of all
+users together. docs/api.md lists the calls of each kind."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
 HOST_NAME_PATTERN = rf"{_LABEL}(?:\.{_LABEL})*\.?"
-"""What DNS and Python's own encoding of names accept (RFC 1035; 63 characters between dots)."""
+"""A regular expression for host names that both DNS and Python's own encoding of names accept (RFC
+1035; at most 63 characters between dots)."""
 _WEB_URL = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{HOST_NAME_PATTERN}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
     r"(?:[/?][!\"$-~]*)?"
@@ -81,20 +83,20 @@ _WEB_URL = re.compile(
 """Without user, password and fragment: libraries quote a URL that they cannot parse."""
 ANY_JWT_AUDIENCE = "*"
 MIN_HS256_KEY_BYTES = 32
-"""The output length of the hash (RFC 7518, 3.2)."""
+"""The minimum length of an HS256 key in bytes: the output length of the hash (RFC 7518, 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLogin:
-    """A user name and password of the database."""
+    """A user name and a password with which the database is used."""
 
     user: str
     password: str = field(repr=False)
 
 
 class SettingsSection:
-    """The settings of one part of the product. Reading a property raises SettingMissing if the
-    setting is missing or malformed."""
+    """Base class of the settings of one part of the product. Reading a property raises
+    SettingMissing if the setting is missing or malformed."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -127,8 +129,8 @@ Section = TypeVar("Section", bound=SettingsSection)
 
 
 class Settings(SettingsSection):
-    """The settings of one function, without the settings of single providers and identity
-    platforms."""
+    """The settings of one Lambda function. The settings of single providers and identity platforms
+    are in sections of their own."""
 
     @property
     def database_url(self) -> str:
@@ -148,7 +150,7 @@ class Settings(SettingsSection):
 
     @property
     def database_auth(self) -> str:
-        """Return how functions authenticate to the database: `password` or `iam`."""
+        """Return how the Lambda functions authenticate to the database: `password` or `iam`."""
         auth = self._values.get("DATABASE_AUTH") or "password"
         if auth not in ("password", "iam"):
             raise SettingMissing("DATABASE_AUTH must be 'password' or 'iam'.")
@@ -156,9 +158,9 @@ class Settings(SettingsSection):
 
     @property
     def functions_login(self) -> DatabaseLogin | None:
-        """Return the database login that migrations create for the functions.
+        """Return the database login that migrations create for the Lambda functions.
 
-        None: the operator creates it.
+        None: migrations create no login; the operator creates it.
         """
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
@@ -173,15 +175,17 @@ class Settings(SettingsSection):
         return self._values.get("DATABASE_CA_BUNDLE") or None
 
     def read_section(self, section: type[Section]) -> Section:
-        """Return the settings that belong to one provider or identity platform."""
+        """Return the settings of one provider or identity platform, as an object of the class
+        `section`."""
         return section(self._values)
 
     def server_url(self, setting: UrlSetting) -> str:
-        """Return the base URL of a server, without a slash at its end."""
+        """Return the base URL of a server from the given setting, without a slash at its end."""
         return self._https(setting.name, default=setting.default).rstrip("/")
 
     def enabled_providers(self) -> tuple[RegisteredProvider, ...]:
-        """Return the providers whose mailboxes this stage syncs: those whose settings it has."""
+        """Return the providers whose mailboxes this stage syncs: those for which the stage has all
+        required settings."""
         return tuple(each for each in syncable_providers() if not self._missing_of(each))
 
     def require_enabled(self, provider: Provider) -> None:
@@ -207,8 +211,8 @@ class Settings(SettingsSection):
         return path
 
     def provider_tls_context(self) -> ssl.SSLContext:
-        """Return the TLS context for providers; it trusts CA_BUNDLE, or else the system's
-        authorities."""
+        """Return the TLS context for connections to providers. It trusts the certificates in
+        CA_BUNDLE, or else the system's authorities."""
         return ssl.create_default_context(cafile=self.ca_bundle)
 
     @property
@@ -233,8 +237,8 @@ class Settings(SettingsSection):
 
     @property
     def jwt_jwks_url(self) -> str | None:
-        """Return the URL of the key set of the JWT's issuer. None: `jwt_secret` verifies the JWT
-        instead."""
+        """Return the URL of the key set with which the issuer of the application's JWT signs. None:
+        the key `jwt_secret` verifies the JWT instead."""
         has_url, has_secret = (
             bool(self._values.get(name, "").strip()) for name in ("JWT_JWKS_URL", "JWT_SECRET")
         )
@@ -313,9 +317,10 @@ class Settings(SettingsSection):
 
     @property
     def app_inbox_url(self) -> str:
-        """Return the URL of the application's inbox, to which the browser returns after a sign-in.
+        """Return the URL of the application's inbox. A sign-in ends with a redirect of the browser
+        to this URL.
 
-        A mobile application's URL may have a scheme of its own.
+        The URL of a mobile application may have a scheme of its own.
         """
         url = self._required("APP_INBOX_URL")
         try:
@@ -340,7 +345,8 @@ def is_https_or_loopback_url(url: str) -> bool:
 
 @cache
 def load_settings() -> Settings:
-    """Return the settings of this process, read on the first call.
+    """Return the settings of this process. The first call reads them; later calls return the same
+    object.
 
     Raises:
         SettingMissing: a secret that the environment names cannot be read or is not a JSON object.

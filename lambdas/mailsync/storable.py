@@ -1,6 +1,6 @@
 """Convert text to a form that both Postgres and UTF-8 can store.
 
-A text can be compared with a stored row only after this conversion.
+Convert a text before comparing it with a stored row; the row contains the converted form.
 """
 
 

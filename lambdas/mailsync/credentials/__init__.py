@@ -1,10 +1,12 @@
-"""Access tokens and passwords of accounts: stored sealed; tokens are renewed before they expire.
+"""Read, renew and replace the access tokens and passwords of accounts. The store holds them
+encrypted; access tokens are renewed before they expire.
 
-One worker renews at a time, under a lock. The identity platform issues a new grant with each access
-token, and of two workers without a lock the slower one could store the older grant.
+A lock lets only one worker at a time renew an account's token. The identity platform issues a new
+grant with each access token, and without the lock the slower of two workers could overwrite the
+newer grant with the older one.
 
-The store keeps two facts beside the token, so that every worker respects them: the pause that the
-identity platform requested, and the end of a grant.
+The store also keeps the pause that the identity platform requested, and whether the grant has
+ended, so that every worker respects both.
 """
 
 from contextlib import AbstractContextManager
@@ -32,13 +34,15 @@ from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
 MIN_REMAINING_TOKEN_LIFETIME = timedelta(minutes=5)
-"""A token that expires sooner is renewed before use."""
+"""The shortest remaining lifetime with which an access token is used. A token that expires sooner
+is renewed first."""
 MIN_TOKEN_AGE_FOR_RENEWAL = timedelta(minutes=5)
-"""A younger token is not renewed when the mail provider rejects it. That rejection is an outage,
-and renewals of 10,000 mailboxes with each request would overload the identity platform as well."""
+"""The minimum age of an access token that is renewed after the mail provider rejected it. If the
+provider rejects a younger token, the provider has an outage, and renewing the tokens of 10,000
+mailboxes at each request would overload the identity platform as well."""
 DEFAULT_IDENTITY_PLATFORM_PAUSE_S = 60.0
-"""Pause after a throttled renewal without Retry-After; 60 s are usual
-(MSAL.NET docs, "Understanding client and server throttling")."""
+"""The pause in seconds after the identity platform throttled a renewal without a Retry-After
+header; 60 s are usual (MSAL.NET docs, "Understanding client and server throttling")."""
 _MAX_ATTEMPTS = 3
 
 
@@ -62,7 +66,8 @@ class LockedCredentials(Protocol):
 
 
 class CredentialStore(Protocol):
-    """Stores the sealed credentials of accounts."""
+    """Interface of the store of sealed (encrypted) credentials: reads them, and locks them for a
+    renewal."""
 
     def credentials(self, account_id: AccountId) -> Credentials:
         """Return the credentials of the account.
@@ -83,9 +88,11 @@ class CredentialStore(Protocol):
 
 
 class StoredAccessToken:
-    """The access token of one account, sealed in the store; implements `AccessTokenSource`.
+    """A source of the access token of one account. It reads the sealed token from the store, and
+    renews the token when necessary; implements `AccessTokenSource`.
 
-    App-only access has no grant: the application requests a new token with its own credential.
+    For app-only access there is no grant: the application requests a new token with its own
+    credential.
 
     Both methods raise:
         AccountNotConnected: the account has no credentials.
@@ -119,11 +126,12 @@ class StoredAccessToken:
         return self._access
 
     def renew_token(self, refused: AccessToken) -> AccessToken:
-        """Renew the access token and return the new one; return the token of another worker if that
-        worker has just renewed it.
+        """Replace the access token `refused` and return the new token. If another worker has just
+        renewed the token, return that worker's token.
 
-        refused: the token that the provider rejected. It is returned itself if it is younger than
-            `MIN_TOKEN_AGE_FOR_RENEWAL`, because a renewal would not help then.
+        refused: the token that the provider rejected. If it is younger than
+            `MIN_TOKEN_AGE_FOR_RENEWAL`, this method returns `refused` itself, because a renewal
+            would not help.
         """
         self._access = self._renewed(refused)
         return self._access
@@ -176,14 +184,16 @@ class StoredAccessToken:
 
 
 class StoredPassword:
-    """The password of one account, sealed in the store; implements `AccessTokenSource`.
+    """A source of the password of one account, which it reads sealed from the store; implements
+    `AccessTokenSource`.
 
-    The access token is the password. It has no expiry, and only the user can replace it.
+    The password takes the place of the access token. It has no expiry, and only the user can
+    replace it.
 
     Both methods raise:
         AccountNotConnected: the account has no password.
-        AccessRevoked: the mail server refused the password, or it cannot be decrypted; the user
-            must connect the mailbox again.
+        AccessRevoked: the mail server refused the password, or the password cannot be decrypted;
+            the user must connect the mailbox again.
     """
 
     def __init__(
@@ -200,7 +210,8 @@ class StoredPassword:
         self._access: AccessToken | None = None
 
     def current_token(self) -> AccessToken:
-        """Return the password. A password under an older data key is sealed anew."""
+        """Return the password. If an older data key encrypts the stored password, store it
+        encrypted with the newest one."""
         if self._access is None:
             stored = self._known or self._store.credentials(self._account_id)
             self._access = _password(self._account_id, stored, self._vault)
@@ -208,11 +219,12 @@ class StoredPassword:
         return self._access
 
     def renew_token(self, refused: AccessToken) -> AccessToken:
-        """Return the password that has replaced `refused`; without one, end the access.
+        """Return the password that the user has stored in place of `refused`. If there is none,
+        record that the mail server refused the password.
 
         Raises:
-            AccessRevoked: the mail server refused the stored password. That is recorded, so no
-                worker sends the password again.
+            AccessRevoked: the mail server refused the stored password. Because of the record, no
+                worker sends this password again.
         """
         for _ in range(_MAX_ATTEMPTS):
             stored = self._store.credentials(self._account_id)
@@ -243,7 +255,8 @@ class StoredPassword:
 
 
 class UnrenewableAccessToken:
-    """An access token that is neither stored nor renewed; implements `AccessTokenSource`."""
+    """A source that always returns the access token with which it was created; implements
+    `AccessTokenSource`. It neither stores nor renews the token."""
 
     def __init__(self, access: AccessToken) -> None:
         self._access = access
@@ -262,10 +275,11 @@ def open_stored_access_token(
     settings: Settings,
     known: Credentials | None = None,
 ) -> StoredAccessToken | StoredPassword:
-    """Return a source of the account's access token or password; the first use reads the stored
-    credentials.
+    """Return a source of the account's access token or password. The source reads the stored
+    credentials when it is first used.
 
-    known: the account's credentials, if the caller has just read them. None: read them when needed.
+    known: the account's credentials, if the caller has just read them; the source then does not
+        read them again. None: read them when needed.
 
     Raises:
         SettingMissing: the stage lacks a setting that the account's provider needs.
@@ -280,11 +294,11 @@ def open_stored_access_token(
 def get_access_token_without_lock(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
 ) -> UnrenewableAccessToken:
-    """Return the access token or password for the last requests before the account's credentials
-    are deleted.
+    """Return the account's access token or password without locking the account's credentials. Use
+    it for the last requests before the credentials are deleted.
 
-    No lock is taken and a renewed token is not stored, so other workers never wait. Raises the
-    errors of `StoredAccessToken`.
+    A renewed token is not stored. Without the lock, other workers never wait. Raises the errors of
+    `StoredAccessToken`.
     """
     credentials = store.credentials(account.id)
     if credentials.password is not None:

@@ -1,4 +1,4 @@
-"""The tokens or the password of a mailbox in plain text, and how they are sealed for the store."""
+"""Encrypt the tokens or the password of a mailbox for the store."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ from mailsync.model import AccessToken, AccountId, Credentials
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """An access token, with what is needed to request the next one.
+    """An access token, together with the grant or the tenant id that the request for the next token
+    needs.
 
     access_token: the access token.
     grant: the user's grant. None: app-only access.
@@ -21,10 +22,11 @@ class TokenSet:
     organisation_id: str | None = None
 
     def seal_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
-        """Return the credentials for the store, sealed for the account; all values are sealed with
-        one data key.
+        """Encrypt the tokens with one data key, bound to the account; return the credentials for
+        the store.
 
-        So an account never needs an older data key than that of its last renewal.
+        Each renewal replaces all of an account's sealed values, so no account needs a data key that
+        is older than the one of its last renewal.
         """
         return Credentials(
             sealed_grant=None
@@ -52,7 +54,8 @@ def access_token_sealing_context(account_id: AccountId) -> SealingContext:
 
 
 def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Credentials:
-    """Return the credentials for the store of an account that is opened with a password."""
+    """Encrypt the password of a mailbox, bound to the account; return the credentials for the
+    store."""
     sealed = key.seal_text(password_context(account_id), password)
     return Credentials(
         sealed_grant=None, sealed_access_token=None, access_expires_at=None, password=sealed
@@ -60,5 +63,6 @@ def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Cred
 
 
 def password_context(account_id: AccountId) -> SealingContext:
-    """Return what the sealed password of an account is bound to."""
+    """Return the sealing context of an account's password: the column and the account that the
+    sealed value is bound to."""
     return SealingContext(SealedColumn.PASSWORD, account_id)

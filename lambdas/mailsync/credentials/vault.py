@@ -1,9 +1,9 @@
-"""Encryption of stored secrets with AES-256-GCM, under data keys that only AWS KMS can decrypt.
+"""Encrypt stored secrets with AES-256-GCM, under data keys that only AWS KMS can decrypt.
 
-A sealed value is bound to its column and its owner: it cannot be opened in another column or row.
-All accounts share a data key, so most syncs need no call of KMS (AWS KMS docs, "Envelope
-encryption"). A process caches data keys for 10 minutes. Every 30 days the product makes a new data
-key.
+An encrypted (sealed) value is bound to its column and its owner: it cannot be decrypted in another
+column or for another owner. All accounts share a data key, so most syncs need no call of KMS (AWS
+KMS docs, "Envelope encryption"). A process caches data keys for 10 minutes. Every 30 days the
+product makes a new data key.
 """
 
 import secrets
@@ -37,7 +37,8 @@ _KEY_REJECTED_CODES = frozenset(
 
 
 class SealedColumn(StrEnum):
-    """The columns with sealed values. The texts are part of stored bindings: never edit them."""
+    """The database columns that hold sealed (encrypted) values. Each stored value is bound to the
+    text of its column here, so never edit these texts."""
 
     GRANT = "email_credentials.grant_sealed"
     ACCESS = "email_credentials.access_sealed"
@@ -56,7 +57,7 @@ moved there, and does not open."""
 
 @dataclass(frozen=True, slots=True)
 class SealingContext:
-    """What a sealed value is bound to: its column and its owner.
+    """The column and the owner to which a sealed (encrypted) value is bound.
 
     column: the column that stores the value.
     owner: the account id, or the user id of a sign-in.
@@ -76,14 +77,16 @@ class SealingContext:
 
     @property
     def bindings(self) -> tuple[bytes, ...]:
-        """Return the associated data that a stored value can have: today's, and the owner alone in
-        columns that versions before migration 0016 wrote."""
+        """Return every associated data with which a stored value can be sealed: that of this
+        version, and for columns that versions before migration 0016 wrote also the owner without a
+        column."""
         earlier = (self.owner.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
         return (self.associated_data, *earlier)
 
 
 class DataKeyStore(Protocol):
-    """Stores the data keys, each encrypted by the KMS key."""
+    """Interface of the store of data keys. The KMS key encrypts each data key before it is
+    stored."""
 
     def newest_data_key(self) -> DataKey | None:
         """Return the data key made last. None: the store has no data key."""
@@ -100,11 +103,13 @@ class DataKeyStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """A decrypted data key; sealing with it needs neither store nor KMS.
+    """A decrypted data key, with which values can be encrypted without a request to the store or to
+    KMS.
 
     id: id of the data key in the store.
     created_at: when the data key was made.
-    cached_until: end of its time in the cache, by the vault's clock in seconds.
+    cached_until: time at which the vault drops the key from its cache, in seconds of the vault's
+        clock.
     cipher: AES-GCM with the decrypted key.
     """
 
@@ -121,10 +126,10 @@ class SealingKey:
 
 
 class Vault:
-    """Seals and opens secrets; caches data keys.
+    """Encrypts (seals) and decrypts (opens) secrets. It caches data keys.
 
-    kms: boto3 client. None: made at the first use.
-    clock: returns seconds.
+    kms: boto3 client of KMS. None: made at the first use.
+    clock: returns the current time in seconds.
 
     Every method that needs a data key raises:
         SettingMissing: KMS rejects the key of TOKEN_KEY_ARN.
@@ -146,12 +151,13 @@ class Vault:
         self._known: dict[int, SealingKey] = {}
 
     def seal_text(self, context: SealingContext, text: str) -> SealedSecret:
-        """Encrypt `text`, bound to `context`; the sealed value does not contain the context."""
+        """Encrypt `text` and bind the result to `context`. The result does not contain the
+        context."""
         return self.newest_sealing_key().seal_text(context, text)
 
     def open_sealed_text(self, context: SealingContext, sealed: SealedSecret) -> str:
-        """Decrypt a value that was sealed for `context`, with its present or earlier associated
-        data; return the text.
+        """Decrypt a value that was sealed for `context`, by this version or by an earlier one;
+        return the text.
 
         Raises:
             AccessRevoked: the value is damaged or bound to another context.

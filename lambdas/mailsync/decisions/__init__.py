@@ -1,1 +1,1 @@
-"""Decisions of the sync: pure functions of their arguments, without clock, network or SQL."""
+"""Make the decisions of a sync in pure functions, which use neither clock, network nor SQL."""

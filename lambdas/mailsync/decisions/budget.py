@@ -1,17 +1,20 @@
-"""Time budgets: when a function stops fetching, and how long it may pause."""
+"""Compute time budgets: when a Lambda function stops fetching pages, and how long it may pause
+between requests."""
 
 SHUTDOWN_RESERVE_S = 20.0
 MAX_WAIT_STATE_S = 3600
 MAX_SLEEP_PER_PAUSE_S = 10.0
-"""The longest pause that a function sleeps. A Wait state is cheaper for longer ones: its
-transitions cost as much as 11 s of a 512 MB function."""
+"""The longest pause during which a Lambda function sleeps, in seconds. For a longer pause a Wait
+state of the workflow is cheaper: its transitions cost as much as 11 s of a function with 512 MB."""
 MAX_PAUSES_PER_REQUEST = 2
-"""With doubling, the pauses of one request add up to less than `SHUTDOWN_RESERVE_S`."""
+"""The maximum number of pauses before retries of one request. The pauses double, and together they
+are shorter than `SHUTDOWN_RESERVE_S`."""
 STEP_PAUSE_BUDGET_S = 60.0
-"""Seconds of pauses in one step: a fifth of the time-out of the functions that call a provider."""
+"""The limit in seconds for all pauses within one state of the workflow: a fifth of the time-out of
+the Lambda functions that call a provider."""
 CHECK_PAUSE_BUDGET_S = 5.0
-"""Seconds of pauses in one check: other mailboxes wait behind it, and an execution can wait longer.
-"""
+"""The limit in seconds for all pauses of one check. Other mailboxes wait for the check to end; an
+execution can pause longer in its place."""
 _SHORTEST_PAUSE_S = 0.05
 
 

@@ -9,9 +9,9 @@ from mailsync.decisions.verify import FolderCounts, counts_agree
 from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFeed, StoredFolder, feeds_of
 
 MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
-"""Folders of a mailbox that a check reads; a larger mailbox gets an execution. 20 folders are one
-call for the tree and one for the changes: 0.9 s at 88 ms per response and four at once, while 24
-other mailboxes wait in the same function."""
+"""The maximum number of folders of a mailbox that a check reads; a mailbox with more folders gets
+an execution. 20 folders are one call for the tree and one for the changes: 0.9 s at 88 ms per
+response and four at once, while 24 other mailboxes wait in the same Lambda function."""
 
 
 class CheckResult(Enum):
@@ -25,9 +25,10 @@ class CheckResult(Enum):
 
     NOTHING_NEW = auto()
     CHANGES_ON_READ_PAGES = auto()
-    """All that is new is on the pages that the check has read."""
+    """The pages that the check has read contain all changes, so the check can store them."""
     NEEDS_EXECUTION = auto()
-    """A folder needs a full sync, has more pages, or could not be read: an execution takes over."""
+    """A folder needs a full sync, has more pages, or could not be read; an execution of the
+    workflow must sync the mailbox."""
 
 
 def classify_check(

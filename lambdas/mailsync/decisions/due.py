@@ -1,24 +1,27 @@
 """Compute when a mailbox is synced next, and when its push subscription is renewed."""
 
 MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
-"""Mailboxes that a tick claims, the longest overdue first: 1.5 times what comes due in a minute
-with 10,000 mailboxes and an interval of 5 minutes. After an outage 10,000 overdue mailboxes are
-spread over four minutes."""
+"""The maximum number of mailboxes that one run of the schedule claims, the longest overdue first.
+It is 1.5 times the number that becomes due in a minute with 10,000 mailboxes and an interval of 5
+minutes. After an outage 10,000 overdue mailboxes are spread over four minutes."""
 DUE_CLAIM_LIFETIME_S = 600
-"""A claim ends by itself after this time, should its worker die."""
+"""The lifetime in seconds of a worker's claim on a due mailbox. If the worker dies, the claim ends
+after this time."""
 
 SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
-"""Between two syncs of a mailbox that changes."""
+"""The seconds between two syncs of a mailbox that has changed recently."""
 SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
-"""Between two syncs of a mailbox that has not changed for hours: the longest delay of new mail."""
+"""The seconds between two syncs of a mailbox that has not changed for hours: the longest delay of
+new mail."""
 SYNC_INTERVAL_IF_PUSHED_S = 15 * 60
-"""Between two syncs of a mailbox whose provider sends notifications: some notifications are lost.
-"""
+"""The seconds between two syncs of a mailbox whose provider sends notifications. These syncs are
+needed because some notifications are lost."""
 _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
 MAX_SYNC_BACKOFF_S = 24 * 60 * 60
 MAX_BACKOFF_IF_FOLDERS_FAILED_S = 60 * 60
-"""The longest back-off where only some folders failed or were not verified."""
+"""The longest time in seconds until the next sync after failed runs, if only some folders failed or
+were not verified."""
 
 EXECUTION_DIED_ERROR = "ExecutionDied"
 """Error name of a run whose execution timed out or vanished."""
@@ -27,14 +30,15 @@ EXECUTION_STOPPED_ERROR = "ExecutionStopped"
 """Error name of a run whose execution a person stopped."""
 
 FOLDERS_FAILED_ERROR = "FoldersFailed"
-"""Error name of a run in which some folders could not be synced and the others were."""
+"""Error name of a run in which some folders could not be synced and the other folders were synced.
+"""
 
 VERIFICATION_FAILED_ERROR = "VerificationFailed"
-"""Error name of a run after which folders still differ from the provider."""
+"""Error name of a run that ended while folders still differed from the provider."""
 
 SUSPICIOUS_REMOVAL_ERROR = "SuspiciousRemoval"
-"""Error name that an account shows while most of its mailbox is hidden. The mail is deleted after
-the provider has confirmed it for a day, or when a person confirms the removal."""
+"""Error name that an account has while most of its mailbox is hidden as removed. The hidden mail is
+deleted after the provider has confirmed the removal for a day, or when a person confirms it."""
 
 ACCOUNT_CLOSING_ERRORS = frozenset({"AccessRevoked"})
 """Error names of failures that close the account."""
@@ -47,13 +51,14 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
     """Return the seconds until the next scheduled sync of a mailbox whose last run failed.
 
     failures: number of runs that failed in a row, including the last one.
-    cause: error name of the last run. None: a closed account is tried again.
+    cause: error name of the last run. None: the account is closed, and a check tries again to get
+        an access token.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth, so that
         mailboxes that failed together are not synced together.
 
     The interval doubles with each failure, up to a day, or up to an hour if only some folders
-    failed. After the first execution that died the result is 0, because the mailbox did not cause
-    the failure.
+    failed. If the last run is the first failure in a row and its execution died, the result is 0,
+    because the mailbox did not cause the failure.
     """
     if cause == EXECUTION_DIED_ERROR and failures <= 1:
         return 0.0

@@ -21,13 +21,13 @@ from mailsync.storable import to_storable_text
 
 MAX_FOLDERS_PER_FULL_SYNC_BATCH = 20
 MAX_MESSAGES_PER_FULL_SYNC_BATCH = 200
-"""Messages of one batch of small folders: about two pages, far below the memory limit of a
-response."""
+"""The maximum number of messages in one batch of small folders that start their full sync together:
+about two pages, far below the memory limit of a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderTreeDiff:
-    """The changes that make the stored folder tree equal to the provider's.
+    """The changes that the stored folder tree needs to become equal to the provider's folder tree.
 
     new_and_changed_folders: folders that are new, renamed, moved, or have another role.
     gone_folder_ids: folders to hide, because the provider answered a request by their id with "not
@@ -41,9 +41,10 @@ class FolderTreeDiff:
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
     """Return how the stored folder tree must change to equal the provider's listing.
 
-    A folder that was deleted and created again with its old name has a new id: the old id is gone,
-    the new one is changed. A folder with a permanent role (such as the Inbox) is gone only if
-    another folder now has the role, as in a mailbox that was re-created.
+    A folder that was deleted and created again under its old name has a new id: the folder with the
+    old id is gone, and the folder with the new id is new. A folder with a permanent role (such as
+    the Inbox) is gone only if another folder now has the role, as in a mailbox that was created
+    again.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
@@ -60,11 +61,11 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
 
 
 def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
-    """Return the reason why the provider's folder listing cannot verify the mirror. None: the
-    listing is complete.
+    """Return the reason why the provider's folder listing is incomplete and cannot verify the
+    mirror. None: the listing is complete.
 
-    If the listing lacks a folder that is known to exist, it may also lack folders that the mirror
-    does not know yet.
+    If the listing lacks a folder that is known to exist, the listing may also lack folders that the
+    mirror does not know yet.
     """
     if listing.omitted_folder_ids:
         return f"The list of folders lacks {len(listing.omitted_folder_ids)} that exist."
@@ -83,9 +84,9 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
 def folders_with_changed_counts(
     listing: FolderListing, known: Iterable[StoredFolder]
 ) -> frozenset[RemoteId]:
-    """Return the provider ids of stored folders whose counts at the provider have changed.
+    """Return the provider ids of folders whose counts in the listing differ from the stored counts.
 
-    The stored counts are those of the last reading of the folder tree.
+    The stored counts are the provider's counts at the last reading of the folder tree.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     return frozenset(
@@ -140,10 +141,11 @@ def batch_small_full_syncs(
     page_size: int,
     max_messages: int,
 ) -> Iterator[tuple[StoredFeed, ...]]:
-    """Yield batches of folder feeds whose full sync has not started and fits on one page.
+    """Yield batches of change feeds of small folders: those whose full sync has not started and
+    fits on one page.
 
-    The smallest folders come first. All batches together have at most `max_messages`; the
-    folders that exceed it are left to functions that work in parallel.
+    The smallest folders come first. All batches together have at most `max_messages` messages.
+    Folders above this limit are left to Lambda functions that work in parallel.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [

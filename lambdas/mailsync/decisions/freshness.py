@@ -14,25 +14,28 @@ from datetime import datetime, timedelta
 from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingDepth, feeds_of
 
 MAX_FEEDS_OF_SMALL_MAILBOX = 20
-"""Up to this number of change feeds every sync reads them all: one batch request."""
+"""The maximum number of change feeds of a small mailbox. Every sync reads all feeds of a small
+mailbox, in one batch request."""
 MAX_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
 MAX_TIME_BETWEEN_FEED_READINGS = timedelta(hours=1)
-"""Every change feed and the whole folder tree are read at least this often."""
+"""The longest time between two readings of a change feed, and of the whole folder tree."""
 MAX_TIME_BETWEEN_THOROUGH_READINGS = timedelta(days=1)
-"""Hidden folders below every folder are searched at least this often."""
+"""The longest time between two searches for hidden folders below every folder of a mailbox."""
 
 
 def choose_feeds_to_read(
     folders: Sequence[StoredFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
 ) -> tuple[StoredFeed, ...]:
-    """Return those of the folders' change feeds that this sync reads.
+    """Return the change feeds that a sync of a mailbox reads now.
 
+    folders: the stored folders of the mailbox, with their change feeds.
     moved: provider ids of folders whose counts at the provider changed since the last reading.
     since_s: seconds since the last sync of the mailbox.
 
-    Feeds of inactive folders take turns, the least recently read first, so that each is read at
-    least once per `MAX_FEED_AGE`.
+    A small mailbox has all its feeds read. In a large one the feeds of inactive folders take turns,
+    the least recently read first, so that each is read at least once per
+    `MAX_TIME_BETWEEN_FEED_READINGS`.
     """
     feeds = feeds_of(folders)
     if len(feeds) <= MAX_FEEDS_OF_SMALL_MAILBOX:

@@ -1,9 +1,10 @@
-"""Choose what to do with the open run of a mailbox when another sync is requested."""
+"""Choose what to do with the open run of a mailbox when a person, the schedule or an event requests
+another sync."""
 
 from enum import Enum, auto
 
 RUNNING_EXECUTION_STATUS = "RUNNING"
-"""The status of an execution that is at work, in the words of Step Functions."""
+"""The status that Step Functions reports for an execution that has not ended."""
 
 
 class OpenRunAction(Enum):
@@ -17,13 +18,15 @@ class OpenRunAction(Enum):
     """
 
     START_EXECUTION = auto()
-    """Start the execution of this run."""
+    """The run has no execution yet: start the execution of this run."""
     JOIN_RUN = auto()
-    """The execution is at work: return this run."""
+    """The execution of the run is running: return this run."""
     RETURN_ENDED_RUN = auto()
-    """The run has ended, and the Idempotency-Key belongs to it: return it as it is."""
+    """The run has ended, and the request repeats the Idempotency-Key of this run: return the run
+    unchanged."""
     CLOSE_DEAD_RUN = auto()
-    """The execution is dead: close this run as failed, and enqueue another."""
+    """The execution of the run has ended or is missing: close this run as failed, and enqueue a new
+    run."""
 
 
 def choose_open_run_action(

@@ -17,12 +17,12 @@ KeyedChange = TypeVar("KeyedChange", Upsert, PartialChange, RemovedMessage, Unre
 
 
 def plan_page(page: Page) -> PagePlan:
-    """Return the writes for one page of changes: one per message, from the last change of the
-    message.
+    """Return the writes for one page of changes: one write per message, from the last change of the
+    message on the page.
 
     A page may contain a message several times: feeds repeat changes, and a message that was moved
-    into the folder may come twice. A removal followed by an upsert in the same page is a message
-    that returned to the folder. The writes are sorted by message id, so that concurrent
+    into the folder may come twice. If a page first removes a message and then contains it again,
+    the message has returned to the folder. The writes are sorted by message id, so that concurrent
     transactions lock rows in one order and do not deadlock.
     """
     last: dict[RemoteId, Change] = {}

@@ -1,9 +1,9 @@
-"""Safeguards against a provider that wrongly reports mail as removed.
+"""Decide whether to trust a provider that reports mail as removed.
 
-If a provider suddenly lists hardly any messages, the provider is more likely faulty than that the
-user has emptied the mailbox. So Mailsync first hides mail that left its folder. It deletes the mail
-after the provider has answered two requests by id, at least two hours apart, that the message or
-folder is gone.
+If a provider suddenly lists hardly any messages, an error of the provider is more likely than a
+user who has emptied the mailbox. So Mailsync first hides mail that left its folder. Mailsync
+deletes the mail after the provider has answered two requests by id, at least two hours apart, that
+the message or folder is gone.
 """
 
 from datetime import timedelta
@@ -12,20 +12,25 @@ MIN_SUSPICIOUS_REMOVAL_MESSAGES = 20
 MAX_UNSUSPICIOUS_REMOVAL_SHARE = 0.5
 
 REMOVAL_CONFIRMATION_DELAY = timedelta(hours=2)
-"""Between the two responses by id that delete a message or a folder."""
+"""The minimum time between the provider's two responses to requests by id that lead to the deletion
+of a message or a folder."""
 SUSPICIOUS_REMOVAL_DELAY = timedelta(hours=24)
-"""The same delay where most of a mailbox would be deleted, unless a person confirms the removal."""
+"""The minimum time between the provider's two confirmations before most of a mailbox is deleted. If
+a person confirms the removal, `REMOVAL_CONFIRMATION_DELAY` is enough."""
 GONE_FOLDER_DESELECTION_RETENTION = timedelta(days=30)
-"""How long a hidden folder's deselection is kept, in case the folder comes back."""
+"""How long Mailsync remembers that a user deselected a folder which then disappeared, in case the
+folder comes back."""
 
 
 def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | None) -> bool:
-    """Return whether removing messages would contradict the provider's own count of the folder.
+    """Return whether removing messages from a folder would contradict the provider's own count of
+    the folder.
 
-    stored: number of stored messages.
-    removing: number of those that would be removed.
-    remote_total: the provider's count. The removal is credible if it takes few messages or leaves
-        at least this many. None: the provider does not count the folder.
+    stored: number of stored messages of the folder.
+    removing: number of stored messages that would be removed.
+    remote_total: the provider's count of messages in the folder. The removal is credible if it
+        takes few messages, or if at least this many messages remain. None: the provider does not
+        count the folder.
     """
     if not is_most_of_mailbox(stored=stored, removing=removing):
         return False
@@ -33,9 +38,9 @@ def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | Non
 
 
 def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
-    """Return whether `removing` messages are most of the `stored` messages.
+    """Return whether `removing` messages are more than half of the `stored` messages.
 
-    False for fewer than `MIN_SUSPICIOUS_REMOVAL_MESSAGES`.
+    Return False if fewer than `MIN_SUSPICIOUS_REMOVAL_MESSAGES` messages are removed.
     """
     return (
         removing >= MIN_SUSPICIOUS_REMOVAL_MESSAGES

@@ -1,5 +1,5 @@
-"""Verification: compare the provider's message counts and message ids with the stored rows. Pure
-functions."""
+"""Verify the mirror: compare the provider's message counts and message ids with the stored rows.
+All functions are pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,21 +17,25 @@ from mailsync.model import (
 
 MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
-"""The ids and versions of every folder are compared at least this often."""
+"""The longest time between two comparisons of a folder's message ids and versions with the
+provider."""
 COMPARISON_RETRY_DELAY = timedelta(hours=30)
-"""After a due comparison that failed. Folders are spread over a day, which this includes."""
+"""The time until a failed comparison of a folder's ids is tried again. It is longer than a day,
+because the comparisons of an account's folders are spread over a day."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
-"""Messages of folders that a check compares by id itself; larger folders need an execution."""
+"""The maximum number of messages that one check compares by id, over all folders. An execution
+compares larger folders."""
 MAX_COMPARED_FOLDERS_PER_RUN = 25
-"""Folders with a due comparison that one run compares; the others wait for the next run."""
+"""The maximum number of folders whose ids one run compares only because their comparison is due.
+Further due folders wait for the next run."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderCounts:
-    """The message counts of one folder: the provider's and those of the stored rows.
+    """The message counts of one folder at the provider and in the database.
 
     remote_total, remote_unread: the provider's counts of all and of unread messages. None: the
-        provider does not count the folder, which is then verified by its ids alone.
+        provider does not count the folder, which is then verified only by the ids of its messages.
     stored_total, stored_unread: the numbers of all and of unread stored messages.
     quarantined_total: messages that exist at the provider and cannot be stored.
     remote_total_error, remote_unread_error: by how much the provider's counts are wrong according
@@ -50,8 +54,8 @@ class FolderCounts:
 
     @property
     def remote_minus_stored_counts(self) -> tuple[int, int]:
-        """Return by how many messages, and unread messages, the provider's counts exceed the stored
-        ones. 0 where the provider does not count."""
+        """Return by how many messages, and by how many unread messages, the provider's counts
+        exceed the stored counts. A number is 0 if the provider does not count the folder."""
         if self.remote_total is None or self.remote_unread is None:
             return 0, 0
         return (
@@ -70,9 +74,9 @@ class FolderCounts:
 
 
 def counts_agree(count: FolderCounts) -> bool:
-    """Return whether the provider's counts equal the stored ones.
+    """Return whether the provider's counts of a folder equal the stored counts.
 
-    Unread counts are compared only if no message of the folder is in quarantine.
+    The counts of unread messages are compared only if no message of the folder is in quarantine.
     """
     return count.min_differing_messages == 0
 
@@ -101,7 +105,7 @@ def folders_due_for_id_comparison(
 
 @dataclass(frozen=True, slots=True)
 class StoredMessageState:
-    """The state of a stored message, for the comparison with the provider's list of a folder.
+    """The state of a stored message that is compared with the provider's list of a folder.
 
     is_in_listed_folder: whether the message is visible and in the listed folder.
     """
@@ -112,10 +116,11 @@ class StoredMessageState:
     is_in_listed_folder: bool = True
 
     def equals_listed_message(self, listed: ListedMessage) -> bool:
-        """Return whether the stored message has the state that the provider listed.
+        """Return whether the stored message has the read state and the version that the provider
+        lists.
 
         A message that an earlier release stored has no version. For such a message the time of the
-        last modification is compared, if the provider lists that time.
+        last modification is compared instead, if the provider lists that time.
         """
         if self.is_read != listed.is_read:
             return False
@@ -126,11 +131,11 @@ class StoredMessageState:
 
 @dataclass(frozen=True, slots=True)
 class ListingDifference:
-    """How the provider's complete list of a folder differs from the stored messages, as message
-    ids.
+    """The differences between the provider's complete list of a folder and the stored messages, as
+    message ids.
 
     missing_ids: listed messages that are not stored; fetch them by id.
-    changed_ids: listed messages that are stored in another state; fetch them by id.
+    changed_ids: listed messages whose stored state differs from the listed one; fetch them by id.
     unlisted_ids: visible messages that the list lacks; request each by id.
     ids_to_show_again: listed messages that are stored in the listed state, but hidden or in another
         folder; show them in this folder.
@@ -162,10 +167,11 @@ def compare_listing_with_rows(
     stored: Mapping[RemoteId, StoredMessageState],
     quarantined: frozenset[RemoteId],
 ) -> ListingDifference:
-    """Compare the provider's listing of a folder with the stored rows.
+    """Compare the provider's listing of a folder with the stored rows; return the differences.
 
-    stored: every row of the folder including hidden ones, and the rows of listed ids in other
-        folders.
+    listed: the messages of the listing.
+    stored: the state of every row of the folder including hidden ones, and of the rows of listed
+        messages in other folders, by message id.
     quarantined: ids of the folder's messages in quarantine.
     """
     entries = {entry.remote_id: entry for entry in listed}

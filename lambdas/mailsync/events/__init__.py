@@ -1,1 +1,1 @@
-"""The event bus: events that request a sync, and events that the product publishes."""
+"""Receive events that request a sync, and publish the product's own events, on the event bus."""

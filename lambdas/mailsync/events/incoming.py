@@ -1,8 +1,8 @@
-"""Events on the bus that request a sync or the self-test.
+"""Receive events on the bus that request a sync or the self-test.
 
-EventBridge delivers at least once. The id of an event is the idempotency key of its run, or the
-name of its self-test, so a second delivery starts nothing. An invalid event is logged and not
-raised as an error, because Lambda would retry it in vain.
+EventBridge delivers an event at least once. The id of an event is the idempotency key of its run,
+or the name of its self-test, so a second delivery starts nothing. An invalid event is logged and
+raises no error, because Lambda would retry it in vain.
 """
 
 from collections.abc import Mapping
@@ -32,16 +32,18 @@ class RequestedSync:
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
-    """An event of the bus that requests no valid sync.
+    """An event of the bus that is malformed or requests a sync that cannot start.
 
-    reason: why the event is invalid, as a text for its sender. It repeats no value of the event.
+    reason: why the event is invalid, as a text for its sender. The text repeats no value of the
+        event.
     """
 
     reason: str
 
 
 def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | InvalidEvent:
-    """Return the sync that an event requests; `syncType` defaults to `manual`.
+    """Return the sync that an event requests, or the reason why the event is invalid. `syncType`
+    defaults to `manual`.
 
     Args:
         kind: the detail type of the event.

@@ -1,7 +1,8 @@
-"""Publication of the outbox to the event bus: at least once, and in order for each account.
+"""Publish the outbox to the event bus: each event at least once, and the events of an account in
+order.
 
 Source: Amazon EventBridge API Reference, PutEvents (at most 10 entries, each accepted or rejected
-on its own).
+    on its own).
 """
 
 import json
@@ -16,7 +17,8 @@ from mailsync.store.outbox_store import OutboxEvent, OutboxStore
 EVENT_SOURCE = "mailsync"
 MAX_ENTRIES_PER_PUT_EVENTS_CALL = 10
 MAX_PUT_EVENTS_CALLS = 100
-"""Calls in one invocation; the next invocation publishes the rest."""
+"""The maximum number of PutEvents calls in one Lambda invocation. The next invocation publishes the
+remaining events."""
 PUBLISHED_EVENT_RETENTION_DAYS = 30
 MAX_EVENTS_DELETED_AT_ONCE = 1000
 
@@ -35,7 +37,7 @@ class OutboxPublicationCounts:
 
 
 class EventBus:
-    """Sends events to the EventBridge bus with this name or ARN."""
+    """A client that sends events to the EventBridge bus with a given name or ARN."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""Values that the product works with. docs/glossary.md defines the terms."""
+"""Define the values that the product works with. docs/glossary.md defines the terms."""
 
 from mailsync.model.account import (
     AccessToken,

@@ -1,4 +1,5 @@
-"""Accounts: connected mailboxes, their credentials, and notifications of their providers."""
+"""Define accounts (connected mailboxes), their credentials, and the notifications of their
+providers."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,14 +9,15 @@ from typing import NewType
 from mailsync.model.ids import AccountId, RemoteId
 
 Provider = NewType("Provider", str)
-"""The stored name of a mail provider; `mailsync.registry` lists all."""
+"""The name of a mail provider as stored in the database; `mailsync.registry` lists all names."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSecret:
-    """A secret encrypted with AES-256-GCM: nonce, ciphertext and tag.
+    """A secret encrypted with AES-256-GCM.
 
     key_id: id of the data key that encrypts it.
+    sealed_bytes: nonce, ciphertext and tag.
     """
 
     key_id: int
@@ -24,12 +26,12 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A connected mailbox without its secrets and addresses.
+    """A connected mailbox, without its credentials and its email address.
 
     remote_id: the provider's id of the mailbox or of its user.
     organisation_id: tenant id of the organisation that grants access. None: a person grants access.
-    max_requests_in_flight: concurrent requests that the provider last accepted. None: the number
-        that the provider documents.
+    max_requests_in_flight: number of concurrent requests that the provider last accepted. None: the
+        number that the provider documents.
     throttled_for_s: seconds that remain of a pause that the provider requested; 0 without a pause.
     are_placements_filled: whether all messages have placements, including those that an earlier
         version stored.
@@ -48,7 +50,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token with its expiry, in memory only; its `repr` hides the token."""
+    """An access token with its expiry, held only in memory; its `repr` hides the token."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -56,13 +58,17 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The stored credentials of an account, sealed: a grant, an organisation's id or a password.
+    """The stored credentials of an account: an encrypted grant, an organisation's id, or an
+    encrypted password.
 
-    grant: refresh token of a person. None: access by an organisation or a password.
-    access: the last access token. None: no token was requested yet, or access by a password.
-    organisation_id: tenant id of the organisation that grants access. None: a person does.
-    renew_after: the identity platform requested that no token is requested before this time.
-    password: password of the mailbox. None: access by a grant or an organisation.
+    sealed_grant: encrypted refresh token of a person. None: access by an organisation or a
+        password.
+    sealed_access_token: the last access token, encrypted. None: no token was requested yet, or
+        access by a password.
+    organisation_id: tenant id of the organisation that grants access. None: a person grants access.
+    earliest_renewal_at: time before which no token may be requested, as the identity platform
+        demanded.
+    password: encrypted password of the mailbox. None: access by a grant or an organisation.
     """
 
     sealed_grant: SealedSecret | None
@@ -76,7 +82,8 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A key that encrypts secrets of accounts, itself encrypted by AWS KMS."""
+    """A key that encrypts the secrets of accounts, as stored: AWS KMS has encrypted the key
+    itself."""
 
     id: int
     wrapped_key: bytes
@@ -105,10 +112,10 @@ class NotificationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A notification as received from the webhook, not verified yet.
+    """A notification that the webhook received and has not verified yet.
 
     remote_id: the provider's id of the subscription.
-    secret: client state that proves that the provider sent the notification.
+    secret: client state, which proves that the provider sent the notification.
     """
 
     remote_id: RemoteId

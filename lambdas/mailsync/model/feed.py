@@ -1,4 +1,4 @@
-"""Change feeds, and how far a sync has read them."""
+"""Define change feeds, and the position up to which a sync has read each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from mailsync.model.ids import FeedId, FolderId, RemoteId
 
 @dataclass(frozen=True, slots=True)
 class FolderRef:
-    """The two ids of a folder: the database's and the provider's."""
+    """The two ids of a folder: the id in the database and the provider's id."""
 
     id: FolderId
     remote_id: RemoteId
@@ -19,7 +19,8 @@ class FolderRef:
 class FeedRef:
     """The identity of a change feed.
 
-    folder: the folder whose changes the feed reports. None: it reports those of the whole mailbox.
+    folder: the folder whose changes the feed reports. None: the feed reports the changes of the
+        whole mailbox.
     """
 
     id: FeedId
@@ -30,13 +31,14 @@ class FeedRef:
 class FeedPosition:
     """How far the sync has read a change feed.
 
-    cursor: the next position in the feed, sealed because it may grant access to the mailbox. None:
-        the full sync has stored no page yet.
+    cursor: the next position in the feed, encrypted because it may grant access to the mailbox.
+        None: the full sync has stored no page yet.
     generation: number of the feed's current or last full sync, from 1.
-    full_sync_running: whether pages of that full sync are still missing.
+    is_full_sync_running: whether pages of that full sync are still missing.
     page_size: page size that last worked. None: the default.
-    mid_round: whether pages of the current round (one pass over the feed) are still missing.
-    fallback: number of the provider's feeds that have failed for this folder or mailbox.
+    is_mid_round: whether pages of the current round (one pass over the feed) are still missing.
+    failed_feed_count: number of the provider's kinds of feeds that have failed for this folder or
+        mailbox.
     """
 
     cursor: SealedSecret | None
@@ -48,7 +50,8 @@ class FeedPosition:
 
     @property
     def is_start_of_round(self) -> bool:
-        """Return whether the next page is the first of a round, which reports changes up to now."""
+        """Return whether the next page is the first page of a round. A round reports the changes up
+        to the moment when it starts."""
         return self.cursor is None or not self.is_mid_round
 
 

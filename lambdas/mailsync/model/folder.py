@@ -1,4 +1,4 @@
-"""Folders: as the provider lists them, and as the database stores them."""
+"""Define folders as the provider lists them, and as the database stores them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,8 @@ from mailsync.model.ids import RemoteId
 
 
 class Role(StrEnum):
-    """The purpose of a folder, independent of its name in the user's language."""
+    """The purpose of a folder, such as Inbox or Sent. It does not depend on the folder's name,
+    which is in the user's language."""
 
     INBOX = "inbox"
     SENT = "sent"
@@ -30,7 +31,8 @@ PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 class RemoteFolder:
     """A folder as the provider lists it.
 
-    total, unread: the provider's counts of all and of unread messages. None: not listed.
+    total, unread: the provider's counts of all and of unread messages. None: the provider lists no
+        counts.
     """
 
     remote_id: RemoteId
@@ -83,8 +85,9 @@ class FolderListing:
 class StoredFolder:
     """A folder as stored in the database.
 
-    selected: whether its mail is mirrored.
-    feed: the change feed that reports its changes: its own, or that of the whole mailbox.
+    is_selected: whether the folder's mail is mirrored.
+    feed: the change feed that reports the folder's changes. It belongs to this folder or to the
+        whole mailbox.
     remote_total, remote_unread: the provider's counts when the folder tree was last read. None: the
         provider does not count this folder.
     last_changed_at: when a sync last found a change in the folder. None: never.

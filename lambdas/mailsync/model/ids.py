@@ -1,21 +1,23 @@
-"""Types of ids and cursors. Only the module of a provider interprets that provider's ids and
-cursors."""
+"""Define the types of ids and cursors. Ids and cursors that a provider issued are interpreted only
+by that provider's module."""
 
 from typing import NewType
 
 AccountId = NewType("AccountId", str)
-"""A uuid, as text."""
+"""The id of an account: a UUID as text."""
 RunId = NewType("RunId", str)
-"""The name of the execution, 1-80 characters."""
+"""The id of a run, 1-80 characters. It is also the name of the run's Step Functions execution."""
 FolderId = NewType("FolderId", int)
-"""Our number of a folder."""
+"""The id of a folder in Mailsync's database, not the provider's id."""
 FeedId = NewType("FeedId", int)
-"""Our number of a change feed."""
+"""The id of a change feed in Mailsync's database."""
 RemoteId = NewType("RemoteId", str)
-"""The provider's id; case-sensitive, at most `MAX_REMOTE_ID_BYTES` bytes of UTF-8."""
+"""The provider's id of a message, folder or subscription; case-sensitive, at most
+`MAX_REMOTE_ID_BYTES` bytes of UTF-8."""
 MAX_REMOTE_ID_BYTES = 1000
-"""Ids are index keys, and Postgres rejects index keys of more than 2,704 bytes. The
-longest ids known have 512 ("EWS identifiers in Exchange")."""
+"""The maximum length of a provider's id in bytes of UTF-8. Ids are index keys, and Postgres rejects
+index keys of more than 2,704 bytes. The longest known ids have 512 bytes ("EWS identifiers in
+Exchange")."""
 MAX_USER_ID_CHARS = 255
 """The longest user id of the application: the limit of OpenID Connect Core 1.0, section 2, for
 `sub`."""

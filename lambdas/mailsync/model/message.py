@@ -1,4 +1,4 @@
-"""Messages, and the changes that a provider reports."""
+"""Define messages, and the changes of messages that a provider reports."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,7 +47,7 @@ class Message:
     web_link: str | None = None
     kind: str = "message"
     version: str | None = None
-    """The provider's version of the message; None without one."""
+    """The provider's version of the message. None: the provider gave no version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class PartialChange:
-    """A new or changed message about which the page does not contain everything; fetch the message
-    by its id.
+    """A new or changed message whose contents are not, or not completely, on the page of the change
+    feed. The message must be fetched by its id.
 
     reported_state: the message's state as the page reports it. If the stored row has this state,
         the fetch is unnecessary. None: the page does not report the whole state.
@@ -70,19 +70,20 @@ class PartialChange:
 
 @dataclass(frozen=True, slots=True)
 class RemovedMessage:
-    """A message that left the folder of the page; it may still exist in another folder."""
+    """A message that a change feed reports as removed from its folder; the message may still exist
+    in another folder."""
 
     remote_id: RemoteId
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMessage:
-    """A message that exists at the provider and could not be read.
+    """A message that exists at the provider and whose contents could not be read.
 
     cause: constant name of the reason.
-    detail: sentence that explains it.
-    folder_remote_ids: its folders, where the provider named them. Empty: it is in the folder of
-        the page.
+    detail: sentence that explains the reason.
+    folder_remote_ids: the provider's ids of the message's folders. Empty: the provider named none,
+        so the message is in the folder of the page.
     """
 
     remote_id: RemoteId
@@ -93,8 +94,8 @@ class UnreadableMessage:
 
 @dataclass(frozen=True, slots=True)
 class GoneMessage:
-    """A message that does not exist at the provider, or exists only outside the folders that the
-    provider lists."""
+    """A message that, requested by its id, does not exist at the provider, or exists only outside
+    the folders that the provider lists."""
 
     remote_id: RemoteId
 
@@ -104,12 +105,12 @@ Change = Upsert | PartialChange | RemovedMessage | UnreadableMessage
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a folder's change feed, in the provider's order. A message may occur several
-    times.
+    """One page of a change feed, in the provider's order. A message may occur several times on the
+    page.
 
-    next_cursor: position after this page; the last page of a round has one as well.
-    has_more: whether further pages of the round follow; a page without changes may be followed by
-        others. False: this page ends the round, which reported the changes up to its start.
+    next_cursor: position after this page; the last page of a round has a next position as well.
+    has_more: whether further pages of the round follow, even if this page has no changes. False:
+        this page ends the round, which reported the changes up to its start.
     needs_full_sync_next: whether `next_cursor` cannot be used, so that the next round must be a new
         full sync.
     """
@@ -156,7 +157,8 @@ class MessageListing:
 class PagePlan:
     """The writes for one page of changes, at most one per message.
 
-    pending: messages whose contents are fetched later, because those of the others fill the memory.
+    pending: ids of messages whose contents are fetched later, because the contents of the other
+        messages already fill the memory.
     """
 
     upserts: tuple[Message, ...] = ()

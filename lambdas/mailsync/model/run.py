@@ -1,4 +1,4 @@
-"""A run: one sync of one mailbox."""
+"""Define a run: the record of one sync of one mailbox."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mailsync.model.ids import AccountId, FolderId, RunId
 
 
 class SyncType(StrEnum):
-    """The type of a sync. Only `full` reads every folder from its beginning again."""
+    """The type of a sync. Only the type `full` reads every folder again from its beginning."""
 
     INITIAL = "initial"
     MANUAL = "manual"
@@ -30,7 +30,8 @@ class SyncScope:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """A run with the epoch of its lease; the database rejects writes under an older epoch."""
+    """The identity of a run, with the epoch of its lease. The database rejects writes whose epoch
+    is older than that of the current lease."""
 
     account_id: AccountId
     run_id: RunId

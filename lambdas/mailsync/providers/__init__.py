@@ -1,4 +1,4 @@
-"""The interface to a mail provider."""
+"""Define the interface to a mail provider."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +25,15 @@ from mailsync.model import (
 
 
 class AccessTokenSource(Protocol):
-    """The access token of one account."""
+    """Interface of a source that returns the access token of one account."""
 
     def current_token(self) -> AccessToken: ...
 
     def renew_token(self, refused: AccessToken) -> AccessToken:
         """Return an access token to use instead of `refused`, which the provider rejected.
 
-        Returns the rejected token if it was issued so recently that a renewal would not help.
+        The result is `refused` itself if that token was issued so recently that a renewal would not
+        help.
         """
         ...
 
@@ -54,12 +55,13 @@ class ResponseTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a provider allows, as far as it shapes the work of a sync.
+    """The numbers of a provider that determine how a sync divides its work.
 
-    fetch_batch: messages that one call of `fetch_messages` fetches at best.
-    small_sync_messages: messages that the provider delivers in about half a minute.
-    feeds_per_connection: change feeds that one function reads one after the other, so that it
-        connects once. 1: connecting costs nothing.
+    messages_per_fetch: number of messages that one call of `fetch_messages` fetches most
+        efficiently.
+    max_small_sync_messages: number of messages that the provider delivers in about half a minute.
+    feeds_per_connection: number of change feeds that one Lambda function reads one after the other,
+        so that it connects once. 1: connecting costs nothing.
     """
 
     messages_per_fetch: int
@@ -69,13 +71,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ProviderTraits:
-    """How the mailboxes of a provider differ in kind from those of others.
+    """The properties of mailboxes that differ between providers.
 
     has_feed_per_folder: each folder has a change feed of its own. False: one feed reports the
         changes of the whole mailbox.
-    is_message_in_one_folder: False: a message can be in several folders (Gmail: labels).
+    is_message_in_one_folder: each message is in one folder. False: a message can be in several
+        folders (Gmail: labels).
     do_ids_survive_moves: a message that is moved keeps its id. False: it leaves under one id and
-        arrives under another, so an id that is gone does not prove that the message is.
+        arrives under another, so an id that is gone does not prove that the message is gone.
     """
 
     has_feed_per_folder: bool = True
@@ -84,7 +87,8 @@ class ProviderTraits:
 
 
 class MailProvider(Protocol):
-    """A client for one mailbox at its provider: folders, messages and change feeds.
+    """Interface of a client for one mailbox at its provider: reads folders, messages and change
+    feeds.
 
     request_count: number of requests so far, in units of the provider's quota.
 
@@ -96,7 +100,7 @@ class MailProvider(Protocol):
     """
 
     request_count: int
-    """Requests sent by this object, in units of the provider's quota."""
+    """The number of requests that this object has sent, in units of the provider's quota."""
 
     @property
     def limits(self) -> Limits: ...
@@ -111,7 +115,8 @@ class MailProvider(Protocol):
 
     @property
     def throttled_for_s(self) -> float:
-        """Return the seconds that remain of a pause that the provider requested; 0 without one."""
+        """Return the remaining seconds of a pause that the provider requested; 0 without a
+        pause."""
         ...
 
     def list_folders(
@@ -130,20 +135,21 @@ class MailProvider(Protocol):
     ) -> Page:
         """Fetch the next page of a change feed.
 
-        feed: the feed of a folder, or of the mailbox if the provider has no feed per folder. In the
-            feed of a folder, a removed message left the folder; in that of a mailbox, it left all
-            folders. A message in a page names the complete set of its folders.
+        feed: the feed of a folder, or of the mailbox if the provider has no feed per folder. If the
+            feed of a folder reports a message as removed, the message left the folder; if the feed
+            of a mailbox does, the message left all folders. A message in a page names the complete
+            set of its folders.
 
         cursor: position after which changes are returned; each position can be used repeatedly.
             None: start a full sync.
         limit: approximate number of messages of the page.
-        fallback: number of the provider's feeds that have failed here; it selects the feed that a
-            full sync starts.
+        fallback: number of the provider's kinds of feeds that have failed for this folder or
+            mailbox; it selects the kind of feed with which a full sync starts.
 
         Raises:
             CursorExpired: the provider rejects the cursor; repeat the call without a cursor.
-            FeedFailed: a page of a single message fails; repeat without a cursor and with the next
-                fallback.
+            FeedFailed: a page of a single message fails; repeat without a cursor and with
+                `fallback` + 1.
             FolderGone: the folder does not exist, according to a request by its id.
         """
         ...
@@ -151,12 +157,13 @@ class MailProvider(Protocol):
     def fetch_next_pages(
         self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
     ) -> Mapping[FeedId, Page]:
-        """Fetch the next page of many change feeds in as few requests as possible.
+        """Fetch one page, the next, of each of many change feeds, in as few requests as possible.
 
         positions: feeds with their cursors. None as cursor: fetch the first page of a full sync.
         limit: approximate number of messages of each page.
 
-        Returns pages by feed id. A feed whose page fails is missing; `fetch_page` raises its error.
+        Returns pages by feed id. A feed whose page fails is missing in the result; `fetch_page`
+        raises the error of such a feed.
         """
         ...
 
@@ -173,8 +180,9 @@ class MailProvider(Protocol):
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        An UnreadableMessage has the cause `unanswered` if only the request of this message fails,
-        and `too_large` if the message exceeds the memory limit.
+        The result for a message is an UnreadableMessage with the cause `unanswered` if only the
+        request of this message fails, and with the cause `too_large` if the message exceeds the
+        memory limit.
 
         one_by_one: send one request at a time, because other workers use the mailbox as well.
 
@@ -187,7 +195,7 @@ class MailProvider(Protocol):
 
 
 class PushProvider(Protocol):
-    """The push subscriptions of one mailbox at its provider.
+    """Interface of a client for the push subscriptions of one mailbox at its provider.
 
     Every method may raise the errors of `MailProvider`.
     """
@@ -212,15 +220,17 @@ class PushProvider(Protocol):
         ...
 
     def find_subscriptions(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield the ids of this mailbox's subscriptions that notify one of the URLs, page by page.
+        """Yield the ids of this mailbox's subscriptions that notify one of `callback_urls`, page by
+        page.
 
-        A page may be empty although later ones are not. The list can lack existing subscriptions
-        and contain ended ones.
+        A page may be empty although later pages are not. The provider's list can lack existing
+        subscriptions and contain ended ones.
         """
         ...
 
     def unsubscribe(self, remote_id: RemoteId) -> bool:
-        """End a subscription. Return False if the provider reports that it does not exist."""
+        """End a subscription at the provider. Return False if the provider reports that the
+        subscription does not exist."""
         ...
 
     def close(self) -> None: ...

@@ -1,5 +1,5 @@
-"""The interface of a provider's kit: what its package supplies to the common code, and how to load
-it.
+"""Define the interface of a provider's kit, and load kits. A kit is what the package of one mail
+provider supplies to the common code.
 
 `mailsync.registry` names the module of each provider's kit. Common code imports no provider's
 package. It opens mailboxes and push subscriptions, and parses webhook requests, through the kit.
@@ -21,27 +21,28 @@ from mailsync.settings import Settings
 
 
 class MailboxUnavailable(Exception):
-    """The mailbox cannot be read, for a reason that its owner or organisation can correct.
+    """Error: the mailbox cannot be read, for a reason that its owner or organisation can correct.
 
     The text is for the person who connects the mailbox. The workflow never receives this error.
     """
 
 
 class NotANotification(Exception):
-    """A request to the webhook does not have the form that the provider documents."""
+    """Error: a request to the webhook does not have the form that the provider documents."""
 
 
 class PasswordRejected(Exception):
-    """The mail server refused the user name or the password. The workflow never receives this
-    error."""
+    """Error: the mail server refused the user name or the password. The workflow never receives
+    this error."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxIdentity:
-    """A mailbox that the application may read without a sign-in of its owner.
+    """The provider's id and the address of a mailbox that the application can read without a
+    sign-in of its owner.
 
     remote_account_id: the provider's id of the mailbox, the same however it is connected.
-    address: its primary email address.
+    address: the mailbox's primary email address.
     """
 
     remote_account_id: str
@@ -49,7 +50,8 @@ class MailboxIdentity:
 
 
 class PushKit(Protocol):
-    """The part of a provider's kit for push subscriptions.
+    """Interface of the functions for push subscriptions that a provider's package supplies to the
+    common code.
 
     subscription_lifetime: lifetime that the product requests for a subscription.
     leftover_search_budget_s: seconds that one invocation of `renew-subscriptions` may search for
@@ -70,8 +72,8 @@ class PushKit(Protocol):
         ...
 
     def answer_validation_request(self, raw_query: str) -> str | None:
-        """Return the text that confirms a new subscription to the provider. None: the request does
-        not validate a subscription.
+        """Return the text with which the webhook confirms a new subscription to the provider. None:
+        the request does not validate a subscription.
 
         Raises:
             NotANotification: the validation request is malformed.
@@ -88,16 +90,17 @@ class PushKit(Protocol):
 
 
 class ProviderKit(Protocol):
-    """What a provider's package supplies to the common code.
+    """Interface of what a provider's package supplies to the common code.
 
     The registry names one module per provider. The module's constant `KIT` is an object with these
     members.
 
-    push_kit: the part for push subscriptions. None: the provider sends no notifications.
+    push_kit: functions for push subscriptions. None: the provider sends no notifications.
     """
 
     push_kit: PushKit | None
-    """None: the provider sends no notifications."""
+    """The provider's functions for push subscriptions. None: the provider sends no notifications.
+    """
 
     def open_mailbox(
         self,
@@ -109,26 +112,28 @@ class ProviderKit(Protocol):
     ) -> MailProvider:
         """Return a client for the account's mailbox.
 
-        memory: memory share that the provider's responses are counted against, if one function
-            opens several mailboxes. None: no limit. A call raises ProviderUnavailable if the share
-            has no room for its response.
+        memory: memory share against which the client counts the provider's responses. It is needed
+            if one Lambda function opens several mailboxes. None: no limit. A call of the client
+            raises ProviderUnavailable if the share has no room for its response.
         """
         ...
 
     def find_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
-        """Find the mailbox with this address and test that the application may read it.
+        """Find the organisation's mailbox with this address, test that the application may read the
+        mailbox, and return its identity.
 
         Raises:
-            MailboxUnavailable: there is no such mailbox, or the application may not read it.
-            errors of `MailProvider`
+            MailboxUnavailable: there is no such mailbox, or the application may not read it. errors
+                of `MailProvider`
         """
         ...
 
 
 class PasswordKit(Protocol):
-    """What the kit of a provider supplies as well if its mailboxes are opened with a password."""
+    """Interface of what the kit of a provider supplies in addition if the provider's mailboxes are
+    opened with a password."""
 
     def check_password(self, user_name: str, password: str, settings: Settings) -> MailboxIdentity:
         """Sign in to the mailbox once and return its identity. No error contains the password.
@@ -142,7 +147,7 @@ class PasswordKit(Protocol):
 
 
 def load_provider_kit(provider: Provider) -> ProviderKit:
-    """Return the kit of a provider; imports only that provider's package.
+    """Import and return the kit of a provider. Packages of other providers are not imported.
 
     Raises:
         ProviderRejected: this release has no kit for the provider.
@@ -163,7 +168,7 @@ def load_password_kit(provider: Provider) -> PasswordKit:
 
 
 def load_push_kit(provider: Provider) -> PushKit:
-    """Return the part of a provider's kit for push subscriptions.
+    """Import the kit of a provider, and return its functions for push subscriptions.
 
     Raises:
         ProviderRejected: this release has no kit for the provider, or the provider sends no

@@ -1,10 +1,12 @@
-"""A limit on the memory for providers' responses, which several mailboxes in one function share."""
+"""Limit the memory that the responses of providers use when one Lambda function works on several
+mailboxes."""
 
 from threading import Lock
 
 
 class ResponseMemory:
-    """A limit on the memory for provider responses of all mailboxes in one function; thread-safe.
+    """A limit on the memory that provider responses use, over all mailboxes of one Lambda function;
+    thread-safe.
 
     own_bytes: memory that each mailbox may always use.
     large_bytes: larger memory that only one mailbox at a time may use.
@@ -18,13 +20,13 @@ class ResponseMemory:
         self.large = Lock()
 
     def create_share_for_mailbox(self) -> "MemoryShare":
-        """Return the memory share of one more mailbox."""
+        """Return a new memory share, against which the responses of one mailbox are counted."""
         return MemoryShare(self)
 
 
 class MemoryShare:
-    """The bytes that the responses of one mailbox may hold in memory, out of those that all
-    mailboxes of a function share. Not thread-safe."""
+    """A count of the bytes that the responses of one mailbox hold in memory. The count is limited,
+    and all mailboxes of a Lambda function share a larger limit. Not thread-safe."""
 
     def __init__(self, memory: ResponseMemory) -> None:
         self._memory = memory
@@ -32,7 +34,8 @@ class MemoryShare:
         self._is_large = False
 
     def reserve(self, size: int) -> bool:
-        """Reserve this many bytes; return False if they exceed the limit."""
+        """Add `size` bytes to the memory that this mailbox uses; return False, without adding them,
+        if they exceed the limit."""
         memory, held = self._memory, self._held + size
         if held > memory.own_bytes and not self._is_large:
             self._is_large = memory.large.acquire(timeout=memory.wait_s)
@@ -42,7 +45,8 @@ class MemoryShare:
         return True
 
     def release(self, size: int) -> None:
-        """Release bytes of responses that were dropped."""
+        """Subtract `size` bytes from the memory that this mailbox uses, because responses of this
+        size were dropped."""
         self._held -= size
         if self._is_large and self._held <= self._memory.own_bytes:
             self._is_large = False

@@ -1,7 +1,7 @@
-"""Pauses between retries of provider requests within one Lambda invocation.
+"""Sleep between retries of provider requests, within a limit for each Lambda invocation.
 
-The function sleeps short pauses and then repeats only the failed request. For a longer pause, the
-workflow waits in a Wait state.
+A Lambda function sleeps during short pauses and then repeats only the failed request. For a longer
+pause, the workflow waits in a Wait state.
 """
 
 import time

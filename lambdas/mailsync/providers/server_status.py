@@ -1,4 +1,4 @@
-"""Test whether a provider's server responds, without an account."""
+"""Test whether a provider's server responds. The test needs no account."""
 
 import httpx
 
@@ -10,8 +10,8 @@ _TIMEOUT_S = 10
 
 
 def fetch_server_status(server: UrlSetting, settings: Settings) -> int:
-    """Return the HTTP status of a request without credentials to a provider's server. Any status
-    shows that the server responds.
+    """Send a request without credentials to a provider's server, and return the HTTP status. Any
+    status shows that the server responds.
 
     Raises:
         ProviderUnavailable: the server did not respond within 10 s.

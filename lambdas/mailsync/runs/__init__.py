@@ -1,1 +1,1 @@
-"""Start syncs: one execution per mailbox, and batches of mailboxes that are due."""
+"""Start syncs: an execution for one mailbox, or batches of checks for due mailboxes."""

@@ -13,12 +13,13 @@ from mailsync.model import AccountId
 from mailsync.store.queue_store import DueMailboxQueueStore
 
 MAILBOXES_PER_BATCH = 25
-"""Mailboxes per invocation. A batch without changes takes some 3 s: long enough that the cost of an
-invocation does not matter, short enough that a dying function delays few mailboxes."""
+"""The number of mailboxes per invocation of `sync-accounts`. A batch without changes takes some 3
+s: long enough that the cost of an invocation does not matter, short enough that a function that
+dies delays few mailboxes."""
 
 
 class CheckBatchInvoker:
-    """Invokes the function `sync-accounts` through the Lambda API."""
+    """A client that invokes the Lambda function `sync-accounts`."""
 
     def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
         self._queue = queue

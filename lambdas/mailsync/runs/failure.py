@@ -7,11 +7,11 @@ MAX_ERROR_MESSAGE_CHARS = 1000
 
 
 def parse_caught_state_error(error: Mapping[str, str]) -> tuple[str, str]:
-    """Return name and message of the error that a Catch of the workflow passes on as `Error` and
+    """Return name and message of an error that a Catch of the workflow passes on as `Error` and
     `Cause`.
 
-    The cause of an exception in a Lambda function is a JSON object (AWS docs, "Handling errors in
-    Step Functions"). The cause of a time-out or a service error is plain text.
+    For an exception in a Lambda function, `Cause` is a JSON object (AWS docs, "Handling errors in
+    Step Functions"). For a time-out or a service error, it is plain text.
     """
     cause = error.get("Cause", "")
     try:

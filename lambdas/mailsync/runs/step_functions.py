@@ -1,4 +1,4 @@
-"""Step Functions: start, describe and stop executions."""
+"""Start, describe and stop executions of AWS Step Functions."""
 
 import json
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ _MISCONFIGURED = frozenset(
 class StepFunctions:
     """A client for AWS Step Functions.
 
-    Every method raises SettingMissing if the state machine's ARN is unknown to Step Functions, or
-    if this function's role lacks the permission.
+    Every method raises SettingMissing if Step Functions does not know the ARN of the state machine,
+    or if the role of this Lambda function lacks the permission.
     """
 
     @cached_property
@@ -58,7 +58,8 @@ class StepFunctions:
         return str(found["status"])
 
     def stop(self, arn: str, error: str) -> None:
-        """Stop an execution with this error name. Do nothing if it has ended or does not exist."""
+        """Stop an execution and record `error` as its error name. Do nothing if the execution has
+        ended or does not exist."""
         gone = self._client.exceptions.ExecutionDoesNotExist
         with suppress(gone), _setting_missing():
             self._client.stop_execution(executionArn=arn, error=error)

@@ -22,7 +22,8 @@ _MAX_ATTEMPTS = 3
 
 
 class SyncStarter:
-    """Starts, joins, recovers and stops syncs of mailboxes."""
+    """Starts syncs of mailboxes, joins syncs that are running, recovers stale runs, and stops
+    executions."""
 
     def __init__(self, runs: RunStore, step_functions: StepFunctions, machine_arn: str) -> None:
         self._runs = runs
@@ -36,9 +37,11 @@ class SyncStarter:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> EnqueuedRun:
-        """Start a run of the account and its execution, or join the open run; return the run.
+        """Create a run of the account and start its execution, or join the open run; return the
+        run.
 
-        A joined run may sync another scope than requested; `EnqueuedRun.scope` has its scope.
+        A joined run may sync another scope than `scope`; `EnqueuedRun.scope` has the scope of the
+        joined run.
 
         Raises:
             StoreUnavailable: several runs in succession ended before they could be joined.
@@ -59,8 +62,8 @@ class SyncStarter:
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
     def start_handed_over_run(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
-        """Start the execution that continues the run of a check, because the check could not finish
-        the run."""
+        """Start an execution that continues the run of a check. The check could not finish the
+        run."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
     def recover_run(self, run: StaleRun) -> None:
@@ -77,7 +80,8 @@ class SyncStarter:
             self.close_run(run.account_id, run.id)
 
     def recover_runs(self, runs: Iterable[StaleRun]) -> None:
-        """Recover each stale run; afterwards raise the first error, if any."""
+        """Recover each of the stale runs, as `recover_run` does. After the last run, raise the
+        first error, if any."""
         failures = []
         for run in runs:
             try:
@@ -135,6 +139,7 @@ class SyncStarter:
 
 
 def open_sync_starter() -> SyncStarter:
-    """Return a trigger with the state machine and database of this process's settings."""
+    """Return a SyncStarter with the state machine and the database that the settings of this
+    process name."""
     machine_arn = load_settings().mailbox_sync_arn
     return SyncStarter(RunStore(open_database()), StepFunctions(), machine_arn)

@@ -1,2 +1,2 @@
-"""The stores: everything that Mailsync writes to Postgres. One transaction writes a page's rows and
-its cursor, so a repeated page changes nothing."""
+"""Write everything that Mailsync stores in Postgres. One transaction writes the rows of a page
+together with the cursor after it, so storing a page twice changes nothing."""

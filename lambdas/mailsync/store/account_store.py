@@ -41,9 +41,9 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class FolderWithSelection:
-    """A folder of the mailbox and whether its mail is mirrored.
+    """A folder of a mailbox, and whether its mail is mirrored.
 
-    selected: whether its mail is mirrored. Other fields are described in `FolderStatus`.
+    selected: whether the folder's mail is mirrored. `FolderStatus` describes the other fields.
     """
 
     id: int
@@ -78,7 +78,8 @@ class ListingContradictionRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account, its folders, and the messages for which the provider contradicts itself."""
+    """An account with its folders, and with the messages for which the provider's response by id
+    contradicts its list of the folder."""
 
     account: AccountRow
     folders: tuple[FolderWithSelection, ...]
@@ -86,8 +87,8 @@ class AccountWithFolders:
 
 
 class AccountStore:
-    """Reads accounts from the database. If the user does not own the account, methods behave as if
-    it did not exist.
+    """Reads accounts from the database. If an account does not belong to the given user, methods
+    behave as if the account did not exist.
 
     Every method raises StoreUnavailable and StoreRejected.
     """
@@ -168,7 +169,7 @@ def _folder(row: list[Any]) -> FolderWithSelection:
 
 
 def row_to_account(row: Sequence[Any]) -> Account:
-    """Convert a row of the query `find_account` to an account."""
+    """Convert a row that the query `find_account` returned to an Account."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
     max_in_flight, throttled_for_s, are_placements_filled = limits
     return Account(

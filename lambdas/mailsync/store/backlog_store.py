@@ -1,4 +1,4 @@
-"""The backlog of the whole stage, for graphs and alarms."""
+"""Measure the backlog of the whole stage, for graphs and alarms."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Work that waits, over all accounts of the stage.
+    """The amount of work that waits, over all accounts of the stage.
 
     due: mailboxes that are due for a sync.
-    overdue_s: seconds that the longest overdue mailbox, or the longest queued run, has waited; 0
-        without either.
+    overdue_s: seconds that the longest overdue mailbox, or the longest queued run, has waited; 0 if
+        no mailbox is due and no run is queued.
     unpublished_s: age in seconds of the oldest event in the outbox; 0 if the outbox is empty.
     quarantined: messages in quarantine.
-    contradicted: messages about which a provider contradicts itself.
+    contradicted: messages for which a provider's response by id contradicts its list of the folder.
     to_reconnect: accounts that need a new sign-in.
     """
 
@@ -27,13 +27,14 @@ class Backlog:
 
 
 class BacklogStore:
-    """Reads the backlog of the stage. Raises StoreUnavailable and StoreRejected."""
+    """Reads the backlog of the stage from the database. Raises StoreUnavailable and
+    StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def measure(self) -> Backlog:
-        """Return the current backlog."""
+        """Read and return the current backlog of the stage."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]
         return Backlog(due, float(overdue_s), float(unpublished_s), *counts)

@@ -48,7 +48,8 @@ from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_LIFETIME_S = 60
-"""Longer than a check lasts, and expired before Lambda retries an invocation that died."""
+"""The lifetime in seconds of the lease that a check holds. It is longer than a check lasts, and
+ends before Lambda retries an invocation that died."""
 RUN_TRIGGER_OF_CHECKS = "schedule"
 
 
@@ -84,19 +85,21 @@ class Check:
 
     @property
     def is_of_closed_account(self) -> bool:
-        """Return whether the account is closed; its check first tries to get an access token."""
+        """Return whether the account is closed. The check of a closed account first tries to get an
+        access token."""
         return self.account.status != "active"
 
 
 @dataclass(frozen=True, slots=True)
 class IdleCheckResult:
-    """What a check stores if the mailbox had nothing new.
+    """The result of a check that found nothing new in the mailbox, as it is stored.
 
     new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
         old cursor again.
-    equal_listings: complete listings of the folders whose ids were compared; each equals its rows.
+    listings_equal_to_rows: for each folder whose ids were compared, the provider's complete
+        listing, which equals the stored rows.
     is_every_folder_listed: the provider listed every folder, so the mailbox counts as verified.
-    reading: how much of the folder tree was read.
+    tree_reading_depth: how much of the folder tree was read.
     """
 
     new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
@@ -106,7 +109,7 @@ class IdleCheckResult:
 
 
 class CheckStore:
-    """Reads and writes checks of mailboxes; every method is one transaction.
+    """Stores checks of mailboxes, from the lease to the result; every method is one transaction.
 
     Raises StoreUnavailable and StoreRejected. Methods that end or change a check also raise
     LeaseLost if an execution has taken the mailbox.
@@ -116,10 +119,10 @@ class CheckStore:
         self._database = database
 
     def begin_check(self, account_id: AccountId, run_id: RunId) -> Check | None:
-        """Take the lease of a mailbox for a check and return the state of the mailbox.
+        """Take the lease of a mailbox for a check, and return the state of the mailbox.
 
-        Returns None if the account must not be synced, or if another worker holds or requests the
-        lease.
+        Returns None if the account must not be synced, or if another worker holds the lease or has
+        requested it.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -177,7 +180,7 @@ class CheckStore:
             _demand(ended, check)
 
     def open_run(self, check: Check) -> bool:
-        """Create a run for the check, so that other requests for a sync join it.
+        """Create a run for the check. Other requests for a sync of the mailbox then join this run.
 
         Returns False if another run was requested in the meantime; the check must then stop.
         """
@@ -190,8 +193,8 @@ class CheckStore:
         return True
 
     def hand_over_run(self, check: Check) -> bool:
-        """Give the check's run to an execution, which the caller starts afterwards. From then on
-        the check cannot write.
+        """Give the check's run to an execution. The caller starts the execution afterwards; from
+        now on the check cannot write.
 
         Returns False if another run was requested in the meantime.
         """
@@ -235,8 +238,8 @@ class CheckStore:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
     def keep_account_closed(self, check: Check, message: str | None) -> None:
-        """Release the lease of a closed account, and postpone its next check; each failed check
-        lengthens the delay.
+        """End the check of a closed account: release its lease and postpone its next check. Each
+        failed check makes the delay longer.
 
         message: why no access token is available. None: keep the stored reason.
         """

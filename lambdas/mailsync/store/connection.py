@@ -75,7 +75,7 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
     def begin_transaction(self) -> bool:
         """Begin a transaction and return whether it is read-only.
 
-        A pooler responds only when it has a free session, so this is part of connecting.
+        A pooler responds only when it has a free session, so beginning is part of connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
         answer = self.run(BEGIN_STATEMENTS)
@@ -96,8 +96,8 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
                 buffers.close()
 
     def handle_messages(self, context: Any) -> None:
-        """Read one response of the server. If the server then disconnects, raise its last error
-        message."""
+        """Read the server's messages up to the end of one response. If the server then disconnects,
+        raise the last error that it sent."""
         try:
             super().handle_messages(context)
         except BROKEN_CONNECTION_ERRORS:
@@ -144,7 +144,7 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
 
 
 def read_database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
-    """Return host, login and options for `connect`, parsed from the settings.
+    """Return the database's host, login and options for `connect`, parsed from the settings.
 
     Raises:
         SettingMissing: the database URL is missing or malformed.
@@ -154,7 +154,7 @@ def read_database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarge
 
 
 def to_mailsync_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
-    """Return the MailsyncError for an error of the database driver; see `store.sqlstate`."""
+    """Convert an error of the driver to a MailsyncError; `store.sqlstate` has the rules."""
     return error_from_fields(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
 
@@ -242,7 +242,7 @@ class Transaction:
         self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
-        """Run the statement with this name in `queries/` and return its rows."""
+        """Run the SQL statement that has this name in `queries/`, and return its rows."""
         _require_text(statement, parameters.values())
         self.statements += 1
         try:
@@ -258,7 +258,7 @@ class Transaction:
         return [dict(zip(names, row, strict=True)) for row in found]
 
     def run_returning_row_count(self, statement: str, **parameters: Any) -> int:
-        """Run the statement with this name and return the number of rows that it wrote."""
+        """Run the SQL statement that has this name, and return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
 
@@ -269,7 +269,8 @@ class Transaction:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Roll back only the `with` block if the database rejects one of its statements."""
+        """Set a savepoint for the `with` block. If the database rejects a statement of the block,
+        only the writes of the block are rolled back."""
         self._connection.run("SAVEPOINT block")
         try:
             yield
@@ -297,15 +298,15 @@ def _require_text(statement: str, values: Iterable[Any]) -> None:
 
 
 class Database:
-    """The database connection of this process. It is opened at the first use, and opened again
-    after it broke.
+    """The database connection of this process. It opens at the first use, and opens again after it
+    has failed.
 
     statement_count: number of statements that ran so far.
     known: SQL statements by name. None: those of the folder `queries/`.
     """
 
     statement_count: int
-    """Statements sent so far, BEGIN and COMMIT included: as many round trips."""
+    """The number of statements sent so far, BEGIN and COMMIT included; each is one round trip."""
 
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
         self.statement_count = 0
@@ -395,5 +396,5 @@ class Database:
 
 @cache
 def open_database() -> Database:
-    """Return the database of this process's settings; the process keeps it open."""
+    """Return the connection to the database that the settings name; the process keeps it open."""
     return Database(load_settings())

@@ -1,7 +1,8 @@
-"""Changes that a user makes to an account: stop a sync, pause, select folders, disconnect, purge.
+"""Store the changes that a user makes to an account: stop a sync, pause, select folders,
+disconnect, purge.
 
-Every method is one transaction. It locks the account first, and changes only accounts of the
-caller. A sync that is running at that moment has lost its lease when the transaction ends.
+Every method is one transaction. It locks the account first, and changes only accounts of the user
+who sent the request. If a sync is running, it has lost its lease when the transaction ends.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,8 +35,8 @@ _CHANGED = "The account was paused or its choice of folders changed; what is sto
 
 @dataclass(frozen=True, slots=True)
 class AccountOfCaller:
-    """The id of an account with the id of the user who sent the request. The store checks that the
-    user owns the account."""
+    """The id of an account, with the id of the user who sent the request. The store checks that the
+    account belongs to this user."""
 
     id: AccountId
     user_id: str
@@ -43,7 +44,7 @@ class AccountOfCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChangeResult:
-    """The result of `change_account`.
+    """The result of `AccountControlStore.change_account`.
 
     stopped_run_id: run that the change stopped. None: no run was open.
     conflicting_status: status of the account that forbids the change; nothing was changed. None: no
@@ -65,7 +66,7 @@ class _Held:
 
 
 class AccountControlStore:
-    """Changes accounts for their users; every method is one transaction.
+    """Stores the changes that users make to their accounts; every method is one transaction.
 
     Raises StoreUnavailable and StoreRejected, and AccountNotFound for an account of another user.
     """
@@ -81,8 +82,8 @@ class AccountControlStore:
     def change_account(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> AccountChangeResult:
-        """Pause or resume the account, and select the folders to mirror; apply the whole change or
-        none of it.
+        """Pause or resume the account, and select which folders are mirrored. Either all requested
+        changes are applied or none.
 
         A pause or a new selection stops the open run, because a run uses one selection of folders
         from its beginning to its end.
@@ -129,10 +130,10 @@ class AccountControlStore:
         return removal if removal.is_most_of_mailbox else None
 
     def disconnect_account(self, own: AccountOfCaller) -> RunId | None:
-        """Delete the account's credentials and keep its mail; return the id of the run that was
-        stopped.
+        """Delete the account's credentials and keep its mail. Return the id of the run that this
+        stopped; None if no run was open.
 
-        Credentials that a worker is renewing are deleted later, by `delete_unneeded_access_tokens`.
+        If a worker is renewing the credentials, `delete_unneeded_access_tokens` deletes them later.
         Notifications of the provider for this account no longer have an effect.
         """
         with self._held(own) as held:
@@ -142,8 +143,8 @@ class AccountControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfCaller) -> RunId | None:
-        """Mark the account for deletion and hide it from its user; return the id of the stopped
-        run."""
+        """Mark the account for deletion and hide it from its user. Return the id of the run that
+        this stopped; None if no run was open."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)
@@ -151,12 +152,14 @@ class AccountControlStore:
         return stopped
 
     def list_accounts_to_purge(self) -> tuple[AccountId, ...]:
-        """Return the accounts that are marked for deletion, the oldest first."""
+        """Return the ids of the accounts that are marked for deletion, ordered by the time of the
+        mark, the earliest first."""
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        """Delete one batch of the account's mail or runs; return whether more may remain."""
+        """Delete one batch of the account's messages, or of its runs if no message is left; return
+        whether more may remain."""
         with self._database.transaction() as tx:
             if tx.run_returning_row_count(
                 "purge_emails", account_id=account_id, limit=MESSAGES_PER_DELETE_BATCH
@@ -170,14 +173,15 @@ class AccountControlStore:
             )
 
     def delete_emptied_account(self, account_id: AccountId) -> bool:
-        """Delete the account's own row, after its mail and runs were deleted. Return False, without
-        deleting it, while a worker renews its access token."""
+        """Delete the row of an account whose mail and runs were deleted before. Return False,
+        without deleting the row, while a worker renews the account's access token."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
     def delete_unneeded_access_tokens(self) -> int:
-        """Delete access tokens that no account uses any more, and return their number.
+        """Delete access tokens that belong to no connected account any more; return how many were
+        deleted.
 
         Such tokens belong to accounts that were disconnected or purged while a worker renewed the
         token, and to mailboxes whose connection was not confirmed in time.

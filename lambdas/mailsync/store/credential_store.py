@@ -1,6 +1,6 @@
-"""Store sealed secrets: grants, access tokens, passwords, data keys and unfinished sign-ins.
+"""Store encrypted secrets: grants, access tokens, passwords, data keys and unfinished sign-ins.
 
-This module handles ciphertext only; `mailsync.credentials` seals and opens it.
+This module handles ciphertext only; `mailsync.credentials` encrypts (seals) and decrypts it.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,8 @@ class StoredSignIn:
 
 @dataclass(frozen=True, slots=True)
 class UnconfirmedMailbox:
-    """A mailbox after its sign-in, stored until the user who started the sign-in confirms it."""
+    """A mailbox whose sign-in has succeeded, stored until the user who started the sign-in confirms
+    the mailbox."""
 
     user_id: str
     sealed_connection: SealedSecret
@@ -53,7 +54,8 @@ class CredentialRenewal:
 
 
 class CredentialStore:
-    """Stores sealed credentials. Raises StoreUnavailable and StoreRejected.
+    """Stores the encrypted (sealed) credentials of accounts. Raises StoreUnavailable and
+    StoreRejected.
 
     Every method is one transaction.
     """
@@ -72,7 +74,8 @@ class CredentialStore:
 
     @contextmanager
     def lock_for_renewal(self, account_id: AccountId) -> Iterator[CredentialRenewal]:
-        """Lock the account's credentials; save changes when the `with` block ends without an error.
+        """Lock the account's credentials, and yield them for a renewal. Changes are saved when the
+        `with` block ends without an error.
 
         Raises:
             AccountNotConnected: the account has no credentials.
@@ -131,7 +134,8 @@ class CredentialStore:
         flow: SealedSecret,
         seconds: int,
     ) -> None:
-        """Store a started sign-in for `seconds`, and delete some expired ones."""
+        """Store a started sign-in for `seconds` seconds, and delete some sign-ins that have
+        expired."""
         with self._database.transaction() as tx:
             tx.run("forget_sign_ins", limit=100)
             tx.run(
@@ -145,8 +149,8 @@ class CredentialStore:
             )
 
     def pop_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> StoredSignIn | None:
-        """Delete the started sign-in with these hashes of the OAuth state and the cookie, and
-        return it. None: there is no such sign-in."""
+        """Delete and return the started sign-in that has these hashes of the OAuth state and the
+        cookie. None: there is no such sign-in."""
         with self._database.transaction() as tx:
             found = tx.run("take_sign_in", state_hash=state_hash, cookie_hash=cookie_hash)
         if not found:
@@ -157,8 +161,8 @@ class CredentialStore:
     def save_unconfirmed_mailbox(
         self, *, token_hash: bytes, user_id: str, connection: SealedSecret, seconds: int
     ) -> None:
-        """Store a mailbox whose user must still confirm it, for `seconds` seconds; `purge-accounts`
-        deletes it afterwards."""
+        """Store a mailbox that its user must still confirm, for `seconds` seconds. Afterwards
+        `purge-accounts` deletes it."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_pending_connection",
@@ -170,8 +174,8 @@ class CredentialStore:
             )
 
     def pop_unconfirmed_mailbox(self, token_hash: bytes) -> UnconfirmedMailbox | None:
-        """Delete the unconfirmed mailbox with this hash of its token, and return it. None: there is
-        no such mailbox.
+        """Delete and return the unconfirmed mailbox whose token has this hash. None: there is no
+        such mailbox.
 
         A request of another user deletes the mailbox as well, so that a leaked token becomes
         worthless.
@@ -191,7 +195,7 @@ def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
 
 
 def row_to_credentials(row: list[Any]) -> Credentials:
-    """Convert a row of the query `find_credentials` to credentials."""
+    """Convert a row that the query `find_credentials` returned to Credentials."""
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *rest = row
     issued_at, renew_after, password_key_id, password = rest
     return Credentials(

@@ -96,7 +96,9 @@ class _Rejected(Exception):
 
 
 def parse_database_url(url: str, setting: str) -> DatabaseTarget:
-    """Return the target of `url`, the value of `setting`.
+    """Parse a database URL; return the server, database and login that it names.
+
+    url: the value of the setting `setting`.
 
     Raises:
         SettingMissing: the URL is malformed, or requests what Mailsync does not support. The

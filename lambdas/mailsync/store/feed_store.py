@@ -1,7 +1,7 @@
-"""Change feeds, and how far the sync has read each. Every method is one transaction, and every
-writer passes the fence.
+"""Store change feeds, and the position up to which the sync has read each. Every method is one
+transaction; every writing method checks the run's lease first.
 
-Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
+Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from mailsync.store.fence import FencedTransaction
 
 
 class FeedStore:
-    """Reads and writes change feeds."""
+    """Reads and writes the change feeds of accounts, with their positions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find_feed(self, account_id: AccountId, feed_id: FeedId) -> StoredFeed:
-        """Return one feed.
+        """Return the change feed of the account that has this id.
 
         Raises:
             FolderGone: the account has no such feed, or its folder no longer exists at the
@@ -49,13 +49,14 @@ class FeedStore:
         )
 
     def pending_ids(self, feed_id: FeedId, limit: int) -> tuple[RemoteId, ...]:
-        """Return the messages that pages of the feed named and that are to be fetched next."""
+        """Return the ids of the next `limit` pending messages of a feed, at most. A message is
+        pending if a page has named it and its contents are still to be fetched."""
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
         return tuple(RemoteId(each) for (each,) in found)
 
     def feed_id_of_folder(self, account_id: AccountId, folder_id: FolderId) -> FeedId:
-        """Return the feed that reports the changes of a folder.
+        """Return the id of the change feed that reports the changes of a folder.
 
         Raises:
             FolderGone: the account has no such folder.
@@ -69,10 +70,10 @@ class FeedStore:
     def restart_full_sync(
         self, run: RunRef, feed_id: FeedId, *, fallback: int | None = None
     ) -> None:
-        """Delete the feed's cursor and start its next full sync.
+        """Delete the feed's cursor and start a new full sync of the feed.
 
-        fallback: number of the provider's feeds that have failed for the folder or mailbox. None:
-            keep the stored number.
+        fallback: number of the provider's kinds of feeds that have failed for the folder or
+            mailbox. None: keep the stored number.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -81,13 +82,15 @@ class FeedStore:
             tx.run("count_reset", run_id=run.run_id, feed_id=feed_id)
 
     def retry_failed_feeds(self, run: RunRef) -> None:
-        """Restart the provider's first feed where it failed at least a day ago."""
+        """Start a full sync of each feed whose provider's first kind of feed failed at least a day
+        ago, with this first kind again. Feeds with a message in quarantine that did not respond are
+        left out."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Restart the full sync of the feeds of these folders, or of all feeds if no folder is
-        named; once per run."""
+        """Restart the full sync of the feeds of these folders, or of all feeds if `folder_ids` is
+        empty. Further calls for the same run change nothing."""
         named = rows.to_jsonb(folder_ids) if folder_ids else None
         with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)
@@ -100,7 +103,8 @@ class FeedStore:
 
 
 def read_position(columns: Sequence[Any]) -> FeedPosition:
-    """Return the position in the columns from `cursor_key_id` to `fallback` of a row."""
+    """Return the position of a change feed from the columns `cursor_key_id` to `fallback` of a
+    row."""
     key_id, cursor, generation, full_sync_running, page_size, mid_round, fallback = columns
     return FeedPosition(
         cursor=SealedSecret(key_id, cursor) if cursor is not None else None,

@@ -1,5 +1,5 @@
-"""Transactions of a sync. Each first checks that the run still holds the lease of the mailbox
-(fencing)."""
+"""Begin the transactions of a sync. Each transaction first checks that the run still holds the
+lease of the mailbox (fencing)."""
 
 from contextlib import AbstractContextManager
 
@@ -9,7 +9,7 @@ from mailsync.store.connection import Database, Transaction
 
 
 class FencedTransaction:
-    """A transaction that first checks the epoch of the run's lease; a context manager.
+    """A context manager for a transaction that first checks the epoch of the run's lease.
 
     Raises:
         LeaseLost: another execution has taken the mailbox.

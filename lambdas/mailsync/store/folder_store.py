@@ -40,9 +40,12 @@ GONE_FOLDER_STATEMENT_PARAMETERS = {
     "confirmed_s": REMOVAL_CONFIRMATION_DELAY.total_seconds(),
     "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
-"""How long a folder stays hidden before its id is requested for the last time."""
+"""Parameters of the SQL statements about hidden folders, in seconds: `confirmed_s`, the minimum
+time between the two confirmations that a folder is gone, and `choice_s`, how long a user's
+deselection of the folder is kept."""
 MAX_RECORDED_CONTRADICTIONS = 100
-"""Differing message ids that are kept per folder, as examples; their number is kept as well."""
+"""The maximum number of message ids that are stored per folder as examples of contradictions of the
+provider. The number of all contradictions is stored as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class CountedFolder:
 
 
 class FolderStore:
-    """Reads and writes folders, each with its change feed."""
+    """Reads and writes folders, each with the change feed that reports its changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -82,10 +85,11 @@ class FolderStore:
         return tuple(row_to_stored_folder(row) for row in found)
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
-        """Return one folder.
+        """Return the folder of the account that has this id.
 
         Raises:
-            FolderGone: the account has no such folder, or it no longer exists at the provider.
+            FolderGone: the account has no such folder, or the folder no longer exists at the
+                provider.
         """
         with self._database.transaction() as tx:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
@@ -125,7 +129,8 @@ class FolderStore:
                 end_locked_placements(tx, locked, gone)
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
-        """Store the provider's counts; a folder without listed counts keeps the stored ones."""
+        """Store the provider's message counts of the folders. A folder for which the provider lists
+        no counts keeps the stored ones."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "save_remote_counts", account_id=run.account_id, folders=rows.folders_json(folders)
@@ -136,8 +141,8 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def delete_folders_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete those of the folders `gone` that contain no mail and that the provider has
-        reported as gone twice."""
+        """Delete those of the folders `gone` that contain no mail and that the provider has twice
+        reported as gone."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
@@ -149,11 +154,11 @@ class FolderStore:
     def recount_stored_messages(
         self, run: RunRef, *, is_message_in_one_folder: bool = True
     ) -> dict[FolderId, CountedFolder]:
-        """Count the stored messages of every mirrored folder; return them with the provider's
-        counts.
+        """Count the stored messages of every mirrored folder; return these counts together with the
+        provider's.
 
-        is_message_in_one_folder: False: count the messages of the account as well, since the counts
-            of its folders add up to more.
+        is_message_in_one_folder: each message is in one folder. False: count the messages of the
+            account as well, because the counts of its folders add up to more.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run("recount", account_id=run.account_id)
@@ -169,13 +174,14 @@ class FolderStore:
             tx.run("mark_verified", ids=rows.to_jsonb(list(folders)))
 
     def mark_verified_by_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Record that these folders are verified, because a comparison of ids has explained every
-        difference of their counts."""
+        """Record that these folders are verified, because a comparison of ids has explained why
+        their counts differ from the provider's."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_jsonb(list(folders)))
 
     def ids_of_verified_folders(self, run: RunRef) -> frozenset[FolderId]:
-        """Return the folders whose counts or ids equalled the provider's during this run."""
+        """Return the ids of the folders that this run has verified, because their counts or message
+        ids equalled the provider's."""
         with self._database.transaction() as tx:
             found = tx.run("equal_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
@@ -187,8 +193,8 @@ class FolderStore:
         listing: MessageListing,
         left: Sequence[ListingContradiction],
     ) -> None:
-        """Record a comparison of the folder's ids: it equals the provider's listing, except for the
-        contradictions in `left`."""
+        """Record that the folder's message ids were compared and equal the provider's listing,
+        except for the contradictions in `left`."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("mark_compared", folder_id=folder_id, **count_listing_as_parameters(listing))
             if left:
@@ -218,8 +224,11 @@ class FolderStore:
     def save_remote_count_errors(
         self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]
     ) -> None:
-        """Store the errors of the provider's own counts: by how much its counts of all and of
-        unread messages exceed the true numbers."""
+        """Store by how much the provider's own counts of each folder are wrong.
+
+        offsets: for each folder, by how much the provider's counts of all and of unread messages
+            exceed the true numbers.
+        """
         entries = [
             {"folder_id": folder_id, "total": total, "unread": unread}
             for folder_id, (total, unread) in offsets.items()
@@ -229,8 +238,8 @@ class FolderStore:
 
 
 def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None]:
-    """Return the statement parameters `total` and `unread`: the numbers of all and of unread
-    messages in a complete listing; None for both if the listing is incomplete."""
+    """Count the messages of a listing; return the statement parameters `total` (all messages) and
+    `unread`. Both are None if the listing is incomplete."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
     unread = sum(not entry.is_read for entry in listing.messages)
@@ -238,7 +247,7 @@ def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None
 
 
 def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
-    """Convert a row of the query `known_folders` to a StoredFolder."""
+    """Convert a row that the query `known_folders` returned to a StoredFolder."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
     *position, read_at, has_pending, total, unread, active_at = rest
     ref = FolderRef(FolderId(number), RemoteId(remote))

@@ -1,4 +1,4 @@
-"""Create the login with which the functions use the database, if the stage created the database."""
+"""Create the database login of the Lambda functions, if the stage created the database."""
 
 import base64
 import re
@@ -14,8 +14,8 @@ _ITERATIONS = 4096
 
 
 def functions_login_sql(login: DatabaseLogin) -> str:
-    """Return SQL that creates this login, sets its password, and makes it a member of the role
-    mailsync_writer.
+    """Return SQL that creates this login, sets its password, and makes the login a member of the
+    role mailsync_writer.
 
     The SQL contains the SCRAM-SHA-256 verifier instead of the password, so the server's log cannot
     reveal the password.

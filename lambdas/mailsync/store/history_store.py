@@ -1,4 +1,4 @@
-"""Read runs for the API: the runs of an account, and what each run did in each folder."""
+"""Read runs for the API: the runs of an account, and the work that each run did in each folder."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,10 @@ _AFTER_ALL = (datetime(9999, 1, 1, tzinfo=UTC), "")
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run. `folder_ids` are the folders that a full sync was limited to; None without a limit."""
+    """A run as the API returns it.
+
+    folder_ids: the folders to which a full sync was limited. None: the sync was not limited.
+    """
 
     id: str
     account_id: str
@@ -31,7 +34,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunWithFolders:
-    """A run with what it did in each folder.
+    """A run, with the work that it did in each folder.
 
     next_sync_at: when the schedule syncs the mailbox next. None: a sync is running, or the schedule
         does not sync this mailbox.
@@ -44,9 +47,10 @@ class RunWithFolders:
 
 @dataclass(frozen=True, slots=True)
 class RunFolderRow:
-    """What a run did in one folder. Counts are of messages, except `pages` and `requests`.
+    """The work that a run did in one folder. All numbers count messages, except `attempts`,
+    `pages`, `requests` and `resets`.
 
-    folder_id: None: the work was done in the feed of the whole mailbox.
+    folder_id: id of the folder. None: the work was done in the feed of the whole mailbox.
     """
 
     folder_id: int | None
@@ -69,8 +73,8 @@ class RunFolderRow:
 
 
 class HistoryStore:
-    """Reads runs for the API. If the user does not own the run, methods behave as if it did not
-    exist.
+    """Reads runs for the API. If a run or account does not belong to the given user, methods behave
+    as if it did not exist.
 
     Raises StoreUnavailable and StoreRejected.
     """
@@ -85,8 +89,10 @@ class HistoryStore:
         before: tuple[datetime, str] | None,
         limit: int,
     ) -> tuple[RunRow, ...]:
-        """Return the runs of an account that are older than the position `before`, newest first.
-        None as `before`: the newest runs."""
+        """Return one page of the runs of an account, the newest run first.
+
+        before: position of the last run of the previous page. None: return the newest runs.
+        """
         at, number = before or _AFTER_ALL
         with self._database.transaction() as tx:
             found = tx.run(

@@ -1,4 +1,4 @@
-"""IAM tokens as database passwords, for RDS and RDS Proxy."""
+"""Create IAM tokens, which serve as database passwords for RDS and RDS Proxy."""
 
 from functools import cache
 from typing import Any
@@ -7,8 +7,8 @@ from mailsync.errors import SettingMissing
 
 
 def iam_token(host: str, port: int, user: str) -> str:
-    """Return an IAM token that serves as password for connections opened within 15 minutes. Signing
-    it needs no request.
+    """Return an IAM token that serves as the database password for connections opened within 15
+    minutes. The token is signed locally, without a request to AWS.
 
     Raises:
         SettingMissing: AWS credentials or a region are missing.

@@ -1,4 +1,5 @@
-"""Leases of mailboxes: one worker at a time, with an epoch number that fences its writes.
+"""Store leases of mailboxes. A lease lets one worker at a time write to a mailbox, and its epoch
+number fences the writes of earlier workers.
 
 See Kleppmann, "How to do distributed locking" (2016), on leases and fencing tokens.
 """
@@ -10,14 +11,16 @@ from mailsync.store.connection import Database
 from mailsync.store.run_outcome import add_outbox_event, record_run_outcome
 
 LEASE_LIFETIME_S = 15 * 60
-"""Longer than any function runs, and than any pause between two functions."""
+"""The lifetime in seconds of an execution's lease. It is longer than any Lambda function runs, and
+longer than any pause between two functions."""
 
 CHECK_FUNCTION_NAME = "sync-accounts"
-"""The owner of the lease during a check, which has no execution."""
+"""The name that is stored as owner of the lease during a check, because a check has no execution.
+"""
 
 
 class LeaseStore:
-    """Takes and extends leases. Raises StoreUnavailable and StoreRejected.
+    """Takes and extends leases of mailboxes. Raises StoreUnavailable and StoreRejected.
 
     Every method is one transaction.
     """
@@ -33,12 +36,12 @@ class LeaseStore:
         sync_type: SyncType,
         trigger: str,
     ) -> int | None:
-        """Take the lease of the mailbox for an execution, mark its run as begun, and return the
-        epoch.
+        """Take the lease of the mailbox for an execution, mark the execution's run as begun, and
+        return the epoch of the lease.
 
         Returns None if another execution holds the lease, or if the run was stopped before it
-        started. A retry by the same execution gets the same epoch. A check that has no run loses
-        the lease to the execution.
+        started. A retry by the same execution gets the same epoch. If a check without a run holds
+        the lease, the execution takes the lease from the check.
         """
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
@@ -73,7 +76,8 @@ class LeaseStore:
         return int(lease[0][0])
 
     def renew(self, run: RunRef, *, requests: int = 0) -> None:
-        """Extend the lease and record the run's heartbeat.
+        """Extend the lease of the mailbox, and record the run's heartbeat and its number of
+        requests.
 
         Raises:
             LeaseLost: another execution has taken the lease.
@@ -89,8 +93,8 @@ class LeaseStore:
             tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
 
     def save_requested_pause(self, run: RunRef, wait_s: float) -> None:
-        """Store a pause of `wait_s` seconds that the provider requested, in which no worker sends
-        requests to this mailbox; extend the lease beyond the pause."""
+        """Store that the provider requested a pause of `wait_s` seconds; extend the lease beyond
+        the pause. During the pause no worker sends requests to this mailbox."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_throttle",

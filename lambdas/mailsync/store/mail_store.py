@@ -32,19 +32,20 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 
 MESSAGES_PER_DELETE_BATCH = 2000
-"""Messages that one transaction deletes, bodies included: about a second."""
+"""The number of messages that one transaction deletes together with their bodies: about a second of
+work."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """The page of changes to write.
+    """A page of changes that `MailStore.write_page` writes.
 
     feed: the feed, at the position where the page was requested.
     plan: the writes of the page's messages.
-    next_cursor: sealed position after the page.
-    requests: requests to the provider that the page cost.
+    next_cursor: encrypted position after the page.
+    request_count: number of requests to the provider that the page cost.
     requested_s_ago: seconds since the page was requested, at least.
-    unchanged: ids of messages whose reported state is already stored.
+    unchanged_ids: ids of messages whose reported state is already stored.
     """
 
     feed: StoredFeed
@@ -83,9 +84,9 @@ class MailStore:
     def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
 
-        After the last page of a full sync, messages that the full sync did not see are hidden.
-        Returns None if another worker has moved the cursor: nothing was written, and the caller
-        must read the position again.
+        After the last page of a full sync, the messages that no page of the full sync contained are
+        hidden. Returns None if another worker has moved the cursor: nothing was written, and the
+        caller must read the position again.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
@@ -121,10 +122,11 @@ class MailStore:
     def write_pending_messages(
         self, run: RunRef, feed: FeedRef, plan: PagePlan, fetched: Sequence[RemoteId]
     ) -> WrittenRowCounts:
-        """Write pending messages of a feed that were fetched by id, and forget that they pended.
+        """Write pending messages of a feed whose contents were fetched by id, and delete the record
+        that they are pending.
 
-        plan: their writes.
-        fetched: their ids.
+        plan: the writes of these messages.
+        fetched: the ids of these messages.
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
@@ -144,8 +146,8 @@ class MailStore:
         return counts
 
     def save_message_versions(self, run: RunRef, entries: Iterable[ListedMessage]) -> None:
-        """Store the listed versions of messages whose rows have no version and are otherwise equal
-        to the list."""
+        """Store the listed versions of messages whose rows have no version and otherwise equal
+        their listed state."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_jsonb(versions))
@@ -153,10 +155,11 @@ class MailStore:
     def stored_message_states(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
     ) -> dict[RemoteId, StoredMessageState]:
-        """Return the stored states of a folder's messages, by id, to compare them with a listing.
+        """Return the stored states of messages by message id, for a comparison with the provider's
+        listing of a folder.
 
-        The result has every row of the folder including hidden ones, and the rows of listed ids in
-        other folders.
+        The result has every row of the folder including hidden ones, and the rows of the ids in
+        `listed` in other folders.
         """
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
@@ -173,8 +176,8 @@ class MailStore:
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
-        """Return the ids of those messages of the list whose state equals the stored state in this
-        folder."""
+        """Return the ids of those messages in `entries` that are stored in this folder with the
+        state that the entry lists."""
         ids = rows.to_jsonb([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, folder_id=folder_id, ids=ids)

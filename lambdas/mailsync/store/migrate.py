@@ -1,9 +1,10 @@
-"""Apply migrations in order. A migration is a plain SQL file in the format of dbmate.
+"""Apply migrations to the database in order. A migration is a plain SQL file in the format of
+dbmate.
 
 The files and the table of applied migrations are those of dbmate (github.com/amacneil/dbmate), so
-its command line works as well. Mailsync adds a lock against concurrent runs and a checksum of each
-applied file. Migrating needs a direct connection, because a session lock does not survive a pooler
-in transaction mode.
+dbmate's command line can apply the migrations as well. Mailsync adds a lock against concurrent
+runs, and a checksum of each applied file. Migrating needs a direct connection, because a session
+lock does not survive a pooler in transaction mode.
 """
 
 import hashlib
@@ -43,7 +44,10 @@ _UP = re.compile(r"^-- migrate:up[^\n]*\n(.*?)(?=^-- migrate:down|\Z)", re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One migration file. `checksum` covers its text; an applied file must not change."""
+    """One migration file.
+
+    checksum: checksum of the file's text; an applied file must not change.
+    """
 
     version: str
     statements: str
@@ -68,9 +72,10 @@ def _read(path: Path) -> Migration:
 
 
 def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
-    """Apply the missing migrations, each in its own transaction; return their versions.
+    """Apply the missing migrations, each in its own transaction; return the versions of the applied
+    migrations.
 
-    Afterwards creates the login of the functions, where the settings name one.
+    Afterwards create the database login of the Lambda functions, if the settings name one.
 
     Raises:
         SchemaOutdated: an applied file was changed, or a file fails; its transaction is rolled
@@ -93,8 +98,8 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 
 
 def drop_what_previous_release_needed(settings: Settings) -> None:
-    """Drop the trigger and the SQL function that only functions of the previous release need; a
-    second call changes nothing.
+    """Drop the trigger and the SQL function that only the Lambda functions of the previous release
+    need. A second call changes nothing.
 
     Raises:
         SchemaOutdated: some accounts have messages without placements; nothing was changed.
@@ -116,7 +121,7 @@ def drop_what_previous_release_needed(settings: Settings) -> None:
 def plan_migrations(
     settings: Settings, wanted: Sequence[Migration] | None = None
 ) -> tuple[str, ...]:
-    """Return the versions of the migrations that `migrate` would apply, without writing.
+    """Return the versions of the migrations that `migrate` would apply. Nothing is written.
 
     Raises the errors of `migrate`.
     """

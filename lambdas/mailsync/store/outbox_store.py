@@ -1,5 +1,5 @@
-"""The outbox: events that wait for publication. The transaction that makes a change writes the
-event that reports it."""
+"""Read and mark the events of the outbox, which wait for publication. The transaction that makes a
+change writes the event about this change into the outbox."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """An event to publish.
+    """An event of the outbox that is to be published.
 
     detail: JSON object with `eventId` and the fields of the event type.
     created_at: when the reported change was made.
@@ -24,7 +24,8 @@ class OutboxEvent:
 
 
 PutEventsFunction = Callable[[Sequence[OutboxEvent]], Collection[int]]
-"""Publishes events; returns the ids of those that the bus accepted."""
+"""The type of functions that publish events, and return the ids of the events that the bus
+accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class OutboxStore:
         return PublishedBatchResult(found[-1].id, len(taken), len(found) - len(taken))
 
     def delete_published_events(self, *, days: int, limit: int) -> int:
-        """Delete up to `limit` events published more than `days` days ago; return their number."""
+        """Delete up to `limit` events that were published more than `days` days ago; return how
+        many were deleted."""
         with self._database.transaction() as tx:
             return tx.run_returning_row_count("forget_published", days=days, limit=limit)

@@ -1,5 +1,5 @@
-"""Write the rows of messages from a page of changes, or of messages fetched by id, in the caller's
-transaction.
+"""Write the rows of messages, from a page of changes or fetched by id. All functions work in the
+caller's transaction.
 
 A message that cannot be stored goes into quarantine with its cause; the other messages are stored.
 """
@@ -28,18 +28,18 @@ from mailsync.store.connection import Transaction
 from mailsync.store.rows import JsonRow
 
 MAX_BODY_CHARS = 16 * 2**20
-"""The longest body that is stored. Exchange Online accepts messages of 36 MB by default,
-attachments included, so real text stays below. Measured: a body at the limit costs a function 100
-to 310 MB while it is stored."""
+"""The maximum length of a stored body, in characters. Exchange Online accepts messages of 36 MB by
+default, attachments included, so real text is shorter. Measured: a body of this length costs a
+Lambda function 100 to 310 MB while it is stored."""
 
 WriteResult = TypeVar("WriteResult")
 
 
 def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
-    """Call `write(False)`; if Postgres rejects a value, call `write(True)`, which sets a savepoint
-    for each message. Return the result of `write`.
+    """Call `write(False)`. If Postgres rejects a value, call `write(True)`, which sets a savepoint
+    for each message. Return the result of the call that succeeded.
 
-    The first call saves the statements for savepoints, which few pages need.
+    Few pages need savepoints, so `write(False)` runs without the statements that set them.
 
     Raises:
         StoreRejected: Postgres rejects the statement for another reason than the values of a
@@ -64,12 +64,13 @@ def save_messages(
 ) -> WrittenRowCounts:
     """Insert or update messages, each in those of its folders that are mirrored.
 
-    A message in no mirrored folder is taken out of all folders.
+    A message that is in no mirrored folder is taken out of all folders.
 
-    folder: mirrored folder that the messages are in if they name no stored folder. None: such a
-        message is in no mirrored folder.
+    folder: mirrored folder of messages that name no stored folder. None: a message that names no
+        stored folder is in no mirrored folder.
     savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
-    is_first_full_sync: hardly a message is stored yet, so they are not compared with stored rows.
+    is_first_full_sync: hardly any message is stored yet, so the messages are not compared with
+        stored rows.
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
@@ -99,7 +100,7 @@ def hide_removed_messages(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
     """Take the messages that the page reports as removed out of the feed's folder, and out of the
-    quarantine. The feed of a mailbox reports that they left all folders."""
+    quarantine. If the feed is that of a whole mailbox, take them out of all folders."""
     if not plan.removed_ids:
         return WrittenRowCounts()
     folder_id = feed.folder.id if feed.folder else None
@@ -116,13 +117,13 @@ def hide_removed_messages(
 def end_placements(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId], *, folder_id: FolderId | None
 ) -> int:
-    """Remove messages from a folder, and hide those that are in no folder afterwards; return how
-    many messages were in the folder.
+    """Take messages out of a folder, and hide the messages that are in no folder afterwards. Return
+    how many messages were in the folder.
 
-    folder_id: None: remove the messages from all folders.
+    folder_id: the folder. None: take the messages out of all folders.
 
-    A statement of its own locks the messages first. If two workers each remove one message from one
-    of its two folders, the second worker then sees what the first has done.
+    A separate statement locks the messages first. If two workers each take the same message out of
+    one of its two folders, the second worker then sees what the first has done.
     """
     locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
     return end_locked_placements(tx, locked, None if folder_id is None else [folder_id])
@@ -135,11 +136,12 @@ def end_locked_placements(
     *,
     unseen_before: int | None = None,
 ) -> int:
-    """Take locked messages out of folders; return how many were in one of them.
+    """Take messages that are already locked out of folders; return how many placements were ended.
 
-    locked: rows with the messages' row ids, as the statements return them that lock.
-    folder_ids: None: all folders.
-    unseen_before: end only placements that the full sync of this generation has not seen.
+    locked: the rows that the locking statement returned, each with the row id of one message.
+    folder_ids: the folders. None: all folders.
+    unseen_before: end only placements whose generation is older than this one, because the full
+        sync has not seen them. None: end all.
     """
     if not locked:
         return 0
@@ -157,9 +159,10 @@ def quarantine_messages(
     folder: FolderRef | None,
     unreadable: Sequence[UnreadableMessage],
 ) -> WrittenRowCounts:
-    """Record messages that could not be read in the quarantine.
+    """Record messages that could not be read in the quarantine; return how many were recorded.
 
-    folder: folder of the messages that name none. None: they stay where they are in quarantine.
+    folder: folder of the messages that name no folder. None: such messages keep the folder under
+        which they are already in quarantine.
     """
     entries = [
         rows.quarantine_row(each.remote_id, each.folder_remote_ids, each.cause, each.detail)
@@ -170,7 +173,7 @@ def quarantine_messages(
 
 
 def leave_pending(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -> WrittenRowCounts:
-    """Note the messages of the page that are to be fetched later."""
+    """Record the messages of the page whose contents are fetched later as pending."""
     if plan.pending:
         tx.run(
             "add_pending",
@@ -184,8 +187,8 @@ def leave_pending(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -
 def mark_seen_by_full_sync(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:
-    """Set the feed's generation on unchanged messages, so that the full sync does not hide
-    them."""
+    """Set the generation of the feed's full sync on the placements of unchanged messages, so that
+    the end of the full sync does not hide them."""
     if unchanged:
         tx.run(
             "stamp_generation",
@@ -196,11 +199,12 @@ def mark_seen_by_full_sync(
 
 
 def hide_unseen_by_full_sync(tx: Transaction, run: RunRef, feed: StoredFeed) -> WrittenRowCounts:
-    """Take messages out of the folders in which the feed's full sync did not see them.
+    """Take the messages that the feed's full sync did not see out of the feed's folders, and hide
+    those in no other folder.
 
-    If the number of such messages in a folder would contradict the provider's own count, none is
-    taken out of it. The next verification then compares the folder by ids and requests each missing
-    message.
+    If the number of such messages in a folder would contradict the provider's own count, no message
+    is taken out of the folder. The next verification then compares the folder by ids and requests
+    each missing message.
     """
     generation = feed.position.generation
     of_feed = {"account_id": run.account_id, "feed_id": feed.ref.id, "generation": generation}
@@ -253,7 +257,7 @@ def _split_mirrored(
 
 
 def count_body_chars(message: Message) -> int:
-    """Return the number of characters in a message's bodies."""
+    """Return the number of characters in the bodies (HTML and text) of a message."""
     return len(message.body_html or "") + len(message.body_text or "")
 
 

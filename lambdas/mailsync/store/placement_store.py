@@ -1,5 +1,5 @@
-"""Create the placements of messages that an earlier version stored, when each message had one
-folder."""
+"""Create the placements of messages that an earlier version stored. In that version each message
+had one folder and no placement."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,12 @@ from mailsync.model import AccountId
 from mailsync.store.connection import Database
 
 MESSAGES_PER_FILL_BATCH = 10_000
-"""Messages that get their placement in one transaction: about half a second."""
+"""The number of messages that get their placement in one transaction: about half a second of work.
+"""
 
 
 class PlacementStore:
-    """Creates placements for the messages of earlier versions. Raises StoreUnavailable and
+    """Creates placements for messages that an earlier version stored. Raises StoreUnavailable and
     StoreRejected."""
 
     def __init__(self, database: Database) -> None:
@@ -29,8 +30,8 @@ class PlacementStore:
         return bool(filled) and filled[0][0] is not None
 
     def fill_all_accounts(self) -> Iterator[AccountId]:
-        """Create all missing placements account by account, also for accounts that are never
-        synced; yield the id of each account when it is done."""
+        """Create all missing placements, account by account, also for accounts that are never
+        synced. Yield the id of each account when its placements are complete."""
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:

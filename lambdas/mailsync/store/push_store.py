@@ -1,7 +1,7 @@
 """Store push subscriptions, and make mailboxes due when notifications arrive.
 
-Only a hash of a subscription's client state is stored. Notifications contain the client state,
-which proves their sender.
+The store keeps only a hash of a subscription's client state. Each notification contains the client
+state, which proves that the provider sent the notification.
 """
 
 import hashlib
@@ -28,9 +28,11 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
 
 SUBSCRIPTION_CLAIM_LIFETIME_S = 600
-"""A claim ends by itself after this time, should its worker die."""
+"""The lifetime in seconds of a worker's claim on a subscription. If the worker dies, the claim ends
+after this time."""
 MIN_TIME_UNTIL_RENEWAL_S = 300.0
-"""The earliest renewal, also where the provider names an expiry in the past."""
+"""The minimum seconds until a subscription is renewed, also if the provider names an expiry in the
+past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class PushStore:
         self._database = database
 
     def add_missing_subscriptions(self, provider: Provider, callback_url: str) -> int:
-        """Add a row for each active mailbox without a subscription, to be created; return their
-        number."""
+        """Add a row for each active mailbox that has no subscription, so that a worker creates one.
+        Return the number of added rows."""
         with self._database.transaction() as tx:
             return tx.run_returning_row_count(
                 "add_subscriptions", provider=provider, callback_url=callback_url
@@ -70,10 +72,10 @@ class PushStore:
     def claim_due_subscription(
         self, provider: Provider, callback_url: str, wait_s: int
     ) -> SubscriptionClaim | None:
-        """Claim the mailbox whose push subscription has been due longest, for creation or renewal.
-        None: no subscription is due.
+        """Claim the push subscription that has been due for creation or renewal the longest. Return
+        None if no subscription is due.
 
-        wait_s: seconds during which no other worker can claim the mailbox.
+        wait_s: seconds during which no other worker can claim the subscription.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -87,11 +89,11 @@ class PushStore:
     def save_created_subscription(
         self, claim: SubscriptionClaim, subscription: Subscription, secret: str
     ) -> bool:
-        """Store a new subscription, and make its mailbox due, because changes before its creation
-        caused no notification.
+        """Store a new subscription, and make its mailbox due. Changes before the creation of the
+        subscription caused no notification.
 
-        Returns False without storing it if the account was disconnected, or another worker has
-        claimed the mailbox.
+        Returns False, without storing the subscription, if the account was disconnected, or if
+        another worker has claimed the mailbox.
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
@@ -148,7 +150,7 @@ class PushStore:
         """Claim the subscription of an account that is about to be disconnected, for a minute.
 
         If the account is not disconnected within that minute, another worker creates a subscription
-        for it again. Returns None if no subscription was ever requested for the account.
+        for the account again. Returns None if no subscription was ever requested for the account.
         """
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
@@ -156,9 +158,10 @@ class PushStore:
     def unused_subscription_ids(
         self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
     ) -> list[RemoteId]:
-        """Return those of the provider's subscription ids of this mailbox that no account uses.
+        """Return those of the provider's subscription ids `remote_ids` of this mailbox that no
+        account uses.
 
-        Returns none while another worker may be creating a subscription for the mailbox.
+        The result is empty while another worker may be creating a subscription for the mailbox.
         """
         if not remote_ids:
             return []
@@ -173,8 +176,8 @@ class PushStore:
         return [RemoteId(remote_id) for (remote_id,) in found]
 
     def save_notifications(self, notifications: Sequence[Notification]) -> int:
-        """Make the mailboxes of genuine notifications due; return the number of genuine
-        notifications.
+        """Make the mailboxes due for which a genuine notification arrived; return the number of
+        genuine notifications.
 
         A notification is genuine if its client state matches the stored hash. Other notifications
         have no effect.

@@ -1,4 +1,5 @@
-"""Quarantine: messages that exist at the provider and cannot be stored."""
+"""Store the quarantine: the list of messages that exist at the provider and cannot be fetched or
+stored."""
 
 from collections.abc import Collection
 
@@ -18,8 +19,10 @@ class QuarantineStore:
     def remove_messages(
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
-        """Remove messages from the quarantine of one folder. Without `folder_id`: of all
-        folders."""
+        """Remove messages from the quarantine of one folder.
+
+        folder_id: the folder. None: remove the messages from the quarantine of all folders.
+        """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "leave_quarantine",
@@ -29,7 +32,7 @@ class QuarantineStore:
             )
 
     def message_ids_due_for_retry(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
-        """Return up to `limit` messages in quarantine that are due for another fetch.
+        """Return the ids of up to `limit` messages in quarantine that are due for another fetch.
 
         A message is due 10 minutes after it came into quarantine; the interval doubles with each
         failure, up to a day.

@@ -1,5 +1,5 @@
-"""The queue of due mailboxes. A worker claims mailboxes for a check, and releases those that it
-cannot check."""
+"""Store the queue of due mailboxes. A worker claims mailboxes for a check, and releases those that
+it cannot check."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,8 @@ class DueMailboxQueueStore:
         return tuple(AccountId(each) for (each,) in found)
 
     def release_claims(self, account_ids: Sequence[AccountId]) -> None:
-        """Make claimed mailboxes that were not checked due again immediately."""
+        """Release claims on mailboxes that were not checked, so that these mailboxes are due again
+        immediately."""
         if account_ids:
             with self._database.transaction() as tx:
                 tx.run("release_claims", ids=to_jsonb(list(account_ids)))

@@ -1,4 +1,4 @@
-"""Store removals. Messages that left their folders are hidden, and deleted after the provider has
+"""Store removals: hide messages that left their folders, and delete them after the provider has
 confirmed twice that they are gone.
 
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
@@ -23,13 +23,14 @@ from mailsync.store.page_rows import end_placements
 
 @dataclass(frozen=True, slots=True)
 class HiddenMail:
-    """How much of a mailbox is hidden, and may be deleted after a second confirmation by the
-    provider.
+    """The amount of a mailbox's mail that is hidden. Mailsync may delete this mail after a second
+    confirmation by the provider.
 
     hidden_messages: messages that left their folders.
     messages_reported_gone: hidden messages that the provider, requested by id, reported as in no
         mirrored folder.
-    gone_since: when the provider first reported one of them. None: it has reported none.
+    gone_since: when the provider first reported one of these messages as gone. None: it has
+        reported none.
     unconfirmed_messages: messages reported gone that left their folders after `confirmed_at`.
     confirmed_at: when a person last confirmed the removal. None: never.
     stored_messages: all messages including hidden ones; 0 if too few messages are gone to be
@@ -58,7 +59,7 @@ class HiddenMail:
 
     @property
     def explanation(self) -> str:
-        """Return a text for people: what happened to the mail, and what to do."""
+        """Return a text for people, which says what happened to the mail and what to do."""
         return (
             f"{self.messages_reported_gone} of {self.stored_messages} messages are no longer in any"
             " folder at the provider. They are hidden here. Confirm the removal if it is intended;"
@@ -75,8 +76,8 @@ class HiddenMail:
 
     @property
     def deletion_due_at(self) -> datetime | None:
-        """Return when a sync may delete the first message, after requesting it by id once more.
-        None: no message is reported gone."""
+        """Return the time from which a sync may delete the first hidden message, after requesting
+        that message by id once more. None: no message is reported gone."""
         return (
             self.gone_since + timedelta(seconds=self.confirmation_delay_s)
             if self.gone_since
@@ -88,14 +89,15 @@ NO_HIDDEN_MAIL = HiddenMail(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
-    """Reads and writes hidden messages. Writes raise LeaseLost if the run has lost the lease."""
+    """Reads, hides, shows and deletes messages that left their folders. Writing methods raise
+    LeaseLost if the run has lost the lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin_removal_verification(self, run: RunRef) -> HiddenMail:
-        """Return how much of the mailbox is hidden. If that is most of the mailbox, postpone the
-        deletion of the hidden messages."""
+        """Return how much of the mailbox is hidden. If the messages reported gone are most of the
+        mailbox, also schedule their second request by id, which must precede their deletion."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_most_of_mailbox:
@@ -105,16 +107,19 @@ class RemovalStore:
     def hide_messages_removed_from_folder(
         self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]
     ) -> int:
-        """Hide messages that left this folder, and return their number."""
+        """Take messages out of this folder, and hide those that are in no folder afterwards; return
+        the number of messages that were in the folder."""
         with FencedTransaction(self._database, run) as tx:
             return end_placements(tx, run, ids, folder_id=folder_id)
 
     def show_messages_again(
         self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId], *, is_only_folder: bool
     ) -> int:
-        """Show messages in this folder that are stored unchanged; return their number.
+        """Show messages in this folder again that are stored in their present state, but hidden or
+        in another folder; return their number.
 
-        is_only_folder: a message of this provider is in one folder, so these are in no other.
+        is_only_folder: whether a message of this provider is in one folder only, so that these
+            messages are in no other folder.
         """
         with FencedTransaction(self._database, run) as tx:
             locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
@@ -145,13 +150,13 @@ class RemovalStore:
         *,
         do_ids_survive_moves: bool = True,
     ) -> int:
-        """Record that the provider reports these messages as gone.
+        """Record that the provider reports these messages as gone, and delete those that it
+        reported as gone before. Return how many were deleted.
 
-        Deletes the messages that it also reported as gone at least `wait_s` seconds ago; returns
-        how many.
-
-        do_ids_survive_moves: see `ProviderTraits`. If they do not, a message is deleted only after
-            every mirrored change feed was read to its end since the message left.
+        wait_s: minimum seconds between the two reports after which a message is deleted.
+        do_ids_survive_moves: whether a message that is moved keeps its id (`ProviderTraits`).
+            False: a message is deleted only after every mirrored change feed was read to its end
+            since the message left.
         """
         if not ids:
             return 0
@@ -168,7 +173,8 @@ class RemovalStore:
 def hidden_mail_of_accounts(
     tx: Transaction, account_ids: Iterable[AccountId]
 ) -> dict[AccountId, HiddenMail]:
-    """Return the hidden mail of each account, by account id; deleted accounts are missing."""
+    """Return how much mail of each account is hidden, by account id. The result lacks deleted
+    accounts."""
     ids = list(account_ids)
     found = tx.run(
         "removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_REMOVAL_MESSAGES
@@ -185,5 +191,6 @@ def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail
 def schedule_removal_confirmation(
     tx: Transaction, account_id: AccountId, removal: HiddenMail
 ) -> None:
-    """Make the account due at the time from which the second request by id may delete messages."""
+    """Set the time of the second request by id for the account's messages that the provider has
+    reported as gone: the confirmation delay after the first report."""
     tx.run("schedule_removal", account_id=account_id, wait_s=removal.confirmation_delay_s)

@@ -1,4 +1,4 @@
-"""Convert messages and folders to the JSON that the SQL statements of `queries/` read."""
+"""Convert messages and folders to the JSON parameters of the SQL statements in `queries/`."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +17,10 @@ JsonRow = dict[str, Any]
 
 
 def message_to_row(message: Message) -> JsonRow:
-    """Return the columns of one message as JSON values, with its hashes and bodies.
+    """Convert one message to JSON values by column name, with its hashes and bodies.
 
-    `row_hash` covers the message without folder, version and bodies. The bodies have a hash of
-    their own, so that a move or a changed flag does not send them to the database again.
+    `row_hash` covers the message without folder, version and bodies. The bodies have a separate
+    hash, so that a move or a changed flag does not send the bodies to the database again.
     """
     row: JsonRow = {
         "internet_message_id": message.internet_message_id,
@@ -59,13 +59,13 @@ def message_to_row(message: Message) -> JsonRow:
 
 
 def drop_bodies_of_row(row: JsonRow) -> JsonRow:
-    """Return the row without its bodies, for an update that keeps the stored ones."""
+    """Return the row without its bodies, for an update that keeps the stored bodies."""
     return {**row, "body_hash": None, "html": None, "text": None}
 
 
 def chunk_rows_by_size(rows: Sequence[JsonRow]) -> Iterator[JsonBytes]:
-    """Split rows into JSON arrays of at most about 2 MB, each for one SQL statement; a larger row
-    gets an array of its own."""
+    """Split rows into JSON arrays of at most about 2 MB. Each array is the parameter of one SQL
+    statement. A row that is larger gets an array of its own."""
     encoded = [orjson.dumps(row) for row in rows]
     chunk: list[bytes] = []
     size = 0
@@ -80,8 +80,8 @@ def chunk_rows_by_size(rows: Sequence[JsonRow]) -> Iterator[JsonBytes]:
 
 
 def ids_and_hashes_json(rows: Iterable[JsonRow]) -> JsonBytes:
-    """Return the ids, folders and hashes of the rows as JSON, for a statement that finds the
-    changed ones."""
+    """Return the ids, folders and hashes of the rows as JSON. An SQL statement uses them to find
+    the rows that differ from the stored ones."""
     wanted = ("message_id", "folder_remote_ids", "row_hash", "version", "body_hash")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 

@@ -1,5 +1,5 @@
-"""Store what a run does in each folder. Every method is one transaction; every writing method
-checks the run's lease first.
+"""Store the progress and the errors of a run in each folder. Every method is one transaction; every
+writing method checks the run's lease first.
 
 Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """
@@ -21,21 +21,22 @@ class RunFolderStore:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
     def fail_folder(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
-        """Record on the folder and in the run why the folder could not be synced."""
+        """Record that the run could not sync the folder, and why, on the folder and in the run."""
         failure = {"folder_id": folder_id, "error": error, "error_message": message}
         with FencedTransaction(self._database, run) as tx:
             tx.run("fail_run_folder", run_id=run.run_id, **failure)
             tx.run("set_folder_error", account_id=run.account_id, **failure)
 
     def fail_feed(self, run: RunRef, feed_id: FeedId, error: str, message: str) -> None:
-        """Record on the folders of the feed and in the run why they could not be synced."""
+        """Record that the run could not sync the folders of the feed, and why, on the folders and
+        in the run."""
         failure = {"feed_id": feed_id, "error": error, "error_message": message}
         with FencedTransaction(self._database, run) as tx:
             tx.run("fail_run_feed", account_id=run.account_id, run_id=run.run_id, **failure)
             tx.run("set_feed_error", account_id=run.account_id, **failure)
 
     def failed_folder_ids(self, run: RunRef) -> frozenset[FolderId]:
-        """Return the existing folders that failed in the run."""
+        """Return the ids of the folders that failed in the run and still exist."""
         with self._database.transaction() as tx:
             found = tx.run("failed_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)

@@ -1,4 +1,5 @@
-"""Record the outcome of a run on the run and its account, and add the event to the outbox.
+"""Record the outcome of a run on the run and its account, and add an event about the outcome to the
+outbox.
 
 All functions work in the caller's transaction.
 """
@@ -23,13 +24,13 @@ def record_run_outcome(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
     """Set the outcome of a run: its status, error name and message. Return False, without changing
-    it, if the run has an outcome already."""
+    the run, if it has an outcome already."""
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
 def complete_run(tx: Transaction, run: RunRef) -> None:
-    """Complete a run whose folders are verified: schedule the next sync, add event
-    `sync.completed`."""
+    """Complete a run whose folders are all verified: schedule the next sync, and add the event
+    `sync.completed` to the outbox."""
     has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
     wait_s = seconds_until_sync_after_success(
         has_news=has_news,
@@ -51,7 +52,8 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
 
 
 def fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int) -> None:
-    """Close a run as failed because these folders could not be verified."""
+    """Close a run as failed because `folders` of its folders (their number) could not be
+    verified."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
     fail_run(
         tx,
@@ -77,11 +79,10 @@ def close_run(
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool | None:
-    """Set the outcome of a run to failed, and release the lease if `owner` holds it; see
-    `RunStore.fail`.
+    """Set the outcome of a run to failed, and release the lease of the mailbox if `owner` holds it.
 
-    Returns whether the failure closes the account. None: the run has an outcome already. The caller
-    counts the failure in the metrics after the commit.
+    Returns whether the failure closes the account. None: the run has an outcome already, and
+    nothing was changed. The caller counts the failure in the metrics after the commit.
     """
     held = tx.run("lock_account_of_run", run_id=run_id)
     if not held or not close_run(tx, run_id, "failed", error, message):
@@ -110,7 +111,7 @@ def fail_run(
 def add_outbox_event(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
-    """Add an event to the outbox; it is published after this transaction commits."""
+    """Add an event to the outbox. The event is published after this transaction commits."""
     counters = tx.run("run_counters", run_id=run_id)[0][0]
     said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
     detail = to_jsonb({"schemaVersion": 1, **said})

@@ -25,10 +25,10 @@ class EnqueuedRun:
     """The run that `RunStore.enqueue_run` returns: a new run, the account's open run, or the run of
     an earlier request with the same Idempotency-Key.
 
-    execution_arn: ARN of its execution. None: the execution has not started yet.
+    execution_arn: ARN of the run's execution. None: the execution has not started yet.
     scope: what the run syncs.
     scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
-        the request has no key, or a new one.
+        the present request has no key, or a new key.
     """
 
     id: RunId
@@ -44,7 +44,7 @@ class EnqueuedRun:
 
 @dataclass(frozen=True, slots=True)
 class StaleRun:
-    """An open run whose last heartbeat is older than a limit."""
+    """An open run that has not recorded a heartbeat for longer than a limit."""
 
     id: RunId
     account_id: AccountId
@@ -52,9 +52,10 @@ class StaleRun:
 
 
 class RunStore:
-    """Stores runs. Raises StoreUnavailable and StoreRejected; every method is one transaction.
+    """Creates, finds and closes runs in the database. Raises StoreUnavailable and StoreRejected;
+    every method is one transaction.
 
-    The call that sets the outcome of a run also counts the run in the metrics, after the commit.
+    A method that sets the outcome of a run also counts the run in the metrics, after the commit.
     """
 
     def __init__(self, database: Database) -> None:
@@ -68,10 +69,11 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> EnqueuedRun:
-        """Return the account's open run; if it has none, create a run with the id `run_id`.
+        """Return the account's open run; if the account has no open run, create a run with the id
+        `run_id` and return it.
 
-        If an earlier request had the same Idempotency-Key, return its run instead, even if that run
-        has ended.
+        If an earlier request had the same Idempotency-Key, return the run of that request instead,
+        even if the run has ended.
 
         Raises:
             AccountNotFound: the account was deleted in the meantime.
@@ -130,14 +132,15 @@ class RunStore:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
     def scope_and_repair_rounds(self, run: RunRef) -> tuple[SyncScope, int]:
-        """Return what the run syncs, and how many repair rounds it has had."""
+        """Return what the run syncs, and in how many rounds it has already compared and repaired
+        folders."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
     def complete(self, run: RunRef) -> bool:
         """Close the run: as completed if every folder is verified, else as failed. Return whether
-        it was completed.
+        the run was closed as completed.
 
         A second call for the same run changes nothing.
         """
@@ -176,7 +179,8 @@ class RunStore:
         return AccountId(found[0][0]) if found else None
 
     def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
-        """Return open runs whose last heartbeat is more than `seconds` seconds old."""
+        """Return up to `limit` open runs whose last heartbeat is more than `seconds` seconds
+        old."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=seconds, limit=limit)
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)

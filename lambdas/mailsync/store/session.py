@@ -67,7 +67,8 @@ def _begin(timeouts: Mapping[str, str]) -> str:
 
 
 BEGIN_STATEMENTS = _begin(_TIMEOUTS)
-"""Its result is one row; the last column says whether the transaction is read-only."""
+"""The SQL that begins every transaction. Its result is one row, whose last column says whether the
+transaction is read-only."""
 BEGIN_MIGRATION_STATEMENTS = _begin(_OF_MIGRATIONS)
 
 END_STALE_READ_ONLY_SESSION_SQL = (
@@ -76,8 +77,8 @@ END_STALE_READ_ONLY_SESSION_SQL = (
     " WHERE name = 'default_transaction_read_only' AND setting = 'on'"
     " AND source IN ('database', 'user', 'database user')"
 )
-"""Ends a server session whose role or database was read-only at its login.
+"""SQL that ends a server session whose role or database was read-only when the session logged in.
 
-The session stays read-only for its whole life, and a pooler keeps it after its client has gone
-(PgBouncer: for an hour), so later clients would get it too.
+Such a session stays read-only for its whole life, and a pooler keeps it after its client has gone
+(PgBouncer: for an hour), so later clients would get the read-only session too.
 """

@@ -42,7 +42,8 @@ from mailsync.errors import (
 
 READ_ONLY_SQLSTATE = "25006"
 LOGIN_AND_BEGIN_STATEMENT_NAMES = frozenset({"login", "begin"})
-"""Steps that open a transaction; a pooler logs in to the server at BEGIN, or later."""
+"""The names that stand for the two steps before the first statement, login and BEGIN. A pooler logs
+in to the server at BEGIN, or later."""
 
 _INTERNAL, _UNSUPPORTED = "XX000", "0A000"
 _POOLERS_ROUTINES = frozenset({"", "pooler_error"})
@@ -68,7 +69,7 @@ _FULL_WORDS = re.compile(
 
 
 def read_only_error() -> StoreUnavailable:
-    """Return the error for a database that is read-only, so that nothing can be stored."""
+    """Return the error that says that the database is read-only, so that nothing can be stored."""
     return StoreUnavailable(
         f"The database is read-only (SQLSTATE {READ_ONLY_SQLSTATE}), so no mail is stored. Syncs go"
         " on by themselves when it can be written again; look at its disk space and at which server"
@@ -77,7 +78,7 @@ def read_only_error() -> StoreUnavailable:
 
 
 def error_from_fields(fields: Mapping[str, str], statement: str) -> MailsyncError:
-    """Return the product's error for an error of the server.
+    """Convert an error of the database server to an error of the product.
 
     The server's text is dropped, because it may quote mail, a user or a host.
 

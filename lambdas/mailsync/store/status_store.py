@@ -1,4 +1,4 @@
-"""The state of accounts and their folders, for the API and for the operator's dashboard."""
+"""Read the state of accounts and their folders, for the API and for the operator's dashboard."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,13 +15,15 @@ MAX_LISTED_ACCOUNTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
-    """A mirrored folder with its counts.
+    """The state of a mirrored folder: its counts, and when it was last verified.
 
-    total, unread: our counts; remote_total: the provider's. Both may lag during a sync.
+    total, unread: numbers of all and of unread stored messages. They may lag during a sync.
+    remote_total: the provider's count of all messages. It may lag during a sync.
     count_offset, unread_offset: by how much the provider's counts are wrong.
-    verified_at: when the counts last agreed.
-    compared_at: when ids and versions were last compared; None before the first comparison.
-    differing: messages about which the provider contradicted itself at the last comparison.
+    verified_at: when the stored counts last agreed with the provider's.
+    compared_at: when ids and versions were last compared. None: never.
+    differing: number of messages for which, at the last comparison, the provider's response by id
+        contradicted its list.
     """
 
     id: int
@@ -86,15 +88,16 @@ class StatusStore:
         self._database = database
 
     def status_of_account(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
-        """Return the user's account with its folders. None: the user has no such account."""
+        """Return the sync status of the user's account, with its folders. None: the user has no
+        such account."""
         found = self._read(account_id=account_id, user_id=user_id, is_for_operator=False, limit=1)
         return found[0] if found else None
 
     def statuses_of_all_users(
         self, account_id: AccountId | None = None
     ) -> tuple[AccountStatus, ...]:
-        """Return the sync status of accounts of all users, ordered by address. Only for operators;
-        the API never calls this.
+        """Return the sync status of accounts of all users, ordered by email address. This is only
+        for operators; the API never calls it.
 
         account_id: return only this account. None: all accounts, at most `MAX_LISTED_ACCOUNTS`.
         """

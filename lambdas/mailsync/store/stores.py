@@ -1,4 +1,4 @@
-"""The stores that share one database."""
+"""Give access to all stores of a mailbox, which use one database connection."""
 
 from mailsync.store.connection import Database
 from mailsync.store.feed_store import FeedStore
@@ -12,7 +12,8 @@ from mailsync.store.run_store import RunStore
 
 
 class MailboxStores:
-    """Base class that gives a class with a `database` one property for each store of a mailbox."""
+    """Base class of classes that have a `database`: adds one property for each store that works on
+    a mailbox."""
 
     __slots__ = ()
     database: Database

@@ -1,2 +1,2 @@
-"""The work of the workflow's states and of checks: it connects the provider, the decisions and the
-stores."""
+"""Do the work of the workflow's states and of checks: connect the mail provider, the decisions and
+the stores."""

@@ -1,4 +1,5 @@
-"""Function `sync-accounts`: check a batch of due mailboxes, several in parallel."""
+"""Check a batch of due mailboxes, several in parallel: the work of the Lambda function
+`sync-accounts`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,18 +29,22 @@ from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_ac
 from mailsync.sync.mailbox import Mailbox
 
 MAX_CHECKS_IN_PARALLEL = 5
-"""Threads, and database connections, of one function; it mostly waits for providers."""
+"""The number of threads, each with a database connection, in one Lambda function that checks
+mailboxes. A check mostly waits for the provider."""
 MIN_TIME_PER_CHECK_S = 90.0
-"""The time left that a check may need when its provider hardly responds."""
+"""The minimum seconds until the function's time-out with which a check is started: the time that a
+check may need if its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
-"""What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
-waited for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
+"""Limits of the memory for provider responses: the bytes that each mailbox may use, the bytes that
+one mailbox at a time may use, and the seconds that a mailbox waits for this larger memory. A
+mailbox that needs more memory, or has waited longer, is left to an execution, where no other
+mailbox uses memory (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckBatchReport:
-    """The number of mailboxes by outcome, and the total cost of the checks that found nothing
-    new."""
+    """The result of checking a batch: the number of mailboxes by outcome, and the total cost of the
+    checks that found nothing new."""
 
     outcomes: dict[str, int]
     requests: int
@@ -60,7 +65,8 @@ class CheckBatchReport:
 def sync_accounts(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
 ) -> CheckBatchReport:
-    """Check each mailbox; release the claims of those for which too little time remains."""
+    """Check each mailbox of a batch. If too little time remains for some mailboxes, release the
+    claims on them. Return a report."""
 
     def one(account_id: AccountId) -> CheckReport:
         if remaining_s() < MIN_TIME_PER_CHECK_S:

@@ -46,7 +46,7 @@ from mailsync.sync.repair import compare_folder
 from mailsync.sync.verification import recalculate_counts
 
 TRANSIENT_ERRORS = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
-"""Errors that the workflow retries."""
+"""The errors that may disappear by themselves, and that the workflow therefore retries."""
 
 
 _UNEXPECTED = (
@@ -63,20 +63,21 @@ class CheckOutcome(StrEnum):
     HANDED_OVER = "handedOver"
     FAILED = "failed"
     BUSY = "busy"
-    """Another worker has the mailbox, or is about to take it."""
+    """Another worker holds the lease of the mailbox, or has requested it."""
     FAILURE_NOT_STORED = "lost"
-    """Not even the failure could be stored; the claim ends by itself."""
+    """The check failed, and its failure could not be stored either. The claim on the mailbox ends
+    after its lifetime."""
     CLOSED = "closed"
-    """There is still no access token for a closed account."""
+    """The account is closed, and there is still no access token for it."""
     CLAIM_RELEASED = "putBack"
-    """Not checked; due again."""
+    """The mailbox was not checked, and is due again."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """How the check of one mailbox ended, and what it cost.
+    """The outcome of the check of one mailbox, and the cost of the check.
 
-    database_round_trips: round trips to the database.
+    database_round_trips: number of round trips to the database.
     """
 
     outcome: CheckOutcome
@@ -87,11 +88,11 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class CheckWorker:
-    """The resources of one thread that checks mailboxes; each thread has a database connection of
-    its own.
+    """The resources of one thread that checks mailboxes. Each thread has its own database
+    connection.
 
-    open_mailbox: opens the mailbox of a check.
-    start_execution: starts the execution of a run.
+    open_mailbox: function that opens the mailbox of a check.
+    start_execution: function that starts the execution of a run.
     """
 
     database: Database
@@ -106,11 +107,11 @@ class CheckWorker:
 def check_account(
     worker: CheckWorker, account_id: AccountId, remaining_s: Callable[[], float]
 ) -> CheckReport:
-    """Check a mailbox and sync it if the check finds few changes; return how the check ended. Never
-    raises.
+    """Check a mailbox, and sync it if the check finds few changes. Return how the check ended;
+    never raise an error.
 
     After a transient error (of the provider or the database) an execution continues the sync. Any
-    other error closes the sync's run as failed.
+    other error closes the run of the sync as failed.
     """
     began, before = time.monotonic(), worker.database.statement_count
     work = _Work(worker, account_id, remaining_s)
@@ -227,7 +228,7 @@ class _Work:
             listing=seen.folder_listing,
             plan=diff_folders(seen.folder_listing, check.folders),
             folders=check.folders,
-            pages=seen.page_by_folder_id,
+            pages=seen.page_by_feed_id,
             waiting=seen.postponed_feed_ids,
             moved=seen.changed_folder_ids,
             counts=counts.values(),
@@ -334,5 +335,5 @@ def _cursors(
         if page.next_cursor != mailbox.open_cursor(feed)
         else None
         for feed in feeds_of(check.folders)
-        if (page := seen.page_by_folder_id.get(feed.ref.id))
+        if (page := seen.page_by_feed_id.get(feed.ref.id))
     }

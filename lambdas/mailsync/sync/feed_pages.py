@@ -1,6 +1,6 @@
-"""State `sync-folder`: store the changes of change feeds page by page.
+"""Store the changes of change feeds page by page: the work of the state `sync-folder`.
 
-Each transaction stores a page together with the cursor after it.
+Each transaction stores a page together with the cursor after the page.
 """
 
 import time
@@ -29,16 +29,17 @@ from mailsync.sync.store_page import (
 )
 
 MAX_EMPTY_PAGES = 100
-"""The longest series of empty pages that is followed. Some are normal (see
-`fetch_page` of the providers); a link that never leads to a change is not."""
+"""The maximum number of successive empty pages that are read of a change feed. Some empty pages are
+normal (see `MailProvider.fetch_page`); a series that never ends with a change is an error of the
+provider."""
 TRANSIENT_FAILURE_PAUSE_S = 5.0
-"""The pause after a failure for which the provider named none; as long as the workflow's first one.
-"""
+"""The pause in seconds after a transient failure for which the provider requested no pause. It
+equals the first retry interval of the workflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedProgress:
-    """What remains to read of change feeds.
+    """The result of reading change feeds: which feeds remain, and whether to pause first.
 
     feed_ids: the feeds that are not up to date yet.
     wait_seconds: pause that the provider requested before the next page, in seconds.
@@ -49,10 +50,11 @@ class FeedProgress:
 
 
 def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
-    """Return the items of the workflow's Map: each has feeds that are read one after the other.
+    """Divide change feeds into the items of the workflow's Map state. The feeds of one item are
+    read one after the other; items are processed in parallel.
 
-    The ids of their folders are for people who look at an execution. `folderIds` is what the
-    definition of the version before reads.
+    Each item also has the ids of the feeds' folders, for people who look at an execution. The
+    workflow definition of the previous version reads `folderIds`.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
     items = [{"feeds": [feed.id for feed in part], "folders": _folder_ids(part)} for part in parts]
@@ -64,10 +66,11 @@ def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
 
 
 def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
-    """Return the feeds in the input of a state inside the Map, the current one first.
+    """Return the ids of the feeds in the input of a state inside the workflow's Map, the feed that
+    is being read first.
 
-    A person who invokes a function names a folder in place of feeds, and so does an execution that
-    the version before started.
+    The input names a folder instead of feeds if a person has invoked the Lambda function, or if the
+    previous version started the execution. The result is then the feed of this folder.
 
     Raises:
         FolderGone: the account has no such folder.
@@ -80,10 +83,11 @@ def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedI
 def sync_feeds(
     mailbox: Mailbox, feed_ids: Sequence[FeedId], remaining_s: Callable[[], float]
 ) -> FeedProgress:
-    """Read the feeds one after the other, until all are up to date or the time budget is spent.
+    """Read change feeds one after the other, until all are up to date or the time budget is spent;
+    return the feeds that remain.
 
-    If a feed fails after another one was read, it is the first of those that remain: the next call
-    then fails with its error.
+    If a feed fails after another feed was read, no error is raised, and the failed feed is the
+    first of the remaining feeds. The next call then raises its error.
 
     Raises:
         MailsyncError: the first feed failed; see `sync_feed`.
@@ -101,14 +105,15 @@ def sync_feeds(
 
 
 def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:
-    """Store pages until the feed is up to date or the time budget is spent.
+    """Store pages of a change feed until the feed is up to date or the time budget is spent; return
+    what remains.
 
     A round reports changes up to the moment when it started. A round that an earlier sync left
     unfinished may be hours old, so one more round follows it.
 
-    A transient failure after stored pages becomes a pause of the workflow: attempts that made
-    progress do not count towards the retries of the state. What was stored stays, and the next call
-    continues after it.
+    If a transient failure occurs after pages were stored, the result requests a pause of the
+    workflow instead: attempts that made progress do not count towards the retries of the state. The
+    stored pages remain, and the next call continues after them.
 
     Raises:
         CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.

@@ -1,4 +1,5 @@
-"""`sync-folders`: read the folder tree, and store the changes that fit on one page."""
+"""Read the folder tree, and store the changes that fit on one page: the work of the state
+`sync-folders`."""
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -37,12 +38,12 @@ from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, stor
 
 @dataclass(frozen=True, slots=True)
 class MailboxSnapshot:
-    """What a sync has read of a mailbox at the provider and not stored yet.
+    """The state of a mailbox that a sync has read from the provider and has not stored yet.
 
-    listing: the folder tree.
-    reading: how much of the folder tree was read.
+    folder_listing: the folder tree.
+    tree_reading_depth: how much of the folder tree was read.
     requested_at: value of the monotonic clock before the pages were requested.
-    pages: the next page of each change feed that was read.
+    page_by_folder_id: the next page of each change feed that was read, by the id of the feed.
     changed_folder_ids: provider ids of folders whose counts changed since the last reading.
     postponed_feed_ids: change feeds that a later sync reads.
     """
@@ -50,7 +51,7 @@ class MailboxSnapshot:
     folder_listing: FolderListing
     tree_reading_depth: TreeReadingDepth
     requested_at: float
-    page_by_folder_id: Mapping[FeedId, Page]
+    page_by_feed_id: Mapping[FeedId, Page]
     changed_folder_ids: frozenset[RemoteId]
     postponed_feed_ids: frozenset[FeedId]
 
@@ -58,7 +59,8 @@ class MailboxSnapshot:
 def read_mailbox(
     mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingDepth, *, since_s: float
 ) -> MailboxSnapshot:
-    """Read the folder tree at the provider, and the change feeds after their full sync.
+    """Read the folder tree at the provider, and the next page of those change feeds whose full sync
+    has ended.
 
     In a large mailbox not every feed is read in each sync. A feed that fails has no page in the
     result.
@@ -82,7 +84,8 @@ def read_mailbox(
 def mirror_folders(
     mailbox: Mailbox, reading: TreeReadingDepth, listing: FolderListing | None = None
 ) -> FolderListing:
-    """Read the provider's folder tree and update the stored one and its counts; return the listing.
+    """Read the provider's folder tree, and update the stored tree and the stored counts. Return the
+    listing of the provider's tree.
 
     listing: a listing that was read before. None: read the tree now.
 
@@ -116,8 +119,8 @@ def mirror_folders(
 def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
     """Delete the stored mail of folders that the user has deselected.
 
-    The provider may not have reported that a message moved from such a folder to a mirrored one.
-    The verification then finds that message missing and fetches it.
+    If a message moved from such a folder to a mirrored folder, the provider may not have reported
+    the move. The verification then finds that the message is missing, and fetches it.
     """
     dropped = mailbox.mail.delete_mail_of_unselected_folders(mailbox.run)
     if dropped:
@@ -125,14 +128,15 @@ def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
 
 
 def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FeedRef, ...]:
-    """Sync the folder tree and all small changes; return the feeds with more pages, the largest
-    first.
+    """Sync the folder tree and all small changes. Return the change feeds that have more pages, the
+    largest first.
 
     The next pages of all known feeds, and small new folders, are read in a few requests and stored
-    immediately. An incremental sync, or the first sync of a small mailbox, then needs no
+    immediately. An incremental sync, or the first sync of a small mailbox, then does not need the
     state `sync-folder`.
 
-    seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
+    seen: snapshot that was read under the same lease and is not read again. None: read the mailbox
+        now.
     """
     run = mailbox.run
     asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
@@ -145,7 +149,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     delete_mail_of_unselected_folders(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.is_selected]
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
-    done = _apply(mailbox, feeds_of(synced), seen.page_by_folder_id, seen.requested_at)
+    done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at)
     mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
     max_messages = mailbox.provider.limits.max_small_sync_messages
     for batch in batch_small_full_syncs(
@@ -177,7 +181,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         folder.ref.id
         for folder in folders
         if folder.ref.remote_id in seen.changed_folder_ids
-        and (page := seen.page_by_folder_id.get(folder.feed.ref.id))
+        and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
         and not page.has_more
     ]

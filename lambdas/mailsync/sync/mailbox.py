@@ -1,4 +1,4 @@
-"""A mailbox that is open for one state of the workflow, or for one check."""
+"""Open a mailbox for one state of the workflow, or for one check."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -38,10 +38,11 @@ class Mailbox(MailboxStores):
     max_requests_in_flight: int
 
     def open_cursor(self, feed: StoredFeed) -> Cursor | None:
-        """Return the opened cursor of a feed; None before the first page of a full sync.
+        """Return the decrypted cursor of a feed. None: the full sync of the feed has stored no page
+        yet.
 
         Raises:
-            CursorExpired: the sealed cursor does not open; the feed needs a full sync.
+            CursorExpired: the stored cursor cannot be decrypted; the feed needs a full sync.
         """
         sealed = feed.position.cursor
         if sealed is None:
@@ -57,11 +58,13 @@ class Mailbox(MailboxStores):
         return self.vault.seal_text(self._sealing_context(feed), cursor)
 
     def save_reported_limits(self, failure: ProviderThrottled | None = None) -> None:
-        """Store limits that the provider has reported since the mailbox was opened, so that other
-        functions respect them too: a number of concurrent requests that is lower than before, and a
-        pause.
+        """Store the limits that the provider has reported since the mailbox was opened, so that
+        other Lambda functions respect them too.
 
-        failure: the error that asked for a pause too long to sleep here. None: no pause.
+        The limits are the number of concurrent requests, if it has become lower, and a pause.
+
+        failure: the error that requested a pause too long to sleep in this function. None: no
+            pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
@@ -88,8 +91,8 @@ def require_unthrottled(account: Account) -> None:
 
 @contextmanager
 def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox]:
-    """Renew the lease of the mailbox, open the mailbox, and record its requests at the end of the
-    `with` block.
+    """Open the mailbox for the `with` block. First renew its lease; at the end of the block record
+    how many requests were sent.
 
     at_once: number of states that work on the mailbox at the same time, each with one request in
         flight. None: only this state.
@@ -133,8 +136,8 @@ def _fill_placements(database: Database, account_id: AccountId) -> None:
 
 @contextmanager
 def save_reported_limits_on_exit(mailbox: Mailbox) -> Iterator[None]:
-    """Store the provider's limits when the `with` block ends, also if it raises
-    ProviderThrottled."""
+    """Store the limits that the provider has reported when the `with` block ends, also if the block
+    raises ProviderThrottled."""
     try:
         yield
     except ProviderThrottled as failure:
@@ -145,5 +148,6 @@ def save_reported_limits_on_exit(mailbox: Mailbox) -> Iterator[None]:
 
 @cache
 def open_vault() -> Vault:
-    """Return the vault of this process; it caches data keys."""
+    """Return the vault of this process, which encrypts and decrypts secrets and caches data
+    keys."""
     return Vault(load_settings().token_key_arn, CredentialStore(open_database()))

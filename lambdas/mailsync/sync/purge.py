@@ -1,5 +1,5 @@
-"""Delete a purged account within a time budget. The schedule repeats this until nothing of the
-account remains."""
+"""Delete accounts that are marked for deletion, within a time budget. The schedule repeats this
+until nothing of the accounts remains."""
 
 import time
 
@@ -10,7 +10,7 @@ from mailsync.store.control_store import AccountControlStore
 
 
 def purge_account(store: AccountControlStore, account_id: AccountId, budget_s: float) -> bool:
-    """Delete the account's data in batches for about `budget_s` seconds; return whether none
+    """Delete the data of an account in batches for about `budget_s` seconds; return whether no data
     remains."""
     deadline = time.monotonic() + budget_s
     while store.purge_batch(account_id):
@@ -23,10 +23,11 @@ def purge_account(store: AccountControlStore, account_id: AccountId, budget_s: f
 
 
 def purge_accounts_in_background(store: AccountControlStore, budget_s: float) -> int:
-    """Delete the accounts marked for deletion; return how many were deleted completely.
+    """Delete the accounts that are marked for deletion, within about `budget_s` seconds. Return how
+    many accounts were deleted completely.
 
-    If the deletion of one account fails, the others are still deleted; its error is raised at the
-    end.
+    If the deletion of one account fails, the other accounts are still deleted. The error is raised
+    at the end.
     """
     deadline = time.monotonic() + budget_s
     store.delete_unneeded_access_tokens()

@@ -1,6 +1,7 @@
 """Create, renew and end push subscriptions, independently of the syncs.
 
-Notifications are hints that make a mailbox due earlier; the schedule finds what they miss.
+Notifications are hints that make a mailbox due earlier. The scheduled checks find changes for which
+no notification arrives.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,15 +30,17 @@ from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
 MAX_RENEWALS_PER_INVOCATION = 100
 MIN_TIME_PER_SUBSCRIPTION_S = 45
-"""The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
-leftover subscriptions."""
+"""The minimum seconds until the function's time-out with which the work on one mailbox is started.
+The work may need a new token, the provider's call to our webhook, and a search for leftover
+subscriptions."""
 END_SUBSCRIPTION_TIMEOUT_S = 5.0
-"""The longest wait for the provider when a user disconnects a mailbox; a second is usual."""
+"""The longest time in seconds that a user's request to disconnect a mailbox waits for the provider
+to end the subscription; a second is usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRenewalCounts:
-    """Numbers of subscriptions created or renewed, and of failed attempts."""
+    """The numbers of subscriptions that were created or renewed, and of attempts that failed."""
 
     renewed: int = 0
     failed: int = 0
@@ -46,8 +49,8 @@ class SubscriptionRenewalCounts:
 def renew_due_subscriptions(
     public_url: str, remaining_s: Callable[[], float]
 ) -> SubscriptionRenewalCounts:
-    """Create and renew push subscriptions that are due, at most `MAX_RENEWALS_PER_INVOCATION`,
-    while time remains.
+    """Create and renew the push subscriptions that are due while time remains, at most
+    `MAX_RENEWALS_PER_INVOCATION`; return the numbers.
 
     A failed attempt is counted and scheduled again; the other subscriptions are still renewed.
     """

@@ -14,8 +14,8 @@ from mailsync.store.push_store import PushStore, SubscriptionClaim
 
 
 class LeftoverSubscriptions:
-    """Finds and ends leftover subscriptions; only `send_no_more_requests` may be called from
-    another thread.
+    """Finds and ends leftover subscriptions, which exist at the provider but in no database row.
+    Only `send_no_more_requests` may be called from another thread.
 
     total_s: seconds for searching, over all calls. After that time only subscriptions that are
         named by id are ended.
@@ -41,10 +41,9 @@ class LeftoverSubscriptions:
         callback_urls: Sequence[str],
     ) -> int:
         """End the subscription `named`, and all unused subscriptions of the mailbox that notify one
-        of `callback_urls`.
+        of `callback_urls`. Return the number of subscriptions that the provider has ended.
 
-        Except for `named`, a subscription that a row of any account has is never ended. Returns the
-        number of subscriptions that the provider has ended.
+        Except for `named`, a subscription that is in a database row of any account is never ended.
 
         Raises:
             MailsyncError: a subscription could not be listed or ended; the others were tried first.

@@ -1,4 +1,4 @@
-"""Retry the messages in quarantine."""
+"""Fetch the messages in quarantine again."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,16 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import has_time_for_message_batch
 
 MAX_RETRIED_MESSAGES_PER_RUN = 1_000
-"""Messages of one mailbox that one run retries; the others wait for the next run."""
+"""The maximum number of messages in quarantine that one run fetches again. Further messages wait
+for the next run."""
 
 
 def retry_quarantined_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
-    """Fetch the messages in quarantine that are due, one per request, because some are very large.
+    """Fetch the messages in quarantine that are due for a retry. Each message has a request of its
+    own, because some messages are very large.
 
-    Each message is then stored, or deleted from the quarantine because it is gone, or kept with its
-    new cause.
+    Each message is then stored, or deleted from the quarantine because it is gone, or kept in the
+    quarantine with its new cause.
     """
     run, mail = mailbox.run, mailbox.mail
     due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)

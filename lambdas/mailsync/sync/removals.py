@@ -1,9 +1,9 @@
 """Verify removals: request hidden messages by id, and show or delete them.
 
 A removal in a change feed does not prove a deletion: a message that was moved away and back between
-two polls may be reported as removed and never again as added. A deleted message may stay readable
-by its id for a while, so the folder that it names decides. A provider may be wrong for a moment, so
-a message is hidden first, and deleted only after a second response, hours later.
+two readings of the feed may be reported as removed and never again as added. A deleted message may
+stay readable by its id for a while, so the folder in the response decides. A provider may be wrong
+for a moment, so a message is hidden first, and deleted only after a second response, hours later.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,16 +20,17 @@ _SLOWEST_BATCH_S = 10.0
 
 
 def has_time_for_message_batch(remaining_s: float) -> bool:
-    """Return whether the function has time to fetch another batch of messages before its
-    time-out."""
+    """Return whether a Lambda function with this many seconds until its time-out has time to fetch
+    another batch of messages."""
     return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
 
 
 def verify_hidden_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
-    """Request each hidden message that is due by its id; return how many messages were deleted.
+    """Request by id each hidden message that is due for a request; return how many messages were
+    deleted.
 
-    A message that is in a mirrored folder is shown there again. A message that cannot be read stays
-    hidden. Messages for which no time remains are requested by a later sync.
+    A message that is in a mirrored folder is shown in that folder again. A message that cannot be
+    read stays hidden. Messages for which no time remains are requested by a later sync.
     """
     removal = mailbox.removals.begin_removal_verification(mailbox.run)
     after, deleted = "", 0
@@ -57,7 +58,8 @@ def verify_hidden_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -
 def fetch_messages_in_parts(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[MessageFetchResult]]:
-    """Fetch messages by id, and yield the results in parts that fit into memory."""
+    """Fetch messages by id, and yield the results in parts. Each part fits into the memory
+    limit."""
     parts = [ids]
     while parts:
         part = parts.pop(0)
@@ -100,6 +102,7 @@ def store_messages_in_mirrored_folders(
 def split_ids_into_fetch_batches(
     mailbox: Mailbox, ids: Sequence[RemoteId]
 ) -> Iterator[Sequence[RemoteId]]:
-    """Split message ids into batches, each of which the provider serves best in one call."""
+    """Split message ids into batches of the size that the provider serves most efficiently in one
+    call."""
     size = mailbox.provider.limits.messages_per_fetch
     return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -1,5 +1,5 @@
-"""State `repair-folder`: compare a folder with the provider's list by id and version, and repair
-the differences."""
+"""Compare a folder with the provider's list by id and version, and repair the differences: the work
+of the state `repair-folder`."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -31,13 +31,13 @@ from mailsync.sync.removals import (
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
-    """List a folder at the provider, compare the list with the stored rows, and repair the
-    differences.
+    """Compare the stored messages of a folder with the provider's list of the folder, and repair
+    the differences.
 
-    Each differing message is requested by id, and the response is stored. Afterwards the folder
-    equals the list; mail that arrives later belongs to the next run. If a response contradicts the
-    list, the message's id is recorded with the kind of the contradiction until the counts agree. If
-    no time is left for some messages, the folder does not count as compared.
+    Each message that differs is requested by id, and the response is stored. Afterwards the stored
+    folder equals the list; mail that arrives later belongs to the next run. If a response
+    contradicts the list, the message's id is recorded with the kind of the contradiction until the
+    counts agree. If no time is left for some messages, the folder does not count as compared.
 
     Raises:
         ProviderUnavailable: the list is incomplete.
@@ -77,10 +77,11 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
 def compare_folder(
     mailbox: Mailbox, folder: StoredFolder
 ) -> tuple[MessageListing, ListingDifference]:
-    """List the folder at the provider; return the listing and how it differs from the stored rows.
+    """List the messages of a folder at the provider. Return the listing, and how it differs from
+    the stored rows.
 
-    A stored row that has no version, but otherwise equals its listed message, gets the version of
-    the listed message.
+    If a stored row has no version and otherwise equals its listed message, the listed version is
+    stored in the row.
 
     Raises:
         ProviderUnavailable: the number of listed messages differs from the number that the provider

@@ -1,5 +1,5 @@
-"""Store one page of a folder's changes: plan the writes, fetch what the page lacks, and write the
-rows."""
+"""Store one page of a change feed: plan the writes, fetch the contents that the page lacks, and
+write the rows."""
 
 import time
 from collections.abc import Sequence
@@ -26,18 +26,20 @@ from mailsync.sync.mailbox import Mailbox
 
 DEFAULT_PAGE_SIZE = 100
 MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
-"""Characters of bodies after which no more messages are fetched into one transaction: as much as
-one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored.
-"""
+"""The number of body characters after which no more messages are fetched for one transaction. It
+equals the maximum length of one body. Measured: 100 bodies of 3 million characters use 1,200 MB
+while they are stored."""
 
 
 def page_size_of_feed(feed: StoredFeed) -> int:
-    """Return the number of messages per page that last worked for the feed, or the default."""
+    """Return the number of messages per page to request from the feed: the number that last worked,
+    or the default."""
     return feed.position.page_size or DEFAULT_PAGE_SIZE
 
 
 def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
-    """Return what a log record says of a feed: its id, and its folder if it has one."""
+    """Return the fields that identify a feed in a log record: its id, and the id of its folder if
+    it has one."""
     fields = {"feed_id": int(feed.id)}
     return {**fields, "folder_id": int(feed.folder.id)} if feed.folder else fields
 
@@ -45,14 +47,16 @@ def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
 def store_page(
     mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, alone: bool = False
 ) -> WrittenRowCounts | None:
-    """Store one page of a feed's changes; return None if another worker has moved the cursor.
+    """Store one page of a change feed; return the numbers of written rows. None: another worker has
+    moved the cursor, and nothing was stored.
 
-    A page may name messages without their contents. Those that do not fit into the memory with the
-    others are left pending; `store_pending` stores them.
+    A page may name messages without their contents; these are fetched by id. Messages whose
+    contents do not fit into the memory are left pending, and `store_pending_messages` stores them
+    later.
 
     requested_at: value of the monotonic clock when the page was requested, or earlier.
-    alone: the page was requested alone, and other workers send requests to the mailbox at the same
-        time (see `MailProvider.fetch_messages`).
+    alone: whether the page was requested by itself, while other workers send requests to the
+        mailbox. Messages are then fetched one at a time (see `MailProvider.fetch_messages`).
     """
     plan = plan_page(page)
     unchanged = _unchanged(mailbox, feed.ref, plan)
@@ -96,7 +100,8 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
 
 
 def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> None:
-    """Fetch and store the next pending messages of a feed, as many as fit into the memory."""
+    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit. A
+    message is pending if a page named it and its contents were not fetched yet."""
     wanted = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     plan = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     fetched = wanted[: len(wanted) - len(plan.pending)]

@@ -1,5 +1,5 @@
-"""State `recalculate-counts`: verify every folder by comparing its stored counts with the
-provider's counts."""
+"""Verify every folder by comparing its stored counts with the provider's counts: the work of the
+state `recalculate-counts`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ from mailsync.sync.quarantine import retry_quarantined_messages
 from mailsync.sync.removals import verify_hidden_messages
 
 FOLDER_NOT_READ_ERROR = "FolderNotRead"
-"""Error name of a folder that the provider did not list completely."""
+"""Error name of a folder that was not synced because the provider did not list it completely."""
 _CountedFolders = Mapping[FolderId, CountedFolder]
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingVerification:
-    """What remains to be done until the mailbox is verified. If every field is empty, False or 0,
-    it is verified.
+    """The work that remains until the mailbox is verified. If every field is empty, False or 0, the
+    mailbox is verified.
 
-    folder_ids_to_compare: folders whose ids must be compared.
+    folder_ids_to_compare: folders whose message ids must be compared with the provider's.
     failed_folder_count: number of folders that could not be synced.
-    has_new_folders: whether folders appeared since the tree was read, which must be synced first.
+    has_new_folders: whether folders appeared since the tree was read; they must be synced first.
     unverified_folder_count: number of folders that still differ after the last repair round.
     differences_message: sentence about the unverified folders.
     """
@@ -47,7 +47,8 @@ class RemainingVerification:
     differences_message: str = ""
 
     def to_state_output(self) -> dict[str, Any]:
-        """Return the output of the workflow's state: ids and counts only."""
+        """Return the remaining work as the output of the workflow's state. The output contains only
+        ids and counts."""
         return {
             "folderIds": list(self.folder_ids_to_compare),
             "differing": len(self.folder_ids_to_compare),
@@ -68,10 +69,12 @@ class RemainingVerification:
 
 
 def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> RemainingVerification:
-    """Count the rows and compare every folder with the provider's current counts.
+    """Count the stored messages of every folder, and compare the counts with the provider's current
+    counts. Return the work that remains until the mailbox is verified.
 
     Raises:
-        ProviderUnavailable: the provider's list of folders is incomplete, so it verifies nothing.
+        ProviderUnavailable: the provider's list of folders is incomplete, so it cannot verify the
+            mailbox.
     """
     run = mailbox.run
     before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}

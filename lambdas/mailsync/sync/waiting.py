@@ -1,5 +1,5 @@
-"""Turn a pause that a provider requests into the output of a workflow state, because a Retry cannot
-wait a variable time."""
+"""Return a pause that a provider requests as output of a workflow state. The workflow then waits in
+a Wait state, because a Retry cannot wait a variable time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,11 +12,12 @@ from mailsync.log import logger
 def run_or_request_wait(
     step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
 ) -> dict[str, Any]:
-    """Do the work of a state; if the provider requests a pause, return the seconds for which the
-    workflow must wait.
+    """Do the work of a workflow state and return the output of the state. If the provider requests
+    a pause, return the pause instead.
 
-    Returns the output of `step` with `waitSeconds` 0. If the provider requests a pause, returns
-    `nothing` with the pause in `waitSeconds`; the workflow waits and enters the state again.
+    After the work, the result is the output of `step` with `waitSeconds` 0. If the provider
+    requests a pause, the result is `nothing` with the pause in `waitSeconds`; the workflow waits
+    and enters the state again.
 
     step: does the work of the state and returns its output.
     nothing: output of a state that did no work.

@@ -1,6 +1,6 @@
-"""Identity platforms, which sign people in and issue access tokens for mail providers.
+"""Interface to identity platforms, which sign people in and issue access tokens for mail providers.
 
-Each platform is a module of this package with the functions of `IdentityPlatform`.
+Each platform has a module in this package, which implements the functions of `IdentityPlatform`.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from mailsync.settings import Settings
 
 
 class SignInRejected(Exception):
-    """A sign-in failed, and no mailbox was connected. The exception occurs only in the API, never
-    in the workflow.
+    """Error: a sign-in failed, and no mailbox was connected. Only the API raises this error, never
+    the workflow.
 
     code: error code of OAuth from the identity platform, or one of this product: `state_mismatch`,
         `issuer_mismatch` or `scope_missing`.
@@ -29,7 +29,8 @@ class SignInRejected(Exception):
 
 
 class OrganisationNotAllowed(Exception):
-    """The operator has not allowed mailboxes of this organisation to be connected.
+    """Error: the operator of this stage has not allowed mailboxes of the organisation to be
+    connected.
 
     is_any_allowed: whether the operator allows other organisations.
     """
@@ -41,7 +42,7 @@ class OrganisationNotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """What the identity platform returned at the end of a sign-in.
+    """The user and the tokens that the identity platform returned at the end of a sign-in.
 
     home_account_id: the platform's id of the user; it stays the same when the address changes.
     address: the user's email address. Empty: the platform named none.
@@ -55,10 +56,11 @@ class SignInResult:
 
 @dataclass(frozen=True, slots=True)
 class AdminConsent:
-    """What the identity platform reports after an administrator was asked to consent for an
-    organisation.
+    """The answer of an administrator who was asked at the identity platform to consent to the
+    application for an organisation.
 
-    is_given: whether the administrator consented, according to a query that is not authenticated.
+    is_given: whether the administrator consented. The value comes from a query that is not
+        authenticated.
     message: text for the administrator.
     """
 
@@ -78,10 +80,10 @@ class IdentityPlatform(Protocol):
     def begin_sign_in(
         self, settings: Settings, oauth: OAuthAccess, redirect_uri: str
     ) -> dict[str, Any]:
-        """Start the authorization code flow with PKCE.
+        """Start a sign-in by the OAuth authorization code flow with PKCE.
 
-        Returns the flow, a JSON object that `finish_sign_in` needs; `auth_uri` is the URL to
-        redirect the browser to, `state` identifies the flow.
+        Returns the flow, a JSON object that `finish_sign_in` needs. Its `auth_uri` is the URL to
+        redirect the browser to; its `state` identifies the flow.
         """
         ...
 
@@ -92,15 +94,20 @@ class IdentityPlatform(Protocol):
         flow: Mapping[str, Any],
         query: Mapping[str, str],
     ) -> SignInResult:
-        """Exchange the authorization code in the query of the redirect for tokens.
+        """Exchange the authorization code for tokens. The identity platform appended the code to
+        the URL to which it redirected the browser.
+
+        query: the parameters of that URL.
 
         Raises:
-            SignInRejected: the user or the platform denied access, or the query is of another flow.
+            SignInRejected: the user or the platform denied access, or the query belongs to another
+                flow.
         """
         ...
 
     def refresh_tokens(self, settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
-        """Request a new access token; the result holds the grant for the next renewal.
+        """Request a new access token with the grant; return it together with the grant for the next
+        renewal.
 
         Raises:
             AccessRevoked: the platform rejected the grant; the user must sign in again.
@@ -114,8 +121,8 @@ class IdentityPlatform(Protocol):
     def request_app_only_tokens(
         self, settings: Settings, oauth: OAuthAccess, organisation_id: str
     ) -> TokenSet:
-        """Request an app-only access token of an organisation, valid for all its mailboxes that it
-        lets the application read.
+        """Request an app-only access token of an organisation. The token is valid for every mailbox
+        that the organisation lets the application read.
 
         Raises:
             AccessRevoked: the organisation has not consented to the application; its administrator
@@ -124,23 +131,25 @@ class IdentityPlatform(Protocol):
         ...
 
     def read_admin_consent(self, query: Mapping[str, str]) -> AdminConsent | None:
-        """Return the result of an administrator's consent, if a redirect to the callback reports
-        one. None: the redirect ends a sign-in."""
+        """Return whether an administrator consented, if the query of a redirect to the callback
+        route reports that. None: the redirect ends a sign-in."""
         ...
 
 
 def open_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
-    """Return the module of the identity platform that issues these tokens; other platforms are not
-    imported."""
+    """Import and return the module of the identity platform that `oauth` names. Modules of other
+    platforms are not imported."""
     module = import_module(f"{__name__}.{oauth.identity_platform}")
     return cast(IdentityPlatform, module)
 
 
 def require_oauth_access(provider: Provider) -> OAuthAccess:
-    """Return how access tokens for the provider are obtained by OAuth.
+    """Return the provider's OAuth registration: the identity platform that issues its access
+    tokens, and their scopes.
 
     Raises:
-        ProviderRejected: the provider does not use OAuth, or this release does not know it.
+        ProviderRejected: the provider does not use OAuth, or this release does not know the
+            provider.
     """
     registration = find_provider(provider)
     if registration is None or registration.oauth_access is None:

@@ -1,9 +1,9 @@
-"""Sign-in at Microsoft's identity platform and renewal of its tokens; the only module that imports
-msal. Implements `IdentityPlatform`.
+"""Sign people in at Microsoft's identity platform and renew their tokens; implements
+`IdentityPlatform`. No other module imports msal.
 
 A grant is msal's serialized token cache: the refresh token with the data that msal needs to use it.
-Sources: Microsoft identity platform docs, "Refresh tokens", "OAuth 2.0 client credentials flow"
-and "Application authentication certificate credentials".
+Sources: Microsoft identity platform docs, "Refresh tokens", "OAuth 2.0 client credentials flow" and
+    "Application authentication certificate credentials".
 """
 
 import re
@@ -68,10 +68,10 @@ _PEM = re.compile(
 
 
 def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> dict[str, Any]:
-    """Start the authorization code flow with PKCE.
+    """Start a sign-in by the OAuth authorization code flow with PKCE.
 
-    Returns the flow, a JSON object that `finish_sign_in` needs; `auth_uri` is the URL to redirect
-    the browser to.
+    Returns the flow, a JSON object that `finish_sign_in` needs; its `auth_uri` is the URL to
+    redirect the browser to.
 
     Raises:
         ProviderThrottled, ProviderUnavailable: the identity platform is unavailable.
@@ -93,10 +93,14 @@ def finish_sign_in(
     flow: Mapping[str, Any],
     query: Mapping[str, str],
 ) -> SignInResult:
-    """Exchange the authorization code in the query of the redirect for tokens.
+    """Exchange the authorization code for tokens. The identity platform appended the code to the
+    URL to which it redirected the browser.
+
+    query: the parameters of that URL.
 
     Raises:
-        SignInRejected: the user or the platform denied access, or the query is of another flow.
+        SignInRejected: the user or the platform denied access, or the query belongs to another
+            flow.
         ProviderRejected: the identity platform rejected the app registration.
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
@@ -135,7 +139,8 @@ def finish_sign_in(
 
 
 def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
-    """Request a new access token; the result holds the grant for the next renewal.
+    """Request a new access token with the grant; return it together with the grant for the next
+    renewal.
 
     Raises:
         AccessRevoked: the identity platform rejected the grant; the user must sign in again.
@@ -185,8 +190,8 @@ def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
 def request_app_only_tokens(
     settings: Settings, oauth: OAuthAccess, organisation_id: str
 ) -> TokenSet:
-    """Request an app-only access token of an organisation, valid for all its mailboxes that it lets
-    the application read.
+    """Request an app-only access token of an organisation. The token is valid for every mailbox
+    that the organisation lets the application read.
 
     Raises:
         AccessRevoked: the organisation has not consented to the application; its administrator must

@@ -1,13 +1,15 @@
-"""Meaning of each error of Microsoft's identity platform for a mailbox, and advice for its user.
+"""Tables with the meaning of each error code of Microsoft's identity platform for a mailbox, and
+advice for the mailbox's user.
 
 Sources: Microsoft identity platform docs, "Microsoft Entra authentication and authorization error
-codes" (the codes of the authorization code, refresh token and client credentials flows);
-MSAL.NET docs, "Understanding client and server throttling" (50196, 429) and
-"UiRequiredExceptionClassification"; MSAL for Python, `application.py` (the other suberrors);
-RFC 6749, sections 4.1.2.1 and 5.2.
+    codes" (the codes of the authorization code, refresh token and client credentials flows);
+    MSAL.NET docs, "Understanding client and server throttling" (50196, 429) and
+    "UiRequiredExceptionClassification"; MSAL for Python, `application.py` (the other suberrors);
+    RFC 6749, sections 4.1.2.1 and 5.2.
 
-Microsoft adds codes. An unlisted code is classified by its suberror, else by OAuth's error. Such an
-error never ends a grant, because Microsoft has reported outages as `invalid_grant`.
+Microsoft adds codes. An unlisted code is classified by its suberror, else by the OAuth error of the
+response. An unlisted code never ends a grant, because Microsoft has reported outages as
+`invalid_grant`.
 """
 
 from collections.abc import Mapping
@@ -180,7 +182,8 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
 MEANING_BY_AADSTS_CODE: Mapping[int, ErrorKindAndAdvice] = {
     number: (kind, advice) for kind, advice, numbers in _TABLE for number in numbers
 }
-"""Meaning of each AADSTS code; AADSTS50173 has the key 50173."""
+"""The error kind and the advice for each AADSTS code of Microsoft; the key of AADSTS50173 is 50173.
+"""
 
 ADVICE_BY_SUBERROR: Mapping[str, str] = {
     "additional_action": "sign in again; Microsoft's page says what is missing",
@@ -194,7 +197,7 @@ ADVICE_BY_SUBERROR: Mapping[str, str] = {
     "token_expired": f"the grant has expired; {_BEGIN}",
     "user_password_expired": f"the password has expired; {_PASSWORD}",
 }
-"""Advice by Microsoft's suberror, for OAuth errors of the kind GRANT_BLOCKED."""
+"""The advice for the user by Microsoft's suberror, for OAuth errors whose kind is GRANT_BLOCKED."""
 
 DEFAULT_ADVICE = "connect the mailbox again"
 MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
@@ -207,7 +210,8 @@ MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
     "too_many_requests": (ErrorKind.THROTTLED, "too many requests"),
     "invalid_client": (ErrorKind.WRONG_APP_REGISTRATION, "check its secret or certificate"),
 }
-"""Meaning of OAuth's errors; every other error means that the app registration is wrong."""
+"""The error kind and the advice for OAuth errors. An OAuth error that is not in this table means
+that the app registration is wrong."""
 MEANING_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
     ErrorKind.WRONG_APP_REGISTRATION,
     "look the number up at https://login.microsoftonline.com/error and check the registration",

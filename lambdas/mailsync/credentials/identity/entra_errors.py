@@ -1,10 +1,10 @@
-"""Errors of Microsoft's identity platform, translated into exceptions with a text for people.
+"""Translate errors of Microsoft's identity platform into exceptions with a text for people.
 
-`entra_codes` has the meaning of each code. The platform's own text is dropped: it can contain
-personal data, and a redirect's text can be forged.
+`entra_codes` has the meaning of each code. The platform's own text is dropped, because it can
+contain personal data, and because anybody can forge the text in a redirect.
 
 Sources: Microsoft identity platform docs, "Microsoft Entra authentication and authorization error
-codes", "OAuth 2.0 authorization code flow", "OAuth 2.0 client credentials flow".
+    codes", "OAuth 2.0 authorization code flow", "OAuth 2.0 client credentials flow".
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Settings of Microsoft's identity platform."""
+"""Read the settings of Microsoft's identity platform."""
 
 import re
 
@@ -26,12 +26,14 @@ class EntraSettings(SettingsSection):
 
     @property
     def client_certificate(self) -> str | None:
-        """Return the PEM of the app's certificate with its private key."""
+        """Return the app's certificate and its private key as PEM text. None: no certificate is
+        set."""
         return self._values.get("MICROSOFT_CLIENT_CERTIFICATE", "").strip() or None
 
     @property
     def allowed_tenant_ids(self) -> frozenset[str]:
-        """Return the lower-case ids of organisations whose mailboxes administrators may connect."""
+        """Return the ids of the organisations whose mailboxes administrators may connect, in lower
+        case."""
         listed = self._values.get("MICROSOFT_TENANTS", "").lower().split(",")
         tenants = frozenset(each.strip() for each in listed if each.strip())
         if not all(_TENANT.fullmatch(each) for each in tenants):

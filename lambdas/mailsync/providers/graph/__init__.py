@@ -1,1 +1,1 @@
-"""Microsoft Graph: Outlook and Microsoft 365 mailboxes."""
+"""Implement the mail provider Microsoft Graph, for Outlook and Microsoft 365 mailboxes."""

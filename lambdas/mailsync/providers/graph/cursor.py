@@ -1,4 +1,4 @@
-"""Cursors of Microsoft Graph, and the kinds of feeds that they belong to.
+"""Parse and build cursors of Microsoft Graph, for each kind of feed.
 
 A cursor is a hash, the kind of the feed, and the path of the next page:
 
@@ -59,7 +59,8 @@ FEED_BY_FAILED_FEED_COUNT = (
     GraphFeedKind.DELTA_WITHOUT_BODIES,
     GraphFeedKind.LIST_WITHOUT_BODIES,
 )
-"""The feed to start, by the number of feeds that have failed for a folder."""
+"""The kinds of feeds in the order in which they are tried. The index of a kind is the number of
+kinds that have failed for a folder before."""
 
 
 def _prefix(feed: GraphFeedKind) -> str:
@@ -73,7 +74,7 @@ END_OF_LIST_CURSOR = Cursor(f"{_prefix(GraphFeedKind.DELTA)}listed")
 
 @dataclass(frozen=True, slots=True)
 class CursorLink:
-    """A link to one page of a feed.
+    """A link to one page of a feed, as parsed from a cursor.
 
     path: path of the page, relative to the base URL of Graph.
     feed: kind of the feed.

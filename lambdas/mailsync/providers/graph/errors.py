@@ -1,8 +1,8 @@
-"""Tables that translate responses of Microsoft Graph into the product's errors; no other module
+"""Translate responses of Microsoft Graph into the product's errors, by tables. No other module
 interprets Graph's error codes.
 
 Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and "Use
-    delta query to track changes"; codes that those do not list were reported in
+    delta query to track changes"; codes that these pages do not list were reported in
     microsoftgraph/microsoft-graph-docs #2877, #2162 and in the sources of public mail clients.
 """
 
@@ -22,22 +22,26 @@ from mailsync.errors import (
 
 
 class RequestTarget(Enum):
-    """Whether a failed request named the mailbox or a stored link of a folder. The meaning of an
-    error depends on it."""
+    """What a failed request named: the mailbox, or a stored link of a folder. The meaning of an
+    error depends on the target."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
 
 
 NO_RESPONSE_STATUS = 0
-"""The status of a response that did not arrive, or not completely."""
+"""The status that stands for a response that did not arrive, or did not arrive completely."""
 TOO_LARGE_STATUS = -1
-"""The status of a response that exceeds the memory limit; it was not read to its end."""
+"""The status that stands for a response that exceeds the memory limit and was not read to its end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphResponse:
-    """The response to one request or to one item of a batch; `body` is empty if it is not JSON."""
+    """Graph's response to one request or to one item of a batch.
+
+    body: the JSON object of the response; empty if the response is not JSON.
+    """
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -53,8 +57,8 @@ class GraphResponse:
 
     @property
     def exceeds_concurrency(self) -> bool:
-        """Return whether Graph rejected the request because too many others to the mailbox were in
-        flight."""
+        """Return whether Graph rejected the request because too many other requests to the mailbox
+        were in flight."""
         error = self.body.get("error")
         message = error.get("message") if isinstance(error, Mapping) else None
         return self.status == 429 and "concurrency" in str(message).lower()
@@ -69,8 +73,8 @@ class GraphResponse:
 
     @property
     def may_be_caused_by_message(self) -> bool:
-        """Return whether the requested message may have caused the error, instead of the
-        mailbox."""
+        """Return whether the requested message, and not the whole mailbox, may have caused the
+        error."""
         return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.is_throttled)
 
     @property
@@ -95,7 +99,8 @@ _EXPIRED = frozenset(
 )
 
 MAILBOX_FULL_ERROR_CODE = "ErrorQuotaExceeded"
-"""The mailbox is full, so Exchange cannot keep the state of a delta feed in it."""
+"""Graph's error code for a full mailbox. Exchange cannot keep the state of a delta feed in a full
+mailbox."""
 
 _SENTENCES = {
     "MailboxNotEnabledForRESTAPI": "the mailbox is inactive, deleted or not in Exchange Online",
@@ -109,7 +114,8 @@ QUARANTINE_CAUSE_BY_ERROR_CODE = {
     "ErrorInvalidRecipients": "invalid_recipients",
     "ErrorCannotOpenFileAttachment": "attachment_unreadable",
 }
-"""The codes that concern one message only, each with the cause that quarantine records."""
+"""The cause that quarantine records, for each of Graph's error codes that concern only one message.
+"""
 
 _GONE = frozenset(
     {
@@ -123,10 +129,11 @@ _GONE = frozenset(
 
 
 def is_gone(response: GraphResponse) -> bool:
-    """Return whether Graph reports that no object has the requested id, which existed before.
+    """Return whether Graph reports that the requested object, which existed before, no longer
+    exists.
 
-    Only certain error codes say so. Other responses with status 404 are outages: during an outage
-    in 2018 Graph responded `ResourceNotFound` to requests for the messages of every folder.
+    Only certain error codes report this. Other responses with status 404 are outages: during an
+    outage in 2018 Graph responded `ResourceNotFound` to requests for the messages of every folder.
     """
     return (response.status, response.error_code) in _GONE
 

@@ -30,11 +30,12 @@ from mailsync.providers.graph.responses import parse_object_list
 
 JsonObject = Mapping[str, Any]
 MAX_STORABLE_MESSAGE_COUNT = 2**31
-"""The largest value of the column that stores a count, exclusive."""
+"""The smallest message count that the database column for counts cannot store."""
 
 FOLDERS_PER_PAGE = 200
 PARENTS_PER_QUICK_READING = 20
-"""Parents whose children a QUICK reading lists where the delta feed of folders does not help."""
+"""The maximum number of folders whose child folders a QUICK reading lists, if the delta feed of
+folders cannot be used."""
 _MAX_PAGES = 100
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
@@ -55,7 +56,7 @@ _ALIASES = {
 def read_folder_tree(
     graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
 ) -> FolderListing:
-    """Return every folder of the mailbox except search folders.
+    """Read every folder of the mailbox except search folders; return them as a listing.
 
     known: the stored folders, those with the most recent change first.
 

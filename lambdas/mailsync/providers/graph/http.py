@@ -37,16 +37,16 @@ from mailsync.registry import MICROSOFT
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
 MAX_BATCH_REQUESTS = 20
-"""Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
+"""Limit of requests per `$batch` call (Microsoft Graph docs, "Combine multiple HTTP requests")."""
 MAX_REQUESTS_IN_FLIGHT = 4
-"""Concurrent requests of one app to one mailbox (Microsoft Graph docs, "throttling limits"); Graph
-works on as many items of a batch at once. Other apps of a tenant may use some of them."""
+"""Limit of concurrent requests of an app to a mailbox (Microsoft Graph docs, "throttling limits"),
+and of batch items that Graph processes at once. Other apps of a tenant share it."""
 MAX_RESPONSE_BYTES = 32 * 2**20
-"""The limit of one decompressed response, and of all batches of one call. In memory its text is up
-to four times as large, and is held twice."""
+"""The size limit of one decompressed response, and of all batches of one call of `get_batch`
+together. In memory the text of a response takes up to four times its size, and is held twice."""
 MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
-"""The limit of a response that is a single message. A body at the limit of what is stored has 16 to
-96 MB, the latter if each of its characters is escaped."""
+"""The size limit of a response that is a single message. In such a response, the longest body that
+is stored takes 16 to 96 MB; 96 MB if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _RESPONSE_TIMEOUT_S = 45.0
 _CONNECT_TIMEOUT_S = 10.0
@@ -120,7 +120,7 @@ class GraphClient:
 
     @property
     def throttled_for_s(self) -> float:
-        """Return the seconds that remain of a pause that Graph requested; 0 without one."""
+        """Return the remaining seconds of a pause that Graph requested; 0 without a pause."""
         return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
@@ -131,10 +131,11 @@ class GraphClient:
     def get(
         self, path: str, *, page_size: int | None = None, is_one_message: bool = False
     ) -> GraphResponse:
-        """Send a GET request. A failed page is not retried: a smaller page may succeed.
+        """Send a GET request. A failed request for a page is not retried: a smaller page may
+        succeed.
 
-        The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or for one
-        message `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
+        The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or, for a request
+        of one message, `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
         """
         limit_bytes = MAX_ONE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
         request = _Request("GET", path, {"Prefer": build_prefer_header(page_size)}, limit_bytes)
@@ -145,9 +146,9 @@ class GraphClient:
     ) -> list[GraphResponse]:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
-        Failed items are retried without the others. An item that Graph did not answer has
-        NO_RESPONSE_STATUS. Items whose batch would exceed the size limit of the call have
-        TOO_LARGE_STATUS.
+        Failed items are retried without those that succeeded. An item to which Graph did not
+        respond has NO_RESPONSE_STATUS. Items whose batch would exceed the size limit of the call
+        have TOO_LARGE_STATUS.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
@@ -376,7 +377,7 @@ def _count_throttles(responses: Iterable[GraphResponse]) -> None:
 
 
 def mailbox_path(user: str | None) -> str:
-    """Return the path of a user's mailbox, by id or address; `/me` if `user` is None."""
+    """Return the API path of the mailbox of a user (an id or address); `/me` if `user` is None."""
     return f"/users/{quote(user, safe='')}" if user else "/me"
 
 

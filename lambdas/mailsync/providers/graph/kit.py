@@ -1,7 +1,8 @@
-"""The kit of Microsoft Graph: opens mailboxes, push subscriptions, and mailboxes of organisations.
+"""Open mailboxes and push subscriptions of Microsoft Graph, and find mailboxes of organisations:
+the provider's kit.
 
-The webhook imports this module at each cold start, so the module imports those with an HTTP client
-only when they are needed.
+The webhook imports this module at each cold start, so the module imports modules with an HTTP
+client only when they are needed.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
 
 
 class GraphPushKit:
-    """Change notifications of Microsoft Graph; implements `PushKit`."""
+    """Opens push subscriptions of Microsoft Graph and parses its webhook requests; implements
+    `PushKit`."""
 
     subscription_lifetime = timedelta(minutes=4_200)
-    """Microsoft documents a limit of 4,230 minutes in places, 10,080 in others."""
+    """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
+    minutes in some places, and 10,080 in others."""
     leftover_search_budget_s = 20.0
-    """Microsoft allows 40 lists in 20 s per application and tenant (microsoft-graph-docs #14784),
-    and the list of an organisation is long: creating and renewing must not wait for it."""
+    """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
+    lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the
+    list of an organisation is long. Creating and renewing subscriptions must not wait for the
+    search."""
 
     def open_push_provider(
         self,
@@ -58,7 +63,8 @@ class GraphPushKit:
 
 
 class GraphKit:
-    """Implements `ProviderKit`."""
+    """Opens Microsoft 365 mailboxes and their push subscriptions for the common code; implements
+    `ProviderKit`."""
 
     push_kit = GraphPushKit()
 

@@ -1,4 +1,4 @@
-"""Parse the JSON of Microsoft Graph's messages and changes.
+"""Parse messages and changes of messages from the JSON of Microsoft Graph.
 
 Every property may be absent or null: drafts have no sender, and a contact or a note in Deleted
 Items arrives as a message with hardly any property. Source: Microsoft Graph docs, "message resource
@@ -31,12 +31,12 @@ class _MalformedError(Exception):
 
 
 def parse_change(item: JsonObject) -> Change:
-    """Parse one item of a page of delta; the result is an Upsert if the item contains all selected
-    properties.
+    """Parse one item of a page of a delta feed. The result is an Upsert if the item contains all
+    selected properties.
 
     Graph promises "at least" the changed properties. An item with only the read state has no etag,
     and more than the read state may have changed: if a message was moved away and back, Graph may
-    report nothing else, neither here nor in the other folder
+    report only the read state, and nothing in the feed of the other folder
     (microsoftgraph/microsoft-graph-docs-contrib #72).
 
     Raises:
@@ -51,7 +51,8 @@ def parse_change(item: JsonObject) -> Change:
 
 
 def parse_change_without_body(item: JsonObject) -> Change:
-    """Parse one item of a feed without bodies, which has a message's id and state."""
+    """Parse one item of a feed without bodies. Such an item has only the id and the state of a
+    message."""
     if "@removed" in item:
         return RemovedMessage(parse_graph_id(item))
     return PartialChange(
@@ -74,8 +75,8 @@ def parse_listed_message(item: JsonObject) -> ListedMessage:
 
 
 def parse_message(item: JsonObject) -> Message | UnreadableMessage:
-    """Parse a complete message. A message with impossible values becomes an UnreadableMessage with
-    the cause `malformed`.
+    """Parse a complete message. The result is an UnreadableMessage with the cause `malformed` if
+    the message has impossible values.
 
     Raises:
         ProviderUnavailable: the message has no id.
@@ -248,16 +249,18 @@ _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 MESSAGE_PROPERTIES = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
-"""The `$select` of every message. A change feed reports only changes of selected properties:
-without `isRead` it would never report a message as read (alcionai/corso #1866)."""
+"""The value of `$select` in requests for complete messages. A change feed reports only changes of
+selected properties: without `isRead` it would never report a message as read (alcionai/corso
+#1866)."""
 
 MESSAGE_PROPERTIES_WITHOUT_BODY = ",".join(
     ("id", "parentFolderId", *(name for name in _PROPERTIES if name != "bodyPreview"))
 )
-"""The `$select` of a change feed without bodies and previews."""
+"""The value of `$select` in requests to a change feed without bodies and body previews."""
 
 LISTED_MESSAGE_PROPERTIES = "id,parentFolderId,isRead,lastModifiedDateTime"
-"""The `$select` of a list of ids and states; each entry has its etag anyway."""
+"""The value of `$select` in requests for a list of message ids and states. Graph adds the etag to
+each entry without being asked."""
 
 _WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))
 _STATE = frozenset(("@odata.etag", "isRead", "lastModifiedDateTime"))

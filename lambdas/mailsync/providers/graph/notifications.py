@@ -1,5 +1,5 @@
 """Parse the requests that Graph sends to the webhook. The client state in a notification proves
-that Graph sent it.
+that Graph sent the notification.
 
 Sources: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce missing
     subscriptions and change notifications".
@@ -17,7 +17,8 @@ from mailsync.model import Notification, NotificationKind, RemoteId
 from mailsync.providers.kit import NotANotification
 
 MAX_VALIDATION_TOKEN_CHARS = 2_048
-"""The longest validation token; those seen have about a hundred characters."""
+"""The maximum length of a validation token that the webhook accepts. Tokens that Graph has sent so
+far had about a hundred characters."""
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
@@ -28,8 +29,8 @@ _LIFECYCLE = {
 
 
 def answer_validation_request(raw_query: str) -> str | None:
-    """Return the text that confirms a new subscription to Graph. None: the query has no validation
-    token.
+    """Return the text with which the webhook confirms a new subscription to Graph. None: the query
+    has no validation token, so the request is no validation.
 
     Characters that a browser could interpret as markup are escaped, as the documentation advises;
     genuine tokens contain none.

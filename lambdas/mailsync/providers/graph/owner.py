@@ -22,8 +22,9 @@ from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
 from mailsync.settings import Settings
 
 LOOKUP_TIMEOUT_S = 8.0
-"""A person waits, and API Gateway gives up after 29 s. Two requests of this length, and what
-precedes them, leave time for an error message."""
+"""The time limit in seconds of each request that looks up a mailbox's owner. A person waits for the
+result, and API Gateway gives up after 29 s. Two requests of this length, and the work before them,
+leave time for an error message."""
 _RETRY_S = 4.0
 
 _UNKNOWN = "The organisation has no user of this address; correct it."
@@ -63,13 +64,13 @@ def build_remote_account_id(user_id: str, tenant_id: str) -> str:
 
 
 def user_id_of_remote_account(account: str) -> str:
-    """Return the user's id in the provider's id of a mailbox."""
+    """Return the user id that the provider's id of a mailbox contains."""
     return account.partition(".")[0]
 
 
 def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> Owner:
-    """Find the user with this email address in the directory, and test that the mailbox is
-    readable.
+    """Find the user with this email address in the organisation's directory, and test that the
+    application can read the user's mailbox; return the user.
 
     Raises:
         MailboxUnavailable: there is no such mailbox, or the application may not read it.

@@ -1,14 +1,14 @@
-"""A client for a Microsoft 365 mailbox through Microsoft Graph.
+"""Read a Microsoft 365 mailbox through Microsoft Graph.
 
 Each folder has a delta feed; the mailbox as a whole has none. A cursor is the link to the next page
-of a feed. Requests to a delta feed never contain `$top`: there it limits the history instead of the
-page (microsoft-graph-docs #7946).
+of a feed. Requests to a delta feed never contain `$top`: in such a request `$top` limits the
+history instead of the page (microsoft-graph-docs #7946).
 
-Exchange keeps the state of a delta feed in the mailbox itself, so a full mailbox cannot have one
-(Microsoft Graph docs, "mailFolder: delta"). National clouds have no delta feeds. Such folders are
-read as plain lists, completely in each run, until a delta feed can be started. If a feed fails for
-a page of one message, a feed without bodies replaces it; if that fails too, a list of ids does (ADR
-6).
+Exchange keeps the state of a delta feed in the mailbox itself, so a full mailbox cannot have a
+delta feed (Microsoft Graph docs, "mailFolder: delta"). National clouds have no delta feeds. In such
+mailboxes folders are read as plain lists, completely in each run, until a delta feed can be
+started. If a feed fails for a page of one message, a feed without bodies replaces it; if that feed
+fails too, a list of ids replaces it (ADR 6).
 
 Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine multiple
     HTTP requests using JSON batching".
@@ -82,13 +82,15 @@ from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
 MESSAGES_PER_LIST_PAGE = 1000
-"""The largest page of a plain list (Microsoft Graph docs, "List messages")."""
+"""The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
+Graph docs, "List messages")."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""
 
 
 class GraphMailbox:
-    """A Microsoft 365 mailbox; implements `MailProvider` with one call in flight at a time.
+    """A client for one Microsoft 365 mailbox; implements `MailProvider` with one HTTP call in
+    flight at a time.
 
     user: id or address of the mailbox's user. None: the person who granted the access token.
     """
@@ -180,8 +182,8 @@ class GraphMailbox:
         return pages
 
     def list_folder_messages(self, folder: FolderRef) -> MessageListing:
-        """List each message of the folder once. The pages of Graph's list shift when mail arrives,
-        so a message can be on two of them."""
+        """List each message of the folder once. When mail arrives, the pages of Graph's list shift,
+        so Graph can return a message on two pages."""
         path: str | None = (
             f"{self._messages(folder)}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
         )

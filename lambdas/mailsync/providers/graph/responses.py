@@ -1,4 +1,5 @@
-"""Parse HTTP responses of Microsoft Graph, whatever their content."""
+"""Parse HTTP responses of Microsoft Graph into status, headers and JSON, also if the content is
+malformed."""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from mailsync.retry_after import parse_retry_after_s
 
 
 def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
-    """Return the response to a request. A 200 whose body is not a JSON object has
-    NO_RESPONSE_STATUS."""
+    """Return an HTTP response as a GraphResponse. If the HTTP status is 200 and the body is not a
+    JSON object, the result has NO_RESPONSE_STATUS."""
     body = _parse(content)
     if status == 200 and body is None:
         return GraphResponse(NO_RESPONSE_STATUS)
@@ -21,7 +22,7 @@ def parse_response(status: int, headers: Mapping[str, str], content: bytearray) 
 
 
 def parse_batch_item(item: Mapping[str, Any]) -> GraphResponse:
-    """Return the response to one item of a batch."""
+    """Return the response to one item of a batch as a GraphResponse."""
     status, body, headers = item.get("status"), item.get("body"), item.get("headers")
     named = headers if isinstance(headers, dict) else {}
     retry_after = {name.lower(): str(value) for name, value in named.items()}.get("retry-after")
@@ -35,7 +36,7 @@ def parse_batch_item(item: Mapping[str, Any]) -> GraphResponse:
 
 
 def parse_object_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
-    """Return the list of JSON objects with this name in a response.
+    """Return the list of JSON objects that a response has under this name.
 
     Raises:
         ProviderUnavailable: the response has no such list.

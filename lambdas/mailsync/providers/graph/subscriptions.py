@@ -1,9 +1,11 @@
-"""Subscriptions of Microsoft Graph, which calls our webhook when mail changes.
+"""Create, renew, list and end subscriptions of Microsoft Graph. Graph calls Mailsync's webhook when
+mail changes.
 
-A subscription covers a whole mailbox: that of the signed-in person, or for an application any
-mailbox that it may read. Sources: Microsoft Graph docs, "subscription resource type", "List
-subscriptions", "Change notifications for Outlook resources", "Receive change notifications through
-webhooks" and "Reduce missing subscriptions and change notifications".
+A subscription covers a whole mailbox: with a person's token the mailbox of that person, with an
+app-only token any mailbox that the application may read. Sources: Microsoft Graph docs,
+"subscription resource type", "List subscriptions", "Change notifications for Outlook resources",
+"Receive change notifications through webhooks" and "Reduce missing subscriptions and change
+notifications".
 """
 
 import re
@@ -26,15 +28,15 @@ from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
 # statuses for a moment and continue to notify, so nothing relies on them.
 _GONE = frozenset({400, 404, 410})
 MAX_SUBSCRIPTION_LIST_PAGES = 100
-"""The longest list of subscriptions that is read; lists with more than 50 empty pages were seen
-(microsoft-graph-docs #17354)."""
+"""The maximum number of pages that are read of a list of subscriptions; lists with more than 50
+empty pages were seen (microsoft-graph-docs #17354)."""
 _SUBSCRIPTIONS = "/subscriptions"
 # Listed with and without the slash, as `me/…`, `users/ID/…` or `Users('ID')/…`.
 _RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re.IGNORECASE)
 
 
 class GraphPush:
-    """The push subscriptions of a Microsoft 365 mailbox; implements `PushProvider`.
+    """A client for the push subscriptions of one Microsoft 365 mailbox; implements `PushProvider`.
 
     user: id or address of the mailbox's user. None: the person who granted the access token.
     owner: id of the mailbox's user, also if `user` is None.
@@ -63,7 +65,8 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Subscribe to changes of messages. Scheduled checks find changes of folders."""
+        """Create a subscription to changes of messages. It does not cover changes of folders, which
+        scheduled checks find."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",

@@ -6,7 +6,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def split_url(link: object) -> SplitResult:
-    """Return the parts of a link; empty parts if it is not a URL."""
+    """Return the parts of a link; all parts are empty if the link is not a URL."""
     try:
         return urlsplit(link if isinstance(link, str) else "")
     except ValueError:
@@ -14,7 +14,7 @@ def split_url(link: object) -> SplitResult:
 
 
 def url_origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
-    """Return scheme, host, port and user; the port is None if it is malformed."""
+    """Return scheme, host, port and user of a URL. The port is None if it is malformed."""
     try:
         port = url.port or _DEFAULT_PORTS.get(url.scheme)
     except ValueError:
