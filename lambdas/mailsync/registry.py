@@ -102,5 +102,6 @@ def find_provider(name: str) -> RegisteredProvider | None:
 
 
 def find_provider_of_event(event_type: str) -> RegisteredProvider | None:
-    """Return the provider whose syncs this event type requests. None: there is no such provider."""
+    """Return the provider for whose mailboxes an event of this type, which an application sends,
+    requests a sync. None: there is no such provider."""
     return next((each for each in REGISTERED_PROVIDERS if each.event_type == event_type), None)

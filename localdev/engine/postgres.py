@@ -80,7 +80,7 @@ class Postgres:
         return self.url_for_login("postgres")
 
     def url_for_login(self, login: str) -> str:
-        """Return the URL with which the database login connects over the socket."""
+        """Return the URL with which the database role `login` connects over the Unix socket."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url_for_login(self, login: str) -> str:

@@ -25,8 +25,8 @@ class TokenSet:
         """Encrypt the tokens with one data key, bound to the account; return the credentials for
         the store.
 
-        Each renewal replaces all of an account's sealed values, so no account needs a data key that
-        is older than the one of its last renewal.
+        Whenever an account's tokens are renewed, all its sealed values are replaced. So an old data
+        key is needed only by accounts whose tokens have not been renewed since.
         """
         return Credentials(
             sealed_grant=None

@@ -126,8 +126,11 @@ class RunStore:
             return _run_of_key(tx, account_id, idempotency_key)
 
     def delete_joined_idempotency_key(self, account_id: AccountId, run_id: RunId, key: str) -> None:
-        """Delete the record that a request with this Idempotency-Key joined the run, because the
-        execution of the run has died."""
+        """Forget that a request with this Idempotency-Key was answered with the open run `run_id`.
+
+        The run's execution has died: the request repeats itself under the key and must get another
+        run, not the dead one again.
+        """
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 

@@ -133,7 +133,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
             page = _fetch(mailbox, feed)
-            counts = store_page(mailbox, feed, page, requested_at=started, alone=True)
+            counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue

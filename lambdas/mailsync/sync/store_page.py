@@ -45,7 +45,7 @@ def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
 
 
 def store_page(
-    mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, alone: bool = False
+    mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, one_by_one: bool = False
 ) -> WrittenRowCounts | None:
     """Store one page of a change feed; return the numbers of written rows. None: another worker has
     moved the cursor, and nothing was stored.
@@ -54,15 +54,16 @@ def store_page(
     contents do not fit into the memory are left pending, and `store_pending_messages` stores them
     later.
 
-    requested_at: value of the monotonic clock when the page was requested, or earlier.
-    alone: whether the page was requested by itself, while other workers send requests to the
-        mailbox. Messages are then fetched one at a time (see `MailProvider.fetch_messages`).
+    requested_at: when the page was requested, on the monotonic clock; it dates the state that the
+        feed had. An earlier time is allowed.
+    one_by_one: whether to fetch messages that the page only names with one request each, because
+        other functions send requests to the mailbox at the same time.
     """
     plan = plan_page(page)
     unchanged = _unchanged(mailbox, feed.ref, plan)
     known = set(unchanged)
     wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
-    plan = _completed(mailbox, plan, wanted, one_by_one=alone)
+    plan = _completed(mailbox, plan, wanted, one_by_one=one_by_one)
     write = PageWrite(
         feed,
         page,
