@@ -16,10 +16,13 @@ _PARAMETER = "token"
 
 
 class DashboardToken:
-    """The access token of one start of the dashboard, a new random secret each time.
+    """The secret that a browser must send to read the dashboard; it is made anew at each start.
 
-    port: the dashboard's port. It is part of the cookie's name, because browsers send a cookie to
-        all ports of a host.
+    The URL that the dashboard prints contains the secret, and the browser then keeps it in a
+    cookie.
+
+    port: the dashboard's port. It is part of the name of that cookie, because browsers send a
+        cookie to all ports of a host.
     """
 
     def __init__(self, secret: str, port: int) -> None:

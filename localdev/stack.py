@@ -32,7 +32,7 @@ from localdev.engine.aws_resources import (
     open_token_kms_key,
     reset_moto_state,
 )
-from localdev.engine.dev_login import make_demo_token_function, read_or_create_jwt_secret
+from localdev.engine.dev_login import make_demo_user_token_maker, read_or_create_jwt_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
@@ -95,7 +95,7 @@ class Stack:
 
     def token(self) -> str:
         """Return a bearer token of the demo user for the API, valid for eight hours."""
-        return make_demo_token_function(read_or_create_jwt_secret(self.data / "jwt-secret"))()
+        return make_demo_user_token_maker(read_or_create_jwt_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
         lock = lock_folder(self.data, what="data")
@@ -129,7 +129,7 @@ class Stack:
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=make_demo_token_function(secret) if self.options.is_dev_login_on else None,
+            sign_in=make_demo_user_token_maker(secret) if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)

@@ -15,7 +15,7 @@ from mailsync.model import (
     UnreadableMessage,
 )
 
-MAX_REPAIR_ROUNDS = 2
+MAX_REPAIRS_PER_RUN = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
 """The longest time between two comparisons of a folder's message ids and versions with the
 provider."""

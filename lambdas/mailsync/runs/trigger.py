@@ -61,7 +61,9 @@ class SyncStarter:
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def start_handed_over_run(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
+    def start_execution_for_run_of_check(
+        self, account_id: AccountId, run_id: RunId, trigger: str
+    ) -> None:
         """Start an execution that continues the run of a check. The check could not finish the
         run."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)

@@ -33,7 +33,7 @@ class HiddenMail:
         reported none.
     unconfirmed_messages: messages reported gone that left their folders after `confirmed_at`.
     confirmed_at: when a person last confirmed the removal. None: never.
-    stored_messages: all messages including hidden ones; 0 if too few messages are gone to be
+    stored_message_count: all messages including hidden ones; 0 if too few messages are gone to be
         suspicious.
     hidden_folders: mirrored folders that are hidden.
     """
@@ -41,7 +41,7 @@ class HiddenMail:
     hidden_messages: int
     messages_reported_gone: int
     unconfirmed_messages: int
-    stored_messages: int
+    stored_message_count: int
     gone_since: datetime | None
     confirmed_at: datetime | None
     hidden_folders: int
@@ -49,22 +49,26 @@ class HiddenMail:
     @property
     def is_most_of_mailbox(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox."""
-        return is_most_of_mailbox(stored=self.stored_messages, removing=self.messages_reported_gone)
+        return is_most_of_mailbox(
+            stored=self.stored_message_count, removing=self.messages_reported_gone
+        )
 
     @property
     def is_suspicious(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox, and no person has
         confirmed their removal."""
-        return is_most_of_mailbox(stored=self.stored_messages, removing=self.unconfirmed_messages)
+        return is_most_of_mailbox(
+            stored=self.stored_message_count, removing=self.unconfirmed_messages
+        )
 
     @property
     def explanation(self) -> str:
         """Return a text for people, which says what happened to the mail and what to do."""
         return (
-            f"{self.messages_reported_gone} of {self.stored_messages} messages are no longer in any"
-            " folder at the provider. They are hidden here. Confirm the removal if it is intended;"
-            " otherwise they are deleted if the provider still reports them as gone after a day."
-            " Messages that come back are shown again."
+            f"{self.messages_reported_gone} of {self.stored_message_count} messages are no longer"
+            " in any folder at the provider. They are hidden here. Confirm the removal if it is"
+            " intended; otherwise they are deleted if the provider still reports them as gone"
+            " after a day. Messages that come back are shown again."
         )
 
     @property

@@ -118,7 +118,7 @@ def _workers() -> "SimpleQueue[CheckWorker]":
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.start_handed_over_run(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
+            trigger.start_execution_for_run_of_check(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
 
     memory = ResponseMemory(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S

@@ -1,4 +1,8 @@
-"""Open a mailbox for one state of the workflow, or for one check."""
+"""Open a mailbox for one state of the workflow or for one check.
+
+Opening loads the account, extends its lease, and makes the provider's client with the account's
+access token.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

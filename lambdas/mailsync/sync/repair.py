@@ -35,9 +35,10 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     the differences.
 
     Each message that differs is requested by id, and the response is stored. Afterwards the stored
-    folder equals the list; mail that arrives later belongs to the next run. If a response
-    contradicts the list, the message's id is recorded with the kind of the contradiction until the
-    counts agree. If no time is left for some messages, the folder does not count as compared.
+    folder equals the list, with two exceptions. If a response contradicts the list, the response
+    counts, and the message's id is recorded with the kind of the contradiction until the stored
+    and the provider's counts of the folder agree. If no time is left for some messages, they stay
+    as they are, and the folder does not count as compared.
 
     Raises:
         ProviderUnavailable: the list is incomplete.

@@ -9,7 +9,7 @@ from typing import Any
 from mailsync.decisions.folders import explain_incomplete_listing
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
-    MAX_REPAIR_ROUNDS,
+    MAX_REPAIRS_PER_RUN,
     counts_agree,
     folders_due_for_id_comparison,
 )
@@ -118,7 +118,7 @@ def _classify(
     reading."""
     run = mailbox.run
     _, rounds = mailbox.runs.scope_and_repair_rounds(run)
-    may_repair = rounds < MAX_REPAIR_ROUNDS
+    may_repair = rounds < MAX_REPAIRS_PER_RUN
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
         mailbox.run_folders.count_repair_round(run)
@@ -212,7 +212,7 @@ def _due(counted: _CountedFolders, verified: frozenset[FolderId]) -> tuple[Folde
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:
     differences = [folder.counts.min_differing_messages for folder in mismatched]
     return (
-        f"After {MAX_REPAIR_ROUNDS} repairs the mirror still differs from the provider (folders:"
+        f"After {MAX_REPAIRS_PER_RUN} repairs the mirror still differs from the provider (folders:"
         f" {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored mail stays"
         " readable, and the next sync compares it again."
     )

@@ -67,7 +67,7 @@ def _prefix(feed: GraphFeedKind) -> str:
     return f"{zlib.crc32(feed.selected_properties.encode()):08x} {feed.value}"
 
 
-END_OF_LIST_CURSOR = Cursor(f"{_prefix(GraphFeedKind.DELTA)}listed")
+CURSOR_AFTER_LAST_LIST_PAGE = Cursor(f"{_prefix(GraphFeedKind.DELTA)}listed")
 """The cursor after the last page of a list. The next round is a full sync, which tries delta first.
 """
 
@@ -98,7 +98,7 @@ def parse_cursor(cursor: Cursor) -> CursorLink:
     for feed in GraphFeedKind:
         if cursor.startswith(f"{_prefix(feed)}/"):
             return CursorLink(cursor.removeprefix(_prefix(feed)), feed)
-    if cursor == END_OF_LIST_CURSOR:
+    if cursor == CURSOR_AFTER_LAST_LIST_PAGE:
         raise CursorExpired(
             "The folder was read as a list, which shows no changes; reading it again."
         )

@@ -50,7 +50,7 @@ from mailsync.providers import (
 )
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
-    END_OF_LIST_CURSOR,
+    CURSOR_AFTER_LAST_LIST_PAGE,
     FEED_BY_FAILED_FEED_COUNT,
     CursorLink,
     GraphFeedKind,
@@ -309,7 +309,9 @@ class GraphMailbox:
             following = CursorLink(self._graph.path_of_link(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
         if link.feed.is_list:
-            return Page(changes, END_OF_LIST_CURSOR, has_more=False, needs_full_sync_next=True)
+            return Page(
+                changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, needs_full_sync_next=True
+            )
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
     def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> CursorLink:
