@@ -111,6 +111,6 @@ class VerificationFailed(MailsyncError):
 
 
 def leaf_error_names() -> frozenset[str]:
-    """Return the names of all errors that a function may raise: the classes without subclasses
+    """Return the names of all errors that a Lambda function may raise: the classes without subclasses
     below MailsyncError."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())
