@@ -15,7 +15,7 @@ from tests.support.outlook_form import OutlookForm
 Things = dict[str, dict[str, Any]]
 
 _MESSAGES = """
-SELECT m.message_id, json_build_object(
+SELECT coalesce(k.remote_key, m.message_id), json_build_object(
          'folders', (SELECT json_agg(f.remote_id ORDER BY f.remote_id COLLATE "C")
                        FROM mailsync.email_placements p
                        JOIN mailsync.email_folders f ON f.id = p.folder_id
@@ -32,6 +32,7 @@ SELECT m.message_id, json_build_object(
          'web link', m.web_link, 'html', b.html, 'text', b.text)
   FROM mailsync.emails m
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
+  LEFT JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.account_id = '{account}' AND m.removed_at IS NULL"""
 _FOLDERS = """
 SELECT f.remote_id, json_build_object(
@@ -104,7 +105,8 @@ def divergences(
 
 
 def stored(run: Callable[[str], Any], account_id: str) -> Things:
-    """The messages of an account that its readers see, by their ids; `run` executes SQL."""
+    """The messages of an account that its readers see, by the present ids; `run` executes
+    SQL."""
     return dict(run(_MESSAGES.format(account=account_id)))
 
 

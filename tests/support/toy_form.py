@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
@@ -34,6 +35,7 @@ def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Messag
         categories=tuple(item.categories),
         modified_at=mail.modified_at,
         version=str(mail.last_change_number),
+        fingerprint=str(UUID(int=mail.number)),
         **fields,
     )
 

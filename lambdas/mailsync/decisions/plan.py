@@ -9,11 +9,14 @@ from mailsync.model import (
     PartialChange,
     RemoteId,
     RemovedMessage,
+    StateChange,
     UnreadableMessage,
     Upsert,
 )
 
-KeyedChange = TypeVar("KeyedChange", Upsert, PartialChange, RemovedMessage, UnreadableMessage)
+KeyedChange = TypeVar(
+    "KeyedChange", Upsert, PartialChange, StateChange, RemovedMessage, UnreadableMessage
+)
 
 
 def plan_page(page: Page) -> PagePlan:
@@ -34,6 +37,7 @@ def plan_page(page: Page) -> PagePlan:
         to_fetch_by_id=_only(last, PartialChange),
         removed_ids=tuple(each.remote_id for each in _only(last, RemovedMessage)),
         unreadable_messages=_only(last, UnreadableMessage),
+        state_changes=_only(last, StateChange),
     )
 
 

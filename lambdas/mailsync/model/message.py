@@ -48,6 +48,26 @@ class Message:
     kind: str = "message"
     version: str | None = None
     """The provider's version of the message. None: the provider gave no version."""
+    fingerprint: str | None = None
+    """UUID that the message keeps when it moves, and that it shares with its copies; only if the
+    provider's ids change when a message moves (`ProviderTraits`). None: the provider gave none."""
+    key: RemoteId | None = None
+    """The provider's present id of the message, if the provider's ids change when a message moves.
+    None: `remote_id` is that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """The part of a message that can change at a provider whose messages keep their contents.
+
+    version: text that differs whenever another field differs.
+    """
+
+    is_read: bool
+    is_flagged: bool
+    is_draft: bool
+    categories: tuple[str, ...]
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,19 @@ class PartialChange:
 
     remote_id: RemoteId
     reported_state: "ListedMessage | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A message that is new in the feed's folder or whose state changed, at a provider whose
+    messages keep their contents. Only a message that is not stored must be fetched by its id.
+
+    fingerprint: see `Message.fingerprint`.
+    """
+
+    remote_id: RemoteId
+    state: MessageState
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +133,7 @@ class GoneMessage:
     remote_id: RemoteId
 
 
-Change = Upsert | PartialChange | RemovedMessage | UnreadableMessage
+Change = Upsert | PartialChange | StateChange | RemovedMessage | UnreadableMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +146,15 @@ class Page:
         this page ends the round, which reported the changes up to its start.
     needs_full_sync_next: whether `next_cursor` cannot be used, so that the next round must be a new
         full sync.
+    valid_id_prefix: the text with which every present id of the folder's messages begins. A stored
+        message of the folder whose id begins otherwise has another id now.
     """
 
     changes: tuple[Change, ...]
     next_cursor: Cursor
     has_more: bool
     needs_full_sync_next: bool = False
+    valid_id_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +201,7 @@ class PagePlan:
     to_fetch_by_id: tuple[PartialChange, ...] = ()
     removed_ids: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
+    state_changes: tuple[StateChange, ...] = ()
     pending: tuple[RemoteId, ...] = ()
 
 

@@ -90,8 +90,6 @@ class MailProvider(Protocol):
     """Interface of a client for one mailbox at its provider: reads folders, messages and change
     feeds.
 
-    request_count: number of requests so far, in units of the provider's quota.
-
     Every method raises:
         ProviderThrottled: the provider requests a pause that exceeds the retry budget.
         ProviderUnavailable: the provider failed; nothing was changed, and a retry can succeed.
@@ -99,8 +97,11 @@ class MailProvider(Protocol):
         AccessRevoked: no access token is available until a person acts.
     """
 
-    request_count: int
-    """The number of requests that this object has sent, in units of the provider's quota."""
+    @property
+    def request_count(self) -> int:
+        """Return the number of requests that this object has sent, in units of the provider's
+        quota."""
+        ...
 
     @property
     def limits(self) -> Limits: ...

@@ -46,6 +46,7 @@ class PageWrite:
     request_count: number of requests to the provider that the page cost.
     requested_s_ago: seconds since the page was requested, at least.
     unchanged_ids: ids of messages whose reported state is already stored.
+    is_message_in_one_folder: whether a message of this provider is in one folder only.
     """
 
     feed: StoredFeed
@@ -55,6 +56,7 @@ class PageWrite:
     request_count: int
     requested_s_ago: float = 0.0
     unchanged_ids: Sequence[RemoteId] = ()
+    is_message_in_one_folder: bool = True
 
 
 class MailStore:
@@ -173,6 +175,14 @@ class MailStore:
             )
         return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
+    def stored_ids(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
+        """Return the ids of those of these messages that are stored, hidden ones included."""
+        if not ids:
+            return frozenset()
+        with self._database.transaction() as tx:
+            found = tx.run("stored_ids", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
+        return frozenset(RemoteId(each) for (each,) in found)
+
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
@@ -206,6 +216,14 @@ class MailStore:
                 is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
             )
             counts += page_rows.mark_seen_by_full_sync(tx, run, write.unchanged_ids)
+            if ref.folder:
+                counts += page_rows.save_states(
+                    tx,
+                    run,
+                    ref.folder,
+                    plan.state_changes,
+                    is_only_folder=write.is_message_in_one_folder,
+                )
             counts += page_rows.hide_removed_messages(tx, run, ref, plan)
             counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
             counts += page_rows.leave_pending(tx, run, ref, plan)

@@ -19,6 +19,7 @@ from mailsync.model import (
     PagePlan,
     RemoteId,
     RunRef,
+    StateChange,
     StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
@@ -88,6 +89,7 @@ def save_messages(
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
+    _save_keys(tx, run, messages)
     written = saved.inserted + saved.updated + len(refused)
     return (
         counts
@@ -224,6 +226,45 @@ def hide_unseen_by_full_sync(tx: Transaction, run: RunRef, feed: StoredFeed) -> 
     )
     removed = end_locked_placements(tx, unseen, credible, unseen_before=generation)
     return WrittenRowCounts(removed=removed)
+
+
+def save_states(
+    tx: Transaction,
+    run: RunRef,
+    folder: FolderRef,
+    changes: Sequence[StateChange],
+    *,
+    is_only_folder: bool,
+) -> WrittenRowCounts:
+    """Store the new states of messages that are stored, and show the messages in this folder.
+
+    is_only_folder: whether a message of this provider is in one folder only.
+    """
+    if not changes:
+        return WrittenRowCounts()
+    ids = rows.to_jsonb([each.remote_id for each in changes])
+    locked = tx.run("lock_messages", account_id=run.account_id, ids=ids)
+    updated = tx.run_returning_row_count(
+        "save_states", account_id=run.account_id, states=rows.states_json(changes)
+    )
+    tx.run(
+        "show_again",
+        folder_id=folder.id,
+        email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
+        is_only_folder=is_only_folder,
+    )
+    return WrittenRowCounts(updated=updated, unchanged=len(changes) - updated)
+
+
+def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:
+    """Store the keys of messages whose provider's ids change when a message moves."""
+    keys = [
+        {"message_id": each.remote_id, "remote_key": each.key, "fingerprint": each.fingerprint}
+        for each in messages
+        if each.key
+    ]
+    if keys:
+        tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))
 
 
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."

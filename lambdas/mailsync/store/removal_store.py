@@ -109,10 +109,12 @@ class RemovalStore:
         return removal
 
     def hide_messages_removed_from_folder(
-        self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]
+        self, run: RunRef, folder_id: FolderId | None, ids: Sequence[RemoteId]
     ) -> int:
-        """Take messages out of this folder, and hide those that are in no folder afterwards; return
-        the number of messages that were in the folder."""
+        """Take messages out of this folder (None: out of all folders), and hide those that are in
+        no folder afterwards; return the number of messages that were in the folder."""
+        if not ids:
+            return 0
         with FencedTransaction(self._database, run) as tx:
             return end_placements(tx, run, ids, folder_id=folder_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from mailsync.decisions.verify import ListingContradiction
-from mailsync.model import Address, Message, RemoteFolder
+from mailsync.model import Address, Message, RemoteFolder, StateChange
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import JsonBytes
 
@@ -90,6 +90,23 @@ def ids_and_folders_json(rows: Iterable[JsonRow]) -> JsonBytes:
     """Return the message ids and folder ids of the rows as JSON."""
     wanted = ("message_id", "folder_remote_ids")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
+
+
+def states_json(changes: Iterable[StateChange]) -> JsonBytes:
+    """Return the message ids and states of the changes as JSON."""
+    return to_jsonb(
+        [
+            {
+                "message_id": each.remote_id,
+                "is_read": each.state.is_read,
+                "is_flagged": each.state.is_flagged,
+                "is_draft": each.state.is_draft,
+                "categories": _storable(list(each.state.categories)),
+                "version": _storable(each.state.version),
+            }
+            for each in changes
+        ]
+    )
 
 
 def quarantine_row(

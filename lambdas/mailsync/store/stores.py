@@ -5,6 +5,7 @@ from mailsync.store.feed_store import FeedStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.message_key_store import MessageKeyStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
@@ -21,6 +22,10 @@ class MailboxStores:
     @property
     def mail(self) -> MailStore:
         return MailStore(self.database)
+
+    @property
+    def message_keys(self) -> MessageKeyStore:
+        return MessageKeyStore(self.database)
 
     @property
     def folders(self) -> FolderStore:

@@ -27,6 +27,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.message_ids import give_stable_ids
 
 MAX_CHECKS_IN_PARALLEL = 5
 """The number of threads, each with a database connection, in one Lambda function that checks
@@ -148,6 +149,7 @@ def _opener(
         provider = kit.open_mailbox(
             account, access, settings, budget, memory.create_share_for_mailbox()
         )
+        provider = give_stable_ids(provider, run, database)
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
 

@@ -24,6 +24,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
 from mailsync.store.stores import MailboxStores
+from mailsync.sync.message_ids import give_stable_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     if at_once:
         account = replace(account, max_requests_in_flight=at_once)
     provider = load_provider_kit(account.provider).open_mailbox(account, access, settings)
+    provider = give_stable_ids(provider, run, database)
     mailbox = Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
     with closing(provider), save_reported_limits_on_exit(mailbox):
         yield mailbox

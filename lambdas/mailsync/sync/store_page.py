@@ -63,6 +63,8 @@ def store_page(
     unchanged = _unchanged(mailbox, feed.ref, plan)
     known = set(unchanged)
     wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
+    plan, not_stored = _split_state_changes(mailbox, plan)
+    wanted += not_stored
     plan = _completed(mailbox, plan, wanted, one_by_one=one_by_one)
     write = PageWrite(
         feed,
@@ -72,6 +74,7 @@ def store_page(
         request_count=1,
         requested_s_ago=time.monotonic() - requested_at,
         unchanged_ids=unchanged,
+        is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
     )
     counts = mailbox.mail.write_page(mailbox.run, write)
     if counts is not None and page.changes:
@@ -98,6 +101,15 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     if not entries or feed.folder is None:
         return ()
     return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
+
+
+def _split_state_changes(mailbox: Mailbox, plan: PagePlan) -> tuple[PagePlan, Sequence[RemoteId]]:
+    """Return the plan with the state changes of stored messages, and the ids of the other messages,
+    whose contents must be fetched."""
+    ids = [each.remote_id for each in plan.state_changes]
+    stored = mailbox.mail.stored_ids(mailbox.run, ids)
+    kept = tuple(each for each in plan.state_changes if each.remote_id in stored)
+    return replace(plan, state_changes=kept), [each for each in ids if each not in stored]
 
 
 def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> None:

@@ -34,6 +34,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.message_ids import give_stable_ids
 from tests.support import comparison
 from tests.support.clock import let_time_pass
 from tests.support.comparison import ProviderForm, Things
@@ -279,7 +280,9 @@ class World:
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
         budget = RetryBudget(self.pauses.append, total_s=CHECK_PAUSE_BUDGET_S)
-        provider = self.provider(budget, check.account.max_requests_in_flight)
+        provider = give_stable_ids(
+            self.provider(budget, check.account.max_requests_in_flight), check.run, self.database
+        )
         with closing(provider):
             yield Mailbox(
                 check.run,

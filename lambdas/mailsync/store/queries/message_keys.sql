@@ -1,0 +1,77 @@
+-- Keys: the present ids of messages at a provider whose ids change when a message moves.
+
+-- ids_of_keys --
+-- Return the ids of the stored messages that have these keys.
+SELECT k.remote_key, m.message_id
+  FROM mailsync.message_keys k JOIN mailsync.emails m ON m.id = k.email_id
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
+
+-- keys_of_ids --
+-- Return the keys of stored messages.
+SELECT m.message_id, k.remote_key
+  FROM mailsync.emails m JOIN mailsync.message_keys k ON k.email_id = m.id
+ WHERE m.account_id = cast(:account_id AS uuid)
+   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- owners_of_ids --
+-- Return which of these ids belong to stored messages that have another key now.
+SELECT m.message_id, m.id
+  FROM mailsync.emails m JOIN mailsync.message_keys k ON k.email_id = m.id
+ WHERE m.account_id = cast(:account_id AS uuid) AND k.remote_key <> m.message_id
+   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- match_arrivals --
+-- Give the key of each arrived message to the stored message with its fingerprint, if exactly one such
+-- message is in no folder, or has a key that is void: it is in this folder, and its key lacks the
+-- prefix that every key of the folder has now. Arrivals that share a fingerprint are copies and are
+-- left out.
+WITH arrival AS (
+  SELECT min(a.remote_key) AS remote_key, a.fingerprint
+    FROM json_to_recordset(cast(:arrivals AS json)) AS a (remote_key text, fingerprint uuid)
+   GROUP BY a.fingerprint HAVING count(*) = 1),
+candidate AS (
+  SELECT min(k.email_id) AS email_id, k.fingerprint
+    FROM mailsync.message_keys k JOIN mailsync.emails m ON m.id = k.email_id
+   WHERE k.account_id = cast(:account_id AS uuid)
+     AND k.fingerprint IN (SELECT fingerprint FROM arrival)
+     AND (m.removed_at IS NOT NULL
+          OR (NOT starts_with(k.remote_key, cast(:valid_key_prefix AS text))
+              AND EXISTS (SELECT 1 FROM mailsync.email_placements p
+                           WHERE p.email_id = m.id AND p.folder_id = :folder_id)))
+   GROUP BY k.fingerprint HAVING count(*) = 1)
+UPDATE mailsync.message_keys k SET remote_key = arrival.remote_key
+  FROM arrival JOIN candidate USING (fingerprint), mailsync.emails m
+ WHERE k.email_id = candidate.email_id AND m.id = k.email_id
+RETURNING k.remote_key, m.message_id
+
+-- save_keys --
+-- Store the keys of messages, and what they keep when they move.
+INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint)
+SELECT m.id, m.account_id, s.remote_key, s.fingerprint
+  FROM json_to_recordset(cast(:keys AS json)) AS s (message_id text, remote_key text, fingerprint uuid)
+  JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
+ ORDER BY m.id
+    ON CONFLICT (email_id) DO UPDATE
+   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint
+ WHERE (k.remote_key, k.fingerprint) IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint)
+
+-- stored_ids --
+-- Return which of these messages are stored, hidden ones included.
+SELECT message_id FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid)
+   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- save_states --
+-- Store the states of messages whose contents never change. The hash of the row is void then: it
+-- covers the state.
+UPDATE mailsync.emails m
+   SET is_read = s.is_read, is_flagged = s.is_flagged, is_draft = s.is_draft,
+       categories = s.categories, version = s.version, updated_at = now(),
+       row_hash = '00000000-0000-0000-0000-000000000000'
+  FROM json_to_recordset(cast(:states AS json)) AS s
+       (message_id text, is_read boolean, is_flagged boolean, is_draft boolean, categories jsonb,
+        version text)
+ WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
+   AND (m.is_read, m.is_flagged, m.is_draft, m.categories, m.version)
+       IS DISTINCT FROM (s.is_read, s.is_flagged, s.is_draft, s.categories, s.version)

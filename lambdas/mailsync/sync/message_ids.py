@@ -1,0 +1,178 @@
+"""Give messages ids that stay, at a provider whose ids change when a message moves.
+
+There, an id names a place: a folder and a number in it. Mailsync calls it the key of the message,
+and keeps the first one as the message's id. Each page is translated from keys to ids, and each
+request by id from ids to keys, so all other code works with ids.
+
+A message that moved disappears under one key and appears under another. All removals of the pages
+that are read together are therefore stored before the arrivals are looked at: an arrival is the
+moved message if exactly one stored message with its fingerprint is in no folder. Otherwise it is
+stored as a new message. A wrong match is impossible to see in the mail itself, because both
+messages have the same fingerprint.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from mailsync.model import (
+    Change,
+    Cursor,
+    FeedId,
+    FeedRef,
+    FolderListing,
+    FolderRef,
+    GoneMessage,
+    Message,
+    MessageListing,
+    Page,
+    RemoteId,
+    RemovedMessage,
+    RunRef,
+    StateChange,
+    StoredFolder,
+    TreeReadingDepth,
+    UnreadableMessage,
+    Upsert,
+)
+from mailsync.providers import Limits, MailProvider, ProviderTraits
+from mailsync.store.connection import Database
+from mailsync.store.message_key_store import REUSED_KEY_MARK, MessageKeyStore
+from mailsync.store.removal_store import RemovalStore
+
+_FetchResult = Message | GoneMessage | UnreadableMessage
+
+
+class ProviderWithStableIds:
+    """A `MailProvider` whose messages keep their ids, made of one whose ids change when a message
+    moves.
+
+    keys, removals: the stores of the account; `run` holds its lease.
+    """
+
+    def __init__(
+        self, provider: MailProvider, run: RunRef, keys: MessageKeyStore, removals: RemovalStore
+    ) -> None:
+        self._provider = provider
+        self._run = run
+        self._keys = keys
+        self._removals = removals
+
+    @property
+    def request_count(self) -> int:
+        return self._provider.request_count
+
+    @property
+    def limits(self) -> Limits:
+        return self._provider.limits
+
+    @property
+    def traits(self) -> ProviderTraits:
+        return self._provider.traits
+
+    @property
+    def max_requests_in_flight(self) -> int:
+        return self._provider.max_requests_in_flight
+
+    @property
+    def throttled_for_s(self) -> float:
+        return self._provider.throttled_for_s
+
+    def list_folders(
+        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    ) -> FolderListing:
+        return self._provider.list_folders(known, reading)
+
+    def fetch_page(
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
+        page = self._provider.fetch_page(feed, cursor, limit=limit, fallback=fallback)
+        return self._translated([(feed, page)])[feed.id]
+
+    def fetch_next_pages(
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+    ) -> Mapping[FeedId, Page]:
+        pages = self._provider.fetch_next_pages(positions, limit=limit)
+        read = [(feed, pages[feed.id]) for feed, _ in positions if feed.id in pages]
+        return self._translated(read)
+
+    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+        listing = self._provider.list_folder_messages(folder)
+        ids = self._ids([each.remote_id for each in listing.messages])
+        entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
+        return replace(listing, messages=tuple(entries))
+
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[_FetchResult]:
+        known = self._keys.keys_of_ids(self._run, ids)
+        keys = [known.get(each) or RemoteId(each.partition(REUSED_KEY_MARK)[0]) for each in ids]
+        found = self._provider.fetch_messages(keys, one_by_one=one_by_one)
+        return [
+            replace(each, remote_id=remote_id, key=key)
+            if isinstance(each, Message)
+            else replace(each, remote_id=remote_id)
+            for remote_id, key, each in zip(ids, keys, found, strict=True)
+        ]
+
+    def close(self) -> None:
+        self._provider.close()
+
+    def _translated(self, pages: Sequence[tuple[FeedRef, Page]]) -> Mapping[FeedId, Page]:
+        """Return the pages with the ids of their messages, by feed id. The removals of all pages
+        are stored before the arrivals of any page are matched."""
+        ids = self._keys.ids_of_keys(
+            self._run, [_key(each) for _, page in pages for each in page.changes]
+        )
+        for feed, page in pages:
+            removed = [_key(each) for each in page.changes if isinstance(each, RemovedMessage)]
+            self._removals.hide_messages_removed_from_folder(
+                self._run,
+                feed.folder.id if feed.folder else None,
+                [ids.get(each, each) for each in removed],
+            )
+        for feed, page in pages:
+            arrived = {key: it for key, it in _arrivals(page.changes) if key not in ids}
+            if arrived:
+                ids |= self._keys.match_arrivals(
+                    self._run,
+                    feed.folder.id if feed.folder else None,
+                    arrived,
+                    page.valid_id_prefix,
+                )
+        unknown = {_key(each) for _, page in pages for each in page.changes} - ids.keys()
+        ids |= self._keys.unused_ids(self._run, unknown)
+        return {
+            feed.id: replace(page, changes=tuple(_with_id(each, ids) for each in page.changes))
+            for feed, page in pages
+        }
+
+    def _ids(self, keys: Sequence[RemoteId]) -> Mapping[RemoteId, RemoteId]:
+        ids = self._keys.ids_of_keys(self._run, keys)
+        return ids | self._keys.unused_ids(self._run, set(keys) - ids.keys())
+
+
+def give_stable_ids(provider: MailProvider, run: RunRef, database: Database) -> MailProvider:
+    """Return the provider itself if its messages keep their ids when they move, else a provider
+    whose messages do."""
+    if provider.traits.do_ids_survive_moves:
+        return provider
+    return ProviderWithStableIds(provider, run, MessageKeyStore(database), RemovalStore(database))
+
+
+def _key(change: Change) -> RemoteId:
+    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
+
+
+def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
+    """Yield the keys and fingerprints of the changes that can be arrivals."""
+    for each in changes:
+        of = each.message if isinstance(each, Upsert) else each
+        if isinstance(of, Message | StateChange) and of.fingerprint:
+            yield of.remote_id, of.fingerprint
+
+
+def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:
+    if isinstance(change, Upsert):
+        key = change.message.remote_id
+        return Upsert(replace(change.message, remote_id=ids[key], key=key))
+    return replace(change, remote_id=ids[change.remote_id])
