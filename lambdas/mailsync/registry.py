@@ -84,7 +84,13 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         required_settings=("MICROSOFT_CLIENT_ID",),
     ),
     RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
-    RegisteredProvider(Provider("imap"), "IMAP", "email/imap.sync"),
+    RegisteredProvider(
+        Provider("imap"),
+        "IMAP",
+        "email/imap.sync",
+        kit_module="mailsync.providers.imap.kit",
+        ports=(993, 143),
+    ),
 )
 
 

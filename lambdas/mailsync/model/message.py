@@ -148,6 +148,8 @@ class Page:
         full sync.
     valid_id_prefix: the text with which every present id of the folder's messages begins. A stored
         message of the folder whose id begins otherwise has another id now.
+    listed_ids: the ids of all messages of the folder, if messages were removed that the provider
+        cannot name. None: `changes` names all that were removed.
     """
 
     changes: tuple[Change, ...]
@@ -155,6 +157,7 @@ class Page:
     has_more: bool
     needs_full_sync_next: bool = False
     valid_id_prefix: str = ""
+    listed_ids: frozenset[RemoteId] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,12 @@ class MessageKeyStore:
         """Return the keys of stored messages by id."""
         return self._pairs("keys_of_ids", account_id=run.account_id, ids=_json(ids))
 
+    def keys_in_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
+        """Return the keys of the folder's messages."""
+        with self._database.transaction() as tx:
+            found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
+        return frozenset(RemoteId(key) for (key,) in found)
+
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return an id for each key that no stored message has: the key itself, or an id made of it
         if a message that has another key now was first seen with this key."""
@@ -74,7 +80,7 @@ class MessageKeyStore:
 
 
 REUSED_KEY_MARK = "~"
-"""Separates a key from the number that makes an id of it; no provider's key contains it."""
+"""Separates a key from the digits that make another id of it. No key ends with it and digits."""
 
 
 def _json(values: Collection[RemoteId]) -> JsonBytes:

@@ -105,7 +105,7 @@ class ProviderWithStableIds:
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[_FetchResult]:
         known = self._keys.keys_of_ids(self._run, ids)
-        keys = [known.get(each) or RemoteId(each.partition(REUSED_KEY_MARK)[0]) for each in ids]
+        keys = [known.get(each) or _first_key(each) for each in ids]
         found = self._provider.fetch_messages(keys, one_by_one=one_by_one)
         return [
             replace(each, remote_id=remote_id, key=key)
@@ -120,6 +120,7 @@ class ProviderWithStableIds:
     def _translated(self, pages: Sequence[tuple[FeedRef, Page]]) -> Mapping[FeedId, Page]:
         """Return the pages with the ids of their messages, by feed id. The removals of all pages
         are stored before the arrivals of any page are matched."""
+        pages = [(feed, self._with_removals(feed, page)) for feed, page in pages]
         ids = self._keys.ids_of_keys(
             self._run, [_key(each) for _, page in pages for each in page.changes]
         )
@@ -146,6 +147,14 @@ class ProviderWithStableIds:
             for feed, page in pages
         }
 
+    def _with_removals(self, feed: FeedRef, page: Page) -> Page:
+        """Return the page with the removals that only its complete list of ids shows."""
+        if page.listed_ids is None or feed.folder is None:
+            return page
+        stored = self._keys.keys_in_folder(self._run, feed.folder.id)
+        removed = tuple(RemovedMessage(key) for key in sorted(stored - page.listed_ids))
+        return replace(page, changes=(*removed, *page.changes))
+
     def _ids(self, keys: Sequence[RemoteId]) -> Mapping[RemoteId, RemoteId]:
         ids = self._keys.ids_of_keys(self._run, keys)
         return ids | self._keys.unused_ids(self._run, set(keys) - ids.keys())
@@ -157,6 +166,12 @@ def give_stable_ids(provider: MailProvider, run: RunRef, database: Database) -> 
     if provider.traits.do_ids_survive_moves:
         return provider
     return ProviderWithStableIds(provider, run, MessageKeyStore(database), RemovalStore(database))
+
+
+def _first_key(remote_id: RemoteId) -> RemoteId:
+    """Return the key with which a message was first seen that has this id."""
+    key, _, number = remote_id.rpartition(REUSED_KEY_MARK)
+    return RemoteId(key) if number.isdigit() and key else remote_id
 
 
 def _key(change: Change) -> RemoteId:

@@ -75,3 +75,9 @@ UPDATE mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
    AND (m.is_read, m.is_flagged, m.is_draft, m.categories, m.version)
        IS DISTINCT FROM (s.is_read, s.is_flagged, s.is_draft, s.categories, s.version)
+
+-- keys_in_folder --
+-- Return the keys of the messages of a folder.
+SELECT k.remote_key
+  FROM mailsync.email_placements p JOIN mailsync.message_keys k ON k.email_id = p.email_id
+ WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id

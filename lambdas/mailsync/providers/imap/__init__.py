@@ -1,0 +1,1 @@
+"""Read mailboxes over IMAP (RFC 3501, RFC 9051)."""

@@ -1,0 +1,37 @@
+"""The ids of folders and messages. A server names a folder by its name, and a message by its folder,
+the folder's UIDVALIDITY and its UID (RFC 3501, section 2.3.1.1)."""
+
+from typing import NamedTuple
+
+from mailsync.model import RemoteId
+
+
+class MessagePlace(NamedTuple):
+    """The place of a message. folder: the folder's name as the server lists it."""
+
+    folder: bytes
+    uid_validity: int
+    uid: int
+
+    def to_id(self) -> RemoteId:
+        return RemoteId(f"{id_prefix(self.folder, self.uid_validity)}{self.uid}")
+
+
+def id_prefix(folder: bytes, uid_validity: int) -> str:
+    """Return the text with which the ids of all messages of the folder begin."""
+    return f"{folder_id(folder)}:{uid_validity}:"
+
+
+def parse_message_id(remote_id: RemoteId) -> MessagePlace:
+    folder, uid_validity, uid = remote_id.rsplit(":", 2)
+    return MessagePlace(folder_name(RemoteId(folder)), int(uid_validity), int(uid))
+
+
+def folder_id(name: bytes) -> RemoteId:
+    """Return the id of a folder: its name. Names are ASCII (modified UTF-7); the bytes of servers
+    that send others become the characters of the same numbers."""
+    return RemoteId(name.decode("latin-1"))
+
+
+def folder_name(remote_id: RemoteId) -> bytes:
+    return remote_id.encode("latin-1")

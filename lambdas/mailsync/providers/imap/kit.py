@@ -1,0 +1,46 @@
+"""Open mailboxes on IMAP servers for the common code: the provider's kit."""
+
+from typing import TYPE_CHECKING
+
+from mailsync.errors import ProviderRejected
+from mailsync.model import Account
+from mailsync.providers import AccessTokenSource
+from mailsync.providers.imap.address import parse_remote_id
+from mailsync.providers.kit import MailboxIdentity
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mailsync.providers.imap.provider import ImapMailbox
+
+
+class ImapKit:
+    """Opens mailboxes on IMAP servers; implements `ProviderKit` and `PasswordKit`."""
+
+    push_kit = None
+
+    def open_mailbox(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+        memory: MemoryShare | None = None,
+    ) -> "ImapMailbox":
+        from mailsync.providers.imap.provider import ImapMailbox
+
+        return ImapMailbox(
+            parse_remote_id(account.remote_id),
+            access,
+            settings.provider_tls_context(),
+            account.max_requests_in_flight,
+        )
+
+    def find_organisation_mailbox(
+        self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
+    ) -> MailboxIdentity:
+        raise ProviderRejected("IMAP servers have no access for organisations.")
+
+
+KIT = ImapKit()

@@ -1,0 +1,97 @@
+"""Convert what a server sends of messages. Pure functions."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from mailsync.mime import parse_message
+from mailsync.model import ListedMessage, Message, MessageState, StateChange
+from mailsync.providers.imap.ids import MessagePlace, folder_id
+
+LISTED_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+STATE_ITEMS = "(UID FLAGS)"
+WHOLE_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
+_BODY = b"BODY[]"
+_HEADER = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
+
+
+def has_body(items: Mapping[bytes, Any]) -> bool:
+    """Return whether the server sent the message itself; an empty message has an empty body."""
+    return items.get(_BODY) is not None
+
+
+def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
+    return StateChange(place.to_id(), _state(items), _fingerprint(items))
+
+
+def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
+    state = _state(items)
+    return ListedMessage(place.to_id(), state.is_read, state.version)
+
+
+def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
+    """Return the whole message, from the items that `WHOLE_ITEMS` names."""
+    raw, state = items[_BODY], _state(items)
+    mail = parse_message(raw)
+    received_at = _received_at(items)
+    return Message(
+        remote_id=place.to_id(),
+        folder_remote_ids=(folder_id(place.folder),),
+        internet_message_id=mail.internet_message_id,
+        subject=mail.subject,
+        sender=mail.sender,
+        to=mail.to,
+        cc=mail.cc,
+        bcc=mail.bcc,
+        reply_to=mail.reply_to,
+        preview=mail.preview,
+        body_html=mail.body_html,
+        body_text=mail.body_text,
+        is_read=state.is_read,
+        is_draft=state.is_draft,
+        is_flagged=state.is_flagged,
+        has_attachments=mail.has_attachments,
+        importance=mail.importance,
+        categories=state.categories,
+        received_at=received_at or mail.sent_at,
+        sent_at=mail.sent_at,
+        kind=mail.kind,
+        version=state.version,
+        fingerprint=_fingerprint_of(mail.internet_message_id, items),
+    )
+
+
+def _state(items: Mapping[bytes, Any]) -> MessageState:
+    flags = sorted({each.decode("utf-8", "replace") for each in items.get(b"FLAGS", ())})
+    lower = {each.lower() for each in flags}
+    return MessageState(
+        is_read="\\seen" in lower,
+        is_flagged="\\flagged" in lower,
+        is_draft="\\draft" in lower,
+        categories=tuple(each for each in flags if not each.startswith(("\\", "$"))),
+        version=" ".join(sorted(lower - {"\\recent"})),
+    )
+
+
+def _fingerprint(items: Mapping[bytes, Any]) -> str | None:
+    header = items.get(_HEADER)
+    return None if header is None else _fingerprint_of(parse_message(header).internet_message_id, items)
+
+
+def _fingerprint_of(internet_message_id: str | None, items: Mapping[bytes, Any]) -> str | None:
+    """Return a UUID that stands for the Message-ID, the size and the time of receipt. None: the
+    message has no Message-ID, so two messages could be taken for one."""
+    if not internet_message_id:
+        return None
+    size, received_at = items.get(b"RFC822.SIZE"), _received_at(items)
+    text = f"{internet_message_id}\n{size}\n{received_at and received_at.timestamp()}"
+    return str(UUID(bytes=hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]))
+
+
+def _received_at(items: Mapping[bytes, Any]) -> datetime | None:
+    found = items.get(b"INTERNALDATE")
+    return found.astimezone(UTC) if isinstance(found, datetime) else None
+
+
