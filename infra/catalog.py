@@ -24,6 +24,7 @@ class Capability(StrEnum):
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
+    START_SUCCESSOR = "successors"  # start executions of the machine that invokes the function
     STOP_WORKFLOWS = "stop workflows"  # end executions
     WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
     INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
@@ -191,6 +192,11 @@ FUNCTIONS: tuple[Function, ...] = (
         capabilities=_MAIL,
         timeout_s=300,
         memory_mb=1024,
+    ),
+    Function(
+        name="hand-over",
+        purpose="Give the run to a new execution before AWS ends this one.",
+        capabilities=frozenset({Capability.DATABASE, Capability.START_SUCCESSOR}),
     ),
     Function(name="mark-complete", purpose="Close a run that succeeded.", capabilities=_STORE),
     Function(name="mark-failed", purpose="Close a run that failed.", capabilities=_STORE),

@@ -63,6 +63,7 @@ class SyncStack(cdk.Stack):
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
             Capability.START_WORKFLOWS: workflows.allow_start,
+            Capability.START_SUCCESSOR: workflows.allow_start_successor,
             Capability.STOP_WORKFLOWS: workflows.allow_stop,
             Capability.WORKFLOW_ARNS: workflows.add_arns_to_environment,
             Capability.INVOKE_CHECK_FUNCTION: batches.allow_check_batch_invocation,

@@ -86,6 +86,14 @@ class SyncWorkflows(Construct):
         self.add_arns_to_environment(function)
         self._start.attach_to_role(function.role)
 
+    def allow_start_successor(self, function: SyncFunction) -> None:
+        """Let a function that `mailbox-sync` invokes start executions of `mailbox-sync`.
+
+        Its environment cannot name the state machine, whose definition names the function. The
+        payload names it.
+        """
+        self._start.attach_to_role(function.role)
+
     def allow_stop(self, function: SyncFunction) -> None:
         """Let the function stop executions of both state machines."""
         self._stop.attach_to_role(function.role)

@@ -18,12 +18,11 @@ from mailsync.sync.waiting import run_or_request_wait
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     can_wait = event.get("canWait", False)
-    return run_or_request_wait(
-        lambda: _renewed(RunRef.from_workflow_state(event)), {}, can_wait=can_wait
-    )
+    return run_or_request_wait(lambda: _renewed(event), {}, can_wait=can_wait)
 
 
-def _renewed(run: RunRef) -> dict[str, int]:
-    with open_mailbox(run) as mailbox:
+def _renewed(event: dict[str, Any]) -> dict[str, int]:
+    run = RunRef.from_workflow_state(event)
+    with open_mailbox(run, retry_count=event.get("retryCount")) as mailbox:
         mailbox.access_token_source.current_token()
     return {}

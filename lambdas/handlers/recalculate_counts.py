@@ -19,7 +19,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return context.get_remaining_time_in_millis() / 1000
 
     def counted() -> dict[str, Any]:
-        with open_mailbox(RunRef.from_workflow_state(event)) as mailbox:
+        run = RunRef.from_workflow_state(event)
+        with open_mailbox(run, retry_count=event.get("retryCount")) as mailbox:
             verification = recalculate_counts(mailbox, remaining_s)
             return {
                 **verification.to_state_output(),
@@ -27,4 +28,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             }
 
     nothing = {**RemainingVerification().to_state_output(), "atOnce": 1}
-    return run_or_request_wait(counted, nothing, can_wait=event.get("canWait", False))
+    return run_or_request_wait(
+        counted,
+        nothing,
+        can_wait=event.get("canWait", False),
+        at_hand_over={"handOver": True},
+    )

@@ -20,9 +20,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         return context.get_remaining_time_in_millis() / 1000
 
     def repaired() -> dict[str, int]:
-        with open_mailbox(
-            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
-        ) as mailbox:
+        run, retry_count = RunRef.from_workflow_state(event), event.get("retryCount")
+        with open_mailbox(run, at_once=event.get("atOnce"), retry_count=retry_count) as mailbox:
             repair_folder(mailbox, FolderId(event["folderId"]), remaining_s)
         return {}
 

@@ -20,11 +20,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return context.get_remaining_time_in_millis() / 1000
 
     def synced() -> dict[str, Any]:
-        with open_mailbox(
-            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
-        ) as mailbox:
-            progress = sync_feeds(mailbox, feed_ids_of_state(event, mailbox.feeds), remaining_s)
+        run, retry_count = RunRef.from_workflow_state(event), event.get("retryCount")
+        with open_mailbox(run, at_once=event.get("atOnce"), retry_count=retry_count) as mailbox:
+            feed_ids = feed_ids_of_state(event, mailbox.feeds)
+            progress = sync_feeds(mailbox, feed_ids, remaining_s)
         left = list(progress.feed_ids)
-        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds}
+        # The resets are those of the first feed.
+        resets = event.get("resets", 0) if left[:1] == list(feed_ids[:1]) else 0
+        wait_s = progress.wait_seconds
+        return {"feeds": left, "hasMore": bool(left), "waitSeconds": wait_s, "resets": resets}
 
-    return run_or_request_wait(synced, {"feeds": event.get("feeds"), "hasMore": True})
+    return run_or_request_wait(
+        synced,
+        {"feeds": event.get("feeds"), "hasMore": True, "resets": event.get("resets", 0)},
+        at_hand_over={"hasMore": False},
+    )

@@ -25,7 +25,8 @@ class EnqueuedRun:
     """The run that `RunStore.enqueue_run` returns: a new run, the account's open run, or the run of
     an earlier request with the same Idempotency-Key.
 
-    execution_arn: ARN of the run's execution. None: the execution has not started yet.
+    execution_arn: ARN of the run's current execution. None: the execution has not started yet.
+    execution_name: name of the run's current execution.
     scope: what the run syncs.
     scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
         the present request has no key, or a new key.
@@ -33,6 +34,7 @@ class EnqueuedRun:
 
     id: RunId
     execution_arn: str | None
+    execution_name: str
     status: str
     scope: SyncScope
     scope_of_first_request: SyncScope | None = None
@@ -49,6 +51,7 @@ class StaleRun:
     id: RunId
     account_id: AccountId
     execution_arn: str | None
+    execution_name: str
 
 
 class RunStore:
@@ -106,7 +109,7 @@ class RunStore:
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return EnqueuedRun(run_id, None, "queued", scope)
+                return EnqueuedRun(run_id, None, run_id, "queued", scope)
             joined = tx.run("find_open_run", account_id=account_id)
             if joined and idempotency_key:
                 tx.run(
@@ -175,18 +178,27 @@ class RunStore:
         if closes is not None:
             count_failed_run(error, closes_account=closes)
 
-    def account_of_open_run(self, run_id: RunId) -> AccountId | None:
-        """Return the account of an open run. None: the run has ended or does not exist."""
+    def open_run_of_execution(self, execution_name: str) -> tuple[RunId, AccountId] | None:
+        """Return the open run whose current execution has this name, and the run's account. None:
+        the run has ended, or the execution has handed it over."""
         with self._database.transaction() as tx:
-            found = tx.run("open_run_account", run_id=run_id)
-        return AccountId(found[0][0]) if found else None
+            found = tx.run("open_run_of_execution", name=execution_name)
+        return (RunId(found[0][0]), AccountId(found[0][1])) if found else None
+
+    def execution_of_run(self, run_id: RunId) -> str:
+        """Return the name of the run's current execution, or of its last one."""
+        with self._database.transaction() as tx:
+            found = tx.run("execution_of_run", run_id=run_id)
+        return str(found[0][0]) if found else run_id
 
     def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
         """Return up to `limit` open runs whose last heartbeat is more than `seconds` seconds
         old."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=seconds, limit=limit)
-        return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
+        return tuple(
+            StaleRun(RunId(run), AccountId(account), arn, name) for run, account, arn, name in found
+        )
 
 
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun | None:
@@ -200,8 +212,10 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
-    run_id, execution_arn, status, sync_type, folder_ids = row
-    return EnqueuedRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
+    run_id, execution_arn, execution_name, status, sync_type, folder_ids = row
+    return EnqueuedRun(
+        RunId(run_id), execution_arn, execution_name, status, _wish(sync_type, folder_ids)
+    )
 
 
 def _columns(scope: SyncScope) -> dict[str, Any]:

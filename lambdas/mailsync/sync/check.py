@@ -262,7 +262,7 @@ class _Work:
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
-        if sync_folders(mailbox, seen):
+        if sync_folders(mailbox, self._remaining_s, seen):
             return self._hand_over(check, "more than a page")
         if not recalculate_counts(mailbox, self._remaining_s).is_done:
             return self._hand_over(check, "counts differ")

@@ -12,6 +12,7 @@ from functools import cache
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
+from mailsync.decisions.successor import MAX_WAITS_WITHOUT_PROGRESS, events_of_visit
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, AccountId, Cursor, FeedRef, RunRef, SealedSecret, StoredFeed
@@ -24,6 +25,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
 from mailsync.store.stores import MailboxStores
+from mailsync.sync.waiting import HandOverDue
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,37 +96,64 @@ def require_unthrottled(account: Account) -> None:
 
 
 @contextmanager
-def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox]:
+def open_mailbox(
+    run: RunRef, *, at_once: int | None = None, retry_count: int | None = None
+) -> Iterator[Mailbox]:
     """Open the mailbox for the `with` block. First renew its lease; at the end of the block record
     how many requests were sent.
 
     at_once: number of states that work on the mailbox at the same time, each with one request in
         flight. None: only this state.
+    retry_count: number of retries of the state before this attempt. None: the execution's
+        definition is of the previous version and has no state `hand-over`.
 
     Raises:
+        HandOverDue: the execution must hand over its run; the mailbox was not opened.
         AccountNotFound, AccountNotConnected: the account must not be synced any more.
         LeaseLost: another execution holds the lease.
         AccessRevoked: no access token is available until a person acts.
-        ProviderThrottled: a pause that the provider requested has not ended.
+        ProviderThrottled: a pause that the provider requested has not ended. After
+            `MAX_WAITS_WITHOUT_PROGRESS` pauses in succession the error names no pause.
     """
-    settings = load_settings()
     database = open_database()
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
-    LeaseStore(database).renew(run)
+    leases = LeaseStore(database)
+    is_spent = leases.renew(run, events=events_of_visit(retry_count))
+    if is_spent and retry_count is not None:
+        raise HandOverDue
     if not account.are_placements_filled:
         _fill_placements(database, account.id)
-    require_unthrottled(account)
+    if at_once:
+        account = replace(account, max_requests_in_flight=at_once)
+    with _bounded_waits(leases, run):
+        require_unthrottled(account)
+        mailbox = _connect(database, account, run)
+        with closing(mailbox.provider), save_reported_limits_on_exit(mailbox):
+            yield mailbox
+    leases.renew(run, requests=mailbox.provider.request_count)
+
+
+def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
+    settings = load_settings()
     credentials = CredentialStore(database)
     vault = open_vault()
     access = open_stored_access_token(account, credentials, vault, settings)
-    if at_once:
-        account = replace(account, max_requests_in_flight=at_once)
     provider = load_provider_kit(account.provider).open_mailbox(account, access, settings)
-    mailbox = Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
-    with closing(provider), save_reported_limits_on_exit(mailbox):
-        yield mailbox
-    LeaseStore(database).renew(run, requests=provider.request_count)
+    return Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
+
+
+@contextmanager
+def _bounded_waits(leases: LeaseStore, run: RunRef) -> Iterator[None]:
+    """Let the `with` block request a pause of the workflow for a limited number of times in
+    succession. A ProviderThrottled after that names no pause, so it uses up the retries of the
+    state and fails."""
+    try:
+        yield
+    except ProviderThrottled as failure:
+        if leases.count_wait(run) > MAX_WAITS_WITHOUT_PROGRESS:
+            failure.retry_after_s = None
+        raise
 
 
 def _fill_placements(database: Database, account_id: AccountId) -> None:
