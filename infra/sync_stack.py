@@ -54,7 +54,6 @@ class SyncStack(cdk.Stack):
             lost_events=events.lost_events,
             lost_batches=batches.lost_batches,
         )
-
         allow = {
             Capability.DATABASE: stateful.allow_use_database,
             Capability.SCHEMA_OWNER_LOGIN: stateful.allow_migrate,

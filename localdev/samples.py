@@ -19,8 +19,8 @@ SAMPLE_RUN_ID = "run-from-a-sample-event"
 LEASE_TAKING_FUNCTION = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
-# `authorize` is meant to refuse: its sample bears a token that is none. `close-run`, `hand-over` and
-# `mark-failed` come to a run that has its outcome and leave it alone; the
+# `authorize` is meant to refuse: its sample bears a token that is none. `close-run`, `hand-over`
+# and `mark-failed` come to a run that has its outcome and leave it alone; the
 # subscription of `webhook` is unknown, which gets the same result as any.
 EXPECTED_RESULT_BY_FUNCTION: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},

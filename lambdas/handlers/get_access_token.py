@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import RunRef
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.waiting import run_or_request_wait
 
@@ -22,7 +21,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def _renewed(event: dict[str, Any]) -> dict[str, int]:
-    run = RunRef.from_workflow_state(event)
-    with open_mailbox(run, retry_count=event.get("retryCount")) as mailbox:
+    with open_mailbox(event) as mailbox:
         mailbox.access_token_source.current_token()
     return {}

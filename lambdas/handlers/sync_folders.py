@@ -6,24 +6,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import RunRef
 from mailsync.sync.feed_pages import split_feeds_into_map_items
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import run_or_request_wait
+from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    def remaining_s() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
     def synced() -> dict[str, Any]:
-        run = RunRef.from_workflow_state(event)
-        with open_mailbox(run, retry_count=event.get("retryCount")) as mailbox:
+        with open_mailbox(event) as mailbox:
             per_item = mailbox.provider.limits.feeds_per_connection
-            work = split_feeds_into_map_items(sync_folders(mailbox, remaining_s), per_item)
+            work = split_feeds_into_map_items(
+                sync_folders(mailbox, remaining_time(context)), per_item
+            )
             return {**work, "atOnce": mailbox.provider.max_requests_in_flight}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1}

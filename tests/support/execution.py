@@ -31,8 +31,8 @@ class StateFailed(Exception):
 
 
 class StartedExecutions(StepFunctions):
-    """Executions that a test runs itself: an iteration gives those that were started meanwhile, each
-    with its input, and ends when none is left. None of them is running."""
+    """Executions that a test runs itself. An iteration gives those that were started meanwhile,
+    each with its input, until none is left. None of them is running."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

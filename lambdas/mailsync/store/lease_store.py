@@ -8,7 +8,7 @@ from mailsync.decisions import successor
 from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failed_run
 from mailsync.model import AccountId, RunId, RunRef, SyncType
-from mailsync.store.connection import Database
+from mailsync.store.connection import Database, Transaction
 from mailsync.store.run_outcome import add_outbox_event, record_run_outcome
 
 LEASE_LIFETIME_S = 15 * 60
@@ -36,17 +36,17 @@ class LeaseStore:
         execution_arn: str,
         sync_type: SyncType,
         trigger: str,
+        *,
         execution_name: str | None = None,
     ) -> int | None:
         """Take the lease of the mailbox for an execution, mark the execution's run as begun, and
         return the epoch of the lease.
 
-        execution_name: name of the execution. None: the run's id, as the first execution is named.
+        Returns None if another execution holds the lease or goes on with the run, or if the run was
+        stopped before it started. A retry by the same execution gets the same epoch. If a check
+        without a run holds the lease, the execution takes the lease from the check.
 
-        Returns None if another execution holds the lease, or if the run was stopped before it
-        started, or if the execution is not the run's current one. A retry by the same execution
-        gets the same epoch. If a check without a run holds the lease, the execution takes the lease
-        from the check.
+        execution_name: name of the execution. None: the run's id.
         """
         execution_name = execution_name or run_id
         with self._database.transaction() as tx:
@@ -66,9 +66,7 @@ class LeaseStore:
                     tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work."
                 )
                 return None
-            overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
-            for stale, error in overtaken:
-                add_outbox_event(tx, account_id, "sync.failed", stale, error=error)
+            stale_errors = _close_stale_run(tx, account_id, run_id)
             tx.run(
                 "open_run",
                 run_id=run_id,
@@ -79,7 +77,7 @@ class LeaseStore:
                 trigger=trigger,
                 events=2 * successor.EVENTS_PER_VISIT,
             )
-        for _, error in overtaken:
+        for error in stale_errors:
             count_failed_run(error)
         return int(lease[0][0])
 
@@ -131,3 +129,12 @@ class LeaseStore:
         """Store the number of concurrent requests that the provider accepts for the mailbox."""
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)
+
+
+def _close_stale_run(tx: Transaction, account_id: AccountId, run_id: RunId) -> list[str]:
+    """Close the open run of another execution, whose lease has just been taken; return the error
+    names of closed runs."""
+    overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
+    for stale, error in overtaken:
+        add_outbox_event(tx, account_id, "sync.failed", stale, error=error)
+    return [error for _, error in overtaken]

@@ -38,8 +38,8 @@ TRANSIENT_FAILURE_PAUSE_S = 5.0
 equals the first retry interval of the workflow."""
 
 MAX_FEEDS_WITH_FOLDER_IDS = 2_000
-"""The maximum number of change feeds whose folders the workflow's state names as well. The state may
-have 256 KiB, which the ids of some 25,000 feeds fill."""
+"""The maximum number of change feeds whose folders the workflow's state names as well. The state
+may have 256 KiB, which the ids of some 25,000 feeds fill."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ Opening loads the account, extends its lease, and makes the provider's client wi
 access token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
@@ -96,16 +97,14 @@ def require_unthrottled(account: Account) -> None:
 
 
 @contextmanager
-def open_mailbox(
-    run: RunRef, *, at_once: int | None = None, retry_count: int | None = None
-) -> Iterator[Mailbox]:
-    """Open the mailbox for the `with` block. First renew its lease; at the end of the block record
-    how many requests were sent.
+def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
+    """Open the mailbox that the input of a workflow's state names, for the `with` block. First
+    renew its lease; at the end of the block record how many requests were sent.
 
-    at_once: number of states that work on the mailbox at the same time, each with one request in
-        flight. None: only this state.
-    retry_count: number of retries of the state before this attempt. None: the execution's
-        definition is of the previous version and has no state `hand-over`.
+    state: `accountId`, `runId` and `leaseEpoch`. Optional: `atOnce`, the number of states that work
+        on the mailbox at the same time, each with one request in flight; `retryCount`, the number
+        of retries before this attempt. A definition of the previous version, which has no state
+        `hand-over`, sends no `retryCount`.
 
     Raises:
         HandOverDue: the execution must hand over its run; the mailbox was not opened.
@@ -115,6 +114,7 @@ def open_mailbox(
         ProviderThrottled: a pause that the provider requested has not ended. After
             `MAX_WAITS_WITHOUT_PROGRESS` pauses in succession the error names no pause.
     """
+    run, retry_count = RunRef.from_workflow_state(state), state.get("retryCount")
     database = open_database()
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
@@ -124,7 +124,7 @@ def open_mailbox(
         raise HandOverDue
     if not account.are_placements_filled:
         _fill_placements(database, account.id)
-    if at_once:
+    if at_once := state.get("atOnce"):
         account = replace(account, max_requests_in_flight=at_once)
     with _bounded_waits(leases, run):
         require_unthrottled(account)

@@ -4,6 +4,8 @@ a Wait state, because a Retry cannot wait a variable time."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from mailsync.decisions.budget import wait_state_seconds
 from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
@@ -11,6 +13,11 @@ from mailsync.log import logger
 
 class HandOverDue(Exception):
     """The execution must hand over its run, so the state does no more work."""
+
+
+def remaining_time(context: LambdaContext) -> Callable[[], float]:
+    """Return a function that returns the seconds until the time-out of this Lambda function."""
+    return lambda: context.get_remaining_time_in_millis() / 1000
 
 
 def run_or_request_wait(

@@ -1,7 +1,5 @@
 """An execution that nears the limits of AWS hands its run over to a successor."""
 
-from typing import Any
-
 import pytest
 
 from mailsync.decisions import successor
