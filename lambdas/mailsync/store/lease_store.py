@@ -62,9 +62,8 @@ class LeaseStore:
                 seconds=LEASE_LIFETIME_S,
             )
             if not lease:
-                record_run_outcome(
-                    tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work."
-                )
+                other = "Another run was at work."
+                record_run_outcome(tx, run_id, "cancelled", "AlreadySyncing", other)
                 return None
             stale_errors = _close_stale_run(tx, account_id, run_id)
             tx.run(
