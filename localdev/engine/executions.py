@@ -5,6 +5,7 @@ moto keeps every execution with its history. It parses the definition anew for e
 takes 0.2 s for ours, and each path in it anew at each use, which takes 1 ms.
 """
 
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -58,22 +59,24 @@ class LimitedHistory(EventManager):
         super().__init__(execution.cloud_watch_logging_session)
         self._execution = execution
         self._is_full = False
+        self._lock = threading.Lock()
 
     def add_event(
         self, context: Any, event_type: HistoryEventType, *rest: Any, **named: Any
     ) -> int:
-        length = len(self._history_event_list)
-        if length >= MAX_HISTORY_EVENTS - 1 and event_type not in _LAST_EVENTS:
-            self._is_full = True
-            self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
-        if not self._is_full:
-            return super().add_event(context, event_type, *rest, **named)
-        if event_type is HistoryEventType.ExecutionFailed:
-            # moto replaced the error by that of a state that it could not leave.
-            self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
-            details = {"executionFailedEventDetails": _TOO_LONG}
-            return super().add_event(context, event_type, details)  # type: ignore[arg-type]
-        return length
+        with self._lock:
+            length = len(self._history_event_list)
+            if length >= MAX_HISTORY_EVENTS - 1 and event_type not in _LAST_EVENTS:
+                self._is_full = True
+                self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
+            if not self._is_full:
+                return super().add_event(context, event_type, *rest, **named)
+            if event_type is HistoryEventType.ExecutionFailed:
+                # moto replaced the error by that of a state that it could not leave.
+                self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
+                details = {"executionFailedEventDetails": _TOO_LONG}
+                return super().add_event(context, event_type, details)  # type: ignore[arg-type]
+            return length
 
 
 _make_environment = ExecutionWorker._get_evaluation_environment
