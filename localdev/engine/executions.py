@@ -88,7 +88,7 @@ def _make_limited_environment(worker: ExecutionWorker) -> Environment:
     return execution
 
 
-ExecutionWorker._get_evaluation_environment = _make_limited_environment  # type: ignore[method-assign]
+ExecutionWorker._get_evaluation_environment = _make_limited_environment  # type: ignore[assignment,method-assign]
 
 
 def forget_old_executions(kept: int = MAX_KEPT_EXECUTIONS) -> None:

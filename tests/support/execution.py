@@ -38,6 +38,10 @@ class StartedExecutions(StepFunctions):
         self.names: list[str] = []
         self._waiting: list[tuple[str, Json]] = []
 
+    def forget(self) -> None:
+        self.names.clear()
+        self._waiting.clear()
+
     def start(self, machine_arn: str, name: str, state: Json) -> str:
         if name not in self.names:
             self.names.append(name)
