@@ -18,8 +18,9 @@ MAX_MAP_ITEMS = 100
 """The maximum number of items of one Map state. An item costs 11 events even if its function
 returns immediately, because the execution is to be handed over."""
 MAX_WAITS_WITHOUT_PROGRESS = 50
-"""The number of successive pauses at the provider's request after which a state fails instead. The
-retries of the failed state then try for some 20 minutes more."""
+"""The number of successive pauses at the provider's request after which a change feed fails that
+got no page meanwhile. A state in which no function could do its work fails after as many; its
+retries try for some 20 minutes more."""
 
 EVENTS_PER_VISIT = 13
 """The maximum number of events from one visit of a state to the next: 5 of the Task, 2 of a Choice,

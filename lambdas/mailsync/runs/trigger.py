@@ -114,8 +114,20 @@ class SyncStarter:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def start_successor(self, account_id: AccountId, run_id: RunId, name: str) -> None:
-        """Start the execution `name`, which goes on with a run that was handed over to it."""
-        self._start(run_id, account_id, SyncType.AUTO, "hand-over", name=name)
+        """Start the execution `name`, which goes on with a run that was handed over to it.
+
+        Raises:
+            StoreUnavailable: Step Functions did not respond.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._start(run_id, account_id, SyncType.AUTO, "hand-over", name=name)
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailable(
+                f"Step Functions did not start {name} ({type(error).__name__}). The stored mail"
+                " stays; the start is retried."
+            ) from None
 
     def close_run(
         self,

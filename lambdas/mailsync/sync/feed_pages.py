@@ -15,7 +15,13 @@ from mailsync.decisions.budget import (
     wait_state_seconds,
 )
 from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
-from mailsync.errors import CursorExpired, MailsyncError, ProviderThrottled, ProviderUnavailable
+from mailsync.errors import (
+    CursorExpired,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from mailsync.log import logger
 from mailsync.model import FeedId, FeedRef, FolderId, Page, StoredFeed, WrittenRowCounts
 from mailsync.providers import FeedFailed
@@ -190,8 +196,8 @@ def _paused(
     progressed: bool,
 ) -> FeedProgress:
     """Return a pause in place of a transient failure, or raise the failure where a pause does not
-    help: after `MAX_WAITS_WITHOUT_PROGRESS` pauses without a page, the retries of the state
-    decide."""
+    help. After `MAX_WAITS_WITHOUT_PROGRESS` pauses without a page it is ProviderRejected, which no
+    state retries."""
     pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
         mailbox.save_reported_limits(failure)
@@ -200,7 +206,10 @@ def _paused(
         raise failure
     waits = mailbox.run_folders.count_wait(mailbox.run, feed, has_progressed=progressed)
     if waits > MAX_WAITS_WITHOUT_PROGRESS:
-        raise ProviderThrottled(str(failure)) from failure
+        raise ProviderRejected(
+            f"The provider requested {waits} pauses in succession and returned no page. The stored"
+            f" mail stays; the next sync tries again. Its last response: {failure}"
+        ) from failure
     return FeedProgress((feed.id,), wait_state_seconds(pause_s))
 
 
