@@ -64,7 +64,7 @@ class SyncAccepted(CamelModel):
     success: bool = True
     run_id: str
     execution_arn: str
-    """ARN of the run's Step Functions execution. Empty: the execution has not started yet."""
+    """ARN of the run's current Step Functions execution. Empty: it has not started yet."""
     status: str
     """The status of the run: `queued`, `running`, or the final status of an ended run."""
     status_url: str

@@ -1,8 +1,9 @@
 """Decide when an execution hands its run over to a successor, and count what the decision needs.
 
-AWS ends an execution after 25,000 events in its history or after 24 hours (AWS Step Functions
-docs, "Service quotas"). An execution cannot read the length of its own history, so each visit of a
-state adds to the run the number of events that it costs at most.
+AWS ends an execution after 25,000 events in its history (AWS Step Functions docs, "Service
+quotas"), and `TimeoutSeconds` of the workflow ends it after 24 hours. An execution cannot read the
+length of its own history, so each visit of a state adds to the run the number of events that it
+costs at most.
 """
 
 from mailsync.model import RunId

@@ -3,8 +3,8 @@
 -- A session that waits for a lock bars all that come after it.
 set local lock_timeout = '10s';
 
--- AWS ends an execution after 25,000 history events or 24 hours, so a long run has several executions,
--- one after the other. execution_name: the current one; null: the first, whose name is the run's id.
+-- AWS ends an execution after 25,000 history events, and the workflow ends it after 24 hours, so a
+-- long run has several executions, one after the other. execution_name: the current one; null: the first, whose name is the run's id.
 -- execution_events, execution_began_at: how many events its history has at most, and its age.
 -- waits: pauses in succession that the provider requested while the run, or the folder, got nothing.
 alter table mailsync.sync_runs
