@@ -80,6 +80,8 @@ class SyncWorkflows(Construct):
             machine.grant_start_execution(self._start)
             _permit(self._start, machine, "states:DescribeExecution")
             _permit(self._stop, machine, "states:StopExecution")
+        self._start_successor = iam.Policy(self, "StartSuccessor")
+        self.mailbox_sync.grant_start_execution(self._start_successor)
 
     def allow_start(self, function: SyncFunction) -> None:
         """Let the function start and describe executions of both state machines."""
@@ -92,7 +94,7 @@ class SyncWorkflows(Construct):
         Its environment cannot name the state machine, whose definition names the function. The
         payload names it.
         """
-        self._start.attach_to_role(function.role)
+        self._start_successor.attach_to_role(function.role)
 
     def allow_stop(self, function: SyncFunction) -> None:
         """Let the function stop executions of both state machines."""

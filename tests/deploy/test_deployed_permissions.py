@@ -67,8 +67,22 @@ def test_only_functions_that_touch_workflows_may_control_executions(
 ) -> None:
     allowed = sync.may(f"states:{action}")
 
-    assert set(allowed) == touching(touch) - {catalog.RUN_CLOSER_FUNCTION}
-    assert all(len(as_list(each["Resource"])) == 2 for each in allowed.values())
+    of_own_machine = touching(Capability.START_SUCCESSOR)
+    assert set(allowed) - of_own_machine == touching(touch) - {catalog.RUN_CLOSER_FUNCTION}
+    both = [each for name, each in allowed.items() if name not in of_own_machine]
+    assert all(len(as_list(each["Resource"])) == 2 for each in both)
+
+
+def test_the_function_that_hands_over_starts_executions_of_its_own_machine_alone(
+    sync: Template,
+) -> None:
+    (function,) = touching(Capability.START_SUCCESSOR)
+
+    assert sync.may("states:StartExecution")[function]["Resource"] == {
+        "Ref": sync.key_of("AWS::StepFunctions::StateMachine", "MailboxSync")
+    }
+    for action in ("states:DescribeExecution", "states:StopExecution"):
+        assert function not in sync.may(action)
 
 
 def test_only_functions_that_people_call_stop_executions(sync: Template) -> None:
