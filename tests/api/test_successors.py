@@ -115,9 +115,12 @@ def test_stopping_the_sync_stops_the_successor(
 
 
 def test_a_predecessor_cannot_begin_the_run_again(
-    run: RunRef, successor: str, database: Database
+    run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
+    sql("UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'")
+
     assert begin(database, run, run.run_id) is None
+    assert sql(RUN) == [["running", None]]
 
 
 def test_the_name_of_a_successor_fits_into_eighty_characters(

@@ -20,6 +20,7 @@ from mailsync.model import (
 )
 from mailsync.sync import feed_pages, folder_tree, store_page, verification
 from mailsync.sync.feed_pages import split_feeds_into_map_items
+from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
 RUN = RunId("a-long-run")
@@ -170,6 +171,10 @@ def test_folders_for_which_a_function_has_no_time_are_left_to_the_next_state(
 
     assert world.mirrors(SyncType.INITIAL)
     assert len(asked) == len(world.remote.folders.list_all())
+    asked.clear()
+    world.remote.deliver(a_mail())
+    assert world.mirrors()
+    assert asked
 
 
 def test_the_feeds_of_ten_thousand_folders_are_a_hundred_items(world: World) -> None:
