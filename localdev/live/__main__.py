@@ -58,7 +58,7 @@ def _run(
 ) -> dict[str, Outcome]:
     with ExitStack() as opened:
         data = opened.enter_context(_throw_away_folder())
-        live = kit.sign_in(environment, recorders[LIVE], _show)
+        live = kit.sign_in(environment, recorders[LIVE])
         simulated = opened.enter_context(
             kit.simulate(
                 data / "baseline",
@@ -66,17 +66,23 @@ def _run(
                 latency=options.latency,
             )
         )
-        upstreams = {SIMULATOR: simulated.upstream, LIVE: live}
         relay = opened.enter_context(Relay(kit))
         stack = opened.enter_context(
             Stack(_stack_options(data, simulated.stack_options(relay.url)))
         )
         outcomes = {}
-        for name, upstream in upstreams.items():
-            _show(f"First sync, {name}:")
-            token = relay.add_upstream(upstream, recorders[name])
+        for name, upstream, change_mailbox in (
+            (SIMULATOR, simulated.upstream, simulated.change_mailbox),
+            (LIVE, live, lambda: None),
+        ):
+            print(f"First sync, {name}:", flush=True)
             outcomes[name] = sync_and_check(
-                stack, relay, kit, token, limit_s=options.minutes * 60, show=_show
+                stack,
+                relay,
+                kit,
+                relay.add_upstream(upstream, recorders[name]),
+                limit_s=options.minutes * 60,
+                change_mailbox=change_mailbox,
             )
             upstream.current_token(True)
         return outcomes
@@ -125,16 +131,12 @@ def _report(
     }
     write_private_file(out, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     for name, outcome in outcomes.items():
-        _show(
-            f"{name}: first sync {outcome.first_sync}, check {outcome.check},"
-            f" {'verified' if outcome.is_verified else 'not verified'}"
-        )
-    _show(f"\n{len(differences)} differences of the provider from its simulator:")
-    for line in differences:
-        _show(f"- {line}")
-    for kind in unmet:
-        _show(f"- only the simulator met: {kind}")
-    _show(f"\n{out} contains no mail, address or id. docs/live.md says how to send it.")
+        verified = "verified" if outcome.is_verified else "not verified"
+        print(f"{name}: first sync {outcome.first_sync}, check {outcome.check}, {verified}")
+    print(f"\n{len(differences)} differences of the provider from its simulator:")
+    for line in (*differences, *(f"only the simulator met: {kind}" for kind in unmet)):
+        print(f"- {line}")
+    print(f"\n{out} contains no mail, address or id. docs/live.md says how to send it.")
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -145,10 +147,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     add("--minutes", type=float, default=30, help=f"limit of the first sync; {default}")
     add("--latency", choices=("none", "real"), default="real", help=f"of the simulator; {default}")
     return parser.parse_args(arguments)
-
-
-def _show(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -50,16 +50,17 @@ def _differences(status: str, live: Json, simulated_by_status: Json) -> Iterator
 
 
 def _members(what: str, live: Json, simulated: Json) -> Iterator[str]:
-    """Yield the differences of headers or fields, by their names. A field inside an object is
-    compared only if both have such an object."""
-    for name in sorted({*live, *simulated}):
-        each, before = live.get(name), simulated.get(name)
+    """Yield the differences of headers or fields, by their paths. The fields of an object are
+    compared only if both have met such an object."""
+    met = [{_parent(path) for path in members} for members in (live, simulated)]
+    for path in sorted({*live, *simulated}):
+        each, before = live.get(path), simulated.get(path)
         if each and before:
-            yield from (f"{what} {name}: {text}" for text in _of_member(each, before))
-        elif each and _parent(name) in ("", *simulated):
-            yield f"{what} {name}: unknown to the simulator ({', '.join(each['forms'])})"
-        elif before and before["presence"] == "always" and _parent(name) in ("", *live):
-            yield f"{what} {name}: missing"
+            yield from (f"{what} {path}: {text}" for text in _of_member(each, before))
+        elif each and _parent(path) in met[1]:
+            yield f"{what} {path}: unknown to the simulator ({', '.join(each['forms'])})"
+        elif before and before["presence"] == "always" and _parent(path) in met[0]:
+            yield f"{what} {path}: missing"
 
 
 def _of_member(live: Json, simulated: Json) -> Iterator[str]:
@@ -70,9 +71,9 @@ def _of_member(live: Json, simulated: Json) -> Iterator[str]:
             yield f"{label}{new} instead of {', '.join(simulated[name])}"
 
 
-def _parent(name: str) -> str:
-    """Return the field whose value has the field `name`; empty for a field of the document."""
-    return name.rpartition(".")[0].removesuffix("[]")
+def _parent(path: str) -> str:
+    """Return the path of the object that has this field; empty for the document."""
+    return path.rpartition("/")[0]
 
 
 def _new(live: list[str], simulated: list[str]) -> str:

@@ -55,10 +55,14 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedUpstream:
-    """The simulated provider. stack_options: returns the options of a local stack whose provider is
-    the relay at this URL."""
+    """The simulated provider.
+
+    change_mailbox: changes mail as its owner would, so that a check finds something.
+    stack_options: returns the options of a local stack whose provider is the relay at this URL.
+    """
 
     upstream: Upstream
+    change_mailbox: Callable[[], None]
     stack_options: Callable[[str], Mapping[str, Any]]
 
 
@@ -85,12 +89,9 @@ class LiveKit(Protocol):
         follows the links through the relay. Return whether there was a link."""
         ...
 
-    def sign_in(
-        self, environment: Mapping[str, str], recorder: Recorder, show: Callable[[str], None]
-    ) -> Upstream:
-        """Let the user sign in to the real provider, with permissions that only read.
-
-        show: prints a text that says what the user has to do.
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+        """Print what the user has to do to sign in to the real provider, with permissions that only
+        read, and wait for it.
 
         Raises:
             LiveFailed: a setting is missing, or the sign-in failed.

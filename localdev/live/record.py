@@ -117,7 +117,7 @@ class _Responses:
             "pages": sorted(self.pages),
             "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
             "fields": {
-                f"{parent}.{name}".lstrip("."): each.to_json(self.objects[parent])
+                f"{parent}/{name}".lstrip("/"): each.to_json(self.objects[parent])
                 for (parent, name), each in sorted(self.fields.items())
             },
         }
@@ -182,7 +182,7 @@ class Recorder:
                 seen.fields[path, name].count += 1
             for name, inner in named:
                 self._describe(seen.fields[path, name], name, inner, is_error=seen.status >= 400)
-                self._add(seen, f"{path}.{name}".lstrip("."), inner, depth + 1)
+                self._add(seen, f"{path}/{name}".lstrip("/"), inner, depth + 1)
 
     def _name(self, key: str) -> str:
         return key if self._vocabulary.field_name.fullmatch(key) else "{name}"

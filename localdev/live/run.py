@@ -31,8 +31,6 @@ _MAKE_CHECK_DUE = (
 _MAKE_COMPARISON_DUE = "UPDATE mailsync.email_folders SET compared_at = NULL WHERE account_id = :id"
 _LAST_CHECK = "SELECT last_sync_at FROM mailsync.email_accounts WHERE id = :id"
 
-Show = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -45,17 +43,25 @@ class Outcome:
 
 
 def sync_and_check(
-    stack: Stack, relay: Relay, kit: LiveKit, token: str, *, limit_s: float, show: Show
+    stack: Stack,
+    relay: Relay,
+    kit: LiveKit,
+    token: str,
+    *,
+    limit_s: float,
+    change_mailbox: Callable[[], None],
 ) -> Outcome:
     """Sync the mailbox that the relay's `token` reaches, and send the provider's probes.
 
     limit_s: seconds after which an unfinished first sync is left.
+    change_mailbox: called between the first sync and the check.
     """
     account = _connect(stack, kit.provider, token)
     account.sync()
-    status = _wait(account, limit_s, show)
+    status = _wait(account, limit_s)
     is_complete = status["runId"] is None and status["syncStatus"] == "completed"
-    check = _check(stack, account, show) if is_complete else "not tried"
+    change_mailbox()
+    check = _check(stack, account) if is_complete else "not tried"
     for path in kit.probes:
         relay.probe(token, path)
     return Outcome(
@@ -85,22 +91,22 @@ def _connect(stack: Stack, provider: Provider, token: str) -> DemoAccount:
     return DemoAccount(account_id, "", stack.api_url, headers)
 
 
-def _wait(account: DemoAccount, limit_s: float, show: Show) -> dict[str, Any]:
+def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
     """Return the status once no run is open, or after the limit."""
     deadline, shown = time.monotonic() + limit_s, -1
     while True:
         status = account.status()
         if status["syncProgress"] != shown:
             shown = status["syncProgress"]
-            show(f"  {shown or 0:,} of {status['syncTotal'] or 0:,} messages")
+            print(f"  {shown or 0:,} of {status['syncTotal'] or 0:,} messages", flush=True)
         if status["runId"] is None or time.monotonic() > deadline:
             return status
         time.sleep(POLL_INTERVAL_S)
 
 
-def _check(stack: Stack, account: DemoAccount, show: Show) -> str:
+def _check(stack: Stack, account: DemoAccount) -> str:
     """Let the schedule's function check the mailbox and compare its ids; return how that ended."""
-    show("  scheduled check, with a comparison of ids")
+    print("  scheduled check, with a comparison of ids", flush=True)
     with closing(connect(Settings({"DATABASE_URL": stack.database_url}))) as tables:
         before = tables.run(_LAST_CHECK, id=account.id)
         tables.run(_MAKE_COMPARISON_DUE, id=account.id)

@@ -6,7 +6,7 @@ Sources of the words: Microsoft Graph docs, "message resource type", "Microsoft 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +20,11 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.faults import Fault, FaultRule
+from localdev.simulators.mailbox import Mailbox
 from mailsync.registry import MICROSOFT
 
 _ADDRESS = "baseline@example.com"
-_MESSAGES = 600  # several pages
+_MESSAGES, _CHANGED = 600, 20  # several pages, and part of one
 _BATCH_PATH = "/$batch"
 _LINKS = "@odata.nextLink", "@odata.deltaLink"
 _RESOURCES = frozenset(
@@ -154,10 +155,8 @@ class GraphLiveKit:
                     is_replaced = True
         return is_replaced
 
-    def sign_in(
-        self, environment: Mapping[str, str], recorder: Recorder, show: Callable[[str], None]
-    ) -> Upstream:
-        return sign_in_of_user(environment, recorder, show)
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+        return sign_in_of_user(environment, recorder)
 
     @contextmanager
     def simulate(
@@ -175,11 +174,23 @@ class GraphLiveKit:
             )
             yield SimulatedUpstream(
                 sign_in_at_simulator(simulators, mailbox.user_id, recorder),
+                lambda: _change_mailbox(mailbox),
                 lambda relay_url: _stack_options(simulators, relay_url),
             )
 
 
 KIT = GraphLiveKit()
+
+
+def _change_mailbox(mailbox: Mailbox) -> None:
+    """Deliver some messages, and mark others as read, or drafts as unread: delta reports these
+    without their other properties, so the product fetches them by id."""
+    for folder, is_read in (("inbox", True), ("drafts", False)):
+        messages = [each for each in mailbox.messages(folder) if each.is_read is not is_read]
+        for message in messages[:_CHANGED]:
+            mailbox.mark_read(message.number, is_read=is_read)
+    for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+        mailbox.deliver(item)
 
 
 def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:

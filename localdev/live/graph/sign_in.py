@@ -29,10 +29,8 @@ _GRANTS = {"refresh_token": "refresh token", "device_code": "device code"}
 _PAGE = "docs/live.md says how to register an application for this."
 
 
-def sign_in_of_user(
-    environment: Mapping[str, str], recorder: Recorder, show: Callable[[str], None]
-) -> Upstream:
-    """Show the user a code to enter at Microsoft; return Graph with the user's tokens.
+def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+    """Print a code for the user to enter at Microsoft; return Graph with the user's tokens.
 
     Raises:
         LiveFailed: a setting is missing, or the sign-in failed.
@@ -44,7 +42,7 @@ def sign_in_of_user(
         sign_in = _DeviceSignIn(entra.client_id, entra.authority, settings.ca_bundle, recorder)
     except SettingMissing as missing:
         raise LiveFailed(f"{missing} {_PAGE}") from None
-    sign_in.run(show)
+    sign_in.run()
     return Upstream(base_url=graph_url, trust=trust, current_token=sign_in.current_token)
 
 
@@ -52,10 +50,7 @@ def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorde
     """Sign in to the simulated mailbox, in the same way; return the simulated Graph."""
     bundle = str(simulators.ca_bundle)
     sign_in = _DeviceSignIn(CLIENT_ID, simulators.authority, bundle, recorder)
-    sign_in.run(
-        lambda _: None,
-        enter_code=lambda code: simulators.entra.device_codes.approve(code, user_id),
-    )
+    sign_in.run(lambda code: simulators.entra.device_codes.approve(code, user_id))
     trust = Settings({}).provider_tls_context()  # the simulated Graph speaks plain HTTP
     return Upstream(base_url=simulators.graph_url, trust=trust, current_token=sign_in.current_token)
 
@@ -75,12 +70,10 @@ class _DeviceSignIn:
         self._http = _RecordingHttp(ca_bundle, recorder)
         self._app: Any = None
 
-    def run(
-        self, show: Callable[[str], None], enter_code: Callable[[str], object] | None = None
-    ) -> None:
+    def run(self, enter_code: Callable[[str], object] | None = None) -> None:
         """Wait until the user has entered the code.
 
-        enter_code: enters the code, in place of a user. None: a user does.
+        enter_code: enters the code. None: a user does, who reads it on the terminal.
         """
         try:
             self._app = msal.PublicClientApplication(
@@ -92,11 +85,12 @@ class _DeviceSignIn:
             flow = self._app.initiate_device_flow(self._scopes)
             if "user_code" not in flow:
                 raise _refused(flow)
-            show(str(flow.get("message", "")))
             if enter_code:  # after one poll, whose rejection is recorded
                 self._app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
                 enter_code(flow["user_code"])
                 flow["latest_attempt_at"] = 0
+            else:
+                print(flow.get("message"), flush=True)
             response = self._app.acquire_token_by_device_flow(flow)
         except (requests.RequestException, msal.exceptions.MsalError, ValueError) as error:
             raise LiveFailed(

@@ -13,19 +13,19 @@ from localdev.http_server import Request, Response, Server
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
 
-SLOW_S = 0.5
+SLOW_S = 2.2
 PAGE_CAP = 40
 DIFFERENCES = {
-    "an extra field": "value[].meetingHint: unknown to the simulator (number)",
-    "a missing field": "field value[].webLink: missing",
-    "another type": "field value[].sizeInBytes: text instead of number",
-    "a new word": "flag.flagStatus: a word outside the list instead of a listed word",
+    "an extra field": "meetingHint: unknown to the simulator (number)",
+    "a missing field": "webLink: missing",
+    "another type": "sizeInBytes: text instead of number",
+    "a new word": "flag/flagStatus: a word outside the list instead of a listed word",
     "a date in Retry-After": "header retry-after: date instead of whole number",
     "another page size": "page size: 21–50 of 51–100 items instead of 51–100 of 51–100",
-    "another error code": "status 400, field error.code: ErrorQuotaExceeded instead of",
+    "another error code": "status 400, field error/code: ErrorQuotaExceeded instead of",
     "a missing header": "header client-request-id: missing",
-    "a slower response": "latency, p50: 0.5–1 s instead of",
-    "a longer id": "field value[].conversationId: size 101–200 instead of 21–50",
+    "a slower response": "latency, p50: 2–5 s instead of",
+    "a longer id": "conversationId: size 101–200 instead of 21–50",
     "a shorter token": "expires_in: size 501–1000 instead of 2001–5000",
 }
 
