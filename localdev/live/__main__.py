@@ -60,11 +60,7 @@ def _run(
         data = opened.enter_context(_throw_away_folder())
         live = kit.sign_in(environment, recorders[LIVE])
         simulated = opened.enter_context(
-            kit.simulate(
-                data / "baseline",
-                recorders[SIMULATOR],
-                latency=options.latency,
-            )
+            kit.simulate(data / "baseline", recorders[SIMULATOR], latency=options.latency)
         )
         relay = opened.enter_context(Relay(kit))
         stack = opened.enter_context(
@@ -84,7 +80,6 @@ def _run(
                 limit_s=options.minutes * 60,
                 change_mailbox=change_mailbox,
             )
-            upstream.current_token(True)
         return outcomes
 
 

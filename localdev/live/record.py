@@ -50,7 +50,7 @@ class Exchange:
     """One response of the provider.
 
     kind: what was requested, in fixed words without ids.
-    status: HTTP status; 0: the connection failed.
+    status: HTTP status. The record has 0 for a failed connection and for a number that is none.
     document: the parsed body. None: it is no JSON.
     seconds: from the request to the last byte. None: not measured, for an item of a batch.
     asked_items: the page size that the request asked for. None: it asked for none.
@@ -66,16 +66,12 @@ class Exchange:
     items: int | None = None
 
 
-def number_class_index(number: float) -> int:
-    """Return the index of the number's class; the classes end at 1, 2, 5, 10, 20, 50 and so on."""
-    return bisect_left(_CLASS_BOUNDS, number * (1 - 1e-9))
-
-
 def number_class(number: float) -> str:
-    """Return the class of a number as text: `51–100` for whole numbers, `0.05–0.1` for others."""
+    """Return the class of a number as text: `51–100` for whole numbers, `0.05–0.1` for others. The
+    classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
         return "0" if number == 0 else "below 0"
-    index = number_class_index(number)
+    index = bisect_left(_CLASS_BOUNDS, number * (1 - 1e-9))
     if index == len(_CLASS_BOUNDS):
         return f"over {_CLASS_BOUNDS[-1]:.0f}"
     low, high = _CLASS_BOUNDS[max(0, index - 1)], _CLASS_BOUNDS[index]
@@ -133,8 +129,8 @@ class Recorder:
 
     def add(self, exchange: Exchange) -> None:
         with self._lock:
-            key = exchange.kind, exchange.status
-            seen = self._seen.setdefault(key, _Responses(exchange.status))
+            status = exchange.status if 100 <= exchange.status <= 599 else 0
+            seen = self._seen.setdefault((exchange.kind, status), _Responses(status))
             seen.count += 1
             if exchange.seconds is not None:
                 seen.seconds.append(exchange.seconds)
@@ -172,10 +168,12 @@ class Recorder:
 
     def _add(self, seen: _Responses, path: str, value: Any, depth: int) -> None:
         """Record a value's fields, and those of the objects inside it."""
+        if depth > _MAX_DEPTH:
+            return
         if isinstance(value, list):
             for item in value:
                 self._add(seen, f"{path}[]", item, depth + 1)
-        elif isinstance(value, dict) and depth < _MAX_DEPTH:
+        elif isinstance(value, dict):
             seen.objects[path] += 1
             named = [(self._name(key), inner) for key, inner in value.items()]
             for name in {name for name, _ in named}:

@@ -61,8 +61,9 @@ class Relay:
         return token
 
     def probe(self, token: str, path: str) -> None:
-        """Send one GET request, whose response is recorded and not used."""
-        self._send(self._routes[token], RelayedRequest("GET", path, {}, b""))
+        """Send one GET request with a renewed access token; the response is only recorded."""
+        request = RelayedRequest("GET", path, {}, b"")
+        self._send_once(self._routes[token], request, renewed=True)
 
     def _relay(self, request: Request) -> Response:
         route = self._routes.get(request.headers.get("Authorization", "").removeprefix("Bearer "))

@@ -11,7 +11,7 @@ from typing import Any
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.dev_login import DEMO_USER_ID
-from localdev.live.kit import LiveFailed, LiveKit
+from localdev.live.kit import LiveKit
 from localdev.live.record import number_class
 from localdev.live.relay import Relay
 from localdev.stack import Stack
@@ -65,7 +65,7 @@ def sync_and_check(
     for path in kit.probes:
         relay.probe(token, path)
     return Outcome(
-        first_sync=status["syncStatus"] if status["runId"] is None else "not finished in time",
+        first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
         is_verified=account.status()["verifiedAt"] is not None,
         messages=number_class(int(status["syncProgress"] or 0)),
@@ -113,11 +113,17 @@ def _check(stack: Stack, account: DemoAccount) -> str:
         tables.run(_MAKE_CHECK_DUE, id=account.id)
         tick = stack.lambdas.invoke("start-due-syncs", b"{}")
         if tick.failed:
-            raise LiveFailed("The function start-due-syncs failed; see the logs.")
+            return "not started: the function start-due-syncs failed"
         deadline = time.monotonic() + CHECK_LIMIT_S
         while time.monotonic() < deadline:
             status = account.status()
             if tables.run(_LAST_CHECK, id=account.id) != before and status["runId"] is None:
-                return str(status["syncStatus"])
+                return _result(status)
             time.sleep(POLL_INTERVAL_S)
     return "not finished in time"
+
+
+def _result(status: dict[str, Any]) -> str:
+    """Return how a run ended: `completed`, or `failed` and the name of the error."""
+    error = status["lastError"]
+    return str(status["syncStatus"]) + (f" ({error['name']})" if error else "")

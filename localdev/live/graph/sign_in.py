@@ -3,6 +3,7 @@
 Source: Microsoft identity platform docs, "OAuth 2.0 device authorization grant".
 """
 
+import re
 from collections.abc import Callable, Mapping
 from threading import Lock
 from time import monotonic
@@ -23,6 +24,7 @@ from mailsync.registry import GRAPH_URL_SETTING, MICROSOFT, find_provider
 from mailsync.settings import Settings
 
 _TIMEOUT_S = 30
+_READ_ONLY = re.compile(r"openid|profile|email|offline_access|[A-Za-z]+\.Read(Basic)?(\.All)?")
 _PUBLIC_CLIENT_NEEDED = 7000218
 _ENDPOINTS = {"openid-configuration": "discovery", "devicecode": "device code", "token": "token"}
 _GRANTS = {"refresh_token": "refresh token", "device_code": "device code"}
@@ -167,9 +169,10 @@ def _refused(response: Mapping[str, Any]) -> LiveFailed:
 def _require_only_reading(scope: str) -> None:
     """Raise LiveFailed if the token allows more than reading. Microsoft adds what the user has
     granted to the app registration before."""
-    writing = [each for each in scope.split() if "Write" in each or "Send" in each]
-    if writing:
+    granted = {each.rpartition("/")[2] for each in scope.split()}
+    others = sorted(each for each in granted if not _READ_ONLY.fullmatch(each))
+    if others:
         raise LiveFailed(
-            f"The app registration already has {', '.join(sorted(writing))} of this user, so the"
+            f"The app registration already has {', '.join(others)} of this user, so the"
             f" token would allow more than reading. Use a registration of its own. {_PAGE}"
         )

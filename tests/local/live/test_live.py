@@ -27,7 +27,7 @@ from tests.support.paths import ROOT
 OWNER = "grace.hopper@navy.example"
 MESSAGES = 250
 DEVICE_PAGE = re.compile(r"open (\S+) and enter the code (\w+)")
-WRITES = ("POST", "PATCH", "PUT", "DELETE")
+pytestmark = pytest.mark.xdist_group("live")  # one process runs it once
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,27 @@ def live_process(folder: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def sign_in(simulators: Simulators, address: str, code: str) -> None:
-    """Enter the code in a browser."""
-    trust = ssl.create_default_context(cafile=simulators.ca_bundle)
-    form = {"user_code": code, "account": OWNER}
-    httpx.post(address, data=form, verify=trust).raise_for_status()
+def settings(simulators: Simulators) -> dict[str, str]:
+    return {
+        "MICROSOFT_CLIENT_ID": CLIENT_ID,
+        "MICROSOFT_AUTHORITY": simulators.authority,
+        "GRAPH_URL": simulators.graph_url,
+        "CA_BUNDLE": str(simulators.ca_bundle),
+    }
+
+
+def sign_in(simulators: Simulators, process: subprocess.Popen[str], **form: str) -> str:
+    """Enter the code that the process prints, in a browser; return all that the process prints."""
+    printed = ""
+    assert process.stdout
+    with process.stdout:
+        for line in process.stdout:
+            printed += line
+            if found := DEVICE_PAGE.search(line):
+                trust = ssl.create_default_context(cafile=simulators.ca_bundle)
+                fields = {"user_code": found[2], "account": OWNER, **form}
+                httpx.post(found[1], data=fields, verify=trust).raise_for_status()
+    return printed
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +82,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     with changed_provider(folder / "provider") as simulators:
         mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
         mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
-        process = live_process(
-            folder,
-            MICROSOFT_CLIENT_ID=CLIENT_ID,
-            MICROSOFT_AUTHORITY=simulators.authority,
-            GRAPH_URL=simulators.graph_url,
-            CA_BUNDLE=str(simulators.ca_bundle),
-        )
-        printed = ""
-        assert process.stdout
-        with process.stdout:
-            for line in process.stdout:
-                printed += line
-                if found := DEVICE_PAGE.search(line):
-                    sign_in(simulators, found[1], found[2])
+        process = live_process(folder, **settings(simulators))
+        printed = sign_in(simulators, process)
         assert process.wait() == 0, printed
         yield LiveRun(mailbox, simulators, folder, printed)
 
@@ -148,6 +152,33 @@ def test_a_missing_setting_ends_it_with_a_sentence(
     assert sentence in printed
     assert "docs/live.md" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("form", "granted", "sentence"),
+    [
+        ({}, " Mail.ReadWrite", "already has Mail.ReadWrite of this user"),
+        ({}, " EWS.AccessAsUser.All", "already has EWS.AccessAsUser.All of this user"),
+        ({"decline": "1"}, "", "AADSTS65004"),
+    ],
+)
+def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
+    tmp_path: Path, form: dict[str, str], granted: str, sentence: str
+) -> None:
+    """Microsoft adds to the token what the user has granted to the application before."""
+    with Simulators(tmp_path / "provider") as simulators:
+        simulators.add_mailbox(OWNER)
+        simulators.service.database.execute_write(
+            "CREATE TRIGGER granted AFTER INSERT ON device_code BEGIN"
+            f" UPDATE device_code SET scope = scope || '{granted}'; END"
+        )
+        process = live_process(tmp_path, **settings(simulators))
+        printed = sign_in(simulators, process, **form)
+
+        assert process.wait() == 1
+        assert sentence in printed
+        assert "Traceback" not in printed
+        assert simulators.service.log.records() == []
 
 
 def personal_values(mailbox: Mailbox) -> Iterator[str]:
