@@ -165,6 +165,7 @@ class GraphLiveKit:
         with Simulators(folder) as simulators:
             mailbox = simulators.add_mailbox(_ADDRESS)
             mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            simulators.service.set_behaviour(public_clients_allowed=True)
             simulators.service.latency = LATENCY_BY_NAME[latency]
             # So that the shape of a throttled response is known; mailboxes are throttled sometimes.
             throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)

@@ -191,7 +191,8 @@ class EntraServer:
         if fault:
             return _injected(fault)
         try:
-            if self.device_codes.is_of_public_client(form):
+            public = self._service.behaviour.public_clients_allowed
+            if public and self.device_codes.is_of_public_client(form):
                 self.app_login.check_client_id(form)
             else:
                 self.app_login.check_app_credentials(form, f"{self.base_url}{request.path}")

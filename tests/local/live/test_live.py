@@ -156,22 +156,24 @@ def test_a_missing_setting_ends_it_with_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("form", "granted", "sentence"),
+    ("form", "public", "granted", "sentence"),
     [
-        ({}, " Mail.ReadWrite", "already has Mail.ReadWrite of this user"),
-        ({}, " EWS.AccessAsUser.All", "already has EWS.AccessAsUser.All of this user"),
-        ({"decline": "1"}, "", "AADSTS65004"),
+        ({}, True, "Mail.ReadWrite", "already has Mail.ReadWrite of this user"),
+        ({}, True, "EWS.AccessAsUser.All", "already has EWS.AccessAsUser.All of this user"),
+        ({"decline": "1"}, True, "", "AADSTS65004"),
+        ({}, False, "", "set Authentication, Allow public client flows, to Yes"),
     ],
 )
 def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
-    tmp_path: Path, form: dict[str, str], granted: str, sentence: str
+    tmp_path: Path, form: dict[str, str], public: bool, granted: str, sentence: str
 ) -> None:
     """Microsoft adds to the token what the user has granted to the application before."""
     with Simulators(tmp_path / "provider") as simulators:
         simulators.add_mailbox(OWNER)
+        simulators.service.set_behaviour(public_clients_allowed=public)
         simulators.service.database.execute_write(
             "CREATE TRIGGER granted AFTER INSERT ON device_code BEGIN"
-            f" UPDATE device_code SET scope = scope || '{granted}'; END"
+            f" UPDATE device_code SET scope = scope || ' {granted}'; END"
         )
         process = live_process(tmp_path, **settings(simulators))
         printed = sign_in(simulators, process, **form)

@@ -28,7 +28,8 @@ def test_an_app_reads_any_mailbox_but_has_no_me(simulators: Simulators, mailbox:
 class Device:
     """A program without a secret that signs in with a code, by msal."""
 
-    def __init__(self, simulators: Simulators) -> None:
+    def __init__(self, simulators: Simulators, *, allowed: bool = True) -> None:
+        simulators.service.set_behaviour(public_clients_allowed=allowed)
         session = requests.Session()
         session.trust_env = False
         session.verify = str(simulators.ca_bundle)
@@ -72,6 +73,17 @@ def test_a_device_signs_in_with_a_code_and_renews_its_token_without_a_secret(
     with graph_client(simulators, mailbox) as graph:
         bearer = {"Authorization": f"Bearer {renewed['access_token']}"}
         assert graph.get("/me", headers=bearer).json()["mail"] == mailbox.address
+
+
+def test_a_device_gets_no_token_unless_the_application_allows_programs_without_a_secret(
+    simulators: Simulators, mailbox: Mailbox
+) -> None:
+    """Else every user of a developer's machine could read the mail of `make dev --mbox`."""
+    device = Device(simulators, allowed=simulators.service.behaviour.public_clients_allowed)
+
+    assert device.enter_code(simulators, account=mailbox.address) == 200
+
+    assert "AADSTS7000218" in device.poll()["error_description"]
 
 
 @pytest.mark.parametrize(
