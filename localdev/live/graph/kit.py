@@ -95,7 +95,7 @@ class GraphLiveKit:
 
     provider = MICROSOFT
     vocabulary = _VOCABULARY
-    probes = (
+    probes: tuple[str, ...] = (
         "/me?$select=id",
         f"/me/mailFolders/AAMkAD{'A' * 114}=",
         "/me/messages/no!id",
