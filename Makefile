@@ -53,7 +53,7 @@ dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads c
 	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
 
 live: setup ## compare Microsoft with its simulator, read-only, with your own mailbox; MICROSOFT_CLIENT_ID=ID
-	@$(BIN)/python -m localdev.live
+	@$(BIN)/python -m localdev.live graph
 
 dashboard: setup ## run the dashboard of a deployed stage on :8288 with your AWS credentials; STAGE=NAME; BODIES=1 shows message bodies
 	@$(BIN)/python -m dashboard --stage $(STAGE) $(if $(BODIES),--show-bodies)

@@ -137,7 +137,7 @@ def _report(
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m localdev.live", description=__doc__)
     add, default = parser.add_argument, "default: %(default)s"
-    add("--provider", choices=live_kit_names(), default="graph", help=default)
+    add("provider", choices=live_kit_names())
     add("--out", type=Path, default=Path(".mailsync/live.json"), metavar="FILE", help=default)
     add("--minutes", type=float, default=30, help=f"limit of the first sync; {default}")
     add("--latency", choices=("none", "real"), default="real", help=f"of the simulator; {default}")

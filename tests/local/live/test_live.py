@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGINT
 from urllib.parse import quote
 
 import httpx
@@ -44,7 +45,7 @@ class LiveRun:
 
 def live_process(folder: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "localdev.live", "--latency=none"],
+        [sys.executable, "-m", "localdev.live", "graph", "--latency=none"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **environment},
         stdout=subprocess.PIPE,
@@ -62,8 +63,13 @@ def settings(simulators: Simulators) -> dict[str, str]:
     }
 
 
-def sign_in(simulators: Simulators, process: subprocess.Popen[str], **form: str) -> str:
-    """Enter the code that the process prints, in a browser; return all that the process prints."""
+def sign_in(
+    simulators: Simulators, process: subprocess.Popen[str], *, stop_at: str = "\0", **form: str
+) -> str:
+    """Enter the code that the process prints, in a browser; return all that the process prints.
+
+    stop_at: text that is printed when the user presses Ctrl-C.
+    """
     printed = ""
     assert process.stdout
     with process.stdout:
@@ -73,6 +79,8 @@ def sign_in(simulators: Simulators, process: subprocess.Popen[str], **form: str)
                 trust = ssl.create_default_context(cafile=simulators.ca_bundle)
                 fields = {"user_code": found[2], "account": OWNER, **form}
                 httpx.post(found[1], data=fields, verify=trust).raise_for_status()
+            if stop_at in line:
+                process.send_signal(SIGINT)
     return printed
 
 
@@ -130,10 +138,17 @@ def test_nothing_is_written_at_the_provider_and_no_mail_stays_here(live: LiveRun
     assert set(scope["scope"].split()) == {
         *("Mail.Read", "User.Read", "offline_access", "openid", "profile")
     }
-    assert [each for each in (live.folder / ".mailsync").rglob("*") if each.is_file()] == [
-        live.folder / ".mailsync/live.json",
-        live.folder / ".mailsync/live/lock",
-    ]
+    assert files(live.folder) == ["live.json", "live/lock"]
+
+
+def test_an_interrupted_run_deletes_the_mail(tmp_path: Path) -> None:
+    with changed_provider(tmp_path / "provider") as simulators:
+        simulators.add_mailbox(OWNER)
+        process = live_process(tmp_path, **settings(simulators))
+        sign_in(simulators, process, stop_at="of 600 messages")
+
+    assert process.wait() == 130
+    assert files(tmp_path) == ["live/lock"]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +197,12 @@ def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
         assert sentence in printed
         assert "Traceback" not in printed
         assert simulators.service.log.records() == []
+
+
+def files(folder: Path) -> list[str]:
+    """The files that a run has left."""
+    data = folder / ".mailsync"
+    return sorted(str(each.relative_to(data)) for each in data.rglob("*") if each.is_file())
 
 
 def personal_values(mailbox: Mailbox) -> Iterator[str]:
