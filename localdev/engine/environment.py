@@ -23,7 +23,8 @@ from pathlib import Path
 from infra.catalog import Function
 from localdev.engine.child import start_child
 from localdev.engine.names import AWS_REGION, function_arn
-from localdev.engine.report import format_report_line, peak_memory_mb
+from localdev.engine.operating_system import peak_memory_mb
+from localdev.engine.report import format_report_line
 from localdev.http_server import Request, Response, Server
 from localdev.private_files import open_private_file
 

@@ -25,6 +25,7 @@ import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
+from localdev.engine.operating_system import INITDB_LOCALE, program_of
 from localdev.engine.system_user import (
     copy_postgres_readable_by_all_users,
     find_or_create_system_user,
@@ -187,10 +188,9 @@ class Postgres:
         if self._user:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
-        locale = "--locale=C.UTF-8" if sys.platform == "linux" else "--no-locale"
         with open_private_file(self._folder / "postgres.log") as log:
             initdb = start_child(
-                [binaries / "initdb", "-D", making, *owner, locale],
+                [binaries / "initdb", "-D", making, *owner, INITDB_LOCALE],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
                 cwd=Path("/"),
                 log=log,
@@ -294,13 +294,5 @@ def _release_stale_pid(pid_file: Path) -> None:
 
 
 def _is_server(pid: int) -> bool:
-    """Return whether a running Postgres has this process id; a zombie has no command line."""
-    try:
-        if sys.platform == "linux":
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
-        else:
-            listing = ["ps", "-o", "command=", "-p", str(pid)]
-            command = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return False
-    return "postgres" in command.split(" ")[0]
+    """Return whether a running Postgres has this process id."""
+    return "postgres" in program_of(pid)
