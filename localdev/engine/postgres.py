@@ -32,6 +32,7 @@ from localdev.engine.system_user import (
     is_reachable_by_other_users,
     postgres_files_folder,
 )
+from localdev.http_server import require_free_port
 from localdev.private_files import open_private_file
 
 SOCKET_FILE_NAME = ".s.PGSQL.5432"
@@ -55,7 +56,8 @@ class Postgres:
         0700.
 
     `start` raises:
-        StartFailed: another process supervises this folder, or the server ended immediately.
+        StartFailed: another process supervises this folder, the port is in use, or the server ended
+            immediately.
     """
 
     def __init__(
@@ -102,6 +104,15 @@ class Postgres:
         finally:
             connection.close()
 
+    def set_search_path(self, login: str, schemas: str) -> None:
+        """Let the login find tables of these schemas, in this order, under their bare names."""
+        connection = pg8000.native.Connection(
+            "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
+        )
+        where = f'ROLE "{login}" IN DATABASE "{self._database}"'
+        connection.run(f"ALTER {where} SET search_path = {schemas}")
+        connection.close()
+
     @property
     def pid(self) -> int:
         """Return the server's process id; 0 when it is not running."""
@@ -117,6 +128,11 @@ class Postgres:
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self._folder, what="database")
+        try:
+            require_free_port(self._tcp_port or 0)
+        except OSError as taken:
+            self.stop()
+            raise StartFailed.for_port_in_use(self._tcp_port or 0, "--database-port") from taken
         # Short, because a socket's path ends at 107 bytes; fresh and 0700, so trust is safe.
         self._socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         if self._user:
