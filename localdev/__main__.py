@@ -52,10 +52,17 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
-    """Yield lines for the terminal on the mail of --mbox; no line when no mail was read."""
-    report = stack.simulators.mail_load_report if stack.simulators else None
-    if report and options.mbox:
+    """Yield lines for the terminal on the mail of --mbox."""
+    if not options.mbox or not stack.simulators:
+        return
+    report = stack.simulators.mail_load_report
+    if report:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
+    else:
+        yield (
+            f"The simulated mailbox keeps the mail of an earlier start, so {options.mbox} was not"
+            f" loaded; remove {stack.data} (--fresh does) to load it."
+        )
 
 
 def _stay_up(stack: Stack, signals: StopSignals) -> int:
