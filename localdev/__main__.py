@@ -71,14 +71,15 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
     )
     watch.start()
     with suppress(KeyboardInterrupt):
-        console.print(_welcome(stack))
+        console.print(welcome(stack))
         signals.wait_for_signal()
     console.print("Stopping; what is stored stays.")
     watch.stop()
     return 0
 
 
-def _welcome(stack: Stack) -> str:
+def welcome(stack: Stack) -> str:
+    """Return the addresses of the stack, and commands to try; indented lines can be pasted."""
     token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
@@ -99,10 +100,10 @@ def _welcome(stack: Stack) -> str:
   TOKEN={token}
   {_CURL} {stack.api_url}/api/test-sync
   {_CURL} '{stack.api_url}/api/email/sync?accountId={account_id}'
-{_deliver_command(stack, account.address) if account else ""}Sync:
+{_deliver_command(stack, account.address) if account else ""}Sync the mailbox:
   {_CURL} {stack.api_url}/api/email/sync -H 'Content-Type: application/json' \\
     -d '{{"accountId": "{account_id}", "syncType": "manual"}}'
-{_psql_command(stack)}List the executions:
+{_psql_command(stack)}List the executions of the workflow:
 {_aws_command(stack)}
   or open {at}{sign_in} in a browser and connect a mailbox yourself{warned}
 """

@@ -70,7 +70,7 @@ class Options:
     time_scale: float = 1
     dev_login: bool = True
     schedule: bool = True
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = APPLICATION_ORIGINS
     app_inbox_url: str | None = None
     fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
