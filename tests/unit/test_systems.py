@@ -17,6 +17,7 @@ from tests.support.paths import ROOT
 PACKAGES = ("lambdas", "localdev", "dashboard", "infra")
 OF_ONE_SYSTEM = re.compile(
     r"/proc/|/sys/|prctl|PDEATHSIG|sys\.platform|platform\.system|sched_|epoll|pidfd|memfd|inotify"
+    r"|sigtimedwait|sigwaitinfo|pipe2|fadvise|eventfd|TCP_USER_TIMEOUT|TCP_KEEP"
 )
 GUARDED = {"localdev/engine/operating_system.py"}
 
