@@ -92,10 +92,13 @@ def test_a_folder_without_mail_stops_the_start(tmp_path: Path) -> None:
 
 def test_a_demo_of_a_file_without_mail_ends_with_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    command = [sys.executable, "-m", "localdev", "demo", "--data", tmp_path / "data"]
+    options = ("--data", tmp_path / "data", "--mbox", tmp_path / "empty")
 
     ran = subprocess.run(
-        [*command, "--mbox", tmp_path / "empty"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "localdev", "demo", *options],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert ran.returncode == 1
