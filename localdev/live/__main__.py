@@ -105,7 +105,7 @@ def _delete(data: Path) -> None:
 
 def _stack_options(data: Path, of_provider: Mapping[str, object]) -> Options:
     """Return the options of a stack on free ports in which nothing starts by itself."""
-    own = {"api_port": 0, "aws_port": 0, "dashboard_port": 0, "schedule": False}
+    own = {"api_port": 0, "aws_port": 0, "dashboard_port": 0, "schedule": False, "cors_origins": ()}
     return Options(data=data, **own, **of_provider)  # type: ignore[arg-type]
 
 
