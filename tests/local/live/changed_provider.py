@@ -25,7 +25,7 @@ DIFFERENCES = {
     "another error code": "status 400, field error/code: ErrorQuotaExceeded instead of",
     "a missing header": "header client-request-id: missing",
     "a slower response": "latency, p50: 2–5 s instead of",
-    "a longer id": "value[]/conversationId: size ",
+    "a longer id": "conversationId: size ",
     "a shorter token": "expires_in: size 501–1000 instead of 2001–5000",
 }
 
