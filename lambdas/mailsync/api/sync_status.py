@@ -9,12 +9,13 @@ from mailsync.api.removal_models import to_optional_pending_removal
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
-SYNCING_STATUS = "syncing"
+_OPEN_RUN_STATUSES = ("queued", "syncing")
+"""Values of `syncStatus` while a run is open."""
 
 
 def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView:
     """Return the sync status of the account for a response."""
-    syncing = account.sync_status == SYNCING_STATUS and account.status == "active"
+    syncing = account.sync_status in _OPEN_RUN_STATUSES and account.status == "active"
     progress, total = _progress(account)
     rate = _rate(account, now)
     retries = account.failures > 0 and account.status == "active" and not syncing
@@ -22,7 +23,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         account_id=account.id,
         email_address=account.email_address,
         provider=account.provider,
-        status=SYNCING_STATUS if syncing else account.status,
+        status=account.sync_status if syncing else account.status,
         sync_status=account.sync_status,
         last_sync_at=account.last_sync_at,
         initial_sync_completed=account.initial_sync_completed,

@@ -20,7 +20,7 @@ from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.status_models import SyncStatusView
-from mailsync.api.sync_status import SYNCING_STATUS, to_sync_status_view
+from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
@@ -122,9 +122,8 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
 )
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
     view = to_sync_status_view(_caller_account(account_id), datetime.now(UTC))
-    waits = view.status == SYNCING_STATUS or view.run_id is not None
     headers: dict[str, str | list[str]] = (
-        {"Retry-After": str(STATUS_POLL_INTERVAL_S)} if waits else {}
+        {"Retry-After": str(STATUS_POLL_INTERVAL_S)} if view.run_id is not None else {}
     )
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 
