@@ -198,7 +198,7 @@ class Stack:
             JWT_SECRET=read_or_create_jwt_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
-            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
+            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/mailbox",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
             **self.options.api_settings,
         )

@@ -24,7 +24,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             RunRef.from_workflow_state(event), at_once=event.get("atOnce")
         ) as mailbox:
             progress = sync_feeds(mailbox, feed_ids_of_state(event, mailbox.feeds), remaining_s)
-        left = list(progress.feed_ids)
-        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds}
+            read, left = mailbox.readings.report(), list(progress.feed_ids)
+        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds, **read}
 
-    return run_or_request_wait(synced, {"feeds": event.get("feeds"), "hasMore": True})
+    nothing = {"feeds": event.get("feeds"), "hasMore": True, "cursorsUsed": 0, "fullSyncs": 0}
+    return run_or_request_wait(synced, nothing)

@@ -86,7 +86,7 @@ def test_in_19_of_20_runs_every_estimate_is_as_exact_as_stated(mailbox: str) -> 
     """The first one is shown before a quarter of the run has passed, and none jumps."""
     worst, jumps = [], []
     for seed in range(100):
-        run = SimulatedRun(MAILBOXES[mailbox], random.Random(seed))  # noqa: S311
+        run = SimulatedRun(MAILBOXES[mailbox], random.Random(seed))
         shown = [(true_s, it) for true_s, it in run.estimates() if it is not None]
         assert shown[0][0] > run.end * 0.75
         worst.append(max(factor_beyond_allowed_seconds(*each) for each in shown))

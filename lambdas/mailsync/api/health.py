@@ -22,6 +22,14 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.get(
+    "/api/test-inngest",
+    summary="Start the self-test, under the path of earlier clients",
+    description="The same as `GET /api/test-sync`.",
+    operation_id="startSelfTestByEarlierPath",
+    responses=describe_responses({200: SelfTestStarted}),
+    deprecated=True,
+)
+@router.get(
     "/api/test-sync",
     summary="Start the self-test of the workflows",
     responses=describe_responses({200: SelfTestStarted}),

@@ -63,9 +63,9 @@ class SyncStatusView(CamelModel):
     rate: float
     """New messages stored per second since the current run started. 0: no run has started."""
     eta_seconds: int | None
-    """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: nothing is missing,
-    or the run has not read for a minute and 20 pages, or the provider has requested a pause, or the
-    run mostly reads messages again that are stored."""
+    """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: unknown, which
+    means that nothing is missing, the run has not read for a minute and 20 pages yet, the provider
+    has requested a pause, or the run mostly reads messages again that are stored."""
     last_error: Failure | None
     next_retry_at: datetime | None
     """When Mailsync next retries the sync after a failure. Null: no retry is planned."""

@@ -38,8 +38,8 @@ class ReadingProgress:
 def estimate_remaining_s(
     progress: ReadingProgress, *, missing: int, missing_in_largest_folder: int
 ) -> int | None:
-    """Return the estimated number of seconds until all missing messages are stored. None: nothing is
-    missing, or the speed so far allows no estimate.
+    """Return the estimated number of seconds until all missing messages are stored. None: nothing
+    is missing, or the speed so far allows no estimate.
 
     missing: number of messages that the run still has to store.
     missing_in_largest_folder: the largest number of them in one folder. Pages of a folder are read

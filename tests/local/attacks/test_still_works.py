@@ -20,5 +20,5 @@ def test_its_person_connects_a_mailbox_through_the_dashboard(
     landed, shown = page.url, page.get_by_role("alert").count()
     context.close()
 
-    assert landed.startswith(real.url("Dashboard").partition("?")[0] + "accounts?accountId=")
+    assert landed.startswith(real.url("Dashboard").partition("?")[0] + "mailbox?accountId=")
     assert shown == 0
