@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,7 @@ MEASURED = ReadingProgress(stored=2_000, pages=MIN_PAGES, reading_s=MIN_READING_
     ],
 )
 def test_without_a_measured_speed_there_is_no_estimate(
-    change: dict[str, float], missing: int, expected: int | None
+    change: dict[str, Any], missing: int, expected: int | None
 ) -> None:
     progress = replace(MEASURED, **change)
 

@@ -58,6 +58,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.post(
     SYNC_PATH,
     summary="Start a sync, or join the running sync",
+    operation_id="start_sync",
     description="An Idempotency-Key identifies the run that it started or joined. A request that"
     " repeats the key with the same body within a day returns that run, whatever its status. A"
     " request that repeats the key with another body is rejected (422).",
@@ -97,6 +98,7 @@ def start_sync(
 @router.delete(
     SYNC_PATH,
     summary="Stop the running sync",
+    operation_id="stop_sync",
     description="Stored mail stays. The next sync starts by itself after the usual interval and"
     " resumes where this sync stopped. If no sync is running, the request has no effect.",
     responses=describe_responses({200: SyncStopped}, 404, 422),
@@ -118,6 +120,7 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     SYNC_PATH,
     middlewares=[add_etag],
     summary="Show the sync status of an account",
+    operation_id="get_sync_status",
     responses=describe_responses({200: SyncStatusView, 304: None}, 404, 422),
 )
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
