@@ -1,4 +1,4 @@
-"""Name the values of status fields in the OpenAPI document.
+"""Name the values of status fields, and the format of account ids, in the OpenAPI document.
 
 The fields are plain text in Python: the database checks the values. `DOCUMENTED_VALUES` has the
 schema of each name; the builder of the document refers to it.

@@ -70,20 +70,20 @@ def describe_responses(
     return described
 
 
-def problem_response(status: int, by_function: bool = True) -> dict[str, Any]:
+def problem_response(status: int, is_from_function: bool = True) -> dict[str, Any]:
     """Return the response object of an error status.
 
     A status has the same schema on every route and for every media type, so that a generated client
     has one type for it. API Gateway's own errors are of type application/json.
 
-    by_function: whether the function of the route returns the status too, not only API Gateway.
+    is_from_function: whether the function of the route returns the status as well.
     """
-    by_gateway = status in _GATEWAY_STATUSES
-    schema = schema_reference("ProblemOrGatewayMessage" if by_gateway else "Problem")
+    is_from_gateway = status in _GATEWAY_STATUSES
+    schema = schema_reference("ProblemOrGatewayMessage" if is_from_gateway else "Problem")
     phrase, content = HTTPStatus(status).phrase, {}
-    if by_function:
+    if is_from_function:
         content[PROBLEM_CONTENT_TYPE] = {"schema": schema, "example": _EXAMPLE_BODIES[status]}
-    if by_gateway:
+    if is_from_gateway:
         content["application/json"] = {"schema": schema, "example": {"message": phrase}}
     headers = describe_headers("Retry-After") if status in (429, 503) else {}
     return {"description": phrase, "headers": headers, "content": content}
