@@ -17,11 +17,15 @@ STATEFUL = "Mailsync-prod-Stateful"
 
 
 def test_both_stacks_are_valid_with_and_without_a_database(
-    assembly: Path, own_assembly: Path, sync: Template, own_sync: Template
+    assembly: Path, own_assembly: Path, sync: Template, own_sync: Template, tmp_path: Path
 ) -> None:
     """The functions of a stage without a database are those of the other, outside a network."""
     templates = [*own_assembly.glob("*.template.json"), assembly / f"{STATEFUL}.template.json"]
-    linted = subprocess.run([*LINT, *templates], capture_output=True, text=True, check=False)
+    for each in templates:
+        # E3601 of cfn-lint knows no placeholder in the Resource of a task.
+        filled = each.read_text().replace("arn:${Partition}:states:", "arn:aws:states:")
+        (tmp_path / each.name).write_text(filled)
+    linted = subprocess.run([*LINT, *tmp_path.iterdir()], capture_output=True, text=True, check=False)
 
     assert len(templates) == 3
     assert (linted.returncode, linted.stdout) == (0, "")
