@@ -121,9 +121,16 @@ def _reference(part: Mapping[str, Any]) -> str:
 
 
 def _log_group(scope: Construct, stage: StageSettings) -> logs.LogGroup:
+    """Return a log group that log delivery may write to without a resource policy of its own.
+
+    A resource policy of CloudWatch Logs holds 5,120 characters. Log delivery adds each group to it,
+    unless the group's name starts with /aws/vendedlogs/ (AWS Step Functions Developer Guide, "Using
+    CloudWatch Logs to log execution history").
+    """
     return logs.LogGroup(
         scope,
         "Logs",
+        log_group_name=f"/aws/vendedlogs/states/{cdk.Stack.of(scope).stack_name}/{scope.node.id}",
         retention=logs.RetentionDays[stage.log_retention],
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )

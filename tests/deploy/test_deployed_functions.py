@@ -1,5 +1,7 @@
 """Functions, schedule and migration as they are deployed."""
 
+import re
+
 import pytest
 
 from infra import catalog
@@ -30,10 +32,26 @@ def test_all_functions_share_one_code_asset(sync: Template) -> None:
     assert len({str(properties["Code"]) for _, properties in sync.functions()}) == 1
 
 
+def test_logs_that_aws_delivers_need_no_room_in_the_resource_policy(sync: Template) -> None:
+    """CloudWatch Logs has one policy of 5,120 characters for all stages of an account."""
+    machines = sync.all_of("AWS::StepFunctions::StateMachine")
+    targets = [each["LoggingConfiguration"]["Destinations"][0] for each in machines]
+    delivered = [each["CloudWatchLogsLogGroup"]["LogGroupArn"] for each in targets]
+    delivered.append(
+        sync.only_one("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["DestinationArn"]
+    )
+    groups = {arn["Fn::GetAtt"][0] for arn in delivered}
+    names = {sync.resources[each]["Properties"]["LogGroupName"] for each in groups}
+
+    assert len(names) == 3
+    for each in names:
+        assert re.match(r"/aws/vendedlogs/\w+/Mailsync-prod-Sync\b", each)
+
+
 def test_no_resource_has_a_physical_name_so_that_two_stages_fit_into_one_account(
     sync: Template, stateful: Template
 ) -> None:
-    names = {"RoleName", "QueueName", "StateMachineName", "LogGroupName", "AliasName", "KeyName"}
+    names = {"RoleName", "QueueName", "StateMachineName", "AliasName", "KeyName"}
     for resource in [*sync.resources.values(), *stateful.resources.values()]:
         properties = resource.get("Properties", {})
         assert not names & properties.keys()

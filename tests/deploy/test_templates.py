@@ -25,7 +25,9 @@ def test_both_stacks_are_valid_with_and_without_a_database(
         # E3601 of cfn-lint knows no placeholder in the Resource of a task.
         filled = each.read_text().replace("arn:${Partition}:states:", "arn:aws:states:")
         (tmp_path / each.name).write_text(filled)
-    linted = subprocess.run([*LINT, *tmp_path.iterdir()], capture_output=True, text=True, check=False)
+    linted = subprocess.run(
+        [*LINT, *tmp_path.iterdir()], capture_output=True, text=True, check=False
+    )
 
     assert len(templates) == 3
     assert (linted.returncode, linted.stdout) == (0, "")
