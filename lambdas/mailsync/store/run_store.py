@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
+from mailsync.decisions.open_run import STALE_RUN_S
 from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, count_failed_run, count_metric
 from mailsync.model import (
@@ -29,6 +30,7 @@ class EnqueuedRun:
     scope: what the run syncs.
     scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
         the present request has no key, or a new key.
+    is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
     """
 
     id: RunId
@@ -36,6 +38,7 @@ class EnqueuedRun:
     status: str
     scope: SyncScope
     scope_of_first_request: SyncScope | None = None
+    is_stale: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -107,7 +110,7 @@ class RunStore:
                 idempotency_key=idempotency_key,
             ):
                 return EnqueuedRun(run_id, None, "queued", scope)
-            joined = tx.run("find_open_run", account_id=account_id)
+            joined = tx.run("find_open_run", account_id=account_id, stale_s=STALE_RUN_S)
             if joined and idempotency_key:
                 tx.run(
                     "keep_joined_key",
@@ -192,7 +195,7 @@ class RunStore:
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun | None:
     """Return the run of the key, and lock the key until the transaction ends."""
     tx.run("lock_key", account_id=account_id, key=key)
-    found = tx.run("find_run_by_key", account_id=account_id, key=key)
+    found = tx.run("find_run_by_key", account_id=account_id, key=key, stale_s=STALE_RUN_S)
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
@@ -200,8 +203,9 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
-    run_id, execution_arn, status, sync_type, folder_ids = row
-    return EnqueuedRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
+    run_id, execution_arn, status, is_stale, sync_type, folder_ids = row
+    scope = _wish(sync_type, folder_ids)
+    return EnqueuedRun(RunId(run_id), execution_arn, status, scope, is_stale=is_stale)
 
 
 def _columns(scope: SyncScope) -> dict[str, Any]:
