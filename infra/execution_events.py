@@ -3,8 +3,11 @@
 
 from collections.abc import Collection
 
+import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -12,11 +15,16 @@ from infra import catalog
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 
+MAX_EVENT_AGE = cdk.Duration.minutes(10)
+"""Age at which EventBridge, and then Lambda, gives up an event."""
+
+
 class ExecutionEvents(Construct):
     """EventBridge rules that invoke the run closer and the outbox publisher when an execution of
     `mailbox-sync` ends.
 
     Step Functions may lose such an event. Functions that run on a schedule then do the same work.
+    So an event waits for ten minutes at most, and then goes to the queue of lost ticks.
     """
 
     def __init__(
@@ -26,10 +34,16 @@ class ExecutionEvents(Construct):
         *,
         functions: SyncFunctions,
         machine: sfn.StateMachine,
+        lost_ticks: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._machine = machine
+        self._machine, self._lost_ticks = machine, lost_ticks
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
+        run_closer.alias.configure_async_invoke(
+            retry_attempts=2,
+            max_event_age=MAX_EVENT_AGE,
+            on_failure=destinations.SqsDestination(lost_ticks),
+        )
         publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION]
         self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_EXECUTION_STATUSES)
         self._add_rule("ClosedItself", publisher, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES)
@@ -48,5 +62,12 @@ class ExecutionEvents(Construct):
                     "status": list(statuses),
                 },
             ),
-            targets=[targets.LambdaFunction(function.alias)],
+            targets=[
+                targets.LambdaFunction(
+                    function.alias,
+                    dead_letter_queue=self._lost_ticks,
+                    retry_attempts=2,
+                    max_event_age=MAX_EVENT_AGE,
+                )
+            ],
         )

@@ -39,7 +39,13 @@ class SyncStack(cdk.Stack):
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
-        ExecutionEvents(self, "Executions", functions=functions, machine=workflows.mailbox_sync)
+        ExecutionEvents(
+            self,
+            "Executions",
+            functions=functions,
+            machine=workflows.mailbox_sync,
+            lost_ticks=schedules.lost_ticks,
+        )
         events = SyncEventBus(self, "Events", functions=functions)
         batches = CheckBatchInvocations(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)

@@ -70,8 +70,26 @@ def test_the_clock_calls_its_functions(sync: Template, schedule: catalog.Schedul
     assert tick["ScheduleExpression"] == f"rate({every} minute{'s' if every > 1 else ''})"
     assert tick["State"] == "ENABLED"
     assert tick["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 2
-    assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 300
     assert tick["Target"]["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
+
+
+@pytest.mark.parametrize("schedule", catalog.SCHEDULES, ids=lambda each: each.name)
+def test_after_an_outage_a_schedule_has_no_more_ticks_waiting_than_two(
+    sync: Template, schedule: catalog.Schedule
+) -> None:
+    """EventBridge keeps a tick for the time of one interval, then Lambda for the time of another;
+    their defaults are 24 and 6 hours. A lost tick is seen, the next does its work."""
+    target = {"Ref": sync.alias(catalog.find_function(schedule.function))}
+    ticks = sync.all_of("AWS::Scheduler::Schedule")
+    (tick,) = (each for each in ticks if each["Target"]["Arn"] == target)
+    waiting = sync.asynchronous(schedule.function)
+    interval_s = schedule.interval_minutes * 60
+
+    assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == interval_s
+    assert waiting["MaximumEventAgeInSeconds"] == interval_s
+    assert waiting["MaximumRetryAttempts"] == 0
+    queue = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostTicks"), "Arn"]}
+    assert waiting["DestinationConfig"]["OnFailure"]["Destination"] == queue
 
 
 def test_no_function_goes_live_before_the_database_is_migrated(sync: Template) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from infra import catalog
 from mailsync.metrics import ERROR_DIMENSION_VALUES, METRICS
 from tests.deploy.conftest import TOPIC
 from tests.deploy.template import Resource, Template
@@ -115,6 +116,25 @@ def test_silence_is_an_alarm_only_while_the_clock_runs(
 
     assert breaching(sync) == ["OldestOverdue"]
     assert breaching(with_topic) == []
+
+
+def test_lost_and_throttled_ticks_raise_alarms_that_end_by_themselves(sync: Template) -> None:
+    (key, queue) = next(
+        each for each in sync.of_type("AWS::SQS::Queue").items() if "LostTicks" in each[0]
+    )
+    called = {*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION}
+    functions = {sync.function(each) for each in called}
+    watching = {
+        frozenset(str(named(each)[1]) for each in watched(alarm)): alarm
+        for alarm in alarms(sync)
+        if watched(alarm)[0]["MetricName"] in ("ApproximateNumberOfMessagesVisible", "Throttles")
+    }
+
+    assert queue["Properties"]["MessageRetentionPeriod"] == 3600
+    depth = watching[frozenset([str({"QueueName": {"Fn::GetAtt": [key, "QueueName"]}})])]
+    # More than one tick of each schedule: a database that restarts in a minute wakes no person.
+    assert depth["Threshold"] == len(catalog.SCHEDULES) + 1
+    assert frozenset(str({"FunctionName": {"Ref": each}}) for each in functions) in watching
 
 
 def test_alarms_cost_at_most_five_dollars_a_month(sync: Template) -> None:
