@@ -4,6 +4,7 @@ cfn-lint holds the templates against the schemas of CloudFormation and follows e
 it does not check, AWS may still refuse: quotas, IAM conditions, whether a bucket holds the code.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,14 @@ def test_both_stacks_are_valid_with_and_without_a_database(
     assert len(templates) == 3
     assert (linted.returncode, linted.stdout) == (0, "")
     assert kinds(sync) <= kinds(own_sync)
+
+
+def test_no_template_names_a_partition(
+    sync: Template, stateful: Template, own_sync: Template, own: Template
+) -> None:
+    """In China and GovCloud an ARN begins with arn:aws-cn and arn:aws-us-gov."""
+    for each in (sync, stateful, own_sync, own):
+        assert "arn:aws" not in json.dumps(each.resources)
 
 
 def test_what_calls_a_function_may_call_it(sync: Template) -> None:
