@@ -8,12 +8,11 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra import catalog
 from infra.sync_functions import SyncFunction, SyncFunctions
-
+from infra.sync_workflows import SyncWorkflows
 
 MAX_EVENT_AGE = cdk.Duration.minutes(10)
 """Age at which EventBridge, and then Lambda, gives up an event."""
@@ -24,7 +23,7 @@ class ExecutionEvents(Construct):
     `mailbox-sync` ends.
 
     Step Functions may lose such an event. Functions that run on a schedule then do the same work.
-    So an event waits for ten minutes at most, and then goes to the queue of lost ticks.
+    So an event waits for ten minutes at most, and then goes to the queue `lost`, that of the ticks.
     """
 
     def __init__(
@@ -33,16 +32,16 @@ class ExecutionEvents(Construct):
         construct_id: str,
         *,
         functions: SyncFunctions,
-        machine: sfn.StateMachine,
-        lost_ticks: sqs.Queue,
+        workflows: SyncWorkflows,
+        lost: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._machine, self._lost_ticks = machine, lost_ticks
+        self._machine, self._lost = workflows.mailbox_sync, lost
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
         run_closer.alias.configure_async_invoke(
             retry_attempts=2,
             max_event_age=MAX_EVENT_AGE,
-            on_failure=destinations.SqsDestination(lost_ticks),
+            on_failure=destinations.SqsDestination(lost),
         )
         publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION]
         self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_EXECUTION_STATUSES)
@@ -65,7 +64,7 @@ class ExecutionEvents(Construct):
             targets=[
                 targets.LambdaFunction(
                     function.alias,
-                    dead_letter_queue=self._lost_ticks,
+                    dead_letter_queue=self._lost,
                     retry_attempts=2,
                     max_event_age=MAX_EVENT_AGE,
                 )

@@ -5,7 +5,6 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.decisions.due import DUE_CLAIM_LIFETIME_S, MAX_MAILBOXES_CLAIMED_PER_TICK
-from mailsync.decisions.open_run import STALE_RUN_S
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.runs.batches import CheckBatchInvoker
@@ -25,7 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     runs, queue = RunStore(open_database()), DueMailboxQueueStore(open_database())
     due = queue.claim_due_mailboxes(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
     batches = CheckBatchInvoker(queue, load_settings().sync_accounts_arn).invoke_async(due)
-    stale = runs.stale_runs(STALE_RUN_S, MAX_RECOVERED)
+    stale = runs.stale_runs(MAX_RECOVERED)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
     open_sync_starter().recover_runs(stale)
     return {"stale": len(stale), "due": len(due)}

@@ -111,7 +111,7 @@ def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
 
     monkeypatch.setattr(trigger._step_functions, "status", refuses)
     with pytest.raises(SettingMissing):
-        trigger.recover_runs(RunStore(database).stale_runs(60, 10))
+        trigger.recover_runs(RunStore(database).stale_runs(10))
 
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
     due = "SELECT next_sync_at <= now() FROM mailsync.email_accounts WHERE id = cast(:id AS uuid)"

@@ -57,7 +57,8 @@ def test_each_function_that_is_invoked_asynchronously_has_limits_and_keeps_what_
     sync: Template,
 ) -> None:
     """Lambda's defaults: it keeps an event for six hours, then drops it without a trace."""
-    invoked = {each.function for each in (*catalog.SCHEDULES, *catalog.EVENT_RULES)}
+    invoked = {each.function for each in catalog.SCHEDULES}
+    invoked |= {each.function for each in catalog.EVENT_RULES}
     invoked |= {catalog.RUN_CLOSER_FUNCTION, catalog.OUTBOX_PUBLISHER_FUNCTION}
     invoked.add(catalog.CHECK_BATCH_FUNCTION)
 

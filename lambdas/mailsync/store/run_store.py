@@ -184,11 +184,10 @@ class RunStore:
             found = tx.run("open_run_account", run_id=run_id)
         return AccountId(found[0][0]) if found else None
 
-    def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs whose last heartbeat is more than `seconds` seconds
-        old."""
+    def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
+        """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_S."""
         with self._database.transaction() as tx:
-            found = tx.run("stale_runs", seconds=seconds, limit=limit)
+            found = tx.run("stale_runs", seconds=STALE_RUN_S, limit=limit)
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
 

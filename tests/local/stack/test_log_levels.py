@@ -1,4 +1,4 @@
-"""What CloudWatch receives at each `log_level` of a stage: every metric, and the lines of the level.
+"""What CloudWatch receives at each `log_level` of a stage: every metric, and lines of the level.
 
 The functions run under the runtime client of AWS, with the environment of their template; Lambda's
 filter stands here as AWS documents it (AWS Lambda Developer Guide, "Log-level filtering").
