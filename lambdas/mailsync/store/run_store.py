@@ -110,7 +110,7 @@ class RunStore:
                 idempotency_key=idempotency_key,
             ):
                 return EnqueuedRun(run_id, None, "queued", scope)
-            joined = tx.run("find_open_run", account_id=account_id, stale_s=STALE_RUN_S)
+            joined = tx.run("find_open_run", account_id=account_id)
             if joined and idempotency_key:
                 tx.run(
                     "keep_joined_key",
@@ -194,7 +194,7 @@ class RunStore:
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun | None:
     """Return the run of the key, and lock the key until the transaction ends."""
     tx.run("lock_key", account_id=account_id, key=key)
-    found = tx.run("find_run_by_key", account_id=account_id, key=key, stale_s=STALE_RUN_S)
+    found = tx.run("find_run_by_key", account_id=account_id, key=key)
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
@@ -202,8 +202,8 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
-    run_id, execution_arn, status, is_stale, sync_type, folder_ids = row
-    scope = _wish(sync_type, folder_ids)
+    run_id, execution_arn, status, heartbeat_age_s, sync_type, folder_ids = row
+    scope, is_stale = _wish(sync_type, folder_ids), heartbeat_age_s > STALE_RUN_S
     return EnqueuedRun(RunId(run_id), execution_arn, status, scope, is_stale=is_stale)
 
 
