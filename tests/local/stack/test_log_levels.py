@@ -17,6 +17,7 @@ from infra.settings import LOG_LEVELS
 from localdev.engine.environment import ExecutionEnvironment
 from localdev.stack import CODE_ROOT
 from tests.deploy.conftest import other_stage
+from tests.local.engine.conftest import AWS_RUNTIME_SCRIPT, ON_LINUX
 from tests.local.mirror import Mirror
 from tests.support.emf import emitted
 
@@ -49,7 +50,11 @@ def printed(mirror: Mirror, properties: Mapping[str, Any], event: bytes, log: Pa
         },
     }
     environment = ExecutionEnvironment(
-        catalog.find_function(name), code_root=CODE_ROOT, settings=variables, log=log
+        catalog.find_function(name),
+        code_root=CODE_ROOT,
+        settings=variables,
+        log=log,
+        runtime=AWS_RUNTIME_SCRIPT,
     )
     environment.run_invocation(event)
     environment.stop()
@@ -57,6 +62,7 @@ def printed(mirror: Mirror, properties: Mapping[str, Any], event: bytes, log: Pa
     return [line for line in log.read_text().splitlines() if rank(line) >= least]
 
 
+@ON_LINUX
 @pytest.mark.parametrize("level", LOG_LEVELS)
 def test_metrics_and_failures_survive_every_level_of_the_log(
     mirror: Mirror, level: str, tmp_path: Path
