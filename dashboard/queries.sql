@@ -23,6 +23,21 @@ SELECT (SELECT max(updated_at) FROM mailsync.email_accounts),
               FROM mailsync.sync_run_folders p WHERE p.run_id = r.id) f ON true
          WHERE r.status IN ('queued', 'running'))
 
+-- account_page --
+-- Ids of accounts in the order of their addresses, after a place in that order, as far as the search
+-- and the filter let them through, and how many these let through in all. `failing`: the last sync
+-- left an error.
+SELECT id::text, total
+  FROM (SELECT a.id, a.email_address, count(*) OVER () AS total
+          FROM mailsync.email_accounts a
+         WHERE (cast(:search AS text) IS NULL OR a.id::text = :search
+                OR strpos(lower(a.email_address), lower(:search)) > 0)
+           AND (cast(:status AS text) IS NULL OR a.status = :status
+                OR cast(:status AS text) = 'failing' AND a.last_error IS NOT NULL)) found
+ WHERE (email_address, id) > (cast(:after_address AS text), cast(:after_id AS uuid))
+ ORDER BY email_address, id
+ LIMIT :limit
+
 -- open_executions --
 -- The executions that work on mailboxes now.
 SELECT execution_arn FROM mailsync.sync_runs

@@ -2,7 +2,7 @@
 
 import { accountButtons, next, speed, standing } from "./accounts.js";
 import {
-  buttons, facts, link, mark, numeric, progress, reason, table, time, tr, wide,
+  buttons, cut, facts, fine, link, mark, numeric, progress, reason, table, time, tr, wide,
 } from "./components.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
@@ -30,9 +30,7 @@ export default {
     return { ...account, runs: runs.runs };
   },
 
-  ticks: () => true,
-
-  render(account, _place, app) {
+  render(account, { query }, app) {
     const { lastError: error } = account;
     return [
       el(
@@ -54,7 +52,7 @@ export default {
       ),
       hidden(account.pendingRemoval),
       el("h2", {}, "Folders"),
-      table("Folders and their verification", FOLDER_COLUMNS, ordered(account.folders).map(folder)),
+      foldersTable(account, query),
       differences(account),
       quarantine(account.quarantine),
       el("h2", {}, "Newest runs"),
@@ -83,6 +81,11 @@ function hidden(removal) {
     needsConfirmation &&
       el("p", { class: "error" }, "Most of the mailbox would go. Confirm the removal if it is meant."),
   );
+}
+
+function foldersTable(account, query) {
+  const [shown, rest] = cut(ordered(account.folders), "folders", "folder", query);
+  return [table("Folders and their verification", FOLDER_COLUMNS, shown.map(folder)), rest];
 }
 
 function folder(row) {

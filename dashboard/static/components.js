@@ -1,7 +1,7 @@
 // Components that several views share.
 
 import { el } from "./dom.js";
-import { clock, number } from "./format.js";
+import { clock, number, plural } from "./format.js";
 
 const TONES = {
   wait: ["queued", "pending", "waiting", "paused"],
@@ -102,9 +102,24 @@ export function field(label, name, attributes = {}) {
 }
 
 /** Links to the first and the next page of a long list; `at` builds a page's URL. */
-export function pages(before, next, at) {
-  const links = [before && link(at(null), "Newest"), next && link(at(next), "Older")];
+export function pages(here, next, at, [first, further] = ["Newest", "Older"]) {
+  const links = [here && link(at(null), first), next && link(at(next), further)];
   return el("nav", { class: "pages", "aria-label": "Pages" }, links);
+}
+
+const CUT = 200;
+
+/**
+ * The beginning of a long list, and how to see more of it.
+ *
+ * name: the parameter of the query that holds how much is shown.
+ * Returns [the items to show, a paragraph or null].
+ */
+export function cut(list, name, noun, query) {
+  const shown = Number(query.get(name)) || CUT;
+  if (list.length <= shown) return [list, null];
+  const more = link(withQuery(query, { [name]: shown + CUT }), "Show more");
+  return [list.slice(0, shown), fine(`The first ${number(shown)} of ${plural(list.length, noun)}. `, more)];
 }
 
 /** The same place with some of its query changed; null removes a parameter. */

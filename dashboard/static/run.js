@@ -2,7 +2,7 @@
 
 import { actionButton } from "./actions.js";
 import { get } from "./data.js";
-import { el } from "./dom.js";
+import { el, ticking } from "./dom.js";
 import { distance, duration, number } from "./format.js";
 import {
   buttons, code, errorCell, facts, heading, link, numeric, reason, status, table, time, tr,
@@ -15,8 +15,6 @@ export default {
   title: (run) => `${run.workflow}, ${run.status}`,
 
   load: ({ id }, signal) => get(`runs/${encodeURIComponent(id)}`, {}, signal),
-
-  ticks: isOpen,
 
   render(run, { query }, app) {
     return [
@@ -65,7 +63,7 @@ function startedRun(result) {
 
 function outcome(run) {
   const began = run.startedAt ?? run.createdAt;
-  const took = isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs;
+  const took = () => (isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs);
   const owner = run.accountId && link(`/accounts/${run.accountId}`, run.emailAddress);
   return [
     run.error &&
@@ -74,7 +72,7 @@ function outcome(run) {
       "p",
       { class: "next", key: "next" },
       el("strong", {}, isOpen(run) && !run.next.at ? "Now: " : "Next: "),
-      run.next.at && due(run.next.at),
+      run.next.at && ticking(() => due(run.next.at)),
       run.next.what,
     ),
     facts(
@@ -83,7 +81,7 @@ function outcome(run) {
       ["Type", run.syncType],
       ["Started", time(began)],
       ["Finished", run.finishedAt && time(run.finishedAt)],
-      ["Duration", duration(took)],
+      ["Duration", ticking(() => duration(took()))],
       ["Execution", code(run.executionArn ?? run.id)],
     ),
   ];

@@ -28,8 +28,8 @@ RETURNING id::text
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- account_status --
--- Return the status of a user's accounts, or for an operator of all users' accounts; of one account
--- or of all. A missing user has no account.
+-- Return the status of those of these accounts that the user has, or for an operator of all of them. A
+-- missing user has no account.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,
@@ -38,10 +38,10 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
        a.message_count
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
- WHERE (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
+ WHERE a.id IN (SELECT cast(each AS uuid)
+                  FROM jsonb_array_elements_text(cast(:account_ids AS jsonb)) AS each)
    AND (a.user_id = :user_id OR cast(:is_for_operator AS boolean))
  ORDER BY a.email_address, a.id
- LIMIT :limit
 
 -- lock_caller_account --
 -- Lock an account of this user until this transaction ends.
