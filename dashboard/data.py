@@ -46,7 +46,7 @@ class DataRoutes:
         self._queries = queries
         self._executions = executions
         self._runs = RunReader(queries, executions)
-        self.changes = ChangeWatcher(queries, executions)
+        self.changes = ChangeWatcher(queries, executions, sources.list_recent_bus_events)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,

@@ -13,13 +13,13 @@ from queue import LifoQueue
 from typing import Any
 from uuid import UUID
 
+from dashboard.events import ListedEvent, sent_event
 from dashboard.to_json import Json, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.history_store import RunFolderRow
-from mailsync.store.outbox_store import OutboxEvent
 from mailsync.store.statements import read_statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
@@ -244,8 +244,8 @@ class DashboardQueries:
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 
-    def list_outbox_events(self, before: int, limit: int) -> list[OutboxEvent]:
-        return [OutboxEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
+    def list_outbox_events(self, before: int, limit: int) -> list[ListedEvent]:
+        return [sent_event(*row) for row in self._rows("sent_events", before=before, limit=limit)]
 
 
 def _camel(records: list[Json]) -> list[Json]:

@@ -50,7 +50,7 @@ SELECT execution_arn FROM mailsync.sync_runs
 -- what their mailbox waits for. A filter that is not set vanishes from the plan; one by coalesce would
 -- hide how many rows pass it.
 SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
-       r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn,
+       r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn, r.folder_ids,
        a.status AS account_status, a.next_sync_at
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
@@ -149,8 +149,8 @@ SELECT m.subject, b.html, b.text
  WHERE m.id = :message_id AND m.removed_at IS NULL
 
 -- sent_events --
--- Events that were sent to the application, from the newest on.
-SELECT id, type, detail, created_at
+-- Events for the application, from the newest on, and whether the bus has accepted them.
+SELECT id, type, detail, created_at, published_at IS NOT NULL
   FROM mailsync.outbox
  WHERE id < cast(:before AS bigint)
  ORDER BY id DESC

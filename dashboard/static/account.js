@@ -2,7 +2,7 @@
 
 import { accountButtons, next, speed, standing } from "./accounts.js";
 import {
-  buttons, cut, facts, fine, link, mark, numeric, progress, reason, table, time, tr, wide,
+  buttons, code, cut, facts, fine, link, mark, numeric, progress, reason, table, time, tr, wide,
 } from "./components.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
@@ -133,7 +133,7 @@ const CAUSES = {
   misread: "read state differs between the provider's list and the message",
 };
 
-const messageId = (id) => wide(el("code", { class: "id" }, id));
+const messageId = (id) => wide(code(id));
 
 const difference = ({ messageId: id, folder: name, cause, foundAt }) =>
   tr(id, name, wide(reason(cause, CAUSES[cause])), time(foundAt), messageId(id));

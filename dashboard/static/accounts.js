@@ -89,7 +89,7 @@ function row(account, app) {
     numeric(number(account.pendingRemoval?.hidden ?? 0)),
     time(account.lastSyncAt),
     next(account),
-    errorCell(account.lastError?.name, account.lastError?.message),
+    errorCell({ error: account.lastError?.name, errorMessage: account.lastError?.message }),
     el("td", { class: "buttons" }, accountButtons(account, app)),
   );
 }

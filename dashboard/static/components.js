@@ -4,11 +4,11 @@ import { el } from "./dom.js";
 import { clock, number, plural } from "./format.js";
 
 const TONES = {
-  wait: ["queued", "pending", "waiting", "paused"],
+  wait: ["queued", "pending", "waiting", "paused", "delivering"],
   live: ["running", "syncing"],
-  good: ["completed", "succeeded", "active"],
-  bad: ["failed", "timed_out", "reauth_required"],
-  warn: ["caught", "cancelled", "aborted"],
+  good: ["completed", "succeeded", "active", "published", "started"],
+  bad: ["failed", "timed_out", "reauth_required", "refused", "lost"],
+  warn: ["caught", "cancelled", "aborted", "ignored"],
 };
 
 /** A state in words, with a mark whose shape and colour repeat them. */
@@ -47,7 +47,11 @@ export const numeric = (text) => el("td", { class: "number" }, text);
 
 export const wide = (...children) => el("td", { class: "wide" }, children);
 
-export const errorCell = (name, title) => el("td", { class: "error-cell", title }, name ?? "");
+/** Why a run or a folder of it did not complete; that a person stopped it is no error. */
+export function errorCell({ status: ended, error, errorMessage }) {
+  const kind = ended === "cancelled" ? null : "error-cell";
+  return el("td", { class: kind, title: errorMessage }, error ?? "");
+}
 
 /** A table; `columns` are [heading, class] or headings, `rows` are arrays of <tr>. */
 export function table(caption, columns, rows, empty = "Nothing yet.") {

@@ -4,7 +4,7 @@
 // form and open no window; the policy sent with it loads nothing.
 
 import { accountField } from "./account_field.js";
-import { failedSignIn } from "./accounts.js";
+import { connectAgain, failedSignIn } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
@@ -55,6 +55,7 @@ export default {
     return [
       el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(account, app)),
       failedSignIn(query),
+      connectAgain(account.status, app),
       el(
         "div",
         { class: message ? "mailbox is-reading" : "mailbox" },

@@ -5,8 +5,9 @@ import { get } from "./data.js";
 import { el, ticking } from "./dom.js";
 import { distance, duration, number } from "./format.js";
 import {
-  buttons, code, errorCell, facts, heading, link, numeric, reason, status, table, time, tr,
+  buttons, code, errorCell, facts, heading, link, numeric, progress, reason, status, table, time, tr,
 } from "./components.js";
+import { connectAgain, speed } from "./accounts.js";
 import { picture } from "./picture.js";
 import { isOpen } from "./runs.js";
 import { waterfall } from "./waterfall.js";
@@ -40,8 +41,8 @@ function stepless({ historyLost, inOneFunction, folders: worked }) {
 }
 
 function title(run, app) {
-  const again = (result) => ["Started. ", startedRun(result)];
-  const stops = () => "The run is stopping; what is stored stays.";
+  const again = (result) => [result.message, " ", startedRun(result)];
+  const stops = ({ message }) => message;
   const { accountId, id: runId } = run;
   return el(
     "header",
@@ -52,6 +53,7 @@ function title(run, app) {
         actionButton(app, "Cancel", { name: "cancel", fields: { accountId }, done: stops }),
       !isOpen(run) &&
         actionButton(app, "Run again", { name: "rerun", fields: { runId }, done: again }),
+      connectAgain(run.accountStatus, app),
     ),
   );
 }
@@ -66,8 +68,11 @@ function outcome(run) {
   const took = () => (isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs);
   const owner = run.accountId && link(`/accounts/${run.accountId}`, run.emailAddress);
   return [
-    run.error &&
-      el("p", { class: "error", key: "error" }, reason(run.error, run.errorMessage)),
+    run.error && el(
+      "p",
+      { class: run.status === "cancelled" ? "note" : "error", key: "error" },
+      reason(run.error, run.errorMessage),
+    ),
     run.next && el(
       "p",
       { class: "next", key: "next" },
@@ -76,6 +81,8 @@ function outcome(run) {
       run.next.what,
     ),
     facts(
+      ["Mail", run.mail && progress(run.mail.done, run.mail.total, "Mail of this run")],
+      ["Speed", run.mail && speed(run.mail)],
       ["Account", owner],
       ["Trigger", run.trigger],
       ["Type", run.syncType],
@@ -119,6 +126,6 @@ function folder(row) {
     heading(row.displayName || "All folders"),
     status(row.status),
     ...counts.map((count) => numeric(number(count))),
-    errorCell(row.error, row.errorMessage),
+    errorCell(row),
   );
 }

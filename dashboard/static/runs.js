@@ -70,6 +70,6 @@ function row(run) {
     [run.trigger, run.syncType].filter(Boolean).join(", ") || "–",
     [time(began), " ", el("span", { class: "fine" }, ticking(() => distance(began)))],
     numeric(ticking(() => duration(took()))),
-    errorCell(run.error, run.errorMessage),
+    errorCell(run),
   );
 }
