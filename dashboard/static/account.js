@@ -11,6 +11,7 @@ import { clock, number, plural } from "./format.js";
 import { runsTable } from "./runs.js";
 
 const RECENT = 5;
+const MAX_LISTED_QUARANTINE = 200; // of the server's statement `quarantine`
 const FOLDER_COLUMNS = [
   "Folder", "Stored, of the provider's", ["Unread", "number"], ["Quarantined", "number"],
   "Verified", "Compared", "Error",
@@ -53,7 +54,7 @@ export default {
       hidden(account.pendingRemoval),
       el("h2", {}, "Folders"),
       foldersTable(account, query),
-      differences(account),
+      differences(account, query),
       quarantine(account.quarantine),
       el("h2", {}, "Newest runs"),
       runsTable(account.runs, "Newest runs"),
@@ -111,18 +112,22 @@ function verified(row) {
   return mark("wait", row.verifiedAt ? "changed since" : "not yet");
 }
 
-function differences({ folders, differences: ids }) {
+function differences({ folders, differences: ids }, query) {
   const uneven = folders.filter(({ isUneven }) => isUneven);
+  const [named, otherFolders] = cut(uneven, "uneven", "folder", query);
+  const [listed, others] = cut(ids, "differences", "message", query);
   if (!uneven.length && !ids.length) return null;
   return [
     el("h2", {}, "Differences"),
     uneven.length > 0 && [
       el("p", {}, "The counts differ; the next sync compares these folders message by message."),
-      el("ul", {}, uneven.map(unevenFolder)),
+      el("ul", {}, named.map(unevenFolder)),
+      otherFolders,
     ],
     ids.length > 0 && [
       el("p", {}, "The provider contradicts itself; what it says by id is what is stored."),
-      table("Messages that differ", ["Folder", "Cause", "Found", "Message"], ids.map(difference)),
+      table("Messages that differ", ["Folder", "Cause", "Found", "Message"], listed.map(difference)),
+      others,
     ],
   ];
 }
@@ -149,6 +154,9 @@ function quarantine(messages) {
   return [
     el("h2", {}, "Quarantine"),
     table("Messages that cannot be stored", QUARANTINE_COLUMNS, rows),
+    rows.length >= MAX_LISTED_QUARANTINE && fine(
+      `These are the ${rows.length} messages that were tried last; there may be more.`,
+    ),
   ];
 }
 

@@ -114,16 +114,17 @@ export function pages(here, next, at, [first, further] = ["Newest", "Older"]) {
 const CUT = 200;
 
 /**
- * The beginning of a long list, and how to see more of it.
+ * The `first` or `last` part of a long list, and how to see more of it.
  *
  * name: the parameter of the query that holds how much is shown.
  * Returns [the items to show, a paragraph or null].
  */
-export function cut(list, name, noun, query) {
+export function cut(list, name, noun, query, part = "first") {
   const shown = Number(query.get(name)) || CUT;
   if (list.length <= shown) return [list, null];
   const more = link(withQuery(query, { [name]: shown + CUT }), "Show more");
-  return [list.slice(0, shown), fine(`The first ${number(shown)} of ${plural(list.length, noun)}. `, more)];
+  const words = `The ${part} ${number(shown)} of ${plural(list.length, noun)}. `;
+  return [part === "first" ? list.slice(0, shown) : list.slice(-shown), fine(words, more)];
 }
 
 /** The same place with some of its query changed; null removes a parameter. */

@@ -5,7 +5,8 @@ import { get } from "./data.js";
 import { el, ticking } from "./dom.js";
 import { distance, duration, number } from "./format.js";
 import {
-  buttons, code, errorCell, facts, heading, link, numeric, progress, reason, status, table, time, tr,
+  buttons, code, cut, errorCell, facts, heading, link, numeric, progress, reason, status, table, time,
+  tr,
 } from "./components.js";
 import { connectAgain, speed } from "./accounts.js";
 import { picture } from "./picture.js";
@@ -23,7 +24,7 @@ export default {
       outcome(run),
       el("h2", {}, "Steps"),
       stepless(run) ?? [waterfall(run, query), run.picture && machine(run)],
-      run.folders?.length > 0 && [el("h2", {}, "Folders"), folders(run.folders)],
+      run.folders?.length > 0 && [el("h2", {}, "Folders"), folders(run.folders, query)],
     ];
   },
 };
@@ -111,9 +112,13 @@ const COLUMNS = [
   "Pages", "New", "Changed", "Unchanged", "Removed", "Quarantined", "Requests", "Attempts",
 ];
 
-function folders(rows) {
+/** Those that failed stand first. */
+function folders(rows, query) {
   const columns = ["Folder", "Status", ...COLUMNS.map((each) => [each, "number"]), "Error"];
-  return table("What the run did in each folder", columns, rows.map(folder));
+  const isFailed = ({ status: ended }) => Number(ended === "failed");
+  const sorted = [...rows].sort((one, other) => isFailed(other) - isFailed(one));
+  const [shown, rest] = cut(sorted, "folders", "folder", query);
+  return [table("What the run did in each folder", columns, shown.map(folder)), rest];
 }
 
 function folder(row) {

@@ -2,7 +2,7 @@
 
 import { el, setStyle, ticking } from "./dom.js";
 import { clock, distance, duration, pretty } from "./format.js";
-import { facts, numeric, status, table, time, tr, withQuery } from "./components.js";
+import { cut, facts, numeric, status, table, time, tr, withQuery } from "./components.js";
 
 // States that decide or pass on and take no time; shown on demand.
 const QUIET = ["Choice", "Pass", "Succeed", "Fail"];
@@ -13,15 +13,18 @@ export function waterfall(run, query) {
   const isAll = query.get("all") === "1";
   const shown = run.steps.filter((step) => isAll || !QUIET.includes(step.type) || step.error);
   const scale = scaleOf(run);
-  const rows = shown.flatMap((step) => {
-    const isOpened = query.get("step") === String(step.id);
-    return [row(step, scale, isOpened, query), isOpened && detail(step)];
-  });
+  const opened = shown.find((step) => query.get("step") === String(step.id));
+  const [newest, rest] = cut(shown, "steps", "step", query, "last");
+  const visible = !opened || newest.includes(opened) ? newest : [opened, ...newest];
+  const rows = visible.flatMap((step) => [
+    row(step, scale, step === opened, query), step === opened && detail(step),
+  ]);
   const other = isAll ? "Only steps that work" : "All states";
   return el(
     "section",
     { class: "waterfall", key: "waterfall" },
     table("Steps in the order in which they began", COLUMNS, rows.filter(Boolean), "No step yet."),
+    rest,
     el("p", {}, el("a", { href: withQuery(query, { all: isAll ? null : "1" }) }, other)),
   );
 }

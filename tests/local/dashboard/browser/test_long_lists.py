@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
@@ -123,6 +123,34 @@ def test_a_long_list_of_folders_is_cut_with_a_word_and_the_open_folder_is_in_it(
     listed = page.get_by_role("navigation", name="Folders").get_by_role("listitem")
     expect(listed).to_have_count(201)
     expect(listed.last).to_contain_text(f"Many {FOLDERS:04}")
+
+
+def lengthen_run(route: Route) -> None:
+    """Answer with 1,000 steps, and 1,000 folders of which the last failed."""
+    response = route.fetch()
+    run = response.json()
+    step, folder = run["steps"][0], run["folders"][0]
+    run["steps"] = [{**step, "id": number, "label": f"step {number}"} for number in range(1000)]
+    run["folders"] = [{**folder, "folderId": number} for number in range(1000)]
+    run["folders"].append({**folder, "folderId": 1000, "status": "failed"})
+    route.fulfill(response=response, json=run)
+
+
+def test_a_run_of_many_folders_shows_its_newest_steps_and_what_failed_first(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    run_id = mirror.data("runs?trigger=connect")["runs"][0]["id"]
+    page.route(f"**/data/runs/{run_id}", lengthen_run)
+    page.goto(f"/runs/{run_id}?step=7")
+    steps, folders = rows(page, "Steps in the order"), rows(page, "What the run did")
+
+    expect(page.get_by_text("The last 200 of 1,000 steps.")).to_be_visible()
+    expect(steps.first).to_contain_text("step 7")
+    expect(steps.last).to_contain_text("step 999")
+    assert steps.count() == 202, "200, the one that is opened, and its detail"
+    expect(page.get_by_text("The first 200 of 1,001 folders.")).to_be_visible()
+    expect(folders.first).to_contain_text("failed")
+    page.unroute_all(behavior="wait")
 
 
 @pytest.mark.parametrize("width", [390, 1440])
