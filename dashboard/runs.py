@@ -158,10 +158,11 @@ class RunReader:
 
 
 def _mark_stopped(steps: list[Step]) -> None:
-    """Change steps of a cancelled run from failed to cancelled if the cancellation ended them: it
-    takes the lease from them."""
+    """Set the status `cancelled` of the steps of a cancelled run that the cancellation ends: it
+    takes the lease from them. The execution may still be about to stop."""
     for step in steps:
-        if step.status == "failed" and step.error == LeaseLost.__name__:
+        lost_lease = step.status == "failed" and step.error == LeaseLost.__name__
+        if lost_lease or step.finished_at is None:
             step.status = "cancelled"
 
 
