@@ -95,9 +95,13 @@ migrate: setup ## apply pending migrations; DATABASE_URL=postgresql://...; PLAN=
 synth: setup ## write cdk.out and run cdk-nag, without an AWS account; offline after the first run
 	@STAGE=$(STAGE) $(BIN)/python app.py
 
-lock: setup ## update the pins in requirements-dev.txt; lambdas/requirements.lock names its own command
+lock: setup ## update the pins of requirements-dev.txt and lambdas/requirements.lock, the latter with hashes
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \
 		requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile --python-platform aarch64-manylinux_2_28 --python-version 3.13 --no-config \
+		--only-binary :all: --generate-hashes --no-annotate -q --constraint requirements-dev.txt \
+		$(foreach each,boto3 botocore s3transfer jmespath,--no-emit-package $(each)) \
+		--custom-compile-command 'make lock' lambdas/requirements.txt -o lambdas/requirements.lock
 
 wheels: setup ## ask the package registry for wheels of all locked packages: macOS arm64, Linux x86_64 and aarch64
 	@$(BIN)/python -m tests.support.wheels
