@@ -128,7 +128,7 @@ export function accountButtons(account, app) {
   const button = (label, name, done, more = {}) =>
     actionButton(app, label, { name, fields: { ...fields, ...more }, done });
   const started = ({ runId, message }) => [message, " ", link(`/runs/${runId}`, "See its run")];
-  const isActive = ["active", "syncing"].includes(account.status);
+  const isActive = ["active", "queued", "syncing"].includes(account.status);
   return [
     account.runId && button("Cancel", "cancel", ({ message }) => message),
     isActive && !account.runId && [

@@ -4,13 +4,15 @@
 // form and open no window; the policy sent with it loads nothing.
 
 import { accountField } from "./account_field.js";
-import { connectAgain, failedSignIn } from "./accounts.js";
+import { connectAgain, failedSignIn, standing } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
-import { choice, cut, facts, fine, link, pages, time, withQuery } from "./components.js";
+import {
+  choice, cut, facts, fine, link, pages, progress, time, withQuery,
+} from "./components.js";
 
 const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
@@ -56,6 +58,7 @@ export default {
       el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(account, app)),
       failedSignIn(query),
       connectAgain(account.status, app),
+      account.runId && sync(account),
       el(
         "div",
         { class: message ? "mailbox is-reading" : "mailbox" },
@@ -70,6 +73,15 @@ export default {
     ];
   },
 };
+
+/** How far the open run is; a new mailbox has no folders yet. */
+function sync(account) {
+  const { syncProgress, syncTotal, runId } = account;
+  return facts(
+    ["Sync", link(`/runs/${runId}`, standing(account))],
+    ["Mail", progress(syncProgress, syncTotal, "Mail stored")],
+  );
+}
 
 function picker(account, app) {
   const pick = (other) => other && app.go(`/mailbox?accountId=${other.accountId}`);
