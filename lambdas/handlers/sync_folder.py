@@ -19,9 +19,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
             feed_ids = feed_ids_of_state(event, mailbox.feeds)
             progress = sync_feeds(mailbox, feed_ids, remaining_time(context))
-        left, wait_s = list(progress.feed_ids), progress.wait_seconds
+            read, left = mailbox.readings.report(), list(progress.feed_ids)
         resets = same["resets"] if left[:1] == list(feed_ids[:1]) else 0  # of the first feed
-        return {"feeds": left, "hasMore": bool(left), "waitSeconds": wait_s, "resets": resets}
+        wait = {"waitSeconds": progress.wait_seconds}
+        return {"feeds": left, "hasMore": bool(left), "resets": resets, **wait, **read}
 
     same = {"feeds": event.get("feeds"), "hasMore": True, "resets": event.get("resets", 0)}
-    return run_or_request_wait(synced, same, at_hand_over={"hasMore": False})
+    nothing = {**same, "cursorsUsed": 0, "fullSyncs": 0}
+    return run_or_request_wait(synced, nothing, at_hand_over={"hasMore": False})

@@ -17,13 +17,12 @@ from mailsync.sync.waiting import remaining_time, run_or_request_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            per_item = mailbox.provider.limits.feeds_per_connection
-            work = split_feeds_into_map_items(
-                sync_folders(mailbox, remaining_time(context)), per_item
-            )
-            return {**work, "atOnce": mailbox.provider.max_requests_in_flight}
+            feeds = sync_folders(mailbox, remaining_time(context))
+            work = split_feeds_into_map_items(feeds, mailbox.provider.limits.feeds_per_connection)
+            at_once = {"atOnce": mailbox.provider.max_requests_in_flight}
+            return {**work, **at_once, **mailbox.readings.report()}
 
-    nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1}
+    nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
     work = run_or_request_wait(synced, nothing, can_wait=event.get("canWait", False))
     if "retryCount" in event:  # today's definition, which reads the items
         del work["folderIds"]

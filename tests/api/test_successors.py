@@ -63,7 +63,7 @@ def test_the_schedule_starts_the_successor(
     run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
     sql(SILENT)
-    open_sync_starter().recover_runs(RunStore(database).stale_runs(60, 10))
+    open_sync_starter().recover_runs(RunStore(database).stale_runs(10))
 
     assert executions()[successor]["status"] == "RUNNING"
     assert sql(RUN) == [["running", None]]
