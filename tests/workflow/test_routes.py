@@ -84,7 +84,7 @@ SCENARIOS = [
     ),
     Scenario(
         "the execution hands its run over",
-        DONE - {"mark-complete"} | FOLDER | {"hand-over", "handed-over"},
+        DONE - {"mark-complete"} | FOLDER | {"hand-over"},
         {
             **ONE_FOLDER,
             "sync-folder": [{"feeds": [1]}],
