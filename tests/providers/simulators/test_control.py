@@ -88,6 +88,12 @@ def test_what_is_done_to_folders_is_shown_in_graphs_terms(
     assert folders[outer]["parent_id"] == by_role["deleteditems"]["id"]
     assert folders[inner]["parent_id"] == by_role["inbox"]["parent_id"]
     assert folders[inner]["is_hidden"]
+    below = do("create-folder", name="Below", parent=inner)
+    for inside in (inner, below):
+        refused = control(
+            simulators, "POST", "move-folder", mailbox=own["id"], folder=inner, parent=inside
+        )
+        assert (refused.status_code, refused.json()["error"]) == (400, "FolderMoveRefused")
     do("purge-folder", folder=outer)
     unknown = control(simulators, "POST", "purge-folder", mailbox=mailbox.address, folder=outer)
     assert (unknown.status_code, unknown.json()["error"]) == (400, "FolderNotFound")
