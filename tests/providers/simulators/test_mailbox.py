@@ -116,7 +116,7 @@ def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
             assert error_of(graph.get(path)) == (404, "ErrorInvalidMailboxItemId")
     for malformed in ("no-id", own[:-4], own.lower(), f"{own} ", "\N{SNOWMAN}"):
         assert error_of(graph.get(f"/me/{kind}/{malformed}")) == (400, "ErrorInvalidIdMalformed")
-    gone = OutlookForm(mailbox).folder_id("archive")
+    gone = form.folder_id("archive")
     mailbox.folders.remove("archive")
     for missing in (gone, "archive", "clutter"):
         assert error_of(graph.get(f"/me/mailFolders/{missing}")) == (404, "ErrorItemNotFound")
