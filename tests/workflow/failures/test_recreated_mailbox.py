@@ -1,5 +1,6 @@
 """Ids of another mailbox: the mailbox was deleted and created again, or seems to have been."""
 
+from collections.abc import Sequence
 from contextlib import closing
 
 import pytest
@@ -17,9 +18,9 @@ VISIBLE_FOLDERS = "SELECT remote_id FROM mailsync.email_folders WHERE gone_at IS
 GONE = [(404, "ErrorInvalidMailboxItemId"), (400, "ErrorInvalidIdMalformed")]
 
 
-def create_again(world: World) -> None:
+def create_again(world: World, *, without: Sequence[str] = MISSING) -> None:
     OutlookOwner(world.remote).create_mailbox_again()
-    for role in MISSING:
+    for role in without:
         world.remote.folders.remove(role)
     world.remote.deliver(a_mail("first"))
     world.remote.deliver(a_mail("filed"), "archive")
@@ -68,6 +69,18 @@ def test_a_mailbox_that_seems_to_be_another_one_for_a_moment_costs_nothing(synce
 
     assert before.items() <= numbers(synced).items()
     assert rows.items() <= folder_rows(synced).items()
+
+
+def test_an_alias_that_failed_when_the_mailbox_was_new_is_requested_again(synced: World) -> None:
+    create_again(synced, without=())
+    assert synced.mirrors()
+    create_again(synced, without=())
+    synced.inject_fault("/mailFolders/inbox", status=500, times=None)
+    assert synced.sync() == "ProviderUnavailable"
+    assert "filed" in {each["subject"] for each in synced.stored().values()}
+
+    synced.clear_faults()
+    assert synced.mirrors()
 
 
 def test_a_well_known_folder_that_is_not_mirrored_stays_so(synced: World) -> None:
