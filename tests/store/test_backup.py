@@ -19,7 +19,7 @@ EPOCHS = "SELECT lease_epoch, lease_owner, next_sync_at <= now() FROM mailsync.e
 
 def schema(url: str) -> list[str]:
     """Everything but rows, owners and the token that pg_dump makes anew each time."""
-    command = [programs() / "pg_dump", url, "--schema-only", "--no-owner", "--schema=mailsync"]
+    command = [str(programs() / "pg_dump"), url, "--schema-only", "--no-owner", "--schema=mailsync"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [line for line in text.splitlines() if not line.startswith("\\")]
 

@@ -97,7 +97,7 @@ def test_in_a_mailbox_that_was_created_again_the_folder_of_a_role_gets_its_new_i
 
     plan = diff_folders(listing, known)
 
-    assert (plan.new_id_by_folder_id, plan.gone_folder_ids) == ({1: role}, (2,))
+    assert (plan.new_id_by_folder_id, plan.gone_folder_ids) == ({1: RemoteId(role)}, (2,))
     assert {each.remote_id for each in plan.new_and_changed_folders} >= {role}
     assert explain_incomplete_listing(listing, known) is None
 
