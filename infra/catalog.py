@@ -12,6 +12,8 @@ from pathlib import Path
 from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
 
 STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
+PARTITION_PLACEHOLDER = "Partition"
+"""The name that stands for AWS's partition in an ASL file: `aws`, `aws-cn` or `aws-us-gov`."""
 
 
 class Capability(StrEnum):

@@ -9,6 +9,13 @@ from infra.catalog import FUNCTIONS
 
 # Scheme, host and port. Browsers reject `*` for requests with cookies, as in a sign-in.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
+_ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
+ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
+"""Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
+limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
+rejects a proxy to which it leaves one subnet."""
+MIN_ZONES = 3
+"""The number of availability zones of a network; with three, one may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
 ANY_JWT_AUDIENCE = "*"
@@ -23,6 +30,8 @@ class StageSettings:
     database: "external", a Postgres that you provide, or "aurora", created by the stage.
     aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
         multiples of 0.5 from 0.5 to 256.
+    aurora_zone_ids: ids of at least three availability zones for the database and the functions,
+        such as euw1-az1. Empty: the first three zones of the region. Fixed once deployed.
     architecture: "arm64" or "x86_64" of the functions; `sam local invoke` on a PC needs x86_64.
     schedule_enabled: whether the schedules run, so that due mailboxes are synced.
     log_retention: a member of CDK's RetentionDays, such as ONE_MONTH.
@@ -54,6 +63,7 @@ class StageSettings:
     database: str = "external"
     aurora_min_acu: float = 0.5
     aurora_max_acu: float = 8
+    aurora_zone_ids: Sequence[str] = ()
     architecture: str = "arm64"
     schedule_enabled: bool = True
     log_retention: str = "ONE_MONTH"
@@ -125,6 +135,12 @@ def _violations(stage: StageSettings) -> Iterator[str]:
             "aurora_min_acu and aurora_max_acu must be multiples of 0.5 from 0.5 to 256, the first"
             " not above the second",
         ),
+        (
+            not stage.aurora_zone_ids or _are_zones(stage.aurora_zone_ids),
+            f"aurora_zone_ids must be the ids of at least {MIN_ZONES} availability zones of one"
+            f" region, such as euw1-az1, without {sorted(ZONES_WITHOUT_PROXY)}, which have no RDS"
+            " Proxy",
+        ),
         (stage.log_level in LOG_LEVELS, f"log_level must be one of {LOG_LEVELS}"),
         (
             not (stage.alarm_email and stage.alarm_topic_arn),
@@ -151,6 +167,12 @@ def _violations(stage: StageSettings) -> Iterator[str]:
 
 def _audiences(stage: StageSettings) -> list[str]:
     return [each.strip() for each in (stage.jwt_audience or "").split(",") if each.strip()]
+
+
+def _are_zones(ids: Sequence[str]) -> bool:
+    regions = {each.partition("-")[0] for each in ids if _ZONE_ID.fullmatch(each)}
+    supported = set(ids) - ZONES_WITHOUT_PROXY
+    return len(regions) == 1 and len(ids) == len(supported) >= MIN_ZONES
 
 
 def _is_capacity(least: float, most: float) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
+from mailsync.decisions.open_run import STALE_RUN_S
 from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, count_failed_run, count_metric
 from mailsync.model import (
@@ -29,6 +30,7 @@ class EnqueuedRun:
     scope: what the run syncs.
     scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
         the present request has no key, or a new key.
+    is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
     """
 
     id: RunId
@@ -36,6 +38,7 @@ class EnqueuedRun:
     status: str
     scope: SyncScope
     scope_of_first_request: SyncScope | None = None
+    is_stale: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -181,11 +184,10 @@ class RunStore:
             found = tx.run("open_run_account", run_id=run_id)
         return AccountId(found[0][0]) if found else None
 
-    def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs whose last heartbeat is more than `seconds` seconds
-        old."""
+    def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
+        """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_S."""
         with self._database.transaction() as tx:
-            found = tx.run("stale_runs", seconds=seconds, limit=limit)
+            found = tx.run("stale_runs", seconds=STALE_RUN_S, limit=limit)
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
 
@@ -200,8 +202,9 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
-    run_id, execution_arn, status, sync_type, folder_ids = row
-    return EnqueuedRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
+    run_id, execution_arn, status, heartbeat_age_s, sync_type, folder_ids = row
+    scope, is_stale = _wish(sync_type, folder_ids), heartbeat_age_s > STALE_RUN_S
+    return EnqueuedRun(RunId(run_id), execution_arn, status, scope, is_stale=is_stale)
 
 
 def _columns(scope: SyncScope) -> dict[str, Any]:

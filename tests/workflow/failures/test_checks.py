@@ -274,7 +274,7 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     assert checks.open_run(check)
     synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min'")
 
-    [inactive] = RunStore(synced.database).stale_runs(60, 10)
+    [inactive] = RunStore(synced.database).stale_runs(10)
     a_trigger(synced).recover_run(inactive)
 
     assert synced.started == [check.run.run_id]

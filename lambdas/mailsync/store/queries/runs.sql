@@ -42,8 +42,9 @@ UPDATE mailsync.sync_runs
 RETURNING id, error
 
 -- find_open_run --
--- Return the open run of an account.
-SELECT id, execution_arn, status, sync_type, folder_ids
+-- Return the open run of an account, with the age in seconds of its last heartbeat.
+SELECT id, execution_arn, status, extract(epoch FROM now() - heartbeat_at)::float8,
+       sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
 
@@ -55,11 +56,13 @@ SELECT pg_advisory_xact_lock(
 -- find_run_by_key --
 -- Return the run that an earlier request with this Idempotency-Key started or joined, and what that
 -- request asked for.
-SELECT id, execution_arn, status, sync_type, folder_ids, sync_type, folder_ids
+SELECT id, execution_arn, status, extract(epoch FROM now() - heartbeat_at)::float8,
+       sync_type, folder_ids, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key
  UNION ALL
-SELECT r.id, r.execution_arn, r.status, r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
+SELECT r.id, r.execution_arn, r.status, extract(epoch FROM now() - r.heartbeat_at)::float8,
+       r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
   FROM mailsync.joined_keys k
   JOIN mailsync.sync_runs r ON r.id = k.run_id
  WHERE k.account_id = cast(:account_id AS uuid) AND k.idempotency_key = :key
