@@ -86,8 +86,21 @@ class RunStore:
         except StoreRejected:
             AccountStore(self._database).account(account_id)
             raise
-        # The run that barred ours may have ended between the two statements: then ask again.
-        return found or self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
+        if found is None:  # the run that barred ours ended between the two statements
+            return self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
+        if found.id == run_id:
+            self._show_open_run(account_id)
+        return found
+
+    def _show_open_run(self, account_id: AccountId) -> None:
+        """Set the account's column `sync_status`, unless its run has ended.
+
+        This is a transaction of its own: a lock of the account after the insertion of a run would
+        deadlock with `take_lease`, which locks the account first.
+        """
+        with self._database.transaction() as tx:
+            tx.run("lock_account", account_id=account_id)
+            tx.run("show_open_run", account_id=account_id)
 
     def _enqueued(
         self,

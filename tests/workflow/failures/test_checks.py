@@ -225,7 +225,7 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
 
     assert synced.check_during(lambda: request_sync(synced)) is CheckOutcome.BUSY
 
-    assert synced.one(ACCOUNT) == ["completed", "active", None]
+    assert synced.one(ACCOUNT) == ["syncing", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
     assert synced.resume(RunId(run_id)) == "completed"
     assert synced.is_mirrored()

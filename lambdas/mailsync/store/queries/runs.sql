@@ -8,6 +8,14 @@ VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS json
     ON CONFLICT DO NOTHING
 RETURNING id
 
+-- show_open_run --
+-- Mark an account with an open run as syncing, for readers of the table. The caller holds the lock
+-- of the account, so the run cannot end meanwhile.
+UPDATE mailsync.email_accounts a SET sync_status = 'syncing'
+ WHERE a.id = cast(:account_id AS uuid)
+   AND EXISTS (SELECT 1 FROM mailsync.sync_runs r
+                WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
+
 -- lock_account_of_run --
 -- Lock the account of a run; return whether it was connected again since that run began.
 SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
