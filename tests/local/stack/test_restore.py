@@ -104,7 +104,7 @@ class Drill:
         """Every kind of change of mail, of a grant, of a connection."""
         first, second, third, *_ = self.inbox()
         added = self.mirror.simulate("create-folder", name="After the backup")["id"]
-        self.mirror.simulate("deliver", subject="After the backup")
+        self.mirror.simulate("deliver", subject="A mail of today")
         self.mirror.simulate("delete-permanently", id=first)
         self.mirror.simulate("move", id=second, destination=added)
         self.mirror.simulate("mark-read", id=third)
