@@ -1,5 +1,5 @@
-"""Build the two secrets whose values the operator fills in: the settings, and the database login of
-the schema's owner."""
+"""Build the secrets of a stage: the database's URL, the logins at the mail providers, the
+application's key, and the database login of the schema's owner."""
 
 import json
 from typing import Any
@@ -9,12 +9,22 @@ from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.catalog import Capability
+from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
 
-OPERATOR_FILLED_SETTINGS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+_JWT_SECRET = "JWT_SECRET"  # noqa: S105
+FIELDS_OF_SECRET = {
+    "Database": ("DATABASE_URL", "DATABASE_CA_BUNDLE"),
+    "ProviderLogins": ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"),
+    "ApplicationKey": (_JWT_SECRET,),
+    "Migration": ("MIGRATION_DATABASE_URL",),
+}
+"""The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
+SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
 
 
-class _ManualSecret(Construct):
+class OperatorSecret(Construct):
     """A secret whose values the operator fills in. It is retained when its stack is deleted.
 
     variable: environment variable that contains the ARN of the secret in functions.
@@ -45,42 +55,99 @@ class _ManualSecret(Construct):
         self._secret.grant_read(function.role)
 
 
-class SettingsSecret(_ManualSecret):
-    """A secret with the settings as JSON, with empty values that the operator fills in before
-    deploying the functions.
+class StageSecrets:
+    """The secrets of a stage, each for the functions with one capability.
 
-    JWT_SECRET is generated. Replace it if the application already signs with HS256. Remove it if
-    the stage sets `jwt_jwks_url`.
+    A stage has only the secrets that it uses. Without `database` "external" it has no secret for
+    the database, and with `jwt_jwks_url` none for the application's key. With `single_secret`, all
+    these functions also read the one secret of the previous release, whose values win.
     """
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            variable="SETTINGS_SECRET_ARN",
-            description="Database URL, app registration and JWT key of Mailsync",
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=json.dumps(dict.fromkeys(OPERATOR_FILLED_SETTINGS, "")),
-                generate_string_key="JWT_SECRET",
-                password_length=64,
-                exclude_punctuation=True,
-            ),
+    def __init__(self, stack: cdk.Stack, stage: StageSettings) -> None:
+        self._stack = stack
+        self._by_capability = {
+            Capability.APP_CREDENTIALS_AT_PROVIDER: self._add_empty(
+                "ProviderLogins", "PROVIDER_LOGINS_SECRET_ARN", "The app's logins at mail providers"
+            )
+        }
+        if stage.database == "external":
+            self._by_capability |= {
+                Capability.DATABASE: self._add_empty(
+                    "Database", "DATABASE_SECRET_ARN", "URL of the database, for the functions"
+                ),
+                Capability.SCHEMA_OWNER_LOGIN: self._add_empty(
+                    "Migration",
+                    "MIGRATION_SECRET_ARN",
+                    "Database URL of the owner of Mailsync's schema",
+                ),
+            }
+        if stage.jwt_jwks_url is None:
+            self._by_capability[Capability.VERIFY_APPLICATION_JWT] = self._add_generating(
+                "ApplicationKey",
+                "APPLICATION_KEY_SECRET_ARN",
+                "Key with which the application signs its JWT",
+            )
+        self._single = (
+            self._add_generating(
+                "Settings",
+                "SETTINGS_SECRET_ARN",
+                "Database URL, app registration and JWT key of Mailsync",
+                *SINGLE_SECRET_FIELDS,
+            )
+            if stage.single_secret
+            else None
         )
 
+    def allow_database(self, function: SyncFunction) -> None:
+        """Let the function read the URL of the database."""
+        self._allow(Capability.DATABASE, function)
 
-class SchemaOwnerLoginSecret(_ManualSecret):
-    """A secret for the database login of the schema's owner, to whom row-level security does not
-    apply.
+    def allow_provider_logins(self, function: SyncFunction) -> None:
+        """Let the function read the app's logins at the mail providers."""
+        self._allow(Capability.APP_CREDENTIALS_AT_PROVIDER, function)
 
-    The secret is created empty. It can stay empty if the functions' login owns the schema, or if
-    the operator migrates the database without the function `migrate-database`.
-    """
+    def allow_client_ids(self, function: SyncFunction) -> None:
+        """Let the function read the app's client ids, which are public: they are settings of the
+        stage, and a secret contains them only in the previous release."""
+        self._allow(Capability.KNOW_ENABLED_PROVIDERS, function)
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            variable="MIGRATION_SECRET_ARN",
-            description="Database URL of the owner of Mailsync's schema",
-            secret_object_value={"MIGRATION_DATABASE_URL": cdk.SecretValue.unsafe_plain_text("")},
+    def allow_application_key(self, function: SyncFunction) -> None:
+        """Let the function read the key with which the application signs its JWT."""
+        self._allow(Capability.VERIFY_APPLICATION_JWT, function)
+
+    def allow_owner_login(self, function: SyncFunction) -> None:
+        """Let the function read the login of the schema's owner, to whom row-level security does
+        not apply."""
+        self._allow(Capability.SCHEMA_OWNER_LOGIN, function)
+
+    def _allow(self, capability: Capability, function: SyncFunction) -> None:
+        if secret := self._by_capability.get(capability):
+            secret.allow_read(function)
+        if self._single and capability is not Capability.SCHEMA_OWNER_LOGIN:
+            self._single.allow_read(function)
+
+    def _add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
+        """Add a secret with empty values. CloudFormation does not write them again."""
+        empty = cdk.SecretValue.unsafe_plain_text("")
+        values = dict.fromkeys(FIELDS_OF_SECRET[name], empty)
+        return self._add(name, variable, description, secret_object_value=values)
+
+    def _add_generating(
+        self, name: str, variable: str, description: str, *empty_fields: str
+    ) -> OperatorSecret:
+        """Add a secret with a generated JWT_SECRET. Replace it if the application already signs
+        with HS256. A change of the properties here would generate another key in every stage."""
+        generator = secretsmanager.SecretStringGenerator(
+            secret_string_template=json.dumps(dict.fromkeys(empty_fields, "")),
+            generate_string_key=_JWT_SECRET,
+            password_length=64,
+            exclude_punctuation=True,
         )
+        return self._add(name, variable, description, generate_secret_string=generator)
+
+    def _add(self, name: str, variable: str, description: str, **properties: Any) -> OperatorSecret:
+        secret = OperatorSecret(
+            self._stack, name, variable=variable, description=description, **properties
+        )
+        cdk.CfnOutput(self._stack, f"{name}SecretArn", description=description, value=secret.arn)
+        return secret
