@@ -2,6 +2,8 @@
 application's key, and the database login of the schema's owner."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aws_cdk as cdk
@@ -22,6 +24,13 @@ FIELDS_OF_SECRET = {
 }
 """The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
 SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+
+_SERVED_BY_SINGLE_SECRET = (
+    Capability.DATABASE,
+    Capability.APP_CREDENTIALS_AT_PROVIDER,
+    Capability.KNOW_ENABLED_PROVIDERS,
+    Capability.VERIFY_APPLICATION_JWT,
+)
 
 
 class OperatorSecret(Construct):
@@ -98,32 +107,21 @@ class StageSecrets:
             else None
         )
 
-    def allow_database(self, function: SyncFunction) -> None:
-        """Let the function read the URL of the database."""
-        self._allow(Capability.DATABASE, function)
+    @property
+    def allow_by_capability(self) -> dict[Capability, Callable[[SyncFunction], None]]:
+        """Return, for each capability that a secret serves, the method that lets a function read
+        that secret.
 
-    def allow_provider_logins(self, function: SyncFunction) -> None:
-        """Let the function read the app's logins at the mail providers."""
-        self._allow(Capability.APP_CREDENTIALS_AT_PROVIDER, function)
-
-    def allow_client_ids(self, function: SyncFunction) -> None:
-        """Let the function read the app's client ids, which are public: they are settings of the
-        stage, and a secret contains them only in the previous release."""
-        self._allow(Capability.KNOW_ENABLED_PROVIDERS, function)
-
-    def allow_application_key(self, function: SyncFunction) -> None:
-        """Let the function read the key with which the application signs its JWT."""
-        self._allow(Capability.VERIFY_APPLICATION_JWT, function)
-
-    def allow_owner_login(self, function: SyncFunction) -> None:
-        """Let the function read the login of the schema's owner, to whom row-level security does
-        not apply."""
-        self._allow(Capability.SCHEMA_OWNER_LOGIN, function)
+        Client ids are public: they are settings of the stage, and stand in a secret only in the
+        previous release.
+        """
+        served = (*self._by_capability, *_SERVED_BY_SINGLE_SECRET)
+        return {each: partial(self._allow, each) for each in served}
 
     def _allow(self, capability: Capability, function: SyncFunction) -> None:
         if secret := self._by_capability.get(capability):
             secret.allow_read(function)
-        if self._single and capability is not Capability.SCHEMA_OWNER_LOGIN:
+        if self._single and capability in _SERVED_BY_SINGLE_SECRET:
             self._single.allow_read(function)
 
     def _add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:

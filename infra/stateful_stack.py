@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.aurora_database import AuroraDatabase
+from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
 from infra.settings_secret import StageSecrets
@@ -40,7 +41,7 @@ class StatefulStack(cdk.Stack):
 
     def allow_use_database(self, function: SyncFunction) -> None:
         """Let the function connect to the database."""
-        self.secrets.allow_database(function)
+        self.secrets.allow_by_capability[Capability.DATABASE](function)
         if self._database:
             self._database.allow_connect(function)
 
@@ -48,7 +49,8 @@ class StatefulStack(cdk.Stack):
         """Let the function migrate the schema as its owner."""
         if self._database:
             self._database.allow_set_password(function)
-        self.secrets.allow_owner_login(function)
+        else:
+            self.secrets.allow_by_capability[Capability.SCHEMA_OWNER_LOGIN](function)
 
     def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
         """Add stack outputs with what applications and operators need to reach the database."""

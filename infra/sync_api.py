@@ -1,6 +1,7 @@
 """Build SyncApi: the HTTP API with the routes of the catalog and one Lambda authorizer."""
 
 import json
+from collections.abc import Iterator
 from typing import cast
 
 import aws_cdk as cdk
@@ -10,15 +11,14 @@ from aws_cdk import aws_apigateway as rest_api
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
-from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import catalog
+from infra.api_domain import ApiDomain, redirect_uris
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction, SyncFunctions
-from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, syncable_providers
 
 # No path and no query: the callback's query carries the sign-in code.
 _ACCESS_LOG = {
@@ -80,7 +80,16 @@ class SyncApi(Construct):
         )
         self._own_url = stage.own_url
         default_stage = self._add_stage(stage)
-        self.domain = self._add_domain(stage)
+        self._domain: ApiDomain | None = None
+        if stage.domain_name and stage.certificate_arn:
+            self._domain = ApiDomain(
+                self,
+                "Domain",
+                name=stage.domain_name,
+                certificate_arn=stage.certificate_arn,
+                api=self._api,
+                stage=self._api_stage,
+            )
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
             functions[catalog.AUTHORIZER.name].alias,
@@ -117,34 +126,12 @@ class SyncApi(Construct):
         """
         function.function.add_environment("PUBLIC_URL", self._own_url or self.url)
 
-    def add_outputs(self, stack: cdk.Stack) -> None:
-        """Add stack outputs with the addresses that operators enter elsewhere: the redirect URI of
-        each sign-in at the identity platform, and the target of the domain at the DNS."""
-        cdk.CfnOutput(stack, "ApiUrl", value=self.url)
-        for each in syncable_providers():
-            if each.oauth_access:
-                is_first = each.provider == PROVIDER_OF_EARLIEST_RELEASE
-                name = "RedirectUri" if is_first else f"RedirectUri{each.provider.capitalize()}"
-                path = f"/api/auth/{each.provider}/callback"
-                cdk.CfnOutput(stack, name, value=f"{self._own_url or self.url}{path}")
-        if self.domain:
-            target = self.domain.regional_domain_name
-            cdk.CfnOutput(stack, "DnsTarget", value=target)
-
-    def _add_domain(self, stage: StageSettings) -> apigateway.DomainName | None:
-        """Add the API's own domain. None: the stage sets no `domain_name`."""
-        if stage.domain_name is None or stage.certificate_arn is None:
-            return None
-        certificate = acm.Certificate.from_certificate_arn(
-            self, "Certificate", stage.certificate_arn
-        )
-        domain = apigateway.DomainName(
-            self, "Domain", domain_name=stage.domain_name, certificate=certificate
-        )
-        apigateway.ApiMapping(
-            self, "Mapping", api=self._api, domain_name=domain, stage=self._api_stage
-        )
-        return domain
+    def outputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and value of the stack's outputs about the API."""
+        yield "ApiUrl", self.url
+        yield from redirect_uris(self._own_url or self.url)
+        if self._domain:
+            yield "DnsTarget", self._domain.dns_target
 
     def _add_stage(self, stage: StageSettings) -> apigateway.CfnStage:
         log_group = logs.LogGroup(
