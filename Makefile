@@ -15,19 +15,9 @@ export PYTHONPATH := lambdas:.
 # If it is set, each process of a test run compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# A password can contain `$`, which make would expand.
-ifdef DATABASE_URL
-override DATABASE_URL := $(value DATABASE_URL)
-export DATABASE_URL
-endif
-ifdef MIGRATION_DATABASE_URL
-override MIGRATION_DATABASE_URL := $(value MIGRATION_DATABASE_URL)
-export MIGRATION_DATABASE_URL
-endif
-ifdef DASHBOARD_DATABASE_URL
-override DASHBOARD_DATABASE_URL := $(value DASHBOARD_DATABASE_URL)
-export DASHBOARD_DATABASE_URL
-endif
+# A password on the command line can contain `$`, which make would expand.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev dashboard check quick test torture soak sam migrate synth lock clean
