@@ -4,7 +4,8 @@ MESSAGES ?= 3000#   number of messages in the demo mailbox
 MBOX     ?=#        mbox file, Maildir, folder of .eml files or .eml file that fills the demo mailbox
 HISTORIES ?= 2000#  number of random histories of `make torture`
 MINUTES  ?= 30#    duration of `make soak` in minutes
-STAGE    ?= dev#    stage of cdk.json for `make synth` and `make dashboard`
+STAGE    ?= dev#    stage for `make deploy`, `make synth` and `make dashboard`
+SETTINGS ?=#        settings file of the stage, a copy of settings.example.json; synth: default cdk.json
 
 # The first Python that starts; Lambda runs 3.13.
 PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3 python3.12 \
@@ -20,7 +21,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev dashboard check quick test torture soak sam migrate synth lock clean
+.PHONY: help setup demo dev dashboard check quick test torture soak sam migrate synth deploy lock clean
 
 help: ## print this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,7 +73,11 @@ migrate: setup ## apply pending migrations; DATABASE_URL=postgresql://...; PLAN=
 	@$(BIN)/python -m mailsync.migrate $(if $(PLAN),--plan)
 
 synth: setup ## write cdk.out and run cdk-nag, without an AWS account; offline after the first run
-	@STAGE=$(STAGE) $(BIN)/python app.py
+	@STAGE=$(STAGE) SETTINGS="$(SETTINGS)" $(BIN)/python app.py
+
+deploy: setup ## deploy a stage with your AWS credentials, or update it; STAGE=NAME SETTINGS=settings.json
+	@test -n "$(SETTINGS)" || { echo "Name the settings file: make deploy STAGE=$(STAGE) SETTINGS=settings.json"; exit 1; }
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) --settings "$(SETTINGS)"
 
 lock: setup ## update the pins in requirements-dev.txt; lambdas/requirements.lock names its own command
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \

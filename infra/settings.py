@@ -4,7 +4,6 @@ them."""
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +132,9 @@ class StageSettings:
         if "app_inbox_url" not in stages[name]:
             raise ValueError(f"Stage {name!r}: app_inbox_url is missing.")
         stage = cls(name=name, **stages[name])
-        for violation in chain(format_violations(stages[name]), _violations(stage)):
-            raise ValueError(f"Stage {name!r}: {violation}.")
+        # Combinations are checked once each setting has its form.
+        if found := list(format_violations(stages[name])) or list(_violations(stage)):
+            raise ValueError("\n".join(f"Stage {name!r}: {each}." for each in found))
         return stage
 
 

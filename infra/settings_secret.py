@@ -12,18 +12,15 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.catalog import Capability
+from infra.secret_fields import (
+    FIELDS_OF_SECRET,
+    JWT_KEY_FIELD,
+    SINGLE_SECRET,
+    SINGLE_SECRET_FIELDS,
+    secrets_of_stage,
+)
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
-
-_JWT_SECRET = "JWT_SECRET"  # noqa: S105
-FIELDS_OF_SECRET = {
-    "Database": ("DATABASE_URL", "DATABASE_CA_BUNDLE"),
-    "ProviderLogins": ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"),
-    "ApplicationKey": (_JWT_SECRET,),
-    "Migration": ("MIGRATION_DATABASE_URL",),
-}
-"""The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
-SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
 
 _SERVED_BY_SINGLE_SECRET = (
     Capability.DATABASE,
@@ -75,30 +72,13 @@ class StageSecrets:
     def __init__(self, stack: cdk.Stack, stage: StageSettings) -> None:
         self._stack = stack
         self._by_capability = {
-            Capability.APP_CREDENTIALS_AT_PROVIDER: self._add_empty(
-                "ProviderLogins", "PROVIDER_LOGINS_SECRET_ARN", "The app's logins at mail providers"
-            )
+            capability: add(self, name, variable, description)
+            for name, (capability, add, variable, description) in _SECRETS.items()
+            if name in secrets_of_stage(stage)
         }
-        if stage.database == "external":
-            self._by_capability |= {
-                Capability.DATABASE: self._add_empty(
-                    "Database", "DATABASE_SECRET_ARN", "URL of the database, for the functions"
-                ),
-                Capability.SCHEMA_OWNER_LOGIN: self._add_empty(
-                    "Migration",
-                    "MIGRATION_SECRET_ARN",
-                    "Database URL of the owner of Mailsync's schema",
-                ),
-            }
-        if stage.jwt_jwks_url is None:
-            self._by_capability[Capability.VERIFY_APPLICATION_JWT] = self._add_generating(
-                "ApplicationKey",
-                "APPLICATION_KEY_SECRET_ARN",
-                "Key with which the application signs its JWT",
-            )
         self._single = (
-            self._add_generating(
-                "Settings",
+            self.add_generating(
+                SINGLE_SECRET,
                 "SETTINGS_SECRET_ARN",
                 "Database URL, app registration and JWT key of Mailsync",
                 *SINGLE_SECRET_FIELDS,
@@ -124,20 +104,20 @@ class StageSecrets:
         if self._single and capability in _SERVED_BY_SINGLE_SECRET:
             self._single.allow_read(function)
 
-    def _add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
+    def add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
         """Add a secret with empty values. CloudFormation does not write them again."""
         empty = cdk.SecretValue.unsafe_plain_text("")
         values = dict.fromkeys(FIELDS_OF_SECRET[name], empty)
         return self._add(name, variable, description, secret_object_value=values)
 
-    def _add_generating(
+    def add_generating(
         self, name: str, variable: str, description: str, *empty_fields: str
     ) -> OperatorSecret:
         """Add a secret with a generated JWT_SECRET. Replace it if the application already signs
         with HS256. A change of the properties here would generate another key in every stage."""
         generator = secretsmanager.SecretStringGenerator(
             secret_string_template=json.dumps(dict.fromkeys(empty_fields, "")),
-            generate_string_key=_JWT_SECRET,
+            generate_string_key=JWT_KEY_FIELD,
             password_length=64,
             exclude_punctuation=True,
         )
@@ -149,3 +129,31 @@ class StageSecrets:
         )
         cdk.CfnOutput(self._stack, f"{name}SecretArn", description=description, value=secret.arn)
         return secret
+
+
+_SECRETS = {
+    "Database": (
+        Capability.DATABASE,
+        StageSecrets.add_empty,
+        "DATABASE_SECRET_ARN",
+        "URL of the database, for the functions",
+    ),
+    "ProviderLogins": (
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        StageSecrets.add_empty,
+        "PROVIDER_LOGINS_SECRET_ARN",
+        "The app's logins at mail providers",
+    ),
+    "ApplicationKey": (
+        Capability.VERIFY_APPLICATION_JWT,
+        StageSecrets.add_generating,
+        "APPLICATION_KEY_SECRET_ARN",
+        "Key with which the application signs its JWT",
+    ),
+    "Migration": (
+        Capability.SCHEMA_OWNER_LOGIN,
+        StageSecrets.add_empty,
+        "MIGRATION_SECRET_ARN",
+        "Database URL of the owner of Mailsync's schema",
+    ),
+}

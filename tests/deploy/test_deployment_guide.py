@@ -26,7 +26,7 @@ def test_every_setting_of_a_stage_is_explained_and_no_other() -> None:
 
 
 def test_every_field_of_the_secrets_is_explained() -> None:
-    from infra.settings_secret import FIELDS_OF_SECRET
+    from infra.secret_fields import FIELDS_OF_SECRET
 
     fields_of_all = {field for each in FIELDS_OF_SECRET.values() for field in each}
     assert table_after("| field | |") >= fields_of_all
