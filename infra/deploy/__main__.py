@@ -55,6 +55,7 @@ def _next_steps(deployment: Deployment, outputs: Mapping[str, str]) -> list[str]
             lines.append(f'App registration, platform "Web": add the redirect URI {uri}')
     if key := outputs.get("ApplicationKeySecretArn"):
         lines.append(f"JWT_SECRET, with which your application signs, is in the secret {key}")
+    lines.append(f"All outputs of the stage are in {deployment.outputs_file}.")
     if deployment.given_secrets:
         lines.append(
             "The stage keeps its secrets: you can remove the part secrets from the settings file."

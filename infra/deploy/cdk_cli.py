@@ -12,8 +12,8 @@ from pathlib import Path
 from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
-_PROGRAM = _ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent.parent
+_PROGRAM = REPOSITORY_ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 
 
 def find_cdk_command() -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def find_cdk_command() -> tuple[str, ...]:
     if not _PROGRAM.exists():
         installed = subprocess.run(  # noqa: S603
             [node, _find_program("npm"), "ci", "--no-audit", "--no-fund", "--silent"],
-            cwd=_ROOT,
+            cwd=REPOSITORY_ROOT,
             check=False,
         )
         if installed.returncode or not _PROGRAM.exists():

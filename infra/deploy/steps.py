@@ -1,5 +1,6 @@
 """The steps of a deployment, in their order. Each can be repeated."""
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from infra.deploy.aws_account import (
     kind_of_database_problems,
     open_account,
 )
-from infra.deploy.cdk_cli import CdkCli, required_bootstrap_version
+from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, required_bootstrap_version
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_database import database_problems, prepare_database
 from infra.deploy.stage_health import require_health, require_self_test
@@ -31,6 +32,7 @@ class Deployment:
     given_secrets: the values of secrets that the settings file has, by field.
     find_command: returns the command of the CDK's command line.
     context: context of the CDK app besides the stage.
+    build_folder: the folder of the file `outputs.STAGE.json`, which has the outputs of both stacks.
     """
 
     stage: StageSettings
@@ -38,6 +40,7 @@ class Deployment:
     given_secrets: Mapping[str, str]
     find_command: Callable[[], tuple[str, ...]]
     context: Mapping[str, Any] = field(default_factory=dict)
+    build_folder: Path = REPOSITORY_ROOT / "build"
 
     def run(self) -> dict[str, str]:
         """Deploy the stage and check that it works; return the outputs of both stacks.
@@ -56,10 +59,16 @@ class Deployment:
             _report("Deploying functions, workflows and API ...")
             assembly = self._synthesize(account, Path(folder) / "sync", version)
             outputs |= cdk.deploy(self.stack("Sync"), assembly)
+        self.build_folder.mkdir(parents=True, exist_ok=True)
+        self.outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
         _report("Waiting for /api/health, then running the self-test ...")
         require_health(outputs["ApiUrl"])
         require_self_test(account, outputs["TestSyncArn"])
         return outputs
+
+    @property
+    def outputs_file(self) -> Path:
+        return self.build_folder / f"outputs.{self.stage.name}.json"
 
     def stack(self, part: str) -> str:
         return f"Mailsync-{self.stage.name}-{part}"

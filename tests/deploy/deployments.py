@@ -60,7 +60,7 @@ class Office:
         file.write_text(json.dumps({"stage": self.stage, "secrets": self.secrets}))
         self.patch.setenv("CDK_CALLS", str(self.folder / "calls"))
         deployment = read_deployment("prod", file, lambda: (sys.executable, str(_PROGRAM)))
-        code = deploy(replace(deployment, context=synthesis.NO_BUNDLING))
+        code = deploy(replace(deployment, context=synthesis.NO_BUNDLING, build_folder=self.folder))
         output = self.capsys.readouterr()
         return code, output.out + output.err
 

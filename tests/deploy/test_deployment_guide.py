@@ -1,9 +1,12 @@
 """docs/deploy.md names what exists: settings, secrets, outputs, make targets, files."""
 
+import json
 import re
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 
+from infra.setting_formats import PLACEHOLDER
 from infra.settings import StageSettings
 from tests.deploy.template import Template
 from tests.support.paths import ROOT
@@ -52,3 +55,33 @@ def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None
     stacks = {each.name.split(".")[0] for each in assembly.glob("*.template.json")}
 
     assert set(re.findall(r"Mailsync-prod-\w+", EXAMPLES)) == stacks
+
+
+def blocks_of_commands() -> list[str]:
+    return re.findall(r"^```\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+
+
+def test_every_command_can_be_pasted() -> None:
+    """None has a part to be replaced; a variable was set by a command before."""
+    known: set[str] = set()
+    for block in blocks_of_commands():
+        if "►" in block:  # a drawing
+            continue
+        known |= set(re.findall(r"^(?:export )?(\w+)=", block, re.MULTILINE))
+        checked = subprocess.run(["bash", "-n"], input=block, text=True, check=False)
+
+        assert checked.returncode == 0, block
+        assert not PLACEHOLDER.search(block.replace("LOGIN PASSWORD", "")), block
+        assert set(re.findall(r"\$(\w+)", block)) <= known, block
+
+
+def test_the_guide_needs_few_commands_and_one_file_to_edit() -> None:
+    first = next(each for each in blocks_of_commands())
+
+    assert first.splitlines() == [
+        "cp settings.example.json settings.json",
+        "make deploy STAGE=prod SETTINGS=settings.json",
+    ]
+    example = json.loads((ROOT / "settings.example.json").read_text())
+    assert set(example["stage"]) <= {each.name for each in fields(StageSettings)}
+    assert set(example["secrets"]) <= table_after("| field | |")

@@ -1,5 +1,6 @@
 """`make deploy`: from a settings file to a stage that works, in steps that can be repeated."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_a_settings_file_becomes_a_stage_that_works(
     assert "Secrets written: none" in printed
     assert "Migrations applied: none" in printed
     assert "redirect URI https://apiendpoint.test/api/auth/microsoft/callback" in printed
-    outputs = office.aws.outputs(STATE)
+    outputs = json.loads((office.folder / "outputs.prod.json").read_text())
     assert office.aws.secret(outputs, "Database")["DATABASE_URL"] == office.secrets["DATABASE_URL"]
     assert len(office.aws.secret(outputs, "ApplicationKey")["JWT_SECRET"]) == 64
     assert cluster.run(IS_WRITER) == [[True]]
