@@ -29,7 +29,7 @@ _MODELLED = frozenset(
     f"AWS::{each}"
     for each in (
         *("KMS::Key", "KMS::Alias", "IAM::Role", "Lambda::Function", "StepFunctions::StateMachine"),
-        *("SQS::Queue", "Logs::LogGroup"),
+        *("SQS::Queue", "Logs::LogGroup", "SSM::Parameter", "S3::Bucket"),
     )
 )
 """Types that moto creates. It lacks others, or attributes of theirs, such as a Lambda alias's."""
