@@ -92,8 +92,7 @@ class PushKit(Protocol):
 class ProviderKit(Protocol):
     """Interface of what a provider's package supplies to the common code.
 
-    The registry names one module per provider. The module's constant `KIT` is an object with these
-    members.
+    The registry names one module per provider. The module's constant `KIT` implements it.
 
     push_kit: functions for push subscriptions. None: the provider sends no notifications.
     """

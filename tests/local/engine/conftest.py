@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.catalog import Function
+from localdev.engine.environment import LAMBDA_RUNTIME_SCRIPT
 from localdev.engine.lambda_host import LambdaHost
 
 CODE_ROOT = Path(__file__).parent / "functions"
@@ -18,7 +19,11 @@ FUNCTIONS = (
 
 @contextmanager
 def hosted(
-    logs: Path, *functions: Function, code_root: Path = CODE_ROOT, time_scale: float = 1
+    logs: Path,
+    *functions: Function,
+    code_root: Path = CODE_ROOT,
+    time_scale: float = 1,
+    runtime: Path = LAMBDA_RUNTIME_SCRIPT,
 ) -> Iterator[LambdaHost]:
     host = LambdaHost(
         functions or FUNCTIONS,
@@ -26,6 +31,7 @@ def hosted(
         logs=logs,
         settings={"FAVOURITE": "tea"},
         time_scale=time_scale,
+        runtime=runtime,
     )
     try:
         yield host

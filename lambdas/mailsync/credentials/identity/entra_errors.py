@@ -77,7 +77,8 @@ def to_renewal_error(
 ) -> MailsyncError:
     """Return the exception for a failed renewal of an access token.
 
-    AccessRevoked has `is_final` only if the grant itself has ended.
+    AccessRevoked is final (`is_final`) if the grant itself has ended: only a new sign-in helps.
+    Otherwise access may come back without one.
 
     Args:
         response: the token response.
