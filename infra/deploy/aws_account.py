@@ -1,7 +1,9 @@
 """Read the AWS account and region of a deployment, and check that the stage fits into them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -91,6 +93,36 @@ def account_warnings(account: AwsAccount) -> Iterator[str]:
         yield (
             f"The account runs at most {limit} Lambda functions at once, so many mailboxes wait for"
             ' each other. Request a higher quota ("Concurrent executions" of Lambda).'
+        )
+
+
+def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
+    """Yield a sentence for each availability zone of the template's subnets that the region lacks.
+
+    A template names a zone by its id, or by its place in the list of the region's zones.
+    """
+    resources = json.loads(template.read_text())["Resources"].values()
+    subnets = [each["Properties"] for each in resources if each["Type"] == "AWS::EC2::Subnet"]
+    if not subnets:
+        return
+    found = account.client("ec2").describe_availability_zones(
+        Filters=[
+            {"Name": "zone-type", "Values": ["availability-zone"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
+    )["AvailabilityZones"]
+    known = sorted(each["ZoneId"] for each in found)
+    wanted = {each["AvailabilityZoneId"] for each in subnets if "AvailabilityZoneId" in each}
+    if lacking := sorted(wanted - set(known)):
+        yield (
+            f"The account has no availability zones {', '.join(lacking)} in {account.region}, which"
+            f" has {', '.join(known)}: name zones of the region."
+        )
+    places = [each["AvailabilityZone"]["Fn::Select"][0] for each in subnets if not wanted]
+    if max(places, default=0) >= len(known):
+        yield (
+            f"The network needs {max(places) + 1} availability zones, and the account has"
+            f" {len(known)} in {account.region}: deploy the stage in another region."
         )
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from infra.deploy.aws_account import (
     account_warnings,
     kind_of_database_problems,
     open_account,
+    zone_problems,
 )
 from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, required_bootstrap_version
 from infra.deploy.failure import DeploymentFailed
@@ -87,11 +88,11 @@ class Deployment:
             found += database_problems(values.values())
         for warning in account_warnings(account):
             _report(f"Warning: {warning}")
-        if found:
-            raise DeploymentFailed("Nothing was deployed.\n- " + "\n- ".join(found))
+        _require_none(found)
 
     def _deploy_state(self, cdk: CdkCli, account: AwsAccount, folder: Path) -> dict[str, str]:
         assembly = self._synthesize(account, folder, "")
+        _require_none(zone_problems(account, assembly / f"{self.stack('Stateful')}.template.json"))
         if account.bootstrap_version() < required_bootstrap_version(assembly):
             _report(f"Preparing {account.region} for the CDK (bootstrap) ...")
             cdk.bootstrap()
@@ -121,7 +122,7 @@ class Deployment:
         MailsyncApp(
             outdir=str(folder),
             context={**self.context, "stage": self.stage.name, "stages": stages},
-            account=account.account_id,
+            # With the account as well, the CDK would have to look up the availability zones.
             region=account.region,
         ).synth()
         return folder
@@ -138,6 +139,11 @@ def read_deployment(
     settings = read_settings_file(file)
     stage = StageSettings.from_context(stage_name, {stage_name: settings})
     return Deployment(stage, settings, read_secrets(file), find_command)
+
+
+def _require_none(problems: Iterable[str]) -> None:
+    if found := list(problems):
+        raise DeploymentFailed("Nothing was deployed.\n- " + "\n- ".join(found))
 
 
 def _report(sentence: str) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+ACCOUNT = "123456789012"
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser()
@@ -50,7 +52,8 @@ def _bootstrap(environment: str) -> None:
 
 
 def _publish(assets: Path) -> None:
-    for file in json.loads(assets.read_text())["files"].values():
+    text = assets.read_text().replace("${AWS::AccountId}", ACCOUNT)
+    for file in json.loads(text)["files"].values():
         for place in file["destinations"].values():
             boto3.client("s3").put_object(Bucket=place["bucketName"], Key=place["objectKey"])
 

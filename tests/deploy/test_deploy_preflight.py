@@ -1,5 +1,6 @@
 """What `make deploy` finds before it deploys anything: each failure is one sentence."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from infra.deploy.aws_account import (
     account_warnings,
     kind_of_database_problems,
     open_account,
+    zone_problems,
 )
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_secrets import StageSecretValues, read_secrets
@@ -193,6 +195,30 @@ def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
     assert "has the status PENDING_VALIDATION" in problem(arn)
     assert "request one in the region of the stage" in problem(elsewhere)
     assert "does not show the certificate" in problem(f"{arn[:-1]}-")
+
+
+def subnets(*zones: dict[str, object]) -> str:
+    listed = {str(at): {"Type": "AWS::EC2::Subnet", "Properties": z} for at, z in enumerate(zones)}
+    return json.dumps({"Resources": {"key": {"Type": "AWS::KMS::Key"}, **listed}})
+
+
+def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> None:
+    account, template = open_account(), tmp_path / "template.json"
+    zones = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    ids: list[dict[str, object]] = [{"AvailabilityZoneId": each["ZoneId"]} for each in zones]
+    places: list[dict[str, object]] = [
+        {"AvailabilityZone": {"Fn::Select": [at, {"Fn::GetAZs": ""}]}} for at in range(9)
+    ]
+
+    def problem(*of: dict[str, object]) -> str:
+        template.write_text(subnets(*of))
+        return "".join(zone_problems(account, template))
+
+    assert problem() == problem(*ids) == problem(*places[: len(zones)]) == ""
+    assert "no availability zones use1-az3 in eu-west-1" in problem(
+        *ids, {"AvailabilityZoneId": "use1-az3"}
+    )
+    assert "needs 9 availability zones" in problem(*places)
 
 
 def test_a_stage_keeps_its_kind_of_database() -> None:

@@ -10,6 +10,7 @@ from infra.deploy import stage_database, stage_health
 from infra.deploy.aws_account import AwsAccount, open_account
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_health import require_health, require_self_test
+from tests.deploy import synthesis
 from tests.deploy.aws_double import AwsDouble, aws_double
 from tests.deploy.deployments import STATE, SYNC, Office, an_api
 from tests.store.cluster import Cluster, cluster_in
@@ -119,3 +120,18 @@ def test_a_self_test_that_fails_ends_the_deployment(aws: AwsDouble, account: Aws
     aws.self_test = "FAILED"
     with pytest.raises(DeploymentFailed, match="FAILED: StoreUnavailable, The database is away"):
         require_self_test(account, machine)
+
+
+def test_a_stage_with_its_own_database_needs_no_lookup(
+    aws: AwsDouble,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command line of the CDK gets a finished assembly and can add nothing to it."""
+    office = Office(aws, tmp_path, monkeypatch, capsys, stage={**synthesis.OWN_DATABASE})
+    monkeypatch.setenv("CDK_FAILS_AT", STATE)
+    code, printed = office.deploy()
+
+    assert (code, office.calls) == (1, [BOOTSTRAP, f"deploy {STATE}"]), printed
+    assert "missing" not in json.loads((tmp_path / "0" / "manifest.json").read_text())
