@@ -80,7 +80,11 @@ class CdkCli:
                 *("--require-approval", "never", "--outputs-file", str(file)),
             )
             outputs: dict[str, dict[str, str]] = json.loads(file.read_text())
-        return outputs.get(stack, {})
+        if stack not in outputs:
+            raise DeploymentFailed(
+                f"The CDK reported no outputs of {stack}; run the command again."
+            )
+        return outputs[stack]
 
     def _run(self, *arguments: str) -> None:
         region = self._account.region
