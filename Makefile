@@ -90,9 +90,13 @@ deploy: setup ## deploy a stage with your AWS credentials, or update it; STAGE=N
 	@test -n "$(SETTINGS)" || { echo "Name the settings file: make deploy STAGE=$(STAGE) SETTINGS=settings.json"; exit 1; }
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) --settings "$(SETTINGS)"
 
-lock: setup ## update the pins in requirements-dev.txt; lambdas/requirements.lock names its own command
+lock: setup ## update the pins of requirements-dev.txt and lambdas/requirements.lock, the latter with hashes
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \
 		requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile --python-platform aarch64-manylinux_2_28 --python-version 3.13 --no-config \
+		--only-binary :all: --generate-hashes --no-annotate -q --constraint requirements-dev.txt \
+		$(foreach each,boto3 botocore s3transfer jmespath,--no-emit-package $(each)) \
+		--custom-compile-command 'make lock' lambdas/requirements.txt -o lambdas/requirements.lock
 
 wheels: setup ## ask the package registry for wheels of all locked packages: macOS arm64, Linux x86_64 and aarch64
 	@$(BIN)/python -m tests.support.wheels

@@ -12,6 +12,8 @@ from pathlib import Path
 from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
 
 STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
+PARTITION_PLACEHOLDER = "Partition"
+"""The name that stands for AWS's partition in an ASL file: `aws`, `aws-cn` or `aws-us-gov`."""
 
 
 class Capability(StrEnum):
@@ -329,6 +331,7 @@ ROUTES: tuple[Route, ...] = (
     Route(route_key="PATCH /api/email/accounts/{accountId}", function="api"),
     Route(route_key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
     Route(route_key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
+    Route(route_key="GET /api/test-inngest", function="api", throttle=_LOW_THROTTLE),
     Route(route_key="GET /api/health", function="api", is_public=True, throttle=_LOW_THROTTLE),
     Route(
         route_key="GET /api/openapi.json", function="api", is_public=True, throttle=_LOW_THROTTLE

@@ -102,6 +102,10 @@ _FORMATS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         ("schedule_enabled", "confirm_connections", "log_source_ip", "single_secret"), _SWITCH
     ),
     **dict.fromkeys(("aurora_min_acu", "aurora_max_acu"), _NUMBER),
+    "aurora_zone_ids": (
+        _is_list_of(lambda value: isinstance(value, str)),
+        'a list of zone ids, such as ["euw1-az1", "euw1-az2", "euw1-az3"]',
+    ),
     "domain_name": (
         lambda value: (
             _matches(HOST_NAME_PATTERN)(value) and "." in value and value == value.lower()

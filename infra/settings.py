@@ -2,6 +2,7 @@
 them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import Any
 from infra.catalog import FUNCTIONS
 from infra.setting_formats import format_violations
 
+_ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
+ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
+"""Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
+limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
+rejects a proxy to which it leaves one subnet."""
+MIN_ZONES = 3
+"""The number of availability zones of a network; with three, one may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
 ANY_JWT_AUDIENCE = "*"
@@ -24,6 +32,8 @@ class StageSettings:
     database: "external", a Postgres that you provide, or "aurora", created by the stage.
     aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
         multiples of 0.5 from 0.5 to 256.
+    aurora_zone_ids: ids of at least three availability zones for the database and the functions,
+        such as euw1-az1. Empty: the first three zones of the region. Fixed once deployed.
     architecture: "arm64" or "x86_64" of the functions; `sam local invoke` on a PC needs x86_64.
     schedule_enabled: whether the schedules run, so that due mailboxes are synced.
     log_retention: a member of CDK's RetentionDays, such as ONE_MONTH.
@@ -63,6 +73,7 @@ class StageSettings:
     database: str = "external"
     aurora_min_acu: float = 0.5
     aurora_max_acu: float = 8
+    aurora_zone_ids: Sequence[str] = ()
     architecture: str = "arm64"
     schedule_enabled: bool = True
     log_retention: str = "ONE_MONTH"
@@ -149,6 +160,12 @@ def _violations(stage: StageSettings) -> Iterator[str]:
             "aurora_min_acu and aurora_max_acu must be multiples of 0.5 from 0.5 to 256, the first"
             " not above the second",
         ),
+        (
+            not stage.aurora_zone_ids or _are_zones(stage.aurora_zone_ids),
+            f"aurora_zone_ids must be the ids of at least {MIN_ZONES} availability zones of one"
+            f" region, such as euw1-az1, without {sorted(ZONES_WITHOUT_PROXY)}, which have no RDS"
+            " Proxy",
+        ),
         (stage.log_level in LOG_LEVELS, f"log_level must be one of {LOG_LEVELS}"),
         (
             not (stage.alarm_email and stage.alarm_topic_arn),
@@ -178,6 +195,12 @@ def _violations(stage: StageSettings) -> Iterator[str]:
 
 def _audiences(stage: StageSettings) -> list[str]:
     return [each.strip() for each in (stage.jwt_audience or "").split(",") if each.strip()]
+
+
+def _are_zones(ids: Sequence[str]) -> bool:
+    regions = {each.partition("-")[0] for each in ids if _ZONE_ID.fullmatch(each)}
+    supported = set(ids) - ZONES_WITHOUT_PROXY
+    return len(regions) == 1 and len(ids) == len(supported) >= MIN_ZONES
 
 
 def _is_capacity(least: float, most: float) -> bool:

@@ -34,7 +34,9 @@ class StatefulStack(cdk.Stack):
         self.network: PrivateNetwork | None = None
         self._database: AuroraDatabase | None = None
         if stage.database == "aurora":
-            network = PrivateNetwork(self, "Network", retention=stage.log_retention)
+            network = PrivateNetwork(
+                self, "Network", retention=stage.log_retention, zone_ids=stage.aurora_zone_ids
+            )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
             self.network, self._database = network, database
             self._output_database(network, database)

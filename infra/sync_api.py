@@ -137,6 +137,8 @@ class SyncApi(Construct):
         log_group = logs.LogGroup(
             self,
             "AccessLogs",
+            # `infra.sync_workflows` has the reason of the prefix.
+            log_group_name=f"/aws/vendedlogs/apis/{cdk.Stack.of(self).stack_name}",
             retention=logs.RetentionDays[stage.log_retention],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )

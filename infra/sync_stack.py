@@ -38,8 +38,8 @@ class SyncStack(cdk.Stack):
         functions = SyncFunctions(self, "Functions", stage=stage, code=code, network=network)
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
-        schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
-        ExecutionEvents(self, "Executions", functions=functions, machine=workflows.mailbox_sync)
+        lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
+        ExecutionEvents(self, "Executions", functions=functions, workflows=workflows, lost=lost)
         events = SyncEventBus(self, "Events", functions=functions)
         batches = CheckBatchInvocations(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
@@ -50,7 +50,7 @@ class SyncStack(cdk.Stack):
             functions=functions,
             workflows=workflows,
             api=api,
-            lost_ticks=schedules.lost_ticks,
+            lost_ticks=lost,
             lost_events=events.lost_events,
             lost_batches=batches.lost_batches,
         )

@@ -41,7 +41,8 @@ class SyncWorkflow(Construct):
             # Inline instead of an asset, so that `cdk diff` shows changes of the definition.
             definition_body=sfn.DefinitionBody.from_string(workflow.asl_text),
             definition_substitutions={
-                each.spec.arn_placeholder: each.alias.function_arn for each in called
+                catalog.PARTITION_PLACEHOLDER: cdk.Aws.PARTITION,
+                **{each.spec.arn_placeholder: each.alias.function_arn for each in called},
             },
             state_machine_type=sfn.StateMachineType.STANDARD,
             tracing_enabled=True,
@@ -120,9 +121,16 @@ def _reference(part: Mapping[str, Any]) -> str:
 
 
 def _log_group(scope: Construct, stage: StageSettings) -> logs.LogGroup:
+    """Return a log group that log delivery may write to without a resource policy of its own.
+
+    A resource policy of CloudWatch Logs holds 5,120 characters. Log delivery adds each group to it,
+    unless the group's name starts with /aws/vendedlogs/ (AWS Step Functions Developer Guide, "Using
+    CloudWatch Logs to log execution history").
+    """
     return logs.LogGroup(
         scope,
         "Logs",
+        log_group_name=f"/aws/vendedlogs/states/{cdk.Stack.of(scope).stack_name}/{scope.node.id}",
         retention=logs.RetentionDays[stage.log_retention],
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )

@@ -26,9 +26,13 @@ EXPECTED_RESULT_BY_FUNCTION: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
     LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int},
     "get-access-token": {"waitSeconds": 0},
-    "sync-folders": {"items": list, "atOnce": int, "waitSeconds": 0},
+    "sync-folders": {
+        **{"items": list, "atOnce": int, "waitSeconds": 0, "cursorsUsed": int, "fullSyncs": int}
+    },
     "reset-folder": {"resets": 1},
-    "sync-folder": {"feeds": [], "hasMore": False, "waitSeconds": 0},
+    "sync-folder": {
+        **{"feeds": [], "hasMore": False, "waitSeconds": 0, "cursorsUsed": int, "fullSyncs": int}
+    },
     "repair-folder": {"waitSeconds": 0},
     "recalculate-counts": {
         **{"folderIds": list, "differing": int, "failedFolders": 0, "unverified": int},

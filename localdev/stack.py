@@ -214,7 +214,7 @@ class Stack:
             JWT_SECRET=self._jwt_secret(),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
-            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
+            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/mailbox",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
             **self.options.api_settings,
         )

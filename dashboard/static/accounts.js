@@ -21,11 +21,9 @@ export default {
   ticks: () => true,
 
   render({ accounts }, { query }, app) {
-    // As the API sends a person back whose sign-in failed; it is shown as text.
-    const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
     return [
       el("h1", {}, "Accounts"),
-      failed && el("p", { class: "error", role: "alert" }, `No mailbox was connected: ${failed}`),
+      failedSignIn(query),
       table("Accounts", COLUMNS, accounts.map((each) => row(each, app)), NONE),
     ];
   },
@@ -49,6 +47,12 @@ function row(account, app) {
     errorCell(account.lastError?.name, account.lastError?.message),
     el("td", { class: "buttons" }, accountButtons(account, app)),
   );
+}
+
+/** Why a sign-in failed, as the API sends the browser back; null for every other address. */
+export function failedSignIn(query) {
+  const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
+  return failed && el("p", { class: "error", role: "alert" }, `No mailbox was connected: ${failed}`);
 }
 
 /** What the account may do and what it is doing. */

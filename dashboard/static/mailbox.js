@@ -3,12 +3,13 @@
 // Mail is hostile. Its body is a document of its own in a frame that may run no script, send no
 // form and open no window; the policy sent with it loads nothing.
 
+import { failedSignIn, standing } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
-import { choice, facts, fine, link, pages, time, withQuery } from "./components.js";
+import { choice, facts, fine, link, pages, progress, time, withQuery } from "./components.js";
 
 const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
@@ -35,10 +36,13 @@ export default {
 
   render({ accounts, account, folder, list, message }, { query }, app) {
     if (!account) {
-      return [el("h1", {}, "Mailbox"), el("p", {}, "No mailbox is connected yet.")];
+      const none = el("p", {}, "No mailbox is connected yet.");
+      return [el("h1", {}, "Mailbox"), failedSignIn(query), none];
     }
     return [
       el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(accounts, account, app)),
+      failedSignIn(query),
+      account.runId && sync(account),
       el(
         "div",
         { class: message ? "mailbox is-reading" : "mailbox" },
@@ -53,6 +57,15 @@ export default {
     ];
   },
 };
+
+/** How far the open run is; a new mailbox has no folders yet. */
+function sync(account) {
+  const { syncProgress, syncTotal, runId } = account;
+  return facts(
+    ["Sync", link(`/runs/${runId}`, standing(account))],
+    ["Mail", progress(syncProgress, syncTotal, "Mail stored")],
+  );
+}
 
 function picker(accounts, account, app) {
   const options = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);

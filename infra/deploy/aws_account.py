@@ -116,9 +116,9 @@ def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
     if lacking := sorted(wanted - set(known)):
         yield (
             f"The account has no availability zones {', '.join(lacking)} in {account.region}, which"
-            f" has {', '.join(known)}: name zones of the region."
+            f" has {', '.join(known)}: set aurora_zone_ids to zones of the region."
         )
-    places = [each["AvailabilityZone"]["Fn::Select"][0] for each in subnets if not wanted]
+    places = [int(each["AvailabilityZone"]["Fn::Select"][0]) for each in subnets if not wanted]
     if max(places, default=0) >= len(known):
         yield (
             f"The network needs {max(places) + 1} availability zones, and the account has"

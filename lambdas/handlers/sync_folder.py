@@ -20,11 +20,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return context.get_remaining_time_in_millis() / 1000
 
     def synced() -> dict[str, Any]:
-        with open_mailbox(
-            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
-        ) as mailbox:
+        run = RunRef.from_workflow_state(event)
+        with open_mailbox(run, at_once=event.get("atOnce")) as mailbox:
             progress = sync_feeds(mailbox, feed_ids_of_state(event, mailbox.feeds), remaining_s)
-        left = list(progress.feed_ids)
-        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds}
+            read, left = mailbox.readings.report(), list(progress.feed_ids)
+        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds, **read}
 
-    return run_or_request_wait(synced, {"feeds": event.get("feeds"), "hasMore": True})
+    nothing = {"feeds": event.get("feeds"), "hasMore": True, "cursorsUsed": 0, "fullSyncs": 0}
+    return run_or_request_wait(synced, nothing)

@@ -16,15 +16,14 @@ from mailsync.sync.waiting import run_or_request_wait
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1}
-    can_wait = event.get("canWait", False)
-    return run_or_request_wait(
-        lambda: _synced(RunRef.from_workflow_state(event)), nothing, can_wait=can_wait
-    )
+    nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
+    run, can_wait = RunRef.from_workflow_state(event), event.get("canWait", False)
+    return run_or_request_wait(lambda: _synced(run), nothing, can_wait=can_wait)
 
 
 def _synced(run: RunRef) -> dict[str, Any]:
     with open_mailbox(run) as mailbox:
         per_item = mailbox.provider.limits.feeds_per_connection
         work = split_feeds_into_map_items(sync_folders(mailbox), per_item)
-        return {**work, "atOnce": mailbox.provider.max_requests_in_flight}
+        at_once = {"atOnce": mailbox.provider.max_requests_in_flight}
+        return {**work, **at_once, **mailbox.readings.report()}

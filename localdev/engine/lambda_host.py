@@ -1,4 +1,5 @@
-"""Run Lambda functions in execution environments; start a new environment when all are busy.
+"""Run Lambda functions in execution environments; start a new environment when all are busy, so no
+invocation is throttled. `benchmarks/backlog.py` computes what throttling costs on AWS.
 
 Source of statuses and headers: AWS Lambda API Reference, Invoke. Source of the retries: AWS Lambda
 Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".

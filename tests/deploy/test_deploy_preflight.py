@@ -207,7 +207,7 @@ def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> 
     zones = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
     ids: list[dict[str, object]] = [{"AvailabilityZoneId": each["ZoneId"]} for each in zones]
     places: list[dict[str, object]] = [
-        {"AvailabilityZone": {"Fn::Select": [at, {"Fn::GetAZs": ""}]}} for at in range(9)
+        {"AvailabilityZone": {"Fn::Select": [str(at), {"Fn::GetAZs": ""}]}} for at in range(9)
     ]
 
     def problem(*of: dict[str, object]) -> str:

@@ -6,6 +6,7 @@ The bundles are real; the first run fetches wheels from uv's cache or the packag
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,21 @@ def test_a_changed_source_or_lock_or_architecture_makes_another_asset_and_byteco
     cache.mkdir()
     (cache / "model.cpython-313.pyc").write_bytes(b"bytecode")
     assert fingerprint() == seen[-1]
+
+
+def test_make_lock_makes_the_lock_of_the_bundle_with_hashes_and_the_versions_tested_here() -> None:
+    command = ["make", "--dry-run", "-o", ".venv/ready", "lock"]
+    recipe = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    *_, locked = (ROOT / "lambdas/requirements.lock").read_text().partition("make lock\n")
+    packages = [each.split() for each in locked.replace("\\\n", " ").splitlines()]
+    tested = {each.split()[0] for each in (ROOT / "requirements-dev.txt").read_text().splitlines()}
+
+    assert re.search(r"--generate-hashes .* -o lambdas/requirements.lock\n", recipe, re.DOTALL)
+    assert len(packages) > 10
+    for pin, *hashes in packages:
+        assert pin in tested
+        assert hashes
+        assert all(each.startswith("--hash=sha256:") for each in hashes)
 
 
 def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(

@@ -53,6 +53,17 @@ def a_stage(**values: object) -> StageSettings:
         ("aurora_min_acu", {"aurora_min_acu": 0}),
         ("aurora_max_acu", {"aurora_min_acu": 4, "aurora_max_acu": 2}),
         ("multiples", {"aurora_max_acu": 1.3}),
+        *(
+            ("aurora_zone_ids", {"aurora_zone_ids": each})
+            for each in (
+                ["euw1-az1", "euw1-az2"],
+                ["euw1-az1", "euw1-az2", "euw1-az2"],
+                ["use1-az1", "use1-az2", "use1-az3"],
+                ["use1-az1", "use1-az2", "euw1-az1"],
+                ["eu-west-1a", "eu-west-1b", "eu-west-1c"],
+                "euw1-az1",
+            )
+        ),
         ("not both", {"alarm_email": "ops@mailsync.test", "alarm_topic_arn": TOPIC}),
         ("need each other", {"domain_name": "mail.mailsync.test"}),
         ("need each other", {"certificate_arn": CERTIFICATE}),

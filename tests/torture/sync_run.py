@@ -39,7 +39,7 @@ from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
-SILENT_S, MAX_RECOVERED = 60, 100
+MAX_RECOVERED = 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
 DEADLOCK = "40P01"
@@ -158,7 +158,7 @@ def _look(order: Order, moments: Moments) -> Ending:
     """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
     if order.recovers:
-        _trigger().recover_runs(RunStore(open_database()).stale_runs(SILENT_S, MAX_RECOVERED))
+        _trigger().recover_runs(RunStore(open_database()).stale_runs(MAX_RECOVERED))
     outcome = "revived"
     if not _engine.started:
         event = {"accountIds": [order.account_id]}

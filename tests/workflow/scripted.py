@@ -16,8 +16,10 @@ USUAL: dict[str, Any] = {
     "validate-account": {"provider": "microsoft"},
     "mark-syncing": {"acquired": True, "epoch": 7},
     "get-access-token": {"waitSeconds": 0},
-    "sync-folders": {"items": [], "atOnce": 4, "waitSeconds": 0},
-    "sync-folder": {"feeds": [], "hasMore": False, "waitSeconds": 0},
+    "sync-folders": {"items": [], "atOnce": 4, "waitSeconds": 0, "cursorsUsed": 0, "fullSyncs": 0},
+    "sync-folder": {
+        **{"feeds": [], "hasMore": False, "waitSeconds": 0, "cursorsUsed": 0, "fullSyncs": 0}
+    },
     "folder-failed": {"feeds": [], "hasMore": False},
     "recalculate-counts": {
         **{"folderIds": [], "differing": 0, "failedFolders": 0, "hasNewFolders": False},

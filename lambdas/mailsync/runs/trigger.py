@@ -74,6 +74,7 @@ class SyncStarter:
         action = choose_open_run_action(
             has_ended=False,
             has_begun=run.execution_arn is not None,
+            is_stale=True,
             execution_status=self._status(run.id),
         )
         if action is OpenRunAction.START_EXECUTION:
@@ -127,6 +128,7 @@ class SyncStarter:
         return choose_open_run_action(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
+            is_stale=run.is_stale,
             execution_status=None if is_new or run.has_ended else self._status(run.id),
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mailsync.decisions.remaining_time import ReadingProgress
 from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
@@ -47,11 +48,12 @@ class FolderStatus:
 class AccountStatus:
     """An account with its mirrored folders and its open run.
 
-    run_started_at, run_inserted: start and new messages of the open run. None and 0: no run is
-        open.
+    sync_status: `queued` or `syncing` while a run is open, else the result of the last run.
+    run_started_at: start of the open run. None: no run is open, or it has not begun.
     message_count: stored messages at the last count. None: a message is in one folder, so the
         folders' counts add up to it.
     failures: number of syncs that failed in a row.
+    reading: what the open run has read.
     """
 
     id: AccountId
@@ -68,8 +70,8 @@ class AccountStatus:
     failures: int
     run_id: str | None
     run_started_at: datetime | None
-    run_inserted: int
     message_count: int | None
+    reading: ReadingProgress
     folders: tuple[FolderStatus, ...]
     removal: HiddenMail
 
@@ -114,6 +116,7 @@ class StatusStore:
                 folders[account_id].append(FolderStatus(*values))
             removals = hidden_mail_of_accounts(tx, ids)
         read: list[list[Any]] = [
-            [*row, tuple(folders[row[0]]), removals[row[0]]] for row in accounts
+            [*row[:-6], ReadingProgress(*row[-6:]), tuple(folders[row[0]]), removals[row[0]]]
+            for row in accounts
         ]
         return tuple(AccountStatus(*values) for values in read)

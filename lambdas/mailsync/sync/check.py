@@ -266,6 +266,7 @@ class _Work:
             return self._hand_over(check, "more than a page")
         if not recalculate_counts(mailbox, self._remaining_s).is_done:
             return self._hand_over(check, "counts differ")
+        mailbox.readings.report()
         mailbox.leases.renew(check.run, requests=self.requests)
         if not mailbox.runs.complete(check.run):
             return CheckOutcome.FAILED

@@ -6,7 +6,7 @@ access token.
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from mailsync.credentials import open_stored_access_token
@@ -14,7 +14,16 @@ from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
-from mailsync.model import Account, AccountId, Cursor, FeedRef, RunRef, SealedSecret, StoredFeed
+from mailsync.model import (
+    Account,
+    AccountId,
+    Cursor,
+    FeedId,
+    FeedRef,
+    RunRef,
+    SealedSecret,
+    StoredFeed,
+)
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.kit import load_provider_kit
 from mailsync.settings import load_settings
@@ -24,6 +33,32 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
 from mailsync.store.stores import MailboxStores
+
+
+@dataclass(slots=True)
+class FeedReadings:
+    """The change feeds whose pages were stored since the mailbox was opened.
+
+    in_full_sync: ids of the feeds that were read from their beginning.
+    after_cursor: ids of the feeds that were read after a stored cursor.
+    """
+
+    in_full_sync: set[FeedId] = field(default_factory=set)
+    after_cursor: set[FeedId] = field(default_factory=set)
+
+    def add(self, feed: StoredFeed) -> None:
+        """Record that a page of the feed was stored. A feed whose full sync ends and is followed by
+        another round counts as read from its beginning."""
+        if feed.position.is_full_sync_running:
+            self.in_full_sync.add(feed.ref.id)
+        elif feed.ref.id not in self.in_full_sync:
+            self.after_cursor.add(feed.ref.id)
+
+    def report(self) -> dict[str, int]:
+        """Log the numbers of feeds, and return them for the output of a state."""
+        full_syncs, cursors_used = len(self.in_full_sync), len(self.after_cursor)
+        logger.info("feeds_read", cursors_used=cursors_used, full_syncs=full_syncs)
+        return {"cursorsUsed": cursors_used, "fullSyncs": full_syncs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +75,7 @@ class Mailbox(MailboxStores):
     database: Database
     vault: Vault
     max_requests_in_flight: int
+    readings: FeedReadings = field(default_factory=FeedReadings)
 
     def open_cursor(self, feed: StoredFeed) -> Cursor | None:
         """Return the decrypted cursor of a feed. None: the full sync of the feed has stored no page

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from localdev.engine.environment import LAMBDA_RUNTIME_SCRIPT
 from localdev.engine.lambda_host import LambdaHost
 
 CODE_ROOT = Path(__file__).parent / "functions"
+AWS_RUNTIME_SCRIPT = Path(__file__).with_name("aws_runtime_main.py")
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric exists for Linux only")
 FUNCTIONS = (
     Function(name="behave", purpose="Behaves as its event demands.", timeout_s=10),
     Function(name="serve", purpose="Answers HTTP.", timeout_s=10),

@@ -20,11 +20,8 @@ from localdev.engine.environment import LAMBDA_RUNTIME_SCRIPT
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.report import read_invocation_reports
-from tests.local.engine.conftest import CODE_ROOT, hosted
+from tests.local.engine.conftest import AWS_RUNTIME_SCRIPT, CODE_ROOT, ON_LINUX, hosted
 from tests.torture.soak.memory import Sampler
-
-AWS_RUNTIME_SCRIPT = Path(__file__).with_name("aws_runtime_main.py")
-ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric exists for Linux only")
 
 
 @pytest.fixture(

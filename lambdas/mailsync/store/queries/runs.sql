@@ -8,6 +8,14 @@ VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS json
     ON CONFLICT DO NOTHING
 RETURNING id
 
+-- show_open_run --
+-- Mark an account with an open run as syncing, for readers of the table. The caller holds the lock
+-- of the account, so the run cannot end meanwhile.
+UPDATE mailsync.email_accounts a SET sync_status = 'syncing'
+ WHERE a.id = cast(:account_id AS uuid)
+   AND EXISTS (SELECT 1 FROM mailsync.sync_runs r
+                WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
+
 -- lock_account_of_run --
 -- Lock the account of a run; return whether it was connected again since that run began.
 SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
@@ -42,8 +50,9 @@ UPDATE mailsync.sync_runs
 RETURNING id, error
 
 -- find_open_run --
--- Return the open run of an account.
-SELECT id, execution_arn, status, sync_type, folder_ids
+-- Return the open run of an account, with the age in seconds of its last heartbeat.
+SELECT id, execution_arn, status, extract(epoch FROM now() - heartbeat_at)::float8,
+       sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
 
@@ -55,11 +64,13 @@ SELECT pg_advisory_xact_lock(
 -- find_run_by_key --
 -- Return the run that an earlier request with this Idempotency-Key started or joined, and what that
 -- request asked for.
-SELECT id, execution_arn, status, sync_type, folder_ids, sync_type, folder_ids
+SELECT id, execution_arn, status, extract(epoch FROM now() - heartbeat_at)::float8,
+       sync_type, folder_ids, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key
  UNION ALL
-SELECT r.id, r.execution_arn, r.status, r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
+SELECT r.id, r.execution_arn, r.status, extract(epoch FROM now() - r.heartbeat_at)::float8,
+       r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
   FROM mailsync.joined_keys k
   JOIN mailsync.sync_runs r ON r.id = k.run_id
  WHERE k.account_id = cast(:account_id AS uuid) AND k.idempotency_key = :key
