@@ -58,10 +58,8 @@ class StageSettings:
     confirm_connections: whether a user must confirm a connected mailbox with the JWT; recommended
         unless all hosts beside the API are trusted.
     log_source_ip: whether audit records contain the IP address of the request.
-    public_url: URL of the API at a domain that you route to it yourself. None: the URL that AWS
-        assigns, or the one of domain_name.
-    domain_name: host name of the API; the stage creates it in API Gateway, under the certificate
-        of certificate_arn. None: no domain of its own.
+    public_url: URL of the API at a domain that you route to it yourself.
+    domain_name: host name of the API, which the stage creates in API Gateway.
     certificate_arn: certificate for domain_name, in the region of the stage.
     api_limits: calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md).
     cors_origins: origins whose pages can call the API, such as https://app.example.com.
