@@ -27,7 +27,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev dashboard check quick test torture soak sam migrate synth deploy lock wheels clean
+.PHONY: help setup demo dev live dashboard check quick test torture soak sam migrate synth deploy lock wheels clean
 
 help: ## print this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads c
 		$(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT)) \
 		$(if $(DATABASE_PORT),--database-port $(DATABASE_PORT)) \
 		$(if $(CORS_ORIGINS),--cors-origins "$(CORS_ORIGINS)")
+
+live: setup ## compare Microsoft with its simulator, read-only, with your own mailbox; MICROSOFT_CLIENT_ID=ID
+	@$(BIN)/python -m localdev.live graph
 
 dashboard: setup ## run the dashboard of a deployed stage on :8288 with your AWS credentials; STAGE=NAME; BODIES=1 shows message bodies
 	@$(BIN)/python -m dashboard --stage $(STAGE) $(if $(BODIES),--show-bodies) \

@@ -28,8 +28,8 @@ RETURNING id::text
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- account_status --
--- Return the status of a user's accounts, or for an operator of all users' accounts; of one account
--- or of all. A missing user has no account. The open run determines the sync status: a run without
+-- Return the status of those of these accounts that the user has, or for an operator of all of them. A
+-- missing user has no account. The open run determines the sync status: a run without
 -- an execution yet is queued. The column lags until the run begins, and a worker that died may leave
 -- 'syncing' in it.
 SELECT a.id::text, a.email_address, a.provider, a.status,
@@ -48,10 +48,10 @@ SELECT a.id::text, a.email_address, a.provider, a.status,
               sum(extract(epoch FROM coalesce(f.finished_at, now()) - f.started_at)) AS folder_s
          FROM mailsync.sync_run_folders f
         WHERE f.run_id = r.id) p ON true
- WHERE (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
+ WHERE a.id IN (SELECT cast(each AS uuid)
+                  FROM jsonb_array_elements_text(cast(:account_ids AS jsonb)) AS each)
    AND (a.user_id = :user_id OR cast(:is_for_operator AS boolean))
  ORDER BY a.email_address, a.id
- LIMIT :limit
 
 -- lock_caller_account --
 -- Lock an account of this user until this transaction ends.

@@ -53,7 +53,7 @@ def test_a_connected_mailbox_appears_and_syncs_by_itself(mirror: BrowsedStack, p
     page.get_by_role("button", name=NEWCOMER).click()
 
     expect(page).to_have_url(re.compile(rf"^{mirror.url}/mailbox\?accountId="))
-    expect(page.get_by_label("Account").locator("option:checked")).to_have_text(NEWCOMER)
+    expect(page.get_by_label("Account")).to_have_value(NEWCOMER)
     expect(page.locator(".messages li")).to_have_count(3)
     page.goto(page.url.replace("/mailbox?", "/accounts?"))
     expect(title(page)).to_contain_text(NEWCOMER)
@@ -123,7 +123,7 @@ def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(
 ) -> None:
     page.goto(f"/accounts/{mirror.account.id}")
     page.get_by_role("button", name="Simulator").click()
-    page.get_by_label("Mailbox").select_option(mirror.account.address)
+    page.get_by_label("Mailbox").fill(mirror.account.address)
     page.get_by_label("Subject").fill("News of today")
     page.get_by_role("button", name="Deliver").click()
     expect(page.get_by_text("Delivered to the provider.")).to_be_visible()
