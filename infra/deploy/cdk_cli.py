@@ -25,7 +25,7 @@ def find_cdk_command() -> tuple[str, ...]:
     node = _find_program("node")
     if not _PROGRAM.exists():
         installed = subprocess.run(  # noqa: S603
-            [node, _find_program("npm"), "ci", "--no-audit", "--no-fund", "--silent"],
+            [*npm_command(node), "ci", "--no-audit", "--no-fund", "--loglevel", "error"],
             cwd=REPOSITORY_ROOT,
             check=False,
         )
@@ -37,16 +37,22 @@ def find_cdk_command() -> tuple[str, ...]:
     return node, str(_PROGRAM)
 
 
+def npm_command(node: str) -> tuple[str, ...]:
+    """Return the command that starts the npm beside this Node.js, or else the npm of the PATH."""
+    script = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return (node, str(script)) if script.is_file() else (_find_program("npm"),)
+
+
 def _find_program(name: str) -> str:
     """Return the path of `node` or `npm`: of the virtual environment, or else of the PATH."""
-    beside = Path(os.environ.get("JSII_NODE", "")).with_name(name)
-    found = str(beside) if beside.is_file() else shutil.which(name)
+    own = Path(os.environ.get("JSII_NODE", ""))
+    found = str(own) if own.name == name and own.is_file() else shutil.which(name)
     if not found:
         raise DeploymentFailed(
             f"There is no Node.js ({name}). `make setup` installs one where a wheel exists for the"
             " machine; elsewhere install Node.js 22 or 24. Only deployments need it."
         )
-    return os.path.realpath(found)
+    return found
 
 
 class CdkCli:

@@ -1,6 +1,8 @@
 """What `make deploy` finds before it deploys anything: each failure is one sentence."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,7 +245,15 @@ def test_npm_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("JSII_NODE", str(tmp_path / "node"))
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(cdk_cli, "_PROGRAM", tmp_path / "cdk")
 
     with pytest.raises(DeploymentFailed, match="npm could not install"):
         cdk_cli.find_cdk_command()
+
+
+def test_the_node_of_the_virtual_environment_brings_npm() -> None:
+    command = cdk_cli.npm_command(os.environ["JSII_NODE"])
+
+    ran = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.strip().count(".")) == (0, 2), ran.stderr
