@@ -44,10 +44,10 @@ $(VENV)/ready: requirements-dev.txt
 	@touch $@
 
 demo: setup ## connect a simulated mailbox, sync it, change it, sync the changes; MESSAGES=N, MBOX=PATH
-	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
+	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX")
 
 dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads changed code
-	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)") \
+	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX") \
 		$(if $(API_PORT),--api-port $(API_PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) \
 		$(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT)) \
 		$(if $(DATABASE_PORT),--database-port $(DATABASE_PORT)) \
@@ -87,11 +87,11 @@ migrate: setup ## apply pending migrations; DATABASE_URL=postgresql://...; PLAN=
 	@$(BIN)/python -m mailsync.migrate $(if $(PLAN),--plan)
 
 synth: setup ## write cdk.out and run cdk-nag, without an AWS account; offline after the first run
-	@STAGE=$(STAGE) SETTINGS="$(SETTINGS)" $(BIN)/python app.py
+	@STAGE=$(STAGE) $(BIN)/python app.py
 
 deploy: setup ## deploy a stage with your AWS credentials, or update it; STAGE=NAME SETTINGS=settings.json
-	@test -n "$(SETTINGS)" || { echo "Name the settings file: make deploy STAGE=$(STAGE) SETTINGS=settings.json"; exit 1; }
-	@$(BIN)/python -m infra.deploy --stage $(STAGE) --settings "$(SETTINGS)"
+	@test -n "$$SETTINGS" || { echo "Name the settings file: make deploy STAGE=$(STAGE) SETTINGS=settings.json"; exit 1; }
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) --settings "$$SETTINGS"
 
 lock: setup ## update the pins of requirements-dev.txt and lambdas/requirements.lock, the latter with hashes
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \

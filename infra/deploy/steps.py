@@ -50,9 +50,9 @@ class Deployment:
             DeploymentFailed: a check or a step failed.
         """
         _report("Checking the settings, the AWS account and the database ...")
-        command, account = self.find_command(), open_account()
+        account = open_account()
         self._require_no_problems(account)
-        cdk = CdkCli(command, account)
+        cdk = CdkCli(self.find_command(), account)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._deploy_state(cdk, account, Path(folder) / "state")
             version = self._write_secrets(account, outputs)

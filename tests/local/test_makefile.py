@@ -24,3 +24,16 @@ def printed(folder: Path, *variables: str, **environment: str) -> list[str]:
 def test_a_dollar_sign_of_a_secret_survives_make(tmp_path: Path) -> None:
     assert printed(tmp_path, *(f"{each}={SECRET}" for each in NAMES)) == [SECRET] * len(NAMES)
     assert printed(tmp_path, **dict.fromkeys(NAMES, SECRET)) == [SECRET] * len(NAMES)
+
+
+def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
+    command = ["make", "-o", ".venv/ready", "deploy", "STAGE=prod"]
+
+    def sentence(*more: str) -> str:
+        ran = subprocess.run(
+            [*command, *more], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return ran.stdout + ran.stderr
+
+    assert "There is no file a$b.json: copy settings.example.json" in sentence("SETTINGS=a$b.json")
+    assert "make deploy STAGE=prod SETTINGS=settings.json" in sentence()
