@@ -58,7 +58,8 @@ def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None
 
 
 def blocks_of_commands() -> list[str]:
-    return re.findall(r"^```\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    guides = GUIDE + (ROOT / "docs/aurora.md").read_text()
+    return re.findall(r"^```\n(.*?)^```", guides, re.DOTALL | re.MULTILINE)
 
 
 def test_every_command_can_be_pasted() -> None:
