@@ -78,9 +78,7 @@ class StageSecretValues:
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is missing, unknown, or still an example's."""
-        expected = {
-            field for each in secrets_of_stage(self.stage) for field in FIELDS_OF_SECRET[each]
-        }
+        expected = _fields_of_stage(self.stage)
         for field, value in self.given.items():
             if field not in _EVERY_FIELD:
                 yield f"secrets has the unknown field {field}: the fields are {_listed()}."
@@ -106,19 +104,15 @@ class StageSecretValues:
         """Yield a sentence if the stage is about to lose values that only the single secret of the
         previous release has."""
         single = _filled(self.stored.get(SINGLE_SECRET, {}))
-        if not single or self.stage.single_secret:
-            if single.get(_CLIENT_ID_FIELD) and not self.stage.microsoft_client_id:
-                yield (
-                    "The stage's single secret has the app registration: write the value of its"
-                    f" {_CLIENT_ID_FIELD} into microsoft_client_id."
-                )
+        if single.get(_CLIENT_ID_FIELD) and not self.stage.microsoft_client_id:
+            yield (
+                "The stage's single secret has the app registration: write the value of its"
+                f" {_CLIENT_ID_FIELD} into microsoft_client_id."
+            )
+        if self.stage.single_secret:
             return
-        elsewhere = {
-            field
-            for name in secrets_of_stage(self.stage)
-            for field in _filled(self.stored.get(name, {}))
-        }
-        if single.keys() - elsewhere - {_CLIENT_ID_FIELD}:
+        kept, used = self.values(), _fields_of_stage(self.stage) - self.given.keys()
+        if any(kept.get(field) != value for field, value in single.items() if field in used):
             yield (
                 "The stage still has the single secret of the previous release. Set single_secret"
                 " to true for one deployment, which copies its values; then remove the setting."
@@ -149,6 +143,10 @@ def write_secrets(
             written.append(name)
         versions.append(str(_read(account, arn)["VersionId"]))
     return written, hashlib.sha256(" ".join(versions).encode()).hexdigest()[:12]
+
+
+def _fields_of_stage(stage: StageSettings) -> set[str]:
+    return {field for each in secrets_of_stage(stage) for field in FIELDS_OF_SECRET[each]}
 
 
 def _fields(name: str) -> tuple[str, ...]:

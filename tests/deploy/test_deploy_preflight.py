@@ -121,6 +121,8 @@ def test_a_stage_moves_from_its_single_secret_to_three_and_loses_nothing() -> No
     assert moved["Settings"] == SINGLE
     assert moved["Migration"] == EMPTY["Migration"]
     assert not list(StageSecretValues(a_stage(), {}, moved).problems())
+    generated = {**moved, "ApplicationKey": EMPTY["ApplicationKey"]}
+    assert list(StageSecretValues(a_stage(), {}, generated).problems()) == [at_once]
 
 
 def test_the_single_secret_keeps_a_given_value_and_no_login_of_the_owner() -> None:
