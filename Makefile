@@ -4,7 +4,8 @@ MESSAGES ?= 3000#   number of messages in the demo mailbox
 MBOX     ?=#        mbox file, Maildir, folder of .eml files or .eml file that fills the demo mailbox
 HISTORIES ?= 2000#  number of random histories of `make torture`
 MINUTES  ?= 30#    duration of `make soak` in minutes
-STAGE    ?= dev#    stage of cdk.json for `make synth` and `make dashboard`
+STAGE    ?= dev#    stage for `make deploy`, `make synth` and `make dashboard`
+SETTINGS ?=#        settings file of the stage, a copy of settings.example.json; synth: default cdk.json
 VENV     ?= .venv#  folder of the virtual environment, so that two Pythons can have one each
 API_PORT       ?=#  port of `make dev` for the API: 3000, and 0 for any free one
 DASHBOARD_PORT ?=#  port of `make dev` and `make dashboard` for the dashboard: 8288
@@ -21,22 +22,12 @@ export PYTHONPATH := lambdas:.
 # If it is set, each process of a test run compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# A password can contain `$`, which make would expand.
-ifdef DATABASE_URL
-override DATABASE_URL := $(value DATABASE_URL)
-export DATABASE_URL
-endif
-ifdef MIGRATION_DATABASE_URL
-override MIGRATION_DATABASE_URL := $(value MIGRATION_DATABASE_URL)
-export MIGRATION_DATABASE_URL
-endif
-ifdef DASHBOARD_DATABASE_URL
-override DASHBOARD_DATABASE_URL := $(value DASHBOARD_DATABASE_URL)
-export DASHBOARD_DATABASE_URL
-endif
+# A password on the command line can contain `$`, which make would expand.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev live dashboard check quick test torture soak sam migrate synth lock wheels clean
+.PHONY: help setup demo dev live dashboard check quick test torture soak sam migrate synth deploy lock wheels clean
 
 help: ## print this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,10 +44,10 @@ $(VENV)/ready: requirements-dev.txt
 	@touch $@
 
 demo: setup ## connect a simulated mailbox, sync it, change it, sync the changes; MESSAGES=N, MBOX=PATH
-	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
+	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX")
 
 dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads changed code
-	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)") \
+	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX") \
 		$(if $(API_PORT),--api-port $(API_PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) \
 		$(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT)) \
 		$(if $(DATABASE_PORT),--database-port $(DATABASE_PORT)) \
@@ -97,6 +88,10 @@ migrate: setup ## apply pending migrations; DATABASE_URL=postgresql://...; PLAN=
 
 synth: setup ## write cdk.out and run cdk-nag, without an AWS account; offline after the first run
 	@STAGE=$(STAGE) $(BIN)/python app.py
+
+deploy: setup ## deploy a stage with your AWS credentials, or update it; STAGE=NAME SETTINGS=settings.json
+	@test -n "$$SETTINGS" || { echo "Name the settings file: make deploy STAGE=$(STAGE) SETTINGS=settings.json"; exit 1; }
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) --settings "$$SETTINGS"
 
 lock: setup ## update the pins of requirements-dev.txt and lambdas/requirements.lock, the latter with hashes
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \

@@ -23,6 +23,7 @@ class Capability(StrEnum):
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
     APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
+    KNOW_ENABLED_PROVIDERS = "enabled providers"  # the app's public client ids
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
@@ -135,6 +136,7 @@ class EventRule:
 
 
 _STORE = frozenset({Capability.DATABASE})
+_STORE_BY_PROVIDER = _STORE | {Capability.KNOW_ENABLED_PROVIDERS}
 _MAIL = frozenset(
     {
         Capability.DATABASE,
@@ -220,9 +222,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        capabilities=frozenset(
-            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS}
-        ),
+        capabilities=_STORE_BY_PROVIDER | {Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS},
     ),
     Function(
         name="connect",
@@ -241,7 +241,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="webhook",
         purpose="Make a mailbox due when its provider sends a notification.",
-        capabilities=_STORE,
+        capabilities=_STORE_BY_PROVIDER,
         timeout_s=10,
     ),
     AUTHORIZER,
@@ -287,7 +287,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="receive-event",
         purpose="Start the sync or the self-test that an event requests.",
-        capabilities=frozenset({Capability.DATABASE, Capability.START_WORKFLOWS}),
+        capabilities=_STORE_BY_PROVIDER | {Capability.START_WORKFLOWS},
     ),
     Function(
         name="publish-events",

@@ -202,6 +202,11 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         "POWERTOOLS_LOG_LEVEL": stage.log_level,
         "SETTINGS_VERSION": stage.settings_version,
     }
+    if spec.capabilities & {
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.KNOW_ENABLED_PROVIDERS,
+    }:
+        values["MICROSOFT_CLIENT_ID"] = stage.microsoft_client_id
     if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.capabilities:
         values |= {
             "GRAPH_URL": stage.graph_url,
@@ -217,7 +222,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
     if any(route.function == spec.name for route in catalog.ROUTES):
         values |= {
             "APP_INBOX_URL": stage.app_inbox_url,
-            "PUBLIC_URL": stage.public_url,
+            "PUBLIC_URL": stage.own_url,
             "CONFIRM_CONNECTIONS": str(stage.confirm_connections).lower(),
             "LOG_SOURCE_IP": str(stage.log_source_ip).lower(),
             "API_LIMITS": stage.api_limits,

@@ -55,10 +55,9 @@ class SyncStack(cdk.Stack):
             lost_batches=batches.lost_batches,
         )
         allow = {
+            **stateful.secrets.allow_by_capability,
             Capability.DATABASE: stateful.allow_use_database,
             Capability.SCHEMA_OWNER_LOGIN: stateful.allow_migrate,
-            Capability.APP_CREDENTIALS_AT_PROVIDER: stateful.settings_secret.allow_read,
-            Capability.VERIFY_APPLICATION_JWT: stateful.settings_secret.allow_read,
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
             Capability.START_WORKFLOWS: workflows.allow_start,
@@ -70,7 +69,7 @@ class SyncStack(cdk.Stack):
             Capability.KNOW_PUBLIC_API_URL: api.set_public_url_of_function,
         }
         functions.grant_capabilities(allow)
-        cdk.CfnOutput(self, "ApiUrl", value=api.url)
-        cdk.CfnOutput(self, "EventBusName", value=events.bus.event_bus_name)
-        cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)
-        cdk.CfnOutput(self, "TestSyncArn", value=workflows.test_sync.state_machine_arn)
+        machines = {"MailboxSyncArn": workflows.mailbox_sync, "TestSyncArn": workflows.test_sync}
+        arns = ((name, each.state_machine_arn) for name, each in machines.items())
+        for name, value in (*api.outputs(), ("EventBusName", events.bus.event_bus_name), *arns):
+            cdk.CfnOutput(self, name, value=value)

@@ -107,6 +107,8 @@ def test_no_function_goes_live_before_the_database_is_migrated(sync: Template) -
 def test_the_outputs_name_url_bus_and_machines(sync: Template) -> None:
     machines = sync.of_type("AWS::StepFunctions::StateMachine")
 
-    assert set(sync.outputs) == {"ApiUrl", "EventBusName", "MailboxSyncArn", "TestSyncArn"}
+    assert set(sync.outputs) == {
+        *("ApiUrl", "RedirectUri", "EventBusName", "MailboxSyncArn", "TestSyncArn")
+    }
     assert sync.outputs["MailboxSyncArn"]["Value"]["Ref"] in machines
     assert sync.outputs["TestSyncArn"]["Value"]["Ref"] in machines

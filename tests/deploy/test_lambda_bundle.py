@@ -150,3 +150,23 @@ def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(
     with pytest.raises(subprocess.CalledProcessError):
         bundles(architecture="arm64", lambdas=lambdas, cache=cache).write(tmp_path / "out")
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("shim", ["#!/bin/sh\nexit 127\n", "no program"])
+def test_a_python_on_the_path_that_does_not_run_only_costs_the_bytecode(
+    bundles: type[LambdaBundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: str
+) -> None:
+    """pyenv's shim of a version that is not installed; the Python that synthesises is another."""
+    (tmp_path / "bin").mkdir()
+    for name in ("python3.13", "python3.11"):
+        (tmp_path / "bin" / name).write_text(shim)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3.11"))
+    monkeypatch.setattr(sys, "version_info", (3, 11, 2, "final", 0))
+    bundle = bundles(architecture=HERE, cache=tmp_path / "cache")
+    monkeypatch.undo()
+    bundle.write(tmp_path / "out")
+
+    assert (tmp_path / "out" / "handlers" / "api.py").exists()
+    assert not list((tmp_path / "out").rglob("*.pyc"))

@@ -213,7 +213,8 @@ def test_only_the_migration_reads_a_password(own: Template, own_sync: Template) 
         for name, secret in own_sync.allowed("secretsmanager:GetSecretValue")
     }
 
-    assert {each for each in read if each[1] != "Settings"} == {("migrate-database", "Function")}
+    kept = {"Provider", "Applicat"}
+    assert {each for each in read if each[1] not in kept} == {("migrate-database", "Function")}
 
 
 def test_every_function_but_the_authorizer_is_in_the_network(own_sync: Template) -> None:
@@ -244,7 +245,8 @@ def test_the_outputs_name_where_the_database_is(own: Template) -> None:
     guide = (ROOT / "docs/deploy.md").read_text()
 
     assert names == {
-        *("SettingsSecretArn", "OwnerSecretArn", "VpcId", "ReadersSecurityGroupId"),
+        *("ProviderLoginsSecretArn", "ApplicationKeySecretArn", "OwnerSecretArn"),
+        *("VpcId", "ReadersSecurityGroupId"),
         *("DatabaseHost", "DatabaseArn", "DatabaseProxyId"),
     }
     assert all(f"`{name}`" in guide for name in names)

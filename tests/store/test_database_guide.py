@@ -55,7 +55,9 @@ BUNDLE_OF_ALL_REGIONS = 165_000
 def test_the_bundle_of_certificates_that_the_guides_name_fits_into_the_secret() -> None:
     model = get_session().get_service_model("secretsmanager")
     most = model.shape_for("SecretStringType").metadata["max"]
-    guides = GUIDE + (ROOT / "docs/deploy.md").read_text()
+    guides = GUIDE + "".join(
+        (ROOT / f"docs/{each}.md").read_text() for each in ("deploy", "aurora")
+    )
 
     assert sum(ROOTS_OF_A_REGION) < most / 8
     assert most < BUNDLE_OF_ALL_REGIONS

@@ -109,12 +109,14 @@ def mirror_folders(
             run,
             plan.new_and_changed_folders,
             plan.gone_folder_ids,
+            new_ids=plan.new_id_by_folder_id,
             has_feed_per_folder=mailbox.provider.traits.has_feed_per_folder,
         )
         logger.info(
             "folders_mirrored",
             changed=len(plan.new_and_changed_folders),
             gone=len(plan.gone_folder_ids),
+            created_again=len(plan.new_id_by_folder_id),
         )
     folders.save_remote_counts(run, listing.folders)
     if listing.is_whole and reading is not TreeReadingDepth.QUICK:

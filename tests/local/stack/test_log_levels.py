@@ -67,10 +67,8 @@ def printed(mirror: Mirror, properties: Mapping[str, Any], event: bytes, log: Pa
 def test_metrics_and_failures_survive_every_level_of_the_log(
     mirror: Mirror, level: str, tmp_path: Path
 ) -> None:
-    functions = {
-        spec.name: properties
-        for spec, properties in other_stage(tmp_path / "cdk", log_level=level).functions()
-    }
+    sync, _ = other_stage(tmp_path / "cdk", log_level=level)
+    functions = {spec.name: properties for spec, properties in sync.functions()}
 
     lines = printed(mirror, functions["measure-backlog"], b"{}", tmp_path / "backlog")
     failing = printed(mirror, functions["sync-folder"], b"{}", tmp_path / "failing")

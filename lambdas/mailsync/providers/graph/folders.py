@@ -98,7 +98,8 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """Return the roles of folders; the known roles suffice while no folder is new.
+        """Return the roles of folders. The known roles suffice if the lists show no folder at all,
+        or no new folder and each folder with a role.
 
         An alias whose request failed is requested again in the next reading that is not QUICK: a
         folder without its role is not protected as a permanent one.
@@ -106,7 +107,8 @@ class _Tree:
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
         needed = {Role.INBOX} if self._reading is TreeReadingDepth.QUICK else set(_ALIASES.values())
-        is_known = needed <= set(known.values()) and self._reading is not TreeReadingDepth.THOROUGH
+        listed = {role for remote_id, role in known.items() if remote_id in shown or not shown}
+        is_known = needed <= listed and self._reading is not TreeReadingDepth.THOROUGH
         if is_known and shown <= known.keys():
             return known
         paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
