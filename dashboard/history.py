@@ -123,7 +123,7 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
     """Return the id of the folder on which a state inside a Map works, from the state's input.
     None: its feed is of no single folder.
 
-    The input has one folder, or the folders of several feeds, of which `page.feeds` remain.
+    The input has one folder, or the folders of several feeds; `page.feeds` are those that remain.
     """
     folders: list[int] = given.get("folders", [])
     left = given.get("page", {}).get("feeds", [])

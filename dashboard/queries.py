@@ -98,8 +98,8 @@ class DashboardQueries:
         return self._records("totals")[0]
 
     def read_data_version(self) -> tuple[Any, ...]:
-        """Return values of which at least one changes whenever a table changes that the pages
-        show."""
+        """Return values that tell whether a table has changed that the pages show: at least one of
+        them then differs."""
         return tuple(self._rows("change_version")[0])
 
     def list_open_execution_arns(self) -> list[str]:

@@ -53,7 +53,7 @@ _ageing = Lock()
 
 
 _engine = StartedExecutions()
-"""Step Functions to the trigger: what was started before is dead, what is asked for runs."""
+"""Step Functions to the trigger: what was started before is dead, what the trigger starts runs."""
 
 
 def run(order: Order) -> Ending:

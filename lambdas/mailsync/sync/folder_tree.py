@@ -37,9 +37,9 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, store_page
 
 MAX_FEEDS_READ_AT_ONCE = 1_500
-"""The maximum number of change feeds of which one function reads the next page together. With four
-requests in flight and 88 ms per response they take 33 s. The other feeds of a larger mailbox are
-left to the state `sync-folder`."""
+"""The maximum number of change feeds whose next pages one function reads together. With four
+requests in flight and 88 ms per response they take 33 s. The state `sync-folder` reads the other
+feeds of a larger mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
