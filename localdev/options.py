@@ -27,8 +27,8 @@ _SETTINGS = {
 }
 """Options that can also be set by an environment variable."""
 APPLICATION_ORIGINS = "http://localhost:3000", "http://localhost:3001"
-"""Where the application runs unless an option says otherwise: Next.js takes the first of these ports
-that is free."""
+"""Where the application runs unless an option says otherwise: Next.js takes the first of these
+ports that is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
