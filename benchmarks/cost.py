@@ -4,7 +4,7 @@ Prints the tables of docs/cost.md from `benchmarks/measured.json`, which
 `python -m benchmarks.measure_cost` writes.
 
 List prices of us-east-1 without the free tier of Lambda, in US dollars; source: AWS's price pages
-of Step Functions, Lambda, API Gateway, CloudWatch and EventBridge Scheduler.
+of Step Functions, Lambda, API Gateway, CloudWatch, X-Ray, EventBridge Scheduler, VPC and RDS Proxy.
 """
 
 import json
@@ -20,11 +20,14 @@ from mailsync.decisions.freshness import (
     MAX_TIME_BETWEEN_THOROUGH_READINGS,
 )
 from mailsync.decisions.verify import MAX_COMPARISON_AGE
+from mailsync.metrics import MAX_METRIC_SERIES
 from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
 from mailsync.providers.graph.provider import MESSAGES_PER_LIST_PAGE
 
 MEASURED_FILE = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60
+HOURS_PER_MONTH = 730
+"""As AWS counts them for prices per hour."""
 GUIDE_SERVICE_STEPS_PER_SYNC = 17
 """Steps that the guide's workflow service charges for one sync of a dozen folders."""
 GUIDE_SERVICE_USD_PER_STEP = 20 / 1e6
@@ -42,6 +45,14 @@ COMPARISONS_PER_MONTH = 30 / MAX_COMPARISON_AGE.days
 """Comparisons of all ids of a mailbox in a month; large folders need an execution."""
 REQUESTS_PER_DELETION = 2
 """Requests by id for a deleted message: one after it left its folder, one two hours later."""
+NOTIFICATIONS_PER_DAY = 50
+"""Assumed notifications of a mailbox per day: one per change."""
+NOTIFIED_MAILBOXES = 10_000
+TRACES_PER_SECOND, SHARE_OF_OTHER_TRACES = 1, 0.05
+"""Invocations that X-Ray samples: one a second, and five percent of the others (AWS Lambda
+Developer Guide, "Visualize Lambda function invocations using AWS X-Ray")."""
+MAX_SECRETS, MAX_ALARM_METRICS = 5, 50
+"""The most that a stage has; an alarm costs as much for each metric that its expression reads."""
 GRAPH_REQUESTS_PER_HOUR = 60_000
 """Allowed requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in
 10 minutes)."""
@@ -60,6 +71,11 @@ class Prices:
     invocation, gb_s: a Lambda invocation, and a second of 1 GB.
     log_gb: a GB of ingested logs.
     scheduler_call: an invocation by EventBridge Scheduler.
+    api_request: a request to an HTTP API.
+    trace, free_traces: a trace that X-Ray records, and those that each AWS account has free in a
+        month.
+    key, secret, dashboard, metric, alarm_metric: a month of each.
+    nat_gateway, public_address, proxy_acu, aurora_acu: an hour of each.
     """
 
     transition: float = 25 / 1e6
@@ -68,6 +84,18 @@ class Prices:
     gb_s: float = 0.0000133334  # arm64
     log_gb: float = 0.50
     scheduler_call: float = 1 / 1e6
+    api_request: float = 1 / 1e6
+    trace: float = 5 / 1e6
+    free_traces: int = 100_000
+    key: float = 1
+    secret: float = 0.40
+    dashboard: float = 3
+    metric: float = 0.30
+    alarm_metric: float = 0.10
+    nat_gateway: float = 0.045
+    public_address: float = 0.005
+    proxy_acu: float = 0.015
+    aurora_acu: float = 0.12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +134,7 @@ class Measurements:
     execution: execution for one new message.
     comparison: execution that compares the ids of folders too large for a check.
     tick: scheduled invocation when nothing is due.
+    notification: invocation for a request in which a provider notifies of one change.
     """
 
     initial: dict[int, Usage]
@@ -114,6 +143,7 @@ class Measurements:
     execution: Usage
     comparison: Usage
     tick: Usage
+    notification: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +154,11 @@ class Bill:
     functions: float
     logs: float
     schedule: float
+    tracing: float
 
     @property
     def total(self) -> float:
-        return self.step_functions + self.functions + self.logs + self.schedule
+        return self.step_functions + self.functions + self.logs + self.schedule + self.tracing
 
 
 def price_usage(
@@ -137,15 +168,23 @@ def price_usage(
 
     Args:
         scheduled_calls: invocations by EventBridge Scheduler.
-        free: whether to subtract the free state transitions of a month.
+        free: whether the usage is that of a month: subtracts the free state transitions and traces.
     """
+    traces = max(0, sampled_traces(work.invocations) - (prices.free_traces if free else 0))
     transitions = max(0, work.transitions - (prices.free_transitions if free else 0))
     return Bill(
         step_functions=transitions * prices.transition,
         functions=work.invocations * prices.invocation + work.gb_s * prices.gb_s,
         logs=work.log_bytes / 1e9 * prices.log_gb,
         schedule=scheduled_calls * prices.scheduler_call,
+        tracing=traces * prices.trace,
     )
+
+
+def sampled_traces(invocations: float) -> float:
+    """Return about how many traces X-Ray records of the invocations of a month."""
+    first = min(invocations, TRACES_PER_SECOND * MINUTES_PER_MONTH * 60)
+    return first + SHARE_OF_OTHER_TRACES * (invocations - first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +257,13 @@ def price_guide_service_per_month(*, accounts: int, every_minutes: int) -> float
     return checks * GUIDE_SERVICE_STEPS_PER_SYNC * GUIDE_SERVICE_USD_PER_STEP
 
 
+def notification_usage(measured: Measurements, *, accounts: int) -> Usage:
+    """Return what notifications add to a month: the requests themselves, and a check for each
+    change, beside the scheduled checks."""
+    notified = measured.notification.times(accounts * NOTIFICATIONS_PER_DAY * 30)
+    return notified + measured.idle.times(accounts * CHECKS_WITH_CHANGES_PER_DAY * 30)
+
+
 def cost_tables(measured: Measurements, prices: Prices) -> Iterator[str]:
     """Yield the lines of the tables in docs/cost.md."""
     yield from _initial_table(measured, prices)
@@ -227,6 +273,8 @@ def cost_tables(measured: Measurements, prices: Prices) -> Iterator[str]:
     yield from _requests_table(every_minutes=5)
     yield ""
     yield from _quota_table()
+    yield ""
+    yield from _fixed_table(measured, prices)
     yield ""
     yield from _guide_lines(measured, prices)
 
@@ -258,8 +306,10 @@ def _initial_table(measured: Measurements, prices: Prices) -> Iterator[str]:
 
 
 def _month_table(measured: Measurements, prices: Prices) -> Iterator[str]:
-    yield "| accounts | every | Step Functions | Lambda | logs | all | the guide's service |"
-    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield (
+        "| accounts | every | Step Functions | Lambda | logs | X-Ray | all | the guide's service |"
+    )
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for accounts in (100, 10_000, 1_000_000):
         for minutes in (15, 5):
             work = monthly_usage(measured, accounts=accounts, every_minutes=minutes)
@@ -267,8 +317,8 @@ def _month_table(measured: Measurements, prices: Prices) -> Iterator[str]:
             service = price_guide_service_per_month(accounts=accounts, every_minutes=minutes)
             yield (
                 f"| {accounts:,} | {minutes} min | ${cost.step_functions:,.2f}"
-                f" | ${cost.functions:,.2f} | ${cost.logs:,.2f} | **${cost.total:,.2f}**"
-                f" | ${service:,.0f} |"
+                f" | ${cost.functions:,.2f} | ${cost.logs:,.2f} | ${cost.tracing:,.2f}"
+                f" | **${cost.total:,.2f}** | ${service:,.0f} |"
             )
 
 
@@ -299,6 +349,36 @@ def _quota_table() -> Iterator[str]:
     for deleted in (20, 8_000):
         asked = f"{deleted * REQUESTS_PER_DELETION:,}"
         yield f"| deleting {deleted:,} messages | {asked} | half at once, half two hours later |"
+
+
+def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
+    """Yield the table of what a stage costs beside its syncs and checks."""
+    metrics = MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
+    stage = prices.key + MAX_SECRETS * prices.secret + metrics + prices.dashboard
+    scheduled = monthly_usage(measured, accounts=NOTIFIED_MAILBOXES, every_minutes=15)
+    both = scheduled + notification_usage(measured, accounts=NOTIFIED_MAILBOXES)
+    notified = price_usage(both, prices).total - price_usage(scheduled, prices).total
+    requests = NOTIFIED_MAILBOXES * NOTIFICATIONS_PER_DAY * 30 * prices.api_request
+    hourly = (prices.nat_gateway, prices.public_address, 8 * prices.proxy_acu)
+    parts = [HOURS_PER_MONTH * each for each in (*hourly, prices.aurora_acu / 2)]
+    nat, address, proxy, aurora = parts
+    yield "| what else | a month |"
+    yield "| --- | ---: |"
+    yield (
+        f"| a stage, for any number of mailboxes: a key, at most {MAX_SECRETS} secrets, alarms on"
+        f" at most {MAX_ALARM_METRICS} metrics, a dashboard, at most {MAX_METRIC_SERIES} metrics of"
+        f" its own | up to ${stage:.0f} |"
+    )
+    yield (
+        f"| notifications of {NOTIFIED_MAILBOXES:,} mailboxes, {NOTIFICATIONS_PER_DAY} a day each:"
+        f" API Gateway ${requests:.0f}, `webhook`, its logs and more checks ${notified:.0f}"
+        f" | ${requests + notified:.0f} |"
+    )
+    yield (
+        f"| a database that the stage creates, idle: NAT gateway ${nat:.0f}, its public address"
+        f" ${address:.0f}, RDS Proxy ${proxy:.0f}, Aurora with 0.5 ACU ${aurora:.0f}"
+        f" | ${sum(parts):.0f} |"
+    )
 
 
 def _guide_lines(measured: Measurements, prices: Prices) -> Iterator[str]:

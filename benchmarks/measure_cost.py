@@ -10,7 +10,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.report import InvocationReport, read_invocation_reports
 from localdev.options import Options
+from localdev.samples import SAMPLE_EVENTS_FOLDER
 from localdev.stack import Stack
 from mailsync.decisions.verify import MAX_COMPARED_MESSAGES_PER_CHECK
 from mailsync.settings import Settings
@@ -40,6 +41,8 @@ _API_FUNCTIONS = ("api", "authorize", "connect")
 MAKE_COMPARISON_DUE = """
 UPDATE mailsync.email_folders SET compared_at = now() - interval '8 days' WHERE total > {largest}"""
 MINUTELY_FUNCTIONS = ("start-due-syncs", "publish-events", "measure-backlog")
+NOTIFICATION_FILE = SAMPLE_EVENTS_FOLDER / "webhook.json"
+"""A notification of an unknown subscription; the function reads the same rows for a known one."""
 
 
 def measure_all() -> Measurements:
@@ -57,9 +60,10 @@ def measure_all() -> Measurements:
         addresses, accounts = _connect_many(stack)
         idle = _checks(stack, accounts, "idle", lambda: None)
         changed = _checks(stack, accounts, "synced", lambda: _deliver(stack, addresses))
-        tick = _tick(stack)
+        tick = _mean(stack, dict.fromkeys(MINUTELY_FUNCTIONS, b"{}"))
+        notification = _mean(stack, {"webhook": NOTIFICATION_FILE.read_bytes()})
     print(f"  check without news: {idle}", f"  check with news: {changed}", sep="\n", flush=True)
-    return Measurements(initial, idle, changed, execution, comparison, tick)
+    return Measurements(initial, idle, changed, execution, comparison, tick, notification)
 
 
 @contextmanager
@@ -152,18 +156,18 @@ def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
         simulator(stack.provider, "POST", "deliver", mailbox=address, subject="new")
 
 
-def _tick(stack: Stack) -> Usage:
-    """Return the mean usage of a scheduled invocation when nothing is due."""
+def _mean(stack: Stack, event_by_function: Mapping[str, bytes]) -> Usage:
+    """Return the mean usage of an invocation of these functions, over several after the first."""
     works = []
     for _ in range(BATCH_COUNT + 1):
         used = _UsageMeter(stack)
-        for name in MINUTELY_FUNCTIONS:
-            stack.lambdas.invoke(name, b"{}")
+        for name, event in event_by_function.items():
+            stack.lambdas.invoke(name, event)
         works.append(used.work())
     total = Usage()
     for each in works[1:]:
         total += each
-    return total.times(1 / BATCH_COUNT / len(MINUTELY_FUNCTIONS))
+    return total.times(1 / BATCH_COUNT / len(event_by_function))
 
 
 class _UsageMeter:

@@ -29,13 +29,14 @@ def _longest_path(states: Mapping[str, State], path: tuple[str, ...]) -> tuple[s
     path.
 
     Paths follow no error transitions and visit no state twice. If none ends well, the longest path
-    is returned.
+    is returned. Of equally long paths it is the one through the Default of a Choice, which is its
+    last transition.
     """
     ways = [way for way in states[path[-1]].transitions if way.kind != "catch"]
     paths = [
         _longest_path(states, (*path, way.target)) for way in ways if way.target not in path
     ] or [path]
-    return max(paths, key=lambda each: (_is_good_end(states[each[-1]]), len(each)))
+    return max(reversed(paths), key=lambda each: (_is_good_end(states[each[-1]]), len(each)))
 
 
 def _is_good_end(state: State) -> bool:

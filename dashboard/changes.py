@@ -1,11 +1,12 @@
 """Make requests of dashboard pages wait until data has changed in the local stack or the deployed
 stage (long polling).
 
-The dashboard polls the database and the executions only while a request waits.
+The dashboard polls the database, the executions and the event bus only while a request waits.
 """
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from dashboard.executions import ExecutionReader
@@ -21,12 +22,18 @@ MAX_LONG_POLL_S = 20
 
 
 class ChangeWatcher:
-    """Polls the database and the executions for changes, at most twice a second. All waiting
-    requests share the polls."""
+    """Polls the database, the executions and the events of the bus for changes, at most twice a
+    second. All waiting requests share the polls."""
 
-    def __init__(self, queries: DashboardQueries, executions: ExecutionReader) -> None:
+    def __init__(
+        self,
+        queries: DashboardQueries,
+        executions: ExecutionReader,
+        list_recent_bus_events: Callable[[], list[dict[str, Any]]],
+    ) -> None:
         self._queries = queries
         self._executions = executions
+        self._list_recent_bus_events = list_recent_bus_events
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         # Above every version that an earlier dashboard on this port has given to a page.
@@ -54,7 +61,8 @@ class ChangeWatcher:
         with self._lock:
             began = time.monotonic()
             if began >= self._next_look:
-                seen = self._queries.read_data_version(), self._change_versions()
+                bus = [(each["id"], each["outcome"]) for each in self._list_recent_bus_events()]
+                seen = self._queries.read_data_version(), self._change_versions(), bus
                 self._version += seen != self._seen
                 self._seen = seen
                 ended = time.monotonic()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from dashboard import mail
 from dashboard.accounts import (
@@ -17,7 +18,7 @@ from dashboard.changes import ChangeWatcher
 from dashboard.events import merge_newest_events
 from dashboard.executions import ExecutionReader
 from dashboard.functions import functions_json, workflow_json
-from dashboard.queries import MAX_ROW_ID, DashboardQueries
+from dashboard.queries import MAX_ROW_ID, DashboardQueries, is_uuid
 from dashboard.runs import RunReader
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json, format_iso_utc, to_json_bytes
@@ -45,7 +46,7 @@ class DataRoutes:
         self._queries = queries
         self._executions = executions
         self._runs = RunReader(queries, executions)
-        self.changes = ChangeWatcher(queries, executions)
+        self.changes = ChangeWatcher(queries, executions, sources.list_recent_bus_events)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,
@@ -116,10 +117,26 @@ class DataRoutes:
         ids = [int(event.id) for event in events[:limit] if event.direction == "out"]
         return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
 
-    def _accounts(self, _: QueryParameters) -> Any:
-        now = datetime.now(UTC)
-        views = [account_status_json(account, now) for account in self._queries.list_accounts()]
-        return {"accounts": [drop_folders_of_account_json(view) for view in views]}
+    def _accounts(self, query: QueryParameters) -> Any:
+        """Return a page of accounts by email address, the number of all that match, and the start
+        of the next page as `next` (`ID_ADDRESS` of the last account, None on the last page)."""
+        limit, now = _limit(query), datetime.now(UTC)
+        last, _, address = query.get("after", f"{UUID(int=0)}_").partition("_")
+        if not is_uuid(last):
+            raise ActionFailed(400, "after must be the next of an earlier response.")
+        found, total = self._queries.list_accounts(
+            search=query.get("search"),
+            status=query.get("status"),
+            after=(address, last),
+            limit=limit + 1,
+        )
+        end = found[limit - 1] if len(found) > limit else None
+        views = [account_status_json(account, now) for account in found[:limit]]
+        return {
+            "accounts": [drop_folders_of_account_json(view) for view in views],
+            "total": total,
+            "next": end and f"{end.id}_{end.email_address}",
+        }
 
     def _account(self, _: QueryParameters, account_id: str) -> Any:
         return account_details_json(

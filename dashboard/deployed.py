@@ -3,13 +3,14 @@
 The AWS user of the process needs permission to describe the two stacks and to read executions. The
 environment variable DASHBOARD_DATABASE_URL gives a read-only database login. Without it the
 dashboard uses the database login of the stage's functions, and the AWS user also needs permission
-to read the settings secret. The dashboard writes only through the product's API.
+to read the database secret. The dashboard writes only through the product's API.
 """
 
 import getpass
 import json
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ from dashboard.sources import DashboardSources
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
 from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
+
+_OF_DATABASE = ("DATABASE_URL", "DATABASE_CA_BUNDLE")
 
 
 def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> DashboardSources:
@@ -36,7 +39,7 @@ def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> 
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}
         given = os.environ.get("DASHBOARD_DATABASE_URL")
-        secret = {} if given else _secret(outputs["SettingsSecretArn"])
+        secret = {} if given else _database_secret(outputs)
     except (BotoCoreError, ClientError) as refused:
         raise StartFailed(f"Stage {stage} cannot be read: {refused}.") from refused
     bundle = os.environ.get("DATABASE_CA_BUNDLE") or secret.get("DATABASE_CA_BUNDLE", "")
@@ -70,6 +73,16 @@ def _report_opening(account_id: str, message_id: int) -> None:
 def _outputs(stack: str) -> dict[str, str]:
     found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+
+
+def _database_secret(outputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return the database's URL and authority, from the secrets in the order of `load_settings`;
+    empty in a stage with a database of its own."""
+    found: dict[str, Any] = {}
+    for name in ("DatabaseSecretArn", "SettingsSecretArn"):
+        secret = _secret(outputs[name]) if name in outputs else {}
+        found |= {field: secret[field] for field in _OF_DATABASE if secret.get(field)}
+    return found
 
 
 def _secret(arn: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.definition import StateGraph, parse_state_machine
+from dashboard.history import sentence_of_cause
 from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
@@ -22,7 +23,8 @@ HistoryEvents = list[dict[str, Any]]
 class Execution:
     """An execution of a workflow, as Step Functions describes it.
 
-    `status` is RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+    `status` is RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED. `cause` is the message of the
+    error, without the stack trace.
     """
 
     arn: str
@@ -126,5 +128,5 @@ def _execution(document: Mapping[str, Any]) -> Execution:
         started_at=document["startDate"],
         stopped_at=document.get("stopDate"),
         error=document.get("error"),
-        cause=document.get("cause"),
+        cause=sentence_of_cause(document.get("cause")),
     )

@@ -10,7 +10,9 @@ from dashboard.definition import State, StateGraph
 from dashboard.history import Step, StepStatus
 from dashboard.to_json import Json
 
-_BY_PRIORITY: tuple[StepStatus, ...] = ("waiting", "running", "failed", "caught", "succeeded")
+_BY_PRIORITY: tuple[StepStatus, ...] = (
+    *("waiting", "running", "failed", "cancelled", "caught", "succeeded"),
+)
 _OPEN = ("queued", "running")
 
 
@@ -38,7 +40,7 @@ def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
     """Return the status of the last visit of each visited state, by the state's name.
 
     If a state was visited for several folders, its status is the first of these that one of the
-    folders has: waiting, running, failed, caught, succeeded.
+    folders has: waiting, running, failed, cancelled, caught, succeeded.
     """
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, StepStatus] = {}

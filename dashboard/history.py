@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-StepStatus = Literal["running", "succeeded", "failed", "waiting", "caught"]
+StepStatus = Literal["running", "succeeded", "failed", "waiting", "caught", "cancelled"]
 
 _ATTEMPT_BEGINS = frozenset({"TaskScheduled"})
 _ATTEMPT_FAILS = frozenset({"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed"})
@@ -123,7 +123,7 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
     """Return the id of the folder on which a state inside a Map works, from the state's input.
     None: its feed is of no single folder.
 
-    The input has one folder, or the folders of several feeds, of which `page.feeds` remain.
+    The input has one folder, or the folders of several feeds; `page.feeds` are those that remain.
     """
     folders: list[int] = given.get("folders", [])
     left = given.get("page", {}).get("feeds", [])
@@ -137,7 +137,8 @@ def steps_of_execution_history(events: Iterable[HistoryEvent]) -> list[Step]:
     """Return the steps of an execution, in the order in which they started, from all events of its
     history.
 
-    A step that was running when the execution ended gets the status `failed` and no error.
+    A step that was running when the execution ended gets no error, and the status `cancelled` if
+    the execution was aborted, else `failed`.
     """
     reader = _Reader()
     for event in events:
@@ -158,7 +159,7 @@ def _apply(step: Step, event: HistoryEvent, kind: str, details: Mapping[str, Any
         step.status = "running"
     elif kind in _ATTEMPT_FAILS or kind == "MapStateFailed":
         step.error = details.get("error", step.error)
-        step.cause = _sentence(details.get("cause"))
+        step.cause = sentence_of_cause(details.get("cause"))
         step.status = "waiting"
         if step.attempts:
             last = step.attempts[-1]
@@ -177,13 +178,15 @@ def _fail(step: Step, at: datetime, given: Any) -> None:
     failure = given.get("error") if isinstance(given, dict) else None
     step.status, step.finished_at = "failed", at
     if isinstance(failure, dict):
-        step.error, step.cause = failure.get("Error"), _sentence(failure.get("Cause"))
+        step.error, step.cause = failure.get("Error"), sentence_of_cause(failure.get("Cause"))
 
 
 def _end(steps: Iterable[Step], event: HistoryEvent) -> None:
+    is_aborted = event["type"] == "ExecutionAborted"
     for step in steps:
         if step.finished_at is None:
-            step.status, step.finished_at = "failed", event["timestamp"]
+            step.status = "cancelled" if is_aborted else "failed"
+            step.finished_at = event["timestamp"]
             step.cause = step.cause or "The execution ended before this step did."
 
 
@@ -201,8 +204,10 @@ def _value(text: str | None) -> Any:
         return text
 
 
-def _sentence(cause: str | None) -> str | None:
-    """Return the error message inside a cause that is a Lambda error in JSON; return any other
-    cause unchanged."""
+def sentence_of_cause(cause: str | None) -> str | None:
+    """Return the error message inside a cause that is a Lambda error in JSON (an error without a
+    message: its type); return any other cause unchanged."""
     document = _value(cause)
-    return str(document.get("errorMessage", cause)) if isinstance(document, dict) else cause
+    if not isinstance(document, dict):
+        return cause
+    return str(document.get("errorMessage") or document.get("errorType") or cause)

@@ -13,13 +13,13 @@ from queue import LifoQueue
 from typing import Any
 from uuid import UUID
 
+from dashboard.events import ListedEvent, sent_event
 from dashboard.to_json import Json, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.history_store import RunFolderRow
-from mailsync.store.outbox_store import OutboxEvent
 from mailsync.store.statements import read_statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
@@ -98,8 +98,8 @@ class DashboardQueries:
         return self._records("totals")[0]
 
     def read_data_version(self) -> tuple[Any, ...]:
-        """Return values of which at least one changes whenever a table changes that the pages
-        show."""
+        """Return values that tell whether a table has changed that the pages show: at least one of
+        them then differs."""
         return tuple(self._rows("change_version")[0])
 
     def list_open_execution_arns(self) -> list[str]:
@@ -119,7 +119,7 @@ class DashboardQueries:
 
         `before` is the creation time and id of a run; only older runs are returned.
         """
-        if not _is_uuid(account_id):
+        if not is_uuid(account_id):
             return []
         at, run_id = before
         which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
@@ -163,9 +163,22 @@ class DashboardQueries:
         """
         return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
 
-    def list_accounts(self) -> tuple[AccountStatus, ...]:
+    def list_accounts(
+        self, *, search: str | None, status: str | None, after: tuple[str, str], limit: int
+    ) -> tuple[tuple[AccountStatus, ...], int]:
+        """Return accounts after the position `after`, ordered by email address, at most `limit`,
+        and the number of all that match.
+
+        search: a part of the email address, or the id of an account. None: every account.
+        status: the stored status, or `failing` for accounts whose last sync left an error.
+        after: email address and id of the last account that the page already shows.
+        """
+        address, number = after
+        which = {"search": search, "status": status, "after_address": address, "after_id": number}
+        found = self._rows("account_page", **which, limit=limit)
         with self._database() as database:
-            return StatusStore(database).statuses_of_all_users()
+            ids = [AccountId(row[0]) for row in found]
+            return StatusStore(database).statuses_of_all_users(ids), found[0][1] if found else 0
 
     def read_account(self, account_id: str) -> AccountStatus:
         """Return the sync status of an account.
@@ -174,10 +187,8 @@ class DashboardQueries:
             RowNotFound: there is no such account.
         """
         with self._database() as database:
-            known = _is_uuid(account_id)
-            found = (
-                StatusStore(database).statuses_of_all_users(AccountId(account_id)) if known else ()
-            )
+            known = [AccountId(account_id)] if is_uuid(account_id) else []
+            found = StatusStore(database).statuses_of_all_users(known)
         if not found:
             raise RowNotFound("There is no account of this id.")
         return found[0]
@@ -233,15 +244,15 @@ class DashboardQueries:
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 
-    def list_outbox_events(self, before: int, limit: int) -> list[OutboxEvent]:
-        return [OutboxEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
+    def list_outbox_events(self, before: int, limit: int) -> list[ListedEvent]:
+        return [sent_event(*row) for row in self._rows("sent_events", before=before, limit=limit)]
 
 
 def _camel(records: list[Json]) -> list[Json]:
     return [{to_camel_case(name): value for name, value in record.items()} for record in records]
 
 
-def _is_uuid(text: str | None) -> bool:
+def is_uuid(text: str | None) -> bool:
     """Return whether the text is a UUID; True for None."""
     try:
         return text is None or bool(UUID(text))

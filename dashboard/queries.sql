@@ -23,6 +23,21 @@ SELECT (SELECT max(updated_at) FROM mailsync.email_accounts),
               FROM mailsync.sync_run_folders p WHERE p.run_id = r.id) f ON true
          WHERE r.status IN ('queued', 'running'))
 
+-- account_page --
+-- Ids of accounts in the order of their addresses, after a place in that order, as far as the search
+-- and the filter let them through, and how many these let through in all. `failing`: the last sync
+-- left an error.
+SELECT id::text, total
+  FROM (SELECT a.id, a.email_address, count(*) OVER () AS total
+          FROM mailsync.email_accounts a
+         WHERE (cast(:search AS text) IS NULL OR a.id::text = :search
+                OR strpos(lower(a.email_address), lower(:search)) > 0)
+           AND (cast(:status AS text) IS NULL OR a.status = :status
+                OR cast(:status AS text) = 'failing' AND a.last_error IS NOT NULL)) found
+ WHERE (email_address, id) > (cast(:after_address AS text), cast(:after_id AS uuid))
+ ORDER BY email_address, id
+ LIMIT :limit
+
 -- open_executions --
 -- The executions that work on mailboxes now.
 SELECT execution_arn FROM mailsync.sync_runs
@@ -35,7 +50,7 @@ SELECT execution_arn FROM mailsync.sync_runs
 -- what their mailbox waits for. A filter that is not set vanishes from the plan; one by coalesce would
 -- hide how many rows pass it.
 SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
-       r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn,
+       r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn, r.folder_ids,
        a.status AS account_status, a.next_sync_at
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
@@ -134,8 +149,8 @@ SELECT m.subject, b.html, b.text
  WHERE m.id = :message_id AND m.removed_at IS NULL
 
 -- sent_events --
--- Events that were sent to the application, from the newest on.
-SELECT id, type, detail, created_at
+-- Events for the application, from the newest on, and whether the bus has accepted them.
+SELECT id, type, detail, created_at, published_at IS NOT NULL
   FROM mailsync.outbox
  WHERE id < cast(:before AS bigint)
  ORDER BY id DESC

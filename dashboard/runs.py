@@ -1,10 +1,11 @@
 """Read runs for the dashboard's pages: syncs of mailboxes from the database, self-tests from Step
 Functions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import orjson
 
+from dashboard.accounts import account_status_json
 from dashboard.executions import Execution, ExecutionReader
 from dashboard.forecast import (
     forecast_next_event,
@@ -17,6 +18,8 @@ from dashboard.picture import draw_state_machine
 from dashboard.queries import DashboardQueries, RowNotFound
 from dashboard.to_json import Json, milliseconds_between, to_json, to_json_bytes
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
+from mailsync.errors import LeaseLost
+from mailsync.store.history_store import RunFolderRow
 
 TRIGGER_OF_SELF_TEST_RUNS = "self-test"
 """Value of `trigger` that the dashboard shows for every self-test, an execution of the workflow
@@ -76,6 +79,8 @@ class RunReader:
             return self._one_self_test(run_id)
         execution = self._execution(run)
         steps = self._steps(MAILBOX_SYNC_WORKFLOW.name, execution)
+        if run["status"] == "cancelled":
+            _mark_stopped(steps)
         scope = self._executions.read_definition(MAILBOX_SYNC_WORKFLOW.name)
         return {
             **_summary(run),
@@ -83,7 +88,22 @@ class RunReader:
             "historyLost": execution is None and _had_steps(run),
             "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
             "folders": folders,
+            "mail": self._mail_progress(run, folders),
             "next": forecast_next_event(run, steps, scope, names),
+        }
+
+    def _mail_progress(self, run: Json, folders: list[RunFolderRow]) -> Json | None:
+        """Return how far an open run is, in messages; None for a closed run. A full sync of all
+        folders counts the messages that it has read, any other sync those that the mirror holds."""
+        if run["finishedAt"]:
+            return None
+        mail = account_status_json(self._queries.read_account(run["accountId"]), datetime.now(UTC))
+        done, total = mail["syncProgress"], mail["syncTotal"]
+        if run["syncType"] == "full" and run["folderIds"] is None:
+            read = sum(each.inserted + each.updated + each.unchanged for each in folders)
+            done = min(read, total)
+        return {"done": done, "total": total} | {
+            name: mail[name] for name in ("rate", "etaSeconds")
         }
 
     def _progress(self, workflow: str, steps: list[Step], names: dict[int, str]) -> Json:
@@ -125,6 +145,7 @@ class RunReader:
             "historyLost": False,
             "inOneFunction": False,
             "folders": [],
+            "mail": None,
             "next": None,
         }
 
@@ -134,6 +155,15 @@ class RunReader:
         steps = steps_of_execution_history(self._executions.read_execution_history(execution))
         set_next_attempt_times(steps, self._executions.read_definition(workflow))
         return steps
+
+
+def _mark_stopped(steps: list[Step]) -> None:
+    """Set the status `cancelled` of the steps of a cancelled run that the cancellation ends: it
+    takes the lease from them. The execution may still be about to stop."""
+    for step in steps:
+        lost_lease = step.status == "failed" and step.error == LeaseLost.__name__
+        if lost_lease or step.finished_at is None:
+            step.status = "cancelled"
 
 
 def _had_steps(run: Json) -> bool:

@@ -31,7 +31,7 @@ class Dashboard:
             )
             self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:
-            raise StartFailed(f"Port {port} is in use: give another --dashboard-port.") from taken
+            raise StartFailed.for_port_in_use(port, "--dashboard-port") from taken
         self._start_token: DashboardToken | None = None
         if token_required:
             self._start_token = DashboardToken(secrets.token_urlsafe(32), self._server.port)

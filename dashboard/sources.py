@@ -25,8 +25,8 @@ class DashboardSources:
     report_shown_message_body: called with account id and message id each time the dashboard shows
         the text of a message.
     list_recent_bus_events: returns the events that the bus accepted and still keeps, oldest first:
-        objects with `id`, `type`, `source`, `time`, `detail` and `outcome` (what the receiving
-        function returned).
+        objects with `id`, `type`, `source`, `time`, `detail`, `function` (None: no rule has this
+        type) and `outcome` (what the function returned; None while it runs).
     """
 
     stage: str

@@ -12,6 +12,8 @@ from pathlib import Path
 from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
 
 STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
+PARTITION_PLACEHOLDER = "Partition"
+"""The name that stands for AWS's partition in an ASL file: `aws`, `aws-cn` or `aws-us-gov`."""
 
 
 class Capability(StrEnum):
@@ -21,9 +23,11 @@ class Capability(StrEnum):
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
     APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
+    KNOW_ENABLED_PROVIDERS = "enabled providers"  # the app's public client ids
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
+    START_SUCCESSOR = "successors"  # start executions of the machine that invokes the function
     STOP_WORKFLOWS = "stop workflows"  # end executions
     WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
     INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
@@ -132,6 +136,7 @@ class EventRule:
 
 
 _STORE = frozenset({Capability.DATABASE})
+_STORE_BY_PROVIDER = _STORE | {Capability.KNOW_ENABLED_PROVIDERS}
 _MAIL = frozenset(
     {
         Capability.DATABASE,
@@ -192,6 +197,11 @@ FUNCTIONS: tuple[Function, ...] = (
         timeout_s=300,
         memory_mb=1024,
     ),
+    Function(
+        name="hand-over",
+        purpose="Give the run to a new execution before AWS ends this one.",
+        capabilities=frozenset({Capability.DATABASE, Capability.START_SUCCESSOR}),
+    ),
     Function(name="mark-complete", purpose="Close a run that succeeded.", capabilities=_STORE),
     Function(name="mark-failed", purpose="Close a run that failed.", capabilities=_STORE),
     # test-sync
@@ -212,9 +222,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        capabilities=frozenset(
-            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS}
-        ),
+        capabilities=_STORE_BY_PROVIDER | {Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS},
     ),
     Function(
         name="connect",
@@ -233,7 +241,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="webhook",
         purpose="Make a mailbox due when its provider sends a notification.",
-        capabilities=_STORE,
+        capabilities=_STORE_BY_PROVIDER,
         timeout_s=10,
     ),
     AUTHORIZER,
@@ -279,7 +287,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="receive-event",
         purpose="Start the sync or the self-test that an event requests.",
-        capabilities=frozenset({Capability.DATABASE, Capability.START_WORKFLOWS}),
+        capabilities=_STORE_BY_PROVIDER | {Capability.START_WORKFLOWS},
     ),
     Function(
         name="publish-events",
@@ -329,6 +337,7 @@ ROUTES: tuple[Route, ...] = (
     Route(route_key="PATCH /api/email/accounts/{accountId}", function="api"),
     Route(route_key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
     Route(route_key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
+    Route(route_key="GET /api/test-inngest", function="api", throttle=_LOW_THROTTLE),
     Route(route_key="GET /api/health", function="api", is_public=True, throttle=_LOW_THROTTLE),
     Route(
         route_key="GET /api/openapi.json", function="api", is_public=True, throttle=_LOW_THROTTLE

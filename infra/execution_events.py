@@ -3,13 +3,19 @@
 
 from collections.abc import Collection
 
+import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import catalog
 from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_workflows import SyncWorkflows
+
+MAX_EVENT_AGE = cdk.Duration.minutes(10)
+"""Age at which EventBridge, and then Lambda, gives up an event."""
 
 
 class ExecutionEvents(Construct):
@@ -17,6 +23,7 @@ class ExecutionEvents(Construct):
     `mailbox-sync` ends.
 
     Step Functions may lose such an event. Functions that run on a schedule then do the same work.
+    So an event waits for ten minutes at most, and then goes to the queue `lost`, that of the ticks.
     """
 
     def __init__(
@@ -25,11 +32,17 @@ class ExecutionEvents(Construct):
         construct_id: str,
         *,
         functions: SyncFunctions,
-        machine: sfn.StateMachine,
+        workflows: SyncWorkflows,
+        lost: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._machine = machine
+        self._machine, self._lost = workflows.mailbox_sync, lost
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
+        run_closer.alias.configure_async_invoke(
+            retry_attempts=2,
+            max_event_age=MAX_EVENT_AGE,
+            on_failure=destinations.SqsDestination(lost),
+        )
         publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION]
         self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_EXECUTION_STATUSES)
         self._add_rule("ClosedItself", publisher, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES)
@@ -48,5 +61,12 @@ class ExecutionEvents(Construct):
                     "status": list(statuses),
                 },
             ),
-            targets=[targets.LambdaFunction(function.alias)],
+            targets=[
+                targets.LambdaFunction(
+                    function.alias,
+                    dead_letter_queue=self._lost,
+                    retry_attempts=2,
+                    max_event_age=MAX_EVENT_AGE,
+                )
+            ],
         )

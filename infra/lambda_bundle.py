@@ -145,14 +145,26 @@ def _install(lock: Path, target: Path, *, architecture: str) -> None:
 
 
 def _bytecode_compiler() -> str | None:
-    """Return the path of a Python with Lambda's version. None: there is none, and the bundle gets
-    no bytecode.
+    """Return the path of a Python with Lambda's version. None: there is none that runs, and the
+    bundle gets no bytecode.
 
-    Lambda ignores bytecode of any other version.
+    Lambda ignores bytecode of any other version. A version manager such as pyenv puts a
+    `python3.13` on the PATH that fails where this version is not installed.
     """
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON_VERSION:
-        return sys.executable
-    return shutil.which(f"python{PYTHON_VERSION}")
+    is_same = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{PYTHON_VERSION}')"
+    for command in (sys.executable, shutil.which(f"python{PYTHON_VERSION}")):
+        try:
+            if (
+                command
+                and subprocess.run(  # noqa: S603
+                    [command, "-c", is_same], capture_output=True, check=False
+                ).returncode
+                == 0
+            ):
+                return command
+        except OSError:  # no program, or one of another processor
+            continue
+    return None
 
 
 def _sha256(path: Path) -> str:

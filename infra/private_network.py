@@ -1,30 +1,44 @@
 """Build PrivateNetwork: the VPC of the stage's database and of the functions that use it."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.settings import MIN_ZONES
 from mailsync.registry import HTTPS_PORT, syncable_providers
 
 POSTGRES_PORT = ec2.Port.tcp(5432)
-_ZONES = 2
+_ZONE_IDS_OF_REGION = {"us-east-1": ("use1-az1", "use1-az2", "use1-az4")}
+"""The zones of regions in which the first three zones of an account may include one without RDS
+Proxy; in each account other names stand for them."""
 
 
 class PrivateNetwork(Construct):
-    """A VPC over two availability zones. The database has no egress; the functions reach only the
-    ports of AWS and of the mail providers.
+    """A VPC over at least three availability zones. The database has no egress; the functions reach
+    only the ports of AWS and of the mail providers.
 
-    One NAT gateway serves both zones. If the gateway's zone fails, no mailbox is synced until the
-    zone recovers; a second gateway would double the price.
+    One NAT gateway, in the first zone, serves all zones. If the gateway's zone fails, no mailbox is
+    synced until the zone recovers; a gateway in each zone would triple the price.
+
+    zone_ids: ids of the availability zones. Empty: the first three zones of the region.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, retention: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, retention: str, zone_ids: Sequence[str] = ()
+    ) -> None:
         super().__init__(scope, construct_id)
+        ids = zone_ids or _ZONE_IDS_OF_REGION.get(cdk.Stack.of(self).region, ())
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=_ZONES,
+            # Not looked up: synthesis needs no AWS account.
+            availability_zones=[
+                cdk.Fn.select(place, cdk.Fn.get_azs()) for place in range(len(ids) or MIN_ZONES)
+            ],
             nat_gateways=1,
             # CDK would deploy a function to close the default group, which no resource uses.
             restrict_default_security_group=False,
@@ -34,6 +48,8 @@ class PrivateNetwork(Construct):
                 _subnets("Database", ec2.SubnetType.PRIVATE_ISOLATED),
             ],
         )
+        if ids:
+            self._place_subnets(ids)
         self._log_rejected_traffic(retention)
         self.functions = self._group("Functions", "The functions that sync")
         self.proxy = self._group("Proxy", "The proxy of the database")
@@ -50,6 +66,15 @@ class PrivateNetwork(Construct):
         return ec2.SecurityGroup(
             self, name, vpc=self.vpc, description=description, allow_all_outbound=False
         )
+
+    def _place_subnets(self, zone_ids: Sequence[str]) -> None:
+        """Put the subnets into these zones: the id of a zone means the same in every account."""
+        vpc = self.vpc
+        for subnets in (vpc.public_subnets, vpc.private_subnets, vpc.isolated_subnets):
+            for subnet, zone_id in zip(subnets, zone_ids, strict=True):
+                resource = cast(ec2.CfnSubnet, subnet.node.default_child)
+                resource.availability_zone = None
+                resource.availability_zone_id = zone_id
 
     def _log_rejected_traffic(self, retention: str) -> None:
         group = logs.LogGroup(

@@ -1,14 +1,23 @@
-"""Read the settings of a stage from `stages` in cdk.json, and validate them."""
+"""Read the settings of a stage from `stages` in cdk.json or from a settings file, and validate
+them."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from infra.catalog import FUNCTIONS
+from infra.setting_formats import format_violations
 
-# Scheme, host and port. Browsers reject `*` for requests with cookies, as in a sign-in.
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
+_ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
+ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
+"""Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
+limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
+rejects a proxy to which it leaves one subnet."""
+MIN_ZONES = 3
+"""The number of availability zones of a network; with three, one may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
 ANY_JWT_AUDIENCE = "*"
@@ -23,6 +32,8 @@ class StageSettings:
     database: "external", a Postgres that you provide, or "aurora", created by the stage.
     aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
         multiples of 0.5 from 0.5 to 256.
+    aurora_zone_ids: ids of at least three availability zones for the database and the functions,
+        such as euw1-az1. Empty: the first three zones of the region. Fixed once deployed.
     architecture: "arm64" or "x86_64" of the functions; `sam local invoke` on a PC needs x86_64.
     schedule_enabled: whether the schedules run, so that due mailboxes are synced.
     log_retention: a member of CDK's RetentionDays, such as ONE_MONTH.
@@ -31,6 +42,10 @@ class StageSettings:
         text restarts all functions.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
+    single_secret: whether functions also read the single secret of the previous release, whose
+        values win over those of the three secrets.
+    microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
+        no mailboxes of Microsoft 365.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
     microsoft_tenants: ids, separated by commas, of organisations whose mailboxes administrators can
@@ -43,7 +58,9 @@ class StageSettings:
     confirm_connections: whether a user must confirm a connected mailbox with the JWT; recommended
         unless all hosts beside the API are trusted.
     log_source_ip: whether audit records contain the IP address of the request.
-    public_url: URL of the API at its own domain. None: the URL that AWS assigns.
+    public_url: URL of the API at a domain that you route to it yourself.
+    domain_name: host name of the API, which the stage creates in API Gateway.
+    certificate_arn: certificate for domain_name, in the region of the stage.
     api_limits: calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md).
     cors_origins: origins whose pages can call the API, such as https://app.example.com.
     reserved_concurrency: reserved concurrency of functions, by their name in the catalog.
@@ -54,6 +71,7 @@ class StageSettings:
     database: str = "external"
     aurora_min_acu: float = 0.5
     aurora_max_acu: float = 8
+    aurora_zone_ids: Sequence[str] = ()
     architecture: str = "arm64"
     schedule_enabled: bool = True
     log_retention: str = "ONE_MONTH"
@@ -61,6 +79,8 @@ class StageSettings:
     settings_version: str = "1"
     alarm_email: str | None = None
     alarm_topic_arn: str | None = None
+    single_secret: bool = True
+    microsoft_client_id: str | None = None
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"
     jwt_jwks_url: str | None = None
@@ -70,6 +90,8 @@ class StageSettings:
     confirm_connections: bool = False
     log_source_ip: bool = True
     public_url: str | None = None
+    domain_name: str | None = None
+    certificate_arn: str | None = None
     api_limits: str | None = None
     cors_origins: Sequence[str] = ()
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
@@ -78,6 +100,12 @@ class StageSettings:
     def metrics_service_dimension(self) -> str:
         """Return the value that all metrics of the stage have for the dimension `service`."""
         return f"mailsync-{self.name}"
+
+    @property
+    def own_url(self) -> str | None:
+        """Return the URL of the API at your own domain. None: it has only the URL that AWS
+        assigns."""
+        return f"https://{self.domain_name}" if self.domain_name else self.public_url
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -103,19 +131,24 @@ class StageSettings:
             ValueError: there is no such stage, or one of its settings is unknown or invalid.
         """
         if name not in stages:
-            raise ValueError(f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}.")
+            raise ValueError(
+                f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}. Add it there, or name"
+                " the stage's file with SETTINGS=settings.json."
+            )
         unknown = stages[name].keys() - {each.name for each in fields(cls)}
         if unknown:
             raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
+        if "app_inbox_url" not in stages[name]:
+            raise ValueError(f"Stage {name!r}: app_inbox_url is missing.")
         stage = cls(name=name, **stages[name])
-        for violation in _violations(stage):
-            raise ValueError(f"Stage {name!r}: {violation}.")
+        # Combinations are checked once each setting has its form.
+        if found := list(format_violations(stages[name])) or list(_violations(stage)):
+            raise ValueError("\n".join(f"Stage {name!r}: {each}." for each in found))
         return stage
 
 
 def _violations(stage: StageSettings) -> Iterator[str]:
     """Yield a sentence for each setting, or combination of settings, that is invalid."""
-    wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
     nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
     rules = (
         (stage.architecture in ARCHITECTURES, f"architecture must be one of {ARCHITECTURES}"),
@@ -124,6 +157,12 @@ def _violations(stage: StageSettings) -> Iterator[str]:
             _is_capacity(stage.aurora_min_acu, stage.aurora_max_acu),
             "aurora_min_acu and aurora_max_acu must be multiples of 0.5 from 0.5 to 256, the first"
             " not above the second",
+        ),
+        (
+            not stage.aurora_zone_ids or _are_zones(stage.aurora_zone_ids),
+            f"aurora_zone_ids must be the ids of at least {MIN_ZONES} availability zones of one"
+            f" region, such as euw1-az1, without {sorted(ZONES_WITHOUT_PROXY)}, which have no RDS"
+            " Proxy",
         ),
         (stage.log_level in LOG_LEVELS, f"log_level must be one of {LOG_LEVELS}"),
         (
@@ -140,17 +179,26 @@ def _violations(stage: StageSettings) -> Iterator[str]:
             f'jwt_audience must be "{ANY_JWT_AUDIENCE}" alone, or name audiences without it',
         ),
         (
-            all(type(each) is bool for each in (stage.confirm_connections, stage.log_source_ip)),
-            "confirm_connections and log_source_ip must be true or false",
+            (stage.domain_name is None) is (stage.certificate_arn is None),
+            "domain_name and certificate_arn need each other",
         ),
-        (not wrong, f"cors_origins must be origins, not {wrong}"),
+        (
+            stage.domain_name is None or stage.public_url is None,
+            "set domain_name or public_url, not both",
+        ),
         (not nowhere, f"reserved_concurrency names unknown functions: {sorted(nowhere)}"),
     )
-    return (sentence for kept, sentence in rules if not kept)
+    yield from (sentence for kept, sentence in rules if not kept)
 
 
 def _audiences(stage: StageSettings) -> list[str]:
     return [each.strip() for each in (stage.jwt_audience or "").split(",") if each.strip()]
+
+
+def _are_zones(ids: Sequence[str]) -> bool:
+    regions = {each.partition("-")[0] for each in ids if _ZONE_ID.fullmatch(each)}
+    supported = set(ids) - ZONES_WITHOUT_PROXY
+    return len(regions) == 1 and len(ids) == len(supported) >= MIN_ZONES
 
 
 def _is_capacity(least: float, most: float) -> bool:
@@ -160,3 +208,23 @@ def _is_capacity(least: float, most: float) -> bool:
     minute.
     """
     return 0.5 <= least <= most <= 256 and all(2 * each == int(2 * each) for each in (least, most))
+
+
+def read_settings_file(path: Path) -> Mapping[str, Any]:
+    """Return the settings that the part `stage` of the file contains. A stage with such a file has
+    three secrets in place of the single one, unless the file says otherwise.
+
+    Raises:
+        ValueError: the file is missing, or is not of the form of settings.example.json.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except OSError:
+        raise ValueError(
+            f"There is no file {path}: copy settings.example.json and edit the copy."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}.") from None
+    if not isinstance(document, dict) or not isinstance(document.get("stage"), dict):
+        raise ValueError(f'{path} must be an object with the part "stage", as in the example.')
+    return {"single_secret": False, **document["stage"]}

@@ -1,7 +1,9 @@
-"""Build the two secrets whose values the operator fills in: the settings, and the database login of
-the schema's owner."""
+"""Build the secrets of a stage: the database's URL, the logins at the mail providers, the
+application's key, and the database login of the schema's owner."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aws_cdk as cdk
@@ -9,12 +11,26 @@ from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.catalog import Capability
+from infra.secret_fields import (
+    FIELDS_OF_SECRET,
+    JWT_KEY_FIELD,
+    SINGLE_SECRET,
+    SINGLE_SECRET_FIELDS,
+    secrets_of_stage,
+)
+from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
 
-OPERATOR_FILLED_SETTINGS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+_SERVED_BY_SINGLE_SECRET = (
+    Capability.DATABASE,
+    Capability.APP_CREDENTIALS_AT_PROVIDER,
+    Capability.KNOW_ENABLED_PROVIDERS,
+    Capability.VERIFY_APPLICATION_JWT,
+)
 
 
-class _ManualSecret(Construct):
+class OperatorSecret(Construct):
     """A secret whose values the operator fills in. It is retained when its stack is deleted.
 
     variable: environment variable that contains the ARN of the secret in functions.
@@ -45,42 +61,99 @@ class _ManualSecret(Construct):
         self._secret.grant_read(function.role)
 
 
-class SettingsSecret(_ManualSecret):
-    """A secret with the settings as JSON, with empty values that the operator fills in before
-    deploying the functions.
+class StageSecrets:
+    """The secrets of a stage, each for the functions with one capability.
 
-    JWT_SECRET is generated. Replace it if the application already signs with HS256. Remove it if
-    the stage sets `jwt_jwks_url`.
+    A stage has only the secrets that it uses. Without `database` "external" it has no secret for
+    the database, and with `jwt_jwks_url` none for the application's key. With `single_secret`, all
+    these functions also read the one secret of the previous release, whose values win.
     """
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            variable="SETTINGS_SECRET_ARN",
-            description="Database URL, app registration and JWT key of Mailsync",
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=json.dumps(dict.fromkeys(OPERATOR_FILLED_SETTINGS, "")),
-                generate_string_key="JWT_SECRET",
-                password_length=64,
-                exclude_punctuation=True,
-            ),
+    def __init__(self, stack: cdk.Stack, stage: StageSettings) -> None:
+        self._stack = stack
+        self._by_capability = {
+            capability: add(self, name, variable, description)
+            for name, (capability, add, variable, description) in _SECRETS.items()
+            if name in secrets_of_stage(stage)
+        }
+        self._single = (
+            self.add_generating(
+                SINGLE_SECRET,
+                "SETTINGS_SECRET_ARN",
+                "Database URL, app registration and JWT key of Mailsync",
+                *SINGLE_SECRET_FIELDS,
+            )
+            if stage.single_secret
+            else None
         )
 
+    @property
+    def allow_by_capability(self) -> dict[Capability, Callable[[SyncFunction], None]]:
+        """Return, for each capability that a secret serves, the method that lets a function read
+        that secret.
 
-class SchemaOwnerLoginSecret(_ManualSecret):
-    """A secret for the database login of the schema's owner, to whom row-level security does not
-    apply.
+        Client ids are public: they are settings of the stage, and stand in a secret only in the
+        previous release.
+        """
+        served = (*self._by_capability, *_SERVED_BY_SINGLE_SECRET)
+        return {each: partial(self._allow, each) for each in served}
 
-    The secret is created empty. It can stay empty if the functions' login owns the schema, or if
-    the operator migrates the database without the function `migrate-database`.
-    """
+    def _allow(self, capability: Capability, function: SyncFunction) -> None:
+        if secret := self._by_capability.get(capability):
+            secret.allow_read(function)
+        if self._single and capability in _SERVED_BY_SINGLE_SECRET:
+            self._single.allow_read(function)
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            variable="MIGRATION_SECRET_ARN",
-            description="Database URL of the owner of Mailsync's schema",
-            secret_object_value={"MIGRATION_DATABASE_URL": cdk.SecretValue.unsafe_plain_text("")},
+    def add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
+        """Add a secret with empty values. CloudFormation does not write them again."""
+        empty = cdk.SecretValue.unsafe_plain_text("")
+        values = dict.fromkeys(FIELDS_OF_SECRET[name], empty)
+        return self._add(name, variable, description, secret_object_value=values)
+
+    def add_generating(
+        self, name: str, variable: str, description: str, *empty_fields: str
+    ) -> OperatorSecret:
+        """Add a secret with a generated JWT_SECRET. Replace it if the application already signs
+        with HS256. A change of the properties here would generate another key in every stage."""
+        generator = secretsmanager.SecretStringGenerator(
+            secret_string_template=json.dumps(dict.fromkeys(empty_fields, "")),
+            generate_string_key=JWT_KEY_FIELD,
+            password_length=64,
+            exclude_punctuation=True,
         )
+        return self._add(name, variable, description, generate_secret_string=generator)
+
+    def _add(self, name: str, variable: str, description: str, **properties: Any) -> OperatorSecret:
+        secret = OperatorSecret(
+            self._stack, name, variable=variable, description=description, **properties
+        )
+        cdk.CfnOutput(self._stack, f"{name}SecretArn", description=description, value=secret.arn)
+        return secret
+
+
+_SECRETS = {
+    "Database": (
+        Capability.DATABASE,
+        StageSecrets.add_empty,
+        "DATABASE_SECRET_ARN",
+        "URL of the database, for the functions",
+    ),
+    "ProviderLogins": (
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        StageSecrets.add_empty,
+        "PROVIDER_LOGINS_SECRET_ARN",
+        "The app's logins at mail providers",
+    ),
+    "ApplicationKey": (
+        Capability.VERIFY_APPLICATION_JWT,
+        StageSecrets.add_generating,
+        "APPLICATION_KEY_SECRET_ARN",
+        "Key with which the application signs its JWT",
+    ),
+    "Migration": (
+        Capability.SCHEMA_OWNER_LOGIN,
+        StageSecrets.add_empty,
+        "MIGRATION_SECRET_ARN",
+        "Database URL of the owner of Mailsync's schema",
+    ),
+}

@@ -10,9 +10,10 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.aurora_database import AuroraDatabase
+from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
-from infra.settings_secret import SchemaOwnerLoginSecret, SettingsSecret
+from infra.settings_secret import StageSecrets
 from infra.sync_functions import SyncFunction
 from infra.token_key import TokenKey
 
@@ -29,31 +30,20 @@ class StatefulStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=True, **props)
         self.token_key = TokenKey(self, "TokenKey")
-        self.settings_secret = SettingsSecret(self, "Settings")
+        self.secrets = StageSecrets(self, stage)
         self.network: PrivateNetwork | None = None
         self._database: AuroraDatabase | None = None
-        self._migration_secret: SchemaOwnerLoginSecret | None = None
-        self._output(
-            "SettingsSecretArn",
-            "Fill it before deploying the other stack",
-            self.settings_secret.arn,
-        )
         if stage.database == "aurora":
-            network = PrivateNetwork(self, "Network", retention=stage.log_retention)
+            network = PrivateNetwork(
+                self, "Network", retention=stage.log_retention, zone_ids=stage.aurora_zone_ids
+            )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
             self.network, self._database = network, database
             self._output_database(network, database)
-        else:
-            self._migration_secret = SchemaOwnerLoginSecret(self, "Migration")
-            self._output(
-                "MigrationSecretArn",
-                "For the login of the schema's owner, if the functions have another",
-                self._migration_secret.arn,
-            )
 
     def allow_use_database(self, function: SyncFunction) -> None:
-        """Let the function read the settings and connect to the database."""
-        self.settings_secret.allow_read(function)
+        """Let the function connect to the database."""
+        self.secrets.allow_by_capability[Capability.DATABASE](function)
         if self._database:
             self._database.allow_connect(function)
 
@@ -61,8 +51,8 @@ class StatefulStack(cdk.Stack):
         """Let the function migrate the schema as its owner."""
         if self._database:
             self._database.allow_set_password(function)
-        if self._migration_secret:
-            self._migration_secret.allow_read(function)
+        else:
+            self.secrets.allow_by_capability[Capability.SCHEMA_OWNER_LOGIN](function)
 
     def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
         """Add stack outputs with what applications and operators need to reach the database."""

@@ -218,8 +218,9 @@ def _of_dead_letters(
     yield AlarmSpec(
         name="LostTick",
         metric=lost_ticks.metric_approximate_number_of_messages_visible(period=_SHORT),
-        message="EventBridge Scheduler could not invoke a function; the dead-letter queue has the"
-        " request. Fix the cause, then purge the queue.",
+        message="More scheduled invocations were lost within an hour than an outage of a minute"
+        " costs. Read the reason in the dead-letter queue; the alarm ends an hour after the last.",
+        threshold=len(catalog.SCHEDULES) + 1,
     )
     yield AlarmSpec(
         name="LostEvent",
@@ -239,18 +240,35 @@ def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]
     """Yield the alarms on functions outside workflows, and on the API; a failure in a workflow
     appears as a failed run.
 
-    Lambda retries a failed invocation of these functions twice, so six failures are at least two
-    invocations.
+    The next scheduled invocation does the work of a failed one, so one or two failures raise no
+    alarm. Lambda drops a throttled tick after the interval of its schedule.
     """
     called = (*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION)
     for name in dict.fromkeys(called):
         yield AlarmSpec(
             name=f"{functions[name].spec.construct_id}Fails",
             metric=functions[name].function.metric_errors(period=_LONG),
-            message=f"{name} failed six times in 15 minutes. Read its log for the cause.",
-            threshold=6,
+            message=f"{name} failed three times in 15 minutes. Read its log for the cause.",
+            threshold=3,
             runbook_section="FunctionFails",
         )
+    throttles = {
+        f"m{place}": functions[name].function.metric_throttles(period=_SHORT)
+        for place, name in enumerate(dict.fromkeys(called))
+    }
+    yield AlarmSpec(
+        name="TicksThrottled",
+        metric=cloudwatch.MathExpression(
+            expression=" + ".join(f"FILL({each}, 0)" for each in throttles),
+            using_metrics=throttles,
+            period=_SHORT,
+            label="throttled invocations",
+        ),
+        message="Lambda throttles the scheduled functions, so mailboxes are checked late: the"
+        " account has no free concurrency. Raise its quota or lower what uses it.",
+        threshold=10,
+        breaching_periods=2,
+    )
     yield AlarmSpec(
         name="ApiFails",
         metric=api.server_error_metric(_SHORT),

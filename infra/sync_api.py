@@ -1,6 +1,7 @@
 """Build SyncApi: the HTTP API with the routes of the catalog and one Lambda authorizer."""
 
 import json
+from collections.abc import Iterator
 from typing import cast
 
 import aws_cdk as cdk
@@ -15,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import catalog
+from infra.api_domain import ApiDomain, redirect_uris
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction, SyncFunctions
 
@@ -76,8 +78,18 @@ class SyncApi(Construct):
         self._api = apigateway.HttpApi(
             self, "Api", create_default_stage=False, cors_preflight=_cors(stage)
         )
-        self._public_url = stage.public_url
+        self._own_url = stage.own_url
         default_stage = self._add_stage(stage)
+        self._domain: ApiDomain | None = None
+        if stage.domain_name and stage.certificate_arn:
+            self._domain = ApiDomain(
+                self,
+                "Domain",
+                name=stage.domain_name,
+                certificate_arn=stage.certificate_arn,
+                api=self._api,
+                stage=self._api_stage,
+            )
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
             functions[catalog.AUTHORIZER.name].alias,
@@ -112,12 +124,21 @@ class SyncApi(Construct):
         Do not use it for a function that handles a route: function and API would depend on each
         other.
         """
-        function.function.add_environment("PUBLIC_URL", self._public_url or self.url)
+        function.function.add_environment("PUBLIC_URL", self._own_url or self.url)
+
+    def outputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and value of the stack's outputs about the API."""
+        yield "ApiUrl", self.url
+        yield from redirect_uris(self._own_url or self.url)
+        if self._domain:
+            yield "DnsTarget", self._domain.dns_target
 
     def _add_stage(self, stage: StageSettings) -> apigateway.CfnStage:
         log_group = logs.LogGroup(
             self,
             "AccessLogs",
+            # `infra.sync_workflows` has the reason of the prefix.
+            log_group_name=f"/aws/vendedlogs/apis/{cdk.Stack.of(self).stack_name}",
             retention=logs.RetentionDays[stage.log_retention],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -127,6 +148,7 @@ class SyncApi(Construct):
             throttle=apigateway.ThrottleSettings(rate_limit=50, burst_limit=100),
             access_log_settings=_AccessLog(log_group),
         )
+        self._api_stage = added
         resource = cast(apigateway.CfnStage, added.node.default_child)
         resource.route_settings = {
             route.route_key: {

@@ -74,7 +74,7 @@ class SyncFunction(Construct):
             role=self.role,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
-            application_log_level_v2=lambda_.ApplicationLogLevel[stage.log_level],
+            application_log_level_v2=_lambda_log_level(stage),
             tracing=lambda_.Tracing.ACTIVE,
             **_place(spec, network, self.role),
         )
@@ -129,6 +129,16 @@ class SyncFunctions(Construct):
         for function in self:
             for capability in sorted(function.spec.capabilities):
                 allow[capability](function)
+
+
+def _lambda_log_level(stage: StageSettings) -> lambda_.ApplicationLogLevel:
+    """Return the level of Lambda's own log filter, which lets every metric pass.
+
+    Metrics are lines without a level, and Lambda takes such a line for INFO. `mailsync.log` applies
+    a higher `log_level`.
+    """
+    levels = lambda_.ApplicationLogLevel
+    return levels.DEBUG if stage.log_level == "DEBUG" else levels.INFO
 
 
 def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
@@ -189,8 +199,14 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
     of another resource."""
     values: dict[str, str | None] = {
         "POWERTOOLS_SERVICE_NAME": stage.metrics_service_dimension,
+        "POWERTOOLS_LOG_LEVEL": stage.log_level,
         "SETTINGS_VERSION": stage.settings_version,
     }
+    if spec.capabilities & {
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.KNOW_ENABLED_PROVIDERS,
+    }:
+        values["MICROSOFT_CLIENT_ID"] = stage.microsoft_client_id
     if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.capabilities:
         values |= {
             "GRAPH_URL": stage.graph_url,
@@ -206,7 +222,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
     if any(route.function == spec.name for route in catalog.ROUTES):
         values |= {
             "APP_INBOX_URL": stage.app_inbox_url,
-            "PUBLIC_URL": stage.public_url,
+            "PUBLIC_URL": stage.own_url,
             "CONFIRM_CONNECTIONS": str(stage.confirm_connections).lower(),
             "LOG_SOURCE_IP": str(stage.log_source_ip).lower(),
             "API_LIMITS": stage.api_limits,

@@ -1,6 +1,7 @@
 """Build SyncSchedules: EventBridge schedules for the schedules of the catalog."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
@@ -10,13 +11,20 @@ from infra.dead_letter_queue import create_dead_letter_queue
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
+LOST_TICK_RETENTION = cdk.Duration.hours(1)
+"""How long the queue of lost ticks keeps a message. Its depth is the number of ticks that were lost
+in that time, so an alarm on it ends by itself."""
+
 
 class SyncSchedules(Construct):
-    """The EventBridge schedules of the stage. Each retries a failed invocation twice and then sends
-    it to a dead-letter queue.
+    """The EventBridge schedules of the stage.
 
-    EventBridge's default of 185 attempts in 24 hours would deliver outdated invocations beside
-    current ones.
+    A tick waits no longer than the interval of its schedule: neither in EventBridge, which would
+    try for 24 hours, nor in Lambda's queue of asynchronous invocations, which would keep it for 6
+    hours. After an outage each function therefore runs once or twice, and not once for each minute
+    of the outage. Lambda does not retry a tick that failed; the next tick does its work.
+
+    lost_ticks: the queue of ticks that were too old, or that failed.
     """
 
     def __init__(
@@ -28,19 +36,26 @@ class SyncSchedules(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.lost_ticks = create_dead_letter_queue(self, "LostTicks")
+        self.lost_ticks = create_dead_letter_queue(self, "LostTicks", retention=LOST_TICK_RETENTION)
         for each in catalog.SCHEDULES:
+            alias, interval = (
+                functions[each.function].alias,
+                cdk.Duration.minutes(each.interval_minutes),
+            )
+            alias.configure_async_invoke(
+                retry_attempts=0,
+                max_event_age=interval,
+                on_failure=destinations.SqsDestination(self.lost_ticks),
+            )
             scheduler.Schedule(
                 self,
                 catalog.find_function(each.function).construct_id,
-                schedule=scheduler.ScheduleExpression.rate(
-                    cdk.Duration.minutes(each.interval_minutes)
-                ),
+                schedule=scheduler.ScheduleExpression.rate(interval),
                 target=targets.LambdaInvoke(
-                    functions[each.function].alias,
+                    alias,
                     dead_letter_queue=self.lost_ticks,
                     retry_attempts=2,
-                    max_event_age=cdk.Duration.minutes(5),
+                    max_event_age=interval,
                 ),
                 enabled=stage.schedule_enabled,
             )

@@ -38,8 +38,8 @@ class SyncStack(cdk.Stack):
         functions = SyncFunctions(self, "Functions", stage=stage, code=code, network=network)
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
-        schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
-        ExecutionEvents(self, "Executions", functions=functions, machine=workflows.mailbox_sync)
+        lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
+        ExecutionEvents(self, "Executions", functions=functions, workflows=workflows, lost=lost)
         events = SyncEventBus(self, "Events", functions=functions)
         batches = CheckBatchInvocations(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
@@ -50,19 +50,18 @@ class SyncStack(cdk.Stack):
             functions=functions,
             workflows=workflows,
             api=api,
-            lost_ticks=schedules.lost_ticks,
+            lost_ticks=lost,
             lost_events=events.lost_events,
             lost_batches=batches.lost_batches,
         )
-
         allow = {
+            **stateful.secrets.allow_by_capability,
             Capability.DATABASE: stateful.allow_use_database,
             Capability.SCHEMA_OWNER_LOGIN: stateful.allow_migrate,
-            Capability.APP_CREDENTIALS_AT_PROVIDER: stateful.settings_secret.allow_read,
-            Capability.VERIFY_APPLICATION_JWT: stateful.settings_secret.allow_read,
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
             Capability.START_WORKFLOWS: workflows.allow_start,
+            Capability.START_SUCCESSOR: workflows.allow_start_successor,
             Capability.STOP_WORKFLOWS: workflows.allow_stop,
             Capability.WORKFLOW_ARNS: workflows.add_arns_to_environment,
             Capability.INVOKE_CHECK_FUNCTION: batches.allow_check_batch_invocation,
@@ -70,7 +69,7 @@ class SyncStack(cdk.Stack):
             Capability.KNOW_PUBLIC_API_URL: api.set_public_url_of_function,
         }
         functions.grant_capabilities(allow)
-        cdk.CfnOutput(self, "ApiUrl", value=api.url)
-        cdk.CfnOutput(self, "EventBusName", value=events.bus.event_bus_name)
-        cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)
-        cdk.CfnOutput(self, "TestSyncArn", value=workflows.test_sync.state_machine_arn)
+        machines = {"MailboxSyncArn": workflows.mailbox_sync, "TestSyncArn": workflows.test_sync}
+        arns = ((name, each.state_machine_arn) for name, each in machines.items())
+        for name, value in (*api.outputs(), ("EventBusName", events.bus.event_bus_name), *arns):
+            cdk.CfnOutput(self, name, value=value)

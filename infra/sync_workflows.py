@@ -41,7 +41,8 @@ class SyncWorkflow(Construct):
             # Inline instead of an asset, so that `cdk diff` shows changes of the definition.
             definition_body=sfn.DefinitionBody.from_string(workflow.asl_text),
             definition_substitutions={
-                each.spec.arn_placeholder: each.alias.function_arn for each in called
+                catalog.PARTITION_PLACEHOLDER: cdk.Aws.PARTITION,
+                **{each.spec.arn_placeholder: each.alias.function_arn for each in called},
             },
             state_machine_type=sfn.StateMachineType.STANDARD,
             tracing_enabled=True,
@@ -80,11 +81,21 @@ class SyncWorkflows(Construct):
             machine.grant_start_execution(self._start)
             _permit(self._start, machine, "states:DescribeExecution")
             _permit(self._stop, machine, "states:StopExecution")
+        self._start_successor = iam.Policy(self, "StartSuccessor")
+        self.mailbox_sync.grant_start_execution(self._start_successor)
 
     def allow_start(self, function: SyncFunction) -> None:
         """Let the function start and describe executions of both state machines."""
         self.add_arns_to_environment(function)
         self._start.attach_to_role(function.role)
+
+    def allow_start_successor(self, function: SyncFunction) -> None:
+        """Let a function that `mailbox-sync` invokes start executions of `mailbox-sync`.
+
+        Its environment cannot name the state machine, whose definition names the function. The
+        payload names it.
+        """
+        self._start_successor.attach_to_role(function.role)
 
     def allow_stop(self, function: SyncFunction) -> None:
         """Let the function stop executions of both state machines."""
@@ -120,9 +131,16 @@ def _reference(part: Mapping[str, Any]) -> str:
 
 
 def _log_group(scope: Construct, stage: StageSettings) -> logs.LogGroup:
+    """Return a log group that log delivery may write to without a resource policy of its own.
+
+    A resource policy of CloudWatch Logs holds 5,120 characters. Log delivery adds each group to it,
+    unless the group's name starts with /aws/vendedlogs/ (AWS Step Functions Developer Guide, "Using
+    CloudWatch Logs to log execution history").
+    """
     return logs.LogGroup(
         scope,
         "Logs",
+        log_group_name=f"/aws/vendedlogs/states/{cdk.Stack.of(scope).stack_name}/{scope.node.id}",
         retention=logs.RetentionDays[stage.log_retention],
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )

@@ -1,5 +1,6 @@
 """Start the local stack (`python -m localdev up`) or the demo (`python -m localdev demo`)."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import suppress
 from rich.console import Console
 
 from localdev import demo
-from localdev.demo_account import connect
+from localdev.demo_account import connect, control_url
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatcher
@@ -16,6 +17,7 @@ from localdev.options import Options, parse_command_line
 from localdev.stack import CODE_ROOT, Stack
 from localdev.stop_signals import StopSignals
 
+_CURL = 'curl -s -H "Authorization: Bearer $TOKEN"'
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -50,10 +52,17 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
-    """Yield lines for the terminal on the mail of --mbox; no line when no mail was read."""
-    report = stack.simulators.mail_load_report if stack.simulators else None
-    if report and options.mbox:
+    """Yield lines for the terminal on the mail of --mbox."""
+    if not options.mbox or not stack.simulators:
+        return
+    report = stack.simulators.mail_load_report
+    if report:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
+    else:
+        yield (
+            f"The simulated mailbox keeps the mail of an earlier start, so {options.mbox} was not"
+            f" loaded; remove {stack.data} (--fresh does) to load it."
+        )
 
 
 def _stay_up(stack: Stack, signals: StopSignals) -> int:
@@ -62,20 +71,18 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
     )
     watch.start()
     with suppress(KeyboardInterrupt):
-        console.print(_welcome(stack))
+        console.print(welcome(stack))
         signals.wait_for_signal()
     console.print("Stopping; what is stored stays.")
     watch.stop()
     return 0
 
 
-def _welcome(stack: Stack) -> str:
+def welcome(stack: Stack) -> str:
+    """Return the addresses of the stack, and commands to try; indented lines can be pasted."""
     token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
-    curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
-    as_anybody = " ".join(f"{name}={value}" for name, value in LOCAL_CREDENTIALS.items())
-    database = _database(stack)
     sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
     warned = "; it warns of the simulator's certificate" if stack.simulators else ""
@@ -85,21 +92,42 @@ def _welcome(stack: Stack) -> str:
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}
-  Database   {database}
+  Database   {_database(stack)}
   Logs       {stack.data / "logs"}
 
 {f"{account.address} is connected and being mirrored." if account else "No account yet."} Try next:
 
   TOKEN={token}
-  {curl} {stack.api_url}/api/test-sync
-  {curl} '{stack.api_url}/api/email/sync?accountId={account_id}'
-  {curl} {stack.api_url}/api/email/sync -H 'Content-Type: application/json' \\
+  {_CURL} {stack.api_url}/api/test-sync
+  {_CURL} '{stack.api_url}/api/email/sync?accountId={account_id}'
+{_deliver_command(stack, account.address) if account else ""}Sync the mailbox:
+  {_CURL} {stack.api_url}/api/email/sync -H 'Content-Type: application/json' \\
     -d '{{"accountId": "{account_id}", "syncType": "manual"}}'
-  {as_anybody} \\
-    aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
-    --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}
+{_psql_command(stack)}List the executions of the workflow:
+{_aws_command(stack)}
   or open {at}{sign_in} in a browser and connect a mailbox yourself{warned}
 """
+
+
+def _deliver_command(stack: Stack, address: str) -> str:
+    mail = json.dumps({"mailbox": address, "subject": "Hello", "body": "A new mail."})
+    return f"""Deliver a mail to the simulated mailbox:
+  curl -s -H "Authorization: Bearer {stack.provider.control_secret}" \\
+    {control_url(stack.provider, "deliver")} -d '{mail}'
+"""
+
+
+def _psql_command(stack: Stack) -> str:
+    query = "SELECT received_at, subject FROM emails ORDER BY received_at DESC LIMIT 5"
+    command = f"  psql '{_database(stack)}' -c '{query}'\n"
+    return f"Read the mail:\n{command}" if stack.postgres else ""
+
+
+def _aws_command(stack: Stack) -> str:
+    as_anybody = " ".join(f"{name}={value}" for name, value in LOCAL_CREDENTIALS.items())
+    return f"""  {as_anybody} \\
+    aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
+    --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}"""
 
 
 def _database(stack: Stack) -> str:

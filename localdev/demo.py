@@ -27,6 +27,14 @@ SELECT r.requests, coalesce(sum(f.inserted), 0), coalesce(sum(f.updated), 0),
  WHERE r.id = (SELECT id FROM sync_runs ORDER BY created_at DESC LIMIT 1)
  GROUP BY r.id"""
 
+_NEXT = """
+The demo has ended, and everything that it started has stopped. Next:
+  make dev              keeps the API on http://localhost:3000 and a dashboard on http://localhost:8288;
+                        it prints the commands for syncing, delivering mail and reading the tables
+  make demo MBOX=PATH   mirrors your own mail files
+  docs/api.md           the API for your application; docs/database.md: its tables
+  docs/deploy.md        from here to AWS"""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -53,6 +61,7 @@ def run_demo(stack: Stack) -> int:
     duplicates = _query(stack, DUPLICATE_MESSAGES_SQL)
     console.print(f"\n{DUPLICATE_MESSAGES_SQL};\n({len(duplicates)} rows)\n")
     console.print_json(json.dumps({name: status[name] for name in _SHOWN}))
+    console.print(_NEXT)
     exact = status["initialSyncCompleted"] and status["syncProgress"] == status["syncTotal"]
     return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
 

@@ -74,15 +74,19 @@ def _first_mailbox(provider: ProviderSettings) -> str:
 
 def simulator(provider: ProviderSettings, method: str, action: str, **fields: Any) -> Any:
     """Call an action of the simulators' control API, `/_sim/ACTION`; return its response."""
-    url = urlsplit(provider.graph_url)
     response = httpx.request(
         method,
-        f"{url.scheme}://{url.netloc}/_sim/{action}",
+        control_url(provider, action),
         headers={"Authorization": f"Bearer {provider.control_secret}"},
         json=fields,
         timeout=HTTP_TIMEOUT_S,
     )
     return response.raise_for_status().json()
+
+
+def control_url(provider: ProviderSettings, action: str) -> str:
+    url = urlsplit(provider.graph_url)
+    return f"{url.scheme}://{url.netloc}/_sim/{action}"
 
 
 def _next(response: httpx.Response) -> str:

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from errno import EADDRINUSE
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import IPPROTO_TCP, TCP_NODELAY, socket
+from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,6 +56,20 @@ class Response:
 Application = Callable[[Request], Response]
 
 
+def require_free_port(port: int) -> None:
+    """Raise OSError if a program listens on this port of `localhost`. Port 0 is always free.
+
+    Listening on 127.0.0.1 succeeds beside a program on ::1 (as development servers of web pages
+    are), and on macOS beside one on all addresses. Clients of `localhost` would reach that program.
+    """
+    for host in ("127.0.0.1", "::1") if port else ():
+        try:
+            create_connection((host, port), timeout=1).close()
+        except OSError:
+            continue
+        raise OSError(EADDRINUSE, f"a program listens on {host}")
+
+
 class Server(ThreadingHTTPServer):
     """An HTTP server that passes its requests to one application, from `start` until `stop`. `port`
     is the actual port, also if port 0 (any free port) was requested.
@@ -80,6 +95,7 @@ class Server(ThreadingHTTPServer):
         self.application = application
         self.guard = guard
         self.tls = tls
+        require_free_port(port)
         super().__init__((host, port), _Handler)
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from localdev.engine.simulator_process import ProviderSettings
 from localdev.own_servers import (
@@ -13,6 +14,7 @@ from localdev.own_servers import (
     ENVIRONMENT_HELP,
     OwnDatabase,
     UnusableOption,
+    read_jwt_secret,
     read_own_database,
     read_own_provider,
 )
@@ -24,11 +26,18 @@ _SETTINGS = {
     "app_inbox_url": "APP_INBOX_URL",
 }
 """Options that can also be set by an environment variable."""
+APPLICATION_ORIGINS = "http://localhost:3000", "http://localhost:3001"
+"""Where the application runs unless an option says otherwise: Next.js takes the first of these
+ports that is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The options of a local stack. A port of 0 means any free port.
+
+    data: the data folder.
+    any_data: if another stack uses the data folder, take the folder of the same name with -2, or -3
+        and so on.
 
     graph_url, authority: URLs of Graph and of the identity platform. None: those of the simulators.
     database_url: URL of the developer's own database. None: the stack runs a Postgres server.
@@ -46,6 +55,7 @@ class Options:
     """
 
     data: Path = Path(".mailsync/data")
+    any_data: bool = False
     api_port: int = 3000
     aws_port: int = 4566
     dashboard_port: int = 8288
@@ -60,7 +70,7 @@ class Options:
     time_scale: float = 1
     dev_login: bool = True
     schedule: bool = True
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = APPLICATION_ORIGINS
     app_inbox_url: str | None = None
     fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
@@ -82,6 +92,12 @@ class Options:
         }
 
     @property
+    def jwt_secret(self) -> str | None:
+        """Return the application's own key for tokens, or None if the stack makes one. Raises
+        UnusableOption."""
+        return read_jwt_secret(self.environment)
+
+    @property
     def provider(self) -> ProviderSettings | None:
         """Return the developer's own mail provider, or None without one. Raises UnusableOption."""
         return read_own_provider(self.graph_url, self.authority, self.environment)
@@ -92,6 +108,12 @@ class Options:
         return read_own_database(self.database_url, self.environment)
 
 
+DEMO_DEFAULTS = Options(
+    data=Path(".mailsync/demo"), any_data=True, fresh=True, api_port=0, aws_port=0, dashboard_port=0
+)
+"""The options of a demo, which runs beside other stacks and other demos."""
+
+
 def parse_command_line(
     arguments: list[str], environment: Mapping[str, str] = os.environ
 ) -> tuple[str, Options]:
@@ -99,18 +121,17 @@ def parse_command_line(
 
     Ends the process with 0 on --help, and with 2 and one sentence on wrong usage.
     """
-    common = _common_options()
     parser = _Parser(
         prog="python -m localdev", description="Mailsync on this machine, without an AWS account."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{up,demo}")
-    for name, purpose in (
-        ("up", "start the stack and stay up until Ctrl-C"),
-        ("demo", "mirror a simulated mailbox and prove it"),
+    for name, purpose, defaults in (
+        ("up", "start the stack and stay up until Ctrl-C", Options()),
+        ("demo", "mirror a simulated mailbox and prove it", DEMO_DEFAULTS),
     ):
         commands.add_parser(
             name,
-            parents=[common],
+            parents=[_common_options(defaults)],
             help=purpose,
             description=f"{purpose[0].upper()}{purpose[1:]}.",
             epilog=ENVIRONMENT_HELP,
@@ -119,6 +140,12 @@ def parse_command_line(
     chosen = vars(parser.parse_args(arguments))
     for option, setting in _SETTINGS.items():
         chosen[option] = chosen.get(option) or environment.get(setting) or None
+    if chosen["data"] is None:
+        defaults = DEMO_DEFAULTS if chosen["command"] == "demo" else Options()
+        chosen |= {name: getattr(defaults, name) for name in ("data", "any_data")}
+        chosen["fresh"] = defaults.fresh if chosen["fresh"] is None else chosen["fresh"]
+    if chosen["cors_origins"] is None:
+        chosen["cors_origins"] = _application_origins(chosen["app_inbox_url"])
     known = {each.name for each in fields(Options)}
     options = {name: value for name, value in chosen.items() if name in known}
     made = Options(**options, environment=environment)
@@ -142,14 +169,19 @@ def _require_usable(options: Options) -> None:
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
-    _ = options.database
+    _ = options.database, options.jwt_secret
 
 
-def _common_options() -> _Parser:
-    defaults = Options()
+def _application_origins(inbox_url: str | None) -> tuple[str, ...]:
+    """Return the origins of the application: that of its inbox page, or else the usual ones."""
+    url = urlsplit(inbox_url or "")
+    return (f"{url.scheme}://{url.netloc}",) if url.netloc else APPLICATION_ORIGINS
+
+
+def _common_options(defaults: Options) -> _Parser:
     parser = _Parser(add_help=False)
     add, default = parser.add_argument, "default: %(default)s"
-    add("--data", type=Path, default=defaults.data, metavar="DIR", help=default)
+    add("--data", type=Path, metavar="DIR", help=f"default: {defaults.data}")
     for name in ("api_port", "aws_port", "dashboard_port"):
         option, port = f"--{name.replace('_', '-')}", getattr(defaults, name)
         add(option, type=_port, default=port, help=f"{default}; 0: any")
@@ -165,14 +197,15 @@ def _common_options() -> _Parser:
     add("--no-schedule", dest="schedule", action="store_false", help="nothing starts by itself")
     add(
         "--cors-origins",
-        type=lambda text: tuple(text.split(",")),
-        default=defaults.cors_origins,
+        type=lambda text: tuple(filter(None, text.split(","))),
         metavar="URL,URL",
-        help="whose pages may use the API from a browser",
+        help="whose pages may use the API from a browser (default: that of APP_INBOX_URL, or else"
+        f" {' and '.join(APPLICATION_ORIGINS)})",
     )
     keeping = parser.add_mutually_exclusive_group()
-    keeping.add_argument("--fresh", action="store_true", help="forget what earlier runs stored")
-    keeping.add_argument("--keep", dest="fresh", action="store_false", help="the default")
+    forget, keep = "forget what earlier runs stored", "the default, except of a demo without --data"
+    keeping.add_argument("--fresh", action="store_true", default=None, help=forget)
+    keeping.add_argument("--keep", dest="fresh", action="store_false", help=keep)
     return parser
 
 

@@ -36,6 +36,8 @@ environment, where the servers are your own (relative paths: of the folder you a
 environment, of the API with any servers:
   API_LIMITS                    calls of a user in an hour, such as sync=1000,connect=1000
   CONFIRM_CONNECTIONS           true: the application confirms each new mailbox
+  JWT_SECRET                    the key with which the application signs its tokens (default: the
+                                stack makes one)
 """
 API_SETTING_NAMES = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
@@ -109,6 +111,20 @@ def read_own_database(url: str | None, environment: Mapping[str, str]) -> OwnDat
         migration_url=environment.get("MIGRATION_DATABASE_URL", ""),
         ca_bundle=_ca_bundle(environment, "DATABASE_CA_BUNDLE"),
     )
+
+
+def read_jwt_secret(environment: Mapping[str, str]) -> str | None:
+    """Return the key with which the application signs its tokens; None if it is not set.
+
+    Raises:
+        UnusableOption: the key is too short.
+    """
+    if not environment.get("JWT_SECRET", "").strip():
+        return None
+    try:
+        return Settings(environment).jwt_secret
+    except SettingMissing as wrong:
+        raise UnusableOption(str(wrong)) from None
 
 
 def _ca_bundle(environment: Mapping[str, str], name: str) -> str:

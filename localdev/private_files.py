@@ -1,6 +1,10 @@
 """Write files that no other user of this machine can read: keys, mail, and logs."""
 
+import io
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -20,3 +24,21 @@ def open_private_file(file: Path) -> IO[bytes]:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "ab")
+
+
+@contextmanager
+def log_to_file(file: Path) -> Iterator[None]:
+    """Write the records of `logging` to the file inside the `with` block.
+
+    Without a handler Python prints warnings and errors on the terminal; for a failed execution moto
+    logs the workflow's whole definition.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with io.TextIOWrapper(open_private_file(file), write_through=True) as out:
+        handler = logging.StreamHandler(out)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)

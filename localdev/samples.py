@@ -19,23 +19,30 @@ SAMPLE_RUN_ID = "run-from-a-sample-event"
 LEASE_TAKING_FUNCTION = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
-# `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
-# `mark-failed` come to a run that has its outcome and leave it alone; the
+# `authorize` is meant to refuse: its sample bears a token that is none. `close-run`, `hand-over`
+# and `mark-failed` come to a run that has its outcome and leave it alone; the
 # subscription of `webhook` is unknown, which gets the same result as any.
 EXPECTED_RESULT_BY_FUNCTION: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
-    LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int},
+    LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int, "runId": str},
     "get-access-token": {"waitSeconds": 0},
-    "sync-folders": {"items": list, "atOnce": int, "waitSeconds": 0},
-    "reset-folder": {"resets": 1},
-    "sync-folder": {"feeds": [], "hasMore": False, "waitSeconds": 0},
+    "sync-folders": {
+        **{"items": list, "atOnce": int, "waitSeconds": 0, "cursorsUsed": int, "fullSyncs": int}
+    },
+    "reset-folder": {"feeds": list, "hasMore": True, "resets": 1},
+    "sync-folder": {
+        **{"feeds": [], "hasMore": False, "waitSeconds": 0, "cursorsUsed": int, "fullSyncs": int},
+        "resets": 0,
+    },
     "repair-folder": {"waitSeconds": 0},
     "recalculate-counts": {
         **{"folderIds": list, "differing": int, "failedFolders": 0, "unverified": int},
         **{"hasNewFolders": False, "message": str, "atOnce": int, "waitSeconds": 0},
+        "handOver": False,
     },
     "folder-failed": {"feeds": [], "hasMore": False},
     "mark-complete": {"proven": True},
+    "hand-over": {"successor": None},
     "mark-failed": None,
     "reach-database": {"database": "reached"},
     "reach-provider": {"status": int},

@@ -7,6 +7,7 @@ key of stored tokens, and the secret of development logins.
 import json
 import shutil
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 from dashboard.server import Dashboard
@@ -42,6 +43,7 @@ from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
 from localdev.options import Options
+from localdev.private_files import log_to_file
 from mailsync.settings import Settings
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
@@ -95,13 +97,16 @@ class Stack:
 
     def token(self) -> str:
         """Return a bearer token of the demo user for the API, valid for eight hours."""
-        return make_demo_user_token_maker(read_or_create_jwt_secret(self.data / "jwt-secret"))()
+        return make_demo_user_token_maker(self._jwt_secret())()
+
+    def _jwt_secret(self) -> str:
+        return self.options.jwt_secret or read_or_create_jwt_secret(self.data / "jwt-secret")
 
     def _start(self) -> None:
-        lock = lock_folder(self.data, what="data")
-        self._exit.callback(lock.close)
+        self._lock_data()
         if self.options.fresh:
             delete_stack_data(self.data)
+        self._exit.enter_context(log_to_file(self.data / "logs" / "stack.log"))
         api = self._listen()
         self._launch_simulators()
         self._open_database()
@@ -114,6 +119,18 @@ class Stack:
             scheduler.start()
             self._exit.callback(scheduler.stop)
 
+    def _lock_data(self) -> None:
+        """Lock the data folder; with the option `any_data`, the first that no stack uses."""
+        wanted = self.data
+        for number in count(2):
+            try:
+                self._exit.callback(lock_folder(self.data, what="data").close)
+                return
+            except StartFailed:
+                if not self.options.any_data:
+                    raise
+                self.data = wanted.with_name(f"{wanted.name}-{number}")
+
     def _listen(self) -> HttpApi:
         """Open the ports before anything slow starts."""
         self.lambdas = LambdaHost(
@@ -123,13 +140,12 @@ class Stack:
             settings={},
             time_scale=self.options.time_scale,
         )
-        secret = read_or_create_jwt_secret(self.data / "jwt-secret")
         api = HttpApi(
             self.lambdas,
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=make_demo_user_token_maker(secret) if self.options.is_dev_login_on else None,
+            sign_in=self.token if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -195,10 +211,10 @@ class Stack:
             SYNC_ACCOUNTS_ARN=function_arn(CHECK_BATCH_FUNCTION),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
             TEST_SYNC_ARN=arns[TEST_SYNC_WORKFLOW.name],
-            JWT_SECRET=read_or_create_jwt_secret(self.data / "jwt-secret"),
+            JWT_SECRET=self._jwt_secret(),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
-            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
+            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/mailbox",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
             **self.options.api_settings,
         )
@@ -235,6 +251,7 @@ class Stack:
             raise StartFailed(f"The database could not be prepared: {reason}")
         if self.postgres:
             self.postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+            self.postgres.set_search_path("postgres", "mailsync, public")
 
 
 def delete_stack_data(data: Path) -> None:

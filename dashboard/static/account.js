@@ -2,7 +2,7 @@
 
 import { accountButtons, next, speed, standing } from "./accounts.js";
 import {
-  buttons, facts, link, mark, numeric, progress, reason, table, time, tr, wide,
+  buttons, code, cut, facts, fine, link, mark, numeric, progress, reason, table, time, tr, wide,
 } from "./components.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
@@ -11,6 +11,7 @@ import { clock, number, plural } from "./format.js";
 import { runsTable } from "./runs.js";
 
 const RECENT = 5;
+const MAX_LISTED_QUARANTINE = 200; // of the server's statement `quarantine`
 const FOLDER_COLUMNS = [
   "Folder", "Stored, of the provider's", ["Unread", "number"], ["Quarantined", "number"],
   "Verified", "Compared", "Error",
@@ -30,9 +31,7 @@ export default {
     return { ...account, runs: runs.runs };
   },
 
-  ticks: () => true,
-
-  render(account, _place, app) {
+  render(account, { query }, app) {
     const { lastError: error } = account;
     return [
       el(
@@ -54,8 +53,8 @@ export default {
       ),
       hidden(account.pendingRemoval),
       el("h2", {}, "Folders"),
-      table("Folders and their verification", FOLDER_COLUMNS, ordered(account.folders).map(folder)),
-      differences(account),
+      foldersTable(account, query),
+      differences(account, query),
       quarantine(account.quarantine),
       el("h2", {}, "Newest runs"),
       runsTable(account.runs, "Newest runs"),
@@ -85,6 +84,11 @@ function hidden(removal) {
   );
 }
 
+function foldersTable(account, query) {
+  const [shown, rest] = cut(ordered(account.folders), "folders", "folder", query);
+  return [table("Folders and their verification", FOLDER_COLUMNS, shown.map(folder)), rest];
+}
+
 function folder(row) {
   return tr(
     row.id,
@@ -108,18 +112,22 @@ function verified(row) {
   return mark("wait", row.verifiedAt ? "changed since" : "not yet");
 }
 
-function differences({ folders, differences: ids }) {
+function differences({ folders, differences: ids }, query) {
   const uneven = folders.filter(({ isUneven }) => isUneven);
+  const [named, otherFolders] = cut(uneven, "uneven", "folder", query);
+  const [listed, others] = cut(ids, "differences", "message", query);
   if (!uneven.length && !ids.length) return null;
   return [
     el("h2", {}, "Differences"),
     uneven.length > 0 && [
       el("p", {}, "The counts differ; the next sync compares these folders message by message."),
-      el("ul", {}, uneven.map(unevenFolder)),
+      el("ul", {}, named.map(unevenFolder)),
+      otherFolders,
     ],
     ids.length > 0 && [
       el("p", {}, "The provider contradicts itself; what it says by id is what is stored."),
-      table("Messages that differ", ["Folder", "Cause", "Found", "Message"], ids.map(difference)),
+      table("Messages that differ", ["Folder", "Cause", "Found", "Message"], listed.map(difference)),
+      others,
     ],
   ];
 }
@@ -130,7 +138,7 @@ const CAUSES = {
   misread: "read state differs between the provider's list and the message",
 };
 
-const messageId = (id) => wide(el("code", { class: "id" }, id));
+const messageId = (id) => wide(code(id));
 
 const difference = ({ messageId: id, folder: name, cause, foundAt }) =>
   tr(id, name, wide(reason(cause, CAUSES[cause])), time(foundAt), messageId(id));
@@ -146,6 +154,9 @@ function quarantine(messages) {
   return [
     el("h2", {}, "Quarantine"),
     table("Messages that cannot be stored", QUARANTINE_COLUMNS, rows),
+    rows.length >= MAX_LISTED_QUARANTINE && fine(
+      `These are the ${rows.length} messages that were tried last; there may be more.`,
+    ),
   ];
 }
 

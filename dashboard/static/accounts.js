@@ -2,10 +2,11 @@
 
 import { actionButton } from "./actions.js";
 import { get } from "./data.js";
-import { el } from "./dom.js";
+import { el, ticking } from "./dom.js";
 import { distance, duration, number, plural } from "./format.js";
 import {
-  errorCell, heading, link, numeric, progress, status, table, time, tr,
+  choice, errorCell, field, fine, heading, link, numeric, pages, progress, status, table, time, tr,
+  withQuery,
 } from "./components.js";
 
 const COLUMNS = [
@@ -13,25 +14,67 @@ const COLUMNS = [
   "Next sync", "Error", "Actions",
 ];
 
+const STATUSES = ["active", "failing", "reauth_required", "paused", "disconnected", "purging"];
+const PARAMETERS = ["search", "status", "after"];
+
 export default {
   title: () => "Accounts",
 
-  load: (_place, signal) => get("accounts", {}, signal),
+  load({ query }, signal) {
+    const chosen = Object.fromEntries(PARAMETERS.map((name) => [name, query.get(name)]));
+    return get("accounts", chosen, signal);
+  },
 
-  ticks: () => true,
-
-  render({ accounts }, { query }, app) {
-    // As the API sends a person back whose sign-in failed; it is shown as text.
-    const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
+  render({ accounts, total, next }, { query }, app) {
+    const isFiltered = query.get("search") || query.get("status");
+    const here = query.get("after");
+    const count = isFiltered ? `${plural(total, "account")} found` : plural(total, "account");
     return [
-      el("h1", {}, "Accounts"),
-      failed && el("p", { class: "error", role: "alert" }, `No mailbox was connected: ${failed}`),
-      table("Accounts", COLUMNS, accounts.map((each) => row(each, app)), NONE),
+      el(
+        "header",
+        { class: "heading" },
+        el("h1", {}, "Accounts"),
+        signInUrl(app) && signInLink(app, "Connect a mailbox"),
+      ),
+      failedSignIn(query),
+      filters(query, app),
+      fine(here || next ? `${count}; ${number(accounts.length)} of them on this page` : count),
+      table("Accounts", COLUMNS, accounts.map((each) => row(each, app)), isFiltered ? NO_MATCH : NONE),
+      pages(here, next, (after) => withQuery(query, { after }), ["First page", "Next page"]),
     ];
   },
 };
 
-const NONE = "No mailbox is connected yet. The page Start has a button for that.";
+const NONE = "No mailbox is connected yet.";
+const NO_MATCH = "No account matches.";
+
+/** Where a sign-in begins, as a whole address, so that no view is looked for; null on a stage. */
+export function signInUrl({ overview }) {
+  return overview.signInUrl ?? (overview.stage === "local" ? `${location.origin}/data/sign-in` : null);
+}
+
+const signInLink = (app, text) => el("a", { class: "button", href: signInUrl(app) }, text);
+
+/** How a mailbox that lost its access gets it back; null for every other. */
+export function connectAgain(status, app) {
+  if (!["reauth_required", "disconnected"].includes(status)) return null;
+  if (signInUrl(app)) return signInLink(app, "Connect again");
+  return fine("Its owner connects it again in the application.");
+}
+
+function filters(query, app) {
+  const pick = ({ currentTarget: { name, value } }) =>
+    app.go(withQuery(query, { [name]: value.trim(), after: null }));
+  const statuses = STATUSES.map((each) => [each, each.replaceAll("_", " ")]);
+  return el(
+    "form",
+    { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
+    field("Address or id", "search", {
+      type: "search", value: query.get("search") ?? "", onchange: pick, placeholder: "a part of it",
+    }),
+    choice("Status", "status", [["", "any status"], ...statuses], query.get("status"), pick),
+  );
+}
 
 function row(account, app) {
   const { accountId: id, emailAddress: address } = account;
@@ -46,9 +89,15 @@ function row(account, app) {
     numeric(number(account.pendingRemoval?.hidden ?? 0)),
     time(account.lastSyncAt),
     next(account),
-    errorCell(account.lastError?.name, account.lastError?.message),
+    errorCell({ error: account.lastError?.name, errorMessage: account.lastError?.message }),
     el("td", { class: "buttons" }, accountButtons(account, app)),
   );
+}
+
+/** Why a sign-in failed, as the API sends the browser back; null for every other address. */
+export function failedSignIn(query) {
+  const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
+  return failed && el("p", { class: "error", role: "alert" }, `No mailbox was connected: ${failed}`);
 }
 
 /** What the account may do and what it is doing. */
@@ -67,26 +116,28 @@ export function speed({ rate, etaSeconds }) {
 export function next(account) {
   if (account.runId) return link(`/runs/${account.runId}`, "running now");
   if (!account.nextSyncAt) return "–";
-  const isDue = new Date(account.nextSyncAt) <= new Date();
-  return isDue ? "due now" : [time(account.nextSyncAt), ` (${distance(account.nextSyncAt)})`];
+  const isDue = () => new Date(account.nextSyncAt) <= new Date();
+  return ticking(() =>
+    isDue() ? "due now" : [time(account.nextSyncAt), ` (${distance(account.nextSyncAt)})`],
+  );
 }
 
-/** Sync, cancel, pause, resume and confirm a removal, as far as they make sense now. */
+/** Sync, cancel, pause, resume, connect again and confirm a removal, as far as they make sense now. */
 export function accountButtons(account, app) {
   const fields = { accountId: account.accountId };
   const button = (label, name, done, more = {}) =>
     actionButton(app, label, { name, fields: { ...fields, ...more }, done });
-  const started = ({ runId }) => ["Sync started. ", link(`/runs/${runId}`, "See its run")];
+  const started = ({ runId, message }) => [message, " ", link(`/runs/${runId}`, "See its run")];
+  const isActive = ["active", "queued", "syncing"].includes(account.status);
   return [
-    account.runId
-      ? button("Cancel", "cancel", () => "The run is stopping.")
-      : [
-          button("Sync", "sync", started, { syncType: "manual" }),
-          button("Full sync", "sync", started, { syncType: "full" }),
-        ],
-    account.status === "paused"
-      ? button("Resume", "resume", () => "Resumed.")
-      : button("Pause", "pause", () => "Paused."),
+    account.runId && button("Cancel", "cancel", ({ message }) => message),
+    isActive && !account.runId && [
+      button("Sync", "sync", started, { syncType: "manual" }),
+      button("Full sync", "sync", started, { syncType: "full" }),
+    ],
+    isActive && button("Pause", "pause", () => "Paused."),
+    account.status === "paused" && button("Resume", "resume", () => "Resumed."),
+    connectAgain(account.status, app),
     account.pendingRemoval?.needsConfirmation && confirmRemoval(account, app),
   ];
 }

@@ -1,11 +1,12 @@
 // The frame around the views: their URLs, what is on the screen, and what changes by itself.
 //
-// A view is {title(data), load(place), render(data, place, app)}; `ticks(data)` says that clocks
-// on it run. `place` is {id, query}: the part of the path behind the view's name, and its query.
+// A view is {title(data), load(place), render(data, place, app)}; `attend(was, is)` may name what its
+// reader looks at once the query has changed. `place` is {id, query}: the part of the path behind the
+// view's name, and its query.
 
 import { closeNotice, offerNotice } from "./actions.js";
 import { follow, get } from "./data.js";
-import { el, morph } from "./dom.js";
+import { el, morph, tickAll } from "./dom.js";
 import { plural } from "./format.js";
 import { toggleSimulator, updateSimulator } from "./simulator.js";
 import accounts from "./accounts.js";
@@ -47,13 +48,24 @@ function resolve() {
 async function show() {
   const arrived = location.pathname !== current.path;
   const { view, place } = resolve();
-  const moved = view !== current.view || place.id !== current.place.id;
+  const was = current.place;
+  const moved = view !== current.view || place.id !== was.id;
   current = { view, place, data: moved ? null : current.data, path: location.pathname };
   markNavigation();
   main.classList.toggle("is-leaving", moved);
   if (moved) closeNotice();
   await load();
   if (arrived && moved) arrive();
+  else if (!moved) attend(view, was.query, place.query);
+}
+
+/** Another message, folder or page of a list begins in view, and screen readers go there. */
+function attend(view, was, is) {
+  const isOtherPage = ["before", "after"].some((name) => was.get(name) !== is.get(name));
+  const next = view.attend ? view.attend(was, is) : isOtherPage && main;
+  if (!next) return;
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: next.tabIndex < 0 ? "start" : "nearest" });
 }
 
 let isFirst = true;
@@ -142,7 +154,7 @@ window.addEventListener("popstate", show);
 document
   .getElementById("simulator-toggle")
   .addEventListener("click", () => toggleSimulator(app));
-setInterval(() => current.data && current.view.ticks?.(current.data) && draw(), TICK_MS);
+setInterval(() => document.hidden || tickAll(main), TICK_MS);
 
 await Promise.all([loadOverview().catch(() => {}), show()]);
 draw();

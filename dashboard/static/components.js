@@ -1,14 +1,14 @@
 // Components that several views share.
 
 import { el } from "./dom.js";
-import { clock, number } from "./format.js";
+import { clock, number, plural } from "./format.js";
 
 const TONES = {
-  wait: ["queued", "pending", "waiting", "paused"],
+  wait: ["queued", "pending", "waiting", "paused", "delivering"],
   live: ["running", "syncing"],
-  good: ["completed", "succeeded", "active"],
-  bad: ["failed", "timed_out", "reauth_required"],
-  warn: ["caught", "cancelled", "aborted"],
+  good: ["completed", "succeeded", "active", "published", "started"],
+  bad: ["failed", "timed_out", "reauth_required", "refused", "lost"],
+  warn: ["caught", "cancelled", "aborted", "ignored"],
 };
 
 /** A state in words, with a mark whose shape and colour repeat them. */
@@ -47,7 +47,11 @@ export const numeric = (text) => el("td", { class: "number" }, text);
 
 export const wide = (...children) => el("td", { class: "wide" }, children);
 
-export const errorCell = (name, title) => el("td", { class: "error-cell", title }, name ?? "");
+/** Why a run or a folder of it did not complete; that a person stopped it is no error. */
+export function errorCell({ status: ended, error, errorMessage }) {
+  const kind = ended === "cancelled" ? null : "error-cell";
+  return el("td", { class: kind, title: errorMessage }, error ?? "");
+}
 
 /** A table; `columns` are [heading, class] or headings, `rows` are arrays of <tr>. */
 export function table(caption, columns, rows, empty = "Nothing yet.") {
@@ -102,9 +106,25 @@ export function field(label, name, attributes = {}) {
 }
 
 /** Links to the first and the next page of a long list; `at` builds a page's URL. */
-export function pages(before, next, at) {
-  const links = [before && link(at(null), "Newest"), next && link(at(next), "Older")];
+export function pages(here, next, at, [first, further] = ["Newest", "Older"]) {
+  const links = [here && link(at(null), first), next && link(at(next), further)];
   return el("nav", { class: "pages", "aria-label": "Pages" }, links);
+}
+
+const CUT = 200;
+
+/**
+ * The `first` or `last` part of a long list, and how to see more of it.
+ *
+ * name: the parameter of the query that holds how much is shown.
+ * Returns [the items to show, a paragraph or null].
+ */
+export function cut(list, name, noun, query, part = "first") {
+  const shown = Number(query.get(name)) || CUT;
+  if (list.length <= shown) return [list, null];
+  const more = link(withQuery(query, { [name]: shown + CUT }), "Show more");
+  const words = `The ${part} ${number(shown)} of ${plural(list.length, noun)}. `;
+  return [part === "first" ? list.slice(0, shown) : list.slice(-shown), fine(words, more)];
 }
 
 /** The same place with some of its query changed; null removes a parameter. */

@@ -9,7 +9,8 @@ const HANDLERS = ["onclick", "oninput", "onchange", "onsubmit", "onkeydown"];
 
 /**
  * An HTML element. `attributes` are set as they are named, except: handlers (`onclick`, ...),
- * `style` (an object of CSS properties), `key` (identity within the parent, for `morph`).
+ * `style` (an object of CSS properties), `key` (identity within the parent, for `morph`) and `tick`
+ * (a function that brings the node up to date, called once a second).
  * null, undefined and false leave an attribute or a child out; arrays of children are flattened.
  */
 export function el(name, attributes = {}, ...children) {
@@ -27,6 +28,7 @@ function build(node, attributes, children) {
     if (HANDLERS.includes(name)) node[name] = value;
     else if (name === "key") node.key = String(value);
     else if (name === "style") setStyle(node, value);
+    else if (name === "tick") setTick(node, value);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
   for (const child of children.flat(Infinity)) {
@@ -37,8 +39,24 @@ function build(node, attributes, children) {
 }
 
 // A style attribute is refused by the page's own policy, the style object is not.
-function setStyle(node, properties) {
+export function setStyle(node, properties) {
   for (const [name, value] of Object.entries(properties)) node.style.setProperty(name, value);
+}
+
+function setTick(node, tick) {
+  node.tick = tick;
+  node.setAttribute("data-tick", "");
+}
+
+/** What changes with the clock alone: `content()` makes it, now and once a second. */
+export function ticking(content) {
+  const make = () => el("span", { tick: (node) => morph(node, make()) }, content());
+  return make();
+}
+
+/** Brings up to date what changes with the clock; everything else is left alone. */
+export function tickAll(root) {
+  for (const node of root.querySelectorAll("[data-tick]")) node.tick(node);
 }
 
 /** Makes `live` equal to `wanted`, keeping every node that can be kept; returns the live node. */
@@ -64,8 +82,13 @@ function alike(one, other) {
 }
 
 function morphAttributes(live, wanted) {
-  for (const name of HANDLERS) live[name] = wanted[name];
-  if (live.style.cssText !== wanted.style.cssText) live.style.cssText = wanted.style.cssText;
+  // Reading is cheap, writing is not, and most nodes of a long table have none of these.
+  for (const name of HANDLERS) if (live[name] !== wanted[name]) live[name] = wanted[name];
+  if (live.tick !== wanted.tick) live.tick = wanted.tick;
+  const isStyled = live.hasAttribute("style") || wanted.hasAttribute("style");
+  if (isStyled && live.style.cssText !== wanted.style.cssText) {
+    live.style.cssText = wanted.style.cssText;
+  }
   for (const { name } of [...live.attributes]) {
     const readersOwn = name === "open" || name === "style";
     if (!readersOwn && !wanted.hasAttribute(name)) live.removeAttribute(name);

@@ -4,9 +4,10 @@ import { actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { pretty } from "./format.js";
-import { code, field, link, pages, table, time, tr, wide, withQuery } from "./components.js";
+import { code, field, link, pages, status, table, time, tr, wide, withQuery } from "./components.js";
 
-const COLUMNS = ["Time", "Direction", "Type", "Run", "Detail"];
+const COLUMNS = ["Time", "Direction", "Type", "Outcome", "Run", "Detail"];
+const SENT = "The event is on the bus. The list shows its outcome.";
 const DIRECTIONS = { in: "received", out: "sent" };
 
 export default {
@@ -24,11 +25,12 @@ export default {
   },
 };
 
-function row({ id, at, direction, type, detail, runId }) {
+function row({ id, at, direction, type, outcome, reason, detail, runId }) {
   const run = runId ? link(`/runs/${runId}`, "See run") : "–";
   const shown = el("pre", { tabindex: "0" }, pretty(detail));
   const details = el("details", {}, el("summary", {}, "Show"), shown);
-  return tr(id, time(at), DIRECTIONS[direction], code(type), run, wide(details));
+  const result = reason ? wide(status(outcome), ": ", reason) : status(outcome);
+  return tr(id, time(at), DIRECTIONS[direction], code(type), result, run, wide(details));
 }
 
 function sender(app) {
@@ -39,7 +41,7 @@ function sender(app) {
     el("summary", {}, "Send an event"),
     actionForm(
       app,
-      { name: "event", fields, done: () => "The event is on the bus.", label: "Send" },
+      { name: "event", fields, done: () => SENT, label: "Send" },
       field("Type", "type", { value: "test/sync", required: true }),
       field("Detail, as JSON", "detail", { value: "{}", required: true }),
     ),

@@ -3,12 +3,16 @@
 // Mail is hostile. Its body is a document of its own in a frame that may run no script, send no
 // form and open no window; the policy sent with it loads nothing.
 
+import { accountField } from "./account_field.js";
+import { connectAgain, failedSignIn, standing } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
-import { choice, facts, fine, link, pages, time, withQuery } from "./components.js";
+import {
+  choice, cut, facts, fine, link, pages, progress, time, withQuery,
+} from "./components.js";
 
 const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
@@ -17,9 +21,11 @@ export default {
   title: ({ account, message }) => message?.subject || `Mailbox of ${account?.emailAddress ?? "nobody"}`,
 
   async load({ query }, signal) {
-    const { accounts } = await get("accounts", {}, signal);
+    const { accounts } = query.get("accountId")
+      ? { accounts: [] }
+      : await get("accounts", { limit: 1 }, signal);
     const accountId = query.get("accountId") ?? accounts[0]?.accountId;
-    if (!accountId) return { accounts };
+    if (!accountId) return {};
     const account = await get(`accounts/${accountId}`, {}, signal);
     const wanted = query.get("folder");
     const folder = account.folders.find(({ id, role }) =>
@@ -30,22 +36,36 @@ export default {
       folder && get(`folders/${folder.id}/messages`, { before }, signal),
       query.get("message") && get(`messages/${query.get("message")}`, {}, signal),
     ]);
-    return { accounts, account, folder, list, message };
+    return { account, folder, list, message };
   },
 
-  render({ accounts, account, folder, list, message }, { query }, app) {
+  /** The message that was opened, the link of the one that was closed, or another list's top. */
+  attend(was, is) {
+    const isOther = (name) => was.get(name) !== is.get(name);
+    if (isOther("message")) {
+      const closed = `.messages a[data-message="${Number(was.get("message"))}"]`;
+      return document.querySelector(is.get("message") ? ".reader" : closed);
+    }
+    return ["folder", "before"].some(isOther) && document.querySelector(".messages");
+  },
+
+  render({ account, folder, list, message }, { query }, app) {
     if (!account) {
-      return [el("h1", {}, "Mailbox"), el("p", {}, "No mailbox is connected yet.")];
+      const none = el("p", {}, "No mailbox is connected yet.");
+      return [el("h1", {}, "Mailbox"), failedSignIn(query), none];
     }
     return [
-      el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(accounts, account, app)),
+      el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(account, app)),
+      failedSignIn(query),
+      connectAgain(account.status, app),
+      account.runId && sync(account),
       el(
         "div",
         { class: message ? "mailbox is-reading" : "mailbox" },
         el(
           "nav",
           { class: "folders", "aria-label": "Folders" },
-          el("ul", {}, ordered(account.folders).map((each) => folderLink(each, folder, account))),
+          folderList(account, folder, query),
         ),
         folder ? messages(folder, list, query) : el("p", {}, "This mailbox has no folders yet."),
         reader(message, account, query, app),
@@ -54,10 +74,25 @@ export default {
   },
 };
 
-function picker(accounts, account, app) {
-  const options = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);
-  const pick = (event) => app.go(`/mailbox?accountId=${event.currentTarget.value}`);
-  return choice("Account", "account", options, account.accountId, pick);
+/** How far the open run is; a new mailbox has no folders yet. */
+function sync(account) {
+  const { syncProgress, syncTotal, runId } = account;
+  return facts(
+    ["Sync", link(`/runs/${runId}`, standing(account))],
+    ["Mail", progress(syncProgress, syncTotal, "Mail stored")],
+  );
+}
+
+function picker(account, app) {
+  const pick = (other) => other && app.go(`/mailbox?accountId=${other.accountId}`);
+  const value = account.emailAddress;
+  return el("div", {}, accountField(app, "Account", { name: "account", value, pick }));
+}
+
+function folderList(account, current, query) {
+  const [shown, rest] = cut(ordered(account.folders), "folders", "folder", query);
+  if (current && !shown.some(({ id }) => id === current.id)) shown.push({ ...current, depth: 0 });
+  return [el("ul", {}, shown.map((each) => folderLink(each, current, account))), rest];
 }
 
 function folderLink(folder, current, account) {
@@ -82,7 +117,12 @@ function messages(folder, list, query) {
   const at = (before) => withQuery(query, { before, message: null });
   return el(
     "section",
-    { class: "messages", "aria-label": `Messages of ${folder.displayName}`, key: folder.id },
+    {
+      class: "messages",
+      "aria-label": `Messages of ${folder.displayName}`,
+      tabindex: "-1",
+      key: `${folder.id} ${query.get("before")}`,
+    },
     el("h2", {}, folder.displayName),
     fine(`${number(folder.total)} stored, ${number(folder.remoteTotal)} at the provider`),
     list.messages.length
@@ -104,7 +144,11 @@ function listed(message, query) {
     { key: message.id, class: message.isRead ? null : "is-unread" },
     el(
       "a",
-      { href: withQuery(query, { message: message.id }), "aria-current": isHere ? "true" : null },
+      {
+        href: withQuery(query, { message: message.id }),
+        "aria-current": isHere ? "true" : null,
+        "data-message": message.id,
+      },
       el(
         "span",
         { class: "from" },
@@ -128,7 +172,7 @@ function reader(message, account, query, app) {
   const people = (list) => (list ?? []).map(person).join(", ");
   return el(
     "section",
-    { class: "reader", "aria-label": "Message", key: message.id },
+    { class: "reader", "aria-label": "Message", tabindex: "-1", key: message.id },
     el("p", {}, link(withQuery(query, { message: null }), "Close the message")),
     el("h2", {}, el("bdi", {}, message.subject || "(no subject)")),
     facts(

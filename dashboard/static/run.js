@@ -2,11 +2,13 @@
 
 import { actionButton } from "./actions.js";
 import { get } from "./data.js";
-import { el } from "./dom.js";
+import { el, ticking } from "./dom.js";
 import { distance, duration, number } from "./format.js";
 import {
-  buttons, code, errorCell, facts, heading, link, numeric, reason, status, table, time, tr,
+  buttons, code, cut, errorCell, facts, heading, link, numeric, progress, reason, status, table, time,
+  tr,
 } from "./components.js";
+import { connectAgain, speed } from "./accounts.js";
 import { picture } from "./picture.js";
 import { isOpen } from "./runs.js";
 import { waterfall } from "./waterfall.js";
@@ -16,15 +18,13 @@ export default {
 
   load: ({ id }, signal) => get(`runs/${encodeURIComponent(id)}`, {}, signal),
 
-  ticks: isOpen,
-
   render(run, { query }, app) {
     return [
       title(run, app),
       outcome(run),
       el("h2", {}, "Steps"),
       stepless(run) ?? [waterfall(run, query), run.picture && machine(run)],
-      run.folders?.length > 0 && [el("h2", {}, "Folders"), folders(run.folders)],
+      run.folders?.length > 0 && [el("h2", {}, "Folders"), folders(run.folders, query)],
     ];
   },
 };
@@ -42,8 +42,8 @@ function stepless({ historyLost, inOneFunction, folders: worked }) {
 }
 
 function title(run, app) {
-  const again = (result) => ["Started. ", startedRun(result)];
-  const stops = () => "The run is stopping; what is stored stays.";
+  const again = (result) => [result.message, " ", startedRun(result)];
+  const stops = ({ message }) => message;
   const { accountId, id: runId } = run;
   return el(
     "header",
@@ -54,6 +54,7 @@ function title(run, app) {
         actionButton(app, "Cancel", { name: "cancel", fields: { accountId }, done: stops }),
       !isOpen(run) &&
         actionButton(app, "Run again", { name: "rerun", fields: { runId }, done: again }),
+      connectAgain(run.accountStatus, app),
     ),
   );
 }
@@ -65,25 +66,30 @@ function startedRun(result) {
 
 function outcome(run) {
   const began = run.startedAt ?? run.createdAt;
-  const took = isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs;
+  const took = () => (isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs);
   const owner = run.accountId && link(`/accounts/${run.accountId}`, run.emailAddress);
   return [
-    run.error &&
-      el("p", { class: "error", key: "error" }, reason(run.error, run.errorMessage)),
+    run.error && el(
+      "p",
+      { class: run.status === "cancelled" ? "note" : "error", key: "error" },
+      reason(run.error, run.errorMessage),
+    ),
     run.next && el(
       "p",
       { class: "next", key: "next" },
       el("strong", {}, isOpen(run) && !run.next.at ? "Now: " : "Next: "),
-      run.next.at && due(run.next.at),
+      run.next.at && ticking(() => due(run.next.at)),
       run.next.what,
     ),
     facts(
+      ["Mail", run.mail && progress(run.mail.done, run.mail.total, "Mail of this run")],
+      ["Speed", run.mail && speed(run.mail)],
       ["Account", owner],
       ["Trigger", run.trigger],
       ["Type", run.syncType],
       ["Started", time(began)],
       ["Finished", run.finishedAt && time(run.finishedAt)],
-      ["Duration", duration(took)],
+      ["Duration", ticking(() => duration(took()))],
       ["Execution", code(run.executionArn ?? run.id)],
     ),
   ];
@@ -106,9 +112,13 @@ const COLUMNS = [
   "Pages", "New", "Changed", "Unchanged", "Removed", "Quarantined", "Requests", "Attempts",
 ];
 
-function folders(rows) {
+/** Those that failed stand first. */
+function folders(rows, query) {
   const columns = ["Folder", "Status", ...COLUMNS.map((each) => [each, "number"]), "Error"];
-  return table("What the run did in each folder", columns, rows.map(folder));
+  const isFailed = ({ status: ended }) => Number(ended === "failed");
+  const sorted = [...rows].sort((one, other) => isFailed(other) - isFailed(one));
+  const [shown, rest] = cut(sorted, "folders", "folder", query);
+  return [table("What the run did in each folder", columns, shown.map(folder)), rest];
 }
 
 function folder(row) {
@@ -121,6 +131,6 @@ function folder(row) {
     heading(row.displayName || "All folders"),
     status(row.status),
     ...counts.map((count) => numeric(number(count))),
-    errorCell(row.error, row.errorMessage),
+    errorCell(row),
   );
 }

@@ -1,7 +1,8 @@
 // Every run, newest first; an address for each filter and each page.
 
+import { accountField } from "./account_field.js";
 import { get } from "./data.js";
-import { el } from "./dom.js";
+import { el, ticking } from "./dom.js";
 import { distance, duration } from "./format.js";
 import {
   choice, errorCell, numeric, pages, status, table, time, tr, withQuery,
@@ -16,20 +17,18 @@ export default {
 
   async load({ query }, signal) {
     const chosen = Object.fromEntries([...FILTERS, "before"].map((name) => [name, query.get(name)]));
-    const [listed, accounts] = await Promise.all([
+    const [listed, found] = await Promise.all([
       get("runs", chosen, signal),
-      get("accounts", {}, signal),
+      chosen.account && get("accounts", { search: chosen.account, limit: 1 }, signal),
     ]);
-    return { ...listed, accounts: accounts.accounts };
+    return { ...listed, address: found?.accounts[0]?.emailAddress ?? "" };
   },
 
-  ticks: ({ runs }) => runs.some(isOpen),
-
-  render({ runs, next, accounts }, { query }, app) {
+  render({ runs, next, address }, { query }, app) {
     const isFiltered = FILTERS.some((name) => query.get(name));
     return [
       el("h1", {}, "Runs"),
-      filters(accounts, query, app),
+      filters(address, query, app),
       runsTable(runs, "Runs, newest first", isFiltered ? "No run matches." : undefined),
       pages(query.get("before"), next, (before) => withQuery(query, { before })),
     ];
@@ -38,19 +37,17 @@ export default {
 
 export const isOpen = (run) => ["queued", "running", "waiting"].includes(run.status);
 
-function filters(accounts, query, app) {
-  const pick = (event) => {
-    const { name, value } = event.currentTarget;
-    app.go(withQuery(query, { [name]: value, before: null }));
-  };
+function filters(address, query, app) {
+  const filter = (name, value) => app.go(withQuery(query, { [name]: value, before: null }));
+  const pick = ({ currentTarget: { name, value } }) => filter(name, value);
+  const pickAccount = (account) => filter("account", account?.accountId ?? null);
   const any = (text) => [["", text]];
   const pickOne = (label, name, options) => choice(label, name, options, query.get(name), pick);
   const plain = (values) => values.map((value) => [value, value]);
-  const mailboxes = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);
   return el(
     "form",
     { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
-    pickOne("Account", "account", [...any("all accounts"), ...mailboxes]),
+    accountField(app, "Account", { name: "account", value: address, pick: pickAccount }),
     pickOne("Status", "status", [...any("any status"), ...plain(STATUSES)]),
     pickOne("Trigger", "trigger", [...any("any trigger"), ...plain(TRIGGERS)]),
   );
@@ -64,15 +61,15 @@ export function runsTable(runs, caption, empty = "No run yet. Connect a mailbox 
 
 function row(run) {
   const began = run.startedAt ?? run.createdAt;
-  const took = isOpen(run) ? Date.now() - new Date(began) : run.durationMs;
+  const took = () => (isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs);
   return tr(
     run.id,
     status(run.status),
     el("a", { href: `/runs/${run.id}`, class: "row-link" }, run.workflow),
     run.emailAddress ?? "–",
     [run.trigger, run.syncType].filter(Boolean).join(", ") || "–",
-    [time(began), " ", el("span", { class: "fine" }, distance(began))],
-    numeric(duration(Math.max(took ?? 0, 0))),
-    errorCell(run.error, run.errorMessage),
+    [time(began), " ", el("span", { class: "fine" }, ticking(() => distance(began)))],
+    numeric(ticking(() => duration(took()))),
+    errorCell(run),
   );
 }

@@ -1,5 +1,6 @@
 // What senders and bad days do to the simulated provider, in one panel.
 
+import { accountField } from "./account_field.js";
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el, morph } from "./dom.js";
@@ -7,8 +8,7 @@ import { buttons, choice, field, fine } from "./components.js";
 
 const panel = document.getElementById("simulator");
 const toggle = document.getElementById("simulator-toggle");
-let accounts = [];
-let address = null;
+let address = "";
 
 /** Opens or closes the panel. */
 export async function toggleSimulator(app) {
@@ -21,13 +21,10 @@ export async function toggleSimulator(app) {
 export async function updateSimulator(app) {
   if (panel.hidden) return;
   try {
-    ({ accounts } = await get("accounts"));
+    if (!address) address = (await get("accounts", { limit: 1 })).accounts[0]?.emailAddress ?? "";
   } catch {
     // The connection's loss is shown elsewhere; the panel keeps what it knows.
   }
-  address = accounts.some(({ emailAddress }) => emailAddress === address)
-    ? address
-    : accounts[0]?.emailAddress;
   draw(app);
 }
 
@@ -58,9 +55,6 @@ function network(app) {
 }
 
 function mail(app) {
-  const pick = (event) => {
-    address = event.currentTarget.value;
-  };
   const fields = (form) => ({
     address: form.get("address"),
     folder: form.get("folder"),
@@ -68,14 +62,13 @@ function mail(app) {
     count: Number(form.get("count")),
   });
   const report = () => "Delivered to the provider.";
-  const addresses = accounts.map(({ emailAddress }) => [emailAddress, emailAddress]);
   const folders = ["inbox", "archive", "sentitems", "drafts", "junkemail"];
   return [
     el("h3", {}, "Deliver mail"),
     actionForm(
       app,
       { name: "deliver", fields, done: report, label: "Deliver" },
-      choice("Mailbox", "address", addresses, address, pick),
+      accountField(app, "Mailbox", { name: "address", value: address }),
       choice("Folder", "folder", folders.map((each) => [each, each]), "inbox"),
       field("Subject", "subject", { value: "A new mail" }),
       field("How many", "count", { type: "number", value: "1", min: "1", max: "1000" }),

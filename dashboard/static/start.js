@@ -1,5 +1,6 @@
 // The first page: what there is to try, in the order in which a new user would.
 
+import { signInUrl } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
@@ -29,16 +30,14 @@ export default {
         ["API", code(overview.apiUrl)],
         ["AWS endpoint", overview.awsUrl && code(overview.awsUrl)],
       ),
-      overview.simulated && steps(overview, app),
+      overview.simulated && steps(app),
       el("h2", {}, "Newest runs"),
       runsTable(runs, "Newest runs"),
     ];
   },
 };
 
-function steps(overview, app) {
-  // A whole address, so that the browser goes there and no view is looked for.
-  const signIn = overview.signInUrl ?? `${location.origin}/data/sign-in`;
+function steps(app) {
   const step = (words, ...more) => el("li", {}, el("p", {}, words), more);
   return [
     el("h2", {}, "Try it"),
@@ -51,7 +50,7 @@ function steps(overview, app) {
       ),
       step(
         ["Connect a mailbox; its first sync starts by itself. Or ",
-          link(signIn, "sign in yourself"), "."],
+          link(signInUrl(app), "sign in yourself"), "."],
         actionForm(
           app,
           { name: "connect", fields: chosenAddress, done: tellConnected, label: "Connect" },

@@ -1,8 +1,8 @@
 // The steps of a run along time, with every attempt and the waits between them.
 
-import { el } from "./dom.js";
+import { el, setStyle, ticking } from "./dom.js";
 import { clock, distance, duration, pretty } from "./format.js";
-import { facts, numeric, status, table, time, tr, withQuery } from "./components.js";
+import { cut, facts, numeric, status, table, time, tr, withQuery } from "./components.js";
 
 // States that decide or pass on and take no time; shown on demand.
 const QUIET = ["Choice", "Pass", "Succeed", "Fail"];
@@ -13,15 +13,18 @@ export function waterfall(run, query) {
   const isAll = query.get("all") === "1";
   const shown = run.steps.filter((step) => isAll || !QUIET.includes(step.type) || step.error);
   const scale = scaleOf(run);
-  const rows = shown.flatMap((step) => {
-    const isOpened = query.get("step") === String(step.id);
-    return [row(step, scale, isOpened, query), isOpened && detail(step)];
-  });
+  const opened = shown.find((step) => query.get("step") === String(step.id));
+  const [newest, rest] = cut(shown, "steps", "step", query, "last");
+  const visible = !opened || newest.includes(opened) ? newest : [opened, ...newest];
+  const rows = visible.flatMap((step) => [
+    row(step, scale, step === opened, query), step === opened && detail(step),
+  ]);
   const other = isAll ? "Only steps that work" : "All states";
   return el(
     "section",
     { class: "waterfall", key: "waterfall" },
     table("Steps in the order in which they began", COLUMNS, rows.filter(Boolean), "No step yet."),
+    rest,
     el("p", {}, el("a", { href: withQuery(query, { all: isAll ? null : "1" }) }, other)),
   );
 }
@@ -30,23 +33,23 @@ export function waterfall(run, query) {
 function scaleOf(run) {
   const times = run.steps.flatMap((step) => [step.startedAt, step.finishedAt]).filter(Boolean);
   const moments = times.map((at) => new Date(at).getTime());
-  const start = Math.min(...moments);
-  const end = run.finishedAt || run.historyLost ? Math.max(...moments) : Date.now();
-  const length = Math.max(end - start, 1);
-  return {
-    start,
-    end,
-    place: (from, to) => {
-      const left = ((from - start) / length) * 100;
-      const width = ((to - from) / length) * 100;
-      return { left: `${left.toFixed(2)}%`, width: `${Math.max(width, 0).toFixed(2)}%` };
-    },
+  const start = moments.reduce((one, other) => Math.min(one, other), Infinity);
+  const last = moments.reduce((one, other) => Math.max(one, other), start);
+  const isOpen = !run.finishedAt && !run.historyLost;
+  const end = () => (isOpen ? Date.now() : last);
+  const place = (from, to) => {
+    const length = Math.max(end() - start, 1);
+    const left = ((from - start) / length) * 100;
+    const width = (((to ?? end()) - from) / length) * 100;
+    return { left: `${left.toFixed(2)}%`, width: `${Math.max(width, 0).toFixed(2)}%` };
   };
+  return { start, end, isOpen, place };
 }
 
 function row(step, scale, isOpened, query) {
   const began = new Date(step.startedAt).getTime();
-  const ended = step.finishedAt ? new Date(step.finishedAt).getTime() : scale.end;
+  const ended = step.finishedAt ? new Date(step.finishedAt).getTime() : null;
+  const took = () => step.durationMs ?? Math.max(scale.end() - began, 0);
   const retried = step.attempts.length > 1 ? ` (${step.attempts.length} attempts)` : "";
   const opener = {
     href: withQuery(query, { step: isOpened ? null : step.id }),
@@ -61,7 +64,7 @@ function row(step, scale, isOpened, query) {
     el("th", inside, el("a", opener, step.label)),
     el("td", {}, status(step.status), el("span", { class: "fine" }, retried)),
     numeric(`+${duration(began - scale.start)}`),
-    numeric(duration(step.durationMs ?? Math.max(ended - began, 0))),
+    numeric(ticking(() => duration(took()))),
     el("td", { class: "timeline", "aria-hidden": "true" }, bars(step, began, ended, scale)),
   );
 }
@@ -73,8 +76,11 @@ function pressOnSpace(event) {
 }
 
 function bars(step, began, ended, scale) {
-  const bar = (kind, from, to) =>
-    el("i", { class: `stretch is-${kind}`, style: scale.place(from, to) });
+  const bar = (kind, from, to) => {
+    const place = (node) => setStyle(node, scale.place(from, to));
+    const style = scale.place(from, to);
+    return el("i", { class: `stretch is-${kind}`, style, tick: scale.isOpen ? place : null });
+  };
   const at = (iso, missing) => (iso ? new Date(iso).getTime() : missing);
   if (step.attempts.length < 2) return el("span", {}, bar(step.status, began, ended));
   const tries = step.attempts.map(({ error, startedAt, finishedAt }) =>
@@ -127,10 +133,10 @@ function attempts(list) {
 function attempt({ number, startedAt, finishedAt, error, cause, nextAttemptAt }) {
   const took = finishedAt && startedAt ? new Date(finishedAt) - new Date(startedAt) : null;
   const wait = nextAttemptAt && finishedAt ? new Date(nextAttemptAt) - new Date(finishedAt) : null;
-  const isComing = nextAttemptAt && new Date(nextAttemptAt) > new Date();
-  const then = isComing
-    ? ["tried again ", distance(nextAttemptAt)]
-    : wait !== null && `tried again after ${duration(wait)}`;
+  const then = () =>
+    nextAttemptAt && new Date(nextAttemptAt) > new Date()
+      ? ["tried again ", distance(nextAttemptAt)]
+      : wait !== null && `tried again after ${duration(wait)}`;
   const failure = error ? [el("strong", {}, error), " ", cause ?? ""] : "none";
-  return tr(number, numeric(number), time(startedAt), numeric(duration(took)), failure, then || "");
+  return tr(number, numeric(number), time(startedAt), numeric(duration(took)), failure, ticking(then));
 }

@@ -8,7 +8,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import RunId
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
@@ -18,11 +17,11 @@ from mailsync.store.run_store import RunStore
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
-    run_id = RunId(ended["name"])
-    account_id = RunStore(open_database()).account_of_open_run(run_id)
-    logger.append_keys(account_id=account_id, run_id=run_id)
-    if account_id is None:
+    found = RunStore(open_database()).open_run_of_execution(ended["name"])
+    if found is None:
         return {"closed": False}
+    run_id, account_id = found
+    logger.append_keys(account_id=account_id, run_id=run_id)
     cause = EXECUTION_STOPPED_ERROR if ended["status"] == "ABORTED" else EXECUTION_DIED_ERROR
-    open_sync_starter().close_run(account_id, run_id, cause)
+    open_sync_starter().close_run(account_id, run_id, ended["name"], cause)
     return {"closed": True}

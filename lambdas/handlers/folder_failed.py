@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from mailsync.decisions.successor import EVENTS_OF_FAILED_FOLDER
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
@@ -12,6 +13,7 @@ from mailsync.runs.failure import parse_caught_state_error
 from mailsync.store.connection import open_database
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.run_folder_store import RunFolderStore
+from mailsync.store.successor_store import SuccessorStore
 from mailsync.sync.feed_pages import feed_ids_of_state
 
 
@@ -23,5 +25,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
     RunFolderStore(database).fail_feed(run, failed, error, message)
+    SuccessorStore(database).count_events(run, EVENTS_OF_FAILED_FOLDER)
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

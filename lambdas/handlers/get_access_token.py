@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import RunRef
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.waiting import run_or_request_wait
 
@@ -18,12 +17,10 @@ from mailsync.sync.waiting import run_or_request_wait
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     can_wait = event.get("canWait", False)
-    return run_or_request_wait(
-        lambda: _renewed(RunRef.from_workflow_state(event)), {}, can_wait=can_wait
-    )
+    return run_or_request_wait(lambda: _renewed(event), {}, can_wait=can_wait)
 
 
-def _renewed(run: RunRef) -> dict[str, int]:
-    with open_mailbox(run) as mailbox:
+def _renewed(event: dict[str, Any]) -> dict[str, int]:
+    with open_mailbox(event) as mailbox:
         mailbox.access_token_source.current_token()
     return {}

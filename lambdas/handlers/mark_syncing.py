@@ -1,5 +1,5 @@
-"""State `mark-syncing`: takes the lease of the mailbox for this execution, and marks the run as
-begun."""
+"""State `mark-syncing`: takes the lease of the mailbox for this execution, and marks its run as
+begun. The input names the run if another execution has handed it over."""
 
 from typing import Any
 
@@ -16,13 +16,15 @@ from mailsync.store.lease_store import LeaseStore
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = event["input"]
-    logger.append_keys(account_id=request["accountId"], run_id=event["runId"])
+    run_id = RunId(request.get("runId", event["runId"]))
+    logger.append_keys(account_id=request["accountId"], run_id=run_id)
     epoch = LeaseStore(open_database()).take_lease(
         AccountId(request["accountId"]),
-        RunId(event["runId"]),
+        run_id,
         event["executionArn"],
         SyncType(request.get("syncType", SyncType.MANUAL)),
         request.get("trigger", "console"),
+        execution_name=event["runId"],
     )
     logger.info("lease_asked", acquired=epoch is not None)
-    return {"acquired": epoch is not None, "epoch": epoch or 0}
+    return {"acquired": epoch is not None, "epoch": epoch or 0, "runId": run_id}

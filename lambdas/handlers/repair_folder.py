@@ -7,23 +7,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import FolderId, RunRef
+from mailsync.model import FolderId
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.repair import repair_folder
-from mailsync.sync.waiting import run_or_request_wait
+from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    def remaining_s() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
     def repaired() -> dict[str, int]:
-        with open_mailbox(
-            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
-        ) as mailbox:
-            repair_folder(mailbox, FolderId(event["folderId"]), remaining_s)
+        with open_mailbox(event) as mailbox:
+            repair_folder(mailbox, FolderId(event["folderId"]), remaining_time(context))
         return {}
 
     return run_or_request_wait(repaired, {}, can_wait=event.get("canWait", False))

@@ -4,20 +4,24 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from mailsync.decisions.successor import events_of_visit
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.store.connection import open_database
 from mailsync.store.feed_store import FeedStore
+from mailsync.store.successor_store import SuccessorStore
 from mailsync.sync.feed_pages import feed_ids_of_state
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    run, feeds = RunRef.from_workflow_state(event), FeedStore(open_database())
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    run, database = RunRef.from_workflow_state(event), open_database()
+    feeds = FeedStore(database)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
-    expired, *_ = feed_ids_of_state(event, feeds)
-    feeds.restart_full_sync(run, expired)
-    logger.info("full_sync_restarted", feed_id=expired)
-    return {"resets": event["resets"] + 1}
+    feed_ids = feed_ids_of_state(event, feeds)
+    feeds.restart_full_sync(run, feed_ids[0])
+    SuccessorStore(database).count_events(run, events_of_visit(event.get("retryCount")))
+    logger.info("full_sync_restarted", feed_id=feed_ids[0])
+    return {"resets": event["resets"] + 1, "feeds": list(feed_ids), "hasMore": True}

@@ -7,24 +7,23 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.model import RunRef
 from mailsync.sync.feed_pages import feed_ids_of_state, sync_feeds
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import run_or_request_wait
+from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    def remaining_s() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
     def synced() -> dict[str, Any]:
-        with open_mailbox(
-            RunRef.from_workflow_state(event), at_once=event.get("atOnce")
-        ) as mailbox:
-            progress = sync_feeds(mailbox, feed_ids_of_state(event, mailbox.feeds), remaining_s)
-        left = list(progress.feed_ids)
-        return {"feeds": left, "hasMore": bool(left), "waitSeconds": progress.wait_seconds}
+        with open_mailbox(event) as mailbox:
+            feed_ids = feed_ids_of_state(event, mailbox.feeds)
+            progress = sync_feeds(mailbox, feed_ids, remaining_time(context))
+            read, left = mailbox.readings.report(), list(progress.feed_ids)
+        resets = same["resets"] if left[:1] == list(feed_ids[:1]) else 0  # of the first feed
+        wait = {"waitSeconds": progress.wait_seconds}
+        return {"feeds": left, "hasMore": bool(left), "resets": resets, **wait, **read}
 
-    return run_or_request_wait(synced, {"feeds": event.get("feeds"), "hasMore": True})
+    same = {"feeds": event.get("feeds"), "hasMore": True, "resets": event.get("resets", 0)}
+    nothing = {**same, "cursorsUsed": 0, "fullSyncs": 0}
+    return run_or_request_wait(synced, nothing, at_hand_over={"hasMore": False})

@@ -1,15 +1,24 @@
 """Define the logger of all modules. It writes JSON lines, each with a constant event name. The
 values in a line are only ids and counts.
 
+This module applies POWERTOOLS_LOG_LEVEL, the `log_level` of the stage, in the process. Lambda's own
+filter would drop the metrics: it takes a line without `level` for INFO (AWS Lambda Developer Guide,
+"Log-level filtering"), and Powertools prefers Lambda's level to POWERTOOLS_LOG_LEVEL.
+
 httpx logs whole URLs at level INFO, and a delta link contains a token. So this module sets the
-level of httpx to WARNING.
+level of httpx to WARNING. Other libraries never log below INFO: botocore logs the values of secrets
+at level DEBUG.
 """
 
 import logging
+import os
 
 from aws_lambda_powertools import Logger
 
-logger = Logger(service="mailsync", utc=True)
+logger = Logger(service="mailsync", utc=True, use_rfc3339=True)
 
+if _level := os.environ.get("POWERTOOLS_LOG_LEVEL"):
+    logging.getLogger("mailsync").setLevel(_level)
+    logging.getLogger().setLevel(max(logging.INFO, logging.getLogger("mailsync").level))
 logging.getLogger("httpx").setLevel(logging.WARNING)
 logging.getLogger("httpcore").setLevel(logging.WARNING)

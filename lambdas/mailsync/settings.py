@@ -1,8 +1,8 @@
 """Read all configuration, once per process. No other module reads the environment.
 
-A setting comes from the environment, or else from the JSON secrets that MIGRATION_SECRET_ARN and
-SETTINGS_SECRET_ARN name; only the migration function has MIGRATION_SECRET_ARN. A missing or
-malformed setting is reported when it is first needed, in one sentence.
+A setting comes from the environment, or else from the JSON secrets whose ARNs the variables of
+SECRET_VARIABLES hold; each function has those that it needs. A missing or malformed setting is
+reported when it is first needed, in one sentence.
 
     DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a
                              socket; parsed as libpq does (`store/database_url.py`)
@@ -70,6 +70,15 @@ DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
 }
 """The default rate limits: API calls per hour and user by kind of call; for `self-tests`, of all
 users together. docs/api.md lists the calls of each kind."""
+SECRET_VARIABLES = (
+    "DATABASE_SECRET_ARN",
+    "PROVIDER_LOGINS_SECRET_ARN",
+    "APPLICATION_KEY_SECRET_ARN",
+    "SETTINGS_SECRET_ARN",
+    "MIGRATION_SECRET_ARN",
+)
+"""Environment variables with the ARN of a secret. A later secret's values win. SETTINGS_SECRET_ARN
+names the single secret of the previous release, which held what the first three hold now."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
@@ -352,7 +361,7 @@ def load_settings() -> Settings:
         SettingMissing: a secret that the environment names cannot be read or is not a JSON object.
     """
     values: dict[str, str] = {}
-    for name in ("SETTINGS_SECRET_ARN", "MIGRATION_SECRET_ARN"):
+    for name in SECRET_VARIABLES:
         if os.environ.get(name):
             values |= _read_secret(name, os.environ[name])
     return Settings({**values, **os.environ})

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from localdev.engine.aws_resources import make_aws_client
 from localdev.stack import Stack
 
-_SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
-
 
 def template_variable_values(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
     """Return values of the functions' environment variables for the local stack, by variable name.
 
-    As a side effect, store the settings secret and the migration secret at the local AWS endpoint.
+    As a side effect, store the functions' secrets at the local AWS endpoint.
 
     database_url: database URL with the functions' login.
     owner_url: database URL with the login of the schema's owner.
@@ -24,10 +22,16 @@ def template_variable_values(stack: Stack, *, database_url: str, owner_url: str)
     def kept(name: str, content: dict[str, str]) -> str:
         return str(secrets.create_secret(Name=name, SecretString=json.dumps(content))["ARN"])
 
-    settings = {"DATABASE_URL": database_url, **{name: values[name] for name in _SECRET}}
+    own = ("MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
+    login, key = ({name: values[name]} for name in own)
+    database, client_id = {"DATABASE_URL": database_url}, values["MICROSOFT_CLIENT_ID"]
+    single = {**database, **login, **key, "MICROSOFT_CLIENT_ID": client_id}
     return {
         **values,
-        "SETTINGS_SECRET_ARN": kept("settings", settings),
+        "DATABASE_SECRET_ARN": kept("database", database),
+        "PROVIDER_LOGINS_SECRET_ARN": kept("provider logins", login),
+        "APPLICATION_KEY_SECRET_ARN": kept("application key", key),
+        "SETTINGS_SECRET_ARN": kept("settings", single),
         "MIGRATION_SECRET_ARN": kept("migration", {"MIGRATION_DATABASE_URL": owner_url}),
     }
 

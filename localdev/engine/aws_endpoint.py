@@ -38,6 +38,7 @@ from localdev.engine.event_bus import EventBus
 from localdev.engine.executions import forget_old_executions
 from localdev.engine.failure import StartFailed
 from localdev.engine.lambda_host import InvocationResult
+from localdev.http_server import require_free_port
 
 _PUT_EVENTS = "AWSEvents.PutEvents"
 _START_EXECUTION = "AWSStepFunctions.StartExecution"
@@ -115,11 +116,12 @@ class LambdaClientFactory:
 
 def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
     try:
+        require_free_port(port)
         return make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler
         )
     except (OSError, SystemExit) as taken:  # werkzeug exits when the port is taken
-        raise StartFailed(f"Port {port} is in use: give another --aws-port.") from taken
+        raise StartFailed.for_port_in_use(port, "--aws-port") from taken
 
 
 def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApplication:

@@ -1,19 +1,16 @@
 """Start child processes that never outlive this process, even when it is killed."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)  # loaded here: after a fork there is no safe moment to load anything
+from localdev.engine.operating_system import end_with_parent
 
-# Linux delivers the death signal when the *thread* that forked ends (prctl(2)), so that
+# Linux delivers the death signal when the *thread* that forked ends, so that
 # every child is started by one thread that lives as long as the process.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start-child")
 
@@ -42,8 +39,7 @@ def start_child(
             os.setgroups([])
             os.setgid(user[1])
             os.setuid(user[0])
-        if sys.platform == "linux":  # last: a change of user clears it
-            _LIBC.prctl(_PR_SET_PDEATHSIG, on_death)
+        end_with_parent(on_death)  # last: a change of user clears it
 
     return _starter.submit(
         subprocess.Popen,

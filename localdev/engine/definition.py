@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from infra.catalog import Function
+from infra.catalog import PARTITION_PLACEHOLDER, Function
 from localdev.engine.names import function_arn
 
 _WAITS_S = frozenset({"IntervalSeconds", "MaxDelaySeconds", "Seconds"})
@@ -15,13 +15,14 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
-    """Return the definition with function ARNs in place of placeholders such as
-    `${SyncFolderFunctionArn}`.
+    """Return the definition with the partition `aws` in place of `${Partition}`, and with function
+    ARNs in place of placeholders such as `${SyncFolderFunctionArn}`.
 
     Raises KeyError for a placeholder that no function of the catalog has.
     """
     arns = {each.arn_placeholder: function_arn(each.name) for each in functions}
-    return _PLACEHOLDER.sub(lambda found: arns[found[1]], definition)
+    values = {PARTITION_PLACEHOLDER: "aws", **arns}
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], definition)
 
 
 def scale_constant_waits(definition: str, scale: float) -> str:

@@ -1,4 +1,4 @@
-"""Run a Lambda execution environment on this machine: an `awslambdaric` process, and the Runtime
+"""Run a Lambda execution environment on this machine: the function's process, and the Runtime
 API that the process polls.
 
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" and
@@ -23,7 +23,8 @@ from pathlib import Path
 from infra.catalog import Function
 from localdev.engine.child import start_child
 from localdev.engine.names import AWS_REGION, function_arn
-from localdev.engine.report import format_report_line, peak_memory_mb
+from localdev.engine.operating_system import peak_memory_mb
+from localdev.engine.report import format_report_line
 from localdev.http_server import Request, Response, Server
 from localdev.private_files import open_private_file
 
@@ -68,11 +69,18 @@ class _Invocation:
 class ExecutionEnvironment:
     """A local execution environment: a process that runs one invocation of its function at a time.
 
+    runtime: main program of the process; it gets the name of the handler.
     is_reusable: whether the process is alive, so that it can run another invocation.
     """
 
     def __init__(
-        self, function: Function, *, code_root: Path, settings: Mapping[str, str], log: Path
+        self,
+        function: Function,
+        *,
+        code_root: Path,
+        settings: Mapping[str, str],
+        log: Path,
+        runtime: Path = LAMBDA_RUNTIME_SCRIPT,
     ) -> None:
         self.function = function
         self._log = log
@@ -88,7 +96,7 @@ class ExecutionEnvironment:
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
         with open_private_file(log) as sink:
             self._process = start_child(
-                [sys.executable, "-P", LAMBDA_RUNTIME_SCRIPT, function.handler],
+                [sys.executable, "-u", "-P", runtime, function.handler],
                 env=variables,
                 cwd=code_root,
                 log=sink,

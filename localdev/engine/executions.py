@@ -1,18 +1,25 @@
-"""Keep moto's Step Functions small in memory and make its executions faster.
+"""Keep moto's Step Functions small in memory, make its executions faster, and end those that are
+longer than AWS allows.
 
 moto keeps every execution with its history; this module drops old ones. moto parses the definition
 anew for each execution (0.2 s for ours) and each path in it anew at each use (1 ms); this module
 caches both.
 """
 
+import threading
 from functools import lru_cache
+from typing import Any
 
 from localdev.engine import names_of_batch  # noqa: F401
 
 # isort: split
+from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
@@ -25,6 +32,64 @@ AmazonStateLanguageParser.parse = staticmethod(  # type: ignore[method-assign]
 )
 for user in (json_path, result_path):
     user.parse = lru_cache(maxsize=1000)(user.parse)  # type: ignore[attr-defined]
+
+MAX_HISTORY_EVENTS = 25_000
+"""The number of events after which AWS ends an execution, unless the last one is its success (AWS
+Step Functions docs, "Avoid reaching the history quota")."""
+_TOO_LONG = {
+    "error": "States.Runtime",
+    "cause": f"The execution reached the maximum number of history events ({MAX_HISTORY_EVENTS}).",
+}
+"""What AWS reports then, in the event with the number 25,000 (github.com/floci-io/floci, issue
+2734)."""
+_LAST_EVENTS = frozenset(
+    {
+        HistoryEventType.ExecutionAborted,
+        HistoryEventType.ExecutionFailed,
+        HistoryEventType.ExecutionSucceeded,
+        HistoryEventType.ExecutionTimedOut,
+    }
+)
+
+
+class LimitedHistory(EventManager):
+    """The history of an execution. The execution fails instead of adding an event that AWS would
+    not add. No Retry and no Catch handles this, because each would add an event."""
+
+    def __init__(self, execution: Environment) -> None:
+        super().__init__(execution.cloud_watch_logging_session)
+        self._execution = execution
+        self._is_full = False
+        self._lock = threading.Lock()
+
+    def add_event(
+        self, context: Any, event_type: HistoryEventType, *rest: Any, **named: Any
+    ) -> int:
+        with self._lock:
+            length = len(self._history_event_list)
+            if length >= MAX_HISTORY_EVENTS - 1 and event_type not in _LAST_EVENTS:
+                self._is_full = True
+                self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
+            if not self._is_full:
+                return super().add_event(context, event_type, *rest, **named)
+            if event_type is HistoryEventType.ExecutionFailed:
+                # moto replaced the error by that of a state that it could not leave.
+                self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
+                details = {"executionFailedEventDetails": _TOO_LONG}
+                return super().add_event(context, event_type, details)  # type: ignore[arg-type]
+            return length
+
+
+_make_environment = ExecutionWorker._get_evaluation_environment
+
+
+def _make_limited_environment(worker: ExecutionWorker) -> Environment:
+    execution = _make_environment(worker)
+    execution.event_manager = LimitedHistory(execution)
+    return execution
+
+
+ExecutionWorker._get_evaluation_environment = _make_limited_environment  # type: ignore[assignment,method-assign]
 
 
 def forget_old_executions(kept: int = MAX_KEPT_EXECUTIONS) -> None:

@@ -6,3 +6,10 @@ class StartFailed(Exception):
 
     The message is one sentence for the user: what is wrong, and the option that helps.
     """
+
+    @classmethod
+    def for_port_in_use(cls, port: int, option: str) -> "StartFailed":
+        """Return the failure for a port that another program uses; `option` is `--api-port` or
+        such."""
+        variable = option.strip("-").replace("-", "_").upper()
+        return cls(f"Port {port} is in use: give another {option} (make dev {variable}=N).")

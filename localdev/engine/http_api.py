@@ -89,7 +89,7 @@ class HttpApi:
         try:
             self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:
-            raise StartFailed(f"Port {port} is in use: give another --api-port.") from taken
+            raise StartFailed.for_port_in_use(port, "--api-port") from taken
 
     @property
     def port(self) -> int:

@@ -1,4 +1,5 @@
-"""Run Lambda functions in execution environments; start a new environment when all are busy.
+"""Run Lambda functions in execution environments; start a new environment when all are busy, so no
+invocation is throttled. `benchmarks/backlog.py` computes what throttling costs on AWS.
 
 Source of statuses and headers: AWS Lambda API Reference, Invoke. Source of the retries: AWS Lambda
 Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".
@@ -13,7 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.environment import ExecutionEnvironment, InvocationOutcome
+from localdev.engine.environment import (
+    LAMBDA_RUNTIME_SCRIPT,
+    ExecutionEnvironment,
+    InvocationOutcome,
+)
 from localdev.engine.names import function_name_from_reference
 
 MAX_IDLE_ENVIRONMENTS = 4  # of one function; as many as one mailbox syncs folders at once
@@ -41,6 +46,7 @@ class LambdaHost:
     settings: environment variables of every function; may be changed before the first invocation.
     time_scale: factor for `retry_after_s`, the waits between attempts of an asynchronous
         invocation.
+    runtime: main program of the functions' processes.
     """
 
     def __init__(
@@ -51,10 +57,12 @@ class LambdaHost:
         logs: Path,
         settings: Mapping[str, str],
         time_scale: float = 1,
+        runtime: Path = LAMBDA_RUNTIME_SCRIPT,
     ) -> None:
         self.settings = dict(settings)
         self._functions = {each.name: each for each in functions}
         self._code_root = code_root.resolve()
+        self._runtime = runtime
         self._logs = logs
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.Lock()
@@ -143,6 +151,7 @@ class LambdaHost:
             code_root=self._code_root,
             settings=self.settings,
             log=self._logs / f"{name}.log",
+            runtime=self._runtime,
         )
         with self._lock:
             self._busy[name].add(environment)

@@ -25,12 +25,14 @@ import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
+from localdev.engine.operating_system import INITDB_LOCALE, program_of
 from localdev.engine.system_user import (
     copy_postgres_readable_by_all_users,
     find_or_create_system_user,
     is_reachable_by_other_users,
     postgres_files_folder,
 )
+from localdev.http_server import require_free_port
 from localdev.private_files import open_private_file
 
 SOCKET_FILE_NAME = ".s.PGSQL.5432"
@@ -54,7 +56,8 @@ class Postgres:
         0700.
 
     `start` raises:
-        StartFailed: another process supervises this folder, or the server ended immediately.
+        StartFailed: another process supervises this folder, the port is in use, or the server ended
+            immediately.
     """
 
     def __init__(
@@ -101,6 +104,15 @@ class Postgres:
         finally:
             connection.close()
 
+    def set_search_path(self, login: str, schemas: str) -> None:
+        """Let the login find tables of these schemas, in this order, under their bare names."""
+        connection = pg8000.native.Connection(
+            "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
+        )
+        where = f'ROLE "{login}" IN DATABASE "{self._database}"'
+        connection.run(f"ALTER {where} SET search_path = {schemas}")
+        connection.close()
+
     @property
     def pid(self) -> int:
         """Return the server's process id; 0 when it is not running."""
@@ -116,6 +128,11 @@ class Postgres:
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self._folder, what="database")
+        try:
+            require_free_port(self._tcp_port or 0)
+        except OSError as taken:
+            self.stop()
+            raise StartFailed.for_port_in_use(self._tcp_port or 0, "--database-port") from taken
         # Short, because a socket's path ends at 107 bytes; fresh and 0700, so trust is safe.
         self._socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         if self._user:
@@ -187,10 +204,9 @@ class Postgres:
         if self._user:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
-        locale = "--locale=C.UTF-8" if sys.platform == "linux" else "--no-locale"
         with open_private_file(self._folder / "postgres.log") as log:
             initdb = start_child(
-                [binaries / "initdb", "-D", making, *owner, locale],
+                [binaries / "initdb", "-D", making, *owner, INITDB_LOCALE],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
                 cwd=Path("/"),
                 log=log,
@@ -294,13 +310,5 @@ def _release_stale_pid(pid_file: Path) -> None:
 
 
 def _is_server(pid: int) -> bool:
-    """Return whether a running Postgres has this process id; a zombie has no command line."""
-    try:
-        if sys.platform == "linux":
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
-        else:
-            listing = ["ps", "-o", "command=", "-p", str(pid)]
-            command = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return False
-    return "postgres" in command.split(" ")[0]
+    """Return whether a running Postgres has this process id."""
+    return "postgres" in program_of(pid)

@@ -61,13 +61,3 @@ def read_invocation_reports(log: Path) -> list[InvocationReport]:
         )
         for each in _LINE.finditer(log.read_text(errors="replace"))
     ]
-
-
-def peak_memory_mb(pid: int) -> int:
-    """Return the most memory that the process has used, in MB; 0 if it is unknown."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return -(-int(found[1]) // 1024) if found else 0

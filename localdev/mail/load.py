@@ -30,6 +30,14 @@ _MAILDIR_PARTS = ("cur", "new")
 _STATUS = re.compile(rb"^Status:(.*)$", re.MULTILINE)
 _FLAGS = re.compile(r"[:;!]2,([A-Za-z]*)$")
 _NO_HEADER = "no header that mail has"
+_COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+"""The first bytes of compressed files, and the names of the programs that unpack them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,13 @@ def _messages(
                 problems.append(MailFileProblem(source, "empty message"))
                 return
             with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-                if path.suffix.lower() == ".eml" and not is_mbox(content):
+                packed = [
+                    name for first, name in _COMPRESSIONS.items() if content[:6].startswith(first)
+                ]
+                if packed:
+                    cause = f"it is compressed ({packed[0]}): unpack it first"
+                    problems.append(MailFileProblem(source, cause))
+                elif path.suffix.lower() == ".eml" and not is_mbox(content):
                     yield _RawMail(source, strip_byte_order_mark(content), folder)
                 else:
                     yield from _mbox(content, source, folder, problems)

@@ -24,6 +24,8 @@ class Behaviour:
         only as removed.
     replayed_changes: number of earlier changes that a round reports again.
     purged_stay_readable: whether a permanently deleted message can still be read by its id.
+    public_clients_allowed: whether programs without the application's secret may sign in with a
+        device code, as the app registration says.
     app_mailboxes: addresses of the mailboxes that an app without a user may read. None: all.
 
     Sources: Microsoft Graph docs (delta-query-messages, throttling-limits, outlook-immutable-id),
@@ -45,6 +47,7 @@ class Behaviour:
     purged_stay_readable: bool = True
     token_lifetime_s: int = 3599
     app_secret_expired: bool = False
+    public_clients_allowed: bool = False
     tenant_consented: bool = True
     app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
     app_mailboxes: tuple[str, ...] | None = None

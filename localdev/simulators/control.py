@@ -19,7 +19,7 @@ from localdev.mail.item import MailItem, item_from_json
 from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
-from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
@@ -28,6 +28,7 @@ from localdev.simulators.service import SimulatorService, UserNotFound
 
 CONTROL_PATH_PREFIX = "/_sim/"
 _ANSWERED_400 = (
+    FolderMoveRefused,
     FolderNotFound,
     MessageNotFound,
     MessageAlreadyPurged,
@@ -221,6 +222,7 @@ MAILBOX_ACTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     "move-folder": _move_folder,
     "delete-folder": _to_folder(Mailbox.delete_folder),
     "purge-folder": _to_folder(Mailbox.purge_folder),
+    "recreate-mailbox": lambda mailbox: OutlookOwner(mailbox).create_mailbox_again(),
     "expire-delta-links": lambda mailbox, *, folder=None: OutlookOwner(mailbox).expire_delta_links(
         folder
     ),

@@ -27,6 +27,10 @@ FolderNumberOrRole = int | str
 """A reference to a folder: its number, or its role. The role `other` refers to no folder."""
 
 
+class FolderMoveRefused(Exception):
+    """A folder cannot be moved into itself or into a folder below it."""
+
+
 class FolderNotFound(Exception):
     """The mailbox has no folder with the given number, role, or id of the provider."""
 
@@ -119,6 +123,12 @@ class FolderTree:
         self._set(reference, "name", name)
 
     def move(self, reference: FolderNumberOrRole, parent: FolderNumberOrRole | None) -> None:
+        """Move the folder with all folders below it. Raises FolderMoveRefused."""
+        moved, above = self.find(reference).number, None if parent is None else self.find(parent)
+        while above:
+            if above.number == moved:
+                raise FolderMoveRefused("The folder would be inside itself.")
+            above = None if above.parent is None else self.find(above.parent)
         self._set(reference, "parent", None if parent is None else self.find(parent).number)
 
     def remove(self, reference: FolderNumberOrRole) -> None:

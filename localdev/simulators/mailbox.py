@@ -280,6 +280,17 @@ class Mailbox:
                 self.purge_message(message.number)
             self.folders.remove(folder)
 
+    def create_again(self) -> None:
+        """Delete all messages and folders, and create the standard folders, as when a user gets
+        another mailbox in place of a deleted one. The journal continues."""
+        own = "IN (SELECT number FROM folder WHERE mailbox_id = ?)"
+        with self.database.transaction():
+            self.database.execute_write(f"DELETE FROM placement WHERE folder {own}", self.user_id)
+            for table in ("message", "folder"):
+                statement = f"DELETE FROM {table} WHERE mailbox_id = ?"
+                self.database.execute_write(statement, self.user_id)
+            self.folders.create_standard_folders()
+
     def expire_cursors(self, folder: FolderNumberOrRole | None = None) -> None:
         """Make all cursors of change feeds that were issued so far invalid.
 

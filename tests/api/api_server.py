@@ -45,6 +45,7 @@ class ApiServer:
             "JWT_JWKS_URL": self._issuer.url,
             "JWT_AUDIENCE": AUDIENCE,
             "JWT_ISSUER": ISSUER,
+            "API_LIMITS": "self-test=60",  # two routes share it
         }
         self._settings = {**settings, **identity, "DATABASE_URL": database_url}
         self._logs = logs

@@ -13,6 +13,7 @@ import pytest
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
 from mailsync.runs.batches import CheckBatchInvoker
+from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import Database
@@ -63,6 +64,30 @@ def test_a_request_gets_another_run(api: Api, account_id: AccountId, sql: Sql) -
     assert run_of(api, account_id) == again
 
 
+@pytest.mark.parametrize(("idle", "joins"), [("0 seconds", True), ("2 minutes", False)])
+def test_a_working_run_that_step_functions_does_not_show_is_closed_only_when_it_is_silent(
+    api: Api,
+    account_id: AccountId,
+    sql: Sql,
+    environment: pytest.MonkeyPatch,
+    *,
+    idle: str,
+    joins: bool,
+) -> None:
+    """DescribeExecution is eventually consistent: it may miss what has just begun."""
+    working = run_of(api, account_id)
+    sql(
+        "UPDATE mailsync.sync_runs SET status = 'running', execution_arn = 'arn',"
+        " heartbeat_at = now() - cast(:idle AS interval)",
+        idle=idle,
+    )
+    environment.setattr(StepFunctions, "status", lambda _self, _arn: None)
+
+    assert (run_of(api, account_id) == working) == joins
+    status, _ = sql(RUNS, run_id=working)[0]
+    assert status == ("running" if joins else "failed")
+
+
 def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
     api: Api,
     connect_account: Connect,
@@ -86,7 +111,7 @@ def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
 
     monkeypatch.setattr(trigger._step_functions, "status", refuses)
     with pytest.raises(SettingMissing):
-        trigger.recover_runs(RunStore(database).stale_runs(60, 10))
+        trigger.recover_runs(RunStore(database).stale_runs(10))
 
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
     due = "SELECT next_sync_at <= now() FROM mailsync.email_accounts WHERE id = cast(:id AS uuid)"

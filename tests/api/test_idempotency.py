@@ -90,7 +90,10 @@ def test_a_key_belongs_to_its_account(
 def test_a_key_that_joined_a_dead_run_gets_another_one(
     api: Api, account_id: AccountId, running: RunId, sql: Sql
 ) -> None:
-    sql("UPDATE mailsync.sync_runs SET id = 'dead', execution_arn = 'arn:aws:states:::dead'")
+    sql(
+        "UPDATE mailsync.sync_runs SET id = 'dead', execution_arn = 'arn:aws:states:::dead',"
+        " heartbeat_at = now() - interval '2 minutes'"
+    )
 
     response = start(api, account_id, "order-1").json
 

@@ -23,6 +23,7 @@ PUBLIC = {
 """Public: each returns nothing about a user, or checks a secret of its own."""
 WITHOUT_ACCOUNT = {
     "GET /api/test-sync",
+    "GET /api/test-inngest",
     "GET /api/auth/microsoft",
     "POST /api/auth/microsoft/confirm",
     "GET /api/email/accounts",

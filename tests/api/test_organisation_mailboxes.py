@@ -70,7 +70,9 @@ def test_its_sync_names_the_mailbox_in_every_request(
     run = begin_run(database, AccountId(admitted.json["accountId"]), admitted.json["runId"])
     microsoft.service.log.clear()
 
-    with open_mailbox(run) as mailbox:
+    with open_mailbox(
+        {"accountId": run.account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
+    ) as mailbox:
         listing = mailbox.provider.list_folders((), TreeReadingDepth.WHOLE)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]

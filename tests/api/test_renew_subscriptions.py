@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from localdev.simulators.graph.owner import OutlookOwner
 from mailsync.settings import load_settings
 from tests.api.conftest import Connect
+from tests.api.sign_in import ANN
 from tests.api.subscriptions import (
     DUE,
     MIRRORED,
@@ -99,6 +101,16 @@ def test_a_renewal_comes_early_and_nothing_is_due_unless_the_old_one_is_gone(
     assert new["client_state"] != made["client_state"]
     assert ann.sql(ROWS) == [[new["id"], 0, None, True]]
     assert ann.sql(DUE) == [[True]]
+
+
+def test_a_mailbox_that_was_created_again_gets_a_subscription_of_its_own(ann: Subscribed) -> None:
+    tick()
+    [old] = ann.alive()
+    OutlookOwner(ann.microsoft.service.find_mailbox(ANN)).create_mailbox_again()
+    ann.renew_now()
+
+    assert tick() == ONE_MADE
+    assert ann.known() == ann.alive() != [old]
 
 
 def test_an_account_that_fails_bars_no_other_and_its_syncs_are_left_alone(

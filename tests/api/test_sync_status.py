@@ -90,16 +90,21 @@ def test_a_running_sync_shows_its_progress_and_a_pause(api: Api, run: RunRef, sq
     assert (paused["status"], paused["syncStatus"]) == ("paused", "syncing")
 
 
-def test_the_run_determines_rate_and_remaining_time(api: Api, run: RunRef, sql: Sql) -> None:
-    sql("UPDATE mailsync.sync_runs SET started_at = now() - interval '10 seconds'")
+def test_the_remaining_time_is_shown_once_the_speed_is_measured_and_unless_it_pauses(
+    api: Api, run: RunRef, sql: Sql
+) -> None:
+    sql("UPDATE mailsync.sync_runs SET started_at = now() - interval '100 seconds'")
+    sql("UPDATE mailsync.sync_run_folders SET started_at = now() - interval '98 seconds'")
+    after_a_page = status(api, run.account_id).json
+    sql("UPDATE mailsync.sync_run_folders SET pages = 20")
+    measured = status(api, run.account_id).json
+    sql("UPDATE mailsync.email_accounts SET throttled_until = now() + interval '1 minute'")
+    paused = status(api, run.account_id).json
 
-    shown = status(api, run.account_id).json
-    sql("UPDATE mailsync.sync_run_folders SET inserted = 0")
-    at_first = status(api, run.account_id).json
-
-    assert shown["rate"] == pytest.approx(0.2, abs=0.05)
-    assert shown["etaSeconds"] == pytest.approx(97 / 0.2, rel=0.25)
-    assert (at_first["rate"], at_first["etaSeconds"]) == (0.0, None)
+    assert [each["rate"] for each in (after_a_page, measured, paused)] == [0.0] * 3
+    assert after_a_page["etaSeconds"] is None
+    assert measured["etaSeconds"] == pytest.approx(97 * 98 / 2, rel=0.05)
+    assert paused["etaSeconds"] is None
 
 
 def test_progress_counts_each_message_once_and_is_at_most_the_total(

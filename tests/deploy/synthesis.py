@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from infra.mailsync_app import MailsyncApp
 
-OWN_DATABASE = {"app_inbox_url": "https://app.example.com/inbox", "database": "aurora"}
+PROD = {
+    "app_inbox_url": "https://app.mailsync.test/inbox",
+    "microsoft_client_id": "0a1b2c3d-0000-4000-8000-000000000001",
+    "single_secret": False,
+}
+OWN_DATABASE = {**PROD, "database": "aurora"}
 """The settings of a stage with a database of its own."""
 NO_BUNDLING: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 
@@ -52,6 +57,6 @@ def assembly(base: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
         if not folder.exists():
             making = folder.with_suffix(".making")
-            app(making, {"stage": "prod"}).synth()
+            app(making, {"stage": "prod", "stages": {"prod": PROD}}).synth()
             making.rename(folder)
     return folder

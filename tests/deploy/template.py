@@ -44,19 +44,31 @@ class Template:
         for spec in catalog.FUNCTIONS:
             yield spec, by_handler[spec.handler]
 
-    def alias(self, spec: catalog.Function) -> str:
-        """The logical id of the function's alias."""
+    def function(self, name: str) -> str:
+        """The logical id of the function."""
         (function,) = (
             key
             for key, each in self.of_type("AWS::Lambda::Function").items()
-            if each["Properties"]["Handler"] == spec.handler
+            if each["Properties"]["Handler"] == catalog.find_function(name).handler
         )
+        return function
+
+    def alias(self, spec: catalog.Function) -> str:
+        """The logical id of the function's alias."""
+        function = self.function(spec.name)
         (alias,) = (
             key
             for key, each in self.of_type("AWS::Lambda::Alias").items()
             if each["Properties"]["FunctionName"] == {"Ref": function}
         )
         return alias
+
+    def asynchronous(self, function: str) -> Resource:
+        """The settings of the function's asynchronous invocations."""
+        alias = self.resources[self.alias(catalog.find_function(function))]["Properties"]
+        settings = self.all_of("AWS::Lambda::EventInvokeConfig")
+        (found,) = (each for each in settings if each["FunctionName"] == alias["FunctionName"])
+        return found
 
     def statements(self, role: str) -> list[Resource]:
         """What the role with that logical id is allowed, from all policies attached to it."""

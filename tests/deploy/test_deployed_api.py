@@ -75,9 +75,29 @@ def test_a_stage_names_its_routes_only_after_they_were_made(sync: Template) -> N
 def test_only_named_origins_may_use_the_api(sync: Template, with_email: Template) -> None:
     cors = with_email.only_one("AWS::ApiGatewayV2::Api")["CorsConfiguration"]
 
-    assert cors["AllowOrigins"] == ["https://a.example"]
+    assert cors["AllowOrigins"] == ["https://a.mailsync.test"]
     assert {"DELETE", "PATCH"} <= set(cors["AllowMethods"])
     assert cors["AllowCredentials"] is True  # the cookie of a sign-in
     assert set(cors["AllowHeaders"]) >= {"authorization", "content-type", "if-none-match"}
     assert set(cors["ExposeHeaders"]) == {"etag", "location", "retry-after"}
     assert "CorsConfiguration" not in sync.only_one("AWS::ApiGatewayV2::Api")
+
+
+def test_a_domain_is_the_apis_and_the_outputs_say_what_to_enter_where(
+    sync: Template, with_topic: Template
+) -> None:
+    domain = with_topic.only_one("AWS::ApiGatewayV2::DomainName")
+    mapping = with_topic.only_one("AWS::ApiGatewayV2::ApiMapping")
+    path = "/api/auth/microsoft/callback"
+
+    assert domain["DomainName"] == "mail.mailsync.test"
+    assert domain["DomainNameConfigurations"][0]["EndpointType"] == "REGIONAL"
+    assert mapping["ApiId"] == {"Ref": with_topic.key_of("AWS::ApiGatewayV2::Api", "")}
+    assert with_topic.outputs["RedirectUri"]["Value"] == f"https://mail.mailsync.test{path}"
+    assert "RegionalDomainName" in str(with_topic.outputs["DnsTarget"])
+    assert sync.outputs["RedirectUri"]["Value"]["Fn::Join"][1][-1] == path
+    assert "DnsTarget" not in sync.outputs
+    urls = {
+        each["Environment"]["Variables"].get("PUBLIC_URL") for _, each in with_topic.functions()
+    }
+    assert urls == {"https://mail.mailsync.test", None}

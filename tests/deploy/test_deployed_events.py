@@ -44,31 +44,40 @@ def test_only_the_own_account_may_put_events_on_the_bus(sync: Template) -> None:
 
 def test_an_event_is_tried_thrice_and_kept_if_lost(sync: Template) -> None:
     kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostEvents"), "Arn"]}
-    answering = asynchronous(sync, "receive-event")
+    answering = sync.asynchronous("receive-event")
     (target,) = rule_to(sync, "receive-event")["Targets"]
 
     assert answering["MaximumRetryAttempts"] == 2
     assert answering["MaximumEventAgeInSeconds"] <= 3600
     assert answering["DestinationConfig"]["OnFailure"]["Destination"] == kept
     assert target["DeadLetterConfig"]["Arn"] == kept
-    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.CHECK_BATCH_FUNCTION}
+
+
+def test_each_function_that_is_invoked_asynchronously_has_limits_and_keeps_what_is_lost(
+    sync: Template,
+) -> None:
+    """Lambda's defaults: it keeps an event for six hours, then drops it without a trace."""
+    invoked = {each.function for each in catalog.SCHEDULES}
+    invoked |= {each.function for each in catalog.EVENT_RULES}
+    invoked |= {catalog.RUN_CLOSER_FUNCTION, catalog.OUTBOX_PUBLISHER_FUNCTION}
+    invoked.add(catalog.CHECK_BATCH_FUNCTION)
+
+    assert set(sync.may("sqs:SendMessage")) == invoked
+    for each in invoked:
+        assert sync.asynchronous(each)["MaximumEventAgeInSeconds"] <= 3600
+    for rule in sync.all_of("AWS::Events::Rule"):
+        (target,) = rule["Targets"]
+        assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600
+        assert "Arn" in target["DeadLetterConfig"]
 
 
 def test_a_batch_is_tried_thrice_within_its_claim_and_kept_if_lost(sync: Template) -> None:
     kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostBatches"), "Arn"]}
-    invoked = asynchronous(sync, catalog.CHECK_BATCH_FUNCTION)
+    invoked = sync.asynchronous(catalog.CHECK_BATCH_FUNCTION)
 
     assert invoked["MaximumRetryAttempts"] == 2
     assert invoked["MaximumEventAgeInSeconds"] == DUE_CLAIM_LIFETIME_S
     assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == kept
-
-
-def asynchronous(sync: Template, function: str) -> Resource:
-    """The settings of the function's asynchronous invocations."""
-    alias = sync.resources[sync.alias(catalog.find_function(function))]["Properties"]
-    settings = sync.all_of("AWS::Lambda::EventInvokeConfig")
-    (found,) = (each for each in settings if each["FunctionName"] == alias["FunctionName"])
-    return found
 
 
 def rule_to(sync: Template, function: str) -> Resource:

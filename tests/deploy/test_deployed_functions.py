@@ -1,5 +1,7 @@
 """Functions, schedule and migration as they are deployed."""
 
+import re
+
 import pytest
 
 from infra import catalog
@@ -30,10 +32,26 @@ def test_all_functions_share_one_code_asset(sync: Template) -> None:
     assert len({str(properties["Code"]) for _, properties in sync.functions()}) == 1
 
 
+def test_logs_that_aws_delivers_need_no_room_in_the_resource_policy(sync: Template) -> None:
+    """CloudWatch Logs has one policy of 5,120 characters for all stages of an account."""
+    machines = sync.all_of("AWS::StepFunctions::StateMachine")
+    targets = [each["LoggingConfiguration"]["Destinations"][0] for each in machines]
+    delivered = [each["CloudWatchLogsLogGroup"]["LogGroupArn"] for each in targets]
+    delivered.append(
+        sync.only_one("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["DestinationArn"]
+    )
+    groups = {arn["Fn::GetAtt"][0] for arn in delivered}
+    names = {sync.resources[each]["Properties"]["LogGroupName"] for each in groups}
+
+    assert len(names) == 3
+    for each in names:
+        assert re.match(r"/aws/vendedlogs/\w+/Mailsync-prod-Sync\b", each)
+
+
 def test_no_resource_has_a_physical_name_so_that_two_stages_fit_into_one_account(
     sync: Template, stateful: Template
 ) -> None:
-    names = {"RoleName", "QueueName", "StateMachineName", "LogGroupName", "AliasName", "KeyName"}
+    names = {"RoleName", "QueueName", "StateMachineName", "AliasName", "KeyName"}
     for resource in [*sync.resources.values(), *stateful.resources.values()]:
         properties = resource.get("Properties", {})
         assert not names & properties.keys()
@@ -52,8 +70,26 @@ def test_the_clock_calls_its_functions(sync: Template, schedule: catalog.Schedul
     assert tick["ScheduleExpression"] == f"rate({every} minute{'s' if every > 1 else ''})"
     assert tick["State"] == "ENABLED"
     assert tick["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 2
-    assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 300
     assert tick["Target"]["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
+
+
+@pytest.mark.parametrize("schedule", catalog.SCHEDULES, ids=lambda each: each.name)
+def test_after_an_outage_a_schedule_has_no_more_ticks_waiting_than_two(
+    sync: Template, schedule: catalog.Schedule
+) -> None:
+    """EventBridge keeps a tick for the time of one interval, then Lambda for the time of another;
+    their defaults are 24 and 6 hours. A lost tick is seen, the next does its work."""
+    target = {"Ref": sync.alias(catalog.find_function(schedule.function))}
+    ticks = sync.all_of("AWS::Scheduler::Schedule")
+    (tick,) = (each for each in ticks if each["Target"]["Arn"] == target)
+    waiting = sync.asynchronous(schedule.function)
+    interval_s = schedule.interval_minutes * 60
+
+    assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == interval_s
+    assert waiting["MaximumEventAgeInSeconds"] == interval_s
+    assert waiting["MaximumRetryAttempts"] == 0
+    queue = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostTicks"), "Arn"]}
+    assert waiting["DestinationConfig"]["OnFailure"]["Destination"] == queue
 
 
 def test_no_function_goes_live_before_the_database_is_migrated(sync: Template) -> None:
@@ -71,6 +107,8 @@ def test_no_function_goes_live_before_the_database_is_migrated(sync: Template) -
 def test_the_outputs_name_url_bus_and_machines(sync: Template) -> None:
     machines = sync.of_type("AWS::StepFunctions::StateMachine")
 
-    assert set(sync.outputs) == {"ApiUrl", "EventBusName", "MailboxSyncArn", "TestSyncArn"}
+    assert set(sync.outputs) == {
+        *("ApiUrl", "RedirectUri", "EventBusName", "MailboxSyncArn", "TestSyncArn")
+    }
     assert sync.outputs["MailboxSyncArn"]["Value"]["Ref"] in machines
     assert sync.outputs["TestSyncArn"]["Value"]["Ref"] in machines

@@ -1,16 +1,23 @@
 """Least privilege: what a function may do follows from its needs in the catalog."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from infra import catalog
 from infra.catalog import Capability
+from tests.deploy.conftest import other_stage
+from tests.deploy.synthesis import PROD
 from tests.deploy.template import Template, as_list, role_of
 
-HAVING_SETTINGS = (
-    Capability.DATABASE,
-    Capability.APP_CREDENTIALS_AT_PROVIDER,
-    Capability.VERIFY_APPLICATION_JWT,
-)
+SECRETS = {
+    "Database": Capability.DATABASE,
+    "ProviderLogins": Capability.APP_CREDENTIALS_AT_PROVIDER,
+    "ApplicationKey": Capability.VERIFY_APPLICATION_JWT,
+    "Migration": Capability.SCHEMA_OWNER_LOGIN,
+}
+SINGLE = (*SECRETS.values(), Capability.KNOW_ENABLED_PROVIDERS)
 
 
 def touching(*needs: Capability) -> set[str]:
@@ -36,22 +43,44 @@ def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_toke
         assert statement["Resource"] != "*"
 
 
-@pytest.mark.parametrize(
-    ("secret", "needs"),
-    [("Settings", HAVING_SETTINGS), ("Migration", (Capability.SCHEMA_OWNER_LOGIN,))],
-    ids=["settings", "owner's login"],
-)
+@pytest.mark.parametrize(("secret", "need"), SECRETS.items())
 def test_only_functions_that_need_a_secret_may_read_it(
-    sync: Template, stateful: Template, secret: str, needs: tuple[Capability, ...]
+    sync: Template, stateful: Template, secret: str, need: Capability
 ) -> None:
+    assert readers(sync, stateful, secret) == touching(need)
+
+
+def readers(sync: Template, stateful: Template, secret: str) -> set[str]:
     logical_id = stateful.key_of("AWS::SecretsManager::Secret", secret)
-    readers = {
+    return {
         name
         for name, resource in sync.allowed("secretsmanager:GetSecretValue")
         if stateful.referred(resource) == {"Ref": logical_id}
     }
 
-    assert readers == touching(*needs)
+
+def test_a_stage_of_the_previous_release_keeps_its_single_secret(
+    before: tuple[Template, Template],
+) -> None:
+    """Under the same logical id and with the same properties, so that its values stay."""
+    sync, stateful = before
+    secret = stateful.resources["SettingsSecretF2BF6B26"]["Properties"]
+
+    assert readers(sync, stateful, "Settings") == touching(*SINGLE)
+    assert secret["GenerateSecretString"]["SecretStringTemplate"] == json.dumps(
+        {"DATABASE_URL": "", "MICROSOFT_CLIENT_ID": "", "MICROSOFT_CLIENT_SECRET": ""}
+    )
+    assert secret["GenerateSecretString"]["GenerateStringKey"] == "JWT_SECRET"
+
+
+def test_a_stage_whose_issuer_publishes_its_keys_has_no_key_of_the_application(
+    tmp_path: Path,
+) -> None:
+    stage = {"jwt_jwks_url": "https://i.mailsync.test/keys", "jwt_audience": "inbox"}
+    sync, stateful = other_stage(tmp_path, **PROD, **stage)
+
+    assert "ApplicationKeySecretArn" not in stateful.outputs
+    assert "authorize" not in sync.may("secretsmanager:GetSecretValue")
 
 
 @pytest.mark.parametrize(
@@ -67,8 +96,22 @@ def test_only_functions_that_touch_workflows_may_control_executions(
 ) -> None:
     allowed = sync.may(f"states:{action}")
 
-    assert set(allowed) == touching(touch) - {catalog.RUN_CLOSER_FUNCTION}
-    assert all(len(as_list(each["Resource"])) == 2 for each in allowed.values())
+    of_own_machine = touching(Capability.START_SUCCESSOR)
+    assert set(allowed) - of_own_machine == touching(touch) - {catalog.RUN_CLOSER_FUNCTION}
+    both = [each for name, each in allowed.items() if name not in of_own_machine]
+    assert all(len(as_list(each["Resource"])) == 2 for each in both)
+
+
+def test_the_function_that_hands_over_starts_executions_of_its_own_machine_alone(
+    sync: Template,
+) -> None:
+    (function,) = touching(Capability.START_SUCCESSOR)
+
+    assert sync.may("states:StartExecution")[function]["Resource"] == {
+        "Ref": sync.key_of("AWS::StepFunctions::StateMachine", "MailboxSync")
+    }
+    for action in ("states:DescribeExecution", "states:StopExecution"):
+        assert function not in sync.may(action)
 
 
 def test_only_functions_that_people_call_stop_executions(sync: Template) -> None:
@@ -111,7 +154,13 @@ def test_a_public_function_reads_one_secret_and_nothing_else(sync: Template, fun
 
 def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: Template) -> None:
     named_in = {
-        "SETTINGS_SECRET_ARN": touching(*HAVING_SETTINGS),
+        "SETTINGS_SECRET_ARN": set[str](),
+        "DATABASE_SECRET_ARN": touching(Capability.DATABASE),
+        "PROVIDER_LOGINS_SECRET_ARN": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
+        "APPLICATION_KEY_SECRET_ARN": touching(Capability.VERIFY_APPLICATION_JWT),
+        "MICROSOFT_CLIENT_ID": touching(
+            Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
+        ),
         "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA_OWNER_LOGIN),
         "TOKEN_KEY_ARN": touching(
             Capability.DECRYPT_STORED_TOKENS, Capability.ENCRYPT_STORED_TOKENS

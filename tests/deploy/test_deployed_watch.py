@@ -4,12 +4,12 @@ import json
 import re
 from typing import Any
 
+from benchmarks.cost import MAX_ALARM_METRICS, MAX_SECRETS
+from infra import catalog
 from mailsync.metrics import ERROR_DIMENSION_VALUES, METRICS
 from tests.deploy.conftest import TOPIC
 from tests.deploy.template import Resource, Template
 from tests.support.paths import ROOT
-
-DOLLARS_PER_ALARM_METRIC = 0.10
 
 
 def alarms(template: Template) -> list[Resource]:
@@ -117,10 +117,32 @@ def test_silence_is_an_alarm_only_while_the_clock_runs(
     assert breaching(with_topic) == []
 
 
-def test_alarms_cost_at_most_five_dollars_a_month(sync: Template) -> None:
-    metrics = sum(len(watched(each)) for each in alarms(sync))
+def test_lost_and_throttled_ticks_raise_alarms_that_end_by_themselves(sync: Template) -> None:
+    (key, queue) = next(
+        each for each in sync.of_type("AWS::SQS::Queue").items() if "LostTicks" in each[0]
+    )
+    called = {*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION}
+    functions = {sync.function(each) for each in called}
+    watching = {
+        frozenset(str(named(each)[1]) for each in watched(alarm)): alarm
+        for alarm in alarms(sync)
+        if watched(alarm)[0]["MetricName"] in ("ApproximateNumberOfMessagesVisible", "Throttles")
+    }
 
-    assert metrics * DOLLARS_PER_ALARM_METRIC <= 5
+    assert queue["Properties"]["MessageRetentionPeriod"] == 3600
+    depth = watching[frozenset([str({"QueueName": {"Fn::GetAtt": [key, "QueueName"]}})])]
+    # More than one tick of each schedule: a database that restarts in a minute wakes no person.
+    assert depth["Threshold"] == len(catalog.SCHEDULES) + 1
+    assert frozenset(str({"FunctionName": {"Ref": each}}) for each in functions) in watching
+
+
+def test_a_stage_has_no_more_alarms_and_secrets_than_the_page_of_costs_counts(
+    sync: Template, stateful: Template, own: Template
+) -> None:
+    """Alarms are billed by the metrics behind them."""
+    assert sum(len(watched(each)) for each in alarms(sync)) <= MAX_ALARM_METRICS
+    for each in (stateful, own):
+        assert len(each.of_type("AWS::SecretsManager::Secret")) <= MAX_SECRETS
 
 
 def test_alarms_are_sent_only_where_the_stage_names_a_receiver(sync: Template) -> None:

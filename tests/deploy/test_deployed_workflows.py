@@ -38,9 +38,10 @@ def test_a_machine_invokes_the_aliases_its_definition_names_and_no_other_functio
 
     named = [each for each in catalog.FUNCTIONS if each.arn_placeholder in placeholders(workflow)]
     assert sorted(each["Ref"] for each in invokable) == sorted(map(sync.alias, named))
-    assert len(named) == len(placeholders(workflow))
+    assert len(named) + 1 == len(placeholders(workflow))
     assert properties["DefinitionSubstitutions"] == {
-        each.arn_placeholder: {"Ref": sync.alias(each)} for each in named
+        "Partition": {"Ref": "AWS::Partition"},
+        **{each.arn_placeholder: {"Ref": sync.alias(each)} for each in named},
     }
 
 

@@ -2,9 +2,11 @@
 
 import json
 import re
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 
+from infra.setting_formats import PLACEHOLDER
 from infra.settings import StageSettings
 from tests.deploy.template import Template
 from tests.support.paths import ROOT
@@ -26,13 +28,11 @@ def test_every_setting_of_a_stage_is_explained_and_no_other() -> None:
     assert table_after("| setting | is | default |") == settings
 
 
-def test_every_field_of_the_settings_secret_is_explained(stateful: Template) -> None:
-    secrets = stateful.all_of("AWS::SecretsManager::Secret")
-    (settings,) = (s["GenerateSecretString"] for s in secrets if "GenerateSecretString" in s)
-    filled = json.loads(settings["SecretStringTemplate"]).keys()
+def test_every_field_of_the_secrets_is_explained() -> None:
+    from infra.secret_fields import FIELDS_OF_SECRET
 
-    explained = table_after("| field | |")
-    assert filled | {settings["GenerateStringKey"]} <= explained
+    fields_of_all = {field for each in FIELDS_OF_SECRET.values() for field in each}
+    assert table_after("| field | |") >= fields_of_all
 
 
 def test_every_output_is_named(sync: Template, stateful: Template) -> None:
@@ -55,3 +55,34 @@ def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None
     stacks = {each.name.split(".")[0] for each in assembly.glob("*.template.json")}
 
     assert set(re.findall(r"Mailsync-prod-\w+", EXAMPLES)) == stacks
+
+
+def blocks_of_commands() -> list[str]:
+    guides = GUIDE + (ROOT / "docs/aurora.md").read_text()
+    return re.findall(r"^```\n(.*?)^```", guides, re.DOTALL | re.MULTILINE)
+
+
+def test_every_command_can_be_pasted() -> None:
+    """None has a part to be replaced; a variable was set by a command before."""
+    known: set[str] = set()
+    for block in blocks_of_commands():
+        if "►" in block:  # a drawing
+            continue
+        known |= set(re.findall(r"^(?:export )?(\w+)=", block, re.MULTILINE))
+        checked = subprocess.run(["bash", "-n"], input=block, text=True, check=False)
+
+        assert checked.returncode == 0, block
+        assert not PLACEHOLDER.search(block.replace("LOGIN PASSWORD", "")), block
+        assert set(re.findall(r"\$(\w+)", block)) <= known, block
+
+
+def test_the_guide_needs_few_commands_and_one_file_to_edit() -> None:
+    first = next(each for each in blocks_of_commands())
+
+    assert first.splitlines() == [
+        "cp settings.example.json settings.json",
+        "make deploy STAGE=prod SETTINGS=settings.json",
+    ]
+    example = json.loads((ROOT / "settings.example.json").read_text())
+    assert set(example["stage"]) <= {each.name for each in fields(StageSettings)}
+    assert set(example["secrets"]) <= table_after("| field | |")

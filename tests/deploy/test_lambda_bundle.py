@@ -6,6 +6,7 @@ The bundles are real; the first run fetches wheels from uv's cache or the packag
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,21 @@ def test_a_changed_source_or_lock_or_architecture_makes_another_asset_and_byteco
     assert fingerprint() == seen[-1]
 
 
+def test_make_lock_makes_the_lock_of_the_bundle_with_hashes_and_the_versions_tested_here() -> None:
+    command = ["make", "--dry-run", "-o", ".venv/ready", "lock"]
+    recipe = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    *_, locked = (ROOT / "lambdas/requirements.lock").read_text().partition("make lock\n")
+    packages = [each.split() for each in locked.replace("\\\n", " ").splitlines()]
+    tested = {each.split()[0] for each in (ROOT / "requirements-dev.txt").read_text().splitlines()}
+
+    assert re.search(r"--generate-hashes .* -o lambdas/requirements.lock\n", recipe, re.DOTALL)
+    assert len(packages) > 10
+    for pin, *hashes in packages:
+        assert pin in tested
+        assert hashes
+        assert all(each.startswith("--hash=sha256:") for each in hashes)
+
+
 def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(
     bundles: type[LambdaBundle], lambdas: Path, tmp_path: Path
 ) -> None:
@@ -134,3 +150,23 @@ def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(
     with pytest.raises(subprocess.CalledProcessError):
         bundles(architecture="arm64", lambdas=lambdas, cache=cache).write(tmp_path / "out")
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("shim", ["#!/bin/sh\nexit 127\n", "no program"])
+def test_a_python_on_the_path_that_does_not_run_only_costs_the_bytecode(
+    bundles: type[LambdaBundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: str
+) -> None:
+    """pyenv's shim of a version that is not installed; the Python that synthesises is another."""
+    (tmp_path / "bin").mkdir()
+    for name in ("python3.13", "python3.11"):
+        (tmp_path / "bin" / name).write_text(shim)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3.11"))
+    monkeypatch.setattr(sys, "version_info", (3, 11, 2, "final", 0))
+    bundle = bundles(architecture=HERE, cache=tmp_path / "cache")
+    monkeypatch.undo()
+    bundle.write(tmp_path / "out")
+
+    assert (tmp_path / "out" / "handlers" / "api.py").exists()
+    assert not list((tmp_path / "out").rglob("*.pyc"))

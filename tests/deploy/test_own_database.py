@@ -15,6 +15,8 @@ from infra.catalog import Capability
 from mailsync import registry
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider
+from tests.deploy import synthesis
+from tests.deploy.conftest import template_of
 from tests.deploy.template import Resource, Template, as_list, role_of
 from tests.support.paths import ROOT
 
@@ -72,14 +74,39 @@ def test_the_database_is_unreachable_from_outside(own: Template) -> None:
     }
 
     assert own.only_one("AWS::RDS::DBInstance")["PubliclyAccessible"] is False
-    assert len(group) == 2
+    assert len(group) == 3
     assert group == proxy
     assert not {tables[each["Ref"]] for each in group} & routed
 
 
-def test_two_zones_share_one_nat_gateway(own: Template) -> None:
+def test_three_zones_share_one_nat_gateway(own: Template) -> None:
+    """Of three zones, one may lack RDS Proxy or fail."""
+    zones = [each["AvailabilityZone"]["Fn::Select"][0] for each in own.all_of("AWS::EC2::Subnet")]
+
     assert len(own.of_type("AWS::EC2::NatGateway")) == 1
-    assert len(own.of_type("AWS::EC2::Subnet")) == 3 * 2
+    assert sorted(map(int, zones)) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+CHOSEN = ["euw1-az3", "euw1-az1", "euw1-az2"]
+
+
+@pytest.mark.parametrize(
+    ("region", "setting", "zones"),
+    [
+        ("eu-west-1", {"aurora_zone_ids": CHOSEN}, CHOSEN),
+        # use1-az3 has no RDS Proxy, and its name differs from account to account.
+        ("us-east-1", {}, ["use1-az1", "use1-az2", "use1-az4"]),
+    ],
+)
+def test_subnets_are_in_the_zones_that_the_setting_or_the_region_names_by_id(
+    tmp_path: Path, region: str, setting: dict[str, object], zones: list[str]
+) -> None:
+    context = {"stage": "own", "stages": {"own": {**synthesis.OWN_DATABASE, **setting}}}
+    synthesis.app(tmp_path, context, account="111122223333", region=region).synth()
+    subnets = template_of(tmp_path, "Mailsync-own-Stateful").all_of("AWS::EC2::Subnet")
+
+    assert not any("AvailabilityZone" in each for each in subnets)
+    assert sorted(each["AvailabilityZoneId"] for each in subnets) == sorted(3 * zones)
 
 
 def test_security_groups_admit_each_other_once_and_no_address(own: Template) -> None:
@@ -186,7 +213,8 @@ def test_only_the_migration_reads_a_password(own: Template, own_sync: Template) 
         for name, secret in own_sync.allowed("secretsmanager:GetSecretValue")
     }
 
-    assert {each for each in read if each[1] != "Settings"} == {("migrate-database", "Function")}
+    kept = {"Provider", "Applicat"}
+    assert {each for each in read if each[1] not in kept} == {("migrate-database", "Function")}
 
 
 def test_every_function_but_the_authorizer_is_in_the_network(own_sync: Template) -> None:
@@ -217,7 +245,8 @@ def test_the_outputs_name_where_the_database_is(own: Template) -> None:
     guide = (ROOT / "docs/deploy.md").read_text()
 
     assert names == {
-        *("SettingsSecretArn", "OwnerSecretArn", "VpcId", "ReadersSecurityGroupId"),
+        *("ProviderLoginsSecretArn", "ApplicationKeySecretArn", "OwnerSecretArn"),
+        *("VpcId", "ReadersSecurityGroupId"),
         *("DatabaseHost", "DatabaseArn", "DatabaseProxyId"),
     }
     assert all(f"`{name}`" in guide for name in names)

@@ -2,21 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra.settings import StageSettings
+from infra.settings import StageSettings, read_settings_file
 from tests.deploy import synthesis
 from tests.support.paths import ROOT
 
 CDK_JSON = ROOT / "cdk.json"
-INBOX = "https://app.example.com/inbox"
+INBOX = "https://app.mailsync.test/inbox"
 
 
 def test_every_stage_of_cdk_json_is_valid() -> None:
     stages = json.loads(CDK_JSON.read_text())["context"]["stages"]
 
-    assert {"dev", "prod"} <= stages.keys()
+    assert "dev" in stages
+    assert not any("reserved_concurrency" in each for each in stages.values())
     for name in stages:
         assert StageSettings.from_context(name, stages).name == name
 
@@ -24,6 +26,12 @@ def test_every_stage_of_cdk_json_is_valid() -> None:
 def test_a_stage_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ValueError, match=r"'tset' is not in cdk.json; it has \['test'\]"):
         StageSettings.from_context("tset", {"test": {"app_inbox_url": INBOX}})
+
+
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:pager"
+CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/6e1b0d2c-1c1f"
+DOMAIN = {"domain_name": "mail.mailsync.test", "certificate_arn": CERTIFICATE}
+GUID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 
 def a_stage(**values: object) -> StageSettings:
@@ -38,17 +46,28 @@ def a_stage(**values: object) -> StageSettings:
         ("sync-foldr", {"reserved_concurrency": {"sync-foldr": 10}}),
         *(
             ("cors_origins", {"cors_origins": [each]})
-            for each in ("*", "app.example.com", "https://app.example.com/inbox")
+            for each in ("*", "app.mailsync.test", "https://app.mailsync.test/inbox")
         ),
         ("log_level", {"log_level": "LOUD"}),
         ("database", {"database": "oracle"}),
         ("aurora_min_acu", {"aurora_min_acu": 0}),
         ("aurora_max_acu", {"aurora_min_acu": 4, "aurora_max_acu": 2}),
         ("multiples", {"aurora_max_acu": 1.3}),
-        ("not both", {"alarm_email": "ops@example.com", "alarm_topic_arn": "arn:aws:sns:r:1:t"}),
-        # As text, "false" would be true.
-        ("confirm_connections", {"confirm_connections": "false"}),
-        ("log_source_ip", {"log_source_ip": "false"}),
+        *(
+            ("aurora_zone_ids", {"aurora_zone_ids": each})
+            for each in (
+                ["euw1-az1", "euw1-az2"],
+                ["euw1-az1", "euw1-az2", "euw1-az2"],
+                ["use1-az1", "use1-az2", "use1-az3"],
+                ["use1-az1", "use1-az2", "euw1-az1"],
+                ["eu-west-1a", "eu-west-1b", "eu-west-1c"],
+                "euw1-az1",
+            )
+        ),
+        ("not both", {"alarm_email": "ops@mailsync.test", "alarm_topic_arn": TOPIC}),
+        ("need each other", {"domain_name": "mail.mailsync.test"}),
+        ("need each other", {"certificate_arn": CERTIFICATE}),
+        ("not both", {**DOMAIN, "public_url": "https://mail.mailsync.test"}),
     ],
 )
 def test_an_invalid_setting_is_refused_by_name(named: str, values: dict[str, object]) -> None:
@@ -56,7 +75,60 @@ def test_an_invalid_setting_is_refused_by_name(named: str, values: dict[str, obj
         a_stage(**values)
 
 
-JWKS = "https://issuer.example.com/.well-known/jwks.json"
+JWKS = "https://issuer.mailsync.test/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "valid", "invalid"),
+    [
+        *((each, "https://h.mailsync.test/x", ["http://h.mailsync.test", "h.mailsync.test", 1])
+          for each in ("graph_url", "microsoft_authority", "public_url")),
+        ("app_inbox_url", INBOX, ["http://app.mailsync.test/", "app.mailsync.test", ""]),
+        ("app_inbox_url", "inbox-app://connected", []),
+        ("app_inbox_url", "http://localhost:3000/", []),
+        ("alarm_email", "ops@mailsync.test", ["ops", "ops@mailsync", "a@b.c, d@e.f"]),
+        ("alarm_topic_arn", TOPIC, ["pager", "arn:aws:sqs:eu-west-1:111122223333:pager"]),
+        ("microsoft_client_id", GUID, ["my app", GUID[:-1]]),
+        ("microsoft_tenants", f"{GUID}, {GUID}", ["mailsync.test", f"{GUID},", [GUID]]),
+        ("cors_origins", ["https://a.mailsync.test"], ["https://a.mailsync.test", ["*"]]),
+        ("reserved_concurrency", {"sync-accounts": 20}, [{"sync-accounts": "20"}, 20]),
+        ("api_limits", "sync=600", ["sync", "sync=0", "sink=1", 600]),
+        ("log_retention", "THREE_MONTHS", ["3 months", "THREE"]),
+        ("aurora_max_acu", 16, ["16", True]),
+        ("settings_version", "2", [2]),
+        # As text, "false" would be true.
+        *((each, False, ["false", 0]) for each in (
+            "schedule_enabled", "confirm_connections", "log_source_ip", "single_secret")),
+    ],
+)  # fmt: skip
+def test_the_form_of_each_setting_is_checked(name: str, valid: object, invalid: list[Any]) -> None:
+    assert getattr(a_stage(**{name: valid}), name) == valid
+    for value in invalid:
+        with pytest.raises(ValueError, match=f"^Stage 'test': {name} must be [^\n]+$"):
+            a_stage(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("app_inbox_url", "https://app.example.com/inbox"),
+        ("jwt_jwks_url", "https://PROJECT.supabase.co/auth/v1/.well-known/jwks.json"),
+        ("jwt_issuer", "https://issuer.example/"),
+        ("alarm_email", "ops@example.com"),
+        ("cors_origins", ["https://a.mailsync.test", "https://inbox.example.org"]),
+        ("microsoft_client_id", "00000000-0000-0000-0000-000000000000"),
+    ],
+)
+def test_an_example_value_is_refused(name: str, example: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} still has the example value"):
+        a_stage(**{name: example})
+
+
+def test_every_log_retention_of_cdk_is_accepted() -> None:
+    from aws_cdk.aws_logs import RetentionDays
+
+    for each in RetentionDays:
+        assert a_stage(log_retention=each.name).log_retention == each.name
 
 
 @pytest.mark.parametrize("audience", [{}, {"jwt_audience": " , "}])
@@ -85,3 +157,14 @@ def test_a_deployment_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixt
     synthesis.app(tmp_path, {"stage": "test", "stages": {"test": stage}})
 
     assert "Warning: Stage 'test': jwt_audience" in capsys.readouterr().err
+
+
+def test_a_settings_file_describes_a_stage_with_three_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"stage": {"app_inbox_url": INBOX}, "secrets": {"A": "b"}}))
+
+    assert read_settings_file(file) == {"app_inbox_url": INBOX, "single_secret": False}
+    for content, sentence in (("{", "is not JSON"), ("[]", 'part "stage"'), (None, "no file")):
+        file.unlink() if content is None else file.write_text(content)
+        with pytest.raises(ValueError, match=sentence):
+            read_settings_file(file)

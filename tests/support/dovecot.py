@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from imaplib import IMAP4_SSL
 from pathlib import Path
-import ssl
 
-PASSWORD = "secret \"word\" (1) *"
+PASSWORD = 'secret "word" (1) *'
 NOBODY = pwd.getpwnam("nobody")
 CONFIGURATION = """
 base_dir = {run}
@@ -127,7 +127,9 @@ def dovecot(
     (data / "mail").mkdir(exist_ok=True)
     os.chown(data / "mail", NOBODY.pw_uid, NOBODY.pw_gid)
     command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    server = subprocess.Popen([*command, shutil.which("dovecot") or "dovecot", "-F", "-c", configuration])
+    server = subprocess.Popen(
+        [*command, shutil.which("dovecot") or "dovecot", "-F", "-c", configuration]
+    )
     try:
         _wait_for(port)
         yield Dovecot(port, certificate, data)
@@ -158,5 +160,3 @@ def _wait_for(port: int) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.02)
-
-

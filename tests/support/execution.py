@@ -9,10 +9,12 @@ allows. Source: Amazon States Language.
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+from mailsync.runs.step_functions import StepFunctions, execution_arn
 
 Json = Any
 Invoke = Callable[[str, Json], Json]
@@ -26,6 +28,32 @@ class StateFailed(Exception):
         super().__init__(error, cause)
         self.error = error
         self.cause = cause
+
+
+class StartedExecutions(StepFunctions):
+    """Executions that a test runs itself. An iteration gives those that were started meanwhile,
+    each with its input, until none is left. None of them is running."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._waiting: list[tuple[str, Json]] = []
+
+    def forget(self) -> None:
+        self.names.clear()
+        self._waiting.clear()
+
+    def start(self, machine_arn: str, name: str, state: Json) -> str:
+        if name not in self.names:
+            self.names.append(name)
+            self._waiting.append((name, state))
+        return execution_arn(machine_arn, name)
+
+    def status(self, arn: str) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[tuple[str, Json]]:
+        while self._waiting:
+            yield self._waiting.pop(0)
 
 
 @dataclass(frozen=True)
@@ -85,8 +113,9 @@ class Execution:
 
     def _task(self, state: Json, data: Json, context: Json) -> Json:
         tries: Counter[int] = Counter()
-        asked = _filled(state["Parameters"], data, context)
         while True:
+            entered = {**context, "State": {"RetryCount": tries.total()}}
+            asked = _filled(state["Parameters"], data, entered)
             try:
                 answer = {"Payload": self.invoke(asked["FunctionName"], asked["Payload"])}
                 return _filled(state.get("ResultSelector", answer), answer, context)

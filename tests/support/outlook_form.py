@@ -24,7 +24,11 @@ class OutlookForm:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
-        self._ids = OutlookIds(mailbox.database, mailbox.user_id)
+
+    @property
+    def _ids(self) -> OutlookIds:
+        """Those of now: a mailbox that is created again gets others."""
+        return OutlookIds(self._mailbox.database, self._mailbox.user_id)
 
     def message_id(self, number: int) -> str:
         return self._ids.immutable_id(number)

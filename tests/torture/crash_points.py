@@ -59,10 +59,10 @@ class CrashPoints(Stage):
         self._scenario.prepare(self)
         self._numbers = row_numbers(self.tables)
         self._before = self._snapshot()
-        if not self._scenario.mends:
+        if not self._scenario.is_shown_after:
             self._require_shown()
         whole = self._killed(None, provider_file=str(self.service.data / "microsoft.sqlite"))
-        if self._scenario.mends:
+        if self._scenario.is_shown_after:
             self._require_shown()
         self.moments, self.distinct = whole.moments, list(self._distinct(whole))
 
@@ -92,6 +92,7 @@ class CrashPoints(Stage):
     def _killed(self, fatal: int | None, **fields: Any) -> Ending:
         """The sync of the scenario, with its faults."""
         self.service.faults.add_rules(*self._scenario.faults(self.mailbox))
+        fields |= {"max_events": self._scenario.max_events}
         ending = self.sync(fatal=fatal, dies=self._dies, **fields)
         self.service.faults.remove_all_rules()
         return ending
@@ -102,7 +103,7 @@ class CrashPoints(Stage):
             self.tables.run(
                 "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'"
             )
-        return self.sync(console=console, is_forked=False)
+        return self.sync(console=console, is_forked=False, max_events=self._scenario.max_events)
 
     def _wrong(self, *, is_confirmed: bool = False) -> Iterator[str]:
         account_id, mailbox = self.mirror.account_id, self.mailbox

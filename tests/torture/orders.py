@@ -18,8 +18,9 @@ class Order:
     `folder_order` seeds the order in which folders are worked on, 0 keeps it. `at_once`: several
     functions work on folders at the same time, in processes of their own, and one of them dies.
     `recovers`: the schedule first looks for runs whose execution is dead. `turns`: a mailbox of
-    more folders is large, so that they take turns. `provider_file`: the simulators' memory; the
-    `states` of the ending are noted.
+    more folders is large, so that they take turns. `max_events`: an execution hands its run over
+    when its history is longer, and a function stores one page. `provider_file`: the simulators'
+    memory; the `states` of the ending are noted.
     """
 
     environment: dict[str, str]
@@ -33,6 +34,7 @@ class Order:
     at_once: bool = False
     recovers: bool = False
     turns: int | None = None
+    max_events: int | None = None
     provider_file: str | None = None
 
 

@@ -21,7 +21,8 @@ class Scenario:
     """`prepare` leads to the moment before the sync, during which the `faults` strike.
 
     `shows` counts what it is about: before the sync, or after it if it `mends` what the pages
-    before it did not say. `messages` are those of the mailbox.
+    before it did not say, or if its execution hands it over after `max_events`. `messages` are
+    those of the mailbox.
     """
 
     prepare: Callable[[Stage], object]
@@ -29,6 +30,11 @@ class Scenario:
     faults: Callable[[Mailbox], Sequence[FaultRule]] = lambda _: ()
     mends: bool = False
     messages: int = 40
+    max_events: int | None = None
+
+    @property
+    def is_shown_after(self) -> bool:
+        return self.mends or self.max_events is not None
 
 
 def _nothing(stage: Stage) -> None:
@@ -108,5 +114,10 @@ SCENARIOS = {
         _broken_feed,
         mends=True,
         messages=15,
+    ),
+    "handed-over": Scenario(
+        _nothing,
+        "SELECT count(*) FROM mailsync.sync_runs WHERE execution_name = id || '-3'",
+        max_events=78,
     ),
 }

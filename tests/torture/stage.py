@@ -58,8 +58,14 @@ class Stage:
         (self._after_first_sync if is_synced else self._before_first_sync).restore()
 
     def sync(self, **fields: Any) -> Ending:
-        """One sync; `fields` are those of an Order."""
-        return self._world.sync(self.mirror, **fields)
+        """One sync; `fields` are those of an Order. If it was killed, two minutes pass: Step
+        Functions does not know its execution, and a run is closed then only when it is stale."""
+        ending = self._world.sync(self.mirror, **fields)
+        if ending.outcome == "killed":
+            self.tables.run(
+                "UPDATE mailsync.sync_runs SET heartbeat_at = heartbeat_at - interval '2 min'"
+            )
+        return ending
 
     def pass_time(self, hours: float) -> None:
         let_time_pass(self.tables.run, hours)

@@ -18,20 +18,21 @@ from typing import Any
 from pg8000.exceptions import DatabaseError
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
-from mailsync.decisions import freshness
+from mailsync.decisions import freshness, successor
+from mailsync.decisions.budget import has_time_for_page
 from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
 from mailsync.runs import trigger as workflow
-from mailsync.runs.step_functions import StepFunctions, execution_arn
+from mailsync.runs.step_functions import execution_arn
 from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings, load_settings
 from mailsync.store import connection
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
-from mailsync.sync import batch
+from mailsync.sync import batch, feed_pages
 from mailsync.sync.mailbox import open_vault
 from tests.support.clock import let_time_pass
-from tests.support.execution import Execution, Invoke, StateFailed
+from tests.support.execution import Execution, Invoke, StartedExecutions, StateFailed
 from tests.support.functions import lambda_context, load_functions
 from tests.torture.crash import Died, Moments, unwatched
 from tests.torture.durable import DurableState
@@ -39,31 +40,20 @@ from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
-SILENT_S, MAX_RECOVERED = 60, 100
+MAX_RECOVERED = 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
 DEADLOCK = "40P01"
 LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
+MAX_EVENTS = successor.MAX_EXECUTION_EVENTS
 _connect = connection.connect
 _connections: list[connection.Connection] = []
 _waits: list[float] = []
 _ageing = Lock()
 
 
-class _Engine(StepFunctions):
-    """Step Functions to the trigger: what was started before is dead, what is asked for runs."""
-
-    started: str | None = None
-
-    def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
-        self.started = name
-        return execution_arn(machine_arn, name)
-
-    def status(self, arn: str) -> None:
-        return None
-
-
-_engine = _Engine()
+_engine = StartedExecutions()
+"""Step Functions to the trigger: what was started before is dead, what the trigger starts runs."""
 
 
 def run(order: Order) -> Ending:
@@ -89,17 +79,25 @@ def _prepare(order: Order) -> None:
     os.environ.update(order.environment, MAILBOX_SYNC_ARN=MACHINE_ARN)
     if order.is_forked or known != order.environment["DATABASE_URL"]:
         _forget_process(gently=order.is_forked)
-    _engine.started = None
+    _engine.forget()
     _waits.clear()
     _replace(workflow, "StepFunctions", lambda: _engine)
     _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
     _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
+    _replace(successor, "MAX_EXECUTION_EVENTS", order.max_events or MAX_EVENTS)
+    has_time = _has_no_more_time if order.max_events else has_time_for_page
+    _replace(feed_pages, "has_time_for_page", has_time)
     _replace(freshness, "MAX_FEEDS_OF_SMALL_MAILBOX", order.turns or LARGE_FOLDERS)
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:
     setattr(module, name, value)
+
+
+def _has_no_more_time(remaining_s: float, slowest_page_s: float) -> bool:
+    """After one page."""
+    return slowest_page_s == 0
 
 
 def _remembered(settings: Settings, **how: Any) -> connection.Connection:
@@ -125,25 +123,29 @@ def _run(order: Order, moments: Moments) -> Ending:
         return _look(order, moments)
     if order.dies == "execution":
         moments.watch()
-        return _execute(order, _started(order), _Functions(moments).invoke, moments)
+        _start(order)
+        return _execute(order, _Functions(moments).invoke, moments)
     with unwatched():
-        name = _started(order)
+        _start(order)
     if not order.is_forked:
         moments.watch()
-        return _execute(order, name, _Functions(moments, are_mortal=True).invoke, moments)
+        return _execute(order, _Functions(moments, are_mortal=True).invoke, moments)
     open_database().close()
     functions = _ForkedFunctions(moments, at_once=MAX_AT_ONCE if order.at_once else 1)
     try:
-        return _execute(order, name, functions.invoke, functions.moments)
+        return _execute(order, functions.invoke, functions.moments)
     finally:
         functions.close()
 
 
-def _started(order: Order) -> str:
-    """The name of the execution that the trigger starts; from the console, a new name."""
-    if not order.console:
-        _trigger().start_sync(AccountId(order.account_id), SyncScope(_sync_type(order)), "torture")
-    return _engine.started or str(uuid.uuid4())
+def _start(order: Order) -> None:
+    """By the trigger, or past it under a new name."""
+    sync_type = _sync_type(order)
+    if order.console:
+        state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
+        _engine.start(MACHINE_ARN, str(uuid.uuid4()), state)
+    else:
+        _trigger().start_sync(AccountId(order.account_id), SyncScope(sync_type), "torture")
 
 
 def _sync_type(order: Order) -> SyncType:
@@ -158,31 +160,34 @@ def _look(order: Order, moments: Moments) -> Ending:
     """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
     if order.recovers:
-        _trigger().recover_runs(RunStore(open_database()).stale_runs(SILENT_S, MAX_RECOVERED))
+        _trigger().recover_runs(RunStore(open_database()).stale_runs(MAX_RECOVERED))
     outcome = "revived"
-    if not _engine.started:
+    if not _engine.names:
         event = {"accountIds": [order.account_id]}
         tally = import_module("handlers.sync_accounts").handler(event, lambda_context())
         outcome = ", ".join(sorted(tally["outcomes"]))
-    if _engine.started:
-        return _execute(order, _engine.started, _Functions(moments).invoke, moments)
+    if _engine.names:
+        return _execute(order, _Functions(moments).invoke, moments)
     return Ending(outcome=outcome, moments=moments.count, states=moments.states)
 
 
-def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Ending:
+def _execute(order: Order, invoke: Invoke, moments: Moments) -> Ending:
+    """What was started, and the successors to which it hands over its run."""
+
     def arrange(items: list[Any]) -> list[Any]:
         if order.folder_order:
             random.Random(order.folder_order).shuffle(items)
         return items
 
     at_once = order.at_once and order.dies == "function"
-    arn = execution_arn(MACHINE_ARN, name)
     attempts = math.inf if order.is_forked else MAX_ATTEMPTS
-    execution = Execution(name, arn, invoke, arrange, at_once, waited=_wait, max_attempts=attempts)
-    sync_type = SyncType.AUTO if order.dies == "check" else _sync_type(order)
-    state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
     try:
-        execution.run(MAILBOX_SYNC_WORKFLOW.asl_text, state)
+        for name, state in _engine:
+            arn = execution_arn(MACHINE_ARN, name)
+            execution = Execution(
+                name, arn, invoke, arrange, at_once, waited=_wait, max_attempts=attempts
+            )
+            execution.run(MAILBOX_SYNC_WORKFLOW.asl_text, state)
     except StateFailed as failure:
         return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
     return Ending(outcome="completed", moments=moments.count, states=moments.states)
@@ -242,12 +247,14 @@ class _ForkedFunctions:
     def invoke(self, placeholder: str, payload: Any) -> Any:
         fork = self._idle.get()
         try:
-            outcome, count, states = fork.ask((placeholder, payload))
+            outcome, count, states, started = fork.ask((placeholder, payload))
         except Killed:
             raise _killed() from None
         self._idle.put(fork)
         self.moments.count = max(count, self.moments.count)
         self.moments.states = states or self.moments.states
+        for name, state in started:
+            _engine.start(MACHINE_ARN, name, state)
         if isinstance(outcome, StateFailed):
             raise outcome
         return outcome
@@ -258,13 +265,13 @@ class _ForkedFunctions:
     def _new_fork(self, moments: Moments) -> Fork:
         functions = _Functions(moments)
 
-        def answer(question: tuple[str, Any]) -> tuple[Any, int, list[int]]:
+        def answer(question: tuple[str, Any]) -> tuple[Any, int, list[int], list[Any]]:
             moments.watch()
             try:
                 outcome = functions.invoke(*question)
             except StateFailed as failure:
                 outcome = failure
-            return outcome, moments.count, moments.states
+            return outcome, moments.count, moments.states, list(_engine)
 
         return self._forks.enter_context(Fork(answer))
 

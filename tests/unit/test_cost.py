@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from benchmarks.backlog import Catchup, backlog_table
 from benchmarks.cost import (
     EXAMPLE_MAILBOXES,
     Prices,
@@ -14,6 +15,7 @@ from benchmarks.cost import (
     load_measurements,
     monthly_usage,
     price_usage,
+    sampled_traces,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
 from tests.support.builders import a_known_folder
@@ -41,7 +43,10 @@ def test_a_first_sync_of_ten_thousand_messages_takes_few_transitions() -> None:
 
 
 def test_the_page_shows_the_tables_of_the_model() -> None:
-    assert "\n".join(cost_tables(load_measurements(), PRICES)) in (DOCS / "cost.md").read_text()
+    page = (DOCS / "cost.md").read_text()
+
+    assert "\n".join(cost_tables(load_measurements(), PRICES)) in page
+    assert "\n".join(backlog_table()) in page
 
 
 def test_a_bill_is_the_sum_of_what_is_charged() -> None:
@@ -53,8 +58,29 @@ def test_a_bill_is_the_sum_of_what_is_charged() -> None:
     assert charged.functions == pytest.approx(0.20 + 13.3334)
     assert charged.logs == pytest.approx(1)
     assert charged.schedule == pytest.approx(1)
-    assert charged.total == pytest.approx(40.5334)
+    assert charged.tracing == pytest.approx(5)
+    assert charged.total == pytest.approx(45.5334)
     assert price_usage(Usage(transitions=10), PRICES, free=True).step_functions == 0
+    assert price_usage(Usage(invocations=100_000), PRICES, free=True).tracing == 0
+
+
+def test_xray_records_one_invocation_a_second_and_a_twentieth_of_the_others() -> None:
+    seconds = 30 * 24 * 3600
+
+    assert sampled_traces(1_000) == 1_000
+    assert sampled_traces(11 * seconds) == pytest.approx(1.5 * seconds)
+
+
+def test_throttled_checks_wait_longer_than_the_work_takes_and_none_is_left_out() -> None:
+    """3,000 are claimed a minute; Lambda retries after up to five minutes, for ten at most."""
+    enough = Catchup(9_000, concurrency=120, batch_s=5).run()
+    few = Catchup(2_500, concurrency=10, batch_s=10).run()
+    lossy = Catchup(2_500, concurrency=10, batch_s=48).run()
+
+    assert (enough.finished_s, enough.throttled, enough.lost) == (2 * 60 + 5, 0, 0)
+    assert few.finished_s > 1.5 * (2_500 / 25 * 10 / 10)
+    assert lossy.lost > 0
+    assert lossy.finished_s > 600
 
 
 @pytest.mark.parametrize(("folders", "active"), EXAMPLE_MAILBOXES)

@@ -87,15 +87,32 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(role: Role) -> None:
     assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone_folder_ids == ()
 
 
-@pytest.mark.parametrize("role", FIXED)
-def test_in_a_mailbox_that_was_made_anew_every_folder_is_another_one(role: Role) -> None:
-    """Its user is the same, so its account is, too."""
-    remote, _ = folders_by_role(*FIXED)
-    known = [a_known_folder(1, "of the mailbox before", role=role)]
-    listing = FolderListing(tuple(remote), gone_folder_ids=frozenset({known[0].ref.remote_id}))
+@pytest.mark.parametrize("role", [*FIXED, Role.JUNK])
+def test_in_a_mailbox_that_was_created_again_the_folder_of_a_role_gets_its_new_id(
+    role: Role,
+) -> None:
+    remote, _ = folders_by_role(*FIXED, Role.JUNK)
+    known = [a_known_folder(1, "old", role=role), a_known_folder(2, "own")]
+    listing = a_listing(*remote, gone_folder_ids=["old", "own"])
 
-    assert diff_folders(listing, known).gone_folder_ids == (1,)
+    plan = diff_folders(listing, known)
+
+    assert (plan.new_id_by_folder_id, plan.gone_folder_ids) == ({1: RemoteId(role)}, (2,))
+    assert {each.remote_id for each in plan.new_and_changed_folders} >= {role}
     assert explain_incomplete_listing(listing, known) is None
+
+
+@pytest.mark.parametrize(("gone", "stored"), [([], []), (["old"], ["inbox"])])
+def test_a_folder_keeps_its_id_while_it_exists_or_another_folder_has_the_new_one(
+    gone: list[str], stored: list[str]
+) -> None:
+    remote, _ = folders_by_role(*FIXED)
+    known = [a_known_folder(1, "old", role=Role.INBOX)]
+    known += [a_known_folder(2, each, role=Role.INBOX) for each in stored]
+
+    plan = diff_folders(a_listing(*remote, gone_folder_ids=gone), known)
+
+    assert (plan.new_id_by_folder_id, plan.gone_folder_ids) == ({}, (1,) if gone else ())
 
 
 def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looked_for() -> None:

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from mailsync.api.signing_keys import build_signing_keys
-from mailsync.credentials.identity.entra_settings import AUTHORITY_SETTING
+from mailsync.credentials.identity.entra_settings import AUTHORITY_SETTING, EntraSettings
 from mailsync.errors import SettingMissing
 from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings, load_settings
@@ -51,6 +51,34 @@ def test_the_migration_reads_the_owners_login_from_a_secret_of_its_own(
     assert settings.database_url == FUNCTIONS
     assert settings.migration_database_url == migrates_as
     assert settings.database_url_setting_name(as_owner=False) == "DATABASE_URL"
+
+
+def test_the_single_secret_of_the_previous_release_is_still_read_and_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The key that a deployment generates must not replace the one that the application has."""
+    key = {name: name * 40 for name in ("o", "n")}
+    new = {"DATABASE": {"DATABASE_URL": ""}, "APPLICATION_KEY": {"JWT_SECRET": key["n"]}}
+    before = {"DATABASE_URL": FUNCTIONS, "JWT_SECRET": key["o"]}
+    settings = load_with(
+        monkeypatch,
+        **{name: json.dumps(each) for name, each in new.items()},
+        SETTINGS=json.dumps(before),
+    )
+
+    assert (settings.database_url, settings.jwt_secret) == (FUNCTIONS, key["o"])
+
+
+def test_each_of_the_three_secrets_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {
+        "DATABASE": {"DATABASE_URL": FUNCTIONS},
+        "PROVIDER_LOGINS": {"MICROSOFT_CLIENT_SECRET": "shh"},
+        "APPLICATION_KEY": {"JWT_SECRET": "n" * 40},
+    }
+    settings = load_with(monkeypatch, **{name: json.dumps(each) for name, each in held.items()})
+
+    assert settings.read_section(EntraSettings).client_secret == "shh"
+    assert (settings.database_url, settings.jwt_secret) == (FUNCTIONS, "n" * 40)
 
 
 def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,16 +14,20 @@ from tests.support.execution import Execution, StateFailed
 # What each function returns when a scenario says nothing else.
 USUAL: dict[str, Any] = {
     "validate-account": {"provider": "microsoft"},
-    "mark-syncing": {"acquired": True, "epoch": 7},
+    "mark-syncing": {"acquired": True, "epoch": 7, "runId": "run"},
     "get-access-token": {"waitSeconds": 0},
-    "sync-folders": {"items": [], "atOnce": 4, "waitSeconds": 0},
-    "sync-folder": {"feeds": [], "hasMore": False, "waitSeconds": 0},
+    "sync-folders": {"items": [], "atOnce": 4, "waitSeconds": 0, "cursorsUsed": 0, "fullSyncs": 0},
+    "sync-folder": {
+        **{"feeds": [], "hasMore": False, "waitSeconds": 0, "cursorsUsed": 0, "fullSyncs": 0},
+        "resets": 0,
+    },
     "folder-failed": {"feeds": [], "hasMore": False},
     "recalculate-counts": {
         **{"folderIds": [], "differing": 0, "failedFolders": 0, "hasNewFolders": False},
-        **{"unverified": 0, "message": "", "atOnce": 4, "waitSeconds": 0},
+        **{"unverified": 0, "message": "", "handOver": False, "atOnce": 4, "waitSeconds": 0},
     },
     "repair-folder": {"waitSeconds": 0},
+    "hand-over": {"successor": "run-2"},
     "mark-complete": {"proven": True},
 }
 OF_A_FEED = ("sync-folder", "reset-folder", "folder-failed")
@@ -89,8 +93,9 @@ class ScriptedFunctions:
         if isinstance(outcome, str):
             return outcome
         if name == "reset-folder":
-            return {"resets": event["resets"] + 1}
-        return {**USUAL.get(name, {}), **outcome}
+            return {"feeds": event["feeds"], "hasMore": True, "resets": event["resets"] + 1}
+        resets = {"resets": event["resets"]} if name == "sync-folder" else {}
+        return {**USUAL.get(name, {}), **resets, **outcome}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.session import get_session
 
 from infra import catalog
 from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER
@@ -16,12 +17,23 @@ SERVICE_ERRORS = {
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.TooManyRequestsException",
+    "Lambda.ResourceNotReadyException",
+    "Lambda.ENINotReadyException",
+    "Lambda.EC2ThrottledException",
+    "Lambda.EC2UnexpectedException",
+    "Lambda.ENILimitReachedException",
+    "Lambda.SubnetIPAddressLimitReachedException",
     "Lambda.Unknown",
     "Runtime.ExitError",
     "Runtime.OutOfMemory",
     "Sandbox.Timedout",
     "States.Timeout",
 }
+FINAL_ERRORS_OF_LAMBDA = {
+    *("EC2AccessDenied", "InvalidRuntime", "InvalidSecurityGroupID", "InvalidSubnetID"),
+    *("InvalidZipFile", "KMSAccessDenied", "KMSDisabled", "KMSInvalidState", "KMSNotFound"),
+}
+"""Errors of Lambda's Invoke with the status 502 that an operator must mend."""
 WORKFLOWS = pytest.mark.parametrize("workflow", catalog.WORKFLOWS, ids=lambda each: each.name)
 
 
@@ -78,6 +90,27 @@ def test_a_task_has_a_comment_and_retries_and_outlasts_the_function_of_its_name(
     assert {"Comment", "Retry"} <= task.keys()
     assert task["Parameters"]["FunctionName"] == f"${{{function.arn_placeholder}}}"
     assert task["TimeoutSeconds"] > function.timeout_s
+
+
+@EVERY_TASK
+def test_a_task_is_retried_after_every_error_of_lambda_that_passes(
+    name: str, task: dict[str, Any]
+) -> None:
+    """Lambda's API says which errors Invoke has: throttling (429) and its own failures (5xx)."""
+    invoke = get_session().get_service_model("lambda").operation_model("Invoke")
+    passing = {
+        f"Lambda.{error.name}"
+        for error in invoke.error_shapes
+        if error.metadata["error"]["httpStatusCode"] in (429, 500, 502)
+        and error.name.removesuffix("Exception") not in FINAL_ERRORS_OF_LAMBDA
+    }
+
+    assert passing <= {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
+
+
+@EVERY_TASK
+def test_a_task_names_the_partition_of_its_stage(name: str, task: dict[str, Any]) -> None:
+    assert task["Resource"] == f"arn:${{{catalog.PARTITION_PLACEHOLDER}}}:states:::lambda:invoke"
 
 
 @WORKFLOWS

@@ -28,6 +28,7 @@ LEADING_TO: Mapping[str, Outcomes] = {
     "reset-folder": {**_ONE_FOLDER, "sync-folder": ["CursorExpired", {}]},
     "folder-failed": {**_ONE_FOLDER, "sync-folder": ["ProviderRejected"]},
     "repair-folder": {"recalculate-counts": [{"folderIds": [1], "differing": 1}, {}]},
+    "hand-over": {"recalculate-counts": [{"handOver": True}]},
     "mark-failed": {"validate-account": ["AccountNotFound"]},
 }
 """What the other functions say so that the workflow enters a state."""

@@ -83,6 +83,23 @@ SCENARIOS = [
         calls={"sync-folders": 2, "sync-folder/1": 1, "sync-folder/2": 1},
     ),
     Scenario(
+        "the execution hands its run over",
+        DONE - {"mark-complete"} | FOLDER | {"hand-over"},
+        {
+            **ONE_FOLDER,
+            "sync-folder": [{"feeds": [1]}],
+            "recalculate-counts": [{"handOver": True}],
+        },
+        calls={"sync-folder": 1, "hand-over": 1, "mark-complete": 0, "mark-failed": 0},
+    ),
+    Scenario(
+        "the run cannot be handed over",
+        DONE - {"mark-complete"} | {"hand-over"} | FAILED,
+        {"recalculate-counts": [{"handOver": True}], "hand-over": ["LeaseLost"]},
+        fails_as="LeaseLost",
+        calls={"hand-over": 1},
+    ),
+    Scenario(
         "another execution is at work",
         {"validate-account", "mark-syncing", "lease-acquired?", "already-syncing"},
         {"mark-syncing": [{"acquired": False, "epoch": 0}]},

@@ -6,9 +6,15 @@ from typing import Annotated
 from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
+from mailsync.api.documented_values import (
+    AccountIdText,
+    AccountStatus,
+    DifferenceCause,
+    FolderRole,
+    SyncStatus,
+)
 from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
-from mailsync.decisions.verify import ListingContradictionKind
 from mailsync.model import FolderId
 
 MAX_FOLDERS_PER_PATCH = 1000
@@ -17,12 +23,11 @@ MAX_FOLDERS_PER_PATCH = 1000
 class AccountView(CamelModel):
     """One connected mailbox of the caller."""
 
-    account_id: str
+    account_id: AccountIdText
     email_address: str
     provider: str
-    status: str
-    """`active`, `paused`, `reauth_required` or `disconnected`."""
-    sync_status: str
+    status: AccountStatus
+    sync_status: SyncStatus
     last_sync_at: datetime | None
     """When the last successful sync or check ended."""
     initial_sync_completed: bool
@@ -59,8 +64,7 @@ class FolderSelection(CamelModel):
     parent_id: int | None
     """The id of the parent folder. Null: a top-level folder."""
     display_name: str
-    role: str
-    """The well-known role, such as `inbox` or `sent`."""
+    role: FolderRole
     selected: bool
     """Whether Mailsync mirrors the folder. Mailsync remembers the value even if the folder is
     deleted at the provider."""
@@ -99,10 +103,7 @@ class DifferenceView(CamelModel):
 
     folder_id: int
     message_id: str
-    cause: ListingContradictionKind
-    """`missing`: the folder's list contains the message, but a request by id does not find it.
-    `surplus`: a request by id finds the message, but the list does not contain it. `misread`: the
-    list and the response by id have different read states."""
+    cause: DifferenceCause
     found_at: datetime
 
 

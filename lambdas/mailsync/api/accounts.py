@@ -62,6 +62,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.get(
     ACCOUNTS_PATH,
     summary="List the user's accounts",
+    operation_id="list_accounts",
     responses=describe_responses({200: AccountList}, 422),
 )
 def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountList:
@@ -77,6 +78,7 @@ def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountLi
 @router.get(
     ACCOUNT_PATH,
     summary="Show an account with all its folders",
+    operation_id="get_account",
     responses=describe_responses({200: AccountDetail}, 404, 422),
 )
 def show_account(account_id: AccountIdParameter) -> AccountDetail:
@@ -86,6 +88,7 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 @router.patch(
     ACCOUNT_PATH,
     summary="Pause or resume an account, choose its folders",
+    operation_id="update_account",
     description="Pausing the account or changing the selection of folders stops a running sync."
     " The next sync, which is due immediately, deletes the mail of deselected folders and reads"
     " newly selected folders from the beginning. Folders that are created at the provider later"
@@ -121,6 +124,7 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
 @router.post(
     f"{ACCOUNT_PATH}/confirm-removal",
     summary="Confirm that most of a mailbox may be deleted",
+    operation_id="confirm_removal",
     description="If the provider reports most of a mailbox as deleted, Mailsync hides that mail and"
     " waits 24 hours before it deletes it (`SuspiciousRemoval`). A user who intended the deletion"
     " can confirm it. The next sync, which is due immediately, requests the messages again and"

@@ -8,11 +8,18 @@ from mailsync.api.problems import ApiError, Problem
 from mailsync.model import is_storable_user_id
 from mailsync.settings import Settings
 
-_NOT_SIGNED_IN = Problem(
+NOT_SIGNED_IN_PROBLEM = Problem(
     kind="not-signed-in",
     status=401,
     title="Not signed in",
     detail="The request names no user; send the application's JWT as a bearer token.",
+)
+NOT_ADMIN_PROBLEM = Problem(
+    kind="not-an-administrator",
+    status=403,
+    title="Not an administrator",
+    detail="Only an administrator of the application can connect a mailbox without its owner; sign"
+    " in as an administrator.",
 )
 
 
@@ -24,7 +31,7 @@ def caller_user_id(event: APIGatewayProxyEventV2) -> str:
     """
     user_id = _authorizer_context(event).get("userId")
     if not user_id or not is_storable_user_id(str(user_id)):
-        raise ApiError(_NOT_SIGNED_IN)
+        raise ApiError(NOT_SIGNED_IN_PROBLEM)
     return str(user_id)
 
 

@@ -19,7 +19,12 @@ from mailsync.api import removal
 from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.admin_consent import finish_admin_consent
 from mailsync.api.audit import write_audit_record
-from mailsync.api.caller import api_base_url, caller_user_id, is_caller_admin
+from mailsync.api.caller import (
+    NOT_ADMIN_PROBLEM,
+    api_base_url,
+    caller_user_id,
+    is_caller_admin,
+)
 from mailsync.api.json_text import parse_untrusted_json
 from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest, connect_mailbox
 from mailsync.api.password_mailboxes import PasswordMailboxRequest, connect_with_password
@@ -66,13 +71,6 @@ _RETURN_TO = Problem(
     detail="No sign-in was started; omit returnTo, or send exactly the value of APP_INBOX_URL.",
 )
 
-_NOT_ADMIN = Problem(
-    kind="not-an-administrator",
-    status=403,
-    title="Not an administrator",
-    detail="Only an administrator of the application can connect a mailbox without its owner; sign"
-    " in as an administrator.",
-)
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
@@ -189,7 +187,7 @@ def _connect_organisation_mailbox(
     """Connect a mailbox by app-only access; the caller must be an administrator."""
     settings, caller = load_settings(), caller_user_id(event)
     if not is_caller_admin(event):
-        raise ApiError(_NOT_ADMIN)
+        raise ApiError(NOT_ADMIN_PROBLEM)
     count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
     connected = connect_mailbox(wanted, _connector(settings, provider), settings)

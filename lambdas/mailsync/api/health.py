@@ -22,8 +22,17 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.get(
+    "/api/test-inngest",
+    summary="Start the self-test, under the path of earlier clients",
+    description="The same as `GET /api/test-sync`.",
+    operation_id="start_self_test_by_earlier_path",
+    responses=describe_responses({200: SelfTestStarted}),
+    deprecated=True,
+)
+@router.get(
     "/api/test-sync",
     summary="Start the self-test of the workflows",
+    operation_id="start_self_test",
     responses=describe_responses({200: SelfTestStarted}),
 )
 def start_self_test() -> SelfTestStarted:
@@ -41,6 +50,7 @@ def start_self_test() -> SelfTestStarted:
 @router.get(
     "/api/health",
     summary="Report whether the database is usable",
+    operation_id="get_health",
     responses=describe_responses({200: Health}, public=True),
 )
 def health() -> Health:

@@ -3,12 +3,13 @@
 Field names are snake_case in Python and camelCase in JSON.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from mailsync.api.documented_values import AccountIdText, RunStatus
 from mailsync.model import FolderId, SyncScope, SyncType
 
 
@@ -19,6 +20,8 @@ class CamelModel(BaseModel):
         frozen=True,
         # The text below a field is its description in the OpenAPI document.
         use_attribute_docstrings=True,
+        # Every response has every field, those with a default as well.
+        json_schema_serialization_defaults_required=True,
     )
 
 
@@ -32,9 +35,10 @@ class SyncRequest(CamelModel):
 
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
-    folders: (
-        Annotated[tuple[PositiveId, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
-    ) = None
+    # Not FailFast in an Annotated: Python before 3.11.9 and 3.12.3 cannot hash it in a union.
+    folders: tuple[PositiveId, ...] | None = Field(
+        None, min_length=1, max_length=1000, fail_fast=True
+    )
     """Ids of the folders to read again from the beginning; requires the sync type `full`, which is
     then the default. Null: sync all folders."""
 
@@ -61,12 +65,11 @@ class SyncAccepted(CamelModel):
     run, the open run that the request joined, or the run of an earlier request with the same
     Idempotency-Key."""
 
-    success: bool = True
+    success: Literal[True] = True
     run_id: str
     execution_arn: str
-    """ARN of the run's Step Functions execution. Empty: the execution has not started yet."""
-    status: str
-    """The status of the run: `queued`, `running`, or the final status of an ended run."""
+    """ARN of the run's current Step Functions execution. Empty: it has not started yet."""
+    status: RunStatus
     status_url: str
     message: str
 
@@ -74,8 +77,8 @@ class SyncAccepted(CamelModel):
 class SyncStopped(CamelModel):
     """The response to a request to stop a sync."""
 
-    success: bool = True
-    account_id: str
+    success: Literal[True] = True
+    account_id: AccountIdText
     run_id: str | None
     """Id of the stopped run. Null: no sync was running."""
     message: str
@@ -99,7 +102,7 @@ def to_failure(name: str | None, message: str | None) -> Failure | None:
 class SelfTestStarted(CamelModel):
     """The response to a request to start the self-test: the execution that was started."""
 
-    success: bool = True
+    success: Literal[True] = True
     message: str = "Test sync started!"
     execution_arn: str
     event_id: str
@@ -110,4 +113,4 @@ class Health(CamelModel):
     """The response of the health check: the database accepts writes and has the schema of this
     version."""
 
-    status: str = "ok"
+    status: Literal["ok"] = "ok"

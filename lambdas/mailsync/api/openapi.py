@@ -12,11 +12,16 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
-from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
 from mailsync.api import syncs
-from mailsync.api.openapi_providers import IS_PUBLIC_OPERATION_KEY, describe_provider_paths
-from mailsync.api.openapi_responses import describe_responses, problem_response
+from mailsync.api.openapi_providers import (
+    CONNECTIONS_TAG,
+    IS_PUBLIC_OPERATION_KEY,
+    describe_provider_paths,
+)
+from mailsync.api.openapi_responses import describe_headers, describe_responses, problem_response
+from mailsync.api.openapi_schemas import complete_schemas
 from mailsync.registry import RegisteredProvider
 from mailsync.settings import load_settings
 
@@ -27,33 +32,16 @@ _ABOUT = (
     " API is a problem (RFC 9457) with a stable `type`. Errors of the API Gateway in front of it"
     " have the schema GatewayMessage."
 )
-_TEXT = {"type": "string"}
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "requestId"],
-    "properties": {
-        "type": {**_TEXT, "pattern": "^urn:mailsync:problem:[a-z-]+$"},
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "detail": {**_TEXT, "description": "What happened and what to do, for people."},
-        "requestId": _TEXT,
-    },
+_TAGS = {
+    "/api/email/sync": Tag(name="Syncs", description="Start and stop syncs, and show progress."),
+    "/api/email/accounts": Tag(name="Accounts", description="Connected mailboxes, their folders."),
+    "/api/email/runs": Tag(name="Runs", description="The syncs of a mailbox so far."),
+    "/api/auth/": Tag(name=CONNECTIONS_TAG, description="Connect mailboxes."),
+    "/api/webhooks/": Tag(name="Notifications", description="Only a provider calls these."),
+    "/api/": Tag(name="Service", description="The self-test, the health and this document."),
 }
-_GATEWAY_MESSAGE = {
-    "type": "object",
-    "required": ["message"],
-    "properties": {"message": _TEXT},
-}
-_ACCOUNT_REMOVED = {
-    "type": "object",
-    "required": ["success", "accountId", "status", "message"],
-    "properties": {
-        "success": {"const": True},
-        "accountId": {**_TEXT, "format": "uuid"},
-        "status": {"enum": ["disconnected", "purged", "purging"]},
-        "message": _TEXT,
-    },
-}
+"""Tags of operations by the beginning of their path; the first one that fits applies. The tags name
+classes of generated clients."""
 
 
 def add_openapi_document_route(app: APIGatewayHttpResolver) -> None:
@@ -66,6 +54,7 @@ def add_openapi_document_route(app: APIGatewayHttpResolver) -> None:
     @app.get(
         OPENAPI_DOCUMENT_PATH,
         summary="Return this document",
+        operation_id="get_openapi_document",
         responses=describe_responses({200: None}, public=True),
     )
     def openapi() -> Response[str]:
@@ -83,6 +72,7 @@ def build_openapi_document(
         description=_ABOUT,
         security_schemes={"bearer": HTTPBearer(bearerFormat="JWT")},
         security=[{"bearer": []}],
+        tags=[*_TAGS.values()],
     )
     described: dict[str, Any] = json.loads(generated)
     for path, operations in (_REMOVAL | describe_provider_paths(providers)).items():
@@ -90,10 +80,7 @@ def build_openapi_document(
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
-    schemas = described["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-        schemas.pop(name, None)
-    schemas |= {"Problem": _PROBLEM, "GatewayMessage": _GATEWAY_MESSAGE}
+    complete_schemas(described)
     return described
 
 
@@ -105,11 +92,12 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         if "ValidationError" in json.dumps(response):
             del described[status]
     described["500"] = problem_response(500)
-    headers = {"302": "Location", "503": "Retry-After"}
-    if path == syncs.SYNC_PATH:
-        headers["202"] = "Location"
-    for status in headers.keys() & described.keys():
-        described[status]["headers"] = {headers[status]: {"schema": _TEXT}}
+    tag = next(tag.name for start, tag in _TAGS.items() if path.startswith(start))
+    operation.setdefault("tags", [tag])
+    if path == syncs.SYNC_PATH and "202" in described:
+        described["202"]["headers"] = describe_headers("Location")
+    for parameter in operation.get("parameters", ()):
+        _complete_parameter(parameter)
     if "304" in described:
         _describe_conditional_requests(operation)
     if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
@@ -126,21 +114,19 @@ def _describe_conditional_requests(operation: dict[str, Any]) -> None:
     described = operation["responses"]
     described["304"]["content"] = {}
     for status in ("200", "304"):
-        described[status]["headers"] = {name: {"schema": _TEXT} for name in ("ETag", "Retry-After")}
+        described[status]["headers"] = describe_headers("ETag", "Retry-After")
     description = "The ETag of an earlier response. The API returns 304 if nothing has changed."
-    tag = {"name": "If-None-Match", "in": "header", "description": description, "schema": _TEXT}
-    operation["parameters"].append({"required": False, **tag})
+    tag = {"name": "If-None-Match", "in": "header", "description": description}
+    operation["parameters"].append({"required": False, **tag, "schema": {"type": "string"}})
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
-
-
-def _removal_responses() -> dict[str, Any]:
-    described = describe_responses({200: None, 202: None}, 404, 422)
-    for status in (200, 202):
-        described[status]["content"] = _json(_ACCOUNT_REMOVED)
-    return {str(status): response for status, response in described.items()}
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    """Give a header the name of the documentation, and remove null, which no URL and no header can
+    carry, from the values of a parameter."""
+    if parameter["in"] == "header":
+        parameter["name"] = parameter["name"].title()
+    schema = parameter["schema"]
+    parameter["schema"] = next(iter(schema.get("anyOf", [schema])))
 
 
 _REMOVAL: dict[str, Any] = {
@@ -157,16 +143,21 @@ _REMOVAL: dict[str, Any] = {
                     "name": "accountId",
                     "in": "path",
                     "required": True,
-                    "schema": {**_TEXT, "format": "uuid"},
+                    "schema": {"type": "string", "format": "uuid"},
                 },
                 {
                     "name": "data",
                     "in": "query",
                     "required": False,
-                    "schema": {"enum": ["keep", "purge"], "default": "keep"},
+                    "schema": {"type": "string", "enum": ["keep", "purge"], "default": "keep"},
                 },
             ],
-            "responses": _removal_responses(),
+            "responses": {
+                str(status): response
+                for status, response in describe_responses(
+                    {200: "AccountRemoved", 202: "AccountRemoved"}, 404, 422
+                ).items()
+            },
         }
     },
 }

@@ -4,8 +4,8 @@ document."""
 from collections.abc import Iterable
 from typing import Any
 
-from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses
-from mailsync.api.problems import PROBLEM_CONTENT_TYPE
+from mailsync.api.openapi_responses import describe_responses
+from mailsync.api.openapi_schemas import schema_reference
 from mailsync.api.provider_paths import (
     accounts_path,
     confirm_connection_path,
@@ -15,57 +15,12 @@ from mailsync.api.provider_paths import (
 from mailsync.providers.kit import load_provider_kit, webhook_path
 from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
+CONNECTIONS_TAG = "Connections"
 IS_PUBLIC_OPERATION_KEY = "x-is-public"
 """Key that marks an operation without a token; the builder of the OpenAPI document removes the key.
 """
 _TEXT = {"type": "string"}
 _PAGE = {"schema": _TEXT}
-_NOTICE = {
-    "type": "object",
-    "required": ["success", "message"],
-    "properties": {"success": {"const": True}, "message": _TEXT},
-}
-_MAILBOX_REQUEST = {
-    "type": "object",
-    "required": ["tenantId", "emailAddress"],
-    "properties": {
-        "tenantId": {**_TEXT, "format": "uuid"},
-        "emailAddress": _TEXT,
-        "userId": {
-            **_TEXT,
-            "description": "The user who will own the account. Default: the caller.",
-        },
-    },
-}
-_PASSWORD_REQUEST = {
-    "type": "object",
-    "required": ["userName", "password"],
-    "properties": {
-        "userName": {**_TEXT, "maxLength": 255},
-        "password": {**_TEXT, "maxLength": 1024, "writeOnly": True, "format": "password"},
-    },
-}
-_CONFIRMATION = {
-    "type": "object",
-    "required": ["connection"],
-    "properties": {
-        "connection": {
-            **_TEXT,
-            "description": "The query parameter `connection` of the redirect to the inbox.",
-        }
-    },
-}
-_MAILBOX_CONNECTED = {
-    "type": "object",
-    "required": ["success", "accountId", "emailAddress", "runId", "statusUrl"],
-    "properties": {
-        "success": {"const": True},
-        "accountId": {**_TEXT, "format": "uuid"},
-        "emailAddress": _TEXT,
-        "runId": _TEXT,
-        "statusUrl": _TEXT,
-    },
-}
 
 
 def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
@@ -104,25 +59,13 @@ def _sign_in(registration: RegisteredProvider) -> dict[str, Any]:
         "parameters": [
             _query_parameter("returnTo", "Optional; only the value of APP_INBOX_URL is valid.")
         ],
-        "responses": {
-            "200": {
-                "description": "OK",
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "type": "object",
-                            "required": ["authorizationUrl"],
-                            "properties": {"authorizationUrl": _TEXT},
-                        }
-                    }
-                },
-            },
-            **_sign_in_responses(400, 502),
-        },
+        "responses": _sign_in_responses("SignInStarted", 400, 502),
     }
 
 
 def _callback(registration: RegisteredProvider) -> dict[str, Any]:
+    responses = _sign_in_responses("ConsentGiven", 400, 403, 502, public=True)
+    responses["200"]["content"]["text/html"] = _PAGE
     return {
         IS_PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("finish_sign_in", registration),
@@ -139,10 +82,7 @@ def _callback(registration: RegisteredProvider) -> dict[str, Any]:
             _query_parameter("error", "The OAuth error code, if access was not granted."),
             _query_parameter("admin_consent", "Set at the end of an admin consent."),
         ],
-        "responses": {
-            "200": {"description": "OK", "content": _json(_NOTICE) | {"text/html": _PAGE}},
-            **_sign_in_responses(400, 403, 502, public=True),
-        },
+        "responses": responses,
     }
 
 
@@ -153,7 +93,7 @@ def _confirmation(registration: RegisteredProvider) -> dict[str, Any]:
         "description": "Connects the mailbox and starts its first sync, in a stage with"
         " `confirm_connections`. A connection is valid once and for ten minutes. If another"
         " user started it, it is deleted and the response is 404.",
-        "requestBody": {"required": True, "content": _json(_CONFIRMATION)},
+        "requestBody": _body("ConnectionConfirmation"),
         "responses": _created_responses(400, 404, 413, 422),
     }
 
@@ -161,23 +101,25 @@ def _confirmation(registration: RegisteredProvider) -> dict[str, Any]:
 def _organisation(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("connect_organisation_mailbox", registration),
+        "tags": [CONNECTIONS_TAG],
         "summary": "Connect a mailbox with the consent of its organisation",
         "description": "Stores the account and starts its first sync. The caller must be an"
         " administrator of the application, and the operator must allow the organisation.",
-        "requestBody": {"required": True, "content": _json(_MAILBOX_REQUEST)},
-        "responses": _organisation_responses(),
+        "requestBody": _body("OrganisationMailbox"),
+        "responses": _created_responses(400, 403, 409, 413, 422, 502),
     }
 
 
 def _password(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("connect_mailbox_with_password", registration),
+        "tags": [CONNECTIONS_TAG],
         "summary": f"Connect a mailbox of {registration.title} with its user name and password",
         "description": "Checks the password at the mail server, stores the account of the caller"
         " and starts its first sync. The password is stored encrypted and no response contains it."
         " An account that the caller already has for the mailbox keeps its mail and gets the new"
         " password.",
-        "requestBody": {"required": True, "content": _json(_PASSWORD_REQUEST)},
+        "requestBody": _body("PasswordMailbox"),
         "responses": _created_responses(400, 413, 422, 502),
     }
 
@@ -195,17 +137,7 @@ def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
                 "validationToken", "The token of a validation request. The response repeats it."
             )
         ],
-        "requestBody": {
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["value"],
-                        "properties": {"value": {"type": "array", "items": {}}},
-                    }
-                }
-            }
-        },
+        "requestBody": {**_body("ChangeNotifications"), "required": False},
         "responses": _webhook_responses(),
     }
 
@@ -215,33 +147,25 @@ def _query_parameter(name: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "query", **described}
 
 
-def _sign_in_responses(*statuses: int, public: bool = False) -> dict[str, Any]:
-    """Return the responses of a sign-in route; errors are pages for clients that accept HTML."""
-    described = describe_responses({}, *statuses, public=public)
+def _body(schema: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema_reference(schema)}}
+    return {"required": True, "content": content}
+
+
+def _sign_in_responses(success: str, *statuses: int, public: bool = False) -> dict[str, Any]:
+    """Return the responses of a sign-in route; errors are pages for clients that accept HTML.
+
+    success: name of the schema of a successful response without a redirect.
+    """
+    described = describe_responses({200: success, 302: None}, *statuses, public=public)
     for status in (*statuses, 500, 503):
-        described[status]["content"] |= {
-            PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA},
-            "text/html": _PAGE,
-        }
-    return {
-        "302": {"description": "Found"},
-        **{str(status): response for status, response in described.items()},
-    }
-
-
-def _organisation_responses() -> dict[str, Any]:
-    described = _created_responses(400, 403, 409, 413, 422, 502)
-    described["403"]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
-    return described
+        described[status]["content"]["text/html"] = _PAGE
+    return {str(status): response for status, response in described.items()}
 
 
 def _created_responses(*statuses: int) -> dict[str, Any]:
     """Return the responses of a route that connects a mailbox."""
-    described = describe_responses({201: None}, *statuses)
-    described[201] |= {
-        "content": _json(_MAILBOX_CONNECTED),
-        "headers": {"Location": {"schema": _TEXT}},
-    }
+    described = describe_responses({201: "MailboxConnected"}, *statuses)
     return {str(status): response for status, response in described.items()}
 
 
@@ -250,7 +174,3 @@ def _webhook_responses() -> dict[str, Any]:
     for status in (200, 202):
         described[status]["content"] = {"text/plain": {"schema": _TEXT}}
     return {str(status): response for status, response in described.items()}
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}

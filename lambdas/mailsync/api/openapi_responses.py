@@ -1,5 +1,5 @@
-"""Build response objects for the OpenAPI document. The module `openapi` defines the schemas to
-which they refer."""
+"""Build response objects for the OpenAPI document. The module `openapi_schemas` defines the schemas
+to which they refer."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,41 +7,94 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mailsync.api.problems import PROBLEM_CONTENT_TYPE
+from mailsync.api.caller import NOT_ADMIN_PROBLEM, NOT_SIGNED_IN_PROBLEM
+from mailsync.api.openapi_schemas import schema_reference
+from mailsync.api.problems import (
+    CONTENT_TYPE_PROBLEM,
+    MALFORMED_BODY_PROBLEM,
+    PROBLEM_CONTENT_TYPE,
+    TOO_LARGE_PROBLEM,
+    UNEXPECTED_PROBLEM,
+    exception_to_problem,
+    invalid_field_problem,
+    problem_to_json,
+)
+from mailsync.api.rate_limits import rate_limit_problem
+from mailsync.errors import AccountNotConnected, AccountNotFound, ProviderRejected, StoreUnavailable
 
-PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
-GATEWAY_MESSAGE_SCHEMA = {"$ref": "#/components/schemas/GatewayMessage"}
 # Statuses that API Gateway itself returns, before it invokes a function or when that fails.
 _GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
+_EXAMPLE_REQUEST_ID = "JKJaXmPLvHcESHA="
+_EXAMPLES = (
+    *(MALFORMED_BODY_PROBLEM, NOT_SIGNED_IN_PROBLEM, NOT_ADMIN_PROBLEM, TOO_LARGE_PROBLEM),
+    *(CONTENT_TYPE_PROBLEM, invalid_field_problem("accountId"), rate_limit_problem(300, 12)),
+    exception_to_problem(AccountNotFound()),
+    exception_to_problem(AccountNotConnected("The account is paused; resume it first.")),
+    UNEXPECTED_PROBLEM,
+    exception_to_problem(ProviderRejected()),
+    exception_to_problem(StoreUnavailable("The database does not respond.")),
+)
+_EXAMPLE_BODIES = {each.status: problem_to_json(each, _EXAMPLE_REQUEST_ID) for each in _EXAMPLES}
+_HEADERS: Mapping[str, dict[str, Any]] = {
+    "ETag": {"schema": {"type": "string"}, "description": "A value for If-None-Match."},
+    "Location": {
+        "schema": {"type": "string"},
+        "description": "Where to go on, or the sync status.",
+    },
+    "Retry-After": {
+        "schema": {"type": "integer"},
+        "description": "Seconds to wait before the next call.",
+    },
+}
+
+
+def describe_headers(*names: str) -> dict[str, Any]:
+    """Return the `headers` of a response object that may have these headers."""
+    return {name: _HEADERS[name] for name in names}
 
 
 def describe_responses(
-    successes: Mapping[int, type[BaseModel] | None], *problems: int, public: bool = False
+    successes: Mapping[int, type[BaseModel] | str | None], *problems: int, public: bool = False
 ) -> dict[int, Any]:
     """Return the response objects of a route for the OpenAPI document, by status.
 
-    successes: response model of each successful status. None as model: the response has no body.
+    successes: response model of each successful status, or the name of its schema. None: the
+        response has no body.
     problems: error statuses of this route; those that every route can return are added.
     public: whether the route needs no token, so that it never returns 401 or 403.
     """
     common = (429, 500, 503) if public else (401, 403, 429, 500, 503)
     described = {status: _success_response(status, model) for status, model in successes.items()}
-    return described | {status: problem_response(status) for status in sorted({*problems, *common})}
+    for status in sorted({*problems, *common}):
+        described[status] = problem_response(status, status != 403 or 403 in problems)
+    return described
 
 
-def problem_response(status: int) -> dict[str, Any]:
-    """Return the response object of an error status, with the media types of the function's and of
-    API Gateway's own errors."""
-    content = {}
-    if status != 403:
-        content[PROBLEM_CONTENT_TYPE] = {"schema": PROBLEM_SCHEMA}
-    if status in _GATEWAY_STATUSES:
-        content["application/json"] = {"schema": GATEWAY_MESSAGE_SCHEMA}
-    return {"description": HTTPStatus(status).phrase, "content": content}
+def problem_response(status: int, is_from_function: bool = True) -> dict[str, Any]:
+    """Return the response object of an error status.
+
+    A status has the same schema on every route and for every media type, so that a generated client
+    has one type for it. API Gateway's own errors are of type application/json.
+
+    is_from_function: whether the function of the route returns the status as well.
+    """
+    is_from_gateway = status in _GATEWAY_STATUSES
+    schema = schema_reference("ProblemOrGatewayMessage" if is_from_gateway else "Problem")
+    phrase, content = HTTPStatus(status).phrase, {}
+    if is_from_function:
+        content[PROBLEM_CONTENT_TYPE] = {"schema": schema, "example": _EXAMPLE_BODIES[status]}
+    if is_from_gateway:
+        content["application/json"] = {"schema": schema, "example": {"message": phrase}}
+    headers = describe_headers("Retry-After") if status in (429, 503) else {}
+    return {"description": phrase, "headers": headers, "content": content}
 
 
-def _success_response(status: int, model: type[BaseModel] | None) -> dict[str, Any]:
+def _success_response(status: int, model: type[BaseModel] | str | None) -> dict[str, Any]:
     described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
-    if model is not None:
+    if status in (201, 302):
+        described["headers"] = describe_headers("Location")
+    if isinstance(model, str):
+        described["content"] = {"application/json": {"schema": schema_reference(model)}}
+    elif model is not None:
         described["content"] = {"application/json": {"model": model}}
     return described

@@ -133,7 +133,7 @@ MALFORMED_BODY_PROBLEM = Problem(
     title="The body is not JSON",
     detail="The body is not valid JSON; send a JSON object.",
 )
-_CONTENT_TYPE = Problem(
+CONTENT_TYPE_PROBLEM = Problem(
     kind="unsupported-content-type",
     status=415,
     title="The content type is not supported",
@@ -141,14 +141,14 @@ _CONTENT_TYPE = Problem(
 )
 _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     NotFoundError: _UNKNOWN_ROUTE,
-    RequestUnsupportedContentType: _CONTENT_TYPE,
+    RequestUnsupportedContentType: CONTENT_TYPE_PROBLEM,
     UnicodeDecodeError: MALFORMED_BODY_PROBLEM,
     RecursionError: MALFORMED_BODY_PROBLEM,
 }
 MAX_REQUEST_BODY_BYTES = 128 * 1024
 """Maximum size of a request body. The largest valid body, a selection of a thousand folders, has
 about 50,000 bytes."""
-_TOO_LARGE = Problem(
+TOO_LARGE_PROBLEM = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
@@ -156,7 +156,7 @@ _TOO_LARGE = Problem(
 )
 _MAX_FAULTS = 10
 _MAX_NAME_CHARS = 100
-_UNEXPECTED = Problem(
+UNEXPECTED_PROBLEM = Problem(
     kind="unexpected",
     status=500,
     title="Something went wrong here",
@@ -186,19 +186,23 @@ def invalid_field_problem(name: str) -> Problem:
     )
 
 
-def problem_to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Return the problem as an `application/problem+json` response."""
-    body = {
+def problem_to_json(problem: Problem, request_id: str) -> dict[str, Any]:
+    """Return the body of a problem's response."""
+    return {
         "type": f"urn:mailsync:problem:{problem.kind}",
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
-        "requestId": event.request_context.request_id,
+        "requestId": request_id,
     }
+
+
+def problem_to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+    """Return the problem as an `application/problem+json` response."""
     return Response(
         status_code=problem.status,
         content_type=PROBLEM_CONTENT_TYPE,
-        body=json.dumps(body),
+        body=json.dumps(problem_to_json(problem, event.request_context.request_id)),
         headers=problem_headers(problem),
     )
 
@@ -220,7 +224,7 @@ def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if len(event.get("body") or "") <= MAX_REQUEST_BODY_BYTES:
         return None
-    response = problem_to_json_response(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
+    response = problem_to_json_response(TOO_LARGE_PROBLEM, APIGatewayProxyEventV2(dict(event)))
     return {
         "statusCode": response.status_code,
         "headers": {**response.headers, "Content-Type": PROBLEM_CONTENT_TYPE},
@@ -243,9 +247,9 @@ def register_problem_handler(
 
     def respond(error: Exception) -> Response[str]:
         problem = exception_to_problem(error)
-        if problem is _UNEXPECTED and _is_multipart(app.current_event):
+        if problem is UNEXPECTED_PROBLEM and _is_multipart(app.current_event):
             # Powertools raises no error of its own for multipart bodies that it cannot parse.
-            problem = _CONTENT_TYPE
+            problem = CONTENT_TYPE_PROBLEM
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log_server_error(error, problem)
         return render(problem, app.current_event)
@@ -267,7 +271,7 @@ def exception_to_problem(error: Exception) -> Problem:
             return _of_product_error(error)
         case RequestValidationError():
             return _of_invalid_fields(error.errors())
-    return _AWS_DOWN if _is_aws_error(error) else _OF_RESOLVER.get(type(error), _UNEXPECTED)
+    return _AWS_DOWN if _is_aws_error(error) else _OF_RESOLVER.get(type(error), UNEXPECTED_PROBLEM)
 
 
 def _is_aws_error(error: Exception) -> bool:
@@ -277,7 +281,7 @@ def _is_aws_error(error: Exception) -> bool:
 
 
 def _of_product_error(error: MailsyncError) -> Problem:
-    problem = _OF_ERRORS.get(type(error), _UNEXPECTED)
+    problem = _OF_ERRORS.get(type(error), UNEXPECTED_PROBLEM)
     if isinstance(error, ProviderThrottled) and error.retry_after_s is not None:
         problem = replace(problem, retry_after_s=math.ceil(error.retry_after_s))
     return (

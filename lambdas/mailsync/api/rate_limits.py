@@ -40,10 +40,11 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
     wait_s = RateLimitStore(open_database()).count_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
-        raise ApiError(_limit_reached(per_hour, wait_s))
+        raise ApiError(rate_limit_problem(per_hour, wait_s))
 
 
-def _limit_reached(per_hour: int, wait_s: int) -> Problem:
+def rate_limit_problem(per_hour: int, wait_s: int) -> Problem:
+    """Return the problem for a call beyond a limit (429)."""
     return Problem(
         kind="too-many-calls",
         status=429,

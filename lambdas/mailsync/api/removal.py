@@ -50,8 +50,14 @@ def remove_account(account_id: str) -> Response[str]:
     end_subscriptions(account)
     stopped = store.disconnect_account(account) if data == KEEP_DATA else store.begin_purge(account)
     event = router.current_event
-    ids = {"account_id": account.id, "data": data, "run_id": stopped}
-    write_audit_record(event, "account_removed", account.user_id, **ids)
+    write_audit_record(
+        event,
+        "account_removed",
+        account.user_id,
+        account_id=account.id,
+        data=data,
+        run_id=stopped,
+    )
     _stop_run(stopped)
     if data == KEEP_DATA:
         message = "The account is disconnected; its mail stays readable."

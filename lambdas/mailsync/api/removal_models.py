@@ -2,7 +2,9 @@
 hides until it deletes it."""
 
 from datetime import datetime
+from typing import Literal
 
+from mailsync.api.documented_values import AccountIdText
 from mailsync.api.models import CamelModel
 from mailsync.store.removal_store import HiddenMail
 
@@ -42,8 +44,8 @@ class RemovalConfirmed(CamelModel):
     deletes those that are still in no mirrored folder.
     """
 
-    success: bool = True
-    account_id: str
+    success: Literal[True] = True
+    account_id: AccountIdText
     pending_removal: PendingRemoval
     message: str
 

@@ -2,6 +2,13 @@
 
 from datetime import datetime
 
+from mailsync.api.documented_values import (
+    AccountIdText,
+    FolderRole,
+    RunFolderStatus,
+    RunStatus,
+    TypeOfSync,
+)
 from mailsync.api.models import CamelModel, Failure
 
 
@@ -9,9 +16,9 @@ class RunView(CamelModel):
     """A run: the record of one sync of a mailbox."""
 
     run_id: str
-    account_id: str
-    status: str
-    sync_type: str
+    account_id: AccountIdText
+    status: RunStatus
+    sync_type: TypeOfSync
     folders: tuple[int, ...] | None
     """Ids of the folders to which this full sync was limited. Null: the sync was not limited to
     some folders."""
@@ -43,8 +50,8 @@ class RunFolderView(CamelModel):
     """Id of the folder. Null: the provider reports the changes of all folders together, and this
     entry is about all of them."""
     display_name: str
-    role: str
-    status: str
+    role: FolderRole
+    status: RunFolderStatus
     attempts: int
     pages: int
     requests: int

@@ -39,6 +39,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.get(
     "/api/email/runs",
     summary="List the syncs of an account, the newest first",
+    operation_id="list_runs",
     responses=describe_responses({200: RunList}, 404, 422),
 )
 def list_runs(
@@ -61,6 +62,7 @@ def list_runs(
 @router.get(
     "/api/email/runs/<runId>",
     summary="Show a sync with its work in each folder",
+    operation_id="get_run",
     responses=describe_responses({200: RunDetail}, 404),
 )
 def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:

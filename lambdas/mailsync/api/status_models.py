@@ -2,6 +2,12 @@
 
 from datetime import datetime
 
+from mailsync.api.documented_values import (
+    AccountIdText,
+    FolderRole,
+    MailboxStatus,
+    SyncStatus,
+)
 from mailsync.api.models import CamelModel, Failure
 from mailsync.api.removal_models import PendingRemoval
 
@@ -11,8 +17,7 @@ class FolderView(CamelModel):
 
     id: int
     display_name: str
-    role: str
-    """The well-known role, such as `inbox` or `sent`."""
+    role: FolderRole
     total: int
     """Number of messages that Mailsync stores for the folder."""
     unread: int
@@ -45,12 +50,11 @@ class FolderView(CamelModel):
 class SyncStatusView(CamelModel):
     """The sync status of one account and of its mirrored folders."""
 
-    account_id: str
+    account_id: AccountIdText
     email_address: str
     provider: str
-    status: str
-    """`syncing` while a sync of an active account runs, else the status of the account."""
-    sync_status: str
+    status: MailboxStatus
+    sync_status: SyncStatus
     last_sync_at: datetime | None
     """When the last successful sync or check ended."""
     initial_sync_completed: bool
@@ -63,7 +67,9 @@ class SyncStatusView(CamelModel):
     rate: float
     """New messages stored per second since the current run started. 0: no run has started."""
     eta_seconds: int | None
-    """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: unknown."""
+    """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: unknown, which
+    means that nothing is missing, the run has not read for a minute and 20 pages yet, the provider
+    has requested a pause, or the run mostly reads messages again that are stored."""
     last_error: Failure | None
     next_retry_at: datetime | None
     """When Mailsync next retries the sync after a failure. Null: no retry is planned."""

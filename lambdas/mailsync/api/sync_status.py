@@ -1,36 +1,36 @@
 """Convert the stored status of an account to the sync status that the API returns. Pure
 functions."""
 
-import math
 from datetime import datetime
 
 from mailsync.api.models import to_failure
 from mailsync.api.removal_models import to_optional_pending_removal
 from mailsync.api.status_models import FolderView, SyncStatusView
+from mailsync.decisions.remaining_time import estimate_remaining_s
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
-SYNCING_STATUS = "syncing"
+_OPEN_RUN_STATUSES = ("queued", "syncing")
+"""Values of `syncStatus` while a run is open."""
 
 
 def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView:
     """Return the sync status of the account for a response."""
-    syncing = account.sync_status == SYNCING_STATUS and account.status == "active"
+    syncing = account.sync_status in _OPEN_RUN_STATUSES and account.status == "active"
     progress, total = _progress(account)
-    rate = _rate(account, now)
     retries = account.failures > 0 and account.status == "active" and not syncing
     return SyncStatusView(
         account_id=account.id,
         email_address=account.email_address,
         provider=account.provider,
-        status=SYNCING_STATUS if syncing else account.status,
+        status=account.sync_status if syncing else account.status,
         sync_status=account.sync_status,
         last_sync_at=account.last_sync_at,
         initial_sync_completed=account.initial_sync_completed,
         sync_progress=progress,
         sync_total=total,
         folders=tuple(_folder(each) for each in account.folders),
-        rate=round(rate, 1),
-        eta_seconds=math.ceil((total - progress) / rate) if syncing and rate and total else None,
+        rate=round(_rate(account, now), 1),
+        eta_seconds=_remaining_s(account, total - progress) if syncing else None,
         last_error=to_failure(account.last_error, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
@@ -57,7 +57,7 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
         surplus = max(0, stored - account.message_count)
         total -= surplus
         # Messages of the open run are in no count until it ends.
-        progress = min(progress - surplus + account.run_inserted, total)
+        progress = min(progress - surplus + account.reading.stored, total)
     if any(each.walking for each in folders):
         total = max(total, progress)
     return progress, total
@@ -67,7 +67,18 @@ def _rate(account: AccountStatus, now: datetime) -> float:
     """Return the new messages stored per second since the run started; 0 without a run."""
     if account.run_started_at is None:
         return 0.0
-    return account.run_inserted / max((now - account.run_started_at).total_seconds(), 1.0)
+    return account.reading.stored / max((now - account.run_started_at).total_seconds(), 1.0)
+
+
+def _remaining_s(account: AccountStatus, missing: int) -> int | None:
+    largest = max((_missing(each) for each in account.folders), default=0)
+    return estimate_remaining_s(
+        account.reading, missing=missing, missing_in_largest_folder=min(largest, missing)
+    )
+
+
+def _missing(folder: FolderStatus) -> int:
+    return folder.remote_total - folder.count_offset - folder.total - folder.quarantined
 
 
 def _folder(folder: FolderStatus) -> FolderView:

@@ -20,7 +20,7 @@ from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.status_models import SyncStatusView
-from mailsync.api.sync_status import SYNCING_STATUS, to_sync_status_view
+from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
@@ -58,6 +58,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.post(
     SYNC_PATH,
     summary="Start a sync, or join the running sync",
+    operation_id="start_sync",
     description="An Idempotency-Key identifies the run that it started or joined. A request that"
     " repeats the key with the same body within a day returns that run, whatever its status. A"
     " request that repeats the key with another body is rejected (422).",
@@ -97,6 +98,7 @@ def start_sync(
 @router.delete(
     SYNC_PATH,
     summary="Stop the running sync",
+    operation_id="stop_sync",
     description="Stored mail stays. The next sync starts by itself after the usual interval and"
     " resumes where this sync stopped. If no sync is running, the request has no effect.",
     responses=describe_responses({200: SyncStopped}, 404, 422),
@@ -118,13 +120,13 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     SYNC_PATH,
     middlewares=[add_etag],
     summary="Show the sync status of an account",
+    operation_id="get_sync_status",
     responses=describe_responses({200: SyncStatusView, 304: None}, 404, 422),
 )
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
     view = to_sync_status_view(_caller_account(account_id), datetime.now(UTC))
-    waits = view.status == SYNCING_STATUS or view.run_id is not None
     headers: dict[str, str | list[str]] = (
-        {"Retry-After": str(STATUS_POLL_INTERVAL_S)} if waits else {}
+        {"Retry-After": str(STATUS_POLL_INTERVAL_S)} if view.run_id is not None else {}
     )
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 

@@ -15,6 +15,9 @@ the Lambda functions that call a provider."""
 CHECK_PAUSE_BUDGET_S = 5.0
 """The limit in seconds for all pauses of one check. Other mailboxes wait for the check to end; an
 execution can pause longer in its place."""
+MIN_TIME_FOR_FOLDERS_S = 60.0
+"""The minimum seconds until its time-out with which a function begins to sync a few more folders:
+`STEP_PAUSE_BUDGET_S`, which their requests may spend on pauses."""
 _SHORTEST_PAUSE_S = 0.05
 
 
@@ -26,6 +29,12 @@ def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
     slowest_page_s: duration of the slowest page so far, in seconds; the next page may take as long.
     """
     return remaining_s > SHUTDOWN_RESERVE_S + 2 * slowest_page_s
+
+
+def has_time_for_folders(remaining_s: float) -> bool:
+    """Return whether a function that syncs many folders has time for a few more of them, and then
+    to return the others to the workflow."""
+    return remaining_s > MIN_TIME_FOR_FOLDERS_S
 
 
 def retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:

@@ -2,8 +2,8 @@
 synced."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mailsync.model import (
     PERMANENT_ROLES,
@@ -32,31 +32,42 @@ class FolderTreeDiff:
     new_and_changed_folders: folders that are new, renamed, moved, or have another role.
     gone_folder_ids: folders to hide, because the provider answered a request by their id with "not
         found". A folder that is only missing from the listing is neither changed nor gone.
+    new_id_by_folder_id: folders with a role that have another id at the provider now.
     """
 
     new_and_changed_folders: tuple[RemoteFolder, ...]
     gone_folder_ids: tuple[FolderId, ...]
+    new_id_by_folder_id: Mapping[FolderId, RemoteId] = field(default_factory=dict)
 
 
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
     """Return how the stored folder tree must change to equal the provider's listing.
 
     A folder that was deleted and created again under its old name has a new id: the folder with the
-    old id is gone, and the folder with the new id is new. A folder with a permanent role (such as
-    the Inbox) is gone only if another folder now has the role, as in a mailbox that was created
-    again.
+    old id is gone, and the folder with the new id is new. If an unknown folder now has the role of
+    a gone one, as in a mailbox that was created again, the stored folder gets the new id. A folder
+    with a permanent role (such as the Inbox) is gone only if another folder now has the role.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
+    new_id_by_role = {
+        folder.role: folder.remote_id
+        for folder in listing.folders
+        if folder.role is not Role.OTHER and folder.remote_id not in before
+    }
+    gone = [folder for folder in known if folder.ref.remote_id in listing.gone_folder_ids]
+    by_role = {folder.role: folder.ref.id for folder in gone if folder.role in new_id_by_role}
+    new_ids = {folder_id: new_id_by_role[role] for role, folder_id in by_role.items()}
     return FolderTreeDiff(
         new_and_changed_folders=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
         ),
         gone_folder_ids=tuple(
             folder.ref.id
-            for folder in known
-            if folder.ref.remote_id in listing.gone_folder_ids and folder.role not in kept
+            for folder in gone
+            if folder.role not in kept and folder.ref.id not in new_ids
         ),
+        new_id_by_folder_id=new_ids,
     )
 
 

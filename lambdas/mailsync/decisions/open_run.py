@@ -7,6 +7,10 @@ RUNNING_EXECUTION_STATUS = "RUNNING"
 """The status that Step Functions reports for an execution that has not ended."""
 
 
+STALE_RUN_S = 60
+"""The age in seconds of its last heartbeat from which a run is stale: its execution may be dead."""
+
+
 class OpenRunAction(Enum):
     """What to do with the run of a mailbox when another sync of the mailbox is requested.
 
@@ -30,7 +34,7 @@ class OpenRunAction(Enum):
 
 
 def choose_open_run_action(
-    *, has_ended: bool, has_begun: bool, execution_status: str | None
+    *, has_ended: bool, has_begun: bool, is_stale: bool, execution_status: str | None
 ) -> OpenRunAction:
     """Return what to do with the run of a mailbox, by the state of the run and of its execution.
 
@@ -40,9 +44,15 @@ def choose_open_run_action(
     | open | RUNNING | JOIN_RUN |
     | queued, never begun | none | START_EXECUTION |
     | queued, never begun | ended | CLOSE_DEAD_RUN: the name stays in use for 90 days |
-    | begun | ended or none | CLOSE_DEAD_RUN |
+    | begun | ended | CLOSE_DEAD_RUN |
+    | begun, stale | none | CLOSE_DEAD_RUN |
+    | begun, not stale | none | JOIN_RUN: Step Functions does not show the execution yet |
+
+    DescribeExecution is eventually consistent (AWS Step Functions API Reference), so it can miss an
+    execution that already works.
 
     has_begun: whether the run has recorded its execution.
+    is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
     execution_status: None if Step Functions has no execution with the name of the run.
     """
     if has_ended:
@@ -51,4 +61,6 @@ def choose_open_run_action(
         return OpenRunAction.JOIN_RUN
     if execution_status is None and not has_begun:
         return OpenRunAction.START_EXECUTION
+    if execution_status is None and not is_stale:
+        return OpenRunAction.JOIN_RUN
     return OpenRunAction.CLOSE_DEAD_RUN

@@ -1,6 +1,7 @@
 """Verify the mirror: compare the provider's message counts and message ids with the stored rows.
 All functions are pure."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from mailsync.model import (
 )
 
 MAX_REPAIRS_PER_RUN = 2
+"""The maximum number of times that one run repairs the same folder."""
 MAX_COMPARISON_AGE = timedelta(days=7)
 """The longest time between two comparisons of a folder's message ids and versions with the
 provider."""
@@ -28,6 +30,14 @@ compares larger folders."""
 MAX_COMPARED_FOLDERS_PER_RUN = 25
 """The maximum number of folders whose ids one run compares only because their comparison is due.
 Further due folders wait for the next run."""
+MAX_FOLDERS_PER_REPAIR_ROUND = 100
+"""The maximum number of folders that one round of repairs compares, because the history of an
+execution has a limit (`successor.MAX_MAP_ITEMS`). More folders take more rounds."""
+
+
+def max_repair_rounds(folder_count: int) -> int:
+    """Return how many rounds of repairs a run may have in a mailbox with this number of folders."""
+    return MAX_REPAIRS_PER_RUN * max(1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND))
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def publish_outbox(outbox: OutboxStore, bus: EventBus) -> OutboxPublicationCount
     """Publish the events of the outbox in batches; each batch has at most one event of an account,
     so an account's events stay in order.
 
-    The function ends after a batch of which the bus accepted nothing, so that rejected events
+    The function ends after a batch without any event that the bus accepted, so that rejected events
     cannot loop forever.
     """
     published = refused = progress = last = 0

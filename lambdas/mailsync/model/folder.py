@@ -51,7 +51,8 @@ class TreeReadingDepth(StrEnum):
         left out.
     WHOLE: every folder that the provider lists. If a folder counts more children than the provider
         lists, its hidden children are read as well.
-    THOROUGH: as WHOLE, and the hidden children of every folder, whatever the folder counts.
+    THOROUGH: as WHOLE, and the hidden children of every folder, whatever the folder counts. In a
+        large mailbox a provider may read those of some folders only.
     """
 
     QUICK = "quick"

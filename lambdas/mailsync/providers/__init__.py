@@ -76,7 +76,7 @@ class ProviderTraits:
     has_feed_per_folder: each folder has a change feed of its own. False: one feed reports the
         changes of the whole mailbox.
     is_message_in_one_folder: each message is in one folder. False: a message can be in several
-        folders (Gmail: labels).
+        folders (labels).
     do_ids_survive_moves: a message that is moved keeps its id. False: it leaves under one id and
         arrives under another, so an id that is gone does not prove that the message is gone.
     """

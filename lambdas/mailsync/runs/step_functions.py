@@ -69,6 +69,11 @@ def execution_arn(machine_arn: str, name: str) -> str:
     return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
+def machine_arn_of_execution(arn: str) -> str:
+    """Return the ARN of the state machine whose execution has this ARN."""
+    return arn.rpartition(":")[0].replace(":execution:", ":stateMachine:")
+
+
 @contextmanager
 def _setting_missing() -> Iterator[None]:
     """Raise SettingMissing for the errors that only a deployment can mend."""

@@ -1,7 +1,8 @@
 """Start syncs of mailboxes, with at most one running execution per mailbox.
 
-The run is stored before its execution starts, and the execution is named after the run's id. After
-a crash between the two, the next request starts the execution of the stored run.
+The run is stored before its execution starts, with the name of the execution: the run's id, or for
+a successor the run's id and a number. After a crash between the two, the next request starts the
+execution of the stored run.
 """
 
 from collections.abc import Iterable
@@ -53,11 +54,13 @@ class SyncStarter:
             if action is OpenRunAction.CLOSE_DEAD_RUN:
                 if idempotency_key and run.scope_of_first_request is None:
                     self._runs.delete_joined_idempotency_key(account_id, run.id, idempotency_key)
-                self.close_run(account_id, run.id)
+                self.close_run(account_id, run.id, run.execution_name)
                 continue
             if action is OpenRunAction.START_EXECUTION:
-                self._start(run.id, account_id, run.scope.sync_type, trigger)
-            arn = execution_arn(self._machine_arn, run.id)
+                self._start(
+                    run.id, account_id, run.scope.sync_type, trigger, name=run.execution_name
+                )
+            arn = execution_arn(self._machine_arn, run.execution_name)
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
@@ -69,17 +72,19 @@ class SyncStarter:
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
     def recover_run(self, run: StaleRun) -> None:
-        """Start the execution of a stale run if it was never started; close the run if its
-        execution died."""
+        """Start the current execution of a stale run if it was never started; close the run if
+        this execution died."""
         action = choose_open_run_action(
             has_ended=False,
             has_begun=run.execution_arn is not None,
-            execution_status=self._status(run.id),
+            is_stale=True,
+            execution_status=self._status(run.execution_name),
         )
         if action is OpenRunAction.START_EXECUTION:
-            self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
+            name = run.execution_name
+            self._start(run.id, run.account_id, SyncType.AUTO, "schedule", name=name)
         elif action is OpenRunAction.CLOSE_DEAD_RUN:
-            self.close_run(run.account_id, run.id)
+            self.close_run(run.account_id, run.id, run.execution_name)
 
     def recover_runs(self, runs: Iterable[StaleRun]) -> None:
         """Recover each of the stale runs, as `recover_run` does. After the last run, raise the
@@ -103,13 +108,34 @@ class SyncStarter:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            arn = execution_arn(self._machine_arn, run_id)
+            name = self._runs.execution_of_run(run_id)
+            arn = execution_arn(self._machine_arn, name)
             self._step_functions.stop(arn, EXECUTION_STOPPED_ERROR)
         except (BotoCoreError, ClientError, SettingMissing) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
+    def start_successor(self, account_id: AccountId, run_id: RunId, name: str) -> None:
+        """Start the execution `name`, which goes on with a run that was handed over to it.
+
+        Raises:
+            StoreUnavailable: Step Functions did not respond.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._start(run_id, account_id, SyncType.AUTO, "hand-over", name=name)
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailable(
+                f"Step Functions did not start {name} ({type(error).__name__}). The stored mail"
+                " stays; the start is retried."
+            ) from None
+
     def close_run(
-        self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED_ERROR
+        self,
+        account_id: AccountId,
+        run_id: RunId,
+        execution_name: str,
+        cause: str = EXECUTION_DIED_ERROR,
     ) -> None:
         """Close a run whose execution ended without recording an outcome, as failed with the error
         name `cause`; release its lease."""
@@ -117,7 +143,7 @@ class SyncStarter:
         self._runs.fail(
             account_id,
             run_id,
-            execution_arn(self._machine_arn, run_id),
+            execution_arn(self._machine_arn, execution_name),
             cause,
             "The execution was stopped or died. The stored mail stays; the next sync continues"
             " from there.",
@@ -127,21 +153,36 @@ class SyncStarter:
         return choose_open_run_action(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
-            execution_status=None if is_new or run.has_ended else self._status(run.id),
+            is_stale=run.is_stale,
+            execution_status=(
+                None if is_new or run.has_ended else self._status(run.execution_name)
+            ),
         )
 
-    def _status(self, run_id: RunId) -> str | None:
-        return self._step_functions.status(execution_arn(self._machine_arn, run_id))
+    def _status(self, execution_name: str) -> str | None:
+        return self._step_functions.status(execution_arn(self._machine_arn, execution_name))
 
     def _start(
-        self, run_id: RunId, account_id: AccountId, sync_type: SyncType, trigger: str
+        self,
+        run_id: RunId,
+        account_id: AccountId,
+        sync_type: SyncType,
+        trigger: str,
+        *,
+        name: str | None = None,
     ) -> None:
+        """Start the run's execution `name`; None: its first one, which has the run's id as name and
+        needs no other."""
         state = {"accountId": account_id, "syncType": sync_type, "trigger": trigger}
-        self._step_functions.start(self._machine_arn, run_id, state)
+        of_run = {} if name in (None, run_id) else {"runId": run_id}
+        self._step_functions.start(self._machine_arn, name or run_id, {**state, **of_run})
 
 
-def open_sync_starter() -> SyncStarter:
-    """Return a SyncStarter with the state machine and the database that the settings of this
-    process name."""
-    machine_arn = load_settings().mailbox_sync_arn
+def open_sync_starter(machine_arn: str | None = None) -> SyncStarter:
+    """Return a SyncStarter with the database that the settings of this process name.
+
+    machine_arn: ARN of the state machine. None: the one that the settings name.
+    """
+    if machine_arn is None:
+        machine_arn = load_settings().mailbox_sync_arn
     return SyncStarter(RunStore(open_database()), StepFunctions(), machine_arn)

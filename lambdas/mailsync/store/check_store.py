@@ -189,7 +189,7 @@ class CheckStore:
             if not _open_run(tx, check):
                 tx.run("release_check", **_fence(check))
                 return False
-            tx.run("show_syncing", account_id=check.run.account_id)
+            tx.run("show_open_run", account_id=check.run.account_id)
         return True
 
     def hand_over_run(self, check: Check) -> bool:
@@ -202,17 +202,17 @@ class CheckStore:
             _demand(tx.run("release_check", **_fence(check)), check)
             if tx.run_returning_row_count("hand_over_run", run_id=check.run.run_id):
                 return True
-            return bool(
-                tx.run(
-                    "enqueue_run",
-                    account_id=check.run.account_id,
-                    run_id=check.run.run_id,
-                    sync_type=SyncType.AUTO,
-                    folder_ids=None,
-                    trigger=RUN_TRIGGER_OF_CHECKS,
-                    idempotency_key=None,
-                )
+            enqueued = tx.run(
+                "enqueue_run",
+                account_id=check.run.account_id,
+                run_id=check.run.run_id,
+                sync_type=SyncType.AUTO,
+                folder_ids=None,
+                trigger=RUN_TRIGGER_OF_CHECKS,
+                idempotency_key=None,
             )
+            tx.run("show_open_run", account_id=check.run.account_id)
+            return bool(enqueued)
 
     def fail_run_of_check(self, check: Check, error: str, message: str) -> None:
         """Close the check's run as failed, with this error name and message, as `RunStore.fail`

@@ -103,14 +103,21 @@ class FolderStore:
         changed: Sequence[RemoteFolder],
         gone: Sequence[FolderId],
         *,
+        new_ids: Mapping[FolderId, RemoteId] | None = None,
         has_feed_per_folder: bool = True,
     ) -> None:
         """Store new and changed folders; hide the folders that are gone, with their mail.
 
+        new_ids: stored folders that have another id at the provider now. Each keeps its selection
+            and its mail, and starts a full sync. It is hidden instead if another stored folder has
+            the new id.
         has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
             the changes of the whole mailbox.
         """
         with FencedTransaction(self._database, run) as tx:
+            if new_ids:
+                renamed = _change_remote_ids(tx, run.account_id, new_ids)
+                gone = [*gone, *(new_ids.keys() - renamed)]
             if changed:
                 feed_id = None if has_feed_per_folder else _add_mailbox_feed(tx, run.account_id)
                 tx.run(
@@ -268,6 +275,14 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         remote_unread=unread,
         last_changed_at=active_at,
     )
+
+
+def _change_remote_ids(
+    tx: Transaction, account_id: AccountId, new_ids: Mapping[FolderId, RemoteId]
+) -> frozenset[FolderId]:
+    entries = [{"folder_id": each, "remote_id": new_ids[each]} for each in sorted(new_ids)]
+    found = tx.run("change_remote_ids", account_id=account_id, folders=rows.to_jsonb(entries))
+    return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
 
 def _add_mailbox_feed(tx: Transaction, account_id: AccountId) -> FeedId:

@@ -1,4 +1,4 @@
-"""Create the database login of the Lambda functions, if the stage created the database."""
+"""Create the database login of the Lambda functions."""
 
 import base64
 import re
@@ -8,7 +8,7 @@ from scramp import ScramMechanism
 from mailsync.errors import SettingMissing
 from mailsync.settings import DatabaseLogin
 
-_NAME = re.compile(r"[a-z_]{1,63}")
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _ITERATIONS = 4096
 """Postgres' own default; the password is random, so more iterations add nothing."""
 

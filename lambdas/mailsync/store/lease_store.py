@@ -4,10 +4,11 @@ number fences the writes of earlier workers.
 See Kleppmann, "How to do distributed locking" (2016), on leases and fencing tokens.
 """
 
+from mailsync.decisions import successor
 from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failed_run
 from mailsync.model import AccountId, RunId, RunRef, SyncType
-from mailsync.store.connection import Database
+from mailsync.store.connection import Database, Transaction
 from mailsync.store.run_outcome import add_outbox_event, record_run_outcome
 
 LEASE_LIFETIME_S = 15 * 60
@@ -35,17 +36,22 @@ class LeaseStore:
         execution_arn: str,
         sync_type: SyncType,
         trigger: str,
+        *,
+        execution_name: str | None = None,
     ) -> int | None:
         """Take the lease of the mailbox for an execution, mark the execution's run as begun, and
         return the epoch of the lease.
 
-        Returns None if another execution holds the lease, or if the run was stopped before it
-        started. A retry by the same execution gets the same epoch. If a check without a run holds
-        the lease, the execution takes the lease from the check.
+        Returns None if another execution holds the lease or goes on with the run, or if the run was
+        stopped before it started. A retry by the same execution gets the same epoch. If a check
+        without a run holds the lease, the execution takes the lease from the check.
+
+        execution_name: name of the execution. None: the run's id.
         """
+        execution_name = execution_name or run_id
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
-            if tx.run("ended_run", run_id=run_id):
+            if tx.run("foreign_run", run_id=run_id, execution_name=execution_name):
                 return None
             lease = tx.run(
                 "take_lease",
@@ -56,28 +62,27 @@ class LeaseStore:
                 seconds=LEASE_LIFETIME_S,
             )
             if not lease:
-                record_run_outcome(
-                    tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work."
-                )
+                other = "Another run was at work."
+                record_run_outcome(tx, run_id, "cancelled", "AlreadySyncing", other)
                 return None
-            overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
-            for stale, error in overtaken:
-                add_outbox_event(tx, account_id, "sync.failed", stale, error=error)
+            stale_errors = _close_stale_run(tx, account_id, run_id)
             tx.run(
                 "open_run",
                 run_id=run_id,
                 account_id=account_id,
                 execution_arn=execution_arn,
+                execution_name=execution_name,
                 sync_type=sync_type,
                 trigger=trigger,
+                events=2 * successor.EVENTS_PER_VISIT,
             )
-        for _, error in overtaken:
+        for error in stale_errors:
             count_failed_run(error)
         return int(lease[0][0])
 
-    def renew(self, run: RunRef, *, requests: int = 0) -> None:
-        """Extend the lease of the mailbox, and record the run's heartbeat and its number of
-        requests.
+    def renew(self, run: RunRef, *, requests: int = 0, events: int = 0) -> bool:
+        """Extend the lease of the mailbox, and record the run's heartbeat, its requests, and the
+        history events of its execution. Return whether the execution must hand over the run.
 
         Raises:
             LeaseLost: another execution has taken the lease.
@@ -90,7 +95,22 @@ class LeaseStore:
                 seconds=LEASE_LIFETIME_S,
             ):
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
-            tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
+            beat = tx.run(
+                "run_heartbeat",
+                run_id=run.run_id,
+                requests=requests,
+                events=events,
+                max_events=successor.MAX_EXECUTION_EVENTS,
+                max_age_s=float(successor.MAX_EXECUTION_AGE_S),
+            )
+        return bool(beat and beat[0][0])
+
+    def count_wait(self, run: RunRef) -> int:
+        """Count a pause that the provider requested; return the number of pauses since a state last
+        did its work."""
+        with self._database.transaction() as tx:
+            counted = tx.run("count_wait", run_id=run.run_id)
+        return int(counted[0][0]) if counted else 0
 
     def save_requested_pause(self, run: RunRef, wait_s: float) -> None:
         """Store that the provider requested a pause of `wait_s` seconds; extend the lease beyond
@@ -108,3 +128,12 @@ class LeaseStore:
         """Store the number of concurrent requests that the provider accepts for the mailbox."""
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)
+
+
+def _close_stale_run(tx: Transaction, account_id: AccountId, run_id: RunId) -> list[str]:
+    """Close the open run of another execution, whose lease has just been taken; return the error
+    names of closed runs."""
+    overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
+    for stale, error in overtaken:
+        add_outbox_event(tx, account_id, "sync.failed", stale, error=error)
+    return [error for _, error in overtaken]

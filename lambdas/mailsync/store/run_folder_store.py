@@ -20,6 +20,22 @@ class RunFolderStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
+    def count_wait(self, run: RunRef, feed: FeedRef, *, has_progressed: bool) -> int:
+        """Count a pause that the provider requested before the next page of the feed. Return the
+        number of such pauses since the last page.
+
+        has_progressed: whether pages were stored since the pause before.
+        """
+        folder_id = feed.folder.id if feed.folder else None
+        with FencedTransaction(self._database, run) as tx:
+            counted = tx.run(
+                "count_folder_wait",
+                run_id=run.run_id,
+                folder_id=folder_id,
+                has_progressed=has_progressed,
+            )
+        return int(counted[0][0])
+
     def fail_folder(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
         """Record that the run could not sync the folder, and why, on the folder and in the run."""
         failure = {"folder_id": folder_id, "error": error, "error_message": message}

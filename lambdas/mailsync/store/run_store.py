@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
+from mailsync.decisions.open_run import STALE_RUN_S
 from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, count_failed_run, count_metric
 from mailsync.model import (
@@ -25,17 +26,21 @@ class EnqueuedRun:
     """The run that `RunStore.enqueue_run` returns: a new run, the account's open run, or the run of
     an earlier request with the same Idempotency-Key.
 
-    execution_arn: ARN of the run's execution. None: the execution has not started yet.
+    execution_arn: ARN of the run's current execution. None: the execution has not started yet.
+    execution_name: name of the run's current execution.
     scope: what the run syncs.
     scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
         the present request has no key, or a new key.
+    is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
     """
 
     id: RunId
     execution_arn: str | None
+    execution_name: str
     status: str
     scope: SyncScope
     scope_of_first_request: SyncScope | None = None
+    is_stale: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -49,6 +54,7 @@ class StaleRun:
     id: RunId
     account_id: AccountId
     execution_arn: str | None
+    execution_name: str
 
 
 class RunStore:
@@ -83,8 +89,21 @@ class RunStore:
         except StoreRejected:
             AccountStore(self._database).account(account_id)
             raise
-        # The run that barred ours may have ended between the two statements: then ask again.
-        return found or self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
+        if found is None:  # the run that barred ours ended between the two statements
+            return self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
+        if found.id == run_id:
+            self._show_open_run(account_id)
+        return found
+
+    def _show_open_run(self, account_id: AccountId) -> None:
+        """Set the account's column `sync_status`, unless its run has ended.
+
+        This is a transaction of its own: a lock of the account after the insertion of a run would
+        deadlock with `take_lease`, which locks the account first.
+        """
+        with self._database.transaction() as tx:
+            tx.run("lock_account", account_id=account_id)
+            tx.run("show_open_run", account_id=account_id)
 
     def _enqueued(
         self,
@@ -106,7 +125,7 @@ class RunStore:
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return EnqueuedRun(run_id, None, "queued", scope)
+                return EnqueuedRun(run_id, None, run_id, "queued", scope)
             joined = tx.run("find_open_run", account_id=account_id)
             if joined and idempotency_key:
                 tx.run(
@@ -175,18 +194,26 @@ class RunStore:
         if closes is not None:
             count_failed_run(error, closes_account=closes)
 
-    def account_of_open_run(self, run_id: RunId) -> AccountId | None:
-        """Return the account of an open run. None: the run has ended or does not exist."""
+    def open_run_of_execution(self, execution_name: str) -> tuple[RunId, AccountId] | None:
+        """Return the open run whose current execution has this name, and the run's account. None:
+        the run has ended, or the execution has handed it over."""
         with self._database.transaction() as tx:
-            found = tx.run("open_run_account", run_id=run_id)
-        return AccountId(found[0][0]) if found else None
+            found = tx.run("open_run_of_execution", name=execution_name)
+        return (RunId(found[0][0]), AccountId(found[0][1])) if found else None
 
-    def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs whose last heartbeat is more than `seconds` seconds
-        old."""
+    def execution_of_run(self, run_id: RunId) -> str:
+        """Return the name of the run's current execution, or of its last one."""
         with self._database.transaction() as tx:
-            found = tx.run("stale_runs", seconds=seconds, limit=limit)
-        return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
+            found = tx.run("execution_of_run", run_id=run_id)
+        return str(found[0][0]) if found else run_id
+
+    def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
+        """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_S."""
+        with self._database.transaction() as tx:
+            found = tx.run("stale_runs", seconds=STALE_RUN_S, limit=limit)
+        return tuple(
+            StaleRun(RunId(run), AccountId(account), arn, name) for run, account, arn, name in found
+        )
 
 
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun | None:
@@ -200,8 +227,11 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
-    run_id, execution_arn, status, sync_type, folder_ids = row
-    return EnqueuedRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
+    run_id, execution_arn, execution_name, status, heartbeat_age_s, sync_type, folder_ids = row
+    scope, is_stale = _wish(sync_type, folder_ids), heartbeat_age_s > STALE_RUN_S
+    return EnqueuedRun(
+        RunId(run_id), execution_arn, execution_name, status, scope, is_stale=is_stale
+    )
 
 
 def _columns(scope: SyncScope) -> dict[str, Any]:

@@ -9,7 +9,7 @@ in transaction mode and costs no round trip (measured: 80 us of a transaction).
 
 Not set: `role` and `session_replication_role` (they decide what the login may do, and only a
 superuser can give the second one to a login), planner costs, memory, and what the server logs.
-Read-only mode is never overridden, because whoever set it wants nothing to be written.
+Read-only mode is never overridden: the person who set it wants nothing to be written.
 """
 
 from collections.abc import Mapping

@@ -1,16 +1,16 @@
 """Read the state of accounts and their folders, for the API and for the operator's dashboard."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mailsync.decisions.remaining_time import ReadingProgress
 from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
-
-MAX_LISTED_ACCOUNTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,12 @@ class FolderStatus:
 class AccountStatus:
     """An account with its mirrored folders and its open run.
 
-    run_started_at, run_inserted: start and new messages of the open run. None and 0: no run is
-        open.
+    sync_status: `queued` or `syncing` while a run is open, else the result of the last run.
+    run_started_at: start of the open run. None: no run is open, or it has not begun.
     message_count: stored messages at the last count. None: a message is in one folder, so the
         folders' counts add up to it.
     failures: number of syncs that failed in a row.
+    reading: what the open run has read.
     """
 
     id: AccountId
@@ -68,8 +69,8 @@ class AccountStatus:
     failures: int
     run_id: str | None
     run_started_at: datetime | None
-    run_inserted: int
     message_count: int | None
+    reading: ReadingProgress
     folders: tuple[FolderStatus, ...]
     removal: HiddenMail
 
@@ -90,30 +91,24 @@ class StatusStore:
     def status_of_account(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
         """Return the sync status of the user's account, with its folders. None: the user has no
         such account."""
-        found = self._read(account_id=account_id, user_id=user_id, is_for_operator=False, limit=1)
+        found = self._read([account_id], user_id=user_id, is_for_operator=False)
         return found[0] if found else None
 
-    def statuses_of_all_users(
-        self, account_id: AccountId | None = None
-    ) -> tuple[AccountStatus, ...]:
-        """Return the sync status of accounts of all users, ordered by email address. This is only
-        for operators; the API never calls it.
+    def statuses_of_all_users(self, account_ids: Sequence[AccountId]) -> tuple[AccountStatus, ...]:
+        """Return the sync status of accounts of any users, ordered by email address. This is only
+        for operators; the API never calls it."""
+        return self._read(account_ids, user_id=None, is_for_operator=True)
 
-        account_id: return only this account. None: all accounts, at most `MAX_LISTED_ACCOUNTS`.
-        """
-        return self._read(
-            account_id=account_id, user_id=None, is_for_operator=True, limit=MAX_LISTED_ACCOUNTS
-        )
-
-    def _read(self, **which: Any) -> tuple[AccountStatus, ...]:
+    def _read(self, account_ids: Sequence[AccountId], **whose: Any) -> tuple[AccountStatus, ...]:
         folders: dict[str, list[FolderStatus]] = defaultdict(list)
         with self._database.transaction() as tx:
-            accounts = tx.run("account_status", **which)
+            accounts = tx.run("account_status", account_ids=rows.to_jsonb(account_ids), **whose)
             ids = [AccountId(row[0]) for row in accounts]
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_jsonb(ids)):
                 folders[account_id].append(FolderStatus(*values))
             removals = hidden_mail_of_accounts(tx, ids)
         read: list[list[Any]] = [
-            [*row, tuple(folders[row[0]]), removals[row[0]]] for row in accounts
+            [*row[:-6], ReadingProgress(*row[-6:]), tuple(folders[row[0]]), removals[row[0]]]
+            for row in accounts
         ]
         return tuple(AccountStatus(*values) for values in read)

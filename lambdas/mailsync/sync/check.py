@@ -21,6 +21,7 @@ from mailsync.decisions.verify import (
 )
 from mailsync.errors import (
     AccessRevoked,
+    FolderGone,
     LeaseLost,
     MailsyncError,
     ProviderThrottled,
@@ -110,8 +111,8 @@ def check_account(
     """Check a mailbox, and sync it if the check finds few changes. Return how the check ended;
     never raise an error.
 
-    After a transient error (of the provider or the database) an execution continues the sync. Any
-    other error closes the run of the sync as failed.
+    After a transient error (of the provider or the database), or if a folder disappears during the
+    check, an execution continues the sync. Any other error closes the run of the sync as failed.
     """
     began, before = time.monotonic(), worker.database.statement_count
     work = _Work(worker, account_id, remaining_s)
@@ -191,7 +192,7 @@ class _Work:
                 return self._check(check, self._mailbox)
         except LeaseLost:
             raise
-        except TRANSIENT_ERRORS as failure:
+        except (*TRANSIENT_ERRORS, FolderGone) as failure:
             cause = type(failure).__name__
         except MailsyncError as failure:
             return self._fail(check, failure, str(failure))
@@ -262,10 +263,11 @@ class _Work:
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
-        if sync_folders(mailbox, seen):
+        if sync_folders(mailbox, self._remaining_s, seen):
             return self._hand_over(check, "more than a page")
         if not recalculate_counts(mailbox, self._remaining_s).is_done:
             return self._hand_over(check, "counts differ")
+        mailbox.readings.report()
         mailbox.leases.renew(check.run, requests=self.requests)
         if not mailbox.runs.complete(check.run):
             return CheckOutcome.FAILED

@@ -14,7 +14,14 @@ from mailsync.decisions.budget import (
     shrink_page_size,
     wait_state_seconds,
 )
-from mailsync.errors import CursorExpired, MailsyncError, ProviderThrottled, ProviderUnavailable
+from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
+from mailsync.errors import (
+    CursorExpired,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from mailsync.log import logger
 from mailsync.model import FeedId, FeedRef, FolderId, Page, StoredFeed, WrittenRowCounts
 from mailsync.providers import FeedFailed
@@ -36,6 +43,10 @@ TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause in seconds after a transient failure for which the provider requested no pause. It
 equals the first retry interval of the workflow."""
 
+MAX_FEEDS_WITH_FOLDER_IDS = 2_000
+"""The maximum number of change feeds whose folders the workflow's state names as well. The state
+may have 256 KiB, which the ids of some 25,000 feeds fill."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedProgress:
@@ -50,14 +61,26 @@ class FeedProgress:
 
 
 def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
-    """Divide change feeds into the items of the workflow's Map state. The feeds of one item are
-    read one after the other; items are processed in parallel.
+    """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
+    feeds of one item are read one after the other; items are processed in parallel.
 
-    Each item also has the ids of the feeds' folders, for people who look at an execution. The
-    workflow definition of the previous version reads `folderIds`.
+    Each item also has the ids of the feeds' folders, for people who look at an execution; they are
+    left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS` feeds. The workflow definition of
+    the previous version reads `folderIds`.
+
+    feeds: the feeds, those with the most messages first.
+    per_item: number of feeds that the provider wants to be read one after the other.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    items = [{"feeds": [feed.id for feed in part], "folders": _folder_ids(part)} for part in parts]
+    if len(parts) > MAX_MAP_ITEMS:
+        # The large ones stay alone, so that small ones do not wait for them.
+        half = MAX_MAP_ITEMS // 2
+        parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
+    named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
+    items = [
+        {"feeds": [feed.id for feed in part], "folders": _folder_ids(part if named else ())}
+        for part in parts
+    ]
     return {"items": items, "folderIds": _folder_ids(feeds)}
 
 
@@ -138,7 +161,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             _fall_back(mailbox, feed)
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
-            return _paused(mailbox, feed_id, failure, progressed=slowest_s > 0)
+            return _paused(mailbox, feed.ref, failure, progressed=slowest_s > 0)
         started_in_this_sync |= feed.position.is_start_of_round
         if is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync):
             return FeedProgress()
@@ -167,20 +190,27 @@ def is_feed_up_to_date_after(
 
 def _paused(
     mailbox: Mailbox,
-    feed_id: FeedId,
+    feed: FeedRef,
     failure: ProviderThrottled | ProviderUnavailable,
     *,
     progressed: bool,
 ) -> FeedProgress:
     """Return a pause in place of a transient failure, or raise the failure where a pause does not
-    help."""
+    help. After `MAX_WAITS_WITHOUT_PROGRESS` pauses without a page it is ProviderRejected, which no
+    state retries."""
     pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
         mailbox.save_reported_limits(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure
-    return FeedProgress((feed_id,), wait_state_seconds(pause_s))
+    waits = mailbox.run_folders.count_wait(mailbox.run, feed, has_progressed=progressed)
+    if waits > MAX_WAITS_WITHOUT_PROGRESS:
+        raise ProviderRejected(
+            f"The provider requested {waits} pauses in succession and returned no page. The stored"
+            f" mail stays; the next sync tries again. Its last response: {failure}"
+        ) from failure
+    return FeedProgress((feed.id,), wait_state_seconds(pause_s))
 
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:

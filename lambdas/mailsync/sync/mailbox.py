@@ -4,17 +4,28 @@ Opening loads the account, extends its lease, and makes the provider's client wi
 access token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
+from mailsync.decisions.successor import MAX_WAITS_WITHOUT_PROGRESS, events_of_visit
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
-from mailsync.model import Account, AccountId, Cursor, FeedRef, RunRef, SealedSecret, StoredFeed
+from mailsync.model import (
+    Account,
+    AccountId,
+    Cursor,
+    FeedId,
+    FeedRef,
+    RunRef,
+    SealedSecret,
+    StoredFeed,
+)
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.kit import load_provider_kit
 from mailsync.settings import load_settings
@@ -25,6 +36,33 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.message_ids import give_stable_ids
+from mailsync.sync.waiting import HandOverDue
+
+
+@dataclass(slots=True)
+class FeedReadings:
+    """The change feeds whose pages were stored since the mailbox was opened.
+
+    in_full_sync: ids of the feeds that were read from their beginning.
+    after_cursor: ids of the feeds that were read after a stored cursor.
+    """
+
+    in_full_sync: set[FeedId] = field(default_factory=set)
+    after_cursor: set[FeedId] = field(default_factory=set)
+
+    def add(self, feed: StoredFeed) -> None:
+        """Record that a page of the feed was stored. A feed whose full sync ends and is followed by
+        another round counts as read from its beginning."""
+        if feed.position.is_full_sync_running:
+            self.in_full_sync.add(feed.ref.id)
+        elif feed.ref.id not in self.in_full_sync:
+            self.after_cursor.add(feed.ref.id)
+
+    def report(self) -> dict[str, int]:
+        """Log the numbers of feeds, and return them for the output of a state."""
+        full_syncs, cursors_used = len(self.in_full_sync), len(self.after_cursor)
+        logger.info("feeds_read", cursors_used=cursors_used, full_syncs=full_syncs)
+        return {"cursorsUsed": cursors_used, "fullSyncs": full_syncs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +79,7 @@ class Mailbox(MailboxStores):
     database: Database
     vault: Vault
     max_requests_in_flight: int
+    readings: FeedReadings = field(default_factory=FeedReadings)
 
     def open_cursor(self, feed: StoredFeed) -> Cursor | None:
         """Return the decrypted cursor of a feed. None: the full sync of the feed has stored no page
@@ -95,38 +134,64 @@ def require_unthrottled(account: Account) -> None:
 
 
 @contextmanager
-def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox]:
-    """Open the mailbox for the `with` block. First renew its lease; at the end of the block record
-    how many requests were sent.
+def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
+    """Open the mailbox that the input of a workflow's state names, for the `with` block. First
+    renew its lease; at the end of the block record how many requests were sent.
 
-    at_once: number of states that work on the mailbox at the same time, each with one request in
-        flight. None: only this state.
+    state: `accountId`, `runId` and `leaseEpoch`. Optional: `atOnce`, the number of states that work
+        on the mailbox at the same time, each with one request in flight; `retryCount`, the number
+        of retries before this attempt. A definition of the previous version, which has no state
+        `hand-over`, sends no `retryCount`.
 
     Raises:
+        HandOverDue: the execution must hand over its run; the mailbox was not opened.
         AccountNotFound, AccountNotConnected: the account must not be synced any more.
         LeaseLost: another execution holds the lease.
         AccessRevoked: no access token is available until a person acts.
-        ProviderThrottled: a pause that the provider requested has not ended.
+        ProviderThrottled: a pause that the provider requested has not ended. After
+            `MAX_WAITS_WITHOUT_PROGRESS` pauses in succession the error names no pause.
     """
-    settings = load_settings()
+    run, retry_count = RunRef.from_workflow_state(state), state.get("retryCount")
     database = open_database()
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
-    LeaseStore(database).renew(run)
+    leases = LeaseStore(database)
+    is_spent = leases.renew(run, events=events_of_visit(retry_count))
+    if is_spent and retry_count is not None:
+        raise HandOverDue
     if not account.are_placements_filled:
         _fill_placements(database, account.id)
-    require_unthrottled(account)
+    if at_once := state.get("atOnce"):
+        account = replace(account, max_requests_in_flight=at_once)
+    with _bounded_waits(leases, run):
+        require_unthrottled(account)
+        mailbox = _connect(database, account, run)
+        with closing(mailbox.provider), save_reported_limits_on_exit(mailbox):
+            yield mailbox
+    leases.renew(run, requests=mailbox.provider.request_count)
+
+
+def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
+    settings = load_settings()
     credentials = CredentialStore(database)
     vault = open_vault()
     access = open_stored_access_token(account, credentials, vault, settings)
-    if at_once:
-        account = replace(account, max_requests_in_flight=at_once)
     provider = load_provider_kit(account.provider).open_mailbox(account, access, settings)
     provider = give_stable_ids(provider, run, database)
-    mailbox = Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
-    with closing(provider), save_reported_limits_on_exit(mailbox):
-        yield mailbox
-    LeaseStore(database).renew(run, requests=provider.request_count)
+    return Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
+
+
+@contextmanager
+def _bounded_waits(leases: LeaseStore, run: RunRef) -> Iterator[None]:
+    """Let the `with` block request a pause of the workflow for a limited number of times in
+    succession. A ProviderThrottled after that names no pause, so it uses up the retries of the
+    state and fails."""
+    try:
+        yield
+    except ProviderThrottled as failure:
+        if leases.count_wait(run) > MAX_WAITS_WITHOUT_PROGRESS:
+            failure.retry_after_s = None
+        raise
 
 
 def _fill_placements(database: Database, account_id: AccountId) -> None:

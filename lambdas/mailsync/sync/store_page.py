@@ -77,10 +77,13 @@ def store_page(
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
     )
     counts = mailbox.mail.write_page(mailbox.run, write)
+    if counts is not None:
+        mailbox.readings.add(feed)
     if counts is not None and page.changes:
         logger.info(
             "page_synced",
             **log_fields_of_feed(feed.ref),
+            cursor_used=not feed.position.is_full_sync_running,
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,

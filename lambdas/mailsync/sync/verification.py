@@ -9,9 +9,11 @@ from typing import Any
 from mailsync.decisions.folders import explain_incomplete_listing
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
+    MAX_FOLDERS_PER_REPAIR_ROUND,
     MAX_REPAIRS_PER_RUN,
     counts_agree,
     folders_due_for_id_comparison,
+    max_repair_rounds,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
@@ -56,6 +58,7 @@ class RemainingVerification:
             "hasNewFolders": self.has_new_folders,
             "unverified": self.unverified_folder_count,
             "message": self.differences_message,
+            "handOver": False,
         }
 
     @property
@@ -118,7 +121,7 @@ def _classify(
     reading."""
     run = mailbox.run
     _, rounds = mailbox.runs.scope_and_repair_rounds(run)
-    may_repair = rounds < MAX_REPAIRS_PER_RUN
+    may_repair = rounds < max_repair_rounds(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
         mailbox.run_folders.count_repair_round(run)
@@ -128,22 +131,34 @@ def _classify(
     )
     verified = _with_offsets(mailbox, counted, steady, mailbox.folders.ids_of_verified_folders(run))
     mailbox.folders.mark_verified_by_comparison(run, sorted(verified))
-    mismatched = tuple(sorted(counted.keys() - verified | set(new)))
+    mismatched = _least_recently_compared_first(counted, counted.keys() - verified | set(new))
     # Should the comparison fail, it is not tried again in the next check.
-    due = () if rounds else _due(counted, verified)
+    room = max(0, MAX_FOLDERS_PER_REPAIR_ROUND - len(mismatched))
+    due = () if rounds else _due(counted, verified)[:room]
     mailbox.folders.postpone_id_comparison(run, due)
     logger.info("counts_compared", agreeing=len(verified), mismatched=len(mismatched), round=rounds)
     if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
             count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
-        return RemainingVerification(mismatched + due, failed)
+        return RemainingVerification((mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND], failed)
     if mismatched:
         count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
     return RemainingVerification(
         failed_folder_count=failed,
         unverified_folder_count=len(mismatched),
         differences_message=_sentence(counted[each] for each in mismatched),
+    )
+
+
+def _least_recently_compared_first(
+    counted: _CountedFolders, folder_ids: Iterable[FolderId]
+) -> tuple[FolderId, ...]:
+    """Return the folders in the order of their last comparison, so that each has its turn if there
+    are more than one round can compare."""
+    never = datetime.min.replace(tzinfo=UTC)
+    return tuple(
+        sorted(folder_ids, key=lambda each: (counted[each].counts.compared_at or never, each))
     )
 
 

@@ -4,13 +4,28 @@ a Wait state, because a Retry cannot wait a variable time."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from mailsync.decisions.budget import wait_state_seconds
 from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
 
+class HandOverDue(Exception):
+    """The execution must hand over its run, so the state does no more work."""
+
+
+def remaining_time(context: LambdaContext) -> Callable[[], float]:
+    """Return a function that returns the seconds until the time-out of this Lambda function."""
+    return lambda: context.get_remaining_time_in_millis() / 1000
+
+
 def run_or_request_wait(
-    step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
+    step: Callable[[], Mapping[str, Any]],
+    nothing: Mapping[str, Any],
+    *,
+    can_wait: bool = True,
+    at_hand_over: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Do the work of a workflow state and return the output of the state. If the provider requests
     a pause, return the pause instead.
@@ -21,6 +36,8 @@ def run_or_request_wait(
 
     step: does the work of the state and returns its output.
     nothing: output of a state that did no work.
+    at_hand_over: what differs from `nothing` if the execution must hand over its run. The workflow
+        then leaves the state without a pause, and reaches `hand-over`.
     can_wait: whether the definition of this execution has a Wait for this state. An execution that
         an earlier release started may have none.
 
@@ -30,6 +47,8 @@ def run_or_request_wait(
     """
     try:
         return {"waitSeconds": 0, **step()}
+    except HandOverDue:
+        return {**nothing, **(at_hand_over or {}), "waitSeconds": 0}
     except ProviderThrottled as failure:
         if failure.retry_after_s is None or not can_wait:
             raise

@@ -1,1 +1,1 @@
-"""Simulate the part of Microsoft's identity platform that a confidential web app needs."""
+"""Simulate the part of Microsoft's identity platform that Mailsync needs."""

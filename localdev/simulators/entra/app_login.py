@@ -46,11 +46,15 @@ class AppCredentials:
             "INSERT INTO app_certificate VALUES (?, ?) ON CONFLICT DO NOTHING", thumbprint, public
         )
 
-    def check_app_credentials(self, form: dict[str, str], token_url: str) -> None:
-        """Check the application's credentials in a token request. Raises TokenEndpointError."""
+    def check_client_id(self, form: dict[str, str]) -> None:
+        """Check that a request names the application. Raises TokenEndpointError."""
         if form.get("client_id") != self.client_id:
             sentence = "Application was not found in the directory."
             raise TokenEndpointError("unauthorized_client", 700016, sentence)
+
+    def check_app_credentials(self, form: dict[str, str], token_url: str) -> None:
+        """Check the application's credentials in a token request. Raises TokenEndpointError."""
+        self.check_client_id(form)
         if form.get("client_assertion_type") == JWT_BEARER_ASSERTION_TYPE:
             self._check_assertion(form.get("client_assertion", ""), token_url)
         elif "client_secret" not in form:

@@ -32,6 +32,15 @@ class ConsentStore:
     def __init__(self, database: SimulatorDatabase) -> None:
         self._database = database
 
+    def create_consent(self, user_id: str, scope: str) -> str:
+        """Store the consent of a user to the scopes; return its id."""
+        consent_id = uuid4().hex
+        self._database.execute_write(
+            "INSERT INTO consent (id, user_id, scope) VALUES (?, ?, ?)",
+            *(consent_id, user_id, scope),
+        )
+        return consent_id
+
     def issue_authorization_code(
         self,
         *,
@@ -41,12 +50,9 @@ class ConsentStore:
         challenge: str | None,
         nonce: str | None,
     ) -> str:
-        consent_id, code = uuid4().hex, "0.A" + token_urlsafe(48)
+        code = "0.A" + token_urlsafe(48)
         with self._database.transaction():
-            self._database.execute_write(
-                "INSERT INTO consent (id, user_id, scope) VALUES (?, ?, ?)",
-                *(consent_id, user_id, scope),
-            )
+            consent_id = self.create_consent(user_id, scope)
             self._database.execute_write(
                 "INSERT INTO code VALUES (?, ?, ?, ?, ?, ?)",
                 *(code, consent_id, redirect_uri, challenge, nonce),

@@ -9,5 +9,8 @@ CREATE TABLE IF NOT EXISTS code (
     challenge TEXT, nonce TEXT, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS refresh_token (
     value TEXT PRIMARY KEY, consent_id TEXT NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS device_code (
+    value TEXT PRIMARY KEY, user_code TEXT NOT NULL, scope TEXT NOT NULL,
+    consent_id TEXT, declined INTEGER NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS app_certificate (thumbprint TEXT PRIMARY KEY, pem TEXT NOT NULL);
 """

@@ -1,8 +1,8 @@
-"""Simulate the identity platform over https: discovery, authorize page and token endpoint.
+"""Simulate the identity platform over https: discovery, pages of sign-ins, token endpoint.
 
 Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
-    v2-oauth2-client-creds-grant-flow, v2-admin-consent, reference-error-codes) and the msal
-    library.
+    v2-oauth2-device-code, v2-oauth2-client-creds-grant-flow, v2-admin-consent,
+    reference-error-codes) and the msal library.
 """
 
 import re
@@ -17,6 +17,7 @@ import orjson
 from localdev.http_server import Request, Response
 from localdev.simulators.entra.app_login import AppCredentials, TokenEndpointError
 from localdev.simulators.entra.consents import ConsentStore, GrantRefused
+from localdev.simulators.entra.device_codes import DEVICE_CODE_GRANT_TYPE, DeviceCodeStore
 from localdev.simulators.entra.sign_in_page import render_sign_in_page
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.faults import Fault
@@ -36,7 +37,7 @@ _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 def is_browser_path(path: str) -> bool:
     """Return whether a person opens `path` in a browser; programs call all other endpoints."""
-    return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
+    return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent", "/oauth2/deviceauth"))
 
 
 class EntraServer:
@@ -52,6 +53,7 @@ class EntraServer:
         self.graph_origin = ""
         self.app_login = AppCredentials(service.database, client_id, client_secret)
         self.consents = ConsentStore(service.database)
+        self.device_codes = DeviceCodeStore(service.database, self.consents)
         self._service = service
         self._signer = signer
         self._client_id = client_id
@@ -64,6 +66,9 @@ class EntraServer:
             ("GET", "oauth2/v2.0/authorize"): self._authorize,
             ("POST", "oauth2/v2.0/authorize"): self._sign_in,
             ("POST", "oauth2/v2.0/token"): self._token,
+            ("POST", "oauth2/v2.0/devicecode"): self._device_code,
+            ("GET", "oauth2/deviceauth"): self._device_page,
+            ("POST", "oauth2/deviceauth"): self._device_sign_in,
             ("GET", "v2.0/adminconsent"): self._admin_consent,
         }
         handler = handlers.get((request.method, endpoint))
@@ -81,6 +86,7 @@ class EntraServer:
                 "issuer": f"{root}/v2.0",
                 "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
                 "token_endpoint": f"{root}/oauth2/v2.0/token",
+                "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
                 "jwks_uri": f"{root}/discovery/v2.0/keys",
                 "response_types_supported": ["code"],
                 "id_token_signing_alg_values_supported": ["RS256"],
@@ -109,6 +115,37 @@ class EntraServer:
             sentence = "AADSTS65004: User declined to consent to access the app."
             return _redirect(query, {"error": "access_denied", "error_description": sentence})
         return self._consented(query, query.get("account", ""))
+
+    def _device_code(self, tenant: str, request: Request) -> Response:
+        form = dict(parse_qsl(request.body.decode()))
+        try:
+            self.app_login.check_client_id(form)
+        except TokenEndpointError as error:
+            return _json(error.status, _error(error.error, error.number, str(error)))
+        page = f"{self.base_url}/{tenant}/oauth2/deviceauth"
+        return _json(200, self.device_codes.issue_device_code(form.get("scope", ""), page))
+
+    def _device_page(self, tenant: str, request: Request) -> Response:
+        page = render_sign_in_page({}, self._service.mailboxes(), asks_for_code=True)
+        return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
+
+    def _device_sign_in(self, tenant: str, request: Request) -> Response:
+        """Handle the form of the device page: the code that a program shows, and the account."""
+        form = dict(parse_qsl(request.body.decode()))
+        code = form.get("user_code", "")
+        try:
+            known = (
+                self.device_codes.decline(code)
+                if form.get("decline")
+                else self.device_codes.approve(
+                    code, self._service.find_mailbox(form.get("account", "")).user_id
+                )
+            )
+        except UserNotFound:
+            known = False
+        if not known:
+            return _refusal_page("AADSTS70018: That code did not work. Check it and try again.")
+        return Response(200, b"Close this window.", {"Content-Type": "text/plain; charset=utf-8"})
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
         """Consent as an administrator; the redirect has no code.
@@ -154,7 +191,11 @@ class EntraServer:
         if fault:
             return _injected(fault)
         try:
-            self.app_login.check_app_credentials(form, f"{self.base_url}{request.path}")
+            public = self._service.behaviour.public_clients_allowed
+            if public and self.device_codes.is_of_public_client(form):
+                self.app_login.check_client_id(form)
+            else:
+                self.app_login.check_app_credentials(form, f"{self.base_url}{request.path}")
             if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenEndpointError("invalid_client", 7000222, sentence, 401)
@@ -173,6 +214,9 @@ class EntraServer:
                     verifier=form.get("code_verifier"),
                 )
                 return self._user_tokens(tenant, consent_id, nonce)
+            case grant if grant == DEVICE_CODE_GRANT_TYPE:
+                consent_id = self.device_codes.redeem_device_code(form.get("device_code", ""))
+                return self._user_tokens(tenant, consent_id, None)
             case "refresh_token":
                 consent_id = self.consents.consent_id_of_refresh_token(
                     form.get("refresh_token", "")

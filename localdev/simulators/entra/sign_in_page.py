@@ -12,14 +12,17 @@ button{{display:block;width:100%;margin:.5rem 0;padding:.75rem;text-align:left;f
 </style></head><body>
 <h1>Pick an account</h1>
 <p>The app asks for: {scope}</p>
-<form method="post">{hidden}{accounts}
+<form method="post">{code}{hidden}{accounts}
 <button name="decline" value="1">Cancel</button></form></body></html>"""
 
 
-def render_sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
+def render_sign_in_page(
+    query: Mapping[str, str], mailboxes: Sequence[Mailbox], *, asks_for_code: bool = False
+) -> bytes:
     """Return the HTML of a page on which a person chooses a mailbox to sign in to, or declines.
 
     query: parameters of the authorize request; the form sends them again, with the person's choice.
+    asks_for_code: whether the person enters the code that a device shows.
     """
     hidden = "".join(
         f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
@@ -31,4 +34,5 @@ def render_sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) 
         for mailbox in mailboxes
     )
     scope = html.escape(query.get("scope", ""))
-    return _PAGE.format(scope=scope, hidden=hidden, accounts=accounts).encode()
+    code = '<label>Code <input name="user_code" autofocus></label>' if asks_for_code else ""
+    return _PAGE.format(code=code, scope=scope, hidden=hidden, accounts=accounts).encode()

@@ -4,7 +4,7 @@ token check, the faults and the throttle, and the result."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.links import DeltaLinks
@@ -53,6 +53,19 @@ class GraphCall:
     def odata_context(self, of: str) -> str:
         """Return the value of `@odata.context` for a response that contains `of`."""
         return f"{self.base_url}/$metadata#{of}"
+
+    def mailbox_context(self, collection: str, *, is_entity: bool = False) -> str:
+        """Return the value of `@odata.context` for a collection below the mailbox, or for one
+        entity of it. It names the user and the selected properties, as in Graph's responses."""
+        owner = self.mailbox_url_path
+        if owner == "me":
+            owner = f"users('{self.mailbox.user_id}')"
+        names = [name.strip() for name in (self.query.get("select") or "").split(",")]
+        selected = f"({','.join(names)})" if any(names) else ""
+        entity = "/$entity" if is_entity else ""
+        return self.odata_context(
+            quote(f"{owner}/{collection}", safe="/()'") + f"{selected}{entity}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

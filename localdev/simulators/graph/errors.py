@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.graph.ids import OutlookIds, is_well_formed_id
+from localdev.simulators.graph.well_known import DOCUMENTED_FOLDER_NAMES
 from localdev.simulators.mailbox import MessageNotFound
 
 
@@ -46,10 +48,14 @@ def error_envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str,
     return {"error": {"code": code, "message": message, "innerError": {"date": now, **ids}}}
 
 
-def not_found_error(failure: FolderNotFound | MessageNotFound) -> GraphError:
-    # Real ids are over a hundred characters of base64; what cannot be one is malformed.
+def not_found_error(failure: FolderNotFound | MessageNotFound, ids: OutlookIds) -> GraphError:
+    """Return the error for an id or well-known name that the mailbox does not have: that of an
+    object that is gone, of another mailbox's id, or of a text that is no id."""
     wanted = str(failure)
-    if not all(character.isalnum() or character in "-_=" for character in wanted):
-        return bad_request_error("Id is malformed.", "ErrorInvalidIdMalformed")
-    message = "The specified object was not found in the store."
-    return GraphError(404, "ErrorItemNotFound", message)
+    if ids.has_id(wanted) or wanted.isdecimal() or wanted.lower() in DOCUMENTED_FOLDER_NAMES:
+        message = "The specified object was not found in the store."
+        return GraphError(404, "ErrorItemNotFound", message)
+    if is_well_formed_id(wanted):
+        message = "Item Id doesn't belong to the current mailbox."
+        return GraphError(404, "ErrorInvalidMailboxItemId", message)
+    return bad_request_error("Id is malformed.", "ErrorInvalidIdMalformed")

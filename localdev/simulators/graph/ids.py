@@ -3,9 +3,10 @@
 
 An id contains the numbers and an authentication code, so no other text is accepted as an id and no
 table of ids is needed. A message has an immutable id, which stays when the message moves, and a
-default id, which changes.
+default id, which changes. A mailbox that was created again has other ids than before.
 """
 
+import re
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from hashlib import shake_256
 from secrets import token_bytes
@@ -17,6 +18,10 @@ _IMMUTABLE = ("AAkALgAAAAAAHYQDEapm", 39, "")
 _DEFAULT = ("AAMkAGI2THVSAAA", 102, "=")
 _FOLDER = ("AAMkAGI2T", 81, "=")
 _Form = tuple[str, int, str]
+# Ids of all mailboxes have these lengths, and begin as here.
+_OF_ANY_MAILBOX = re.compile(
+    r"AAkALgAAAAAAHYQDEapm[\w-]{52}|AAMkA[\w-]{112}=|AAMkA[\w-]{146}=", re.ASCII
+)
 
 
 def read_or_create_id_key(database: SimulatorDatabase) -> bytes:
@@ -25,11 +30,29 @@ def read_or_create_id_key(database: SimulatorDatabase) -> bytes:
     return database.read_or_create_secret("outlook ids", lambda: token_bytes(32))
 
 
+def is_well_formed_id(text: str) -> bool:
+    """Return whether the text has the form of an id of a folder or message, in any mailbox."""
+    return _OF_ANY_MAILBOX.fullmatch(text) is not None
+
+
+def renew_ids(database: SimulatorDatabase, mailbox_id: str) -> None:
+    """Give everything in the mailbox other ids. The present ids become ids of another mailbox."""
+    database.execute_write(
+        "INSERT INTO outlook_mailbox VALUES (?, 1)"
+        " ON CONFLICT (mailbox_id) DO UPDATE SET creations = creations + 1",
+        mailbox_id,
+    )
+
+
 class OutlookIds:
     """Makes and reads the ids of one mailbox. Ids of another data folder are not accepted."""
 
     def __init__(self, database: SimulatorDatabase, mailbox_id: str) -> None:
-        self._seed = read_or_create_id_key(database) + mailbox_id.encode()
+        row = database.fetch_row(
+            "SELECT creations FROM outlook_mailbox WHERE mailbox_id = ?", mailbox_id
+        )
+        again = f" {row['creations']}" if row else ""
+        self._seed = read_or_create_id_key(database) + f"{mailbox_id}{again}".encode()
         self._folder_ids: dict[int, str] = {}
 
     def immutable_id(self, number: int) -> str:
@@ -63,6 +86,10 @@ class OutlookIds:
         if numbers := self._numbers(_DEFAULT, message_id, 2):
             return numbers[0], numbers[1]
         return None
+
+    def has_id(self, text: str) -> bool:
+        """Return whether the text is the id of a folder or message that this mailbox has or had."""
+        return bool(self._numbers(_FOLDER, text, 1) or self.numbers_of_message_id(text))
 
     def _id(self, form: _Form, *numbers: int) -> str:
         prefix, size, suffix = form

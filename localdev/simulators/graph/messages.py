@@ -1,8 +1,9 @@
-"""List and read messages. Source: Microsoft Graph docs, user-list-messages, message-get."""
+"""List, read and move messages. Source: Microsoft Graph docs, user-list-messages, message-get."""
 
 from typing import Any
 
 from localdev.simulators.graph.call import GraphCall, GraphResult
+from localdev.simulators.graph.errors import bad_request_error
 from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, MAX_LIST_PAGE_SIZE
 from localdev.simulators.graph.shapes import message_json
 from localdev.simulators.mailbox import MessageNotFound
@@ -21,7 +22,7 @@ def list_messages(call: GraphCall) -> GraphResult:
     found = neutral.messages(*folders, skip=skip, limit=top + 1)
     view = call.message_view
     value = [message_json(each, view) for each in call.mailbox.to_outlook_messages(found[:top])]
-    document: dict[str, Any] = {"@odata.context": call.odata_context("messages")}
+    document: dict[str, Any] = {"@odata.context": call.mailbox_context(path)}
     if call.query.is_option_true("count"):
         document["@odata.count"] = neutral.count_messages(*folders)
     if len(found) > top:
@@ -42,10 +43,25 @@ def get_message(call: GraphCall) -> GraphResult:
     if call.mailbox.is_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])
     view = call.message_view
-    context = {"@odata.context": call.odata_context("messages/$entity")}
+    context = {"@odata.context": call.mailbox_context("messages", is_entity=True)}
     full = int(view.includes_property("body"))
     document = context | message_json(message, view)
     return GraphResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
+
+
+def move_message(call: GraphCall) -> GraphResult:
+    """Move a message to the folder that the body names as `destinationId`; return the message.
+
+    A message that is moved keeps its immutable id. Source: Microsoft Graph docs, message-move.
+    """
+    destination = call.body.get("destinationId") if isinstance(call.body, dict) else None
+    if not isinstance(destination, str) or not destination:
+        raise bad_request_error("The request is malformed: destinationId.", "ErrorInvalidRequest")
+    number = call.mailbox.number_of_message(call.path_ids[-1])
+    call.mailbox.neutral.move_message(number, call.mailbox.folders.find(destination).seq)
+    [message] = call.mailbox.to_outlook_messages([call.mailbox.neutral.message(number)])
+    context = {"@odata.context": call.mailbox_context("messages", is_entity=True)}
+    return GraphResult(status=201, document=context | message_json(message, call.message_view))
 
 
 def _scope(call: GraphCall) -> tuple[list[int], str]:

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from localdev.mail.item import Address
+from localdev.simulators.graph.ids import renew_ids
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME
+from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME, create_conversation_history
 from localdev.simulators.mailbox import Mailbox
 
 _Value = Callable[[Any], Any]
@@ -61,6 +62,23 @@ class OutlookOwner:
         return self._outlook.ids.folder_id(
             self._mailbox.create_folder(name, parent=above, **fields)
         )
+
+    def create_mailbox_again(self) -> None:
+        """Replace the mailbox by a new, empty one of the same user. Earlier ids then belong to
+        another mailbox; its delta links are unknown and its subscriptions have ended."""
+        mailbox, database = self._mailbox, self._mailbox.database
+        with database.transaction():
+            for statement in (
+                "DELETE FROM outlook_folder"
+                " WHERE folder IN (SELECT number FROM folder WHERE mailbox_id = ?)",
+                "DELETE FROM chain WHERE owner_id = ?",
+                "DELETE FROM subscription WHERE mailbox_id = ?",
+            ):
+                database.execute_write(statement, mailbox.user_id)
+            renew_ids(database, mailbox.user_id)
+            mailbox.create_again()
+            create_conversation_history(mailbox)
+        self._outlook = OutlookMailbox(mailbox)
 
     def expire_delta_links(self, folder: str | None) -> None:
         """Make delta links issued so far fail with 410: all of `folder`, or all of the mailbox

@@ -40,6 +40,8 @@ ROUTES: dict[tuple[str, str], RouteHandler] = {
     ("GET", "mailfolders/*/messages/*"): messages.get_message,
     ("GET", "messages"): messages.list_messages,
     ("GET", "messages/*"): messages.get_message,
+    ("POST", "mailfolders/*/messages/*/move"): messages.move_message,
+    ("POST", "messages/*/move"): messages.move_message,
     ("GET", SUBSCRIPTIONS_PATH): subscriptions.list_subscriptions,
     ("POST", SUBSCRIPTIONS_PATH): subscriptions.create_subscription,
     ("GET", f"{SUBSCRIPTIONS_PATH}/*"): subscriptions.get_subscription,

@@ -1,6 +1,8 @@
 """Define the SQLite tables that only the simulated Graph uses; ids in them are Graph's."""
 
 GRAPH_SCHEMA = """
+CREATE TABLE IF NOT EXISTS outlook_mailbox (
+    mailbox_id TEXT PRIMARY KEY, creations INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS outlook_folder (
     folder INTEGER PRIMARY KEY, well_known_name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS chain (

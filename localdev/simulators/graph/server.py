@@ -47,8 +47,10 @@ from localdev.simulators.service import SimulatorService, UserNotFound
 
 VERSION_PATH_PREFIX = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
+_WRITING = ("Mail.ReadWrite",)
 _READING_USERS = ("User.Read.All", "Directory.Read.All")
 _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
+_WRITING_OTHERS = ("Mail.ReadWrite.Shared",)
 
 
 @dataclass(slots=True)
@@ -124,6 +126,8 @@ class GraphServer:
                 self._check_app(bearer, mailbox, rest)
             else:
                 _check_scope(bearer, mailbox)
+            if request.method != "GET" and not _is_of_subscriptions(rest):
+                _check_scope(bearer, mailbox, _WRITING, _WRITING_OTHERS)
             call = self._call(request, bearer, mailbox, owner, names)
             result = _translated(handler, call)
             if fault and fault.page == "nothing":
@@ -258,8 +262,15 @@ def _is_of_subscriptions(rest: list[str]) -> bool:
     return bool(rest) and rest[0].lower() == SUBSCRIPTIONS_PATH
 
 
-def _check_scope(bearer: BearerClaims, mailbox: Mailbox) -> None:
-    wanted = _READING if bearer.user_id in (None, mailbox.user_id) else _READING_OTHERS
+def _check_scope(
+    bearer: BearerClaims,
+    mailbox: Mailbox,
+    own: tuple[str, ...] = _READING,
+    others: tuple[str, ...] = _READING_OTHERS,
+) -> None:
+    """Raise GraphError 403 unless the token has one of these scopes, for the user's own mailbox or
+    for those of others."""
+    wanted = own if bearer.user_id in (None, mailbox.user_id) else others
     if not bearer.has_any_scope_or_role(
         *wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)
     ):
@@ -283,7 +294,7 @@ def _translated(handler: Any, call: GraphCall) -> GraphResult:
     try:
         result: GraphResult = handler(call)
     except (FolderNotFound, MessageNotFound) as failure:
-        raise not_found_error(failure) from failure
+        raise not_found_error(failure, call.mailbox.ids) from failure
     return replace(result, headers={**result.headers, **call.prefer_header.applied_header()})
 
 

@@ -16,9 +16,9 @@ def test_its_person_connects_a_mailbox_through_the_dashboard(
     page.goto(real.sign_in_url)
 
     page.get_by_role("button", name="ada@example.com").click()
-    page.get_by_role("heading", name="ada@example.com").wait_for()
+    page.get_by_label("Account").wait_for()
     landed, shown = page.url, page.get_by_role("alert").count()
     context.close()
 
-    assert landed.startswith(real.url("Dashboard").partition("?")[0] + "accounts?accountId=")
+    assert landed.startswith(real.url("Dashboard").partition("?")[0] + "mailbox?accountId=")
     assert shown == 0

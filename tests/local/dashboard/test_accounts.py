@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.accounts import account_details_json, account_status_json
+from mailsync.decisions.remaining_time import ReadingProgress
 from mailsync.model import AccountId
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.removal_store import NO_HIDDEN_MAIL
@@ -19,9 +20,9 @@ OF_AN_ACCOUNT: dict[str, Any] = {
     **{"id": AccountId("a1"), "email_address": "ada@example.com", "provider": "microsoft"},
     **{"status": "active", "sync_status": "syncing", "last_sync_at": None, "failures": 0},
     **{"initial_sync_completed": False, "verified_at": None, "last_error": None},
-    **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1", "run_inserted": 100},
-    "message_count": None,
-    **{"run_started_at": NOW - timedelta(seconds=10), "folders": (), "removal": NO_HIDDEN_MAIL},
+    **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1"},
+    **{"message_count": None, "reading": ReadingProgress(600, 0, 20, 60.0, 60.0)},
+    **{"run_started_at": NOW - timedelta(seconds=60), "folders": (), "removal": NO_HIDDEN_MAIL},
 }
 CHOICE, ACCOUNT = FolderWithSelection(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)
 

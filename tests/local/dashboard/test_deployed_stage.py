@@ -18,7 +18,7 @@ from tests.store.two_mailboxes import fill
 
 BROUGHT, OWN = "postgresql://functions@db.example.com/mail", "postgresql://me@aurora/mailsync"
 READING = "postgresql://reader@db.example.com/mail"
-OUTPUTS = dict.fromkeys(("SettingsSecretArn", "MailboxSyncArn", "TestSyncArn", "ApiUrl"), "x")
+OUTPUTS = dict.fromkeys(("DatabaseSecretArn", "MailboxSyncArn", "TestSyncArn", "ApiUrl"), "x")
 
 
 def stage_with(patch: pytest.MonkeyPatch, secret: dict[str, str]) -> None:

@@ -1,18 +1,23 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.events import merge_newest_events
-from mailsync.store.outbox_store import OutboxEvent
+from dashboard.events import ListedEvent, merge_newest_events, sent_event
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
-def a_sent_event(number: int, *, at: datetime) -> OutboxEvent:
-    return OutboxEvent(number, "sync.completed", {"runId": f"r{number}"}, at)
+def a_sent_event(number: int, *, at: datetime) -> ListedEvent:
+    return sent_event(number, "sync.completed", {"runId": f"r{number}"}, at, number == 1)
 
 
 def a_seen_event(*, at: datetime, **fields: Any) -> dict[str, Any]:
-    usual = {"id": "e1", "type": "email/microsoft.sync", "source": "shop", "detail": {}}
+    usual = {
+        "id": "e1",
+        "function": "receive-event",
+        "type": "email/microsoft.sync",
+        "source": "shop",
+        "detail": {},
+    }
     return {**usual, "time": at.isoformat(), "outcome": {"runId": "r9"}, **fields}
 
 
@@ -22,10 +27,10 @@ def test_what_came_and_what_went_stand_in_one_list_newest_first() -> None:
 
     found = merge_newest_events(sent, seen, below=NOW + timedelta(seconds=1), limit=10)
 
-    assert [(each.direction, each.run_id) for each in found] == [
-        ("out", "r2"),
-        ("in", "r9"),
-        ("out", "r1"),
+    assert [(each.direction, each.run_id, each.outcome) for each in found] == [
+        ("out", "r2", "waiting"),
+        ("in", "r9", "started"),
+        ("out", "r1", "published"),
     ]
 
 
@@ -35,14 +40,23 @@ def test_an_event_of_our_own_is_not_shown_twice() -> None:
     assert merge_newest_events([], seen, below=NOW + timedelta(seconds=1), limit=10) == []
 
 
-def test_an_event_names_the_self_test_that_it_started_and_none_when_it_was_refused() -> None:
+def test_an_event_says_what_it_started_or_why_it_started_nothing() -> None:
     arn = "arn:aws:states:eu-west-1:123456789012:execution:test-sync:t1"
     seen = [
         a_seen_event(at=NOW, outcome={"executionArn": arn}),
         a_seen_event(at=NOW, outcome={"refused": "No such account."}),
+        a_seen_event(at=NOW, outcome={"lost": {"errorMessage": "The database is down."}}),
         a_seen_event(at=NOW, outcome=None),
+        a_seen_event(at=NOW, outcome=None, function=None),
     ]
 
     found = merge_newest_events([], seen, below=NOW + timedelta(seconds=1), limit=10)
 
-    assert [each.run_id for each in found] == ["t1", None, None]
+    assert [each.run_id for each in found] == ["t1", None, None, None, None]
+    assert [(each.outcome, each.reason) for each in found] == [
+        ("started", None),
+        ("refused", "No such account."),
+        ("lost", "Each attempt of receive-event failed: The database is down."),
+        ("delivering", None),
+        ("ignored", "No rule of the bus has this type, so no function received the event."),
+    ]

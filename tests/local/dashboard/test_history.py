@@ -159,7 +159,7 @@ def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> Non
 
     steps = steps_of_execution_history([*running, end])
 
-    assert {each.status for each in steps} == {"succeeded", "failed"}
+    assert {each.status for each in steps} == {"succeeded", "cancelled"}
     assert all(each.finished_at for each in steps)
 
 

@@ -12,6 +12,7 @@ from dashboard.to_json import Json
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from mailsync.store.statements import read_statements
+from mailsync.store.status_store import AccountStatus
 from tests.support.paths import ROOT
 
 CODE = ROOT / "dashboard"
@@ -38,6 +39,14 @@ VALUES ('{ADA}', 'travel', 'Travel') RETURNING id"""
 PLACE = """
 INSERT INTO mailsync.email_placements (account_id, folder_id, email_id, generation, received_at)
 SELECT account_id, :folder, id, 1, received_at FROM mailsync.emails WHERE id = :id"""
+NO_ID = "00000000-0000-0000-0000-000000000000"
+MANY_ACCOUNTS = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address, status,
+                                     last_error)
+SELECT 'u', 'microsoft', n, 'account' || n - n % 2 || '@example.com',
+       CASE WHEN n % 11 = 0 THEN 'paused' ELSE 'active' END,
+       CASE WHEN n % 10 = 0 THEN 'FoldersFailed' END
+  FROM generate_series(1, 40) n"""
 RUNS = f"""
 INSERT INTO mailsync.sync_runs (id, account_id, sync_type, status, created_at)
 SELECT 'r' || n, cast(CASE WHEN n % 4 = 0 THEN '{BOB}' ELSE '{ADA}' END AS uuid), 'manual',
@@ -141,6 +150,27 @@ def test_runs_are_filtered_by_account_and_status(queries: DashboardQueries, fold
     assert {each["id"] for each in found} == {"r12", "r24", "r36"}
     assert {each["emailAddress"] for each in found} == {"bob@example.com"}
     assert queries.list_runs(account_id="nobody", before=(END, ""), limit=50) == []
+
+
+def test_paging_shows_every_account_that_matches_once_and_how_many_these_are(
+    queries: DashboardQueries, settings: Settings
+) -> None:
+    """Of two accounts with one address too, at the end of a page."""
+    with closing(connect(settings)) as connection:
+        connection.run(MANY_ACCOUNTS)
+    seen: list[AccountStatus] = []
+    after, which = ("", NO_ID), {"search": "ACCOUNT", "status": None}
+    while page := queries.list_accounts(**which, after=after, limit=7)[0]:
+        seen += page
+        after = page[-1].email_address, page[-1].id
+
+    def found(search: str | None, status: str | None) -> int:
+        return queries.list_accounts(search=search, status=status, after=("", NO_ID), limit=1)[1]
+
+    assert [each.email_address for each in seen] == sorted(each.email_address for each in seen)
+    assert len({each.id for each in seen}) == len(seen) == found(None, None) == 40
+    assert found(seen[3].id, None) == found("account10@", "paused") == 1
+    assert (found("account", "failing"), found("%", None)) == (4, 0)
 
 
 def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) -> None:

@@ -33,7 +33,7 @@ def test_a_link_elsewhere_may_lead_to_a_page_but_not_to_data(dashboard: httpx.Cl
         "Sec-Fetch-Dest": "document",
     }
 
-    assert dashboard.get("/accounts?accountId=4711", headers=link).status_code == 200
+    assert dashboard.get("/mailbox?accountId=4711", headers=link).status_code == 200
     assert dashboard.get("/data/accounts", headers=link).status_code == 403
 
 

@@ -12,7 +12,7 @@ import pytest
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from infra.catalog import FUNCTIONS, WORKFLOWS, Function, Workflow
-from localdev.engine import aws_endpoint
+from localdev.engine import aws_endpoint, executions
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     create_event_bus,
@@ -61,9 +61,7 @@ def arn(endpoint: AwsEndpoint) -> str:
     ]
 
 
-def execute(
-    endpoint: AwsEndpoint, arn: str, event: dict[str, object], name: str = "run-1"
-) -> dict[str, str]:
+def execute(endpoint: AwsEndpoint, arn: str, event: object, name: str = "run-1") -> dict[str, str]:
     client = make_aws_client("stepfunctions", endpoint.url)
     started = client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(event))
     while True:
@@ -78,6 +76,39 @@ def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint, arn: str) -> Non
 
     assert execution["status"] == "SUCCEEDED"
     assert json.loads(execution["output"]) == {"event": {"n": 1}}
+
+
+@dataclass(frozen=True)
+class Endless(Workflow):
+    """A Map whose two iterations loop for ever, and that catches every error."""
+
+    @property
+    def asl_text(self) -> str:
+        loop = {"Type": "Pass", "Next": "again"}
+        again = {"Type": "Pass", "Next": "loop"}
+        each = {"StartAt": "loop", "States": {"loop": loop, "again": again}}
+        caught = {"ErrorEquals": ["States.ALL"], "Next": "caught"}
+        whole = {"Type": "Map", "ItemProcessor": each, "Catch": [caught], "End": True}
+        states = {"whole": whole, "caught": {"Type": "Succeed"}}
+        return json.dumps({"StartAt": "whole", "States": states})
+
+
+def test_an_execution_with_a_longer_history_than_aws_allows_fails_as_there(
+    endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert executions.MAX_HISTORY_EVENTS == 25_000
+    monkeypatch.setattr(executions, "MAX_HISTORY_EVENTS", 1_000)
+    arns = create_workflows(endpoint.url, [Endless(name="endless", asl_file_name="")], [])
+
+    execution = execute(endpoint, arns["endless"], [1, 2])
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
+    assert execution["cause"] == (
+        "The execution reached the maximum number of history events (25000)."
+    )
+    client = make_aws_client("stepfunctions", endpoint.url)
+    last = client.get_execution_history(executionArn=execution["executionArn"])["events"][-1]
+    assert (last["id"], last["type"]) == (1_000, "ExecutionFailed")
 
 
 def test_executions_at_the_same_time_share_a_program_and_no_data(

@@ -8,10 +8,11 @@ from localdev.engine.definition import fill_function_arns, scale_constant_waits
 SYNC_FOLDER = Function(name="sync-folder", purpose="")
 
 
-def test_a_placeholder_becomes_the_arn_of_its_function() -> None:
-    filled = fill_function_arns('{"F": "${SyncFolderFunctionArn}"}', [SYNC_FOLDER])
+def test_a_placeholder_becomes_the_arn_of_its_function_or_the_partition() -> None:
+    filled = fill_function_arns('["arn:${Partition}:", "${SyncFolderFunctionArn}"]', [SYNC_FOLDER])
 
-    assert json.loads(filled) == {"F": "arn:aws:lambda:eu-west-1:123456789012:function:sync-folder"}
+    function = "arn:aws:lambda:eu-west-1:123456789012:function:sync-folder"
+    assert json.loads(filled) == ["arn:aws:", function]
 
 
 def test_a_placeholder_of_no_function_is_refused() -> None:

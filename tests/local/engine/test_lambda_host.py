@@ -1,9 +1,13 @@
+"""What the Lambda host promises, with each of the two programs that run a function's process."""
+
 import json
 import os
+import re
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,10 +16,29 @@ import httpx
 import pytest
 
 from infra.catalog import Function
+from localdev.engine.environment import LAMBDA_RUNTIME_SCRIPT
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.report import read_invocation_reports
-from tests.local.engine.conftest import CODE_ROOT, hosted
+from tests.local.engine.conftest import AWS_RUNTIME_SCRIPT, CODE_ROOT, ON_LINUX, hosted
+from tests.torture.soak.memory import Sampler
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(LAMBDA_RUNTIME_SCRIPT, id="own"),
+        pytest.param(AWS_RUNTIME_SCRIPT, id="awslambdaric", marks=ON_LINUX),
+    ]
+)
+def runtime(request: pytest.FixtureRequest) -> Path:
+    script: Path = request.param
+    return script
+
+
+@pytest.fixture
+def host(tmp_path: Path, runtime: Path) -> Iterator[LambdaHost]:
+    with hosted(tmp_path / "logs", runtime=runtime) as host:
+        yield host
 
 
 def call(host: LambdaHost, **event: Any) -> InvocationResult:
@@ -64,6 +87,7 @@ def test_a_function_sees_what_lambda_sets_and_the_stack_s_settings(host: LambdaH
     assert seen["AWS_LAMBDA_FUNCTION_NAME"] == "behave"
     assert seen["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "512"
     assert seen["LAMBDA_TASK_ROOT"] == str(CODE_ROOT)
+    assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", seen["_X_AMZN_TRACE_ID"])
     assert (seen["AWS_REGION"], seen["TZ"], seen["FAVOURITE"]) == ("eu-west-1", ":UTC", "tea")
 
 
@@ -93,8 +117,9 @@ def test_a_module_that_cannot_be_imported_is_named(host: LambdaHost) -> None:
     assert "no_such_module" in result(response)["errorMessage"]
 
 
-def test_a_call_over_its_time_is_killed(tmp_path: Path) -> None:
-    with hosted(tmp_path, Function(name="behave", purpose="", timeout_s=1)) as host:
+def test_a_call_over_its_time_is_killed(tmp_path: Path, runtime: Path) -> None:
+    function = Function(name="behave", purpose="", timeout_s=1)
+    with hosted(tmp_path, function, runtime=runtime) as host:
         pid = result(call(host))["pid"]
 
         response = call(host, do="sleep", seconds=30)
@@ -145,9 +170,9 @@ def test_an_unknown_function_is_refused(host: LambdaHost) -> None:
     )
 
 
-def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path) -> None:
+def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path, runtime: Path) -> None:
     log = tmp_path / "behave.log"
-    with hosted(tmp_path, time_scale=0.001) as host:
+    with hosted(tmp_path, time_scale=0.001, runtime=runtime) as host:
         accepted = host.invoke_later("behave", b'{"do": "kill"}')
         deadline = time.monotonic() + 20
         while not log.exists() or log.read_text().count("called") < 3:
@@ -158,10 +183,10 @@ def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path) -> None:
     assert log.read_text().count("called") == 3
 
 
-def test_changed_code_is_used_by_the_next_call(tmp_path: Path) -> None:
+def test_changed_code_is_used_by_the_next_call(tmp_path: Path, runtime: Path) -> None:
     code = tmp_path / "code"
     shutil.copytree(CODE_ROOT, code, ignore=shutil.ignore_patterns("__pycache__"))
-    with hosted(tmp_path, code_root=code) as host:
+    with hosted(tmp_path, code_root=code, runtime=runtime) as host:
         call(host)
 
         (code / "handlers" / "behave.py").write_text("def handler(event, context): return 'new'")
@@ -206,3 +231,61 @@ def test_the_runtime_api_answers_the_function_s_own_process_only(host: LambdaHos
         assert httpx.get(f"{url}/invocation/next", timeout=5).status_code == 404
         assert httpx.post(f"{url}/init/error", content=b"{}", timeout=5).status_code == 404
     assert result(call(host, n=1))["event"] == {"n": 1}
+
+
+HANDLERS = {
+    "raises": "def deep(): raise KeyError('7')\ndef handler(event, _):\n    return deep()",
+    "no-words": "def handler(event, _):\n    raise ValueError",
+    "no-letters": "class Ошибка(Exception): ...\ndef handler(*_): raise Ошибка('да')",
+    "at-import": "import json\njson.loads('{')",
+    "syntax": "def handler(:",
+    "missing": "handle = None",
+    "absent": "from nowhere import nothing",
+    "leaves": "import sys\ndef handler(*_): sys.exit(7)",
+    "no-json": "def handler(*_): ...",
+    "a-set": "def handler(*_): return {1, 2}",
+    "values": "from decimal import Decimal as D\n"
+    "def handler(*_): return [D('1.10'), D('nan'), float('inf'), b'b', 'é', {1: None}]",
+    "as-bytes": "def handler(*_): return b'{}'",
+    "prints": "import logging\ndef handler(*_): logging.warning('seen %s', 1)",
+    "context": "def handler(_, c): return [c.function_name, c.function_version, c.identity is None,"
+    " c.memory_limit_in_mb, c.log_group_name, c.client_context, c.invoked_function_arn]",
+}
+
+
+def outcomes(folder: Path, runtime: Path) -> dict[str, Any]:
+    """Return what the host and the log say of each of HANDLERS, without what is new each time."""
+    code, logs = folder / "code", folder / runtime.stem
+    for name, source in HANDLERS.items():
+        file = code / "handlers" / f"{name.replace('-', '_')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source)
+    functions = [Function(name=name, purpose="", timeout_s=10) for name in HANDLERS]
+    found: dict[str, Any] = {}
+    with hosted(logs, *functions, code_root=code, runtime=runtime) as host:
+        for name in HANDLERS:
+            event = b"no JSON" if name == "no-json" else b"{}"
+            payload = host.invoke(name, event).payload.decode()
+            log = (logs / f"{name}.log").read_text().replace("\xa0", " ")
+            lines = [line for line in log.splitlines() if "Unhandled exception" not in line]
+            found[name] = [payload, *(line for line in lines if line.startswith("["))]
+    moment = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9T:.-]{23}Z")
+    return json.loads(moment.sub("", json.dumps(found)))  # type: ignore[no-any-return]
+
+
+@ON_LINUX
+def test_results_errors_and_log_are_those_of_aws_s_client(tmp_path: Path) -> None:
+    own, aws = (outcomes(tmp_path, each) for each in (LAMBDA_RUNTIME_SCRIPT, AWS_RUNTIME_SCRIPT))
+
+    for name, expected in aws.items():
+        assert own[name] == expected
+    assert sum('"errorType": "Runtime.' in each[0] for each in own.values()) == 6
+
+
+def test_the_soak_measures_a_function_s_memory(tmp_path: Path) -> None:
+    sampler = Sampler()
+    with hosted(tmp_path) as host:
+        call(host)
+        sampler.sample()
+
+    assert sampler.largest["function behave"][0] > 10

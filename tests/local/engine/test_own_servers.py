@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import ProviderSettings
 from localdev.mail.generate import generate_mail
-from localdev.options import Options, parse_command_line
+from localdev.options import DEMO_DEFAULTS, Options, parse_command_line
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.stack import CODE_ROOT, REPOSITORY_ROOT
 from mailsync.credentials.identity.entra_settings import EntraSettings
@@ -105,6 +106,7 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
         ((), {**DATABASE, "DATABASE_CA_BUNDLE": "-----BEGIN x"}, "its text is none"),
         ((*SERVERS, "--mbox", "pem"), APP, "leave one of them out"),
         (("--mbox", "nowhere.mbox"), {}, "there is no nowhere.mbox"),
+        ((), {"JWT_SECRET": "short"}, "JWT_SECRET"),
     ],
 )
 def test_what_cannot_work_is_said_at_start_in_one_sentence(
@@ -149,6 +151,43 @@ def test_settings_of_the_api_come_from_the_environment() -> None:
     }
 
 
+def test_pages_of_the_application_may_use_the_api() -> None:
+    assert options().cors_origins == ("http://localhost:3000", "http://localhost:3001")
+    assert options(APP_INBOX_URL="https://app.test:8443/in?box=1").cors_origins == (
+        "https://app.test:8443",
+    )
+    assert options("--cors-origins", "http://a.test,http://b.test").cors_origins == (
+        "http://a.test",
+        "http://b.test",
+    )
+    assert options("--cors-origins", "").cors_origins == ()
+
+
+def made(target: str, *variables: str) -> tuple[str, Options]:
+    """Return the command and options with which `make` starts `localdev`."""
+    environment = {"PATH": os.environ["PATH"], "HOME": "/"}
+    printed = subprocess.run(
+        ["make", "-n", "-o", ".venv/ready", "-C", REPOSITORY_ROOT, target, *variables],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.replace("\\\n", " ")
+    command = next(line for line in printed.splitlines() if " -m localdev " in line)
+    return parse_command_line(shlex.split(command.partition(" -m localdev ")[2]), {})
+
+
+def test_make_passes_the_ports_of_its_variables() -> None:
+    variables = ("API_PORT=3100", "AWS_PORT=4600", "DASHBOARD_PORT=8300", "DATABASE_PORT=5499")
+    chosen = Options(api_port=3100, aws_port=4600, dashboard_port=8300, database_port=5499)
+
+    assert made("dev") == ("up", Options())
+    assert made("dev", *variables) == ("up", chosen)
+    assert made("dev", "CORS_ORIGINS=a,b") == ("up", Options(cors_origins=("a", "b")))
+    assert made("demo", *variables) == ("demo", DEMO_DEFAULTS)
+    assert {DEMO_DEFAULTS.api_port, DEMO_DEFAULTS.aws_port, DEMO_DEFAULTS.dashboard_port} == {0}
+
+
 def demo(folder: Path, simulators: Simulators) -> subprocess.CompletedProcess[str]:
     """The demo as it is started in that folder, against these simulators."""
     ports = (each for name in ("api", "aws", "dashboard") for each in (f"--{name}-port", "0"))
@@ -183,6 +222,7 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
     assert (shown.returncode, shown.stderr) == (0, "")
     assert '"syncTotal": 41' in shown.stdout
     assert (tmp_path / "data" / "postgres").is_dir()
+    assert "make dev " in shown.stdout.partition("Next:")[2]
 
 
 def test_the_demo_says_that_it_needs_a_simulated_mailbox() -> None:

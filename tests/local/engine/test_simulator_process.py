@@ -1,5 +1,8 @@
 """The user's own mail on its way into the simulators: counted, and what is wrong with it named."""
 
+import gzip
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,9 +59,11 @@ def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
     [
         (b"", "mail: empty message"),
         (b"A text.\n", 'mail: it has no line that begins with "From ", and no header'),
+        (bytes(range(256)) * 99, 'mail: it has no line that begins with "From ", and no header'),
+        (gzip.compress(GOOD), "mail: it is compressed (gzip): unpack it first"),
         (None, "it is an empty folder"),
     ],
-    ids=["empty file", "text", "empty folder"],
+    ids=["empty file", "text", "random bytes", "gzip", "empty folder"],
 )
 def test_a_source_without_mail_is_said_in_one_sentence(
     tmp_path: Path, content: bytes | None, cause: str
@@ -83,3 +88,27 @@ def test_a_folder_without_mail_stops_the_start(tmp_path: Path) -> None:
 
     with pytest.raises(StartFailed, match="0 messages found"), running(tmp_path, tmp_path / "mail"):
         pass
+
+
+def test_a_demo_of_a_file_without_mail_ends_with_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    options = ("--data", tmp_path / "data", "--mbox", tmp_path / "empty")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "localdev", "demo", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"0 messages found in {tmp_path / 'empty'} (")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_one_message_is_loaded_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "one.eml").write_bytes(GOOD)
+
+    with running(tmp_path, tmp_path / "one.eml") as process:
+        assert process.mail_load_report
+        assert process.mail_load_report.loaded == 1

@@ -1,22 +1,24 @@
-import os
 import re
 import socket
-import subprocess
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import boto3
 import httpx
 import pytest
 
+from localdev.engine.dev_login import make_demo_user_token_maker
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_folder
-from localdev.options import Options, parse_command_line
+from localdev.options import DEMO_DEFAULTS, Options, parse_command_line
 from localdev.stack import Stack, delete_stack_data
-from tests.support.up import up
+from tests.support.up import paste, up
 
 PORTS = ("--api-port", "0", "--aws-port", "0", "--dashboard-port", "0")
 NOWHERE = ("--graph-url", "http://127.0.0.1:1/v1.0", "--authority", "https://localhost:1/common")
+JWT_SECRET = "the key with which an application signs its tokens"
 APP = {"MICROSOFT_CLIENT_ID": "app", "MICROSOFT_CLIENT_SECRET": "secret"}
 
 
@@ -42,7 +44,8 @@ class Printed:
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
     data = tmp_path_factory.mktemp("stack")
-    with up("--data", str(data), "--no-schedule", *PORTS, *NOWHERE, **APP) as (_, text):
+    arguments = ("--data", str(data), "--no-schedule", *PORTS, *NOWHERE)
+    with up(*arguments, errors=data / "errors", JWT_SECRET=JWT_SECRET, **APP) as (_, text):
         yield Printed(data, text)
     lock_folder(data, what="data").close()  # SIGTERM has stopped everything
 
@@ -63,13 +66,38 @@ def test_the_product_answers_those_who_have_the_token_that_is_printed(
     assert get("email/sync?accountId=none", token).status_code in (400, 404, 422)
 
 
-@pytest.mark.parametrize("option", ["--api-port", "--aws-port", "--dashboard-port"])
-def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize(
+    ("option", "host"),
+    [
+        ("--api-port", "127.0.0.1"),
+        ("--api-port", "::1"),
+        ("--aws-port", "::1"),
+        ("--dashboard-port", "::1"),
+        ("--database-port", "127.0.0.1"),
+    ],
+)
+def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str, host: str) -> None:
+    """Clients of `localhost` reach a server of web pages on ::1 as well as one on 127.0.0.1."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as taken:
         port = str(taken.getsockname()[1])
 
         with pytest.raises(StartFailed, match=f"Port {port} is in use: give another {option}"):
             Stack(options(tmp_path, option, port)).start()
+
+
+def test_a_second_demo_takes_a_folder_of_its_own(tmp_path: Path) -> None:
+    held = [lock_folder(tmp_path / name, what="data") for name in ("demo", "demo-2")]
+    unreachable = "postgresql://postgres@127.0.0.1:1/mail"
+    second = replace(DEMO_DEFAULTS, data=tmp_path / "demo", database_url=unreachable)
+    stack = Stack(second)
+
+    with pytest.raises(StartFailed, match="The database could not be prepared"):
+        stack.start()
+
+    assert stack.data == tmp_path / "demo-3"
+    for lock in held:
+        lock.close()
 
 
 def test_an_unreachable_database_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -105,19 +133,43 @@ def test_without_dev_login_the_dashboard_shows_a_stranger_nothing(printed: Print
 
 
 def test_what_it_prints_to_try_can_be_pasted(printed: Printed) -> None:
-    """Also into zsh, to which `?` is a pattern, and by those who have no AWS credentials."""
-    pasted = printed.text.split("Try next:")[1].split("  or open")[0]
-    aws = 'aws() { echo "$AWS_ACCESS_KEY_ID $AWS_DEFAULT_REGION $3"; }'
-    script = f"shopt -s failglob\n{aws}\n{pasted}"
-
-    environment = {"PATH": os.environ["PATH"]}
-    shell = subprocess.run(
-        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False
-    )
+    shell = paste(printed.text)
 
     assert shell.stderr == ""
     assert '"executionArn"' in shell.stdout
+    assert "received_at | subject" in shell.stdout
     assert re.search(r"LOCAL[0-9A-F]{16} eu-west-1 stepfunctions\n\Z", shell.stdout)
+
+
+def test_a_token_that_the_application_signed_is_accepted(printed: Printed) -> None:
+    (url,) = printed.find(r"API +(\S+)")
+    token = make_demo_user_token_maker(JWT_SECRET)()
+
+    accounts = httpx.get(
+        f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30
+    )
+
+    assert accounts.status_code == 200
+
+
+def test_a_failed_execution_leaves_the_terminal_alone(printed: Printed) -> None:
+    arn, url = printed.find(r"--state-machine-arn (\S+)")[0], printed.find(r"AWS +(\S+)")[0]
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    key, secret = (printed.find(rf"{name}=(\S+)")[0] for name in names)
+    client = boto3.client(
+        "stepfunctions",
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+    )
+    execution = client.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
+    while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
+        time.sleep(0.2)
+
+    assert client.describe_execution(executionArn=execution)["status"] == "FAILED"
+    assert (printed.data / "errors").read_text() == ""
+    assert "moto.stepfunctions" in (printed.data / "logs" / "stack.log").read_text()
 
 
 def test_a_second_stack_on_a_folder_is_refused(printed: Printed) -> None:

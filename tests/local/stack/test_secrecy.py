@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-from localdev.__main__ import _welcome
+from localdev.__main__ import welcome
 from localdev.demo_account import connect
 from localdev.engine.aws_resources import make_aws_client
 from mailsync.credentials.token_set import access_token_sealing_context, grant_sealing_context
@@ -291,4 +291,4 @@ def test_a_database_that_was_given_is_not_shown_with_its_password(
     monkeypatch.setattr(mirror.stack, "simulators", None)
     monkeypatch.setattr(mirror.stack, "database_url", "postgresql://hunter2:hunter2@hunter2/mail")
 
-    assert "hunter2" not in _welcome(mirror.stack)
+    assert "hunter2" not in welcome(mirror.stack)

@@ -9,6 +9,7 @@ import pytest
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingDepth
+from mailsync.providers.graph import folders
 from mailsync.providers.graph.folders import PARENTS_PER_QUICK_READING
 from mailsync.providers.graph.http import MAX_BATCH_REQUESTS
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
@@ -144,6 +145,19 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
     found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.THOROUGH)
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
+
+
+def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests(
+    graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MAX_PARENTS_PER_READING", 1)
+    listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
+    graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
+
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.THOROUGH)
+
+    assert tree(found) == {"inbox": None, "a": None, "b": None, "c": "b"}
+    assert asked(graph)[2:4] == ["/inbox/childFolders", "/b/childFolders"]
 
 
 def test_roles_are_asked_for_only_when_a_folder_is_new(graph: ScriptedGraph) -> None:

@@ -1,5 +1,6 @@
 """Pages of changes, whatever Graph answers."""
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -202,6 +203,8 @@ FOUND = answer({"id": INBOX.remote_id})
     [
         (refusal(404, "ErrorItemNotFound"), FolderGone),
         (refusal(404, "ErrorFolderNotFound"), FolderGone),
+        (refusal(404, "ErrorInvalidMailboxItemId"), FolderGone),
+        (refusal(400, "ErrorInvalidIdMalformed"), FolderGone),
         (refusal(404, "ResourceNotFound"), ProviderRejected),
         (refusal(403, "ErrorAccessDenied"), ProviderRejected),
         (refusal(500, "InternalServerError"), ProviderUnavailable),
@@ -218,6 +221,28 @@ def test_a_folder_whose_messages_are_not_found_is_gone_only_if_it_is_by_its_id(
     with pytest.raises(failure):
         graph.mailbox.fetch_page(FEED, cursor, limit=5)
     assert graph.requests[-1].path == "/v1.0/me/mailFolders/in%2Fbox%3D"
+
+
+@pytest.mark.parametrize(("by_id", "failure"), [(None, FolderGone), (FOUND, ProviderUnavailable)])
+@pytest.mark.parametrize(
+    "answer_to_id",
+    [refusal(404, "ErrorInvalidMailboxItemId"), refusal(400, "ErrorInvalidIdMalformed")],
+)
+def test_a_folder_whose_id_is_of_another_mailbox_is_gone_in_a_full_sync_and_a_listing(
+    graph: ScriptedGraph,
+    answer_to_id: Response,
+    by_id: Response | None,
+    failure: type[MailsyncError],
+) -> None:
+    requests: dict[str, Callable[[], object]] = {
+        "delta": lambda: graph.mailbox.fetch_page(FEED, None, limit=5),
+        "list": lambda: graph.mailbox.list_folder_messages(INBOX),
+    }
+    for name, request in requests.items():
+        messages = [answer_to_id] * (2 if name == "delta" else 1)  # a list replaces a delta feed
+        graph.answers = [*messages, by_id or answer_to_id]
+        with pytest.raises(failure):
+            request()
 
 
 FAILED = refusal(500, "ErrorInternalServerError")

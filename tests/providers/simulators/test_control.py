@@ -91,3 +91,13 @@ def test_what_is_done_to_folders_is_shown_in_graphs_terms(
     do("purge-folder", folder=outer)
     unknown = control(simulators, "POST", "purge-folder", mailbox=mailbox.address, folder=outer)
     assert (unknown.status_code, unknown.json()["error"]) == (400, "FolderNotFound")
+
+
+def test_a_folder_is_not_moved_into_itself(simulators: Simulators, mailbox: Mailbox) -> None:
+    outer = act(simulators, mailbox, "create-folder", name="Outer")
+    inner = act(simulators, mailbox, "create-folder", name="Inner", parent=outer)
+
+    for inside in (outer, inner):
+        move = {"mailbox": mailbox.address, "folder": outer, "parent": inside}
+        refused = control(simulators, "POST", "move-folder", **move)
+        assert (refused.status_code, refused.json()["error"]) == (400, "FolderMoveRefused")

@@ -5,10 +5,14 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from localdev.simulators import Simulators
 from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.graph.outlook import OutlookMailbox
+from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.journal import ChangeKind
 from localdev.simulators.mailbox import Mailbox, MessageNotInFolder
+from tests.providers.simulators.graph_client import INBOX_DELTA, delta_round, error_of
+from tests.providers.simulators.test_faults import control
 from tests.support.mail import a_mail
 from tests.support.outlook_form import OutlookForm
 
@@ -98,15 +102,44 @@ def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox)
         OutlookMailbox(mailbox).messages("inbox")
 
 
-def test_ids_are_those_of_one_mailbox_and_no_other_text_is_one(
-    mailbox: Mailbox, graph: httpx.Client, form: OutlookForm
+@pytest.mark.parametrize("kind", ["mailFolders", "messages"])
+def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
+    kind: str, simulators: Simulators, mailbox: Mailbox, graph: httpx.Client, form: OutlookForm
 ) -> None:
-    message_id = form.message_id(mailbox.deliver(a_mail()))
-    forged = message_id[:-1] + ("A" if message_id[-1] != "A" else "B")
+    number, folder = mailbox.deliver(a_mail()), mailbox.create_folder("Old")
+    own = form.message_id(number) if kind == "messages" else form.folder_id(folder)
+    OutlookOwner(mailbox).create_mailbox_again()
+    forged = own[:-2] + ("A" if own[-2] != "A" else "B") + own[-1]
 
-    for unknown in (forged, message_id[:-4], form.folder_id("inbox"), message_id.lower()):
-        assert graph.get(f"/me/messages/{unknown}").status_code == 404
-    assert graph.get(f"/me/messages/{message_id}").json()["subject"] == "Hello"
+    for foreign in (own, forged):
+        for path in (f"/me/{kind}/{foreign}", f"/me/{kind}('{foreign}')"):
+            assert error_of(graph.get(path)) == (404, "ErrorInvalidMailboxItemId")
+    for malformed in ("no-id", own[:-4], own.lower(), f"{own} ", "\N{SNOWMAN}"):
+        assert error_of(graph.get(f"/me/{kind}/{malformed}")) == (400, "ErrorInvalidIdMalformed")
+    gone = form.folder_id("archive")
+    mailbox.folders.remove("archive")
+    for missing in (gone, "archive", "clutter"):
+        assert error_of(graph.get(f"/me/mailFolders/{missing}")) == (404, "ErrorItemNotFound")
+
+
+def test_a_mailbox_that_is_created_again_has_the_user_and_nothing_else_of_the_old_one(
+    simulators: Simulators, mailbox: Mailbox, graph: httpx.Client, form: OutlookForm
+) -> None:
+    inbox = form.folder_id("inbox")
+    mailbox.deliver(a_mail("old"))
+    links = [delta_round(graph, path)[1] for path in (INBOX_DELTA, "/me/mailFolders/delta")]
+
+    control(simulators, "POST", "recreate-mailbox", mailbox=mailbox.address)
+    mailbox.deliver(a_mail("new"))
+
+    assert graph.get("/me").json()["id"] == mailbox.user_id
+    [new] = graph.get("/me/messages").json()["value"]
+    assert (new["subject"], new["parentFolderId"] == inbox) == ("new", False)
+    assert [error_of(graph.get(link)) for link in links] == [
+        (404, "ErrorInvalidMailboxItemId"),
+        (400, "BadRequest"),
+    ]
+    assert len(graph.get("/me/mailFolders?includeHiddenFolders=true").json()["value"]) == 8
 
 
 def test_positions_expire_in_one_folder_or_in_all(mailbox: Mailbox) -> None:

@@ -1,5 +1,7 @@
 """Messages and folders as Graph serves them, and their wire shapes."""
 
+from urllib.parse import quote
+
 import httpx
 import pytest
 
@@ -31,6 +33,54 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     assert graph.get("/me/messages").json()["value"] == []
     with pytest.raises(MessageAlreadyPurged):
         mailbox.delete_message_permanently(message)
+
+
+@pytest.mark.parametrize("owner", ["me", "users/{address}"])
+def test_every_collection_and_entity_names_its_context(
+    owner: str, graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
+) -> None:
+    message = form.message_id(mailbox.deliver(a_mail()))
+    inbox = quote(form.folder_id("inbox"))
+    owner = owner.format(address=mailbox.address)
+    user = f"users('{quote(mailbox.address) if '/' in owner else mailbox.user_id}')"
+    folder = f"{user}/mailFolders('{inbox}')"
+    contexts = {
+        "mailFolders": f"{user}/mailFolders",
+        "mailFolders?$select=id, displayName": f"{user}/mailFolders(id,displayName)",
+        "mailFolders/inbox?$select=id": f"{user}/mailFolders(id)/$entity",
+        f"mailFolders/{inbox}/childFolders": f"{folder}/childFolders",
+        f"mailFolders/{inbox}/messages?$select=id": f"{folder}/messages(id)",
+        "messages": f"{user}/messages",
+        f"messages/{message}": f"{user}/messages/$entity",
+        "mailFolders/delta": "Collection(mailFolder)",
+        f"mailFolders/{inbox}/messages/delta": "Collection(message)",
+        "": "users/$entity",
+    }
+    for path, context in contexts.items():
+        document = graph.get(f"/{owner}/{path}").json()
+        assert document["@odata.context"] == f"{graph.base_url}$metadata#{context}"
+
+
+def test_a_move_is_refused_as_graph_refuses_it(
+    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
+) -> None:
+    foreign = OutlookForm(simulators.add_mailbox("grace@example.com"))
+    message = form.message_id(mailbox.deliver(a_mail()))
+    url = f"/me/messages/{message}/move"
+    reader = simulators.issue_access_token(mailbox, scope="Mail.Read")
+
+    def move(url: str, destination: object = "archive", **headers: str) -> httpx.Response:
+        return graph.post(url, json={"destinationId": destination}, headers=headers)
+
+    denied = move(url, Authorization=f"Bearer {reader}")
+    assert error_of(denied) == (403, "ErrorAccessDenied")
+    assert error_of(move(url, None))[0] == 400
+    assert error_of(move(url, "nowhere")) == (400, "ErrorInvalidIdMalformed")
+    assert error_of(move(url, foreign.folder_id("inbox"))) == (404, "ErrorInvalidMailboxItemId")
+    assert error_of(move("/me/messages/nothing/move")) == (400, "ErrorInvalidIdMalformed")
+    moved = move(url)
+    assert (moved.status_code, moved.json()["id"]) == (201, message)
+    assert moved.json()["parentFolderId"] == form.folder_id("archive")
 
 
 def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import psutil
 
+from localdev.engine.environment import LAMBDA_RUNTIME_SCRIPT
+
 GROWTH_ALLOWED = 1.1
 _MIB = 2**20
 
@@ -57,6 +59,6 @@ def _kind(process: psutil.Process) -> str:
         command = process.cmdline()
     except psutil.Error:
         return ""
-    if "awslambdaric" in command:
+    if str(LAMBDA_RUNTIME_SCRIPT) in command:
         return f"function {command[-1].split('.')[1].replace('_', '-')}"
     return "Postgres" if command and "postgres" in command[0] else ""

@@ -225,7 +225,7 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
 
     assert synced.check_during(lambda: request_sync(synced)) is CheckOutcome.BUSY
 
-    assert synced.one(ACCOUNT) == ["completed", "active", None]
+    assert synced.one(ACCOUNT) == ["syncing", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
     assert synced.resume(RunId(run_id)) == "completed"
     assert synced.is_mirrored()
@@ -274,7 +274,7 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     assert checks.open_run(check)
     synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min'")
 
-    [inactive] = RunStore(synced.database).stale_runs(60, 10)
+    [inactive] = RunStore(synced.database).stale_runs(10)
     a_trigger(synced).recover_run(inactive)
 
     assert synced.started == [check.run.run_id]

@@ -7,6 +7,7 @@ for must fail: taken for finished work, it would end a sync that has read nothin
 import pytest
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
+from mailsync.decisions import successor
 from tests.deploy.previous import STATEMACHINE
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
@@ -68,3 +69,13 @@ def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     world.definition = MAILBOX_SYNC_WORKFLOW.asl_text
     assert world.sync() == "completed"
     assert world.is_mirrored()
+
+
+def test_it_goes_on_where_one_of_today_would_hand_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no state for that."""
+    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 0)
+
+    assert world.mirrors()
+    assert len(world.executions.names) == 1

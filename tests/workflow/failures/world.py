@@ -27,6 +27,7 @@ from mailsync.model import AccessToken, Account, AccountId, RunId, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.runs import trigger
 from mailsync.settings import Settings
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
@@ -38,7 +39,7 @@ from mailsync.sync.message_ids import give_stable_ids
 from tests.support import comparison
 from tests.support.clock import let_time_pass
 from tests.support.comparison import ProviderForm, Things
-from tests.support.execution import Execution, StateFailed
+from tests.support.execution import Execution, StartedExecutions, StateFailed
 from tests.support.functions import lambda_context, load_functions
 from tests.support.outlook_form import OutlookForm
 
@@ -115,6 +116,7 @@ class World:
         self.waits: list[float] = []
         self.requests_before: list[int] = []
         self.started: list[RunId] = []
+        self.executions = StartedExecutions()
         self.before: dict[str, Callable[[], object]] = {}
         self._functions = load_functions()
         self._of_thread = threading.local()
@@ -122,8 +124,9 @@ class World:
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """The functions of this process work on this world."""
-        for module in (mailbox, *self._functions.values()):
+        for module in (mailbox, trigger, *self._functions.values()):
             patch.setattr(module, "open_database", self._open_database, raising=False)
+        patch.setattr(trigger, "StepFunctions", lambda: self.executions)
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
         patch.setattr(mailbox, "open_vault", self._open_vault)
         patch.setattr(mailbox, "open_stored_access_token", lambda *_: self.access)
@@ -152,11 +155,14 @@ class World:
         return self.resume(RunId(f"run-{next(_numbers):06}"), sync_type)
 
     def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
-        """The execution of that name, as `sync`; its run may have been left to it."""
-        execution = Execution(run_id, run_id, self.invoke, list, self.at_once, self._wait)
+        """The execution of that name and its successors, as `sync`; its run may have been left to
+        it."""
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
-        with suppress(StateFailed):
-            execution.run(self.definition, state)
+        self.executions.start("", run_id, state)
+        for name, started in self.executions:
+            execution = Execution(name, name, self.invoke, list, self.at_once, self._wait)
+            with suppress(StateFailed):
+                execution.run(self.definition, started)
         status, error = self.one(
             f"SELECT status, error FROM mailsync.sync_runs WHERE id = '{run_id}'"
         )

@@ -56,8 +56,8 @@ class SignInResult:
 
 @dataclass(frozen=True, slots=True)
 class AdminConsent:
-    """The answer of an administrator who was asked at the identity platform to consent to the
-    application for an organisation.
+    """The answer of an administrator whom the identity platform asked to consent to the application
+    for an organisation.
 
     is_given: whether the administrator consented. The value comes from a query that is not
         authenticated.

@@ -36,6 +36,10 @@ FOLDERS_PER_PAGE = 200
 PARENTS_PER_QUICK_READING = 20
 """The maximum number of folders whose child folders a QUICK reading lists, if the delta feed of
 folders cannot be used."""
+MAX_PARENTS_PER_READING = 2_000
+"""The maximum number of folders whose child folders a THOROUGH reading lists without a sign that
+the delta feed left some out. Each list is a request, and Graph allows 10,000 requests in ten
+minutes: a reading that needs more never ends."""
 _MAX_PAGES = 100
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
@@ -94,7 +98,8 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """Return the roles of folders; the known roles suffice while no folder is new.
+        """Return the roles of folders. The known roles suffice if the lists show no folder at all,
+        or no new folder and each folder with a role.
 
         An alias whose request failed is requested again in the next reading that is not QUICK: a
         folder without its role is not protected as a permanent one.
@@ -102,7 +107,8 @@ class _Tree:
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
         needed = {Role.INBOX} if self._reading is TreeReadingDepth.QUICK else set(_ALIASES.values())
-        is_known = needed <= set(known.values()) and self._reading is not TreeReadingDepth.THOROUGH
+        listed = {role for remote_id, role in known.items() if remote_id in shown or not shown}
+        is_known = needed <= listed and self._reading is not TreeReadingDepth.THOROUGH
         if is_known and shown <= known.keys():
             return known
         paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
@@ -179,15 +185,16 @@ class _Tree:
             parent = entry.get("parentFolderId")
             listed[parent] = listed.get(parent, 0) + 1
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
+        with_known_children = frozenset(known)
+        is_thorough = self._reading is TreeReadingDepth.THOROUGH
+        room = MAX_PARENTS_PER_READING - len(self._asked) if is_thorough else 0
+        unasked = [each for each in self._entries if each not in self._asked]
         parents = [
             remote_id
-            for remote_id, entry in self._entries.items()
-            if remote_id not in self._asked
-            and (
-                self._reading is TreeReadingDepth.THOROUGH
-                or _child_count(entry) > listed.get(remote_id, 0)
-                or (not is_flat and (_child_count(entry) > 0 or remote_id in known))
-            )
+            for place, remote_id in enumerate(unasked)
+            if place < room
+            or (count := _child_count(self._entries[remote_id])) > listed.get(remote_id, 0)
+            or (not is_flat and (count > 0 or remote_id in with_known_children))
         ]
         if is_flat or self._reading is not TreeReadingDepth.QUICK:
             return parents

@@ -285,13 +285,14 @@ class GraphMailbox:
     ) -> MailsyncError:
         """Return the error of a failed page. The folder is gone only if a request for the folder
         says so."""
-        if response.status != 404:
+        names_id = target is RequestTarget.MAILBOX and is_gone(response)
+        if response.status != 404 and not names_id:
             return to_mailsync_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
         if found.is_ok:
             return ProviderUnavailable(
                 "Microsoft Graph returns the folder, and an error for its messages"
-                f" (404 {response.error_code}); trying again."
+                f" ({response.status} {response.error_code}); trying again."
             )
         if is_gone(found):
             return FolderGone(

@@ -28,20 +28,30 @@ RETURNING id::text
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- account_status --
--- Return the status of a user's accounts, or for an operator of all users' accounts; of one account
--- or of all. A missing user has no account.
-SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
-       a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
-       a.failures, r.id, r.started_at,
-       (SELECT coalesce(sum(p.inserted), 0)::int FROM mailsync.sync_run_folders p
-         WHERE p.run_id = r.id),
-       a.message_count
+-- Return the status of those of these accounts that the user has, or for an operator of all of them. A
+-- missing user has no account. The open run determines the sync status: a run without
+-- an execution yet is queued. The column lags until the run begins, and a worker that died may leave
+-- 'syncing' in it.
+SELECT a.id::text, a.email_address, a.provider, a.status,
+       CASE WHEN r.status = 'queued' THEN 'queued' WHEN r.status = 'running' THEN 'syncing'
+            WHEN a.sync_status = 'syncing' THEN 'idle' ELSE a.sync_status END,
+       a.last_sync_at, a.initial_sync_completed, a.verified_at, a.last_error,
+       a.last_error_message, a.next_sync_at, a.failures, r.id, r.started_at,
+       a.message_count, coalesce(p.inserted, 0)::int, coalesce(p.reread, 0)::int,
+       coalesce(p.pages, 0)::int, coalesce(p.reading_s, 0)::float8, coalesce(p.folder_s, 0)::float8,
+       coalesce(a.throttled_until > now(), false)
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
- WHERE (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
+  LEFT JOIN LATERAL (
+       SELECT sum(f.inserted) AS inserted, sum(f.updated + f.unchanged) AS reread,
+              sum(f.pages) AS pages, extract(epoch FROM now() - min(f.started_at)) AS reading_s,
+              sum(extract(epoch FROM coalesce(f.finished_at, now()) - f.started_at)) AS folder_s
+         FROM mailsync.sync_run_folders f
+        WHERE f.run_id = r.id) p ON true
+ WHERE a.id IN (SELECT cast(each AS uuid)
+                  FROM jsonb_array_elements_text(cast(:account_ids AS jsonb)) AS each)
    AND (a.user_id = :user_id OR cast(:is_for_operator AS boolean))
  ORDER BY a.email_address, a.id
- LIMIT :limit
 
 -- lock_caller_account --
 -- Lock an account of this user until this transaction ends.
@@ -113,15 +123,19 @@ SELECT 1 FROM gone
 
 -- accounts_of_user --
 -- Return the accounts of a user in the order of their connection, after a position, or one of them.
--- compared_at is the earliest of the account's folders, as in `folder_status`.
-SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
-       a.initial_sync_completed, a.verified_at,
+-- compared_at is the earliest of the account's folders, as in `folder_status`; the sync status is as
+-- in `account_status`.
+SELECT a.id::text, a.email_address, a.provider, a.status,
+       CASE WHEN r.status = 'queued' THEN 'queued' WHEN r.status = 'running' THEN 'syncing'
+            WHEN a.sync_status = 'syncing' THEN 'idle' ELSE a.sync_status END,
+       a.last_sync_at, a.initial_sync_completed, a.verified_at,
        (SELECT CASE WHEN bool_and(f.compared_at IS NOT NULL AND f.list_total IS NOT NULL)
                     THEN min(f.compared_at) END
           FROM mailsync.email_folders f
          WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NULL),
        a.last_error, a.last_error_message, a.next_sync_at, a.created_at
   FROM mailsync.email_accounts a
+  LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
  WHERE a.user_id = :user_id
    AND (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
    AND (a.created_at, a.id) > (cast(:after_at AS timestamptz), cast(:after_id AS uuid))

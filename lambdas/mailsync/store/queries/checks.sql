@@ -113,10 +113,6 @@ UPDATE mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
 RETURNING 1
 
--- show_syncing --
--- Mark the account as syncing: there are changes that the next verification must see.
-UPDATE mailsync.email_accounts SET sync_status = 'syncing' WHERE id = cast(:account_id AS uuid)
-
 -- release_check --
 -- Release the lease of a check; returns no row when another worker took it.
 UPDATE mailsync.email_accounts

@@ -73,6 +73,29 @@ INSERT INTO mailsync.change_feeds (account_id, folder_id)
 SELECT account_id, id FROM saved WHERE feed_id IS NULL
     ON CONFLICT DO NOTHING
 
+-- change_remote_ids --
+-- Give folders their new ids at the provider, unless another folder has such an id; return the
+-- changed folders. Their feeds begin a new generation, and earlier comparisons no longer count.
+WITH changed AS (
+  UPDATE mailsync.email_folders f
+     SET remote_id = n.remote_id, verified_at = NULL, compared_at = NULL, count_offset = 0,
+         unread_offset = 0, list_total = NULL, list_unread = NULL, differing = 0
+    FROM json_to_recordset(cast(:folders AS json)) AS n (folder_id bigint, remote_id text)
+   WHERE f.account_id = cast(:account_id AS uuid) AND f.id = n.folder_id
+     AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders o
+                      WHERE o.account_id = f.account_id AND o.remote_id = n.remote_id)
+  RETURNING f.id, f.feed_id),
+resolved AS (
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed)),
+dropped AS (
+  DELETE FROM mailsync.pending_messages WHERE feed_id IN (SELECT feed_id FROM changed)),
+restarted AS (
+  UPDATE mailsync.change_feeds
+     SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+         page_size = NULL, fallback = 0, fallback_at = NULL, updated_at = now()
+   WHERE id IN (SELECT feed_id FROM changed))
+SELECT id FROM changed
+
 -- save_remote_counts --
 -- Store the provider's counts of each folder.
 UPDATE mailsync.email_folders f

@@ -22,6 +22,15 @@ UPDATE mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
 RETURNING 1
 
+-- hand_over_lease --
+-- Give the lease of this epoch to a successor; returns no row when another execution took it. The
+-- epoch rises, so that workers of the execution before can write nothing more.
+UPDATE mailsync.email_accounts
+   SET lease_epoch = lease_epoch + 1, lease_owner = :owner,
+       lease_until = now() + make_interval(secs => cast(:seconds AS int))
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
+RETURNING 1
+
 -- save_throttle --
 -- Record the pause that the provider asked for; the lease outlasts it.
 UPDATE mailsync.email_accounts

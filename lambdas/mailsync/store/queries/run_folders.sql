@@ -26,7 +26,16 @@ VALUES (:run_id, :folder_id, 1, :requests, :inserted, :updated, :unchanged, :rem
        inserted = r.inserted + excluded.inserted, updated = r.updated + excluded.updated,
        unchanged = r.unchanged + excluded.unchanged, removed = r.removed + excluded.removed,
        quarantined = r.quarantined + excluded.quarantined, status = excluded.status,
-       finished_at = excluded.finished_at, error = NULL, error_message = NULL
+       finished_at = excluded.finished_at, error = NULL, error_message = NULL, waits = 0
+
+-- count_folder_wait --
+-- Count a pause that the provider requested before the feed's next page; return how many there were
+-- in succession.
+UPDATE mailsync.sync_run_folders
+   SET waits = CASE WHEN :has_progressed THEN 0 ELSE waits END + 1
+ WHERE run_id = :run_id
+   AND folder_id IS NOT DISTINCT FROM cast(:folder_id AS bigint)
+RETURNING waits
 
 -- count_reset --
 -- Count a new full sync of a feed within this run.

@@ -8,6 +8,14 @@ VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS json
     ON CONFLICT DO NOTHING
 RETURNING id
 
+-- show_open_run --
+-- Mark an account with an open run as syncing, for readers of the table. The caller holds the lock
+-- of the account, so the run cannot end meanwhile.
+UPDATE mailsync.email_accounts a SET sync_status = 'syncing'
+ WHERE a.id = cast(:account_id AS uuid)
+   AND EXISTS (SELECT 1 FROM mailsync.sync_runs r
+                WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
+
 -- lock_account_of_run --
 -- Lock the account of a run; return whether it was connected again since that run began.
 SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
@@ -20,18 +28,41 @@ SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_a
 -- Return a run if it ended well.
 SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status = 'completed'
 
--- ended_run --
--- Return a run if it has an outcome.
-SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status NOT IN ('queued', 'running')
+-- foreign_run --
+-- Return a run that this execution must not begin: it has an outcome, or another execution is its
+-- current one.
+SELECT 1 FROM mailsync.sync_runs
+ WHERE id = :run_id
+   AND (status NOT IN ('queued', 'running') OR coalesce(execution_name, id) <> :execution_name)
 
 -- open_run --
--- Begin the run, or continue it after a retry.
+-- Begin the run, or continue it after a retry or in a successor of its first execution.
 INSERT INTO mailsync.sync_runs AS r
-       (id, account_id, execution_arn, sync_type, trigger, status, started_at)
-VALUES (:run_id, cast(:account_id AS uuid), :execution_arn, :sync_type, :trigger, 'running', now())
+       (id, account_id, execution_arn, execution_name, sync_type, trigger, status, started_at,
+        execution_began_at, execution_events)
+VALUES (:run_id, cast(:account_id AS uuid), :execution_arn,
+        nullif(cast(:execution_name AS text), :run_id), :sync_type, :trigger, 'running', now(),
+        now(), :events)
     ON CONFLICT (id) DO UPDATE
    SET execution_arn = excluded.execution_arn, status = 'running', heartbeat_at = now(),
-       started_at = coalesce(r.started_at, now())
+       started_at = coalesce(r.started_at, now()),
+       execution_began_at = CASE WHEN r.execution_arn = excluded.execution_arn
+                                 THEN r.execution_began_at ELSE now() END,
+       execution_events = CASE WHEN r.execution_arn = excluded.execution_arn
+                               THEN r.execution_events ELSE 0 END + excluded.execution_events
+
+-- current_execution --
+-- Return the name of the current execution of an open run, and whether it has begun.
+SELECT coalesce(execution_name, id), execution_arn IS NOT NULL
+  FROM mailsync.sync_runs
+ WHERE id = :run_id AND status IN ('queued', 'running')
+
+-- name_successor --
+-- Record the next execution of a run before it is started.
+UPDATE mailsync.sync_runs
+   SET execution_name = :execution_name, execution_arn = NULL, execution_events = 0,
+       execution_began_at = NULL, heartbeat_at = now()
+ WHERE id = :run_id
 
 -- close_stale_run --
 -- Close the open run of another execution, whose lease has just been taken.
@@ -42,8 +73,9 @@ UPDATE mailsync.sync_runs
 RETURNING id, error
 
 -- find_open_run --
--- Return the open run of an account.
-SELECT id, execution_arn, status, sync_type, folder_ids
+-- Return the open run of an account, with the age in seconds of its last heartbeat.
+SELECT id, execution_arn, coalesce(execution_name, id), status,
+       extract(epoch FROM now() - heartbeat_at)::float8, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
 
@@ -55,11 +87,14 @@ SELECT pg_advisory_xact_lock(
 -- find_run_by_key --
 -- Return the run that an earlier request with this Idempotency-Key started or joined, and what that
 -- request asked for.
-SELECT id, execution_arn, status, sync_type, folder_ids, sync_type, folder_ids
+SELECT id, execution_arn, coalesce(execution_name, id), status,
+       extract(epoch FROM now() - heartbeat_at)::float8, sync_type, folder_ids, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key
  UNION ALL
-SELECT r.id, r.execution_arn, r.status, r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
+SELECT r.id, r.execution_arn, coalesce(r.execution_name, r.id), r.status,
+       extract(epoch FROM now() - r.heartbeat_at)::float8, r.sync_type, r.folder_ids, k.sync_type,
+       k.folder_ids
   FROM mailsync.joined_keys k
   JOIN mailsync.sync_runs r ON r.id = k.run_id
  WHERE k.account_id = cast(:account_id AS uuid) AND k.idempotency_key = :key
@@ -82,15 +117,20 @@ VALUES (cast(:account_id AS uuid), :key, :run_id, :sync_type, cast(:folder_ids A
 DELETE FROM mailsync.joined_keys
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key AND run_id = :run_id
 
--- open_run_account --
--- Return the account of a run without an outcome.
-SELECT account_id::text FROM mailsync.sync_runs
- WHERE id = :run_id AND status IN ('queued', 'running')
+-- open_run_of_execution --
+-- Return the run without an outcome whose current execution has this name.
+SELECT id, account_id::text FROM mailsync.sync_runs
+ WHERE (id = :name AND execution_name IS NULL OR execution_name = :name)
+   AND status IN ('queued', 'running')
+
+-- execution_of_run --
+-- Return the name of the current execution of a run.
+SELECT coalesce(execution_name, id) FROM mailsync.sync_runs WHERE id = :run_id
 
 -- stale_runs --
 -- Return open runs without a recent heartbeat; their execution may be dead. A run that waits for
 -- its provider has no heartbeat for long, and is left out.
-SELECT r.id, r.account_id::text, r.execution_arn
+SELECT r.id, r.account_id::text, r.execution_arn, coalesce(r.execution_name, r.id)
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE r.status IN ('queued', 'running')
@@ -108,10 +148,23 @@ SELECT sync_type, repair_rounds, folder_ids FROM mailsync.sync_runs WHERE id = :
 UPDATE mailsync.sync_runs SET repair_rounds = repair_rounds + 1 WHERE id = :run_id
 
 -- run_heartbeat --
--- Record a heartbeat and the requests since the last one.
+-- Record a heartbeat, the requests since the last one, and the history events of a visit; return
+-- whether the current execution must hand over the run. Requests end a visit that had no pause.
 UPDATE mailsync.sync_runs
-   SET heartbeat_at = now(), requests = requests + :requests
+   SET heartbeat_at = now(), requests = requests + :requests,
+       waits = CASE WHEN cast(:requests AS int) > 0 THEN 0 ELSE waits END,
+       execution_events = execution_events + :events
  WHERE id = :run_id
+RETURNING execution_events > cast(:max_events AS int)
+          OR coalesce(execution_began_at < now() - make_interval(secs => :max_age_s), false)
+
+-- count_events --
+-- Add history events to those of the current execution.
+UPDATE mailsync.sync_runs SET execution_events = execution_events + :events WHERE id = :run_id
+
+-- count_wait --
+-- Count a pause that the provider requested; return how many there were since a state did its work.
+UPDATE mailsync.sync_runs SET waits = waits + 1 WHERE id = :run_id RETURNING waits
 
 -- finish_run --
 -- Give a run its outcome; an existing outcome stays.

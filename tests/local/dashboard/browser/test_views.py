@@ -1,10 +1,12 @@
 """Every view by itself: accessible in light and dark, steady while it changes, quick when long."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, Route, ViewportSize, expect
 
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.support.paths import ROOT
@@ -29,6 +31,26 @@ UPDATE mailsync.email_folders SET differing = 1
  WHERE account_id = '{}' AND role = 'archive' RETURNING 1"""
 FINDINGS = {"resultTypes": ["violations"]}
 GRAVE = ("serious", "critical")
+LONG = "Donaudampfschifffahrtsgesellschaft" * 7
+FAILURE = {"name": LONG, "message": LONG}
+NAMES = ("emailAddress", "displayName", "subject", "fromName", "fromAddress", "address", "snippet")
+LENGTHENED: dict[str, Any] = {
+    **dict.fromkeys((*NAMES, "label", "errorMessage", "reason", "messageId", "what"), LONG),
+    "lastError": FAILURE,
+    "quarantine": [{"messageId": LONG, "folder": LONG, "cause": LONG, "detail": LONG}],
+    "differences": [{"messageId": LONG, "folder": LONG, "cause": "missing", "foundAt": None}],
+    "attempts": [{"number": 1, "error": LONG, "cause": LONG, "startedAt": "2026-01-31T09:30:00Z"}],
+    "categories": [LONG],
+}
+OUTSIDE_ITS_BOX = """() => [document.documentElement, ...document.querySelectorAll("main *")]
+  .filter((each) => !each.closest("svg, caption, thead, .picture, pre, input"))
+  .filter((each) => {
+    const { display, overflowX } = getComputedStyle(each);
+    const holds = each.clientWidth && display !== "inline" && overflowX !== "hidden";
+    const may = each.classList.contains("scroll") ? 1.25 : 1;
+    return holds && each.scrollWidth > each.clientWidth * may + 1;
+  })
+  .map((each) => `${each.tagName}.${each.className} ${each.scrollWidth} > ${each.clientWidth}`)"""
 
 
 def newest_run(mirror: BrowsedStack) -> str:
@@ -79,6 +101,38 @@ def test_view_has_no_serious_barrier_in_light_or_dark_and_fits_a_phone(
 
     assert found == []
     assert page.evaluate(WIDER_THAN_ITSELF) == []
+
+
+def lengthen(value: Any) -> Any:
+    """Return data of a page with names and errors as long as they come, without a space."""
+    if isinstance(value, list):
+        return [lengthen(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    error = LONG if "errorMessage" in value else FAILURE
+    longer = {"error": error, **LENGTHENED}
+    # Counts of attempts are numbers.
+    return {
+        name: longer[name] if name in longer and not isinstance(each, int) else lengthen(each)
+        for name, each in value.items()
+    }
+
+
+def answer_at_length(route: Route) -> None:
+    response = route.fetch()
+    route.fulfill(response=response, json=lengthen(response.json()))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_long_names_stay_inside_their_boxes(mirror: BrowsedStack, page: Page, name: str) -> None:
+    page.route(re.compile("/data/(?!changes|messages/.*/body)"), answer_at_length)
+    page.goto(VIEWS[name](mirror))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+
+        assert page.evaluate(OUTSIDE_ITS_BOX) == [], width
+    page.unroute_all(behavior="wait")
 
 
 def barriers(page: Page) -> list[str]:

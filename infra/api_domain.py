@@ -1,0 +1,42 @@
+"""Build ApiDomain: the API's own domain; and the outputs that say what to enter outside AWS."""
+
+from collections.abc import Iterator
+
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_certificatemanager as acm
+from constructs import Construct
+
+from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, syncable_providers
+
+
+class ApiDomain(Construct):
+    """A domain of API Gateway that leads to one stage of the API.
+
+    dns_target: where the DNS must point the domain's name, as a CNAME or an alias record.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        certificate_arn: str,
+        api: apigateway.HttpApi,
+        stage: apigateway.HttpStage,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        certificate = acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn)
+        domain = apigateway.DomainName(self, "Domain", domain_name=name, certificate=certificate)
+        apigateway.ApiMapping(self, "Mapping", api=api, domain_name=domain, stage=stage)
+        self.dns_target = domain.regional_domain_name
+
+
+def redirect_uris(api_url: str) -> Iterator[tuple[str, str]]:
+    """Yield, for each provider with a sign-in, the name of the stack output and the redirect URI
+    that the operator enters in the app registration."""
+    for each in syncable_providers():
+        if each.oauth_access:
+            is_first = each.provider == PROVIDER_OF_EARLIEST_RELEASE
+            name = "RedirectUri" if is_first else f"RedirectUri{each.provider.capitalize()}"
+            yield name, f"{api_url}/api/auth/{each.provider}/callback"

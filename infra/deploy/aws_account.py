@@ -1,0 +1,179 @@
+"""Read the AWS account and region of a deployment, and check that the stage fits into them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from infra.deploy.failure import DeploymentFailed
+from infra.settings import StageSettings
+
+MIN_UNRESERVED_CONCURRENCY = 100
+"""Concurrent executions that AWS requires to remain for functions without a reservation (AWS Lambda
+docs, "Configuring reserved concurrency")."""
+BOOTSTRAP_VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+_ISSUED = "ISSUED"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAccount:
+    """The AWS account and region to which the credentials of the environment lead."""
+
+    account_id: str
+    region: str
+    session: boto3.Session
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service, region_name=self.region)
+
+    def stack_outputs(self, stack: str) -> dict[str, str]:
+        """Return the outputs of the stack by name; empty if there is no such stack."""
+        try:
+            (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            return {}
+        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+
+    def bootstrap_version(self) -> int:
+        """Return the version of the CDK's bootstrap stack here. 0: there is none."""
+        parameters = self.client("ssm")
+        try:
+            found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER)
+        except parameters.exceptions.ParameterNotFound:
+            return 0
+        return int(found["Parameter"]["Value"])
+
+
+def open_account() -> AwsAccount:
+    """Return the account and region of the environment's credentials.
+
+    Raises:
+        DeploymentFailed: there is no region, there are no credentials, or AWS rejects them.
+    """
+    try:
+        session = boto3.Session()
+        region = session.region_name
+        if not region:
+            raise DeploymentFailed(
+                "No AWS region is set: set AWS_REGION, or AWS_PROFILE to a profile with a region."
+            )
+        identity = session.client("sts", region_name=region).get_caller_identity()
+    except NoCredentialsError:
+        raise DeploymentFailed(
+            "There are no AWS credentials: run `aws configure` or `aws sso login`, or set"
+            " AWS_PROFILE."
+        ) from None
+    except ClientError as error:
+        raise DeploymentFailed(
+            f"AWS rejects the credentials: {error}. Log in again, or set AWS_PROFILE."
+        ) from None
+    except BotoCoreError as error:
+        raise DeploymentFailed(
+            f"There is no way to AWS: {error}. Check AWS_PROFILE and the network."
+        ) from None
+    return AwsAccount(identity["Account"], region, session)
+
+
+def account_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
+    """Yield a sentence for each reason for which AWS would reject the stage's stacks."""
+    yield from _quota_problems(account, stage)
+    yield from _certificate_problems(account, stage)
+
+
+def account_warnings(account: AwsAccount) -> Iterator[str]:
+    """Yield a sentence for each limit of the account that slows the stage down."""
+    limit = _concurrency_limit(account)
+    if limit < MIN_UNRESERVED_CONCURRENCY:
+        yield (
+            f"The account runs at most {limit} Lambda functions at once, so many mailboxes wait for"
+            ' each other. Request a higher quota ("Concurrent executions" of Lambda).'
+        )
+
+
+def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
+    """Yield a sentence for each availability zone of the template's subnets that the region lacks.
+
+    A template names a zone by its id, or by its place in the list of the region's zones.
+    """
+    resources = json.loads(template.read_text())["Resources"].values()
+    subnets = [each["Properties"] for each in resources if each["Type"] == "AWS::EC2::Subnet"]
+    if not subnets:
+        return
+    found = account.client("ec2").describe_availability_zones(
+        Filters=[
+            {"Name": "zone-type", "Values": ["availability-zone"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
+    )["AvailabilityZones"]
+    known = sorted(each["ZoneId"] for each in found)
+    wanted = {each["AvailabilityZoneId"] for each in subnets if "AvailabilityZoneId" in each}
+    if lacking := sorted(wanted - set(known)):
+        yield (
+            f"The account has no availability zones {', '.join(lacking)} in {account.region}, which"
+            f" has {', '.join(known)}: set aurora_zone_ids to zones of the region."
+        )
+    places = [int(each["AvailabilityZone"]["Fn::Select"][0]) for each in subnets if not wanted]
+    if max(places, default=0) >= len(known):
+        yield (
+            f"The network needs {max(places) + 1} availability zones, and the account has"
+            f" {len(known)} in {account.region}: deploy the stage in another region."
+        )
+
+
+def kind_of_database_problems(stage: StageSettings, outputs: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence if the deployed stage has the other kind of database.
+
+    outputs: the outputs of the deployed stateful stack.
+    """
+    deployed = "aurora" if "DatabaseArn" in outputs else "external"
+    if outputs and deployed != stage.database:
+        yield (
+            f'The deployed stage has the database "{deployed}". Its mail would stay there: deploy'
+            f" a stage of another name, or set database to it."
+        )
+
+
+def _concurrency_limit(account: AwsAccount) -> int:
+    settings = account.client("lambda").get_account_settings()
+    return int(settings["AccountLimit"]["ConcurrentExecutions"])
+
+
+def _quota_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
+    reserved = sum(stage.reserved_concurrency.values())
+    needed = reserved + MIN_UNRESERVED_CONCURRENCY
+    limit = _concurrency_limit(account)
+    if reserved and limit < needed:
+        yield (
+            f"reserved_concurrency reserves {reserved} of the account's {limit} concurrent Lambda"
+            f" executions, and AWS requires that {MIN_UNRESERVED_CONCURRENCY} remain: request a"
+            f' quota of at least {needed} ("Concurrent executions" of Lambda), or remove the'
+            " setting."
+        )
+
+
+def _certificate_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
+    arn = stage.certificate_arn
+    if arn is None:
+        return
+    if arn.split(":")[3] != account.region:
+        yield (
+            f"certificate_arn is a certificate in {arn.split(':')[3]}, and the stage is in"
+            f" {account.region}: request one in the region of the stage."
+        )
+        return
+    try:
+        found = account.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
+    except ClientError as error:
+        yield f"AWS does not show the certificate of certificate_arn: {error}."
+        return
+    if found["Status"] != _ISSUED:
+        yield (
+            f"The certificate of certificate_arn has the status {found['Status']}: validate it in"
+            f" AWS Certificate Manager until its status is {_ISSUED}."
+        )

@@ -1,0 +1,68 @@
+"""Check that a deployed stage works: its health route and its self-test."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from uuid import uuid4
+
+from infra.deploy.aws_account import AwsAccount
+from infra.deploy.failure import DeploymentFailed
+
+HEALTH_PATIENCE_S = 120
+"""How long a new API may take to respond: its route and the first start of its function."""
+SELF_TEST_PATIENCE_S = 600
+_POLL_INTERVAL_S = 2.0
+
+
+def require_health(api_url: str, *, patience_s: float = HEALTH_PATIENCE_S) -> None:
+    """Return once `/api/health` reports that the database is usable.
+
+    Raises:
+        DeploymentFailed: it did not within `patience_s` seconds; the message has its response.
+    """
+    deadline = time.monotonic() + patience_s
+    while (response := _fetch_health(api_url)) is not None:
+        if time.monotonic() > deadline:
+            raise DeploymentFailed(
+                f"The stage is deployed, and {api_url}/api/health reports: {response}. The log of"
+                " the function `api` has the cause; run the command again."
+            )
+        time.sleep(_POLL_INTERVAL_S)
+
+
+def _fetch_health(api_url: str) -> str | None:
+    """Return what the route responds if it does not report health, else None."""
+    try:
+        with urllib.request.urlopen(f"{api_url}/api/health", timeout=30) as response:  # noqa: S310
+            status = json.load(response).get("status")
+            return None if status == "ok" else f"status {status}"
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read(500).decode(errors='replace')}"
+    except (OSError, ValueError) as error:
+        return f"no response ({error})"
+
+
+def require_self_test(
+    account: AwsAccount, state_machine_arn: str, *, patience_s: float = SELF_TEST_PATIENCE_S
+) -> None:
+    """Run the self-test, which reaches the database and the mail providers, to its end.
+
+    Raises:
+        DeploymentFailed: it failed or took longer; the message has its error.
+    """
+    executions = account.client("stepfunctions")
+    arn = executions.start_execution(
+        stateMachineArn=state_machine_arn, name=str(uuid4()), input="{}"
+    )["executionArn"]
+    deadline = time.monotonic() + patience_s
+    while (found := executions.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        if time.monotonic() > deadline:
+            raise DeploymentFailed(f"The stage is deployed; its self-test still runs: {arn}.")
+        time.sleep(_POLL_INTERVAL_S)
+    if found["status"] != "SUCCEEDED":
+        raise DeploymentFailed(
+            f"The stage is deployed, and its self-test ended as {found['status']}:"
+            f" {found.get('error', 'no error')}, {found.get('cause', 'no cause')}. Correct it and"
+            " run the command again."
+        )

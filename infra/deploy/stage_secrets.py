@@ -1,0 +1,186 @@
+"""Read and write the secrets of a stage in AWS Secrets Manager.
+
+The part `secrets` of the settings file has the values by field. A field that is absent keeps the
+value that the stage has, so the part can be removed from the file once it is deployed.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.deploy.aws_account import AwsAccount
+from infra.secret_fields import FIELDS_OF_SECRET, JWT_KEY_FIELD, SINGLE_SECRET, secrets_of_stage
+from infra.setting_formats import PLACEHOLDER
+from infra.settings import StageSettings
+from mailsync.settings import MIN_HS256_KEY_BYTES
+
+Values = Mapping[str, str]
+_FILE = "file://"
+_CLIENT_ID_FIELD = "MICROSOFT_CLIENT_ID"
+_EVERY_FIELD = tuple(field for each in FIELDS_OF_SECRET.values() for field in each)
+_SERVED_BY_SINGLE_SECRET = ("Database", "ProviderLogins", "ApplicationKey")
+
+
+def read_secrets(path: Path) -> dict[str, str]:
+    """Return the part `secrets` of the settings file by field; a value `file://NAME` stands for the
+    text of the file NAME, beside the settings file.
+
+    Raises:
+        ValueError: the part is not an object of texts, or a file is missing.
+    """
+    part = json.loads(path.read_text()).get("secrets", {})
+    if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
+        raise ValueError(f'The part "secrets" of {path} must be an object of texts.')
+    return {name: _text(name, value, path.parent) for name, value in part.items()}
+
+
+def _text(name: str, value: str, folder: Path) -> str:
+    if not value.startswith(_FILE):
+        return value.strip()
+    file = folder / value.removeprefix(_FILE)
+    try:
+        return file.read_text()
+    except (OSError, ValueError):
+        raise ValueError(f"{name} names a file that cannot be read: {file}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class StageSecretValues:
+    """The values of a stage's secrets: those of the settings file and those that are deployed.
+
+    given: values of the settings file, by field.
+    stored: deployed values by field, for each secret that the stage has already.
+    """
+
+    stage: StageSettings
+    given: Values
+    stored: Mapping[str, Values]
+
+    def merged(self, name: str) -> dict[str, str]:
+        """Return what the secret `name` shall contain. Given values replace stored ones; those of
+        the single secret replace the stored ones of other secrets, as they do for the functions."""
+        stored = self.stored.get(name, {})
+        is_copied = self.stage.single_secret and name in _SERVED_BY_SINGLE_SECRET
+        single = self.stored.get(SINGLE_SECRET, {}) if is_copied else {}
+        known = {**stored, **_filled(single), **self.given}
+        return {**stored, **{each: known[each] for each in _fields(name) if each in known}}
+
+    def values(self) -> dict[str, str]:
+        """Return the merged values of all secrets, by field, without empty ones."""
+        found: dict[str, str] = {}
+        for name in secrets_of_stage(self.stage):
+            found |= _filled(self.merged(name))
+        return found
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each value that is missing, unknown, or still an example's."""
+        expected = _fields_of_stage(self.stage)
+        for field, value in self.given.items():
+            if field not in _EVERY_FIELD:
+                yield f"secrets has the unknown field {field}: the fields are {_listed()}."
+            elif field not in expected:
+                yield f"secrets has {field}, which the stage does not use: {_reason(field)}."
+            elif _is_placeholder(value):
+                yield f"{field} still has an example value: write your own."
+        yield from list(self._lost_with_single_secret()) or self._missing()
+
+    def _missing(self) -> Iterator[str]:
+        values = self.values()
+        if self.stage.database == "external" and "DATABASE_URL" not in values:
+            yield "DATABASE_URL is missing: write it into the part secrets."
+        if self.stage.microsoft_client_id and not _filled(self.merged("ProviderLogins")):
+            yield (
+                "The stage names an app registration and has no login for it: write"
+                f" {' or '.join(FIELDS_OF_SECRET['ProviderLogins'])} into the part secrets."
+            )
+        if 0 < len(values.get(JWT_KEY_FIELD, "").encode()) < MIN_HS256_KEY_BYTES:
+            yield f"{JWT_KEY_FIELD} is too short: HS256 needs {MIN_HS256_KEY_BYTES} bytes."
+
+    def _lost_with_single_secret(self) -> Iterator[str]:
+        """Yield a sentence if the stage is about to lose values that only the single secret of the
+        previous release has."""
+        single = _filled(self.stored.get(SINGLE_SECRET, {}))
+        if single.get(_CLIENT_ID_FIELD) and not self.stage.microsoft_client_id:
+            yield (
+                "The stage's single secret has the app registration: write the value of its"
+                f" {_CLIENT_ID_FIELD} into microsoft_client_id."
+            )
+        if self.stage.single_secret:
+            return
+        kept, used = self.values(), _fields_of_stage(self.stage) - self.given.keys()
+        if any(kept.get(field) != value for field, value in single.items() if field in used):
+            yield (
+                "The stage still has the single secret of the previous release. Set single_secret"
+                " to true for one deployment, which copies its values; then remove the setting."
+            )
+
+
+def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the deployed values by field, for each secret that the stack's outputs name."""
+    return {
+        name: json.loads(_read(account, outputs[f"{name}SecretArn"])["SecretString"])
+        for name in (*FIELDS_OF_SECRET, SINGLE_SECRET)
+        if f"{name}SecretArn" in outputs
+    }
+
+
+def write_secrets(
+    account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
+) -> tuple[list[str], str]:
+    """Write the secrets whose values changed; return their names, and a text that is another one
+    after each change of a secret."""
+    written, versions = [], []
+    for name in values.stored:
+        arn, wanted = outputs[f"{name}SecretArn"], values.merged(name)
+        if wanted != values.stored[name]:
+            account.client("secretsmanager").put_secret_value(
+                SecretId=arn, SecretString=json.dumps(wanted)
+            )
+            written.append(name)
+        versions.append(str(_read(account, arn)["VersionId"]))
+    return written, hashlib.sha256(" ".join(versions).encode()).hexdigest()[:12]
+
+
+def _fields_of_stage(stage: StageSettings) -> set[str]:
+    return {field for each in secrets_of_stage(stage) for field in FIELDS_OF_SECRET[each]}
+
+
+def _fields(name: str) -> tuple[str, ...]:
+    if name != SINGLE_SECRET:
+        return FIELDS_OF_SECRET[name]
+    return tuple(field for each in _SERVED_BY_SINGLE_SECRET for field in FIELDS_OF_SECRET[each])
+
+
+def _read(account: AwsAccount, arn: str) -> Any:
+    return account.client("secretsmanager").get_secret_value(SecretId=arn)
+
+
+def _filled(values: Values) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value.strip()}
+
+
+def _is_placeholder(value: str) -> bool:
+    """Return whether the value is an example's. A password may contain anything else."""
+    if "://" not in value:
+        return PLACEHOLDER.fullmatch(value) is not None
+    before, _, after = value.rpartition("@")
+    user, _, password = before.partition("://")[2].partition(":")
+    return password == "PASSWORD" or any(  # noqa: S105
+        PLACEHOLDER.search(each) for each in (user, urlsplit(f"//{after}").hostname or "")
+    )
+
+
+def _reason(field: str) -> str:
+    return (
+        "its application signs with the keys of jwt_jwks_url"
+        if field == JWT_KEY_FIELD
+        else "it creates its database"
+    )
+
+
+def _listed() -> str:
+    return ", ".join(_EVERY_FIELD)

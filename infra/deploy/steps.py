@@ -1,0 +1,150 @@
+"""The steps of a deployment, in their order. Each can be repeated."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from infra.deploy.aws_account import (
+    AwsAccount,
+    account_problems,
+    account_warnings,
+    kind_of_database_problems,
+    open_account,
+    zone_problems,
+)
+from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, required_bootstrap_version
+from infra.deploy.failure import DeploymentFailed
+from infra.deploy.stage_database import database_problems, prepare_database
+from infra.deploy.stage_health import require_health, require_self_test
+from infra.deploy.stage_secrets import StageSecretValues, read_secrets, read_stored, write_secrets
+from infra.settings import StageSettings, read_settings_file
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment of one stage.
+
+    settings: the settings of the stage, as the settings file has them.
+    given_secrets: the values of secrets that the settings file has, by field.
+    find_command: returns the command of the CDK's command line.
+    context: context of the CDK app besides the stage.
+    build_folder: the folder of the file `outputs.STAGE.json`, which has the outputs of both stacks.
+    """
+
+    stage: StageSettings
+    settings: Mapping[str, Any]
+    given_secrets: Mapping[str, str]
+    find_command: Callable[[], tuple[str, ...]]
+    context: Mapping[str, Any] = field(default_factory=dict)
+    build_folder: Path = REPOSITORY_ROOT / "build"
+
+    def run(self) -> dict[str, str]:
+        """Deploy the stage and check that it works; return the outputs of both stacks.
+
+        Raises:
+            DeploymentFailed: a check or a step failed.
+        """
+        _report("Checking the settings, the AWS account and the database ...")
+        account = open_account()
+        self._require_no_problems(account)
+        cdk = CdkCli(self.find_command(), account)
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = self._deploy_state(cdk, account, Path(folder) / "state")
+            version = self._write_secrets(account, outputs)
+            self._migrate(account, outputs)
+            _report("Deploying functions, workflows and API ...")
+            assembly = self._synthesize(account, Path(folder) / "sync", version)
+            outputs |= cdk.deploy(self.stack("Sync"), assembly)
+        self.build_folder.mkdir(parents=True, exist_ok=True)
+        self.outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
+        _report("Waiting for /api/health, then running the self-test ...")
+        require_health(outputs["ApiUrl"])
+        require_self_test(account, outputs["TestSyncArn"])
+        return outputs
+
+    @property
+    def outputs_file(self) -> Path:
+        return self.build_folder / f"outputs.{self.stage.name}.json"
+
+    def stack(self, part: str) -> str:
+        return f"Mailsync-{self.stage.name}-{part}"
+
+    def _require_no_problems(self, account: AwsAccount) -> None:
+        outputs = account.stack_outputs(self.stack("Stateful"))
+        values = StageSecretValues(self.stage, self.given_secrets, read_stored(account, outputs))
+        found = list(
+            chain(
+                account_problems(account, self.stage),
+                kind_of_database_problems(self.stage, outputs),
+                values.problems(),
+            )
+        )
+        if self.stage.database == "external" and "DATABASE_URL" in values.values() and not found:
+            found += database_problems(values.values())
+        for warning in account_warnings(account):
+            _report(f"Warning: {warning}")
+        _require_none(found)
+
+    def _deploy_state(self, cdk: CdkCli, account: AwsAccount, folder: Path) -> dict[str, str]:
+        assembly = self._synthesize(account, folder, "")
+        _require_none(zone_problems(account, assembly / f"{self.stack('Stateful')}.template.json"))
+        if account.bootstrap_version() < required_bootstrap_version(assembly):
+            _report(f"Preparing {account.region} for the CDK (bootstrap) ...")
+            cdk.bootstrap()
+        _report("Deploying the key, the secrets and, if the stage has its own, the database ...")
+        return dict(cdk.deploy(self.stack("Stateful"), assembly))
+
+    def _write_secrets(self, account: AwsAccount, outputs: Mapping[str, str]) -> str:
+        values = StageSecretValues(self.stage, self.given_secrets, read_stored(account, outputs))
+        written, version = write_secrets(account, outputs, values)
+        _report(f"Secrets written: {', '.join(written) or 'none, they are up to date'}.")
+        return version
+
+    def _migrate(self, account: AwsAccount, outputs: Mapping[str, str]) -> None:
+        """Migrate a database of the operator's; the function `migrate-database` migrates others."""
+        if self.stage.database == "external":
+            stored = read_stored(account, outputs)
+            applied = prepare_database(StageSecretValues(self.stage, {}, stored).values())
+            _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")
+
+    def _synthesize(self, account: AwsAccount, folder: Path, secrets_version: str) -> Path:
+        """Write the cloud assembly of the stage; return its folder. With another version of the
+        secrets, all functions restart and read them."""
+        from infra.mailsync_app import MailsyncApp  # loads the CDK, which takes seconds
+
+        version = f"{self.stage.settings_version}-{secrets_version}"
+        stages = {self.stage.name: {**self.settings, "settings_version": version}}
+        MailsyncApp(
+            outdir=str(folder),
+            context={**self.context, "stage": self.stage.name, "stages": stages},
+            # With the account as well, the CDK would have to look up the availability zones.
+            region=account.region,
+        ).synth()
+        return folder
+
+
+def read_deployment(
+    stage_name: str, file: Path, find_command: Callable[[], tuple[str, ...]]
+) -> Deployment:
+    """Return the deployment that the settings file describes.
+
+    Raises:
+        ValueError: the file is missing or malformed, or a setting of the stage is invalid.
+    """
+    settings = read_settings_file(file)
+    stage = StageSettings.from_context(stage_name, {stage_name: settings})
+    return Deployment(stage, settings, read_secrets(file), find_command)
+
+
+def _require_none(problems: Iterable[str]) -> None:
+    if found := list(problems):
+        raise DeploymentFailed("Nothing was deployed.\n- " + "\n- ".join(found))
+
+
+def _report(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

@@ -1,0 +1,26 @@
+"""List the secrets of a stage and the settings that each secret holds."""
+
+from infra.settings import StageSettings
+
+JWT_KEY_FIELD = "JWT_SECRET"
+FIELDS_OF_SECRET = {
+    "Database": ("DATABASE_URL", "DATABASE_CA_BUNDLE"),
+    "ProviderLogins": ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"),
+    "ApplicationKey": (JWT_KEY_FIELD,),
+    "Migration": ("MIGRATION_DATABASE_URL",),
+}
+"""The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
+SINGLE_SECRET = "Settings"  # noqa: S105
+"""The name of the single secret of the previous release."""
+SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+"""The fields with which the previous release created the single secret, besides a JWT_SECRET."""
+
+
+def secrets_of_stage(stage: StageSettings) -> tuple[str, ...]:
+    """Return the names of the secrets that the stage uses, without the single secret."""
+    is_used = {
+        "Database": stage.database == "external",
+        "Migration": stage.database == "external",
+        "ApplicationKey": stage.jwt_jwks_url is None,
+    }
+    return tuple(each for each in FIELDS_OF_SECRET if is_used.get(each, True))

@@ -1,0 +1,75 @@
+"""Name the values of status fields, and the format of account ids, in the OpenAPI document.
+
+The fields are plain text in Python: the database checks the values. `DOCUMENTED_VALUES` has the
+schema of each name; the builder of the document refers to it.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema
+
+from mailsync.decisions.verify import ListingContradictionKind
+from mailsync.model import Role, SyncType
+
+
+def _named(name: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "title": name})
+
+
+AccountIdText = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+AccountStatus = Annotated[str, _named("AccountStatus")]
+MailboxStatus = Annotated[str, _named("MailboxStatus")]
+SyncStatus = Annotated[str, _named("SyncStatus")]
+RunStatus = Annotated[str, _named("RunStatus")]
+RunFolderStatus = Annotated[str, _named("RunFolderStatus")]
+TypeOfSync = Annotated[str, _named("SyncType")]
+FolderRole = Annotated[str, _named("FolderRole")]
+DifferenceCause = Annotated[ListingContradictionKind, _named("ListingContradictionKind")]
+
+_STATUSES_OF_ACCOUNT = ("active", "paused", "reauth_required", "disconnected")
+
+
+def _one_of(values: Iterable[str], description: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [*values], "description": description}
+
+
+DOCUMENTED_VALUES = {
+    "AccountStatus": _one_of(
+        _STATUSES_OF_ACCOUNT,
+        "`active`: the mailbox is synced. `paused`: the user paused it. `reauth_required`: the"
+        " provider refuses access, so the user must connect it again. `disconnected`: the user"
+        " disconnected it and kept its mail.",
+    ),
+    "MailboxStatus": _one_of(
+        ("queued", "syncing", *_STATUSES_OF_ACCOUNT),
+        "`queued` or `syncing` while a run of an active account is open, else the status of the"
+        " account.",
+    ),
+    "SyncStatus": _one_of(
+        ("idle", "queued", "syncing", "completed", "failed"),
+        "`queued`: a run waits for its execution. `syncing`: a run reads the mailbox. Without an"
+        " open run, the result of the last one: `completed`, `failed`, or `idle` if there was none"
+        " or it was stopped.",
+    ),
+    "RunStatus": _one_of(
+        ("queued", "running", "completed", "failed", "cancelled"),
+        "`queued`: the run waits for its execution. `cancelled`: the user stopped it.",
+    ),
+    "RunFolderStatus": _one_of(
+        ("running", "completed", "failed", "cancelled"),
+        "How far the run is with the folder, or how its work there ended.",
+    ),
+    "SyncType": _one_of(
+        SyncType, "The type of a sync. Only the type `full` reads every folder again."
+    ),
+    "FolderRole": _one_of(
+        Role, "The purpose of a folder, which does not depend on its name. `other`: none of these."
+    ),
+    "ListingContradictionKind": _one_of(
+        ListingContradictionKind,
+        "`missing`: the folder's list contains the message, but a request by id does not find it."
+        " `surplus`: a request by id finds the message, but the list does not contain it."
+        " `misread`: the list and the response by id have different read states.",
+    ),
+}

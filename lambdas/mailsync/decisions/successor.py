@@ -1,0 +1,55 @@
+"""Decide when an execution hands its run over to a successor, and count what the decision needs.
+
+AWS ends an execution after 25,000 events in its history (AWS Step Functions docs, "Service
+quotas"), and `TimeoutSeconds` of the workflow ends it after 24 hours. An execution cannot read the
+length of its own history, so each visit of a state adds to the run the number of events that it
+costs at most.
+"""
+
+from mailsync.model import RunId
+
+MAX_EXECUTION_EVENTS = 20_000
+"""The number of counted events after which an execution hands its run over. The other 5,000 events
+are for states that are entered before the execution ends, and for retries of functions that did not
+reach the database."""
+MAX_EXECUTION_AGE_S = 20 * 3600
+"""The age in seconds after which an execution hands its run over. The other four hours are for the
+longest Wait, one hour, and for the retries of a state."""
+MAX_MAP_ITEMS = 100
+"""The maximum number of items of one Map state. An item costs 11 events even if its function
+returns immediately, because the execution is to be handed over."""
+MAX_WAITS_WITHOUT_PROGRESS = 50
+"""The number of successive pauses at the provider's request after which a change feed fails that
+got no page meanwhile. A state in which no function could do its work fails after as many; its
+retries try for some 20 minutes more."""
+
+EVENTS_PER_VISIT = 13
+"""The maximum number of events from one visit of a state to the next: 5 of the Task, 2 of a Choice,
+2 of a Wait, and 4 of a Map or of an iteration of a Map."""
+EVENTS_PER_RETRY = 3
+EVENTS_OF_FAILED_FOLDER = 120
+"""The maximum number of events of a visit of `folder-failed`: the visit, and the visit and all the
+retries of the function that failed before, which may not have reached the database."""
+_MAX_EXECUTION_NAME_CHARS = 80
+
+
+def events_of_visit(retry_count: int | None) -> int:
+    """Return the number of history events that a visit of a state costs at most.
+
+    retry_count: number of retries before this attempt. None: the definition of the previous version
+        started the execution. Such an execution cannot hand over its run, so nothing is counted.
+    """
+    if retry_count is None:
+        return 0
+    return EVENTS_PER_VISIT + EVENTS_PER_RETRY * retry_count
+
+
+def successor_name(run_id: RunId, execution_name: str) -> str:
+    """Return the name of the execution that follows the execution `execution_name` of a run:
+    `<run id>-2` after the first, then `-3`.
+
+    If the run id leaves no room for the number, its end is cut off.
+    """
+    number = 2 if execution_name == run_id else int(execution_name.rpartition("-")[2]) + 1
+    suffix = f"-{number}"
+    return run_id[: _MAX_EXECUTION_NAME_CHARS - len(suffix)] + suffix

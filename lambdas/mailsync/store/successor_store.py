@@ -1,0 +1,49 @@
+"""Store the hand-over of a run from one execution to the next."""
+
+from mailsync.decisions.successor import successor_name
+from mailsync.errors import LeaseLost
+from mailsync.model import RunRef
+from mailsync.store.connection import Database
+from mailsync.store.lease_store import LEASE_LIFETIME_S
+
+
+class SuccessorStore:
+    """Stores which execution goes on with a run, and what the history of the current one costs.
+
+    Every method is one transaction. Raises StoreUnavailable and StoreRejected.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def hand_over(self, run: RunRef, execution_name: str, execution_arn: str) -> str | None:
+        """Make the successor of this execution the run's current execution, and give it the lease
+        under a new epoch. Return the successor's name; the caller starts it.
+
+        A further call for the same execution changes nothing and returns the same name. None:
+        nothing is to be started, because the run has ended or the successor has begun.
+
+        Raises:
+            LeaseLost: another execution has taken the lease.
+        """
+        successor = successor_name(run.run_id, execution_name)
+        with self._database.transaction() as tx:
+            tx.run("lock_account", account_id=run.account_id)
+            current = tx.run("current_execution", run_id=run.run_id)
+            if current != [[execution_name, True]]:
+                return successor if current == [[successor, False]] else None
+            if not tx.run(
+                "hand_over_lease",
+                account_id=run.account_id,
+                epoch=run.lease_epoch,
+                owner=execution_arn.removesuffix(execution_name) + successor,
+                seconds=LEASE_LIFETIME_S,
+            ):
+                raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
+            tx.run("name_successor", run_id=run.run_id, execution_name=successor)
+        return successor
+
+    def count_events(self, run: RunRef, events: int) -> None:
+        """Add history events to those of the run's current execution."""
+        with self._database.transaction() as tx:
+            tx.run("count_events", run_id=run.run_id, events=events)

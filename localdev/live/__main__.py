@@ -1,0 +1,148 @@
+"""Sync your own mailbox and a simulated one, and print how their providers differ (docs/live.md).
+
+The run reads only. It deletes the mail that it has stored when it ends.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from localdev.engine.failure import StartFailed
+from localdev.engine.postgres import lock_folder
+from localdev.live.compare import find_differences, find_unmet
+from localdev.live.kit import LiveFailed, LiveKit, live_kit_names, load_live_kit
+from localdev.live.record import Recorder
+from localdev.live.relay import Relay
+from localdev.live.run import Outcome, sync_and_check
+from localdev.options import Options
+from localdev.private_files import write_private_file
+from localdev.stack import Stack, delete_stack_data
+from localdev.stop_signals import StopSignals
+
+REPORT_VERSION = 1
+DATA = Path(".mailsync/live")
+LIVE, SIMULATOR = "live", "simulator"
+
+
+def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Compare the providers; return the exit code of the process.
+
+    The exit code is 0 after a comparison, 1 if it failed, 2 for wrong usage, and 130 after Ctrl-C.
+    """
+    options = _parse(arguments)
+    kit = load_live_kit(options.provider)
+    recorders = {name: Recorder(kit.vocabulary) for name in (SIMULATOR, LIVE)}
+    try:
+        with StopSignals():
+            outcomes = _run(kit, recorders, options, environment)
+    except (LiveFailed, StartFailed) as failed:
+        print(failed, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _report(kit, recorders, outcomes, options.out)
+    return 0
+
+
+def _run(
+    kit: LiveKit,
+    recorders: Mapping[str, Recorder],
+    options: argparse.Namespace,
+    environment: Mapping[str, str],
+) -> dict[str, Outcome]:
+    with ExitStack() as opened:
+        data = opened.enter_context(_throw_away_folder())
+        live = kit.sign_in(environment, recorders[LIVE])
+        simulated = opened.enter_context(
+            kit.simulate(data / "baseline", recorders[SIMULATOR], latency=options.latency)
+        )
+        relay = opened.enter_context(Relay(kit))
+        stack = opened.enter_context(
+            Stack(_stack_options(data, simulated.stack_options(relay.url)))
+        )
+        outcomes = {}
+        for name, upstream, change_mailbox in (
+            (SIMULATOR, simulated.upstream, simulated.change_mailbox),
+            (LIVE, live, lambda: None),
+        ):
+            print(f"First sync, {name}:", flush=True)
+            outcomes[name] = sync_and_check(
+                stack,
+                relay,
+                kit,
+                relay.add_upstream(upstream, recorders[name]),
+                limit_s=options.minutes * 60,
+                change_mailbox=change_mailbox,
+            )
+        return outcomes
+
+
+@contextmanager
+def _throw_away_folder() -> Iterator[Path]:
+    """Yield an empty folder; at the end delete it with all mail, however the run ends.
+
+    The mail of a run that was killed is deleted at the next start.
+    """
+    data = DATA.resolve() / "stack"
+    with lock_folder(DATA, what="data"):
+        try:
+            _delete(data)
+            yield data
+        finally:
+            _delete(data)
+
+
+def _delete(data: Path) -> None:
+    delete_stack_data(data)
+    shutil.rmtree(data)
+
+
+def _stack_options(data: Path, of_provider: Mapping[str, object]) -> Options:
+    """Return the options of a stack on free ports in which nothing starts by itself."""
+    own = {"api_port": 0, "aws_port": 0, "dashboard_port": 0, "schedule": False, "cors_origins": ()}
+    return Options(data=data, **own, **of_provider)  # type: ignore[arg-type]
+
+
+def _report(
+    kit: LiveKit, recorders: Mapping[str, Recorder], outcomes: Mapping[str, Outcome], out: Path
+) -> None:
+    """Write the record to the file `out`, and print the differences."""
+    records = {name: recorder.to_json() for name, recorder in recorders.items()}
+    differences = find_differences(records[LIVE], records[SIMULATOR])
+    unmet = find_unmet(records[LIVE], records[SIMULATOR])
+    document = {
+        "version": REPORT_VERSION,
+        "provider": kit.provider,
+        "outcomes": {name: asdict(outcome) for name, outcome in outcomes.items()},
+        "differences": differences,
+        "unmet": unmet,
+        **records,
+    }
+    write_private_file(out, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    for name, outcome in outcomes.items():
+        verified = "verified" if outcome.is_verified else "not verified"
+        print(f"{name}: first sync {outcome.first_sync}, check {outcome.check}, {verified}")
+    print(f"\n{len(differences)} differences of the provider from its simulator:")
+    for line in (*differences, *(f"only the simulator met: {kind}" for kind in unmet)):
+        print(f"- {line}")
+    print(f"\n{out} contains no mail, address or id. docs/live.md says how to send it.")
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m localdev.live", description=__doc__)
+    add, default = parser.add_argument, "default: %(default)s"
+    add("provider", choices=live_kit_names())
+    add("--out", type=Path, default=Path(".mailsync/live.json"), metavar="FILE", help=default)
+    add("--minutes", type=float, default=30, help=f"limit of the first sync; {default}")
+    add("--latency", choices=("none", "real"), default="real", help=f"of the simulator; {default}")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Compare Microsoft Graph and Microsoft's identity platform with their simulators."""

@@ -1,0 +1,268 @@
+"""Describe requests to Microsoft Graph in fixed words, and list the words that a record may have.
+
+Sources of the words: Microsoft Graph docs, "message resource type", "Microsoft Graph error
+    responses"; Microsoft identity platform docs, "v2-oauth2-device-code".
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from localdev.live.graph.sign_in import sign_in_at_simulator, sign_in_of_user
+from localdev.live.kit import Received, RelayedRequest, SimulatedUpstream, Upstream
+from localdev.live.record import Exchange, Recorder, Vocabulary, words_of
+from localdev.mail.generate import generate_mail
+from localdev.simulators import Simulators
+from localdev.simulators.behaviour import LATENCY_BY_NAME
+from localdev.simulators.faults import Fault, FaultRule
+from localdev.simulators.mailbox import Mailbox
+from mailsync.registry import MICROSOFT
+
+_ADDRESS = "baseline@example.com"
+_MESSAGES, _CHANGED = 600, 20  # several pages, and part of one
+_BATCH_PATH = "/$batch"
+_LINKS = "@odata.nextLink", "@odata.deltaLink"
+_RESOURCES = frozenset(
+    ("me", "users", "mailFolders", "childFolders", "messages", "delta", "$batch")
+)
+_ALIASES = frozenset(
+    (
+        *("archive", "clutter", "conflicts", "conversationhistory", "deleteditems", "drafts"),
+        *("inbox", "junkemail", "localfailures", "msgfolderroot", "outbox", "scheduled"),
+        *("recoverableitemsdeletions", "searchfolders", "sentitems", "serverfailures"),
+        "syncissues",
+    )
+)
+_OPTIONS = frozenset(("$select", "$top", "$count", "$orderby", "$filter", "includeHiddenFolders"))
+_TOKENS = {"$skiptoken": "next page", "$skip": "next page", "$deltatoken": "delta link"}
+_IN_FUNCTION_FORM = re.compile(r"(\w+)\('.*'\)")
+_ERROR_CODES = (
+    "code: ApplicationThrottled Authorization_RequestDenied BadRequest ErrorAccessDenied"
+    " ErrorInternalServerError ErrorInternalServerTransientError ErrorInvalidIdMalformed"
+    " ErrorInvalidMailboxItemId ErrorInvalidUrlQuery ErrorInvalidUser ErrorItemNotFound"
+    " ErrorMailboxMoveInProgress ErrorQuotaExceeded ErrorServerBusy ErrorTooManyObjectsOpened"
+    " InvalidAuthenticationToken MailboxNotEnabledForRESTAPI RequestBroker--ParseUri"
+    " Request_ResourceNotFound ResourceNotFound ServiceNotAvailable SyncStateInvalid"
+    " SyncStateNotFound TooManyRequests UnknownError generalException resyncRequired",
+    "error: authorization_declined authorization_pending bad_verification_code expired_token"
+    " invalid_client invalid_grant invalid_request slow_down temporarily_unavailable",
+)
+_VOCABULARY = Vocabulary(
+    field_name=re.compile(
+        r"(?:[A-Za-z][A-Za-z_-]{0,39})?(?:@(?:odata|microsoft\.graph)\.[A-Za-z]{1,30})?|@[a-z]{1,30}"
+    ),
+    words_by_field=dict(
+        words_of(
+            *_ERROR_CODES,
+            "@odata.type: #microsoft.graph.message #microsoft.graph.mailFolder"
+            " #microsoft.graph.mailSearchFolder #microsoft.graph.eventMessage"
+            " #microsoft.graph.eventMessageRequest #microsoft.graph.eventMessageResponse",
+            "contentType: html text",
+            "flagStatus: complete flagged notFlagged",
+            "importance: high low normal",
+            "inferenceClassification: focused other",
+            "reason: changed deleted",
+            "token_type: Bearer",
+            "content-type: application/json odata.metadata=minimal odata.streaming=true"
+            " ieee754compatible=false charset=utf-8 text/html text/plain",
+            "content-encoding: gzip deflate br",
+            "preference-applied: idtype=immutableid odata.maxpagesize",
+        )
+    ),
+    sized=frozenset(
+        (
+            *("id", "conversationId", "parentFolderId", "@odata.etag"),
+            *(
+                "expires_in",
+                "ext_expires_in",
+                "interval",
+                "retry-after",
+                "x-ms-throttle-limit-percentage",
+            ),
+            *("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+        )
+    ),
+)
+
+
+class GraphLiveKit:
+    """Compares Microsoft Graph with its simulator; implements `LiveKit`."""
+
+    provider = MICROSOFT
+    vocabulary = _VOCABULARY
+    probes: tuple[str, ...] = (
+        "/me?$select=id",
+        f"/me/mailFolders/AAMkAD{'A' * 114}=",
+        "/me/messages/no!id",
+        "/me/messages?$select=nothing",
+        "/me/mailFolders/inbox/messages/delta?$deltatoken=nothing",
+    )
+
+    def is_read(self, request: RelayedRequest) -> bool:
+        if request.method == "POST" and request.target == _BATCH_PATH:
+            items = _items(_parse(request.body), "requests")
+            return bool(items) and all(item.get("method") == "GET" for item in items)
+        return request.method == "GET"
+
+    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
+        status, headers, document = received.status, received.headers, received.document
+        if request.target != _BATCH_PATH:
+            asked = _asked_items(request.target, request.headers)
+            kind = f"GET {_describe_target(request.target)}"
+            whole = _exchange(kind, status, headers, document, asked)
+            return [replace(whole, seconds=received.seconds)]
+        sent = {item.get("id"): item for item in _items(_parse(request.body), "requests")}
+        envelope = document
+        if isinstance(document, dict) and "responses" in document:
+            envelope = {**document, "responses": []}
+        found = [
+            Exchange(
+                kind="POST $batch",
+                status=status,
+                headers=headers,
+                document=envelope,
+                seconds=received.seconds,
+            )
+        ]
+        for item in _items(document, "responses"):
+            asked_item = sent.get(item.get("id"), {})
+            target, named = str(asked_item.get("url", "")), asked_item.get("headers", {})
+            inner = item.get("headers")
+            found.append(
+                _exchange(
+                    f"batch item GET {_describe_target(target)}",
+                    item["status"] if isinstance(item.get("status"), int) else 0,
+                    {str(k): str(v) for k, v in inner.items()} if isinstance(inner, dict) else {},
+                    item.get("body"),
+                    _asked_items(target, named),
+                )
+            )
+        return found
+
+    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
+        bodies = [document, *(each.get("body") for each in _items(document, "responses"))]
+        is_replaced = False
+        for body in bodies:
+            for name in _LINKS if isinstance(body, dict) else ():
+                link = body.get(name)
+                if isinstance(link, str) and link.startswith(f"{base_url}/"):
+                    body[name] = relay_url + link.removeprefix(base_url)
+                    is_replaced = True
+        return is_replaced
+
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+        return sign_in_of_user(environment, recorder)
+
+    @contextmanager
+    def simulate(
+        self, folder: Path, recorder: Recorder, *, latency: str
+    ) -> Iterator[SimulatedUpstream]:
+        with Simulators(folder) as simulators:
+            mailbox = simulators.add_mailbox(_ADDRESS)
+            mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            simulators.service.set_behaviour(public_clients_allowed=True)
+            simulators.service.latency = LATENCY_BY_NAME[latency]
+            # So that the shape of a throttled response is known; mailboxes are throttled sometimes.
+            throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)
+            simulators.service.faults.add_rules(
+                FaultRule(fault=throttled, path="/messages/delta", in_batch=False),
+                FaultRule(fault=throttled, path="/messages/delta", in_batch=True),
+            )
+            yield SimulatedUpstream(
+                sign_in_at_simulator(simulators, mailbox.user_id, recorder),
+                lambda: _change_mailbox(mailbox),
+                lambda relay_url: _stack_options(simulators, relay_url),
+            )
+
+
+KIT = GraphLiveKit()
+
+
+def _change_mailbox(mailbox: Mailbox) -> None:
+    """Deliver some messages, and mark others as read, or drafts as unread: delta reports these
+    without their other properties, so the product fetches them by id."""
+    for folder, is_read in (("inbox", True), ("drafts", False)):
+        messages = [each for each in mailbox.messages(folder) if each.is_read is not is_read]
+        for message in messages[:_CHANGED]:
+            mailbox.mark_read(message.number, is_read=is_read)
+    for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+        mailbox.deliver(item)
+
+
+def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:
+    """Return options of a stack with the relay as its Graph. Its identity platform is the
+    simulated one, where the stack has no grant: the relay holds the tokens."""
+    environment = {
+        "MICROSOFT_CLIENT_ID": "held-by-the-relay",
+        "MICROSOFT_CLIENT_SECRET": "held-by-the-relay",
+        "CA_BUNDLE": str(simulators.ca_bundle),
+    }
+    return {
+        "graph_url": relay_url,
+        "authority": simulators.authority,
+        "environment": environment,
+    }
+
+
+def _describe_target(target: str) -> str:
+    """Return path and query of a request in fixed words: ids are `{id}`, and of `$select` the
+    number of properties remains."""
+    path, _, query = target.partition("?")
+    words = "/".join(_describe_segment(unquote(each)) for each in path.split("/"))
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for token, meaning in _TOKENS.items():
+        if token in options:
+            return f"{words} ({meaning})"
+    named = []
+    for name, value in options.items():
+        count = f"({value.count(',') + 1})" if name == "$select" else ""
+        named.append(f"{name}{count}" if name in _OPTIONS else "{option}")
+    return f"{words}?{'&'.join(named)}" if named else words
+
+
+def _describe_segment(segment: str) -> str:
+    if found := _IN_FUNCTION_FORM.fullmatch(segment):
+        return f"{_describe_segment(found[1])}/{{id}}"
+    segment = segment.removesuffix("()")
+    if segment in _RESOURCES or not segment:
+        return segment
+    return "{alias}" if segment in _ALIASES else "{id}"
+
+
+def _exchange(
+    kind: str, status: int, headers: Mapping[str, str], document: Any, asked_items: int | None
+) -> Exchange:
+    """Return the exchange; the items count only on a page that another page follows."""
+    has_next = isinstance(document, dict) and "@odata.nextLink" in document
+    items = document.get("value") if has_next else None
+    return Exchange(
+        kind=kind,
+        status=status,
+        headers=headers,
+        document=document,
+        asked_items=asked_items,
+        items=len(items) if isinstance(items, list) else None,
+    )
+
+
+def _asked_items(target: str, headers: Mapping[str, str]) -> int | None:
+    prefer = next((value for name, value in headers.items() if name.lower() == "prefer"), "")
+    found = re.search(r"maxpagesize=(\d{1,6})", prefer) or re.search(r"\$top=(\d{1,6})", target)
+    return int(found[1]) if found else None
+
+
+def _items(document: Any, name: str) -> list[dict[str, Any]]:
+    found = document.get(name) if isinstance(document, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

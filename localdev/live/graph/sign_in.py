@@ -1,0 +1,178 @@
+"""Sign in with a device code, by msal, with permissions that only read; keep the tokens in memory.
+
+Source: Microsoft identity platform docs, "OAuth 2.0 device authorization grant".
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from threading import Lock
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msal
+import requests
+
+from localdev.live.kit import LiveFailed, Upstream
+from localdev.live.record import Exchange, Recorder
+from localdev.simulators import Simulators
+from localdev.simulators.entra.server import CLIENT_ID
+from mailsync.credentials.identity import entra_errors
+from mailsync.credentials.identity.entra_settings import EntraSettings
+from mailsync.errors import SettingMissing
+from mailsync.registry import GRAPH_URL_SETTING, MICROSOFT, find_provider
+from mailsync.settings import Settings
+
+_TIMEOUT_S = 30
+_READ_ONLY = re.compile(r"openid|profile|email|offline_access|[A-Za-z]+\.Read(Basic)?(\.All)?")
+_PUBLIC_CLIENT_NEEDED = 7000218
+_ENDPOINTS = {"openid-configuration": "discovery", "devicecode": "device code", "token": "token"}
+_GRANTS = {"refresh_token": "refresh token", "device_code": "device code"}
+_PAGE = "docs/live.md says how to register an application for this."
+
+
+def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+    """Print a code for the user to enter at Microsoft; return Graph with the user's tokens.
+
+    Raises:
+        LiveFailed: a setting is missing, or the sign-in failed.
+    """
+    settings = Settings(environment)
+    entra = settings.read_section(EntraSettings)
+    try:
+        graph_url, trust = settings.server_url(GRAPH_URL_SETTING), settings.provider_tls_context()
+        sign_in = _DeviceSignIn(entra.client_id, entra.authority, settings.ca_bundle, recorder)
+    except SettingMissing as missing:
+        raise LiveFailed(f"{missing} {_PAGE}") from None
+    sign_in.run()
+    return Upstream(base_url=graph_url, trust=trust, current_token=sign_in.current_token)
+
+
+def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorder) -> Upstream:
+    """Sign in to the simulated mailbox, in the same way; return the simulated Graph."""
+    bundle = str(simulators.ca_bundle)
+    sign_in = _DeviceSignIn(CLIENT_ID, simulators.authority, bundle, recorder)
+    sign_in.run(lambda code: simulators.entra.device_codes.approve(code, user_id))
+    trust = Settings({}).provider_tls_context()  # the simulated Graph speaks plain HTTP
+    return Upstream(base_url=simulators.graph_url, trust=trust, current_token=sign_in.current_token)
+
+
+class _DeviceSignIn:
+    """One user's sign-in. `current_token` may be called by several threads at once."""
+
+    def __init__(
+        self, client_id: str, authority: str, ca_bundle: str | None, recorder: Recorder
+    ) -> None:
+        registration = find_provider(MICROSOFT)
+        assert registration
+        assert registration.oauth_access
+        self._scopes = list(registration.oauth_access.scopes)
+        self._lock = Lock()
+        self._client_id, self._authority = client_id, authority
+        self._http = _RecordingHttp(ca_bundle, recorder)
+        self._app: Any = None
+
+    def run(self, enter_code: Callable[[str], object] | None = None) -> None:
+        """Wait until the user has entered the code.
+
+        enter_code: enters the code. None: a user does, who reads it on the terminal.
+        """
+        try:
+            self._app = msal.PublicClientApplication(
+                self._client_id,
+                authority=self._authority,
+                instance_discovery=False,  # the authority is a setting
+                http_client=self._http,
+            )
+            flow = self._app.initiate_device_flow(self._scopes)
+            if "user_code" not in flow:
+                raise _refused(flow)
+            if enter_code:  # after one poll, whose rejection is recorded
+                self._app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
+                enter_code(flow["user_code"])
+                flow["latest_attempt_at"] = 0
+            else:
+                print(flow.get("message"), flush=True)
+            response = self._app.acquire_token_by_device_flow(flow)
+        except (requests.RequestException, msal.exceptions.MsalError, ValueError) as error:
+            raise LiveFailed(
+                f"Microsoft's sign-in service did not respond as documented"
+                f" ({type(error).__name__}). Check the network and MICROSOFT_AUTHORITY."
+            ) from None
+        if "access_token" not in response:
+            raise _refused(response)
+        _require_only_reading(str(response.get("scope", "")))
+
+    def current_token(self, renewed: bool) -> str:
+        """Return an access token; with `renewed` one that was issued just now."""
+        with self._lock:
+            [account] = self._app.get_accounts()
+            response = self._app.acquire_token_silent_with_error(
+                self._scopes, account, force_refresh=renewed
+            )
+            return str((response or {}).get("access_token", ""))
+
+
+class _RecordingHttp:
+    """The HTTP client of msal; it records each response."""
+
+    def __init__(self, ca_bundle: str | None, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = ca_bundle or True
+
+    def get(self, url: str, **parts: Any) -> Any:
+        return self._send("GET", url, parts)
+
+    def post(self, url: str, **parts: Any) -> Any:
+        return self._send("POST", url, parts)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _send(self, method: str, url: str, parts: dict[str, Any]) -> Any:
+        began = monotonic()
+        response = self._session.request(
+            method, url, timeout=_TIMEOUT_S, allow_redirects=False, **parts
+        )
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+        form = parts.get("data") or {}
+        grant = (form if isinstance(form, dict) else dict(parse_qsl(form))).get("grant_type", "")
+        by = _GRANTS.get(str(grant).rpartition(":")[2])
+        endpoint = _ENDPOINTS.get(url.partition("?")[0].rpartition("/")[2], "other")
+        self._recorder.add(
+            Exchange(
+                kind=f"sign-in, {endpoint}" + (f" by {by}" if by else ""),
+                status=response.status_code,
+                headers=response.headers,
+                document=document,
+                seconds=monotonic() - began,
+            )
+        )
+        return response
+
+
+def _refused(response: Mapping[str, Any]) -> LiveFailed:
+    if _PUBLIC_CLIENT_NEEDED in (response.get("error_codes") or ()):
+        return LiveFailed(
+            "The app registration does not allow a sign-in without a secret"
+            f" (AADSTS{_PUBLIC_CLIENT_NEEDED}): set Authentication, Allow public client flows, to"
+            f" Yes. {_PAGE}"
+        )
+    return LiveFailed(f"{entra_errors.to_sign_in_error(response)} {_PAGE}")
+
+
+def _require_only_reading(scope: str) -> None:
+    """Raise LiveFailed if the token allows more than reading. Microsoft adds what the user has
+    granted to the app registration before."""
+    granted = {each.rpartition("/")[2] for each in scope.split()}
+    others = sorted(each for each in granted if not _READ_ONLY.fullmatch(each))
+    if others:
+        raise LiveFailed(
+            f"The app registration already has {', '.join(others)} of this user, so the"
+            f" token would allow more than reading. Use a registration of its own. {_PAGE}"
+        )

@@ -1,0 +1,240 @@
+"""Record the shapes, limits and latencies of a provider's responses, without a value of any.
+
+What enters a record is: words of this module, words and names that a vocabulary allows, and numbers
+as classes such as `51–100`. So a record cannot contain mail, addresses, ids or tokens.
+"""
+
+import math
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from threading import Lock
+from typing import Any
+
+Json = dict[str, Any]
+LISTED, UNLISTED = "a listed word", "a word outside the list"
+_CLASS_BOUNDS = [digit * 10.0**power for power in range(-4, 10) for digit in (1, 2, 5)]
+_MAX_DEPTH = 12
+_FORM_BY_TYPE: dict[type, str] = {
+    **{type(None): "null", bool: "boolean", int: "number", float: "number"},
+    **{list: "list", dict: "object"},
+}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?P<fraction>\.\d+)?(?P<zone>Z|[+-]\d\d:\d\d)?")
+_HEADER_NAME = re.compile(r"[a-z]+(?:-[a-z]+){0,5}")
+_HEADERS_OF_THE_CONNECTION = frozenset(
+    ("connection", "content-length", "date", "keep-alive", "server", "transfer-encoding")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """The names and words of a provider that may enter a record.
+
+    field_name: matches the JSON field names that are recorded; others become `{name}`.
+    words_by_field: the listed words of enumerations, by field name or lower-case header name. The
+        record says which words errors and headers had. Of other responses it says only whether
+        their words are listed, since these words depend on the mail.
+    sized: names of the fields and headers whose length or number is compared.
+    """
+
+    field_name: re.Pattern[str]
+    words_by_field: Mapping[str, frozenset[str]]
+    sized: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One response of the provider.
+
+    kind: what was requested, in fixed words without ids.
+    status: HTTP status. The record has 0 for a failed connection and for a number that is none.
+    document: the parsed body. None: it is no JSON.
+    seconds: from the request to the last byte. None: not measured, for an item of a batch.
+    asked_items: the page size that the request asked for. None: it asked for none.
+    items: the number of items on a page that another page follows. None: no page follows.
+    """
+
+    kind: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    document: Any = None
+    seconds: float | None = None
+    asked_items: int | None = None
+    items: int | None = None
+
+
+def number_class(number: float) -> str:
+    """Return the class of a number as text: `51–100` for whole numbers, `0.05–0.1` for others. The
+    classes end at 1, 2, 5, 10, 20, 50 and so on."""
+    if number <= 0:
+        return "0" if number == 0 else "below 0"
+    index = bisect_left(_CLASS_BOUNDS, number * (1 - 1e-9))
+    if index == len(_CLASS_BOUNDS):
+        return f"over {_CLASS_BOUNDS[-1]:.0f}"
+    low, high = _CLASS_BOUNDS[max(0, index - 1)], _CLASS_BOUNDS[index]
+    if isinstance(number, int):
+        first = 1 if high <= 1 else math.floor(low) + 1
+        return f"{first}–{high:.0f}" if first < high else f"{high:.0f}"
+    return f"{low:g}–{high:g}"
+
+
+@dataclass(slots=True)
+class _Field:
+    """What was seen of one field or header: how often, its forms, and the classes of its sizes."""
+
+    count: int = 0
+    forms: set[str] = field(default_factory=set)
+    sizes: set[str] = field(default_factory=set)
+
+    def to_json(self, objects: int) -> Json:
+        presence = "always" if self.count >= objects else "sometimes"
+        return {"presence": presence, "forms": sorted(self.forms), "sizes": sorted(self.sizes)}
+
+
+@dataclass(slots=True)
+class _Responses:
+    """What was seen of the responses to one kind of request with one status."""
+
+    status: int
+    count: int = 0
+    seconds: list[float] = field(default_factory=list)
+    pages: set[str] = field(default_factory=set)
+    headers: dict[str, _Field] = field(default_factory=lambda: defaultdict(_Field))
+    objects: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    fields: dict[tuple[str, str], _Field] = field(default_factory=lambda: defaultdict(_Field))
+
+    def to_json(self) -> Json:
+        return {
+            "responses": number_class(self.count),
+            "seconds": _percentiles(self.seconds),
+            "pages": sorted(self.pages),
+            "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
+            "fields": {
+                f"{parent}/{name}".lstrip("/"): each.to_json(self.objects[parent])
+                for (parent, name), each in sorted(self.fields.items())
+            },
+        }
+
+
+class Recorder:
+    """Collects exchanges with one provider and summarises them; thread-safe."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._lock = Lock()
+        self._seen: dict[tuple[str, int], _Responses] = {}
+
+    def add(self, exchange: Exchange) -> None:
+        with self._lock:
+            status = exchange.status if 100 <= exchange.status <= 599 else 0
+            seen = self._seen.setdefault((exchange.kind, status), _Responses(status))
+            seen.count += 1
+            if exchange.seconds is not None:
+                seen.seconds.append(exchange.seconds)
+            if exchange.items is not None:
+                asked = exchange.asked_items
+                wanted = number_class(asked) if asked else "no size"
+                seen.pages.add(f"{number_class(exchange.items)} of {wanted}")
+            for name, value in exchange.headers.items():
+                self._add_header(seen, name.lower(), value)
+            self._add(seen, "", exchange.document, 0)
+
+    def to_json(self) -> Json:
+        """Return the record: by kind of request and status, what was seen of the responses."""
+        with self._lock:
+            record: Json = defaultdict(dict)
+            for (kind, status), seen in sorted(self._seen.items()):
+                record[kind][str(status)] = seen.to_json()
+            return dict(record)
+
+    def _add_header(self, seen: _Responses, name: str, value: str) -> None:
+        if name in _HEADERS_OF_THE_CONNECTION or not _HEADER_NAME.fullmatch(name):
+            return
+        found = seen.headers[name]
+        found.count += 1
+        words = self._vocabulary.words_by_field.get(name)
+        if words is not None:
+            parts = (part.strip().lower() for part in re.split("[;,]", value))
+            found.forms |= {part if part in words else UNLISTED for part in parts}
+        elif name in self._vocabulary.sized:
+            form, size = _header_number(value)
+            found.forms.add(form)
+            found.sizes |= {number_class(size)} if size is not None else set()
+        else:
+            found.forms.add("text")
+
+    def _add(self, seen: _Responses, path: str, value: Any, depth: int) -> None:
+        """Record a value's fields, and those of the objects inside it."""
+        if depth > _MAX_DEPTH:
+            return
+        if isinstance(value, list):
+            for item in value:
+                self._add(seen, f"{path}[]", item, depth + 1)
+        elif isinstance(value, dict):
+            seen.objects[path] += 1
+            named = [(self._name(key), inner) for key, inner in value.items()]
+            for name in {name for name, _ in named}:
+                seen.fields[path, name].count += 1
+            for name, inner in named:
+                self._describe(seen.fields[path, name], name, inner, is_error=seen.status >= 400)
+                self._add(seen, f"{path}/{name}".lstrip("/"), inner, depth + 1)
+
+    def _name(self, key: str) -> str:
+        return key if self._vocabulary.field_name.fullmatch(key) else "{name}"
+
+    def _describe(self, found: _Field, name: str, value: Any, *, is_error: bool) -> None:
+        words = self._vocabulary.words_by_field.get(name)
+        if words is not None and isinstance(value, str):
+            listed = value if is_error else LISTED
+            found.forms.add(listed if value in words else UNLISTED)
+            return
+        form, size = _form_and_size(value)
+        found.forms.add(form)
+        if size is not None and name in self._vocabulary.sized:
+            found.sizes.add(number_class(size))
+
+
+def _form_and_size(value: Any) -> tuple[str, float | None]:
+    if isinstance(value, str):
+        if moment := _TIME.fullmatch(value):
+            zone = {None: "no zone", "Z": "Z"}.get(moment["zone"], "offset")
+            return f"time, {'fraction, ' if moment['fraction'] else ''}{zone}", len(value)
+        is_link = value.startswith(("https://", "http://"))
+        return ("link" if is_link else "text"), len(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return _FORM_BY_TYPE[type(value)], value if is_number else None
+
+
+def _header_number(value: str) -> tuple[str, float | None]:
+    """Return the form of a header such as Retry-After: whole number, fraction, date or text."""
+    if value.isdecimal() and len(value) < 16:
+        return "whole number", int(value)
+    try:
+        return "fraction", float(value)
+    except ValueError:
+        pass
+    try:
+        parsedate_to_datetime(value)
+        return "date", None
+    except (ValueError, TypeError, IndexError):
+        return "text", None
+
+
+def _percentiles(seconds: Sequence[float]) -> Json:
+    """Return the classes of the 50th, 95th and 100th percentile; empty without measurements."""
+    ordered = sorted(seconds)
+
+    def at(share: float) -> str:
+        return number_class(float(ordered[math.ceil(share * len(ordered)) - 1]))
+
+    return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
+
+
+def words_of(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield pairs for `words_by_field` from texts such as `importance: low normal high`."""
+    for text in texts:
+        name, _, words = text.partition(": ")
+        yield name, frozenset(words.split())

@@ -1,0 +1,132 @@
+"""Relay requests of the product to a mail provider, read-only, and record the responses.
+
+The product gets a token of the relay, which the relay replaces with the user's access token. So no
+token of the user is stored, and a request that would write does not leave this machine.
+"""
+
+import json
+from secrets import token_urlsafe
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from localdev.http_server import Request, Response, Server
+from localdev.live.kit import LiveKit, Received, RelayedRequest, Upstream
+from localdev.live.record import Recorder
+
+UPSTREAM_TIMEOUT_S = 60
+PATH_PREFIX = "/relay"
+_NOT_RELAYED = frozenset(
+    (
+        *("accept-encoding", "authorization", "connection", "content-encoding", "content-length"),
+        *("date", "host", "keep-alive", "server", "transfer-encoding"),
+    )
+)
+_NO_RESPONSE = Response(502, cut_after_bytes=-1)
+
+
+class _Route:
+    def __init__(self, upstream: Upstream, recorder: Recorder) -> None:
+        self.upstream = upstream
+        self.recorder = recorder
+        self.http = httpx.Client(verify=upstream.trust, timeout=UPSTREAM_TIMEOUT_S, trust_env=False)
+
+
+class Relay:
+    """An HTTP server on loopback between the product and providers; a context manager."""
+
+    def __init__(self, kit: LiveKit) -> None:
+        self._kit = kit
+        self._routes: dict[str, _Route] = {}
+        self._server = Server(self._relay, port=0)
+
+    def __enter__(self) -> "Relay":
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+        for route in self._routes.values():
+            route.http.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.port}{PATH_PREFIX}"
+
+    def add_upstream(self, upstream: Upstream, recorder: Recorder) -> str:
+        """Return the token with which requests reach this provider."""
+        token = token_urlsafe(32)
+        self._routes[token] = _Route(upstream, recorder)
+        return token
+
+    def probe(self, token: str, path: str) -> None:
+        """Send one GET request with a renewed access token; the response is only recorded."""
+        request = RelayedRequest("GET", path, {}, b"")
+        self._send_once(self._routes[token], request, renewed=True)
+
+    def _relay(self, request: Request) -> Response:
+        route = self._routes.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if route is None or not request.path.startswith(f"{PATH_PREFIX}/"):
+            return Response(401)
+        target = request.path.removeprefix(PATH_PREFIX)
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in _NOT_RELAYED
+        }
+        relayed = RelayedRequest(
+            request.method,
+            f"{target}?{request.query}" if request.query else target,
+            headers,
+            request.body,
+        )
+        if not self._kit.is_read(relayed):
+            return Response(405)
+        return self._send(route, relayed)
+
+    def _send(self, route: _Route, request: RelayedRequest) -> Response:
+        """Send the request; if the provider rejects the token, once more with a renewed one."""
+        response = self._send_once(route, request, renewed=False)
+        return self._send_once(route, request, renewed=True) if response.status == 401 else response
+
+    def _send_once(self, route: _Route, request: RelayedRequest, *, renewed: bool) -> Response:
+        upstream, began = route.upstream, monotonic()
+        try:
+            token = upstream.current_token(renewed)
+            began = monotonic()
+            received = route.http.request(
+                request.method,
+                upstream.base_url + request.target,
+                headers={**request.headers, "Authorization": f"Bearer {token}"},
+                content=request.body,
+            )
+        except Exception:  # of httpx, msal, requests; the product sees a broken connection
+            self._record(route, request, Received(0, {}, None, monotonic() - began))
+            return _NO_RESPONSE
+        document = _parse(received.content)
+        self._record(
+            route,
+            request,
+            Received(received.status_code, received.headers, document, monotonic() - began),
+        )
+        content = received.content
+        if self._kit.replace_links(document, upstream.base_url, self.url):
+            content = json.dumps(document).encode()
+        headers = {
+            name: value
+            for name, value in received.headers.items()
+            if name.lower() not in _NOT_RELAYED
+        }
+        return Response(received.status_code, content, headers)
+
+    def _record(self, route: _Route, request: RelayedRequest, received: Received) -> None:
+        for exchange in self._kit.describe(request, received):
+            route.recorder.add(exchange)
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

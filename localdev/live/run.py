@@ -1,0 +1,129 @@
+"""Sync a mailbox with the product and record what its provider answers: a first sync, a scheduled
+check, verification."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from localdev.demo_account import DemoAccount
+from localdev.engine.aws_resources import make_aws_client
+from localdev.engine.dev_login import DEMO_USER_ID
+from localdev.live.kit import LiveKit
+from localdev.live.record import number_class
+from localdev.live.relay import Relay
+from localdev.stack import Stack
+from mailsync.credentials.token_set import TokenSet
+from mailsync.credentials.vault import Vault
+from mailsync.model import AccessToken, Provider
+from mailsync.settings import Settings
+from mailsync.store.connection import Database, connect
+from mailsync.store.credential_store import CredentialStore
+
+POLL_INTERVAL_S = 0.5
+CHECK_LIMIT_S = 300
+_LIFETIME = timedelta(days=30)
+_MAKE_CHECK_DUE = (
+    "UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '1 second' WHERE id = :id"
+)
+_MAKE_COMPARISON_DUE = "UPDATE mailsync.email_folders SET compared_at = NULL WHERE account_id = :id"
+_LAST_CHECK = "SELECT last_sync_at FROM mailsync.email_accounts WHERE id = :id"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the three parts of the run ended; `messages` is a class of numbers."""
+
+    first_sync: str
+    check: str
+    is_verified: bool
+    messages: str
+
+
+def sync_and_check(
+    stack: Stack,
+    relay: Relay,
+    kit: LiveKit,
+    token: str,
+    *,
+    limit_s: float,
+    change_mailbox: Callable[[], None],
+) -> Outcome:
+    """Sync the mailbox that the relay's `token` reaches, and send the provider's probes.
+
+    limit_s: seconds after which an unfinished first sync is left.
+    change_mailbox: called between the first sync and the check.
+    """
+    account = _connect(stack, kit.provider, token)
+    account.sync()
+    status = _wait(account, limit_s)
+    is_complete = status["runId"] is None and status["syncStatus"] == "completed"
+    change_mailbox()
+    check = _check(stack, account) if is_complete else "not tried"
+    for path in kit.probes:
+        relay.probe(token, path)
+    return Outcome(
+        first_sync=_result(status) if status["runId"] is None else "not finished in time",
+        check=check,
+        is_verified=account.status()["verifiedAt"] is not None,
+        messages=number_class(int(status["syncProgress"] or 0)),
+    )
+
+
+def _connect(stack: Stack, provider: Provider, token: str) -> DemoAccount:
+    """Connect a mailbox whose access token is the relay's; no address is stored."""
+    settings = Settings({"DATABASE_URL": stack.database_url})
+    tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
+    with closing(Database(settings)) as database:
+        store = CredentialStore(database)
+        kms = make_aws_client("kms", stack.aws_url)
+        key = Vault(stack.lambdas.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
+        account_id = store.connect_account(
+            user_id=DEMO_USER_ID,
+            provider=provider,
+            provider_account_id=token[:16],
+            email_address="mailbox@localhost",
+            seal=lambda account_id: tokens.seal_for_account(account_id, key),
+        )
+    headers = {"Authorization": f"Bearer {stack.token()}"}
+    return DemoAccount(account_id, "", stack.api_url, headers)
+
+
+def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
+    """Return the status once no run is open, or after the limit."""
+    deadline, shown = time.monotonic() + limit_s, -1
+    while True:
+        status = account.status()
+        if status["syncProgress"] != shown:
+            shown = status["syncProgress"]
+            print(f"  {shown or 0:,} of {status['syncTotal'] or 0:,} messages", flush=True)
+        if status["runId"] is None or time.monotonic() > deadline:
+            return status
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _check(stack: Stack, account: DemoAccount) -> str:
+    """Let the schedule's function check the mailbox and compare its ids; return how that ended."""
+    print("  scheduled check, with a comparison of ids", flush=True)
+    with closing(connect(Settings({"DATABASE_URL": stack.database_url}))) as tables:
+        before = tables.run(_LAST_CHECK, id=account.id)
+        tables.run(_MAKE_COMPARISON_DUE, id=account.id)
+        tables.run(_MAKE_CHECK_DUE, id=account.id)
+        tick = stack.lambdas.invoke("start-due-syncs", b"{}")
+        if tick.failed:
+            return "not started: the function start-due-syncs failed"
+        deadline = time.monotonic() + CHECK_LIMIT_S
+        while time.monotonic() < deadline:
+            status = account.status()
+            if tables.run(_LAST_CHECK, id=account.id) != before and status["runId"] is None:
+                return _result(status)
+            time.sleep(POLL_INTERVAL_S)
+    return "not finished in time"
+
+
+def _result(status: dict[str, Any]) -> str:
+    """Return how a run ended: `completed`, or `failed` and the name of the error."""
+    error = status["lastError"]
+    return str(status["syncStatus"]) + (f" ({error['name']})" if error else "")

@@ -1,0 +1,137 @@
+"""`make deploy`: from a settings file to a stage that works, in steps that can be repeated."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.deploy import stage_database, stage_health
+from infra.deploy.aws_account import AwsAccount, open_account
+from infra.deploy.failure import DeploymentFailed
+from infra.deploy.stage_health import require_health, require_self_test
+from tests.deploy import synthesis
+from tests.deploy.aws_double import AwsDouble, aws_double
+from tests.deploy.deployments import STATE, SYNC, Office, an_api
+from tests.store.cluster import Cluster, cluster_in
+
+BOOTSTRAP = "bootstrap aws://123456789012/eu-west-1"
+DEPLOY = [f"deploy {STATE}", f"deploy {SYNC}"]
+HEALTHY = (200, b'{"status":"ok"}')
+IS_WRITER = "SELECT pg_has_role('mailsync_functions', 'mailsync_writer', 'USAGE')"
+FUNCTION = "handlers.mark_syncing.handler"
+
+
+@pytest.fixture(scope="module")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster_in(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
+    """Its roles and databases are this test's alone."""
+    yield running_cluster
+    running_cluster.forget()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsDouble]:
+    with aws_double(monkeypatch) as double:
+        yield double
+
+
+@pytest.fixture
+def office(
+    aws: AwsDouble,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Office]:
+    """Its database is empty, and has no login for the functions."""
+    monkeypatch.setattr(stage_database, "LOOPBACK_HOSTS", ())  # this Lambda could reach it
+    office = Office(aws, tmp_path, monkeypatch, capsys)
+    office.secrets["MIGRATION_DATABASE_URL"] = cluster.create(
+        "mine", owner="me", attributes="CREATEROLE"
+    )
+    office.secrets["DATABASE_URL"] = cluster.url("mailsync_functions", "mine", password="p$w'd")
+    with an_api(HEALTHY) as url:
+        monkeypatch.setenv("API_URL", url)
+        yield office
+
+
+def test_a_settings_file_becomes_a_stage_that_works(
+    office: Office, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after an interruption: the second run continues, and repeats no change."""
+    monkeypatch.setenv("CDK_FAILS_AT", SYNC)
+    interrupted = office.deploy()
+    monkeypatch.delenv("CDK_FAILS_AT")
+    code, printed = office.deploy()
+
+    assert (interrupted[0], f"`cdk deploy {SYNC}` failed" in interrupted[1]) == (1, True)
+    assert (code, office.calls) == (0, [BOOTSTRAP, *DEPLOY, *DEPLOY]), printed
+    assert "Secrets written: none" in printed
+    assert "Migrations applied: none" in printed
+    assert "redirect URI https://apiendpoint.test/api/auth/microsoft/callback" in printed
+    outputs = json.loads((office.folder / "outputs.prod.json").read_text())
+    assert office.aws.secret(outputs, "Database")["DATABASE_URL"] == office.secrets["DATABASE_URL"]
+    assert len(office.aws.secret(outputs, "ApplicationKey")["JWT_SECRET"]) == 64
+    assert cluster.run(IS_WRITER) == [[True]]
+    _require_update_of_one_secret(office)
+
+
+def _require_update_of_one_secret(office: Office) -> None:
+    """The other secrets, which the file no longer has, keep their values; functions restart."""
+    before, outputs = office.environment(FUNCTION), office.aws.outputs(STATE)
+    office.secrets = {"MICROSOFT_CLIENT_SECRET": "renewed"}
+
+    code, printed = office.deploy()
+
+    assert (code, "Secrets written: ProviderLogins." in printed) == (0, True), printed
+    assert office.aws.secret(outputs, "ProviderLogins")["MICROSOFT_CLIENT_SECRET"] == "renewed"
+    assert office.aws.secret(outputs, "Migration")["MIGRATION_DATABASE_URL"]
+    assert office.environment(FUNCTION)["SETTINGS_VERSION"] != before["SETTINGS_VERSION"]
+
+
+@pytest.fixture
+def account(aws: AwsDouble) -> AwsAccount:
+    return open_account()
+
+
+def test_health_is_awaited(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_health, "_POLL_INTERVAL_S", 0)
+    with an_api((503, b"store-unavailable"), (200, b"no JSON"), HEALTHY) as url:
+        require_health(url)
+    with (
+        an_api((503, b"store-unavailable")) as url,
+        pytest.raises(DeploymentFailed, match="reports: 503 store-unavailable"),
+    ):
+        require_health(url, patience_s=0)
+
+
+def test_a_self_test_that_fails_ends_the_deployment(aws: AwsDouble, account: AwsAccount) -> None:
+    machine = aws.client("stepfunctions").create_state_machine(
+        name="test-sync", definition="{}", roleArn="arn:aws:iam::123456789012:role/machine"
+    )["stateMachineArn"]
+
+    require_self_test(account, machine)
+    aws.self_test = "FAILED"
+    with pytest.raises(DeploymentFailed, match="FAILED: StoreUnavailable, The database is away"):
+        require_self_test(account, machine)
+
+
+def test_a_stage_with_its_own_database_needs_no_lookup(
+    aws: AwsDouble,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command line of the CDK gets a finished assembly and can add nothing to it."""
+    office = Office(aws, tmp_path, monkeypatch, capsys, stage={**synthesis.OWN_DATABASE})
+    monkeypatch.setenv("CDK_FAILS_AT", STATE)
+    code, printed = office.deploy()
+
+    assert (code, office.calls) == (1, [BOOTSTRAP, f"deploy {STATE}"]), printed
+    assert "missing" not in json.loads((tmp_path / "0" / "manifest.json").read_text())

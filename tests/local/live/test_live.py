@@ -1,0 +1,231 @@
+"""`make live` on a provider that differs from the simulators: it names each difference, and its
+record contains nothing of the mailbox."""
+
+import base64
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGINT
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from localdev.mail.generate import generate_mail
+from localdev.simulators import Simulators
+from localdev.simulators.entra.server import CLIENT_ID
+from localdev.simulators.graph.outlook import OutlookMailbox
+from localdev.simulators.mailbox import Mailbox
+from tests.local.live.changed_provider import DIFFERENCES, changed_provider
+from tests.support.paths import ROOT
+
+OWNER = "grace.hopper@navy.example"
+MESSAGES = 250
+DEVICE_PAGE = re.compile(r"open (\S+) and enter the code (\w+)")
+pytestmark = pytest.mark.xdist_group("live")  # one process runs it once
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    mailbox: Mailbox
+    simulators: Simulators
+    folder: Path
+    printed: str
+
+    @property
+    def record(self) -> str:
+        return (self.folder / ".mailsync/live.json").read_text()
+
+
+def live_process(folder: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "localdev.live", "graph", "--latency=none"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def settings(simulators: Simulators) -> dict[str, str]:
+    return {
+        "MICROSOFT_CLIENT_ID": CLIENT_ID,
+        "MICROSOFT_AUTHORITY": simulators.authority,
+        "GRAPH_URL": simulators.graph_url,
+        "CA_BUNDLE": str(simulators.ca_bundle),
+    }
+
+
+def sign_in(
+    simulators: Simulators, process: subprocess.Popen[str], *, stop_at: str = "\0", **form: str
+) -> str:
+    """Enter the code that the process prints, in a browser; return all that the process prints.
+
+    stop_at: text that is printed when the user presses Ctrl-C.
+    """
+    printed = ""
+    assert process.stdout
+    with process.stdout:
+        for line in process.stdout:
+            printed += line
+            if found := DEVICE_PAGE.search(line):
+                trust = ssl.create_default_context(cafile=simulators.ca_bundle)
+                fields = {"user_code": found[2], "account": OWNER, **form}
+                httpx.post(found[1], data=fields, verify=trust).raise_for_status()
+            if stop_at in line:
+                process.send_signal(SIGINT)
+    return printed
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    folder = tmp_path_factory.mktemp("live")
+    with changed_provider(folder / "provider") as simulators:
+        mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
+        mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
+        process = live_process(folder, **settings(simulators))
+        printed = sign_in(simulators, process)
+        assert process.wait() == 0, printed
+        yield LiveRun(mailbox, simulators, folder, printed)
+
+
+@pytest.mark.parametrize("change", DIFFERENCES)
+def test_the_report_names_each_shape_and_limit_that_differs(live: LiveRun, change: str) -> None:
+    assert DIFFERENCES[change] in live.printed
+    assert any(DIFFERENCES[change] in each for each in json.loads(live.record)["differences"])
+
+
+def test_the_report_names_nothing_else(live: LiveRun) -> None:
+    """Except latencies, which depend on what else the machine does, and the requests for messages
+    that lack a field, which the product fetches again."""
+    known = (*DIFFERENCES.values(), "latency", "no such request  [GET /me/messages/{id}?$select")
+    named = json.loads(live.record)["differences"]
+
+    assert [each for each in named if not any(text in each for text in known)] == []
+
+
+def test_a_first_sync_a_check_and_verification_took_place(live: LiveRun) -> None:
+    outcome = json.loads(live.record)["outcomes"]["live"]
+
+    assert outcome == {
+        "first_sync": "completed",
+        "check": "completed",
+        "is_verified": True,
+        "messages": "201–500",
+    }
+
+
+def test_the_record_contains_nothing_of_the_mailbox(live: LiveRun) -> None:
+    values = set(personal_values(live.mailbox))
+    assert len(values) > 5 * MESSAGES
+
+    record = live.record
+    assert next((each for each in values for form in forms(each) if form in record), None) is None
+
+
+def test_nothing_is_written_at_the_provider_and_no_mail_stays_here(live: LiveRun) -> None:
+    requests = live.simulators.service.log.records()
+    [scope] = live.simulators.service.database.fetch_rows("SELECT DISTINCT scope FROM consent")
+
+    assert {each.method for each in requests} == {"GET"}  # the log has the items of batches
+    assert set(scope["scope"].split()) == {
+        *("Mail.Read", "User.Read", "offline_access", "openid", "profile")
+    }
+    assert files(live.folder) == ["live.json", "live/lock"]
+
+
+def test_an_interrupted_run_deletes_the_mail(tmp_path: Path) -> None:
+    with changed_provider(tmp_path / "provider") as simulators:
+        simulators.add_mailbox(OWNER)
+        process = live_process(tmp_path, **settings(simulators))
+        sign_in(simulators, process, stop_at="of 600 messages")
+
+    assert process.wait() == 130
+    assert files(tmp_path) == ["live/lock"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"MICROSOFT_CLIENT_ID": ""}, "The setting MICROSOFT_CLIENT_ID is missing"),
+        ({"MICROSOFT_CLIENT_ID": CLIENT_ID, "GRAPH_URL": "graph"}, "The setting GRAPH_URL must"),
+    ],
+)
+def test_a_missing_setting_ends_it_with_a_sentence(
+    tmp_path: Path, environment: dict[str, str], sentence: str
+) -> None:
+    process = live_process(tmp_path, **environment)
+    printed, _ = process.communicate()
+
+    assert process.returncode == 1
+    assert sentence in printed
+    assert "docs/live.md" in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("form", "public", "granted", "sentence"),
+    [
+        ({}, True, "Mail.ReadWrite", "already has Mail.ReadWrite of this user"),
+        ({}, True, "EWS.AccessAsUser.All", "already has EWS.AccessAsUser.All of this user"),
+        ({"decline": "1"}, True, "", "AADSTS65004"),
+        ({}, False, "", "set Authentication, Allow public client flows, to Yes"),
+    ],
+)
+def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
+    tmp_path: Path, form: dict[str, str], public: bool, granted: str, sentence: str
+) -> None:
+    """Microsoft adds to the token what the user has granted to the application before."""
+    with Simulators(tmp_path / "provider") as simulators:
+        simulators.add_mailbox(OWNER)
+        simulators.service.set_behaviour(public_clients_allowed=public)
+        simulators.service.database.execute_write(
+            "CREATE TRIGGER granted AFTER INSERT ON device_code BEGIN"
+            f" UPDATE device_code SET scope = scope || ' {granted}'; END"
+        )
+        process = live_process(tmp_path, **settings(simulators))
+        printed = sign_in(simulators, process, **form)
+
+        assert process.wait() == 1
+        assert sentence in printed
+        assert "Traceback" not in printed
+        assert simulators.service.log.records() == []
+
+
+def files(folder: Path) -> list[str]:
+    """The files that a run has left."""
+    data = folder / ".mailsync"
+    return sorted(str(each.relative_to(data)) for each in data.rglob("*") if each.is_file())
+
+
+def personal_values(mailbox: Mailbox) -> Iterator[str]:
+    """Addresses, names, subjects, ids, and the words of subjects and bodies."""
+    outlook = OutlookMailbox(mailbox)
+    yield from (mailbox.user_id, mailbox.address, mailbox.display_name)
+    for folder in outlook.folders.list_all():
+        yield from (folder.id, folder.display_name)
+        for message in outlook.messages(folder.id):
+            shown = message.properties
+            yield from (message.immutable_id, message.default_id, message.change_key)
+            yield from (shown["conversationId"], shown["internetMessageId"], shown["webLink"])
+            for recipient in (shown.get("from"), *shown["toRecipients"], *shown["ccRecipients"]):
+                yield from recipient["emailAddress"].values() if recipient else ()
+            yield from (shown["subject"], shown["bodyPreview"])
+            yield from re.findall(r"\w{5,}", shown["subject"])
+            yield from re.findall(r"\w{5,}", re.sub("<[^>]*>|https", " ", message.body))
+
+
+def forms(value: str) -> Iterator[str]:
+    """The value as it is, URL-encoded, in JSON, and in Base64 at each of three offsets."""
+    yield from (value, quote(value, safe=""), json.dumps(value)[1:-1])
+    for before in ("", "x", "xx"):
+        encoded = base64.b64encode((before + value).encode()).decode().rstrip("=")
+        # Without the first and last characters, which depend on what stands beside the value.
+        yield encoded[4:-1] if before else encoded[:-1]

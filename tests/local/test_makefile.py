@@ -1,0 +1,39 @@
+"""What `make` passes to the commands that it runs."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+SECRET = "a$b$$c#d $(shell echo e) ${f}"
+NAMES = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "JWT_SECRET", "MAILSYNC_TOKEN", "SETTINGS")
+
+
+def printed(folder: Path, *variables: str, **environment: str) -> list[str]:
+    """What a recipe of this Makefile sees of NAMES."""
+    show = folder / "show.mk"
+    show.write_text(f"show:\n\t@printenv {' '.join(NAMES)}\n")
+    command = ["make", "-f", "Makefile", "-f", str(show), "show", *variables]
+    env = {**os.environ, **environment}
+    return subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+
+
+def test_a_dollar_sign_of_a_secret_survives_make(tmp_path: Path) -> None:
+    assert printed(tmp_path, *(f"{each}={SECRET}" for each in NAMES)) == [SECRET] * len(NAMES)
+    assert printed(tmp_path, **dict.fromkeys(NAMES, SECRET)) == [SECRET] * len(NAMES)
+
+
+def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
+    command = ["make", "-o", ".venv/ready", "deploy", "STAGE=prod"]
+
+    def sentence(*more: str) -> str:
+        ran = subprocess.run(
+            [*command, *more], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return ran.stdout + ran.stderr
+
+    assert "There is no file a$b.json: copy settings.example.json" in sentence("SETTINGS=a$b.json")
+    assert "make deploy STAGE=prod SETTINGS=settings.json" in sentence()
