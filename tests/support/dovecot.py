@@ -15,6 +15,7 @@ from pathlib import Path
 
 PASSWORD = 'secret "word" (1) *'
 NOBODY = pwd.getpwnam("nobody")
+AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 CONFIGURATION = """
 base_dir = {run}
 state_dir = {data}/state
@@ -92,6 +93,15 @@ class Dovecot:
         return client
 
 
+    def number_anew(self, folder: str, user: str = "ann") -> None:
+        """Give the folder another UIDVALIDITY."""
+        new = int(time.time()) + 1000
+        command = ["doveadm", "-c", self.data / "dovecot.conf", "mailbox", "update", "-u", user]
+        subprocess.run(
+            [*AS_NOBODY, *command, "--uid-validity", str(new), folder], check=True, capture_output=True
+        )
+
+
 @contextmanager
 def dovecot(
     data: Path,
@@ -126,9 +136,8 @@ def dovecot(
         os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
     (data / "mail").mkdir(exist_ok=True)
     os.chown(data / "mail", NOBODY.pw_uid, NOBODY.pw_gid)
-    command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     server = subprocess.Popen(
-        [*command, shutil.which("dovecot") or "dovecot", "-F", "-c", configuration]
+        [*AS_NOBODY, shutil.which("dovecot") or "dovecot", "-F", "-c", configuration]
     )
     try:
         _wait_for(port)

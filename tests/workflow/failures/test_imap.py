@@ -2,7 +2,7 @@
 
 import shutil
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from imaplib import IMAP4_SSL
@@ -12,7 +12,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.credentials import UnrenewableAccessToken
-from mailsync.model import AccessToken, SyncType
+from mailsync.model import AccessToken, RemoteId, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.provider import ImapMailbox
@@ -44,6 +44,7 @@ class ImapWorld(World):
     server: Dovecot
     other: IMAP4_SSL
     prefix: str
+    fetched: list[RemoteId]
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -52,7 +53,15 @@ class ImapWorld(World):
     def provider(self, *_: object) -> MailProvider:
         access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
         context = ssl.create_default_context(cafile=self.server.certificate)
-        return ImapMailbox(MailboxAddress("localhost", self.server.port, "ann"), access, context)
+        mailbox = ImapMailbox(MailboxAddress("localhost", self.server.port, "ann"), access, context)
+        fetch = mailbox.fetch_messages
+
+        def counted(ids: Sequence[RemoteId], **named: bool) -> Any:
+            self.fetched += ids
+            return fetch(ids, **named)
+
+        mailbox.fetch_messages = counted  # type: ignore[method-assign]
+        return mailbox
 
     def deliver(self, subject: str, folder: str = "INBOX", flags: str = "") -> None:
         header = f"From: a@example.com\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x>\r\n"
@@ -113,6 +122,7 @@ def imap(
     ):
         world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
         world.server, world.other = server, server.other_client()
+        world.fetched = list[RemoteId]()
         world.prefix = SERVERS[request.param].get("prefix", "")
         world.install(monkeypatch)
         yield world
@@ -144,3 +154,26 @@ def test_what_another_client_does_is_mirrored(imap: ImapWorld) -> None:
     assert {name: after[name] for name in before if name != "m7"} == {
         name: number for name, number in before.items() if name != "m7"
     }
+
+
+def test_messages_keep_their_rows_when_a_folder_is_renamed_or_numbered_anew(
+    imap: ImapWorld,
+) -> None:
+    work, done = f"{imap.prefix}Work", f"{imap.prefix}Done"
+    imap.other.create(work)
+    for number in range(5):
+        imap.deliver(f"m{number}", work)
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    before = dict(imap.rows(NUMBERS))
+    assert len(imap.fetched) == len(before) == 5
+
+    imap.server.number_anew(work)
+    imap.fetched.clear()
+    assert imap.sync() == "completed"
+    assert imap.is_exact()
+    assert (dict(imap.rows(NUMBERS)), imap.fetched) == (before, [])
+
+    imap.other.rename(work, done)
+    assert imap.sync() == "completed"
+    assert imap.is_exact()
+    assert (dict(imap.rows(NUMBERS)), imap.fetched) == (before, [])
