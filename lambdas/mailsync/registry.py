@@ -89,6 +89,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "IMAP",
         "email/imap.sync",
         kit_module="mailsync.providers.imap.kit",
+        required_settings=("IMAP_SERVERS",),
         ports=(993, 143),
     ),
 )

@@ -21,7 +21,12 @@ from mailsync.credentials.token_set import grant_sealing_context, password_conte
 from mailsync.credentials.vault import SealingContext, Vault
 from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.model import Account, AccountId, Provider, SealedSecret
-from mailsync.providers.kit import MailboxIdentity, MailboxUnavailable, PasswordRejected
+from mailsync.providers.kit import (
+    MailboxIdentity,
+    MailboxUnavailable,
+    PasswordLogin,
+    PasswordRejected,
+)
 from mailsync.registry import RegisteredProvider
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
@@ -51,10 +56,10 @@ class PostKit:
         self.password = PASSWORD
         self.failure: Exception | None = None
 
-    def check_password(self, user_name: str, password: str, settings: Settings) -> MailboxIdentity:
+    def check_password(self, login: PasswordLogin, settings: Settings) -> MailboxIdentity:
         if self.failure:
             raise self.failure
-        if (user_name, password) != ("ann", self.password):
+        if (login.user_name, login.password) != ("ann", self.password):
             raise PasswordRejected
         return MailboxIdentity("ann@post", "ann@example.org")
 

@@ -92,13 +92,14 @@ class Dovecot:
         client.login(user, PASSWORD)
         return client
 
-
     def number_anew(self, folder: str, user: str = "ann") -> None:
         """Give the folder another UIDVALIDITY."""
         new = int(time.time()) + 1000
         command = ["doveadm", "-c", self.data / "dovecot.conf", "mailbox", "update", "-u", user]
         subprocess.run(
-            [*AS_NOBODY, *command, "--uid-validity", str(new), folder], check=True, capture_output=True
+            [*AS_NOBODY, *command, "--uid-validity", str(new), folder],
+            check=True,
+            capture_output=True,
         )
 
 

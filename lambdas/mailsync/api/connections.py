@@ -27,7 +27,7 @@ from mailsync.api.caller import (
 )
 from mailsync.api.json_text import parse_untrusted_json
 from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest, connect_mailbox
-from mailsync.api.password_mailboxes import PasswordMailboxRequest, connect_with_password
+from mailsync.api.password_mailboxes import connect_with_password, parse_password_login
 from mailsync.api.problems import (
     MALFORMED_BODY_PROBLEM,
     ApiError,
@@ -171,7 +171,7 @@ def connect_without_sign_in(provider: str) -> Response[str]:
 def _connect_with_password(event: APIGatewayProxyEventV2, provider: Provider) -> Response[str]:
     settings, caller = load_settings(), caller_user_id(event)
     count_against_rate_limit(caller, RateLimitedCall.SIGN_IN)
-    wanted = PasswordMailboxRequest.from_body(_json_body(event))
+    wanted = parse_password_login(_json_body(event))
     try:
         connected = connect_with_password(wanted, caller, _connector(settings, provider), settings)
     except ApiError as error:

@@ -24,6 +24,8 @@ _OF_FIELDS: dict[str, Any] = {
     "Failure.message": "The provider does not respond. Stored mail is not affected.",
     "Failure.name": "ProviderUnavailable",
     "GatewayMessage.message": "Unauthorized",
+    "PasswordMailbox.host": "imap.example.org",
+    "PasswordMailbox.port": 993,
     "PendingRemoval.deletedFrom": "2026-02-01T09:30:00Z",
     "PendingRemoval.folders": 3,
     "PendingRemoval.goneSince": _TIME,

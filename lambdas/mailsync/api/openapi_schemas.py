@@ -67,6 +67,8 @@ _WITHOUT_MODEL: dict[str, Any] = {
         "The user name and the password of a mailbox.",
         userName={**_TEXT, "maxLength": 255},
         password={**_TEXT, "maxLength": 1024, "writeOnly": True, "format": "password"},
+        host={**_TEXT, "maxLength": 255},
+        port={"type": "integer", "minimum": 1, "maximum": 65535},
     ),
     "MailboxConnected": _object(
         "The account of a connected mailbox, and the run of its first sync.",

@@ -5,7 +5,6 @@ password is in the request and, sealed, in the database; no log, error or respon
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from mailsync.api.account_connector import (
@@ -15,12 +14,19 @@ from mailsync.api.account_connector import (
 )
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
 from mailsync.credentials.token_set import seal_password
-from mailsync.providers.kit import MailboxUnavailable, PasswordRejected, load_password_kit
-from mailsync.settings import Settings
+from mailsync.providers.kit import (
+    MailboxUnavailable,
+    PasswordLogin,
+    PasswordRejected,
+    load_password_kit,
+)
+from mailsync.settings import HOST_NAME_PATTERN, Settings
 
 # Neither a mail server nor UTF-8 takes control characters and lone surrogates.
 _USER_NAME = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]{1,255}")
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,1024}")
+
+_HOST = re.compile(rf"(?=.{{1,255}}$){HOST_NAME_PATTERN}")
 
 _PASSWORD_REFUSED = Problem(
     kind="password-refused",
@@ -32,27 +38,27 @@ _PASSWORD_REFUSED = Problem(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordMailboxRequest:
-    """The validated body of a request to connect a mailbox by user name and password."""
+def parse_password_login(body: Any) -> PasswordLogin:
+    """Validate the JSON body of a request to connect a mailbox by user name and password.
 
-    user_name: str
-    password: str = field(repr=False)
-
-    @classmethod
-    def from_body(cls, body: Any) -> "PasswordMailboxRequest":
-        """Validate the JSON body and return it as a PasswordMailboxRequest.
-
-        Raises:
-            ApiError: a field is missing or malformed (422); the problem contains the field's name
-                and not its value.
-        """
-        fields = body if isinstance(body, dict) else {}
-        return cls(_field(fields, "userName", _USER_NAME), _field(fields, "password", _PASSWORD))
+    Raises:
+        ApiError: a field is missing or malformed (422); the problem contains the field's name and
+            not its value.
+    """
+    fields = body if isinstance(body, dict) else {}
+    host, port = fields.get("host"), fields.get("port")
+    if port is not None and (type(port) is not int or not 0 < port < 2**16):
+        raise ApiError(invalid_field_problem("port"))
+    return PasswordLogin(
+        user_name=_field(fields, "userName", _USER_NAME),
+        password=_field(fields, "password", _PASSWORD),
+        host=None if host is None else _field(fields, "host", _HOST),
+        port=port,
+    )
 
 
 def connect_with_password(
-    wanted: PasswordMailboxRequest, user_id: str, connector: AccountConnector, settings: Settings
+    login: PasswordLogin, user_id: str, connector: AccountConnector, settings: Settings
 ) -> ConnectedAccount:
     """Check the password at the mail server, store the account, start the first sync and return
     both.
@@ -65,15 +71,13 @@ def connect_with_password(
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
     try:
-        found = load_password_kit(connector.provider).check_password(
-            wanted.user_name, wanted.password, settings
-        )
+        found = load_password_kit(connector.provider).check_password(login, settings)
     except PasswordRejected:
         raise ApiError(_PASSWORD_REFUSED) from None
     except MailboxUnavailable as error:
         raise ApiError(unreadable_mailbox_problem(error)) from None
     return connector.connect(
-        user_id, found, lambda account_id, key: seal_password(account_id, wanted.password, key)
+        user_id, found, lambda account_id, key: seal_password(account_id, login.password, key)
     )
 
 

@@ -6,7 +6,7 @@ package. It opens mailboxes and push subscriptions, and parses webhook requests,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
 from typing import Protocol, cast
@@ -130,11 +130,25 @@ class ProviderKit(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PasswordLogin:
+    """How a person signs in to a mailbox without a sign-in page.
+
+    host, port: the mail server. None: the provider finds it from the user name, or uses its
+        default.
+    """
+
+    user_name: str
+    password: str = field(repr=False)
+    host: str | None = None
+    port: int | None = None
+
+
 class PasswordKit(Protocol):
     """Interface of what the kit of a provider supplies in addition if the provider's mailboxes are
     opened with a password."""
 
-    def check_password(self, user_name: str, password: str, settings: Settings) -> MailboxIdentity:
+    def check_password(self, login: PasswordLogin, settings: Settings) -> MailboxIdentity:
         """Sign in to the mailbox once and return its identity. No error contains the password.
 
         Raises:

@@ -16,6 +16,7 @@ from mailsync.model import AccessToken, RemoteId, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.provider import ImapMailbox
+from mailsync.providers.imap.servers import AllowedServers
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
@@ -52,8 +53,11 @@ class ImapWorld(World):
 
     def provider(self, *_: object) -> MailProvider:
         access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
+        servers = AllowedServers(frozenset({f"localhost:{self.server.port}"}), is_any_public=False)
         context = ssl.create_default_context(cafile=self.server.certificate)
-        mailbox = ImapMailbox(MailboxAddress("localhost", self.server.port, "ann"), access, context)
+        mailbox = ImapMailbox(
+            MailboxAddress("localhost", self.server.port, "ann"), access, servers, context
+        )
         fetch = mailbox.fetch_messages
 
         def counted(ids: Sequence[RemoteId], **named: bool) -> Any:

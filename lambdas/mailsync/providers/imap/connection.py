@@ -62,7 +62,7 @@ class _Client(IMAPClient):  # type: ignore[misc]
         self.normalise_times = False
         self._imap.debug = 0
 
-    def _create_IMAP4(self) -> Any:
+    def _create_IMAP4(self) -> Any:  # noqa: N802
         from imaplib import IMAP4
 
         connected = self._connected
@@ -90,13 +90,13 @@ class ImapConnection:
         ProviderRejected: the server rejects the command.
     """
 
-    def __init__(self, address: MailboxAddress, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, address: MailboxAddress, ip_addresses: Sequence[str], context: ssl.SSLContext
+    ) -> None:
         self.request_count = 0
         self._host = address.host
         with self._failures("connect"):
-            connected = socket.create_connection(
-                (address.host, address.port), timeout=CONNECT_TIMEOUT_S
-            )
+            connected = _connect(ip_addresses, address.port)
             if address.begins_with_tls:
                 connected = context.wrap_socket(connected, server_hostname=address.host)
             self._client = _Client(address, connected)
@@ -248,6 +248,14 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause.",
                 retry_after_s=int(pause[1]) / 1000 if pause else None,
             ) from failure
+
+
+def _connect(ip_addresses: Sequence[str], port: int) -> socket.socket:
+    """Connect to the first address that accepts the connection."""
+    for each in ip_addresses[:-1]:
+        with suppress(OSError):
+            return socket.create_connection((each, port), timeout=CONNECT_TIMEOUT_S)
+    return socket.create_connection((ip_addresses[-1], port), timeout=CONNECT_TIMEOUT_S)
 
 
 def _lines(responses: Iterable[Any]) -> Iterator[bytes]:

@@ -19,7 +19,6 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.model import (
-    Change,
     Cursor,
     FeedId,
     FeedRef,
@@ -55,9 +54,23 @@ from mailsync.providers.imap.messages import (
     to_message,
     to_state_change,
 )
+from mailsync.providers.imap.servers import AllowedServers
+from mailsync.providers.kit import MailboxUnavailable
 
 MAX_CONNECTIONS = 3
 MESSAGES_PER_FETCH = 50
+
+
+def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
+    """Return the IP addresses of an account's server.
+
+    Raises:
+        ProviderUnavailable: the server is not allowed any more, or does not exist now.
+    """
+    try:
+        return servers.find_addresses(address.host, address.port)
+    except MailboxUnavailable as reason:
+        raise ProviderUnavailable(f"{reason} Stored mail stays readable.") from None
 
 
 class ImapMailbox:
@@ -75,11 +88,13 @@ class ImapMailbox:
         self,
         address: MailboxAddress,
         access: AccessTokenSource,
+        servers: AllowedServers,
         context: ssl.SSLContext,
         max_in_flight: int | None = None,
     ) -> None:
         self._address = address
         self._access = access
+        self._servers = servers
         self._context = context
         self._connection: ImapConnection | None = None
         self._open: OpenFolder | None = None
@@ -182,38 +197,56 @@ class ImapMailbox:
         return Page(tuple(changes), after.to_cursor(), has_more, valid_id_prefix=prefix)
 
     def _page_of_changes(self, opened: OpenFolder, position: FolderPosition, limit: int) -> Page:
-        connection, changes = self._connected(), dict[int, Change]()
-        vanished: list[range] = []
-        if position.mod_seq and opened.mod_seq and opened.mod_seq != position.mod_seq:
-            changed, vanished = connection.fetch_changes(position.mod_seq, STATE_ITEMS)
-            for uid, items in changed.items():
-                if uid < position.uid_next:
-                    changes[uid] = to_state_change(self._place(uid), items)
-        arrived: list[int] = []
-        if opened.uid_next != position.uid_next:
-            above = connection.search(f"UID {position.uid_next}:4294967295")
-            arrived = [uid for uid in above if uid >= position.uid_next]
-        for uid, items in self._listed(arrived[:limit], LISTED_ITEMS).items():
-            changes[uid] = to_state_change(self._place(uid), items)
-        removed = tuple(
-            RemovedMessage(self._place(uid).to_id())
-            for uid in self._confirmed(vanished, position.uid_next)
-        )
-        listed: frozenset[RemoteId] | None = None
-        if not connection.has_qresync:
-            if position.message_count + len(arrived) > opened.message_count:
-                every = self._all_uids(again=True)
-                if len(every) == opened.message_count:  # else the verification decides
-                    listed = frozenset(self._place(uid).to_id() for uid in every)
+        changed, vanished = self._changed_flags(opened, position)
+        arrived = self._arrived(opened, position)
+        changed |= self._listed(arrived[:limit], LISTED_ITEMS)
+        removed = self._confirmed(vanished, position.uid_next)
         has_more = len(arrived) > limit
         after = FolderPosition(
             opened.uid_validity,
-            arrived[limit] if has_more else max(opened.uid_next, *arrived, position.uid_next),
+            arrived[limit] if has_more else max(opened.uid_next, position.uid_next),
             position.mod_seq if has_more else opened.mod_seq,
             opened.message_count,
         )
-        ordered = tuple(each for _, each in sorted(changes.items()))
-        return Page((*removed, *ordered), after.to_cursor(), has_more, listed_ids=listed)
+        return Page(
+            (
+                *(RemovedMessage(self._place(uid).to_id()) for uid in removed),
+                *(to_state_change(self._place(uid), each) for uid, each in sorted(changed.items())),
+            ),
+            after.to_cursor(),
+            has_more,
+            listed_ids=self._listed_after_removals(opened, position, len(arrived)),
+        )
+
+    def _changed_flags(
+        self, opened: OpenFolder, position: FolderPosition
+    ) -> tuple[dict[int, FetchedItems], list[range]]:
+        """Return the known messages whose flags changed, and the UIDs that vanished, as far as the
+        server tells."""
+        if not position.mod_seq or opened.mod_seq in (None, position.mod_seq):
+            return {}, []
+        changed, vanished = self._connected().fetch_changes(position.mod_seq, STATE_ITEMS)
+        return {uid: each for uid, each in changed.items() if uid < position.uid_next}, vanished
+
+    def _arrived(self, opened: OpenFolder, position: FolderPosition) -> list[int]:
+        """Return the UIDs of new messages. A search above the highest UID may return that one."""
+        if opened.uid_next == position.uid_next:
+            return []
+        found = self._connected().search(f"UID {position.uid_next}:4294967295")
+        return [uid for uid in found if uid >= position.uid_next]
+
+    def _listed_after_removals(
+        self, opened: OpenFolder, position: FolderPosition, arrived: int
+    ) -> frozenset[RemoteId] | None:
+        """Return the ids of all messages if some were removed that the server does not name. None
+        as well if the server contradicts its own count; the verification then decides."""
+        removed = position.message_count + arrived - opened.message_count
+        if self._connected().has_qresync or removed <= 0:
+            return None
+        uids = self._all_uids(again=True)
+        if len(uids) != opened.message_count:
+            return None
+        return frozenset(self._place(uid).to_id() for uid in uids)
 
     def _listed(self, uids: Sequence[int], items: str) -> dict[int, FetchedItems]:
         """Fetch items of messages that the server listed. A message that the response lacks is
@@ -299,8 +332,9 @@ class ImapMailbox:
         """
         if self._connection is None:
             access = self._access.current_token()
+            ip_addresses = find_server(self._servers, self._address)
             for attempt in range(2):
-                connection = ImapConnection(self._address, self._context)
+                connection = ImapConnection(self._address, ip_addresses, self._context)
                 try:
                     connection.login(self._address.user_name, access.token)
                 except LoginRefused:

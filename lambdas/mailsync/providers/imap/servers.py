@@ -1,0 +1,116 @@
+"""Decide to which mail servers Mailsync connects, and find their addresses.
+
+A person names the server of a mailbox, so the name is checked against requests to the stage's own
+network (server-side request forgery): its addresses must be public, unless the operator lists the
+server. The connection then goes to a checked address, because a second look-up could give another.
+"""
+
+import re
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from mailsync.errors import ProviderUnavailable, SettingMissing
+from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT
+from mailsync.providers.kit import MailboxUnavailable
+from mailsync.settings import HOST_NAME_PATTERN, SettingsSection
+
+ANY_PUBLIC_SERVER = "public"
+"""In the setting IMAP_SERVERS: every server with public addresses, on the ports of IMAP."""
+HOST_OF_DOMAIN: Mapping[str, str] = {
+    "163.com": "imap.163.com",
+    "aol.com": "imap.aol.com",
+    "fastmail.com": "imap.fastmail.com",
+    "gmail.com": "imap.gmail.com",
+    "gmx.de": "imap.gmx.net",
+    "gmx.net": "imap.gmx.net",
+    "googlemail.com": "imap.gmail.com",
+    "hotmail.com": "outlook.office365.com",
+    "icloud.com": "imap.mail.me.com",
+    "live.com": "outlook.office365.com",
+    "mail.ru": "imap.mail.ru",
+    "me.com": "imap.mail.me.com",
+    "outlook.com": "outlook.office365.com",
+    "qq.com": "imap.qq.com",
+    "web.de": "imap.web.de",
+    "yahoo.com": "imap.mail.yahoo.com",
+    "yandex.com": "imap.yandex.com",
+    "yandex.ru": "imap.yandex.ru",
+    "zoho.com": "imap.zoho.com",
+}
+"""The servers of well-known providers by the domain of the address."""
+_SERVER = re.compile(rf"({HOST_NAME_PATTERN}):([1-9][0-9]{{0,4}})")
+_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+"""NAT64: such an address leads to the IPv4 address in its last bytes (RFC 6052, RFC 8215)."""
+_TUNNELLED = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
+"""6to4 and Teredo: such an address leads to an IPv4 address within it (RFC 3056, RFC 4380)."""
+
+
+class ImapSettings(SettingsSection):
+    @property
+    def servers(self) -> "AllowedServers":
+        """Return the servers to which the stage connects, from IMAP_SERVERS: `public`, and servers
+        as `host:port`, separated by commas."""
+        entries = [each.strip().lower() for each in self._required("IMAP_SERVERS").split(",")]
+        listed = [each for each in entries if each != ANY_PUBLIC_SERVER]
+        if not all(_SERVER.fullmatch(each) for each in listed):
+            raise SettingMissing(
+                "IMAP_SERVERS must list 'public' or servers such as 'imap.example.org:993'."
+            )
+        return AllowedServers(frozenset(listed), is_any_public=ANY_PUBLIC_SERVER in entries)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedServers:
+    """The servers to which a stage connects.
+
+    listed: servers as `host:port` that may have private addresses and any port.
+    is_any_public: whether every server with public addresses is allowed, on the ports of IMAP.
+    """
+
+    listed: frozenset[str]
+    is_any_public: bool
+
+    def find_addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return the IP addresses of a server, all of which may be connected to.
+
+        Raises:
+            MailboxUnavailable: the stage must not connect to this server, or it does not exist.
+            ProviderUnavailable: the name cannot be looked up now.
+        """
+        is_listed = f"{host}:{port}".lower() in self.listed
+        if not is_listed and (not self.is_any_public or port not in (TLS_PORT, STARTTLS_PORT)):
+            raise MailboxUnavailable(
+                f"Mailsync does not connect to {host}:{port}; its operator lists the servers."
+            )
+        addresses = _look_up(host, port)
+        if not is_listed and not are_public(addresses):
+            raise MailboxUnavailable(f"{host} is not a public mail server.")
+        return addresses
+
+
+def are_public(addresses: Iterable[str]) -> bool:
+    """Return whether each IP address is one of the public internet."""
+    return all(_is_public(ip_address(each.partition("%")[0])) for each in addresses)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address):
+        if any(address in network for network in _TUNNELLED):
+            return False
+        if address.ipv4_mapped or any(address in network for network in _TRANSLATED):
+            return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast
+
+
+def _look_up(host: str, port: int) -> Sequence[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as failure:
+        if failure.errno in (socket.EAI_AGAIN, socket.EAI_FAIL):
+            raise ProviderUnavailable(f"The name {host} cannot be looked up now.") from None
+        raise MailboxUnavailable(f"There is no mail server {host}.") from None
+    except (UnicodeError, ValueError):
+        raise MailboxUnavailable(f"There is no mail server {host}.") from None
+    return tuple(dict.fromkeys(str(each[4][0]) for each in found))
