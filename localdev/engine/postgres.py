@@ -251,10 +251,17 @@ class Postgres:
 def lock_folder(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
 
-    Raises StartFailed when another process has locked the folder.
+    Raises StartFailed when another process has locked the folder, or when the folder cannot be
+    written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("ab")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+    except OSError as error:
+        raise StartFailed(
+            f"The {what} folder {folder} cannot be written ({error.strerror}): change its"
+            " permissions, or run Mailsync in another folder."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as held:
