@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     is in use.
     """
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
-    parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")
+    parser.add_argument("--stage", required=True, help="name of the stage, such as prod")
     parser.add_argument(
         "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
     )
