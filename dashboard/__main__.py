@@ -1,5 +1,11 @@
 """Serve the dashboard of a deployed stage until Ctrl-C: `python -m dashboard --stage prod`."""
 
+import signal
+
+if __name__ == "__main__":
+    # Until the modules below are loaded, which takes seconds, Ctrl-C prints no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import sys
 from contextlib import suppress

@@ -1,5 +1,11 @@
 """Start the local stack (`python -m localdev up`) or the demo (`python -m localdev demo`)."""
 
+import signal
+
+if __name__ == "__main__":
+    # Until the modules below are loaded, which takes seconds, Ctrl-C prints no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import json
 import sys
 import time

@@ -40,8 +40,8 @@ def deploy(deployment: Deployment) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "The deployment was interrupted. CloudFormation finishes a change that it has begun, and"
-            " the stage keeps syncing. Run the command again: it continues.",
+            "The deployment was interrupted. CloudFormation finishes a change that it has begun,"
+            " and the stage keeps syncing. Run the command again: it continues.",
             file=sys.stderr,
         )
         return 130
