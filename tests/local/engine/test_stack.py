@@ -177,11 +177,13 @@ def test_a_second_stack_on_a_folder_is_refused(printed: Printed) -> None:
         Stack(options(printed.data)).start()
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("any_data", [False, True], ids=["up", "demo"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, any_data: bool) -> None:
     (tmp_path / "file").touch()
+    chosen = replace(options(tmp_path / "file" / "data"), any_data=any_data)
 
     with pytest.raises(StartFailed, match=r"folder \S+/file/data cannot be written \(Not a dir"):
-        Stack(options(tmp_path / "file" / "data")).start()
+        Stack(chosen).start()
 
 
 @pytest.mark.parametrize("option", ["--api-port", "--messages", "--time-scale"])
