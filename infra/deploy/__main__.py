@@ -32,12 +32,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def deploy(deployment: Deployment) -> int:
-    """Run the deployment and print its result; return the exit code."""
+    """Run the deployment and print its result; return the exit code, 130 after Ctrl-C."""
     try:
         outputs = deployment.run()
     except DeploymentFailed as failed:
         print(failed, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "The deployment was interrupted. CloudFormation finishes a change that it has begun,"
+            " and the stage keeps syncing. Run the command again: it continues.",
+            file=sys.stderr,
+        )
+        return 130
     except (BotoCoreError, ClientError) as error:
         print(f"AWS rejects a request: {error}. Run the command again.", file=sys.stderr)
         return 1

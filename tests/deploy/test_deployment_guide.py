@@ -12,6 +12,7 @@ from tests.deploy.template import Template
 from tests.support.paths import ROOT
 
 GUIDE = (ROOT / "docs/deploy.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
 EXAMPLES = "\n".join(re.findall(r"^```\w*\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE))
 
 
@@ -55,6 +56,17 @@ def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None
     stacks = {each.name.split(".")[0] for each in assembly.glob("*.template.json")}
 
     assert set(re.findall(r"Mailsync-prod-\w+", EXAMPLES)) == stacks
+
+
+def test_the_operations_page_names_alarms_and_functions_that_exist(sync: Template) -> None:
+    ids = " ".join(sync.resources)
+    alarms = set(re.findall(r"[Tt]he alarm `?(\w+)`? (?:means|fires|has)", OPERATIONS))
+    alarms |= set(re.findall(r"such an alarm[,:].* (\w+) for", OPERATIONS))
+    functions = set(re.findall(r"`?(Functions\w+Function)\b", OPERATIONS))
+
+    assert {"ThrottledMicrosoft", "PublishEventsFails"} < alarms
+    for name in {f"WatchAlarms{each}" for each in alarms - {"also"}} | functions:
+        assert re.search(rf"\b{name}[0-9A-F]{{8}}\b", ids), name
 
 
 def blocks_of_commands() -> list[str]:

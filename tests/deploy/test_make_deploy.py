@@ -10,6 +10,7 @@ from infra.deploy import stage_database, stage_health
 from infra.deploy.aws_account import AwsAccount, open_account
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_health import require_health, require_self_test
+from infra.deploy.steps import Deployment
 from tests.deploy import synthesis
 from tests.deploy.aws_double import AwsDouble, aws_double
 from tests.deploy.deployments import STATE, SYNC, Office, an_api
@@ -80,6 +81,18 @@ def test_a_settings_file_becomes_a_stage_that_works(
     assert len(office.aws.secret(outputs, "ApplicationKey")["JWT_SECRET"]) == 64
     assert cluster.run(IS_WRITER) == [[True]]
     _require_update_of_one_secret(office)
+
+
+def test_an_interrupted_deployment_says_how_it_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Deployment) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Deployment, "run", interrupt)
+    code, printed = office.deploy()
+
+    assert (code, "Run the command again: it continues." in printed) == (130, True)
 
 
 def _require_update_of_one_secret(office: Office) -> None:
