@@ -37,7 +37,7 @@ export default {
       el(
         "header",
         { class: "heading" },
-        el("h1", {}, account.emailAddress, " ", standing(account)),
+        el("h1", {}, el("bdi", {}, account.emailAddress), " ", standing(account)),
         buttons(accountButtons(account, app)),
       ),
       error && el("p", { class: "error", key: "error" }, reason(error.name, error.message)),
@@ -145,7 +145,8 @@ const difference = ({ messageId: id, folder: name, cause, foundAt }) =>
 
 function unevenFolder({ id, displayName, total, quarantined: aside, remoteTotal }) {
   const ours = `${number(total)} stored and ${number(aside)} in quarantine`;
-  return el("li", { key: id }, `${displayName}: ${ours}, ${number(remoteTotal)} at the provider.`);
+  const counts = `: ${ours}, ${number(remoteTotal)} at the provider.`;
+  return el("li", { key: id }, el("bdi", {}, displayName), counts);
 }
 
 function quarantine(messages) {

@@ -34,7 +34,9 @@ GRAVE = ("serious", "critical")
 LONG = "Donaudampfschifffahrtsgesellschaft" * 7
 FAILURE = {"name": LONG, "message": LONG}
 NAMES = ("emailAddress", "displayName", "subject", "fromName", "fromAddress", "address", "snippet")
+TIMES = ("verifiedAt", "comparedAt", "lastSyncAt", "nextSyncAt", "createdAt", "startedAt")
 LENGTHENED: dict[str, Any] = {
+    **dict.fromkeys(TIMES, "2025-12-28T21:58:59Z"),  # of another year, so the date is shown
     **dict.fromkeys((*NAMES, "label", "errorMessage", "reason", "messageId", "what"), LONG),
     "lastError": FAILURE,
     "quarantine": [{"messageId": LONG, "folder": LONG, "cause": LONG, "detail": LONG}],
