@@ -124,8 +124,8 @@ def begin_sign_in(sources: DashboardSources) -> Response:
     """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
     The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
-    each of its ports. If the API starts no sign-in, the response leads to the list of accounts, which
-    shows the reason. Raises ActionFailed.
+    each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
+    which shows the reason. Raises ActionFailed.
     """
     token = sources.make_user_token() if sources.stage == "local" else None
     if token is None:

@@ -83,8 +83,8 @@ def forecast_next_event(
         return _next_sync(run)
     if run["status"] == "running" and not steps:
         return ExpectedEvent(
-            "The execution was forgotten, as after a restart of the local stack; the schedule closes"
-            " this run, and the next sync goes on from there."
+            "The execution was forgotten, as after a restart of the local stack; the schedule"
+            " closes this run, and the next sync goes on from there."
         )
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
     if pending:

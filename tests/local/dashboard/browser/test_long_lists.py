@@ -77,6 +77,17 @@ def test_a_page_of_accounts_says_how_many_there_are_and_the_last_one_is_reached(
     expect(rows(page, "Accounts")).to_contain_text([f"many{ACCOUNTS}@example.com"])
 
 
+def test_back_leads_to_the_link_that_was_followed(many: int, page: Page) -> None:
+    page.goto("/accounts")
+    followed = rows(page, "Accounts").nth(40).get_by_role("link").first
+    followed.click()
+    expect(page.get_by_role("heading", name="Folders")).to_be_visible()
+    page.go_back()
+
+    expect(followed).to_be_focused()
+    expect(followed).to_be_in_viewport()
+
+
 def test_the_status_filter_finds_the_account_that_lost_its_access(many: int, page: Page) -> None:
     page.goto("/accounts")
     page.get_by_label("Status").select_option("reauth required")
