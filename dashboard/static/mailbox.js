@@ -23,7 +23,7 @@ export default {
   async load({ query }, signal) {
     const { accounts } = query.get("accountId")
       ? { accounts: [] }
-      : await get("accounts", { limit: 1 }, signal);
+      : await get("accounts", { search: "@", limit: 1 }, signal); // None that is being deleted.
     const accountId = query.get("accountId") ?? accounts[0]?.accountId;
     if (!accountId) return {};
     const account = await get(`accounts/${accountId}`, {}, signal);

@@ -17,6 +17,10 @@ RETURNING 1"""
 OUTDATED = """
 DELETE FROM mailsync.schema_migrations
  WHERE version = (SELECT max(version) FROM mailsync.schema_migrations) RETURNING version"""
+PURGING = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address, status)
+VALUES ('', 'microsoft', 'purging', '', 'purging') RETURNING 1"""
+PURGED = "DELETE FROM mailsync.email_accounts WHERE status = 'purging' RETURNING 1"
 UPDATED = "INSERT INTO mailsync.schema_migrations (version) VALUES (:version) RETURNING 1"
 MORE_THAN_HALF = "node => node.value > node.max / 2"
 
@@ -83,6 +87,19 @@ def test_a_name_that_turns_the_direction_of_text_leaves_the_address_as_it_is(
     shown = page.locator(".reader dd").first.locator("bdi")
     expect(shown).to_have_text([*sender.values()])
     page.unroute_all(behavior="wait")
+
+
+def test_an_account_that_is_being_deleted_is_named_and_is_not_the_mailbox_of_first_choice(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    mirror.rows(PURGING)
+    page.goto("/accounts")
+    page.get_by_role("link", name="(being deleted)").click()
+    expect(title(page)).to_contain_text("(being deleted)")
+    page.get_by_role("link", name="Mailbox", exact=True).click()
+
+    expect(page.get_by_label("Account")).to_have_value(mirror.account.address)
+    mirror.rows(PURGED)
 
 
 @pytest.fixture
