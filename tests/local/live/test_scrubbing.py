@@ -77,7 +77,9 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
     named = {f"{SECRET}@navy.example": 1, f"{SECRET}7": 1, "id": PHONE, "code": SECRET}
     document = {
         **named,
+        "extensions": [{SECRET: {SECRET: 1}, f"{SECRET}@odata.type": "#String"}],
         **{"importance": SECRET, "error": SECRET, "text": SECRET, "retry-after": PHONE},
+        **{"interval": 10**400, "expires_in": float("nan")},
         **{"@odata.nextLink": f"https://x/{SECRET}", "at": "1906-12-09T00:00:00Z", "deep": deep},
     }
     headers = {"Retry-After": SECRET, "Content-Type": SECRET, f"X-{SECRET}9": "1", "Etag": SECRET}
