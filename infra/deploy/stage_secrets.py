@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from infra.deploy.aws_account import AwsAccount
 from infra.secret_fields import FIELDS_OF_SECRET, JWT_KEY_FIELD, SINGLE_SECRET, secrets_of_stage
 from infra.setting_formats import PLACEHOLDER
-from infra.settings import StageSettings
+from infra.settings import StageSettings, read_settings_parts
 from mailsync.settings import MIN_HS256_KEY_BYTES
 
 Values = Mapping[str, str]
@@ -30,9 +30,9 @@ def read_secrets(path: Path) -> dict[str, str]:
     text of the file NAME, beside the settings file.
 
     Raises:
-        ValueError: the part is not an object of texts, or a file is missing.
+        ValueError: the part is not an object of texts, or a file is missing or empty.
     """
-    part = json.loads(path.read_text()).get("secrets", {})
+    part = read_settings_parts(path).get("secrets", {})
     if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
         raise ValueError(f'The part "secrets" of {path} must be an object of texts.')
     return {name: _text(name, value, path.parent) for name, value in part.items()}
@@ -43,9 +43,12 @@ def _text(name: str, value: str, folder: Path) -> str:
         return value.strip()
     file = folder / value.removeprefix(_FILE)
     try:
-        return file.read_text()
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise ValueError(f"{name} names a file that cannot be read: {file}.") from None
+    if not text.strip():
+        raise ValueError(f"{name} names a file that is empty: {file}.")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,13 @@ class StageSecretValues:
                 "The stage names an app registration and has no login for it: write"
                 f" {' or '.join(FIELDS_OF_SECRET['ProviderLogins'])} into the part secrets."
             )
-        if 0 < len(values.get(JWT_KEY_FIELD, "").encode()) < MIN_HS256_KEY_BYTES:
+        has_key_secret = "ApplicationKey" in self.stored or JWT_KEY_FIELD in self.given
+        if has_key_secret and self.stage.jwt_jwks_url is None and JWT_KEY_FIELD not in values:
+            yield (
+                f"{JWT_KEY_FIELD} is empty, so the API would accept nobody: write the key of your"
+                " application. AWS generates one only for a new stage whose file has no such field."
+            )
+        elif 0 < len(values.get(JWT_KEY_FIELD, "").encode()) < MIN_HS256_KEY_BYTES:
             yield f"{JWT_KEY_FIELD} is too short: HS256 needs {MIN_HS256_KEY_BYTES} bytes."
 
     def _lost_with_single_secret(self) -> Iterator[str]:

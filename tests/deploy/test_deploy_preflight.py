@@ -76,6 +76,7 @@ def test_a_password_may_look_like_an_example(password: str) -> None:
         ("unknown field DATABASE_ULR", {}, {**APP, **URL, "DATABASE_ULR": "x"}),
         ("has no login for it", {}, URL),
         ("HS256 needs 32 bytes", {}, {**APP, **URL, "JWT_SECRET": "short"}),
+        ("JWT_SECRET is empty", {}, {**APP, **URL, "JWT_SECRET": ""}),
         ("JWT_SECRET, which the stage does not use", JWKS, {**APP, **URL, "JWT_SECRET": "k" * 32}),
         ("DATABASE_URL, which the stage does not use", {"database": "aurora"}, {**APP, **URL}),
         ("DATABASE_URL still has an example", {}, {**APP, "DATABASE_URL": "postgresql://me:PASSWORD@db.mailsync.test/m"}),
@@ -136,17 +137,24 @@ def test_the_single_secret_keeps_a_given_value_and_no_login_of_the_owner() -> No
 
 
 def test_a_file_stands_for_its_text(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("PEM\n")
+    (tmp_path / "ca.pem").write_text("\ufeffPEM\n")
+    (tmp_path / "empty.pem").write_text("\n")
     settings = tmp_path / "settings.json"
-    settings.write_text('{"secrets": {"DATABASE_CA_BUNDLE": "file://ca.pem", "A": " b "}}')
 
-    assert read_secrets(settings) == {"DATABASE_CA_BUNDLE": "PEM\n", "A": "b"}
-    settings.write_text('{"secrets": {"DATABASE_CA_BUNDLE": "file://none.pem"}}')
+    def read(secrets: object) -> dict[str, str]:
+        settings.write_text(json.dumps({"stage": {}, "secrets": secrets}))
+        return read_secrets(settings)
+
+    assert read({"DATABASE_CA_BUNDLE": "file://ca.pem", "A": " b "}) == {
+        "DATABASE_CA_BUNDLE": "PEM\n",
+        "A": "b",
+    }
     with pytest.raises(ValueError, match="DATABASE_CA_BUNDLE names a file that cannot be read"):
-        read_secrets(settings)
-    settings.write_text('{"secrets": ["DATABASE_URL"]}')
+        read({"DATABASE_CA_BUNDLE": "file://none.pem"})
+    with pytest.raises(ValueError, match="DATABASE_CA_BUNDLE names a file that is empty"):
+        read({"DATABASE_CA_BUNDLE": "file://empty.pem"})
     with pytest.raises(ValueError, match="must be an object of texts"):
-        read_secrets(settings)
+        read(["DATABASE_URL"])
 
 
 @pytest.mark.parametrize(
