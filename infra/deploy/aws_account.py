@@ -30,14 +30,19 @@ class AwsAccount:
     def client(self, service: str) -> Any:
         return self.session.client(service, region_name=self.region)
 
-    def stack_outputs(self, stack: str) -> dict[str, str]:
-        """Return the outputs of the stack by name; empty if there is no such stack."""
+    def describe_stack(self, stack: str) -> Mapping[str, Any] | None:
+        """Return the description of the stack. None: there is no such stack."""
         try:
             (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
-            return {}
+            return None
+        return dict(found)
+
+    def stack_outputs(self, stack: str) -> dict[str, str]:
+        """Return the outputs of the stack by name; empty if there is no such stack."""
+        found = self.describe_stack(stack) or {}
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
     def bootstrap_version(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.deploy.aws_account import AwsAccount
+from infra.deploy.failure import DeploymentFailed
 from infra.secret_fields import FIELDS_OF_SECRET, JWT_KEY_FIELD, SINGLE_SECRET, secrets_of_stage
 from infra.setting_formats import PLACEHOLDER
 from infra.settings import StageSettings, read_settings_parts
@@ -129,12 +130,27 @@ class StageSecretValues:
 
 
 def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the deployed values by field, for each secret that the stack's outputs name."""
-    return {
-        name: json.loads(_read(account, outputs[f"{name}SecretArn"])["SecretString"])
-        for name in (*FIELDS_OF_SECRET, SINGLE_SECRET)
-        if f"{name}SecretArn" in outputs
-    }
+    """Return the deployed values by field, for each secret that the stack's outputs name.
+
+    Raises:
+        DeploymentFailed: a secret is not a JSON object, because a person edited it.
+    """
+    names = (*FIELDS_OF_SECRET, SINGLE_SECRET)
+    arns = {name: outputs.get(f"{name}SecretArn") for name in names}
+    return {name: _values(_read(account, arn), arn) for name, arn in arns.items() if arn}
+
+
+def _values(secret: Mapping[str, Any], arn: str) -> dict[str, str]:
+    try:
+        values = json.loads(secret.get("SecretString", ""))
+    except ValueError:  # its text quotes the secret
+        values = None
+    if not isinstance(values, dict):
+        raise DeploymentFailed(
+            f"The secret {arn} is no JSON object any more, so the functions cannot read it: correct"
+            " it in AWS Secrets Manager, then run the command again."
+        )
+    return {name: str(value or "") for name, value in values.items()}
 
 
 def write_secrets(
