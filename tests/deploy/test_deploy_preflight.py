@@ -251,15 +251,45 @@ def test_a_machine_without_node_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_npm_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("node", "npm"):
-        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("JSII_NODE", str(tmp_path / "node"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(cdk_cli, "_PROGRAM", tmp_path / "cdk")
+    a_repository(tmp_path, monkeypatch, "exit 1")
 
     with pytest.raises(DeploymentFailed, match="npm could not install"):
-        cdk_cli.find_cdk_command()
+        cdk_cli.find_cdk_command(tmp_path)
+
+
+def a_repository(folder: Path, patch: pytest.MonkeyPatch, npm: str) -> None:
+    """One that pins version 2 of the command line, and programs of this script."""
+    (folder / "package.json").write_text('{"devDependencies": {"aws-cdk": "2"}}')
+    for name in ("node", "npm"):
+        (folder / name).write_text(f"#!/bin/sh\n{npm}\n")
+        (folder / name).chmod(0o755)
+    patch.setenv("JSII_NODE", str(folder / "node"))
+    patch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    "installed",
+    [
+        None,
+        '{"packages": {"node_modules/aws-cdk": {"version": "1"}}}',  # of the release before
+    ],
+)
+def test_the_pinned_command_line_is_installed_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: str | None
+) -> None:
+    """An interrupted installation has the program and not the list."""
+    program = tmp_path / "node_modules/aws-cdk/bin/cdk"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    listed = tmp_path / "node_modules/.package-lock.json"
+    if installed:
+        listed.write_text(installed)
+    packages = '{"packages": {"node_modules/aws-cdk": {"version": "2"}}}'
+    a_repository(tmp_path, monkeypatch, f"echo '{packages}' > {listed}; echo >> {tmp_path}/calls")
+
+    for _ in range(2):
+        assert cdk_cli.find_cdk_command(tmp_path)[1] == str(program)
+    assert (tmp_path / "calls").read_text() == "\n"
 
 
 def test_the_node_of_the_virtual_environment_brings_npm() -> None:
