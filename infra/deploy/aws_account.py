@@ -89,6 +89,7 @@ def account_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]
     """Yield a sentence for each reason for which AWS would reject the stage's stacks."""
     yield from _quota_problems(account, stage)
     yield from _certificate_problems(account, stage)
+    yield from _topic_problems(account, stage)
 
 
 def account_warnings(account: AwsAccount) -> Iterator[str]:
@@ -162,6 +163,15 @@ def _quota_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
         )
 
 
+def _topic_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
+    arn = stage.alarm_topic_arn
+    if arn and arn.split(":")[3] != account.region:
+        yield (
+            f"alarm_topic_arn is a topic in {arn.split(':')[3]}, and alarms in {account.region} can"
+            " notify only a topic of their region: name one there."
+        )
+
+
 def _certificate_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
     arn = stage.certificate_arn
     if arn is None:
@@ -181,4 +191,11 @@ def _certificate_problems(account: AwsAccount, stage: StageSettings) -> Iterator
         yield (
             f"The certificate of certificate_arn has the status {found['Status']}: validate it in"
             f" AWS Certificate Manager until its status is {_ISSUED}."
+        )
+    names = {found["DomainName"], *found.get("SubjectAlternativeNames", ())}
+    domain = stage.domain_name or ""
+    if not names & {domain, f"*.{domain.partition('.')[2]}"}:
+        yield (
+            f"The certificate of certificate_arn is for {', '.join(sorted(names))}, not for the"
+            f" domain_name {domain}: request one for it."
         )

@@ -17,7 +17,8 @@ from infra.deploy.failure import DeploymentFailed
 from infra.secret_fields import FIELDS_OF_SECRET, JWT_KEY_FIELD, SINGLE_SECRET, secrets_of_stage
 from infra.setting_formats import PLACEHOLDER
 from infra.settings import StageSettings, read_settings_parts
-from mailsync.settings import MIN_HS256_KEY_BYTES
+from mailsync.errors import SettingMissing
+from mailsync.settings import MIN_HS256_KEY_BYTES, Settings
 
 Values = Mapping[str, str]
 _FILE = "file://"
@@ -101,6 +102,7 @@ class StageSecretValues:
                 "The stage names an app registration and has no login for it: write"
                 f" {' or '.join(FIELDS_OF_SECRET['ProviderLogins'])} into the part secrets."
             )
+        yield from _certificate_problems(values)
         has_key_secret = "ApplicationKey" in self.stored or JWT_KEY_FIELD in self.given
         if has_key_secret and self.stage.jwt_jwks_url is None and JWT_KEY_FIELD not in values:
             yield (
@@ -127,6 +129,16 @@ class StageSecretValues:
                 "The stage still has the single secret of the previous release. Set single_secret"
                 " to true for one deployment, which copies its values; then remove the setting."
             )
+
+
+def _certificate_problems(values: Values) -> Iterator[str]:
+    from mailsync.credentials.identity.entra import read_client_credential  # loads msal
+
+    if "MICROSOFT_CLIENT_CERTIFICATE" in values:
+        try:
+            read_client_credential(Settings(values))
+        except SettingMissing as error:
+            yield str(error)
 
 
 def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:

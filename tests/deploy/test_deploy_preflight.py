@@ -22,6 +22,7 @@ from infra.deploy.stage_secrets import StageSecretValues, read_secrets
 from infra.settings import StageSettings
 from tests.deploy.aws_double import REGION, AwsDouble, aws_double
 from tests.deploy.synthesis import PROD
+from tests.support.app_certificate import app_certificate
 from tests.support.paths import ROOT
 
 APP = {"MICROSOFT_CLIENT_SECRET": "secret of the app"}
@@ -89,6 +90,17 @@ def test_a_value_of_a_secret_is_refused(
     (found,) = StageSecretValues(a_stage(**settings), given, {}).problems()
 
     assert sentence in found
+
+
+def test_a_certificate_of_the_app_is_read_before_it_is_deployed() -> None:
+    def problems(pem: str) -> list[str]:
+        given = {**URL, "MICROSOFT_CLIENT_CERTIFICATE": pem}
+        return list(StageSecretValues(a_stage(), given, {}).problems())
+
+    both = app_certificate()
+    assert not problems(both)
+    for half in (both.partition("-----BEGIN PRIVATE")[0], "file:/app.pem"):
+        assert "must hold a certificate and its unencrypted RSA key" in problems(half)[0]
 
 
 def test_values_that_the_stage_has_need_not_be_given_again() -> None:
@@ -200,13 +212,25 @@ def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
     arn = requested.request_certificate(DomainName=DOMAIN)["CertificateArn"]
     elsewhere = arn.replace(REGION, "us-east-1")
 
-    def problem(certificate: str) -> str:
-        stage = a_stage(domain_name=DOMAIN, certificate_arn=certificate)
+    def problem(certificate: str, domain: str = DOMAIN) -> str:
+        stage = a_stage(domain_name=domain, certificate_arn=certificate)
         return "".join(account_problems(account, stage))
 
     assert "has the status PENDING_VALIDATION" in problem(arn)
     assert "request one in the region of the stage" in problem(elsewhere)
     assert "does not show the certificate" in problem(f"{arn[:-1]}-")
+    assert f"is for {DOMAIN}, not for the domain_name api.{DOMAIN}" in problem(arn, f"api.{DOMAIN}")
+    wildcard = requested.request_certificate(DomainName=f"*.{DOMAIN}")["CertificateArn"]
+    assert "not for the domain_name" not in problem(wildcard, f"api.{DOMAIN}")
+
+
+def test_alarms_notify_a_topic_of_their_region(aws: AwsDouble) -> None:
+    account = open_account()
+    here = f"arn:aws:sns:{REGION}:111122223333:pager"
+
+    assert not list(account_problems(account, a_stage(alarm_topic_arn=here)))
+    (found,) = account_problems(account, a_stage(alarm_topic_arn=here.replace(REGION, "us-east-1")))
+    assert "alarm_topic_arn is a topic in us-east-1" in found
 
 
 def subnets(*zones: dict[str, object]) -> str:
