@@ -51,8 +51,10 @@ NOTIFIED_MAILBOXES = 10_000
 TRACES_PER_SECOND, SHARE_OF_OTHER_TRACES = 1, 0.05
 """Invocations that X-Ray samples: one a second, and five percent of the others (AWS Lambda
 Developer Guide, "Visualize Lambda function invocations using AWS X-Ray")."""
-MAX_SECRETS, MAX_ALARM_METRICS = 5, 50
+MAX_KEYS, MAX_SECRETS, MAX_ALARM_METRICS = 2, 5, 50
 """The most that a stage has; an alarm costs as much for each metric that its expression reads."""
+KEY_ROTATIONS = 2
+"""Rotations of a key that raise its price (AWS KMS pricing); the templates rotate keys yearly."""
 GRAPH_REQUESTS_PER_HOUR = 60_000
 """Allowed requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in
 10 minutes)."""
@@ -74,7 +76,8 @@ class Prices:
     api_request: a request to an HTTP API.
     trace, free_traces: a trace that X-Ray records, and those that each AWS account has free in a
         month.
-    key, secret, dashboard, metric, alarm_metric: a month of each.
+    key: a month of a KMS key, which its first two yearly rotations each raise by as much.
+    secret, dashboard, metric, alarm_metric: a month of each.
     nat_gateway, public_address, proxy_acu, aurora_acu: an hour of each.
     """
 
@@ -354,7 +357,8 @@ def _quota_table() -> Iterator[str]:
 def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     """Yield the table of what a stage costs beside its syncs and checks."""
     metrics = MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
-    stage = prices.key + MAX_SECRETS * prices.secret + metrics + prices.dashboard
+    keys = MAX_KEYS * (1 + KEY_ROTATIONS) * prices.key
+    stage = keys + MAX_SECRETS * prices.secret + metrics + prices.dashboard
     scheduled = monthly_usage(measured, accounts=NOTIFIED_MAILBOXES, every_minutes=15)
     both = scheduled + notification_usage(measured, accounts=NOTIFIED_MAILBOXES)
     notified = price_usage(both, prices).total - price_usage(scheduled, prices).total
@@ -365,9 +369,9 @@ def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     yield "| what else | a month |"
     yield "| --- | ---: |"
     yield (
-        f"| a stage, for any number of mailboxes: a key, at most {MAX_SECRETS} secrets, alarms on"
-        f" at most {MAX_ALARM_METRICS} metrics, a dashboard, at most {MAX_METRIC_SERIES} metrics of"
-        f" its own | up to ${stage:.0f} |"
+        f"| a stage, for any number of mailboxes: at most {MAX_KEYS} keys after two years of"
+        f" rotation, {MAX_SECRETS} secrets, alarms on {MAX_ALARM_METRICS} metrics, a dashboard,"
+        f" {MAX_METRIC_SERIES} metrics of its own | up to ${stage:.0f} |"
     )
     yield (
         f"| notifications of {NOTIFIED_MAILBOXES:,} mailboxes, {NOTIFICATIONS_PER_DAY} a day each:"
