@@ -11,7 +11,7 @@ from typing import Any
 from infra.catalog import FUNCTIONS
 from infra.setting_formats import format_violations
 
-_STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+_STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
 ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
 """Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
@@ -135,7 +135,7 @@ class StageSettings:
         """
         if not _STAGE_NAME.fullmatch(name):
             raise ValueError(
-                f"A stage cannot be named {name!r}: a name has 1 to 40 letters, digits and hyphens,"
+                f"A stage cannot be named {name!r}: a name has 1 to 80 letters, digits and hyphens,"
                 " because it becomes a part of the names of the stacks."
             )
         if name not in stages:
