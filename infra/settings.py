@@ -130,14 +130,9 @@ class StageSettings:
         """Return the validated settings of the stage `name`.
 
         Raises:
-            ValueError: there is no such stage, its name cannot be a part of a stack's name, or one
-                of its settings is unknown or invalid.
+            ValueError: there is no such stage, or its name or a setting is unknown or invalid.
         """
-        if not _STAGE_NAME.fullmatch(name):
-            raise ValueError(
-                f"A stage cannot be named {name!r}: a name has 1 to 80 letters, digits and hyphens,"
-                " because it becomes a part of the names of the stacks."
-            )
+        _require_name_of_stack(name)
         if name not in stages:
             raise ValueError(
                 f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}. Add it there, or name"
@@ -154,6 +149,14 @@ class StageSettings:
         if found := list(format_violations(settings)) or list(_violations(stage)):
             raise ValueError("\n".join(f"Stage {name!r}: {each}." for each in found))
         return stage
+
+
+def _require_name_of_stack(stage: str) -> None:
+    if not _STAGE_NAME.fullmatch(stage):
+        raise ValueError(
+            f"A stage cannot be named {stage!r}: a name has 1 to 80 letters, digits and hyphens,"
+            " because it becomes a part of the names of the stacks."
+        )
 
 
 def _violations(stage: StageSettings) -> Iterator[str]:

@@ -144,6 +144,12 @@ def _functions_login_problems(settings: Settings) -> Iterator[str]:
                 functions_login_sql(_functions_login(settings))
             except SettingMissing as error:
                 yield f"The login of DATABASE_URL does not exist and cannot be created: {error}"
+            if not owner.run(_RIGHTS)[0][2]:
+                yield (
+                    "The login of DATABASE_URL does not exist, and the login of"
+                    " MIGRATION_DATABASE_URL may not create it (ALTER ROLE ... CREATEROLE): create"
+                    ' it as docs/database.md describes under "Roles".'
+                )
             return
         has_roles = owner.run(_RIGHTS)[0][-1]
     try:

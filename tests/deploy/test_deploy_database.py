@@ -103,6 +103,18 @@ def test_the_login_of_the_functions_is_created_once(cluster: Cluster) -> None:
     assert "no member of the role mailsync_writer" in problems(url, owner)
 
 
+def test_an_owner_who_may_not_create_the_login_is_told_so(cluster: Cluster) -> None:
+    """The roles and the schema can be there already."""
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    prepare_database(
+        {"DATABASE_URL": cluster.url("functions", "mine"), "MIGRATION_DATABASE_URL": owner}
+    )
+    cluster.run("ALTER ROLE me NOCREATEROLE")
+
+    assert "may not create it" in problems(cluster.url("another", "mine"), owner)
+    assert problems(cluster.url("functions", "mine"), owner) == ""
+
+
 def test_a_login_that_postgres_cannot_have_is_refused(cluster: Cluster) -> None:
     owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
 
