@@ -44,8 +44,7 @@ class StageSettings:
         text restarts all functions.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
-    single_secret: whether functions also read the single secret of the previous release, whose
-        values win over those of the three secrets.
+    single_secret: whether functions also read the previous release's secret, whose values win.
     microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
         no mailboxes of Microsoft 365.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
@@ -138,10 +137,9 @@ class StageSettings:
                 f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}. Add it there, or name"
                 " the stage's file with SETTINGS=settings.json."
             )
-        unknown = stages[name].keys() - ({each.name for each in fields(cls)} - {"name"})
-        if unknown:
-            raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
         settings = _without_null(stages[name])
+        if unknown := settings.keys() - ({each.name for each in fields(cls)} - {"name"}):
+            raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
         if "app_inbox_url" not in settings:
             raise ValueError(f"Stage {name!r}: app_inbox_url is missing.")
         stage = cls(name=name, **settings)
