@@ -4,7 +4,7 @@ Prints the tables of docs/cost.md from `benchmarks/measured.json`, which
 `python -m benchmarks.measure_cost` writes.
 
 List prices of us-east-1 without the free tier of Lambda, in US dollars; source: AWS's price pages
-of Step Functions, Lambda, API Gateway, CloudWatch, X-Ray, EventBridge Scheduler, VPC and RDS Proxy.
+of Step Functions, Lambda, API Gateway, CloudWatch, X-Ray, EventBridge, VPC and RDS Proxy.
 """
 
 import json
@@ -74,6 +74,7 @@ class Prices:
     log_gb: a GB of ingested logs.
     scheduler_call: an invocation by EventBridge Scheduler.
     api_request: a request to an HTTP API.
+    event: an event that is put on a bus of EventBridge.
     trace, free_traces: a trace that X-Ray records, and those that each AWS account has free in a
         month.
     key: a month of a KMS key, which its first two yearly rotations each raise by as much.
@@ -88,6 +89,7 @@ class Prices:
     log_gb: float = 0.50
     scheduler_call: float = 1 / 1e6
     api_request: float = 1 / 1e6
+    event: float = 1 / 1e6
     trace: float = 5 / 1e6
     free_traces: int = 100_000
     key: float = 1
@@ -377,6 +379,11 @@ def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
         f"| notifications of {NOTIFIED_MAILBOXES:,} mailboxes, {NOTIFICATIONS_PER_DAY} a day each:"
         f" API Gateway ${requests:.0f}, `webhook`, its logs and more checks ${notified:.0f}"
         f" | ${requests + notified:.0f} |"
+    )
+    events = NOTIFIED_MAILBOXES * CHECKS_WITH_CHANGES_PER_DAY * 30 * prices.event
+    yield (
+        f"| events of {NOTIFIED_MAILBOXES:,} mailboxes on the bus, one for each of"
+        f" {CHECKS_WITH_CHANGES_PER_DAY} checks a day that find something new | ${events:.0f} |"
     )
     yield (
         f"| a database that the stage creates, idle: NAT gateway ${nat:.0f}, its public address"
