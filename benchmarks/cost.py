@@ -53,8 +53,6 @@ TRACES_PER_SECOND, SHARE_OF_OTHER_TRACES = 1, 0.05
 Developer Guide, "Visualize Lambda function invocations using AWS X-Ray")."""
 MAX_KEYS, MAX_SECRETS, MAX_ALARM_METRICS = 2, 5, 50
 """The most that a stage has; an alarm costs as much for each metric that its expression reads."""
-KEY_ROTATIONS = 2
-"""Rotations of a key that raise its price (AWS KMS pricing); the templates rotate keys yearly."""
 GRAPH_REQUESTS_PER_HOUR = 60_000
 """Allowed requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in
 10 minutes)."""
@@ -77,8 +75,7 @@ class Prices:
     event: an event that is put on a bus of EventBridge.
     trace, free_traces: a trace that X-Ray records, and those that each AWS account has free in a
         month.
-    key: a month of a KMS key, which its first two yearly rotations each raise by as much.
-    secret, dashboard, metric, alarm_metric: a month of each.
+    key, secret, dashboard, metric, alarm_metric: a month of each; of a key after two rotations.
     nat_gateway, public_address, proxy_acu, aurora_acu: an hour of each.
     """
 
@@ -92,7 +89,7 @@ class Prices:
     event: float = 1 / 1e6
     trace: float = 5 / 1e6
     free_traces: int = 100_000
-    key: float = 1
+    key: float = 3
     secret: float = 0.40
     dashboard: float = 3
     metric: float = 0.30
@@ -358,9 +355,8 @@ def _quota_table() -> Iterator[str]:
 
 def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     """Yield the table of what a stage costs beside its syncs and checks."""
-    metrics = MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
-    keys = MAX_KEYS * (1 + KEY_ROTATIONS) * prices.key
-    stage = keys + MAX_SECRETS * prices.secret + metrics + prices.dashboard
+    stage = MAX_KEYS * prices.key + MAX_SECRETS * prices.secret + prices.dashboard
+    stage += MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
     scheduled = monthly_usage(measured, accounts=NOTIFIED_MAILBOXES, every_minutes=15)
     both = scheduled + notification_usage(measured, accounts=NOTIFIED_MAILBOXES)
     notified = price_usage(both, prices).total - price_usage(scheduled, prices).total
@@ -381,10 +377,8 @@ def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
         f" | ${requests + notified:.0f} |"
     )
     events = NOTIFIED_MAILBOXES * CHECKS_WITH_CHANGES_PER_DAY * 30 * prices.event
-    yield (
-        f"| events of {NOTIFIED_MAILBOXES:,} mailboxes on the bus, one for each of"
-        f" {CHECKS_WITH_CHANGES_PER_DAY} checks a day that find something new | ${events:.0f} |"
-    )
+    what = f"events of {NOTIFIED_MAILBOXES:,} mailboxes, {CHECKS_WITH_CHANGES_PER_DAY} a day each"
+    yield f"| {what}: EventBridge | ${events:.0f} |"
     yield (
         f"| a database that the stage creates, idle: NAT gateway ${nat:.0f}, its public address"
         f" ${address:.0f}, RDS Proxy ${proxy:.0f}, Aurora with 0.5 ACU ${aurora:.0f}"
