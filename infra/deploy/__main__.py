@@ -4,12 +4,15 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy.cdk_cli import find_cdk_command
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.steps import Deployment, read_deployment
+
+_AGAIN = "Correct the cause and run the command again; it continues."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,8 +49,18 @@ def deploy(deployment: Deployment) -> int:
         )
         return 130
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS rejects a request: {error}. Run the command again.", file=sys.stderr)
+        print(f"AWS rejects a request: {error}. {_AGAIN}", file=sys.stderr)
         return 1
+    except (OSError, CalledProcessError) as error:
+        print(f"This machine cannot go on: {error}. {_AGAIN}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "Interrupted. A stack that was being deployed goes on in AWS. The same command"
+            " continues from there.",
+            file=sys.stderr,
+        )
+        return 130
     print("\n".join(_next_steps(deployment, outputs)))
     return 0
 

@@ -55,3 +55,6 @@ def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
 
     assert "There is no file a$b.json: copy settings.example.json" in sentence("SETTINGS=a$b.json")
     assert "make deploy STAGE=prod SETTINGS=settings.json" in sentence()
+    for name in ("a stage", ""):
+        asked = sentence("SETTINGS=settings.example.json", f"STAGE={name}")
+        assert f"A stage cannot be named {name!r}" in asked
