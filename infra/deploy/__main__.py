@@ -54,13 +54,6 @@ def deploy(deployment: Deployment) -> int:
     except (OSError, CalledProcessError) as error:
         print(f"This machine cannot go on: {error}. {_AGAIN}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(
-            "Interrupted. A stack that was being deployed goes on in AWS. The same command"
-            " continues from there.",
-            file=sys.stderr,
-        )
-        return 130
     print("\n".join(_next_steps(deployment, outputs)))
     return 0
 

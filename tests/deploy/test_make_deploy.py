@@ -128,7 +128,6 @@ def test_functions_get_no_secret_of_a_database_that_is_not_ready(
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (KeyboardInterrupt(), 130, "The same command continues from there."),
         (OSError(28, "No space left on device"), 1, "No space left on device. Correct the cause"),
         (CalledProcessError(2, ["uv", "pip", "install"]), 1, "Correct the cause and run"),
     ],
