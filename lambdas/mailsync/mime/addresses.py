@@ -1,0 +1,126 @@
+"""Parse address lists of mail headers, including malformed ones (RFC 5322, section 3.4).
+
+The standard library's parser drops an address whose display name contains an `@`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mailsync.mime.headers import decode_header_text
+from mailsync.model import Address
+
+_TOKEN = re.compile(
+    r"""(?P<encoded>=\?[^?\s]+\?[bBqQ]\?[^?]*\?=)
+      | (?P<quoted>"(?:[^"\\]|\\.)*")
+      | \((?P<comment>[^()]*)\)
+      | <(?P<angle>[^<>]*)>
+      | <(?P<unclosed>[^<>,;]*)
+      | (?P<end>[,;])
+      | (?P<colon>:)
+      | (?P<words>(?:(?!=\?)[^",;:<(])+)
+      | (?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
+_QUOTED_LOCAL_PART = re.compile(r'"[^"]*"@\S+')
+_ROUTE = re.compile(r"^@[^:]*:")  # of servers on the way, as RFC 822 had it
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    """The parts of one address: `words` before `<`, `angle` inside `<>`, `rest` after `>`."""
+
+    words: str = ""
+    comments: list[str] = field(default_factory=list)
+    angle: str | None = None
+    rest: str = ""
+
+
+def parse_addresses(value: str, *, limit: int = 10_000) -> tuple[Address, ...]:
+    """Parse the text of an address header; return the addresses, including those inside groups, up
+    to `limit`.
+
+    `value` is the text of the header with its bytes above 127 already decoded. A comma in an
+    unquoted display name belongs to the name.
+    """
+    found: list[Address] = []
+    for mailbox in _joined(_mailboxes(_with_closed_quotes(value))):
+        address = _address(mailbox)
+        if address.name or address.address:
+            found.append(address)
+        if len(found) >= limit:
+            break
+    return tuple(found)
+
+
+def _with_closed_quotes(value: str) -> str:
+    """Drop a quotation mark that is never closed: more than one name stands after it."""
+    for quoted in _QUOTED.finditer(value):
+        if not quoted[1]:
+            return value[: quoted.start()] + quoted[0].replace('"', "")
+    return value
+
+
+def _mailboxes(value: str) -> Iterator[_Mailbox]:
+    current = _Mailbox()
+    for token in _TOKEN.finditer(value):
+        kind, text = token.lastgroup, token[token.lastgroup or 0]
+        if kind in ("angle", "unclosed"):
+            if current.angle is not None:
+                yield current
+                current = _Mailbox(words=current.rest)
+            current.angle = text
+        elif kind == "end":
+            yield current
+            current = _Mailbox()
+        elif kind == "colon" and "@" not in current.words and current.angle is None:
+            current = _Mailbox()  # what stands before it is the name of a group
+        elif kind == "comment":
+            current.comments.append(text)
+        elif current.angle is None:
+            current.words += text
+        else:
+            current.rest += text
+    yield current
+
+
+def _joined(mailboxes: Iterator[_Mailbox]) -> Iterator[_Mailbox]:
+    """Join a name that has no address to the next one: `Lovelace, Ada <ada@example.org>` is one."""
+    before: _Mailbox | None = None
+    for mailbox in mailboxes:
+        if before is not None:
+            if mailbox.angle is not None:
+                mailbox.words = f"{before.words.rstrip()}, {mailbox.words.lstrip()}"
+            else:
+                yield before
+        is_name = mailbox.angle is None and mailbox.words.strip() and "@" not in mailbox.words
+        before = mailbox if is_name else None
+        if before is None:
+            yield mailbox
+    if before is not None:
+        yield before
+
+
+def _address(mailbox: _Mailbox) -> Address:
+    comment = " ".join(mailbox.comments)
+    words = mailbox.words.strip()
+    if mailbox.angle is not None:
+        return Address(_name(words) or _name(comment), _compact(_ROUTE.sub("", mailbox.angle)))
+    if _QUOTED_LOCAL_PART.fullmatch(words):
+        return Address(_name(comment), words)
+    parts = re.sub(r"\s*@\s*", "@", words).split()
+    if len(parts) <= 1:
+        return Address(_name(comment), "".join(parts))
+    address = next((each for each in parts if "@" in each), "")
+    name = " ".join(each for each in parts if each != address)
+    return Address(_name(name if address else words), _compact(address))
+
+
+def _name(words: str) -> str:
+    """Return a display name without its quotation marks and with its encoded words decoded."""
+    return decode_header_text(re.sub(r'"|\\(.)', r"\1", words))
+
+
+def _compact(address: str) -> str:
+    return "".join(address.split())
