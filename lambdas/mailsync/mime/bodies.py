@@ -5,7 +5,6 @@ The choice is that of JMAP (RFC 8621, section 4.1.4).
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 

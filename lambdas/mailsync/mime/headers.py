@@ -157,7 +157,8 @@ def _word_bytes(encoding: str, text: str) -> bytes:
 
 
 def parse_parameters(text: str) -> tuple[str, Mapping[str, str]]:
-    """Parse a value with parameters, such as that of Content-Type; return both, names in lower case.
+    """Parse a value with parameters, such as that of Content-Type; return both. Names of
+    parameters are in lower case.
 
     Continuations are joined and charsets decoded (RFC 2231); encoded words are decoded too, because
     many programs write them there. The parameter's extended form is preferred to its plain form.

@@ -7,15 +7,13 @@ recurses as deeply as the message is nested.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailsync.mime.headers import (
     Header,
-    decode_header_text,
     parse_identifiers,
     parse_parameters,
     read_header,
-    to_one_line,
 )
 from mailsync.mime.transfer import decode_content, iter_content
 
@@ -79,7 +77,7 @@ class Part:
         return found[0] if found else None
 
     def content(self, limit: int | None = None) -> bytes:
-        """Return the decoded content; with a limit, only that of the first `limit` encoded bytes."""
+        """Return the decoded content; with a limit, that of the first `limit` encoded bytes."""
         end = self.end if limit is None else min(self.end, self.start + limit)
         return decode_content(self.raw[self.start : end], self.encoding)
 
@@ -119,13 +117,8 @@ def _part(
     default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
     content_type, parameters = _type(header, default)
     disposition, disposition_parameters = parse_parameters(header.text("content-disposition"))
-    children: tuple[Part, ...] = ()
-    if content_type.startswith("multipart/"):
-        children = _children(raw, body, end, budget, content_type, parameters, depth)
-        if not children:
-            content_type = "text/plain"
     found = _TOKEN.search(header.text("content-transfer-encoding"))
-    return Part(
+    part = Part(
         header=header,
         raw=raw,
         start=body,
@@ -136,8 +129,11 @@ def _part(
         disposition_parameters=disposition_parameters,
         encoding=found[0].lower().strip("\"'") if found else "",
         parent_type=parent_type,
-        children=children,
     )
+    if not content_type.startswith("multipart/"):
+        return part
+    children = _children(part, budget, depth)
+    return replace(part, children=children, content_type=content_type if children else "text/plain")
 
 
 def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:
@@ -154,39 +150,30 @@ def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:
     )
 
 
-def _children(
-    raw: bytes,
-    start: int,
-    end: int,
-    budget: _Budget,
-    content_type: str,
-    parameters: Mapping[str, str],
-    depth: int,
-) -> tuple[Part, ...]:
+def _children(part: Part, budget: _Budget, depth: int) -> tuple[Part, ...]:
+    """Return the parts of a multipart; () if it has none, or is nested too deeply."""
+    raw, start, end = part.raw, part.start, part.end
     if depth >= MAX_DEPTH:
         budget.report(f"has parts nested more than {MAX_DEPTH} deep, so the deepest are one text")
         return ()
-    boundary = _boundary_bytes(parameters.get("boundary", ""))
+    boundary = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
     ranges = list(_ranges(raw, start, end, boundary, budget)) if boundary else []
     if not ranges and (guessed := _FIRST_DELIMITER.match(raw, start, end)):
         budget.report("names a boundary of its parts that it does not use")
         ranges = list(_ranges(raw, start, end, guessed[1], budget))
     if not ranges:
         budget.report("says that it has parts, and has none")
+    parent = part.content_type
     return tuple(
-        _part(raw, first, last, budget, parent_type=content_type, depth=depth + 1)
+        _part(raw, first, last, budget, parent_type=parent, depth=depth + 1)
         for first, last in ranges
     )
-
-
-def _boundary_bytes(boundary: str) -> bytes:
-    return boundary.rstrip().encode("utf-8", "replace")
 
 
 def _ranges(
     raw: bytes, start: int, end: int, boundary: bytes, budget: _Budget
 ) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each part. The line end before a delimiter belongs to the delimiter."""
+    """Yield start and end of each part. The line end before a delimiter is part of it."""
     delimiter = b"--" + boundary
     part_start: int | None = None
     position = start

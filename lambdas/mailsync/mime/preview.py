@@ -22,9 +22,10 @@ _TOKEN = re.compile(
        | (?P<text>[^<]+|<)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span"
-    " strike strong sub sup tt u var wbr".split()
+_INLINE = re.compile(
+    r"/?(?:a|abbr|acronym|b|bdi|bdo|big|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small"
+    r"|span|strike|strong|sub|sup|tt|u|var|wbr)",
+    re.IGNORECASE,
 )
 # `html.unescape` raises at a number of more digits than `int` takes.
 _LONG_NUMBER = re.compile(r"&#[0-9]{8,}")
@@ -57,5 +58,5 @@ def _visible_text(markup: str) -> Iterator[str]:
             return
         if text := token["text"]:
             yield html.unescape(_LONG_NUMBER.sub("\ufffd", text)) if "&" in text else text
-        elif (tag := token["tag"]) and tag.lstrip("/").lower() not in _INLINE:
+        elif (tag := token["tag"]) and not _INLINE.fullmatch(tag):
             yield " "

@@ -1,4 +1,4 @@
-"""Undo the content transfer encodings of mail (RFC 2045, section 6), also if the content is damaged.
+"""Undo the content transfer encodings of mail (RFC 2045, section 6), also of damaged content.
 
 Content is decoded in chunks, so that a large attachment needs little memory.
 """

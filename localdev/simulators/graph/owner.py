@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from localdev.mail.item import Address
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME
 from localdev.simulators.mailbox import Mailbox
+from mailsync.model import Address
 
 _Value = Callable[[Any], Any]
 
