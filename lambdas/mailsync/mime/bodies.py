@@ -6,6 +6,7 @@ The choice is that of JMAP (RFC 8621, section 4.1.4).
 import hashlib
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import unquote
 
 from mailsync.mime.charsets import decode_with_guess, is_known_charset
@@ -83,7 +84,8 @@ class Bodies:
         """Return the attachments, at most 1,000; `html` shows some of them inline."""
         if len(self.others) > MAX_ATTACHMENTS:
             self.problems[f"has more than {MAX_ATTACHMENTS} attachments"] = None
-        shown = {unquote(each) for each in _CONTENT_REFERENCE.findall(html or "")}
+        found = islice(_CONTENT_REFERENCE.finditer(html or ""), MAX_ATTACHMENTS)
+        shown = {unquote(each[1]) for each in found}
         return tuple(_attachment(part, shown) for part in self.others[:MAX_ATTACHMENTS])
 
     def _joined(self, parts: list[Part], separator: str) -> str | None:

@@ -4,14 +4,17 @@ import re
 
 _QUOTES = re.compile(r">*")
 _SIGNATURE = "-- "
+_MAX_LINES = 200_000
 
 
 def unflow(text: str, *, drops_spaces: bool) -> str:
     """Return the text with each paragraph on one line; quoted lines keep their depth.
 
     drops_spaces: DelSp=yes: the space at the end of a joined line is none of the text, as in
-        Chinese and Japanese.
+        Chinese and Japanese. A text of more than 200,000 lines stays as it is.
     """
+    if text.count("\n") > _MAX_LINES:
+        return text
     lines: list[str] = []
     paragraph: list[str] = []
     depth = 0

@@ -41,7 +41,7 @@ def preview_of_body(body: str, body_type: str) -> str:
     pieces: list[str] = []
     length = 0
     for piece in _visible_text(body):
-        pieces.append(piece[:_MAX_TEXT_CHARS])
+        pieces.append(piece)
         length += len(piece.strip())
         if length > _MAX_TEXT_CHARS:
             break
@@ -56,7 +56,7 @@ def _visible_text(markup: str) -> Iterator[str]:
     for number, token in enumerate(_TOKEN.finditer(markup)):
         if number >= _MAX_TOKENS:
             return
-        if text := token["text"]:
+        if text := token["text"][:_MAX_TEXT_CHARS] if token["text"] else "":
             yield html.unescape(_LONG_NUMBER.sub("\ufffd", text)) if "&" in text else text
         elif (tag := token["tag"]) and not _INLINE.fullmatch(tag):
             yield " "

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 _CHUNK_BYTES = 48 * 1024  # divisible by 4
+_MAX_SEGMENTS = 10_000  # of base64, each with its padding
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NO_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _PADDING = re.compile(rb"[=\s]*")
@@ -39,14 +40,14 @@ def _iter_base64(raw: bytes, start: int, end: int) -> Iterator[bytes]:
     """Characters outside the alphabet are ignored. What follows the padding is decoded if it is
     base64 as well; else it is the text that a mailing list appended."""
     is_joined = False
-    while start < end:
+    for _ in range(_MAX_SEGMENTS):
         padding = raw.find(b"=", start, end)
         yield from _iter_quads(raw, start, end if padding < 0 else padding)
         if padding < 0:
             return
         start = _PADDING.match(raw, padding, end).end()  # type: ignore[union-attr]
         is_joined = is_joined or _ONLY_BASE64.fullmatch(raw, start, end) is not None
-        if not is_joined:
+        if not is_joined or start >= end:
             return
 
 
@@ -77,16 +78,23 @@ def _iter_quoted_printable(raw: bytes, start: int, end: int) -> Iterator[bytes]:
 def _iter_uuencoded(raw: bytes, start: int, end: int) -> Iterator[bytes]:
     begin = _UU_BEGIN.search(raw, start, end)
     position = begin.end() if begin else start
-    while position < end:
+    lines, total = bytearray(), 0
+    # A short line stands for blanks at its end, so that the content could be larger than the mail.
+    while position < end and total < end - start:
         line_end = raw.find(b"\n", position, end)
         line = raw[position : end if line_end < 0 else line_end].rstrip(b"\r\n")
         if line in (b"end", b"`", b""):
-            return
-        yield decode_uu_line(line)
+            break
+        lines += (decoded := _decode_uu_line(line))
+        total += len(decoded) or 1
+        if len(lines) > _CHUNK_BYTES:
+            yield bytes(lines)
+            lines.clear()
         position = end if line_end < 0 else line_end + 1
+    yield bytes(lines)
 
 
-def decode_uu_line(line: bytes) -> bytes:
+def _decode_uu_line(line: bytes) -> bytes:
     """Return the bytes of one line of uuencoded content; b"" if it is no such line."""
     count = (line[0] - 32) & 63
     try:
