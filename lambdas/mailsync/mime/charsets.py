@@ -10,6 +10,7 @@ import re
 
 from mailsync.storable import to_storable_text
 
+_NEC_IN_ISO_2022_JP = "iso-2022-jp with the characters of NEC"  # no codec of Python
 # Python's name of a charset: the codecs to try, in this order.
 _SUPERSETS = {
     "iso8859-1": ("cp1252",),
@@ -21,7 +22,7 @@ _SUPERSETS = {
     "euc_kr": ("cp949",),
     "shift_jis": ("cp932",),
     "big5": ("cp950", "big5hkscs"),
-    "iso2022_jp": ("iso2022_jp", "iso2022_jp_2004", "iso2022_jp_ext"),
+    "iso2022_jp": ("iso2022_jp", _NEC_IN_ISO_2022_JP),
     "euc_jp": ("euc_jp", "euc_jis_2004"),
     "utf-8": ("utf-8",),
 }
@@ -63,6 +64,7 @@ _NO_PROMISE = frozenset({"ascii"})
 _CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
+_JIS = re.compile(rb"(?:\x1b([$(][@A-Z]))?((?:[^\x1b]|\x1b(?![$(][@A-Z]))*+)", re.DOTALL)
 _SAMPLE_BYTES = 100_000
 # Windows-1252 with the C1 controls in its five holes, so that it decodes all bytes.
 _WINDOWS_1252 = "".join(
@@ -119,6 +121,8 @@ def _guess(content: bytes) -> tuple[str, str]:
 
 def _decode_strictly(content: bytes, codec: str) -> str | None:
     try:
+        if codec == _NEC_IN_ISO_2022_JP:
+            content, codec = _to_shift_jis(content), "cp932"
         text = content.decode(codec, "surrogatepass" if codec == "utf-8" else "strict")
     except (LookupError, ValueError):
         return None
@@ -132,6 +136,25 @@ def _replacing(content: bytes, codec: str) -> str:
         return content.decode(codec, "replace")
     except (LookupError, ValueError):
         return content.decode("latin-1")
+
+
+def _to_shift_jis(content: bytes) -> bytes:
+    """Convert ISO-2022-JP, whose codec lacks characters such as U+2460 that most programs send."""
+    pieces: list[bytes] = []
+    for found in _JIS.finditer(content):
+        escape, text = found[1], found[2]
+        if escape in (b"$B", b"$@"):
+            pieces += [_shifted(*text[at : at + 2]) for at in range(0, len(text) - 1, 2)]
+        else:
+            pieces.append(bytes(each | 0x80 for each in text) if escape == b"(I" else text)
+    return b"".join(pieces)
+
+
+def _shifted(row: int, cell: int) -> bytes:
+    """Return the bytes of a character of JIS X 0208 in Shift_JIS."""
+    lead = ((row + 1) >> 1) + (0x70 if row < 0x5F else 0xB0)
+    trail = cell + (0x1F if cell < 0x60 else 0x20) if row & 1 else cell + 0x7E
+    return bytes((lead & 0xFF, trail & 0xFF))
 
 
 def _storable(text: str) -> str:
@@ -172,7 +195,8 @@ def _is_utf_8(content: bytes) -> bool:
 def _is_mostly_utf_8(content: bytes) -> bool:
     """Return whether more bytes above 127 form characters of UTF-8 than do not: the text is damaged
     or was cut within a character."""
-    sample = content[:_SAMPLE_BYTES]
+    sample = content[:_JIS = re.compile(rb"(?:\x1b([$(][@A-Z]))?((?:[^\x1b]|\x1b(?![$(][@A-Z]))*)", re.DOTALL)
+_SAMPLE_BYTES]
     valid = sum(len(each) for each in _CHARACTER.findall(sample))
     high = len(sample) - len(sample.translate(None, bytes(range(128, 256))))
     return valid > high - valid
