@@ -195,8 +195,7 @@ def _is_utf_8(content: bytes) -> bool:
 def _is_mostly_utf_8(content: bytes) -> bool:
     """Return whether more bytes above 127 form characters of UTF-8 than do not: the text is damaged
     or was cut within a character."""
-    sample = content[:_JIS = re.compile(rb"(?:\x1b([$(][@A-Z]))?((?:[^\x1b]|\x1b(?![$(][@A-Z]))*)", re.DOTALL)
-_SAMPLE_BYTES]
+    sample = content[:_SAMPLE_BYTES]
     valid = sum(len(each) for each in _CHARACTER.findall(sample))
     high = len(sample) - len(sample.translate(None, bytes(range(128, 256))))
     return valid > high - valid
