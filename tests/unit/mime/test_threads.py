@@ -10,7 +10,10 @@ from mailsync.mime.threads import MAX_KEY_BYTES, MAX_KEYS
     ("header", "expected"),
     [
         (b"Message-ID: <a@x>", ("<a@x>",)),
-        (b"Message-ID: <b@x>\nReferences: <r@x> <a@x>\nIn-Reply-To: <z@x>", ("<b@x>", "<r@x>", "<a@x>")),
+        (
+            b"Message-ID: <b@x>\nReferences: <r@x> <a@x>\nIn-Reply-To: <z@x>",
+            ("<b@x>", "<r@x>", "<a@x>"),
+        ),
         (b"Message-ID: <b@x>\nIn-Reply-To: <z@x> <y@x>", ("<b@x>", "<z@x>")),
         (b"Message-ID: <b@x>\nReferences: nothing\nIn-Reply-To: <z@x>", ("<b@x>", "<z@x>")),
         (b"Message-ID: <b@x@y>\nReferences: <b@x@y> <b@x@y>", ("<b@x@y>",)),
