@@ -261,7 +261,7 @@ CALENDAR = b"BEGIN:VCALENDAR\nMETHOD:%s\nEND:VCALENDAR\n"
         (b"Content-Type: text/calendar; method=REQUEST", b"", "eventMessageRequest"),
         (b"Content-Type: text/calendar", CALENDAR % b"REPLY", "eventMessageResponse"),
         (b"Content-Type: text/calendar", CALENDAR % b"CANCEL", "eventMessage"),
-        (b"Content-Type: text/calendar; method=REPLY\nContent-Disposition: attachment", b"", "message"),
+        (b"Content-Type: text/calendar; method=X\nContent-Disposition: attachment", b"", "message"),
         (b"Content-Type: multipart/signed; boundary=b", PLAIN, "signed"),
         (b"Content-Type: multipart/encrypted; boundary=b", PLAIN, "encrypted"),
         (b"Content-Type: multipart/report; boundary=b", PLAIN, "report"),
