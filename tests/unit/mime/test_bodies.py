@@ -45,6 +45,9 @@ def text_of(content_type: bytes, body: bytes, encoding: bytes = b"8bit") -> str 
         pytest.param(b"text/plain; charset=hz-gb-2312", b"~{VPND~}", "中文", id="HZ"),
         pytest.param(b"text/plain; charset=utf-16", b"\xff\xfea\0", "a", id="UTF-16"),
         pytest.param(b"text/plain; charset=idna", b"\xc3\xbc", "ü", id="no charset of mail"),
+        pytest.param(
+            b"text/plain; charset=raw-unicode-escape", b"\xfc\\u0041", "ü\\u0041", id="escapes"
+        ),
         pytest.param(b"text/plain; charset=hex", b"\xc3\xbc", "ü", id="a codec for bytes"),
         pytest.param(b'text/plain; charset="utf-8', b"\xc3\xbc", "ü", id="unclosed quote"),
         pytest.param(b"text/plain charset=koi8-r", b"\xf0", "П", id="no semicolon"),
@@ -77,6 +80,13 @@ def test_damaged_content_is_decoded_as_far_as_it_goes(
     encoding: bytes, body: bytes, expected: str
 ) -> None:
     assert text_of(b"text/plain", body, encoding) == expected
+
+
+def test_short_uuencoded_lines_are_not_larger_than_the_mail() -> None:
+    header = b"Content-Type: a/b\nContent-Transfer-Encoding: x-uuencode"
+    [found] = mixed(part(header, b"begin 644 a\n" + b"M\n" * 10_000)).attachments
+
+    assert 10_000 < found.size < 30_000
 
 
 def test_a_long_quoted_printable_text_is_cut_nowhere() -> None:
@@ -235,6 +245,9 @@ def test_inline_attachments_do_not_count(raw: bytes, is_inline: bool) -> None:
         pytest.param(
             MIXED + part(ALTERNATIVE.replace(b"--a--", b"")) + part(b"", b"end") + b"--b--",
             "plain\nend", "does not end the last of its parts", id="none in a nested multipart",
+        ),
+        pytest.param(
+            (MIXED + PLAIN + b"--b--\n").replace(b"\n", b"\r\n"), "hello", None, id="CRLF"
         ),
         pytest.param(MIXED + b"only text\n", "only text\n", "has none", id="no parts"),
         pytest.param(MIXED[:-2] + b"x\n\n" + PLAIN + b"--b--", "hello", "does not use", id="wrong"),

@@ -57,6 +57,7 @@ def test_subjects(value: bytes, expected: str) -> None:
         ),
         ("Team: Ada <ada@x>, bo@y (Bo B.);", [("Ada", "ada@x"), ("Bo B.", "bo@y")]),
         ("ada@x (Ada (the first) L.)", [("Ada (the first) L.", "ada@x")]),
+        ("<ada@x> (Ada)", [("Ada", "ada@x")]),
         ("undisclosed-recipients:;", []),
         ("Lovelace, Ada <ada@x>; bo@y", [("Lovelace, Ada", "ada@x"), ("", "bo@y")]),
         ('"Lovelace, Ada" <ada@x>', [("Lovelace, Ada", "ada@x")]),
