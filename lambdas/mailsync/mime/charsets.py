@@ -108,8 +108,12 @@ def decode_unlabelled(content: bytes) -> tuple[str, str]:
 
 
 def _guess(content: bytes) -> tuple[str, str]:
-    """Some programs encode a character beyond 16 bits as two halves of a surrogate pair in UTF-8
+    """Guess ISO-2022-JP by its escapes, else UTF-8, else Windows-1252.
+
+    Some programs encode a character beyond 16 bits as two halves of a surrogate pair in UTF-8
     (CESU-8); such halves are joined."""
+    if b"\x1b$" in content and (text := _decode_strictly(content, "iso2022_jp")) is not None:
+        return text, "ISO-2022-JP"
     try:
         return _storable(content.decode("utf-8", "surrogatepass")), "UTF-8"
     except UnicodeDecodeError:

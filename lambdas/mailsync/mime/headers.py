@@ -15,11 +15,15 @@ from mailsync.storable import to_storable_text
 MAX_HEADER_BYTES = 1_000_000
 MAX_FIELDS = 5_000
 _MAX_STRAY_LINES = 20
+_MAX_FIELDS_AFTER_STRAY = 500
 _MAX_PARAMETERS = 200
 _MAX_DATE_CHARS = 200
 
-_FIELD = re.compile(rb"([!-9;-~\x80-\xff]+)[ \t]*:")
-_BLANK_LINE = re.compile(rb"\n\r*\n")
+_FIELD = re.compile(
+    rb"([!-9;-~\x80-\xff]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)", re.DOTALL
+)
+_BLANK_LINE = re.compile(rb"\r*(?:\n|\Z)")
+_END_OF_HEADER = re.compile(rb"\n\r*\n")
 _ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _SEGMENT = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.?)*+(?:"|\Z))++', re.DOTALL)
@@ -68,30 +72,24 @@ def read_header(raw: bytes, start: int, end: int) -> tuple[Header, int]:
     stray_lines, position = 0, start
     limit = min(end, start + MAX_HEADER_BYTES)
     while position < limit and len(fields) < MAX_FIELDS:
-        line_end = _line_end(raw, position, end)
-        line = raw[position : min(line_end, limit)]
-        if not line.strip(b"\r\n"):
-            return Header(tuple(fields), stray_lines), line_end
-        field = _FIELD.match(line)
-        if field and not line.startswith((b" ", b"\t")):
-            line_end = _folded_end(raw, line_end, end)
-            value = raw[position + field.end() : min(line_end, limit)]
-            fields.append((field[1].lower().decode("latin-1"), value))
+        if field := _FIELD.match(raw, position, limit):
+            fields.append((field[1].lower().decode("latin-1"), field[2]))
+            position = field.end()
+        elif blank := _BLANK_LINE.match(raw, position, limit):
+            return Header(tuple(fields), stray_lines), blank.end()
         elif stray_lines < _MAX_STRAY_LINES and (
-            _is_separator(line, position == start) or _only_fields_follow(raw, line_end, limit)
+            (position == start and raw.startswith((b"From ", b">From "), position))
+            or _only_fields_follow(raw, position, limit)
         ):
             stray_lines += 1
+            position = _line_end(raw, position, limit)
         else:
             return Header(tuple(fields), stray_lines), position
-        position = line_end
     if position >= end:
         return Header(tuple(fields), stray_lines), end
-    blank = _BLANK_LINE.search(raw, max(start, position - 1), end)
-    return Header(tuple(fields), stray_lines, is_cut=True), blank.end() if blank else end
-
-
-def _is_separator(line: bytes, is_first: bool) -> bool:
-    return is_first and line.startswith((b"From ", b">From "))
+    end_of_header = _END_OF_HEADER.search(raw, max(start, position - 1), end)
+    body = end_of_header.end() if end_of_header else end
+    return Header(tuple(fields), stray_lines, is_cut=True), body
 
 
 def _line_end(raw: bytes, position: int, end: int) -> int:
@@ -99,30 +97,21 @@ def _line_end(raw: bytes, position: int, end: int) -> int:
     return end if found < 0 else found + 1
 
 
-def _folded_end(raw: bytes, position: int, end: int) -> int:
-    """Return the end of a field whose first line ends at `position`."""
-    while position < end and raw[position] in b" \t":
-        position = _line_end(raw, position, end)
-    return position
-
-
 def _only_fields_follow(raw: bytes, position: int, limit: int) -> bool:
-    """Return whether fields, at least one, follow up to a blank line."""
-    count = 0
-    while position < limit and count < MAX_FIELDS:
-        line_end = _line_end(raw, position, limit)
-        line = raw[position:line_end]
-        if not line.strip(b"\r\n"):
-            return count > 0
-        if not (_FIELD.match(line) or (count and line.startswith((b" ", b"\t")))):
-            return False
-        count, position = count + 1, line_end
-    return False
+    """Return whether fields, at least one, follow the line at `position` up to a blank line."""
+    position = _line_end(raw, position, limit)
+    for count in range(_MAX_FIELDS_AFTER_STRAY):
+        field = _FIELD.match(raw, position, limit)
+        if field is None:
+            return count > 0 and _BLANK_LINE.match(raw, position, limit) is not None
+        position = field.end()
+    return True
 
 
 def to_one_line(value: bytes) -> str:
     """Return a raw value on one line; bytes above 127 without a charset are mostly UTF-8."""
-    text = value.decode("ascii") if value.isascii() else decode_unlabelled(value)[0]
+    is_plain = value.isascii() and b"\x1b" not in value
+    text = value.decode("ascii") if is_plain else decode_unlabelled(value)[0]
     return to_storable_text(" ".join(text.split()))
 
 

@@ -18,6 +18,7 @@ def mail(header: bytes, body: bytes = b"body\n") -> ParsedMessage:
         pytest.param("Grüße".encode(), "Grüße", id="UTF-8 without a charset"),
         pytest.param(b"Gr\xfc\xdfe \x80 5", "Grüße € 5", id="Windows-1252 without a charset"),
         pytest.param("日本語".encode()[:-1], "日本\ufffd", id="UTF-8 that was cut"),
+        pytest.param(b"\x1b$BF|K\\\x1b(B x", "日本 x", id="ISO-2022-JP without a charset"),
         pytest.param(b"\xed\xa0\xbd\xed\xb8\x80 \xed\xa0\xbd", "😀 \ufffd", id="CESU-8"),
         pytest.param(b"=?utf-8?q?a_b?=\n =?utf-8?b?Yw==?=", "a bc", id="adjacent words"),
         pytest.param(b"=?utf-8?q?a?= b =?utf-8?q?c?=", "a b c", id="words and text"),
