@@ -73,16 +73,16 @@ def parse_message(raw: bytes) -> ParsedMessage:
     attachments = bodies.attachments(html)
     fields = _Fields(header)
     senders = fields.addresses("from") or fields.addresses("sender")
-    replied_to = parse_identifiers(header.text("in-reply-to"))
+    to, cc = fields.addresses("to"), fields.addresses("cc")
     preview = preview_of_body(text or "", "text") or preview_of_body(html or "", "html")
     return ParsedMessage(
         internet_message_id=_message_id(header),
-        in_reply_to=next(iter(replied_to), None),
+        in_reply_to=_in_reply_to(header, (*senders, *to, *cc)),
         references=parse_identifiers(header.text("references"))[:MAX_REFERENCES],
         subject=header.decoded("subject")[:MAX_SUBJECT_CHARS],
         sender=senders[0] if senders else None,
-        to=fields.addresses("to"),
-        cc=fields.addresses("cc"),
+        to=to,
+        cc=cc,
         bcc=fields.addresses("bcc"),
         reply_to=fields.addresses("reply-to"),
         preview=preview,
@@ -141,6 +141,15 @@ class _Fields:
 def _message_id(header: Header) -> str | None:
     text = header.text("message-id")
     return next(iter(parse_identifiers(text)), text) or None
+
+
+def _in_reply_to(header: Header, people: tuple[Address, ...]) -> str | None:
+    """Return the first id that is no address of the message: some programs write `Message from Ada
+    <ada@example.org> of Monday <id@example.org>`, and all replies to Ada would be one conversation.
+    """
+    found = parse_identifiers(header.text("in-reply-to"))
+    addresses = {f"<{each.address}>" for each in people} if len(found) > 1 else set()
+    return next((each for each in found if each not in addresses), None)
 
 
 def _importance(header: Header) -> str:

@@ -120,6 +120,7 @@ def test_a_date_that_cannot_be_read_is_none(value: str, expected: datetime | Non
         (b"Message-ID: a@b", "a@b", None, ()),
         (b"References: <a@b><c@d>\n\t<e@f>, x", None, None, ("<a@b>", "<c@d>", "<e@f>")),
         (b"In-Reply-To: Your mail of Monday <a@b> and <c@d>", None, "<a@b>", ()),
+        (b"To: A <a@b>\nIn-Reply-To: Mail from A <a@b> of Monday <c@d>", None, "<c@d>", ()),
         (b"Message-ID: <\xc3\xa9t\xc3\xa9@b>", "<été@b>", None, ()),
         (b"Message-ID: <>", "<>", None, ()),
     ],
