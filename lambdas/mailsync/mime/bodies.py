@@ -5,12 +5,13 @@ The choice is that of JMAP (RFC 8621, section 4.1.4).
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import unquote
 
-from mailsync.mime.charsets import decode_with_guess, is_known_charset
+from mailsync.mime.charsets import decode_text, decode_with_guess, is_known_charset
 from mailsync.mime.flowed import unflow
+from mailsync.mime.headers import Header
 from mailsync.mime.parts import Part
 from mailsync.storable import to_storable_text
 
@@ -20,6 +21,11 @@ MAX_ATTACHMENTS = 1_000
 _CONTENT_REFERENCE = re.compile(r"""\bcid:([^"'\s<>)]{1,500})""", re.IGNORECASE)
 _META_CHARSET = re.compile(rb"""<meta\b[^>]{0,200}?charset\s*=\s*["']?([\w.:-]{1,40})""", re.I)
 _META_BYTES = 4_000
+_UUENCODED = re.compile(
+    rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n"
+    rb"(?:[!-M][ -`]{1,84}\r?\n)++(?:[` ]?\r?\n)?end[ \t]*(?:\r?\n|\Z)",
+    re.MULTILINE,
+)
 _SIGNATURES = frozenset(
     {
         "application/pgp-signature",
@@ -103,6 +109,10 @@ class Bodies:
 
     def _decoded(self, part: Part, content: bytes) -> str:
         charset = part.charset
+        if part.content_type == "text/plain" and b"begin " in content:
+            files = islice(_UUENCODED.finditer(content), MAX_ATTACHMENTS)
+            self.others += [_uuencoded_part(part, found) for found in files]
+            content = _UUENCODED.sub(b"", content, count=MAX_ATTACHMENTS)
         if charset is None and part.content_type == "text/html":
             charset = _charset_of_markup(content)
         text, guess = decode_with_guess(content, charset)
@@ -154,6 +164,23 @@ def _is_unused_alternative(part: Part) -> bool:
         and part.content_type.startswith("text/")
         and part.disposition != "attachment"
         and not part.name
+    )
+
+
+def _uuencoded_part(text: Part, found: re.Match[bytes]) -> Part:
+    """Return the file between `begin` and `end` in a text; mail had such files before MIME."""
+    name = decode_text(found[1].strip(), text.charset)
+    return replace(
+        text,
+        header=Header(()),
+        raw=found[0],
+        start=0,
+        end=len(found[0]),
+        content_type="application/octet-stream",
+        parameters={"name": name},
+        disposition="attachment",
+        disposition_parameters={},
+        encoding="x-uuencode",
     )
 
 

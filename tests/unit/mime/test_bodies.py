@@ -82,6 +82,16 @@ def test_damaged_content_is_decoded_as_far_as_it_goes(
     assert text_of(b"text/plain", body, encoding) == expected
 
 
+def test_a_uuencoded_file_in_a_text_is_an_attachment() -> None:
+    block = b"begin 644 my file.txt\n%:&5L;&\\\n`\nend\n"
+    found = parse_message(b"X: y\n\nbefore\n" + block + b"begin with this\nand end\n")
+
+    [attached] = found.attachments
+    assert found.body_text == "before\nbegin with this\nand end\n"
+    assert (attached.name, attached.content()) == ("my file.txt", b"hello")
+    assert found.has_attachments
+
+
 def test_short_uuencoded_lines_are_not_larger_than_the_mail() -> None:
     header = b"Content-Type: a/b\nContent-Transfer-Encoding: x-uuencode"
     [found] = mixed(part(header, b"begin 644 a\n" + b"M\n" * 10_000)).attachments
