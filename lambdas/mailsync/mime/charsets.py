@@ -89,7 +89,7 @@ def decode_with_guess(content: bytes, charset: str | None) -> tuple[str, str | N
     for codec in codec_names:
         if (text := _decode_strictly(content, codec)) is not None:
             return text, None
-    if codec_names and codec_names[0] != "utf-8" and not _is_utf_8(content):
+    if codec_names and codec_names[0] != "utf-8" and (content.isascii() or not _is_utf_8(content)):
         # Some damaged characters of a text whose charset is known.
         return _storable(_replacing(content, codec_names[0])), None
     text, guess = _guess(content)
@@ -136,6 +136,8 @@ def _decode_strictly(content: bytes, codec: str) -> str | None:
 def _replacing(content: bytes, codec: str) -> str:
     if codec == "cp1252":
         return codecs.charmap_decode(content, "strict", _WINDOWS_1252)[0]
+    if codec == "iso2022_jp":
+        content, codec = _to_shift_jis(content), "cp932"
     try:
         return content.decode(codec, "replace")
     except (LookupError, ValueError):

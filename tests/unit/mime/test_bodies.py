@@ -36,6 +36,12 @@ def text_of(content_type: bytes, body: bytes, encoding: bytes = b"8bit") -> str 
             b"text/plain; charset=utf-8", "日本語 ".encode() + b"\xe6", "日本語 \ufffd", id="cut"
         ),
         pytest.param(b"text/plain; charset=gb2312", b"\xe9F \xff", "镕 \ufffd", id="damaged"),
+        pytest.param(
+            b"text/plain; charset=iso-2022-jp",
+            b"\x1b$BF|K\\-!\x1b(B \x1b$B!",
+            "日本① ",
+            id="7 bits",
+        ),
         pytest.param(b"text/plain; charset=big5", b"\xa4\xa4\xa4\xe5", "中文", id="Big5"),
         pytest.param(b"text/plain; charset=x-sjis", b"\x87\x40", "①", id="x-sjis"),
         pytest.param(b"text/plain; charset=euc-kr", b"\xb0\xa1", "가", id="EUC-KR"),
