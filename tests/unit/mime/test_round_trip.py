@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailsync.mime import parse_message
 
 LETTERS = st.characters(
-    codec="utf-8", categories=("L", "N", "P", "S"), exclude_characters="\u2028\u2029"
+    codec="utf-8", categories=("L", "N", "P", "S"), exclude_characters="\u2028\u2029\ufffd"
 )
 WORDS = st.lists(st.text(LETTERS, min_size=1, max_size=12), min_size=1, max_size=12).map(" ".join)
 LINES = st.lists(WORDS, min_size=1, max_size=5).map("\n".join).map(lambda text: text + "\n")
