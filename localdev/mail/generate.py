@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from localdev.mail.item import Address, MailItem
+from localdev.mail.item import MailItem
+from mailsync.model import Address
 
 NEWEST_MESSAGE_TIME = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
 _MEAN_GAP_S = 900

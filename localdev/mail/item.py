@@ -5,16 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from mailsync.model import Address
+
 _TIMES = ("received_at", "sent_at")
 _ADDRESSES = frozenset({"to", "cc", "bcc", "reply_to"})
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A display name, which may be empty, and an address such as `ada@example.org`."""
-
-    name: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

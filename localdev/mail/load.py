@@ -15,7 +15,6 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from stat import S_ISREG
 
-from localdev.mail.decode import decode_by_guessed_charset
 from localdev.mail.item import MailItem
 from localdev.mail.mbox import (
     MboxContent,
@@ -25,6 +24,7 @@ from localdev.mail.mbox import (
     strip_byte_order_mark,
 )
 from localdev.mail.parse import parse_mail_with_oddities
+from mailsync.mime.charsets import decode_unlabelled
 
 _MAILDIR_PARTS = ("cur", "new")
 _STATUS = re.compile(rb"^Status:(.*)$", re.MULTILINE)
@@ -241,4 +241,4 @@ def _imap_name(name: str) -> str:
 
 def _shown(name: str) -> str:
     """Return a file's name as printable text; Linux permits any bytes in it."""
-    return decode_by_guessed_charset(os.fsencode(name))[0]
+    return decode_unlabelled(os.fsencode(name))[0]

@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 
 from localdev.mail.item import MailItem
-from localdev.mail.preview import preview_of_body
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
@@ -27,6 +26,7 @@ from localdev.simulators.message import (
     states_of_item,
 )
 from localdev.simulators.wire_time import format_utc_seconds
+from mailsync.mime.preview import preview_of_body
 
 _IMPORT_BATCH = 500
 

@@ -5,11 +5,10 @@ from typing import Any, Protocol
 
 from pg8000.native import Connection
 
-from localdev.mail.item import Address
 from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
-from mailsync.model import Role
+from mailsync.model import Address, Role
 from tests.support.outlook_form import OutlookForm
 
 Things = dict[str, dict[str, Any]]

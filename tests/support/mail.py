@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from localdev.mail.item import Address, MailItem
+from localdev.mail.item import MailItem
+from mailsync.model import Address
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from localdev.mail.item import Address
 from localdev.simulators.graph.ids import renew_ids
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME, create_conversation_history
 from localdev.simulators.mailbox import Mailbox
+from mailsync.model import Address
 
 _Value = Callable[[Any], Any]
 

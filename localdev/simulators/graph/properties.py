@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from localdev.mail.item import Address
 from localdev.simulators.message import Message
 from localdev.simulators.wire_time import format_utc_seconds
+from mailsync.model import Address
 
 
 def graph_message_properties(message: Message) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.mail.item import Address
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -14,6 +13,7 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.model import (
+    Address,
     Cursor,
     GoneMessage,
     Message,

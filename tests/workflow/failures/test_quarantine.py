@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localdev.mail.item import Address
+from mailsync.model import Address
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.page_rows import MAX_BODY_CHARS

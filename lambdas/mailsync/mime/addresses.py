@@ -6,24 +6,27 @@ The standard library's parser drops an address whose display name contains an `@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
-from localdev.mail.decode import decode_header_text, to_well_formed_text
-from localdev.mail.item import Address
+from mailsync.mime.headers import decode_header_text
+from mailsync.model import Address
 
+# Possessive quantifiers (`++`, `*+`) keep the cost of a hostile value linear in time and memory.
 _TOKEN = re.compile(
-    r"""(?P<encoded>=\?[^?\s]+\?[bBqQ]\?[^?]*\?=)
-      | (?P<quoted>"(?:[^"\\]|\\.)*")
-      | \((?P<comment>[^()]*)\)
-      | <(?P<angle>[^<>]*)>
-      | <(?P<unclosed>[^<>,;]*)
+    r"""(?P<encoded>=\?[^?\s]++\?[bBqQ]\?[^?]*+\?=)
+      | (?P<quoted>"(?:[^"\\]|\\.?)*+")
+      | \((?P<comment>(?:[^()]|\([^()]*+\))*+)\)
+      | <(?P<angle>[^<>]*+)>
+      | <(?P<unclosed>[^<>,;]*+)
       | (?P<end>[,;])
       | (?P<colon>:)
-      | (?P<words>(?:(?!=\?)[^",;:<(])+)
+      | (?P<words>(?:[^",;:<(=]|=(?!\?))++)
       | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _QUOTED_LOCAL_PART = re.compile(r'"[^"]*"@\S+')
+_MAX_TOKENS = 100_000
 _ROUTE = re.compile(r"^@[^:]*:")  # of servers on the way, as RFC 822 had it
 
 
@@ -31,14 +34,20 @@ _ROUTE = re.compile(r"^@[^:]*:")  # of servers on the way, as RFC 822 had it
 class _Mailbox:
     """The parts of one address: `words` before `<`, `angle` inside `<>`, `rest` after `>`."""
 
-    words: str = ""
+    words: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     angle: str | None = None
-    rest: str = ""
+    rest: list[str] = field(default_factory=list)
+    has_at: bool = False
+
+    def add(self, text: str) -> None:
+        (self.words if self.angle is None else self.rest).append(text)
+        self.has_at = self.has_at or "@" in text
 
 
-def parse_addresses(value: str) -> tuple[Address, ...]:
-    """Parse the text of an address header; return all addresses, including those inside groups.
+def parse_addresses(value: str, *, limit: int = 10_000) -> tuple[Address, ...]:
+    """Parse the text of an address header; return the addresses, including those inside groups, up
+    to `limit`.
 
     `value` is the text of the header with its bytes above 127 already decoded. A comma in an
     unquoted display name belongs to the name.
@@ -48,6 +57,8 @@ def parse_addresses(value: str) -> tuple[Address, ...]:
         address = _address(mailbox)
         if address.name or address.address:
             found.append(address)
+        if len(found) >= limit:
+            break
     return tuple(found)
 
 
@@ -61,7 +72,7 @@ def _with_closed_quotes(value: str) -> str:
 
 def _mailboxes(value: str) -> Iterator[_Mailbox]:
     current = _Mailbox()
-    for token in _TOKEN.finditer(value):
+    for token in islice(_TOKEN.finditer(value), _MAX_TOKENS):
         kind, text = token.lastgroup, token[token.lastgroup or 0]
         if kind in ("angle", "unclosed"):
             if current.angle is not None:
@@ -71,14 +82,12 @@ def _mailboxes(value: str) -> Iterator[_Mailbox]:
         elif kind == "end":
             yield current
             current = _Mailbox()
-        elif kind == "colon" and "@" not in current.words and current.angle is None:
+        elif kind == "colon" and current.angle is None and not current.has_at:
             current = _Mailbox()  # what stands before it is the name of a group
         elif kind == "comment":
             current.comments.append(text)
-        elif current.angle is None:
-            current.words += text
         else:
-            current.rest += text
+            current.add(text)
     yield current
 
 
@@ -88,10 +97,10 @@ def _joined(mailboxes: Iterator[_Mailbox]) -> Iterator[_Mailbox]:
     for mailbox in mailboxes:
         if before is not None:
             if mailbox.angle is not None:
-                mailbox.words = f"{before.words.rstrip()}, {mailbox.words.lstrip()}"
+                mailbox.words = ["".join(before.words).rstrip(), ", ", *mailbox.words]
             else:
                 yield before
-        is_name = mailbox.angle is None and mailbox.words.strip() and "@" not in mailbox.words
+        is_name = mailbox.angle is None and not mailbox.has_at and "".join(mailbox.words).strip()
         before = mailbox if is_name else None
         if before is None:
             yield mailbox
@@ -101,14 +110,14 @@ def _joined(mailboxes: Iterator[_Mailbox]) -> Iterator[_Mailbox]:
 
 def _address(mailbox: _Mailbox) -> Address:
     comment = " ".join(mailbox.comments)
-    words = mailbox.words.strip()
+    words = " ".join("".join(mailbox.words).split())
     if mailbox.angle is not None:
         return Address(_name(words) or _name(comment), _compact(_ROUTE.sub("", mailbox.angle)))
     if _QUOTED_LOCAL_PART.fullmatch(words):
-        return Address(_name(comment), to_well_formed_text(words))
-    parts = re.sub(r"\s*@\s*", "@", words).split()
+        return Address(_name(comment), words)
+    parts = re.sub(r" ?@ ?", "@", words).split()
     if len(parts) <= 1:
-        return Address(_name(comment), to_well_formed_text("".join(parts)))
+        return Address(_name(comment), "".join(parts))
     address = next((each for each in parts if "@" in each), "")
     name = " ".join(each for each in parts if each != address)
     return Address(_name(name if address else words), _compact(address))
@@ -120,4 +129,4 @@ def _name(words: str) -> str:
 
 
 def _compact(address: str) -> str:
-    return to_well_formed_text("".join(address.split()))
+    return "".join(address.split())

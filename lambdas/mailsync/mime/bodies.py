@@ -1,0 +1,216 @@
+"""Choose which parts of a message are its body, and describe the others as attachments.
+
+The choice is that of JMAP (RFC 8621, section 4.1.4).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from urllib.parse import unquote
+
+from mailsync.mime.charsets import decode_text, decode_with_guess, is_known_charset
+from mailsync.mime.flowed import unflow
+from mailsync.mime.headers import Header
+from mailsync.mime.parts import Part
+from mailsync.storable import to_storable_text
+
+MAX_TEXT_BYTES = 10_000_000
+MAX_ATTACHMENTS = 1_000
+
+_CONTENT_REFERENCE = re.compile(r"""\bcid:([^"'\s<>)]{1,500})""", re.IGNORECASE)
+_META_CHARSET = re.compile(rb"""<meta\b[^>]{0,200}?charset\s*=\s*["']?([\w.:-]{1,40})""", re.I)
+_META_BYTES = 4_000
+_UUENCODED = re.compile(
+    rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n"
+    rb"(?:[!-M][ -`]{1,84}\r?\n)++(?:[` ]?\r?\n)?end[ \t]*(?:\r?\n|\Z)",
+    re.MULTILINE,
+)
+_SIGNATURES = frozenset(
+    {
+        "application/pgp-signature",
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-encrypted",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A part of a message that is not its body. It keeps the whole message in memory.
+
+    name: file name as in the message; it can contain a path. "": the part has none.
+    content_id: without angle brackets. None: the part has none.
+    is_inline: whether the message shows the attachment in its body, such as an image of the HTML,
+        or the part signs or encrypts the message.
+    """
+
+    name: str
+    content_type: str
+    content_id: str | None
+    is_inline: bool
+    _part: Part = field(repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Decode the attachment in chunks and return its size in bytes."""
+        return sum(map(len, self._part.iter_content()))
+
+    def sha256(self) -> str:
+        """Decode the attachment in chunks and return its SHA-256 in hex."""
+        digest = hashlib.sha256()
+        for chunk in self._part.iter_content():
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def content(self) -> bytes:
+        """Return the decoded content. A message inside a message keeps its own bytes."""
+        return self._part.content()
+
+
+@dataclass(slots=True)
+class Bodies:
+    """The parts of a message by their use, and what is malformed in the texts, as phrases."""
+
+    texts: list[Part] = field(default_factory=list)
+    htmls: list[Part] = field(default_factory=list)
+    others: list[Part] = field(default_factory=list)
+    problems: dict[str, None] = field(default_factory=dict)
+
+    def text(self) -> str | None:
+        """Return all plain texts, joined; None if there is none."""
+        return self._joined(self.texts, "\n")
+
+    def html(self) -> str | None:
+        """Return all HTML texts, joined; None if there is none."""
+        return self._joined(self.htmls, "\n")
+
+    def attachments(self, html: str | None) -> tuple[Attachment, ...]:
+        """Return the attachments, at most 1,000; `html` shows some of them inline."""
+        if len(self.others) > MAX_ATTACHMENTS:
+            self.problems[f"has more than {MAX_ATTACHMENTS} attachments"] = None
+        found = islice(_CONTENT_REFERENCE.finditer(html or ""), MAX_ATTACHMENTS)
+        shown = {unquote(each[1]) for each in found}
+        return tuple(_attachment(part, shown) for part in self.others[:MAX_ATTACHMENTS])
+
+    def _joined(self, parts: list[Part], separator: str) -> str | None:
+        if not parts:
+            return None
+        left, texts = MAX_TEXT_BYTES, []
+        for part in parts:
+            if part.end - part.start > left:
+                self.problems[f"has a text of more than {MAX_TEXT_BYTES:,} bytes, which is cut"] = (
+                    None
+                )
+            texts.append(self._decoded(part, part.content(left)))
+            left = max(0, left - (part.end - part.start))
+        return separator.join(texts)
+
+    def _decoded(self, part: Part, content: bytes) -> str:
+        charset = part.charset
+        if part.content_type == "text/plain" and b"begin " in content:
+            files = islice(_UUENCODED.finditer(content), MAX_ATTACHMENTS)
+            self.others += [_uuencoded_part(part, found) for found in files]
+            content = _UUENCODED.sub(b"", content, count=MAX_ATTACHMENTS)
+        if charset is None and part.content_type == "text/html":
+            charset = _charset_of_markup(content)
+        text, guess = decode_with_guess(content, charset)
+        if guess:
+            named = (
+                f"in its charset {_short(charset)}" if charset else "in UTF-8, and names no charset"
+            )
+            self.problems[f"has a text that is not {named}; read as {guess}"] = None
+        elif charset and not is_known_charset(charset) and not content.isascii():
+            self.problems[f"names an unknown charset {_short(charset)}"] = None
+        if "\ufffd" in text:
+            self.problems["has a text with U+FFFD in the place of what is no character"] = None
+        text = text.replace("\r\n", "\n") if "\r" in text else text
+        if (
+            part.parameters.get("format", "").lower() == "flowed"
+            and part.content_type == "text/plain"
+        ):
+            return unflow(text, drops_spaces=part.parameters.get("delsp", "").lower() == "yes")
+        return text
+
+
+def choose_bodies(root: Part) -> Bodies:
+    """Return the parts of a message by their use."""
+    bodies = Bodies()
+    _choose(root, bodies, is_first=True)
+    return bodies
+
+
+def _choose(part: Part, bodies: Bodies, *, is_first: bool) -> None:
+    if part.is_multipart:
+        for number, child in enumerate(part.children):
+            _choose(child, bodies, is_first=number == 0)
+    elif _is_body(part, is_first):
+        (bodies.htmls if part.content_type == "text/html" else bodies.texts).append(part)
+    elif not _is_unused_alternative(part):
+        bodies.others.append(part)
+
+
+def _is_body(part: Part, is_first: bool) -> bool:
+    if part.content_type not in ("text/plain", "text/html") or part.disposition == "attachment":
+        return False
+    return is_first or (part.parent_type != "multipart/related" and not part.name)
+
+
+def _is_unused_alternative(part: Part) -> bool:
+    """Return whether the part is another form of the body, such as AMP or an invitation."""
+    return (
+        part.parent_type == "multipart/alternative"
+        and part.content_type.startswith("text/")
+        and part.disposition != "attachment"
+        and not part.name
+    )
+
+
+def _uuencoded_part(text: Part, found: re.Match[bytes]) -> Part:
+    """Return the file between `begin` and `end` in a text; mail had such files before MIME."""
+    name = decode_text(found[1].strip(), text.charset)
+    return replace(
+        text,
+        header=Header(()),
+        raw=found[0],
+        start=0,
+        end=len(found[0]),
+        content_type="application/octet-stream",
+        parameters={"name": name},
+        disposition="attachment",
+        disposition_parameters={},
+        encoding="x-uuencode",
+    )
+
+
+def _attachment(part: Part, shown: set[str]) -> Attachment:
+    content_id = part.content_id
+    return Attachment(
+        name=to_storable_text(part.name),
+        content_type=part.content_type,
+        content_id=content_id,
+        is_inline=_is_wrapper(part)
+        or content_id in shown
+        or (part.parent_type == "multipart/related" and part.disposition != "attachment"),
+        _part=part,
+    )
+
+
+def _is_wrapper(part: Part) -> bool:
+    """Return whether the part signs or encrypts the message."""
+    return part.content_type in _SIGNATURES or part.parent_type == "multipart/encrypted"
+
+
+def _charset_of_markup(content: bytes) -> str | None:
+    """Return the charset that the HTML itself names, unless the content is UTF-8."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        found = _META_CHARSET.search(content, 0, _META_BYTES)
+        return found[1].decode("ascii") if found else None
+    return None
+
+
+def _short(charset: str | None) -> str:
+    return to_storable_text(charset or "")[:40]

@@ -1,0 +1,39 @@
+"""Join the lines of text in the format "flowed" (RFC 3676) to paragraphs."""
+
+import re
+
+_QUOTES = re.compile(r">*")
+_SIGNATURE = "-- "
+_MAX_LINES = 200_000
+
+
+def unflow(text: str, *, drops_spaces: bool) -> str:
+    """Return the text with each paragraph on one line; quoted lines keep their depth.
+
+    drops_spaces: DelSp=yes: the space at the end of a joined line is none of the text, as in
+        Chinese and Japanese. A text of more than 200,000 lines stays as it is.
+    """
+    if text.count("\n") > _MAX_LINES:
+        return text
+    lines: list[str] = []
+    paragraph: list[str] = []
+    depth = 0
+    for line in text.split("\n"):
+        quotes = len(_QUOTES.match(line)[0])  # type: ignore[index]
+        content = line[quotes:].removeprefix(" ")
+        if paragraph and (quotes != depth or content == _SIGNATURE):
+            lines.append(_quoted(depth, "".join(paragraph)))
+            paragraph = []
+        depth = quotes
+        if content.endswith(" ") and content != _SIGNATURE:
+            paragraph.append(content[:-1] if drops_spaces else content)
+        else:
+            lines.append(_quoted(depth, "".join([*paragraph, content])))
+            paragraph = []
+    if paragraph:
+        lines.append(_quoted(depth, "".join(paragraph)))
+    return "\n".join(lines)
+
+
+def _quoted(depth: int, line: str) -> str:
+    return f"{'>' * depth} {line}" if depth else line

@@ -1,0 +1,185 @@
+"""Parse raw messages (RFC 5322, MIME), also malformed ones. No bytes raise an error."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailsync.mime.addresses import parse_addresses
+from mailsync.mime.bodies import Attachment, choose_bodies
+from mailsync.mime.charsets import decode_unlabelled
+from mailsync.mime.headers import Header, parse_date, parse_identifiers
+from mailsync.mime.parts import Part, split_message
+from mailsync.mime.preview import preview_of_body
+from mailsync.model import Address
+
+MAX_ADDRESSES = 10_000
+MAX_REFERENCES = 1_000
+MAX_SUBJECT_CHARS = 10_000
+_MAX_NAMED = 3  # headers of one message that are named as malformed
+_MAX_LEADING_BYTES = 100
+
+_LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*")
+_IMPORTANCE = {
+    "high": "high", "urgent": "high", "1": "high", "2": "high",
+    "low": "low", "non-urgent": "low", "4": "low", "5": "low",
+}  # fmt: skip
+_IMPORTANCE_HEADERS = ("importance", "x-priority", "x-msmail-priority", "priority")
+_CALENDAR_KINDS = {"request": "eventMessageRequest", "reply": "eventMessageResponse"}
+_CALENDAR_METHOD = re.compile(rb"^METHOD:([A-Z]{1,20})", re.MULTILINE | re.IGNORECASE)
+_PGP = re.compile(r"^-----BEGIN PGP (SIGNED )?MESSAGE-----[ \t]*$", re.MULTILINE)
+_PKCS7 = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedMessage:
+    """The contents of a message; times are in UTC. All text can be stored in Postgres.
+
+    sender: the first address of From, else of Sender.
+    sent_at: None: the message has no date that can be read.
+    body_text, body_html: all texts of this type that are no attachments. None: there is none.
+    has_attachments: as at Microsoft Graph, attachments that the body shows do not count.
+    importance: `low`, `normal` or `high`.
+    kind: `message`; for invitations the names of Microsoft Graph, such as `eventMessageRequest`;
+        `signed` or `encrypted` (S/MIME, PGP); `report` (delivery reports, read receipts).
+    problems: phrases that say what is malformed, such as "has a text that is not in UTF-8".
+    """
+
+    internet_message_id: str | None
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    subject: str
+    sender: Address | None
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    reply_to: tuple[Address, ...]
+    preview: str
+    body_html: str | None
+    body_text: str | None
+    has_attachments: bool
+    attachments: tuple[Attachment, ...]
+    importance: str
+    sent_at: datetime | None
+    kind: str
+    problems: tuple[str, ...] = ()
+
+
+def parse_message(raw: bytes) -> ParsedMessage:
+    """Parse a raw message; what cannot be read is left out and named in `problems`."""
+    root, problems = split_message(_normalised(raw))
+    header = root.header
+    bodies = choose_bodies(root)
+    text, html = bodies.text(), bodies.html()
+    attachments = bodies.attachments(html)
+    fields = _Fields(header)
+    senders = fields.addresses("from") or fields.addresses("sender")
+    to, cc = fields.addresses("to"), fields.addresses("cc")
+    preview = preview_of_body(text or "", "text") or preview_of_body(html or "", "html")
+    return ParsedMessage(
+        internet_message_id=_message_id(header),
+        in_reply_to=_in_reply_to(header, (*senders, *to, *cc)),
+        references=parse_identifiers(header.text("references"))[:MAX_REFERENCES],
+        subject=header.decoded("subject")[:MAX_SUBJECT_CHARS],
+        sender=senders[0] if senders else None,
+        to=to,
+        cc=cc,
+        bcc=fields.addresses("bcc"),
+        reply_to=fields.addresses("reply-to"),
+        preview=preview,
+        body_html=html,
+        body_text=text,
+        has_attachments=any(not each.is_inline for each in attachments),
+        attachments=attachments,
+        importance=_importance(header),
+        sent_at=parse_date(header.text("date")),
+        kind=_kind(root, text or ""),
+        problems=(*problems, *fields.problems(), *bodies.problems),
+    )
+
+
+def _normalised(raw: bytes) -> bytes:
+    """Return the message without a byte order mark and blank lines at its start, and with line ends
+    that contain a line feed."""
+    start = _LEADING.match(raw, 0, _MAX_LEADING_BYTES).end()  # type: ignore[union-attr]
+    raw = raw[start:] if start else raw
+    return raw.replace(b"\r", b"\n") if b"\r" in raw and b"\n" not in raw else raw
+
+
+class _Fields:
+    """The fields of a message's header."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._has_too_many = False
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """Return the addresses of all fields of this name; a name that is missing is the address,
+        as at Microsoft Graph."""
+        found = parse_addresses(self._header.joined(name), limit=MAX_ADDRESSES + 1)
+        self._has_too_many |= len(found) > MAX_ADDRESSES
+        return tuple(
+            Address(each.name or each.address, each.address) for each in found[:MAX_ADDRESSES]
+        )
+
+    def problems(self) -> tuple[str, ...]:
+        found = []
+        if odd := {
+            name.title(): decode_unlabelled(value)[1]
+            for name, value in self._header.fields
+            if not value.isascii()
+        }:
+            named = [f"{name} ({charset})" for name, charset in odd.items()]
+            more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+            found.append(f"has bytes above 127 in {', '.join(named[:_MAX_NAMED])}{more}")
+        if self._has_too_many:
+            found.append(f"has more than {MAX_ADDRESSES:,} addresses in one field")
+        if self._header.text("date") and parse_date(self._header.text("date")) is None:
+            found.append("has a date that cannot be read")
+        return tuple(found)
+
+
+def _message_id(header: Header) -> str | None:
+    text = header.text("message-id")
+    return next(iter(parse_identifiers(text)), text) or None
+
+
+def _in_reply_to(header: Header, people: tuple[Address, ...]) -> str | None:
+    """Return the first id that is no address of the message: some programs write `Message from Ada
+    <ada@example.org> of Monday <id@example.org>`, and all replies to Ada would be one conversation.
+    """
+    found = parse_identifiers(header.text("in-reply-to"))
+    addresses = {f"<{each.address}>" for each in people} if len(found) > 1 else set()
+    return next((each for each in found if each not in addresses), None)
+
+
+def _importance(header: Header) -> str:
+    for name in _IMPORTANCE_HEADERS:
+        words = header.text(name).lower().split()
+        if words:
+            return _IMPORTANCE.get(words[0].strip("()"), "normal")
+    return "normal"
+
+
+def _kind(root: Part, text: str) -> str:
+    pgp = _PGP.search(text)
+    smime = root.parameters.get("smime-type", "").lower() if root.content_type in _PKCS7 else None
+    if root.content_type == "multipart/encrypted" or (pgp and not pgp[1]):
+        return "encrypted"
+    if smime is not None:
+        return "signed" if smime.startswith("signed") else "encrypted"
+    for part in root.walk():
+        if part.content_type == "text/calendar" and part.disposition != "attachment":
+            return _calendar_kind(part)
+    if root.content_type == "multipart/report":
+        return "report"
+    is_signed = pgp is not None or any(
+        each.content_type == "multipart/signed" for each in root.walk()
+    )
+    return "signed" if is_signed else "message"
+
+
+def _calendar_kind(part: Part) -> str:
+    method = part.parameters.get("method", "")
+    if not method and (found := _CALENDAR_METHOD.search(part.content(10_000))):
+        method = found[1].decode("ascii")
+    return _CALENDAR_KINDS.get(method.lower(), "eventMessage") if method else "message"

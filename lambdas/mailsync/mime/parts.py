@@ -1,0 +1,204 @@
+"""Split a message into its parts (RFC 2046), by position: no content is copied or decoded.
+
+A message inside a message is one part and keeps its own bytes. The standard library's parser copies
+all content several times (a message of 36 MB takes 275 MB), re-serialises nested messages, and
+recurses as deeply as the message is nested.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from mailsync.mime.headers import (
+    Header,
+    parse_identifiers,
+    parse_parameters,
+    read_header,
+)
+from mailsync.mime.transfer import decode_content, iter_content
+
+MAX_DEPTH = 20
+MAX_PARTS = 2_000
+_MAX_CANDIDATES = 100_000  # lines of one multipart that begin as its boundary does
+
+_TYPE = re.compile(r"\s*([^\s/;,()]+)\s*/\s*([^\s/;,()]+)")
+_PARAMETER_WITHOUT_SEMICOLON = re.compile(
+    r"""\b(charset|boundary)\s*=\s*(?:"([^"]*)"|([^\s";,]+))""", re.IGNORECASE
+)
+_TOKEN = re.compile(r"[^\s;,()]+")
+_DELIMITER_END = re.compile(rb"(--)?[ \t]*\r*(?:\n|\Z)")
+_FIRST_DELIMITER = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r*\n(?=[!-9;-~]+[ \t]*:|\r*\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a message, or the message itself.
+
+    content_type: in lower case, such as `text/html`.
+    disposition: in lower case; "" if the part has none.
+    parent_type: content type of the multipart that contains the part; "" if none does.
+    """
+
+    header: Header
+    raw: bytes
+    start: int
+    end: int
+    content_type: str
+    parameters: Mapping[str, str]
+    disposition: str
+    disposition_parameters: Mapping[str, str]
+    encoding: str
+    parent_type: str
+    children: tuple["Part", ...] = ()
+
+    @property
+    def is_multipart(self) -> bool:
+        return bool(self.children)
+
+    @property
+    def content_id(self) -> str | None:
+        """Return the Content-ID without its angle brackets; None if there is none."""
+        text = self.header.text("content-id")
+        return next(iter(parse_identifiers(text)), text).strip("<> ") or None
+
+    @property
+    def name(self) -> str:
+        """Return the file name; "" if the part has none."""
+        return (
+            self.disposition_parameters.get("filename")
+            or self.parameters.get("name")
+            or self.parameters.get("filename")
+            or ""
+        )
+
+    @property
+    def charset(self) -> str | None:
+        found = _TOKEN.search(self.parameters.get("charset", ""))
+        return found[0] if found else None
+
+    def content(self, limit: int | None = None) -> bytes:
+        """Return the decoded content; with a limit, that of the first `limit` encoded bytes."""
+        end = self.end if limit is None else min(self.end, self.start + limit)
+        return decode_content(self.raw[self.start : end], self.encoding)
+
+    def iter_content(self) -> Iterator[bytes]:
+        return iter_content(self.raw, self.start, self.end, self.encoding)
+
+    def walk(self) -> Iterator["Part"]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What remains of the limits, and what was found to be malformed, as phrases."""
+
+    parts: int = MAX_PARTS
+    problems: dict[str, None] = field(default_factory=dict)
+
+    def report(self, problem: str) -> None:
+        self.problems.setdefault(problem)
+
+
+def split_message(raw: bytes) -> tuple[Part, tuple[str, ...]]:
+    """Split a message into its parts; return it with phrases that say what is malformed in it."""
+    budget = _Budget()
+    root = _part(raw, 0, len(raw), budget, parent_type="", depth=0)
+    return root, tuple(budget.problems)
+
+
+def _part(
+    raw: bytes, start: int, end: int, budget: _Budget, *, parent_type: str, depth: int
+) -> Part:
+    header, body = read_header(raw, start, end)
+    if header.is_cut:
+        budget.report("has a header that is too long, so the rest of it is ignored")
+    default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
+    content_type, parameters = _type(header, default)
+    disposition, disposition_parameters = parse_parameters(header.text("content-disposition"))
+    found = _TOKEN.search(header.text("content-transfer-encoding"))
+    part = Part(
+        header=header,
+        raw=raw,
+        start=body,
+        end=end,
+        content_type=content_type,
+        parameters=parameters,
+        disposition=disposition.lower(),
+        disposition_parameters=disposition_parameters,
+        encoding=found[0].lower().strip("\"'") if found else "",
+        parent_type=parent_type,
+    )
+    if not content_type.startswith("multipart/"):
+        return part
+    children = _children(part, budget, depth)
+    return replace(part, children=children, content_type=content_type if children else "text/plain")
+
+
+def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:
+    text = header.text("content-type")
+    value, parameters = parse_parameters(text)
+    for name, quoted, plain in _PARAMETER_WITHOUT_SEMICOLON.findall(text):
+        if name.lower() not in parameters:
+            parameters = {**parameters, name.lower(): quoted or plain}
+    found = _TYPE.match(value)
+    if found:
+        return f"{found[1]}/{found[2]}".lower(), parameters
+    return (default if not value or "name" not in parameters else "application/octet-stream"), (
+        parameters
+    )
+
+
+def _children(part: Part, budget: _Budget, depth: int) -> tuple[Part, ...]:
+    """Return the parts of a multipart; () if it has none, or is nested too deeply."""
+    raw, start, end = part.raw, part.start, part.end
+    if depth >= MAX_DEPTH:
+        budget.report(f"has parts nested more than {MAX_DEPTH} deep, so the deepest are one text")
+        return ()
+    boundary = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
+    ranges = list(_ranges(raw, start, end, boundary, budget)) if boundary else []
+    if not ranges and (guessed := _FIRST_DELIMITER.match(raw, start, end)):
+        budget.report("names a boundary of its parts that it does not use")
+        ranges = list(_ranges(raw, start, end, guessed[1], budget))
+    if not ranges:
+        budget.report("says that it has parts, and has none")
+    parent = part.content_type
+    return tuple(
+        _part(raw, first, last, budget, parent_type=parent, depth=depth + 1)
+        for first, last in ranges
+    )
+
+
+def _ranges(
+    raw: bytes, start: int, end: int, boundary: bytes, budget: _Budget
+) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each part. The line end before a delimiter is part of it."""
+    delimiter = b"--" + boundary
+    part_start: int | None = None
+    position = start
+    for _ in range(_MAX_CANDIDATES):
+        found = raw.find(delimiter, position, end)
+        if found < 0:
+            break
+        position = found + len(delimiter)
+        line_end = _DELIMITER_END.match(raw, position, end)
+        if line_end is None or (found > start and raw[found - 1] != 0x0A):
+            continue
+        if part_start is not None:
+            yield part_start, _before_line_end(raw, part_start, found)
+            budget.parts -= 1
+        if line_end[1]:
+            return
+        position = part_start = line_end.end()
+        if budget.parts <= 0:
+            budget.report(f"has more than {MAX_PARTS} parts, so the last ones are one part")
+            break
+    if part_start is not None:
+        budget.report("does not end the last of its parts")
+        yield part_start, end
+
+
+def _before_line_end(raw: bytes, start: int, delimiter: int) -> int:
+    end = delimiter - 1 if delimiter > start else delimiter
+    return end - 1 if end > start and raw[end - 1] == 0x0D else end

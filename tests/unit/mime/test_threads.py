@@ -1,0 +1,41 @@
+"""The keys that connect a message with its conversation."""
+
+import pytest
+
+from mailsync.mime import parse_message, thread_keys
+from mailsync.mime.threads import MAX_KEY_BYTES, MAX_KEYS
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (b"Message-ID: <a@x>", ("<a@x>",)),
+        (
+            b"Message-ID: <b@x>\nReferences: <r@x> <a@x>\nIn-Reply-To: <z@x>",
+            ("<b@x>", "<r@x>", "<a@x>"),
+        ),
+        (b"Message-ID: <b@x>\nIn-Reply-To: <z@x> <y@x>", ("<b@x>", "<z@x>")),
+        (b"Message-ID: <b@x>\nReferences: <nothing>\nIn-Reply-To: <z@x>", ("<b@x>", "<z@x>")),
+        (b"Message-ID: <b@x@y>\nReferences: <b@x@y> <b@x@y>", ("<b@x@y>",)),
+        (b"Message-ID: <same for all>\nReferences: <unknown>", ()),
+        (b"Subject: Re: the subject connects nothing", ()),
+    ],
+)  # fmt: skip
+def test_own_id_and_references_else_the_first_in_reply_to(
+    header: bytes, expected: tuple[str, ...]
+) -> None:
+    assert thread_keys(parse_message(header + b"\n\n")) == expected
+
+
+def test_keys_are_bounded_in_number_and_length() -> None:
+    many = b" ".join(b"<%d@x>" % each for each in range(500))
+    long = b"<" + b"a" * 15_000 + b"@x>"
+    header = b"Message-ID: " + long + b"\nReferences: " + many + b"\n\n"
+
+    keys = thread_keys(parse_message(header))
+
+    assert len(keys) == MAX_KEYS
+    assert {"<0@x>", "<499@x>"} < set(keys)
+    assert keys[0].startswith("sha256:")
+    assert keys[0] in thread_keys(parse_message(b"In-Reply-To: " + long + b"\n\n"))
+    assert all(len(each) <= MAX_KEY_BYTES for each in keys)
