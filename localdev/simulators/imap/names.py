@@ -1,0 +1,94 @@
+"""Name the folders of a simulated mailbox as an IMAP server does: with a prefix and a separator."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from localdev.simulators.folders import Folder
+from localdev.simulators.imap.options import ImapOptions
+
+INBOX = "INBOX"
+_SPECIAL_USE = {
+    "drafts": "\\Drafts",
+    "sent": "\\Sent",
+    "trash": "\\Trash",
+    "archive": "\\Archive",
+    "junk": "\\Junk",
+}
+"""Attribute of RFC 6154 for the role of a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFolder:
+    """A folder and its name, which is unique in the mailbox."""
+
+    name: str
+    folder: Folder
+    has_children: bool
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
+        use = _SPECIAL_USE.get(self.folder.role)
+        return (children, use) if use else (children,)
+
+    @property
+    def special_use(self) -> str | None:
+        return _SPECIAL_USE.get(self.folder.role)
+
+
+def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedFolder]:
+    """Return the folders, without search folders, with their names, in the order of the names."""
+    by_number = {each.number: each for each in folders if each.search_filter is None}
+    parents = {each.parent for each in by_number.values()}
+    named: dict[str, NamedFolder] = {}
+    for number, folder in by_number.items():
+        path = list(_path(folder, by_number))
+        name = _unique(_joined(path, options), named.keys())
+        named[name] = NamedFolder(name, folder, number in parents)
+    return [named[name] for name in sorted(named, key=lambda name: (name != INBOX, name))]
+
+
+def canonical(name: str, separator: str) -> str:
+    """Return the name with INBOX in capitals as its first level: INBOX has no case (RFC 3501)."""
+    first, found, rest = name.partition(separator)
+    return f"{INBOX}{found}{rest}" if first.upper() == INBOX else name
+
+
+def list_pattern(pattern: str, separator: str) -> re.Pattern[str]:
+    """Return the expression for a pattern of LIST: `*` matches anything, `%` one level."""
+    one_level = f"[^{re.escape(separator)}]*"
+    # Adjacent wildcards would make the expression slow without matching more.
+    parts = re.split(r"([*%]+)", canonical(pattern, separator))
+    return re.compile(
+        "".join(
+            (".*" if "*" in part else one_level) if number % 2 else re.escape(part)
+            for number, part in enumerate(parts)
+        ),
+        re.DOTALL,
+    )
+
+
+def _path(folder: Folder, by_number: dict[int, Folder]) -> Iterator[Folder]:
+    if folder.parent is not None and folder.parent in by_number:
+        yield from _path(by_number[folder.parent], by_number)
+    yield folder
+
+
+def _joined(path: list[Folder], options: ImapOptions) -> str:
+    if path[0].role == "inbox":
+        return options.separator.join([INBOX, *(_level(each, options) for each in path[1:])])
+    return options.prefix + options.separator.join(_level(each, options) for each in path)
+
+
+def _level(folder: Folder, options: ImapOptions) -> str:
+    """Return one level of a name. A separator in it would make two levels of it."""
+    return folder.name.replace(options.separator, "_") or "_"
+
+
+def _unique(name: str, taken: Iterable[str]) -> str:
+    used, found, number = set(taken), name, 1
+    while found in used or (found.upper() == INBOX and found != INBOX):
+        number += 1
+        found = f"{name} {number}"
+    return found
