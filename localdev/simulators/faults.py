@@ -2,9 +2,9 @@
 matches a request injects its fault.
 
 Graph injects every kind of fault but `imap`. IMAP matches rules by the command, as `method`, and by
-the open folder, the command and its arguments, as `path`, as in "INBOX UID FETCH 1:* (FLAGS)". The token endpoint of the identity platform injects only faults
-with a `status`; their `code` is OAuth's error and their `message` starts with the AADSTS number, as
-"AADSTS50196: ...".
+the open folder, the command and its arguments, as `path`: "INBOX UID FETCH 1:* (FLAGS)". The token
+endpoint of the identity platform injects only faults with a `status`; their `code` is OAuth's error
+and their `message` starts with the AADSTS number, as "AADSTS50196: ...".
 """
 
 import math

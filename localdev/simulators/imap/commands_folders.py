@@ -201,15 +201,17 @@ def _names(session: Session, command: Command, count: int) -> list[str]:
 
 def _append(session: Session, command: Command) -> Iterator[Untagged | str]:
     mailbox = session.opened_mailbox()
-    if not 2 <= len(command.arguments) <= 4 or isinstance(command.arguments[-1], Atom | list):
+    if not 2 <= len(command.arguments) <= 4:
         raise BadCommand("APPEND needs a mailbox and a message.")
     name, *options, message = command.arguments
+    if isinstance(message, Atom | list):
+        raise BadCommand("APPEND needs a literal.")
     flags = frozenset[str]()
     if options and isinstance(options[0], list):
-        flags = frozenset(canonical_flag(text_of(each)) for each in options.pop(0))
+        flags = frozenset(canonical_flag(text_of(each)) for each in list_of(options.pop(0)))
     received_at = _date_time(text_of(options[0])) if options else datetime.now(UTC)
     folder = mailbox.find_folder(folder_name(session, name), code="TRYCREATE")
-    uid = mailbox.append(folder, bytes(message), flags - {"\\Recent"}, received_at)
+    uid = mailbox.append(folder, message, flags - {"\\Recent"}, received_at)
     yield from session.changes(may_expunge=True)
     if session.options.offers("UIDPLUS"):
         yield f"[APPENDUID {mailbox.state(folder).uid_validity} {uid}] Append completed."

@@ -40,7 +40,7 @@ def _less(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
     for each in responses:
         if isinstance(each, Numbers) and each.kind == "SEARCH":
             yield replace(each, numbers=_fewer(each.numbers, fault))
-        elif each.kind not in _ITEMS or isinstance(each, Numbers):
+        elif each.kind not in _ITEMS or isinstance(each, Numbers | Number):
             yield each
         else:
             number += 1

@@ -25,14 +25,15 @@ from localdev.simulators.imap.session import Handler, Selected, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 _SECTION = re.compile(
-    r"BODY(\.PEEK)?\[(|HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \(([^()]*)\))\](?:<(\d{1,10})\.(\d{1,10})>)?",
+    r"BODY(\.PEEK)?\[(|HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \(([^()]*)\))\]"
+    r"(?:<(\d{1,10})\.(\d{1,10})>)?",
     re.IGNORECASE,
 )
 _MACROS = {"ALL": "FLAGS INTERNALDATE RFC822.SIZE", "FAST": "FLAGS INTERNALDATE RFC822.SIZE"}
 _PLAIN = ("UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "EMAILID", "THREADID")
 _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID"}
 _RFC822 = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,34 @@ def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
     if modifiers.changed_since is not None and all(each.label != "MODSEQ" for each in items):
         items.append(_Item("MODSEQ"))
     chosen = named_messages(selected, command.arguments[0], by_uid=by_uid)
+    changed = [pair for pair in chosen if pair[1].mod_seq > (modifiers.changed_since or 0)]
     if modifiers.reports_vanished:
         yield from _vanished(mailbox, selected, command.arguments[0], modifiers)
-    is_gone = False
-    for number, message in chosen:
-        if (modifiers.changed_since or 0) >= message.mod_seq:
-            continue
+    fetched = 0
+    marks_read = any(each.marks_read for each in items) and not selected.is_read_only
+    for response in _fetched(mailbox, changed, items, marks_read=marks_read):
+        fetched += 1
+        yield response
+    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
+    if fetched < len(changed):
+        yield "[EXPUNGEISSUED] Some of the requested messages no longer exist."
+
+
+def _fetched(
+    mailbox: ImapMailbox,
+    messages: Sequence[tuple[int, ListedMessage]],
+    items: Sequence[_Item],
+    *,
+    marks_read: bool,
+) -> Iterator[Fetched]:
+    """Yield the items of those messages that still exist."""
+    for number, message in messages:
         values = _values(mailbox, message, items)
         if values is None:
-            is_gone = True
             continue
-        if any(each.marks_read for each in items) and not selected.is_read_only:
+        if marks_read:
             mailbox.set_flags(message, lambda present: present | {"\\Seen"})
         yield Fetched(number, message.uid, values)
-    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
-    if is_gone:
-        yield "[EXPUNGEISSUED] Some of the requested messages no longer exist."
 
 
 def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Modifiers:
@@ -177,21 +190,17 @@ def _section_value(raw: bytes, item: _Item) -> bytes:
 
 
 def _plain_value(message: ListedMessage, label: str, size: int) -> bytes:
-    match label:
-        case "UID":
-            return b"%d" % message.uid
-        case "FLAGS":
-            return format_flags(message.flags)
-        case "INTERNALDATE":
-            return _internal_date(message.received_at)
-        case "RFC822.SIZE":
-            return b"%d" % size
-        case "MODSEQ":
-            return b"(%d)" % message.mod_seq
-        case "EMAILID":
-            return b"(M%d)" % message.blob_number
     digest = sha256(message.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
-    return f"(T{digest})".encode()
+    values = {
+        "UID": b"%d" % message.uid,
+        "FLAGS": format_flags(message.flags),
+        "INTERNALDATE": _internal_date(message.received_at),
+        "RFC822.SIZE": b"%d" % size,
+        "MODSEQ": b"(%d)" % message.mod_seq,
+        "EMAILID": b"(M%d)" % message.blob_number,
+        "THREADID": f"(T{digest})".encode(),
+    }
+    return values[label]
 
 
 def _internal_date(received_at: str) -> bytes:

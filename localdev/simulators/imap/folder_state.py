@@ -25,7 +25,8 @@ _ARRIVES = f"kind IN ('{ChangeKind.ADDED}', '{ChangeKind.MOVED}')"
 _GETS_UID = f"({_ARRIVES} OR {_CHANGES_CONTENTS})"
 _LISTED = f"""
 SELECT p.message AS number, p.received_at, max(p.number, coalesce(c.number, 0)) AS uid, m.blob,
-       m.changed, m.is_read, m.is_flagged, m.is_draft, m.categories, m.attributes, m.thread, length(o.content) AS size
+       m.changed, m.is_read, m.is_flagged, m.is_draft, m.categories, m.attributes, m.thread,
+       length(o.content) AS size
   FROM placement p JOIN message m ON m.number = p.message LEFT JOIN original o ON o.blob = m.blob
   LEFT JOIN (SELECT message, max(number) AS number FROM change
               WHERE folder = ?1 AND {_CHANGES_CONTENTS} GROUP BY message) c ON c.message = p.message
@@ -35,8 +36,9 @@ _NEWEST_UID = f"""
 SELECT number FROM change WHERE folder = ? AND {_GETS_UID} ORDER BY number DESC LIMIT 1
 """
 _NEWEST_CHANGE = """
-SELECT max(coalesce((SELECT max(number) FROM change WHERE folder = ?1 AND message > 0), 1),
-           coalesce((SELECT max(number) FROM change WHERE source = ?1 AND message > 0), 1)) AS number
+SELECT max(1, coalesce((SELECT max(number) FROM change WHERE folder = ?1 AND message > 0), 1),
+           coalesce((SELECT max(number) FROM change WHERE source = ?1 AND message > 0), 1))
+    AS number
 """
 _VANISHED = f"""
 SELECT (SELECT max(before.number) FROM change before

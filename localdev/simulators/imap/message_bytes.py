@@ -81,7 +81,7 @@ def _multipart(item: MailItem) -> Mail:
     return mail
 
 
-def _header(item: MailItem) -> Iterable[tuple[str, str | Header]]:
+def _header(item: MailItem) -> Iterable[tuple[str, str]]:
     if item.sender:
         yield "From", _addresses([item.sender])
     groups = {"To": item.to, "Cc": item.cc, "Bcc": item.bcc, "Reply-To": item.reply_to}

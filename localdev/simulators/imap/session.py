@@ -50,7 +50,7 @@ class Backend(Protocol):
 
 @dataclass(slots=True)
 class Selected:
-    """The open folder as this session knows it. Its sequence numbers are positions in `messages`."""
+    """The open folder as this session knows it. Sequence numbers are positions in `messages`."""
 
     folder: NamedFolder
     is_read_only: bool
@@ -123,16 +123,15 @@ class Session:
         present = state.list_messages()
         remaining = {each.uid for each in present}
         gone = [n for n, each in enumerate(selected.messages, 1) if each.uid not in remaining]
-        if gone and not may_expunge:
-            kept = [each for each in selected.messages if each.uid not in remaining]
-            present = sorted([*present, *kept], key=lambda each: each.uid)
-        elif gone:
-            yield from self._removed(selected, gone)
         known = {each.uid: each for each in selected.messages}
-        arrived = sum(each.uid not in known for each in present)
+        if may_expunge or not gone:
+            yield from self._removed(selected, gone)
+            selected.mod_seq = mod_seq
+        else:
+            kept = [known[uid] for uid in known if uid not in remaining]
+            present = sorted([*present, *kept], key=lambda each: each.uid)
         selected.messages = present
-        selected.mod_seq = mod_seq if may_expunge or not gone else selected.mod_seq
-        if arrived:
+        if not known.keys() >= remaining:
             yield Number("EXISTS", len(present), b"%d EXISTS")
         for number, each in enumerate(present, 1):
             if each.uid in known and each.mod_seq != known[each.uid].mod_seq:
@@ -148,7 +147,7 @@ class Session:
         return Fetched(number, message.uid, tuple(items), is_change=True)
 
     def _removed(self, selected: Selected, numbers: list[int]) -> Iterator[Untagged]:
-        if self.has_qresync:
+        if self.has_qresync and numbers:
             uids = [selected.messages[number - 1].uid for number in numbers]
             yield vanished(uids, earlier=False)
             return

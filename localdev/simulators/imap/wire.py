@@ -37,7 +37,8 @@ class Wire:
         return isinstance(self.connection, ssl.SSLSocket)
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Go on over TLS. What the client sent before the handshake is dropped (RFC 3501, 6.2.1)."""
+        """Go on over TLS. What the client sent before the handshake is dropped (RFC 3501,
+        section 6.2.1)."""
         self.flush()
         self.connection = context.wrap_socket(self.connection, server_side=True)
         self._reader = self.connection.makefile("rb")
