@@ -109,10 +109,6 @@ class Dovecot:
         client.login(user, PASSWORD)
         return client
 
-    def add_user(self, user: str) -> None:
-        with (self.data / "passwd").open("a") as file:
-            file.write(f"{user}:{{PLAIN}}{PASSWORD}::::::\n")
-
     def access_token(self, user: str = "ann", *, lifetime_s: int = 3600) -> str:
         """Return a token for XOAUTH2 and OAUTHBEARER."""
         now = int(time.time())
@@ -156,8 +152,7 @@ def dovecot(
         capability=f"imap_capability = {capability}" if capability else "",
         max_connections=max_connections,
     )
-    for user in users:
-        server.add_user(user)
+    (data / "passwd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
     _give_to_owner(data)
     command = [*_as_owner(), "dovecot", "-F", "-c", data / "dovecot.conf"]
     process = subprocess.Popen(command)

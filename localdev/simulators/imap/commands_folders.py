@@ -1,6 +1,6 @@
 """Run the commands on folders by name (RFC 3501, 5258, 5819, 6154, 8474)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
@@ -37,7 +37,9 @@ def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
     if len(arguments) < 2:
         raise BadCommand("LIST needs a reference and a pattern.")
     reference, patterns, *rest = arguments
-    returned = _return_options(session, rest)
+    returned, items = _return_options(session, rest)
+    if not rest and not selection and not isinstance(patterns, list):
+        returned = {"CHILDREN", "SPECIAL-USE"}
     if patterns == b"" and not isinstance(patterns, list):
         separator = quote(mailbox.options.separator)
         yield Text("LIST", b'LIST (\\Noselect) %b ""' % separator)
@@ -47,9 +49,9 @@ def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
     if "SPECIAL-USE" in selection:
         folders = [each for each in folders if each.special_use]
     for each in folders:
-        yield _listed(session, mailbox, each, "LIST")
-        if returned:
-            yield _status_response(session, mailbox, each, returned)
+        yield _listed(session, mailbox, each, "LIST", returned)
+        if items:
+            yield _status_response(session, mailbox, each, items)
 
 
 def _matching(
@@ -72,22 +74,23 @@ def _list_options(session: Session, arguments: list[Token], extension: str) -> l
     return [word_of(each) for each in list_of(arguments.pop(0)) if not isinstance(each, list)]
 
 
-def _return_options(session: Session, rest: list[Token]) -> list[str]:
-    """Return the items of STATUS that LIST is to return; [] for none."""
+def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list[str]]:
+    """Return the return options of LIST, and the items of STATUS among them; [] for none."""
     if not rest:
-        return []
+        return set(), []
     if len(rest) != 2 or word_of(rest[0]) != "RETURN":
         raise BadCommand("Error in IMAP command LIST.")
     options = list_of(rest[1])
-    items: list[str] = []
+    names, items = set[str](), list[str]()
     for number, option in enumerate(options):
         if isinstance(option, list):
             if not number or options[number - 1] != b"STATUS":
                 raise BadCommand("Error in IMAP command LIST.")
             items = _status_items(session, option)
         else:
+            names.add(word_of(option))
             session.require(_EXTENSION_OF_RETURN.get(word_of(option), word_of(option)))
-    return items
+    return names, items
 
 
 _EXTENSION_OF_RETURN = {
@@ -97,8 +100,14 @@ _EXTENSION_OF_RETURN = {
 }
 
 
-def _listed(session: Session, mailbox: ImapMailbox, folder: NamedFolder, kind: str) -> Text:
-    attributes = " ".join(folder.attributes).encode()
+def _listed(
+    session: Session,
+    mailbox: ImapMailbox,
+    folder: NamedFolder,
+    kind: str,
+    returned: Collection[str] = (),
+) -> Text:
+    attributes = " ".join(folder.attributes(returned)).encode()
     separator = quote(mailbox.options.separator)
     line = b"%b (%b) %b %b" % (kind.encode(), attributes, separator, session.quoted(folder.name))
     return Text(kind, line, about=folder.name)

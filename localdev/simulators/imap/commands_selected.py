@@ -35,10 +35,10 @@ def _select(session: Session, command: Command) -> Iterator[Untagged | str]:
     mailbox = session.opened_mailbox()
     if not command.arguments:
         raise BadCommand(f"{command.verb} needs a mailbox.")
-    known = _select_parameters(session, command.arguments[1:])
     if session.selected is not None:
         session.selected = None
         yield Text("CLOSED", b"OK [CLOSED] Previous mailbox closed.")
+    known = _select_parameters(session, command.arguments[1:])
     is_read_only = command.verb == "EXAMINE"
     with mailbox.transaction():
         folder = mailbox.find_folder(folder_name(session, command.arguments[0]))
@@ -89,6 +89,8 @@ def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
         if name == "QRESYNC" and not session.has_qresync:
             raise BadCommand("QRESYNC not enabled.")
         session.enabled.add("CONDSTORE")
+        if name == "QRESYNC" and not isinstance(parameters[-1], list):
+            raise BadCommand("QRESYNC needs values.")
     return known
 
 
@@ -125,8 +127,8 @@ def _close(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 
 def _expunge(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = _writable(session), session.opened_mailbox()
-    deleted = _deleted(mailbox, selected)
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
     if is_by_uid(command):
         session.require("UIDPLUS")
         wanted = parse_number_set(text_of(_argument(command, 0))).select(selected.uids)
@@ -143,7 +145,7 @@ def _deleted(mailbox: ImapMailbox, selected: Selected) -> list[ListedMessage]:
 
 
 def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = _writable(session), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
     arguments = list(command.arguments)
     limit = None
     if len(arguments) > 2 and isinstance(arguments[1], list):
@@ -154,7 +156,13 @@ def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
     operation, is_silent = _operation(word_of(item))
     words = given[0] if isinstance(given[0], list) else given
     flags = frozenset(canonical_flag(text_of(each)) for each in words)
+    if "\\Recent" in flags:
+        raise BadCommand("Invalid system flag \\Recent.")
     chosen = named_messages(selected, numbers, by_uid=is_by_uid(command))
+    if selected.is_read_only:
+        # Dovecot does the same.
+        yield "Store ignored with read-only mailbox."
+        return
     fresh = {each.uid: each for each in mailbox.state(selected.folder).list_messages()}
     modified: list[int] = []
     with mailbox.transaction():
@@ -186,12 +194,15 @@ def _operation(item: str) -> tuple[str, bool]:
 
 
 def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> frozenset[str]:
+    """Return the flags after STORE. Keywords have no case; a present one keeps its spelling."""
+    spelling = {each.lower(): each for each in present}
+    flags = frozenset(spelling.get(each.lower(), each) for each in given)
     match operation:
         case "+":
-            return present | given
+            return present | flags
         case "-":
-            return present - given
-    return given
+            return present - flags
+    return flags
 
 
 def _unchanged_since(session: Session, modifiers: list[Token]) -> int:
@@ -208,15 +219,19 @@ def _copy(session: Session, command: Command) -> Iterator[Untagged | str]:
     if is_move:
         session.require("MOVE")
         _writable(session)
-    target = mailbox.find_folder(folder_name(session, _argument(command, 1)), code="TRYCREATE")
+    name = folder_name(session, _argument(command, 1))
     chosen = named_messages(selected, _argument(command, 0), by_uid=is_by_uid(command))
     messages = [each for _, each in chosen]
+    if not messages:
+        yield "No messages found."
+        return
+    target = mailbox.find_folder(name, code="TRYCREATE")
     if is_move:
         pairs = mailbox.move(selected.folder, messages, target)
     else:
         pairs = mailbox.copy(messages, target)
     code = ""
-    if pairs and session.options.offers("UIDPLUS"):
+    if session.options.offers("UIDPLUS"):
         sources, copies = (format_number_set(uids) for uids in zip(*pairs, strict=True))
         code = f"[COPYUID {mailbox.state(target).uid_validity} {sources} {copies}] "
     if is_move and code:

@@ -149,7 +149,7 @@ def _item(session: Session, name: str) -> _Item:
         raise BadCommand(f"Error in IMAP command FETCH: {name[:100]}")
     peek, wanted, fields, first, size = match.groups()
     shown = wanted.upper().partition(" ")[0]
-    names = tuple(each.strip('"') for each in (fields or "").split())
+    names = tuple(each.strip('"').upper() for each in (fields or "").split())
     label = f"BODY[{shown}{f' ({chr(32).join(names)})' if fields is not None else ''}]"
     part = None if first is None else (int(first), int(size))
     if part:

@@ -11,7 +11,7 @@ ATTRIBUTE = "imapFlags"
 _FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
 _IN_ATTRIBUTE = ("\\Answered", "\\Deleted")
 SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
-_BY_LOWER_CASE = {flag.lower(): flag for flag in SYSTEM_FLAGS}
+_BY_LOWER_CASE = {flag.lower(): flag for flag in (*SYSTEM_FLAGS, "\\Recent")}
 
 
 def flags_of(

@@ -1,7 +1,7 @@
 """Name the folders of a simulated mailbox as an IMAP server does: with a prefix and a separator."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from localdev.simulators.folders import Folder
@@ -26,11 +26,11 @@ class NamedFolder:
     folder: Folder
     has_children: bool
 
-    @property
-    def attributes(self) -> tuple[str, ...]:
+    def attributes(self, returned: Collection[str]) -> tuple[str, ...]:
+        """Return the attributes that LIST returns for the return options CHILDREN, SPECIAL-USE."""
         children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
-        use = _SPECIAL_USE.get(self.folder.role)
-        return (children, use) if use else (children,)
+        wanted = {"CHILDREN": children, "SPECIAL-USE": self.special_use}
+        return tuple(text for option, text in wanted.items() if text and option in returned)
 
     @property
     def special_use(self) -> str | None:
@@ -40,13 +40,16 @@ class NamedFolder:
 def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedFolder]:
     """Return the folders, without search folders, with their names, in the order of the names."""
     by_number = {each.number: each for each in folders if each.search_filter is None}
-    parents = {each.parent for each in by_number.values()}
-    named: dict[str, NamedFolder] = {}
-    for number, folder in by_number.items():
+    named: dict[str, Folder] = {}
+    for folder in by_number.values():
         path = list(_path(folder, by_number))
-        name = _unique(_joined(path, options), named.keys())
-        named[name] = NamedFolder(name, folder, number in parents)
-    return [named[name] for name in sorted(named, key=lambda name: (name != INBOX, name))]
+        named[_unique(_joined(path, options), named.keys())] = folder
+    # By the names: with the prefix `INBOX.` all folders are children of INBOX.
+    parents = {name.rpartition(options.separator)[0] for name in named}
+    return [
+        NamedFolder(name, named[name], name in parents)
+        for name in sorted(named, key=lambda name: (name != INBOX, name))
+    ]
 
 
 def canonical(name: str, separator: str) -> str:

@@ -18,6 +18,11 @@ class NumberSet:
 
     ranges: tuple[tuple[int, int], ...]
 
+    @property
+    def highest(self) -> int:
+        """Return the highest number of the set, without `*`."""
+        return max(max(ends) for ends in self.ranges)
+
     def select(self, numbers: Sequence[int]) -> list[int]:
         """Return the members among `numbers`, both in ascending order. The cost depends on the
         members, not on the width of the ranges."""

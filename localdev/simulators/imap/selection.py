@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import Command, Token, text_of
+from localdev.simulators.imap.command import BadCommand, Command, Token, text_of
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.number_set import parse_number_set
 from localdev.simulators.imap.session import Selected
@@ -21,6 +21,8 @@ def named_messages(
     """
     wanted = parse_number_set(text_of(numbers))
     if not by_uid:
+        if wanted.highest > len(selected.messages):
+            raise BadCommand("Invalid messageset: the mailbox has fewer messages.")
         chosen = wanted.select(range(1, len(selected.messages) + 1))
         return [(number, selected.messages[number - 1]) for number in chosen]
     position = {uid: number for number, uid in enumerate(selected.uids, 1)}

@@ -73,7 +73,7 @@ class ImapServer:
         self.password = password
         self.current_options = ImapOptions()
         self.commands: deque[CommandRecord] = deque(maxlen=_KEPT)
-        self._service = service
+        self.service = service
         self._signer = signer
         self._tls = tls
         self._numbers = count(1)
@@ -111,7 +111,7 @@ class ImapServer:
         """Return the mailbox of a user. Raises Rejected if user name or password is wrong."""
         is_right = hmac.compare_digest(password.encode(), self.password.encode())
         try:
-            mailbox = self._service.find_mailbox(user_name)
+            mailbox = self.service.find_mailbox(user_name)
         except UserNotFound:
             is_right = False
         if not is_right:
@@ -122,7 +122,7 @@ class ImapServer:
         """Return the mailbox of a user. Raises Rejected if the access token is not the user's."""
         try:
             claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
-            mailbox = self._service.find_mailbox(user_name)
+            mailbox = self.service.find_mailbox(user_name)
         except (AccessTokenRefused, UserNotFound):
             raise Rejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
         if claims.user_id != mailbox.user_id or not claims.has_any_scope_or_role(*READING_SCOPES):
@@ -133,7 +133,7 @@ class ImapServer:
         wire.start_tls(self._tls)
 
     def next_fault(self, verb: str, target: str) -> Fault | None:
-        return self._service.faults.next_fault(verb, target)
+        return self.service.faults.next_fault(verb, target)
 
     def record(self, session: int, command: Command, folder: str, status: str) -> None:
         arguments = "" if command.verb in _PRIVATE_VERBS else command.text
@@ -157,7 +157,7 @@ class ImapServer:
             self._stopped.wait(min(seconds, MAX_PAUSE_S))
 
     def latency_s(self, bodies: int, others: int) -> float:
-        return self._service.latency.page_latency_s(full=bodies, lean=others)
+        return self.service.latency.page_latency_s(full=bodies, lean=others)
 
 
 class _Listener(ThreadingTCPServer):

@@ -1,0 +1,235 @@
+"""Each command answers as Dovecot does, whatever both offer."""
+
+import pytest
+
+from localdev.simulators.imap.options import ImapOptions
+from tests.providers.simulators.imap.pair import Pair
+
+FOLDERS = r"""
+CREATE <Box>
+CREATE <Box/Inner>
+CREATE <Entw&APw-rfe>
+CREATE <with space>
+CREATE <a&-b>
+CREATE <Box>
+LIST "" ""
+LIST "" "*"
+LIST "" %
+LIST <> %
+LIST <Box/> *
+LIST <Box/> %
+LIST "" inbox
+NAMESPACE
+RENAME <Box> <Renamed>
+LIST "" "*"
+LIST "" (<Renamed> INBOX)
+RENAME <none> <x>
+RENAME <Renamed> <with space>
+DELETE <Renamed/Inner>
+DELETE <Renamed/Inner>
+DELETE INBOX
+DELETE <Renamed>
+LIST "" *
+SUBSCRIBE <with space>
+"""
+STATUSES = r"""
+STATUS INBOX (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)
+STATUS iNbOx (MESSAGES)
+STATUS <none> (MESSAGES)
+STATUS INBOX (NONSENSE)
+STATUS INBOX ()
+LIST "" * RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN))
+LIST "" * RETURN (SPECIAL-USE STATUS (MESSAGES))
+LIST "" * RETURN (CHILDREN)
+SELECT <none>
+FETCH 1 FLAGS
+NONSENSE
+UID NONSENSE
+SELECT
+EXAMINE INBOX
+STORE 1 +FLAGS (\Seen)
+EXPUNGE
+UNSELECT
+UNSELECT
+SELECT INBOX
+SELECT INBOX
+CHECK
+NOOP
+CLOSE
+"""
+EMPTY = r"""
+SELECT INBOX
+FETCH 1 FLAGS
+FETCH 1:* FLAGS
+UID FETCH 1:* FLAGS
+STORE 1:* FLAGS (\Seen)
+UID STORE 1:* FLAGS (\Seen)
+SEARCH 1:*
+SEARCH 1
+UID SEARCH 1:*
+UID SEARCH UID 1:*
+UID COPY 1:* <none>
+UID MOVE 1:* <none>
+EXPUNGE
+"""
+FETCHES = r"""
+SELECT INBOX
+UID FETCH {a}:{c} (FLAGS INTERNALDATE RFC822.SIZE)
+UID FETCH {a},{c} (BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT])
+UID FETCH {a} (BODY.PEEK[HEADER.FIELDS (Subject X-None)] BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT)])
+UID FETCH {a} (BODY.PEEK[]<0.10> BODY.PEEK[]<5.100000> BODY.PEEK[]<9999.3>)
+UID FETCH {a} (RFC822.HEADER)
+FETCH 1:* FAST
+FETCH 3,1 (UID FLAGS)
+UID FETCH 999999:* (FLAGS)
+UID FETCH 999998:999999 (FLAGS)
+FETCH 1 BODY[TEXT]
+FETCH 1 RFC822
+UID FETCH {b} (UID BODY[])
+FETCH 99 FLAGS
+FETCH 0 FLAGS
+FETCH x FLAGS
+FETCH 1 (NONSENSE)
+FETCH 1 (BODY.PEEK[NONSENSE])
+"""
+STORES = r"""
+SELECT INBOX
+UID STORE {b},{c} +FLAGS (\Seen \Answered $Work)
+UID STORE {b},{c} +FLAGS (\Seen \Answered $Work)
+UID STORE {d} FLAGS.SILENT (\Deleted)
+UID STORE {d} -FLAGS (\Deleted)
+STORE 1:2 +FLAGS.SILENT \Flagged
+UID STORE {b} -FLAGS ($work)
+STORE 1 FLAGS (\Recent)
+STORE 1 FLAGS (\seen)
+UID FETCH 1:* (FLAGS)
+UID COPY {a},{b} <Box>
+UID COPY {a} <None>
+UID COPY 999999 <Box>
+UID MOVE {c} <Box>
+UID MOVE {d} <None>
+UID STORE {e},{f} +FLAGS.SILENT (\Deleted)
+UID EXPUNGE {e}
+EXPUNGE
+EXPUNGE
+UID STORE {g} +FLAGS (\Deleted)
+CLOSE
+EXAMINE <Box>
+FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[TEXT])
+UNSELECT
+STATUS INBOX (MESSAGES UNSEEN)
+STATUS <Box> (MESSAGES UNSEEN)
+"""
+SEARCHES = r"""
+SELECT INBOX
+UID STORE {b},{c} +FLAGS (\Seen \Answered $Work)
+UID STORE {d} +FLAGS (\Deleted)
+UID SEARCH ALL
+UID SEARCH UNSEEN
+UID SEARCH SEEN NOT DELETED
+UID SEARCH KEYWORD $Work
+UID SEARCH UNKEYWORD $Work
+UID SEARCH OR FLAGGED ANSWERED
+SEARCH 2:4 UNSEEN
+UID SEARCH UID {a}:{c}
+UID SEARCH UID {c}:*
+UID SEARCH UID 999999:*
+UID SEARCH SINCE 1-Jan-2026
+UID SEARCH BEFORE 1-Jan-2026
+UID SEARCH ON 2-Jan-2026
+UID SEARCH SENTSINCE 1-Jan-2026
+UID SEARCH HEADER MESSAGE-ID <<a@x>>
+UID SEARCH HEADER "Message-ID" ""
+UID SEARCH SUBJECT a
+UID SEARCH TEXT hello
+UID SEARCH LARGER 10 SMALLER 100000
+UID SEARCH (SEEN (ANSWERED))
+UID SEARCH RETURN () ALL
+UID SEARCH RETURN (MIN MAX COUNT ALL) UNSEEN
+UID SEARCH RETURN (COUNT) TEXT nothing
+UID SEARCH RETURN (ALL MIN) TEXT nothing
+SEARCH RETURN (ALL) ALL
+UID SEARCH NONSENSE
+UID SEARCH
+UID SEARCH NOT
+UID SEARCH CHARSET X-NONE ALL
+UID SEARCH CHARSET UTF-8 ALL
+"""
+CHANGES = r"""
+SELECT INBOX
+UID FETCH {b} (FLAGS MODSEQ)
+UID STORE {b} +FLAGS (\Seen)
+UID STORE {c} +FLAGS.SILENT (\Seen)
+UID MOVE {d} <Box>
+UID STORE {e} +FLAGS.SILENT (\Deleted)
+EXPUNGE
+UID SEARCH MODSEQ $m
+UID SEARCH MODSEQ "/flags/\\draft" all $m
+UID SEARCH RETURN (ALL) MODSEQ $m
+UID FETCH 1:4294967295 (UID FLAGS) (CHANGEDSINCE $m)
+FETCH 1:* (FLAGS) (CHANGEDSINCE $m)
+UID FETCH {a}:{b} (FLAGS) (CHANGEDSINCE $m)
+UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1000000000)
+UID STORE {b} (UNCHANGEDSINCE $m) +FLAGS (\Draft)
+UID STORE {g} (UNCHANGEDSINCE $m) +FLAGS (\Draft)
+STATUS <Box> (MESSAGES HIGHESTMODSEQ)
+EXAMINE <Box> (CONDSTORE)
+"""
+VANISHED = r"""
+UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE 1 VANISHED)
+SELECT INBOX (QRESYNC (1 1))
+ENABLE QRESYNC CONDSTORE NONSENSE
+SELECT INBOX
+UID STORE {b} +FLAGS (\Seen)
+UID MOVE {d} <Box>
+UID STORE {e},{h} +FLAGS.SILENT (\Deleted)
+EXPUNGE
+UID FETCH 1:4294967295 (UID FLAGS) (CHANGEDSINCE $m VANISHED)
+UID FETCH {a}:{d} (UID FLAGS) (CHANGEDSINCE $m VANISHED)
+UID FETCH 1:4294967295 (UID FLAGS) (VANISHED)
+FETCH 1:* (FLAGS) (CHANGEDSINCE $m VANISHED)
+SELECT INBOX (QRESYNC ($validity $m))
+SELECT INBOX (QRESYNC ($validity $m {a}:{d}))
+SELECT INBOX (QRESYNC (1 $m))
+SELECT INBOX (QRESYNC)
+"""
+
+
+@pytest.mark.parametrize("script", [FOLDERS, EMPTY], ids=["folders", "an empty folder"])
+def test_an_empty_mailbox(pair: Pair, script: str) -> None:
+    pair.play(script)
+
+
+@pytest.mark.parametrize(
+    "script", [STATUSES, FETCHES, STORES, SEARCHES], ids=["status", "fetch", "store", "search"]
+)
+def test_a_mailbox_with_mail(pair: Pair, script: str) -> None:
+    pair.do("CREATE <Box>")
+    pair.append(*"abcdefg")
+    pair.append("h", flags="\\Seen \\Flagged $Later")
+    pair.play(script)
+
+
+def test_changes_since_a_mod_sequence(pair: Pair, options: ImapOptions) -> None:
+    if not options.offers("CONDSTORE"):
+        pytest.skip("Dovecot has CONDSTORE also when it does not advertise it.")
+    pair.save_mod_seq("early")
+    pair.do("CREATE <Box>")
+    pair.append(*"abcdefgh")
+    pair.save_mod_seq("m")
+    pair.play(CHANGES)
+    if options.offers("QRESYNC"):
+        pair.do("UNSELECT")
+        pair.do("ENABLE QRESYNC")
+        pair.do("SELECT INBOX")
+        pair.do("UID FETCH 1:4294967295 (UID FLAGS) (CHANGEDSINCE $early VANISHED)")
+
+
+def test_vanished_messages(pair: Pair, options: ImapOptions) -> None:
+    if not options.offers("QRESYNC"):
+        pytest.skip("Dovecot has QRESYNC also when it does not advertise it.")
+    pair.save_mod_seq("early")
+    pair.do("CREATE <Box>")
+    pair.append(*"abcdefgh")
+    pair.save_mod_seq("m")
+    pair.play(VANISHED)
