@@ -117,7 +117,7 @@ class Dovecot:
 
     def doveadm(self, *arguments: str, message: bytes = b"") -> str:
         """Run `doveadm`, which changes mailboxes without IMAP; return what it prints."""
-        command = [*_as_owner(), "doveadm", "-c", self.data / "dovecot.conf", *arguments]
+        command = [*_as_owner(), "doveadm", "-c", str(self.data / "dovecot.conf"), *arguments]
         ran = subprocess.run(command, input=message, check=True, capture_output=True)
         return ran.stdout.decode()
 
@@ -154,7 +154,7 @@ def dovecot(
     )
     (data / "passwd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
     _give_to_owner(data)
-    command = [*_as_owner(), "dovecot", "-F", "-c", data / "dovecot.conf"]
+    command = [*_as_owner(), "dovecot", "-F", "-c", str(data / "dovecot.conf")]
     process = subprocess.Popen(command)
     try:
         _wait_for(server.port, process)

@@ -8,7 +8,8 @@ _LITERAL = re.compile(rb"\{(\d{1,10})(\+?)\}")
 _LITERAL_AT_END = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
 _ATOM = re.compile(rb'(?:[^ ()"{\[\x00-\x1f\x7f]|\[[^\]\x00-\x1f\x7f]*\])+')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
-_TAG = re.compile(rb"([^ ()\"{%*\\+\]\x00-\x1f\x7f-\xff]{1,100}) +([A-Za-z]+)(?: +|\Z)")
+_TAG = re.compile(rb"([^ ()\"{%*\\+\]\x00-\x1f\x7f-\xff]{1,100})(?: +|\Z)")
+_VERB = re.compile(rb"([A-Za-z]+)(?: +|\Z)")
 MAX_DEPTH = 20
 
 
@@ -63,14 +64,20 @@ def parse_command(line: bytes, literals: Sequence[bytes]) -> Command:
     match = _TAG.match(line)
     if match is None:
         raise BadCommand("Error in IMAP command received by server.")
-    verb, rest = match[2].decode("ascii").upper(), line[match.end() :]
+    verb, rest = _verb(line[match.end() :])
     if verb == "UID":
-        word = re.match(rb"([A-Za-z]+)(?: +|\Z)", rest)
-        if word is None:
-            raise BadCommand("UID needs a command.")
-        verb, rest = f"UID {word[1].decode('ascii').upper()}", rest[word.end() :]
+        word, rest = _verb(rest)
+        verb = f"UID {word}"
     arguments = _Tokens(rest, literals).read_all()
     return Command(match[1].decode("ascii"), verb, arguments, rest.decode("utf-8", "replace"))
+
+
+def _verb(text: bytes) -> tuple[str, bytes]:
+    """Return the word at the beginning, in capitals, and what follows. Raises BadCommand."""
+    match = _VERB.match(text)
+    if match is None:
+        raise BadCommand("Error in IMAP command received by server.")
+    return match[1].decode("ascii").upper(), text[match.end() :]
 
 
 class _Tokens:

@@ -14,7 +14,7 @@ from localdev.simulators.imap.command import (
     word_of,
 )
 from localdev.simulators.imap.flags import canonical_flag
-from localdev.simulators.imap.names import NamedFolder, list_pattern
+from localdev.simulators.imap.names import NamedFolder, is_listed
 from localdev.simulators.imap.response import Status, Text, Untagged, quote
 from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -58,11 +58,11 @@ def _matching(
     session: Session, mailbox: ImapMailbox, reference: Token, patterns: Iterable[Token]
 ) -> list[NamedFolder]:
     base, separator = folder_name(session, reference), mailbox.options.separator
-    expressions = [list_pattern(base + folder_name(session, each), separator) for each in patterns]
+    wanted = [base + folder_name(session, each) for each in patterns]
     return [
         each
         for each in mailbox.list_folders()
-        if any(expression.fullmatch(each.name) for expression in expressions)
+        if any(is_listed(each.name, pattern, separator) for pattern in wanted)
     ]
 
 

@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
 from localdev.simulators.imap.command import BadCommand, Command, text_of, word_of
-from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.options import MAX_LITERAL_BYTES, ImapOptions
 from localdev.simulators.imap.response import Rejected, Text, Untagged, quote
 from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -144,6 +144,7 @@ def _logged_in(
     else:
         mailbox = backend.find_mailbox(user_name, password or "")
     session.mailbox = ImapMailbox(mailbox, session.options)
+    session.wire.max_literal_bytes = MAX_LITERAL_BYTES
     return f"[CAPABILITY {capabilities(session)}] Logged in"
 
 

@@ -58,18 +58,29 @@ def canonical(name: str, separator: str) -> str:
     return f"{INBOX}{found}{rest}" if first.upper() == INBOX else name
 
 
-def list_pattern(pattern: str, separator: str) -> re.Pattern[str]:
-    """Return the expression for a pattern of LIST: `*` matches anything, `%` one level."""
-    one_level = f"[^{re.escape(separator)}]*"
-    # Adjacent wildcards would make the expression slow without matching more.
-    parts = re.split(r"([*%]+)", canonical(pattern, separator))
-    return re.compile(
-        "".join(
-            (".*" if "*" in part else one_level) if number % 2 else re.escape(part)
-            for number, part in enumerate(parts)
-        ),
-        re.DOTALL,
-    )
+def is_listed(name: str, pattern: str, separator: str) -> bool:
+    """Return whether a pattern of LIST matches the name: `*` matches anything, `%` one level.
+
+    The cost is at most the square of the name's length, whatever the pattern. A regular expression
+    would try exponentially many ways.
+    """
+    ends = {0}
+    for part in re.findall(r"[*%]+|[^*%]+", canonical(pattern, separator)):
+        if "*" in part:
+            ends = set(range(min(ends), len(name) + 1))
+        elif "%" in part:
+            ends = {end for start in ends for end in _level_ends(name, start, separator)}
+        else:
+            ends = {start + len(part) for start in ends if name.startswith(part, start)}
+        if not ends:
+            return False
+    return len(name) in ends
+
+
+def _level_ends(name: str, start: int, separator: str) -> range:
+    """Return the positions from `start` to the end of its level."""
+    end = name.find(separator, start)
+    return range(start, (len(name) if end < 0 else end) + 1)
 
 
 def _path(folder: Folder, by_number: dict[int, Folder]) -> Iterator[Folder]:

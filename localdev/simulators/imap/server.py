@@ -54,7 +54,7 @@ class ImapServer:
     """The simulated IMAP server, running from `start` to `stop`; it implements `Backend`.
 
     password: the password of every mailbox. options: of the connections that begin from now on.
-    commands: the newest commands, oldest first.
+    certificate: file of the CA that verifies the server. commands: the newest ones, oldest first.
 
     Raises:
         OSError: a port is in use.
@@ -71,6 +71,7 @@ class ImapServer:
         starttls_port: int = 0,
     ) -> None:
         self.password = password
+        self.certificate = service.data / "ca.pem"
         self.current_options = ImapOptions()
         self.commands: deque[CommandRecord] = deque(maxlen=_KEPT)
         self.service = service

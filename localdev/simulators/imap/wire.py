@@ -13,7 +13,7 @@ from localdev.simulators.imap.command import (
     parse_command,
     parse_tag,
 )
-from localdev.simulators.imap.options import MAX_LINE_BYTES, MAX_LITERAL_BYTES
+from localdev.simulators.imap.options import MAX_LINE_BYTES
 
 IDLE_TIMEOUT_S = 1800
 _FLUSH_BYTES = 256 * 1024
@@ -24,13 +24,17 @@ class Disconnected(Exception):
 
 
 class Wire:
-    """The connection to one client. Writes are buffered until `flush`."""
+    """The connection to one client. Writes are buffered until `flush`.
+
+    max_literal_bytes: limit for the literals of a command; small until the client has logged in.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.connection.settimeout(IDLE_TIMEOUT_S)
         self._reader: BufferedReader = connection.makefile("rb")
         self._pending = bytearray()
+        self.max_literal_bytes = MAX_LINE_BYTES
 
     @property
     def is_encrypted(self) -> bool:
@@ -59,7 +63,7 @@ class Wire:
             if announced is None:
                 break
             size += announced.size
-            if size > MAX_LITERAL_BYTES or len(line) > MAX_LINE_BYTES:
+            if size > self.max_literal_bytes or len(line) > MAX_LINE_BYTES:
                 if not announced.is_synchronizing:
                     raise Disconnected
                 raise BadCommand("[TOOBIG] The literal is too long.", parse_tag(line))

@@ -1,6 +1,6 @@
 """A Dovecot and a simulated server that offer the same, and a mailbox of its own for each test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from localdev.simulators.entra.certificates import open_server_tls_context
-from localdev.simulators.entra.tokens import TokenSigner
+from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.imap.options import (
     ALL_EXTENSIONS,
     WITHOUT_CONDSTORE,
@@ -17,9 +16,10 @@ from localdev.simulators.imap.options import (
     ImapOptions,
 )
 from localdev.simulators.imap.server import ImapServer
-from localdev.simulators.service import SimulatorService
+from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.imap.pair import Pair, Side
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.imap_client import RawImap
 
 PROFILES = {
     "QRESYNC": ImapOptions(extensions=ALL_EXTENSIONS),
@@ -68,15 +68,49 @@ def _capability(options: ImapOptions) -> str:
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImapServer]:
-    data = tmp_path_factory.mktemp("imap")
-    service = SimulatorService(data)
-    tls, _ = open_server_tls_context(data)
-    server = ImapServer(service, TokenSigner(service.database), tls=tls, password=PASSWORD)
-    server.start()
-    yield server
-    server.stop()
-    service.database.close()
+def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    ports = ImapPorts(password=PASSWORD)
+    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
+        yield running
+
+
+@pytest.fixture
+def simulators(running_imap: Simulators) -> Iterator[Simulators]:
+    """Shared by the tests of a process; each has a mailbox of its own."""
+    assert running_imap.imap
+    yield running_imap
+    running_imap.service.faults.remove_all_rules()
+    running_imap.imap.current_options = ImapOptions()
+    running_imap.imap.commands.clear()
+
+
+@pytest.fixture
+def imap(simulators: Simulators) -> ImapServer:
+    assert simulators.imap
+    return simulators.imap
+
+
+@pytest.fixture
+def user() -> str:
+    return _user(next(_NUMBERS))
+
+
+@pytest.fixture
+def mailbox(simulators: Simulators, user: str) -> Mailbox:
+    return simulators.add_mailbox(user, "Ada")
+
+
+@pytest.fixture
+def connect(imap: ImapServer, mailbox: Mailbox) -> Iterator[Callable[[], RawImap]]:
+    """Makes connections to the simulated server that are logged in."""
+    with ExitStack() as opened:
+
+        def connected() -> RawImap:
+            client = opened.enter_context(RawImap(imap.port, imap.certificate))
+            client.login(mailbox.address, PASSWORD)
+            return client
+
+        yield connected
 
 
 @pytest.fixture(params=PROFILES)
@@ -86,19 +120,20 @@ def options(request: pytest.FixtureRequest) -> ImapOptions:
 
 @pytest.fixture
 def pair(
-    dovecots: dict[str, Dovecot], simulated: ImapServer, options: ImapOptions
+    dovecots: dict[str, Dovecot],
+    imap: ImapServer,
+    mailbox: Mailbox,
+    user: str,
+    options: ImapOptions,
 ) -> Iterator[Pair]:
-    user = _user(next(_NUMBERS))
     real = dovecots[next(name for name, each in PROFILES.items() if each == options)]
-    mailbox = simulated.service.add_mailbox(user, "Ada")
     for folder in mailbox.folders.list_all():
         if folder.role != "inbox":
             mailbox.purge_folder(folder.number)
-    simulated.current_options = options
-    certificate = simulated.service.data / "ca.pem"
+    imap.current_options = options
     made = Pair(
         Side("Dovecot", real.port, real.certificate, PASSWORD, user, options),
-        Side("simulator", simulated.port, certificate, PASSWORD, user, options),
+        Side("simulator", imap.port, imap.certificate, PASSWORD, user, options),
     )
     yield made
     made.close()

@@ -17,7 +17,7 @@ from tests.support.imap_client import Answer, RawImap
 
 SUBJECT = re.compile(rb"Subject: (\S+)")
 _ADDS_MAIL = re.compile("APPEND|UID COPY|UID MOVE|RENAME")
-_SKIPPED = {b"RECENT", b"CAPABILITY"}
+_SKIPPED = {b"RECENT", b"FLAGS", b"CAPABILITY"}
 """RECENT: IMAP4rev2 dropped it, and the simulated server never sets it."""
 _SKIPPED_CODES = {b"UNSEEN", b"PERMANENTFLAGS", b"MAILBOXID", b"NOMODSEQ", b"HIGHESTMODSEQ"}
 _CODES = ("APPENDUID", "COPYUID", "MODIFIED", "READ-ONLY", "READ-WRITE", "TRYCREATE")
@@ -134,7 +134,8 @@ class Pair:
             self.do(line)
 
     def save_mod_seq(self, name: str, folder: str = "INBOX") -> None:
-        """Save the folder's mod-sequence of each server for `$name`, UIDVALIDITY for `$validity`."""
+        """Save each server's mod-sequence of the folder for `$name`, and UIDVALIDITY for
+        `$validity`."""
         for side, observer in zip(self.sides, self._observers, strict=True):
             observer.command("UNSELECT")
             command = f'STATUS "{side.real_name(folder)}" (HIGHESTMODSEQ UIDVALIDITY)'
@@ -174,28 +175,40 @@ def normalised(answer: Answer, side: Side, *, by_uid: bool = True) -> list[Any]:
 
 
 def _normalised(line: tuple[Any, ...], side: Side | _ByNumber) -> Any:
-    head, numbered = line[0], len(line) > 1 and line[1]
-    if head in _SKIPPED or numbered in _SKIPPED:
+    if {*line[:2]} & _SKIPPED:
         return None
-    match head:
-        case b"OK" | b"NO" | b"BYE":
-            return _code(line, side)
-        case b"SEARCH":
-            return ("SEARCH", side.named(",".join(str(each) for each in _numbers(line[1:]))))
-        case b"ESEARCH":
-            return _extended(line, side)
-        case b"VANISHED":
-            return ("VANISHED", line[1] == (b"EARLIER",), side.named(_text(line[-1])))
-        case b"STATUS":
-            items = dict(zip(line[2][::2], line[2][1::2], strict=True))
-            name = b"INBOX" if line[1].upper() == b"INBOX" else line[1]
-            return ("STATUS", name, {k: _number(k, v) for k, v in items.items()})
-        case b"LIST" | b"LSUB":
-            shown = {each for each in line[1] if not each.lower().endswith(b"marked")}
-            return (head, shown, line[2], line[3])
-        case b"FLAGS":
-            return None
-    return line
+    forms = {
+        b"OK": _code,
+        b"NO": _code,
+        b"BYE": _code,
+        b"SEARCH": _searched,
+        b"ESEARCH": _extended,
+        b"VANISHED": lambda _, side: (
+            "VANISHED",
+            line[1] == (b"EARLIER",),
+            side.named(_text(line[-1])),
+        ),
+        b"STATUS": _status,
+        b"LIST": _listed,
+    }
+    form = forms.get(line[0])
+    return form(line, side) if form else line
+
+
+def _searched(line: tuple[Any, ...], side: Side | _ByNumber) -> Any:
+    numbers = [str(each) for each in line[1:] if isinstance(each, int)]
+    return ("SEARCH", side.named(",".join(numbers)))
+
+
+def _status(line: tuple[Any, ...], _: Side | _ByNumber) -> Any:
+    items = dict(zip(line[2][::2], line[2][1::2], strict=True))
+    name = b"INBOX" if line[1].upper() == b"INBOX" else line[1]
+    return ("STATUS", name, {key: _number(key, value) for key, value in items.items()})
+
+
+def _listed(line: tuple[Any, ...], _: Side | _ByNumber) -> Any:
+    shown = {each for each in line[1] if not each.lower().endswith(b"marked")}
+    return ("LIST", shown, line[2], line[3])
 
 
 def _code(line: tuple[Any, ...], side: Side | _ByNumber) -> Any:
@@ -245,10 +258,6 @@ def _number(name: bytes, value: Any) -> Any:
     if name in (b"UIDNEXT", b"HIGHESTMODSEQ", b"UIDVALIDITY"):
         return "a number" if isinstance(value, int) and value > 0 else value
     return value
-
-
-def _numbers(words: Sequence[Any]) -> list[int]:
-    return [each for each in words if isinstance(each, int)]
 
 
 def _text(word: Any) -> str:
