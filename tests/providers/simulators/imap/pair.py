@@ -133,6 +133,15 @@ class Pair:
         for line in script.strip().splitlines():
             self.do(line)
 
+    def present(self, clients: Sequence[RawImap]) -> list[str]:
+        """Return the subjects of the messages in the open folder, which must be alike."""
+        found = []
+        for side, client in zip(self.sides, clients, strict=True):
+            [line] = client.command("UID SEARCH UID 1:*").of_kind("SEARCH")
+            found.append(side.named(",".join(str(each) for each in line[1:])))
+        assert found[0] == found[1]
+        return found[0]
+
     def save_mod_seq(self, name: str, folder: str = "INBOX") -> None:
         """Save each server's mod-sequence of the folder for `$name`, and UIDVALIDITY for
         `$validity`."""
