@@ -10,7 +10,6 @@ _ATOM = re.compile(rb'(?:[^ ()"{\[\x00-\x1f\x7f]|\[[^\]\x00-\x1f\x7f]*\])+')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _TAG = re.compile(rb"([^ ()\"{%*\\+\]\x00-\x1f\x7f-\xff]{1,100})(?: +|\Z)")
 _VERB = re.compile(rb"([A-Za-z]+)(?: +|\Z)")
-MAX_DEPTH = 20
 
 
 class BadCommand(Exception):
@@ -93,8 +92,6 @@ class _Tokens:
             sign = self._text[self._at : self._at + 1]
             if sign == b"(":
                 levels.append([])
-                if len(levels) > MAX_DEPTH:
-                    raise BadCommand("Too many nested lists.")
             elif sign == b")":
                 if len(levels) == 1:
                     raise BadCommand("Unexpected ')'.")

@@ -28,7 +28,9 @@ class History:
         folder = self._random.choice(self.folders)
         self._pair.do(f"SELECT <{folder}>", by=self._others)
         present = self._pair.present(self._others)
-        action = self._random.choice(("append", "append", "flag", "flag", "move", "expunge", "copy"))
+        action = self._random.choice(
+            ("append", "append", "flag", "flag", "move", "expunge", "copy")
+        )
         if action == "append" or not present:
             self._append(folder)
         else:
