@@ -66,11 +66,9 @@ class Mailbox:
             raise MessageNotFound(number)
         return found[0]
 
-    def original(self, message: Message) -> bytes | None:
-        """Return the message as it was received; None: it is not kept."""
-        row = self.database.fetch_row(
-            "SELECT content FROM original WHERE blob = ?", message.blob_number
-        )
+    def original(self, blob_number: int) -> bytes | None:
+        """Return the message as it was received; None: it is not kept, or no longer."""
+        row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:

@@ -56,7 +56,7 @@ def _select(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 def _opening(session: Session, selected: Selected, state: FolderState) -> Iterator[Untagged]:
     keywords = {flag for each in selected.messages for flag in each.flags} - {*SYSTEM_FLAGS}
-    flags = format_flags({*SYSTEM_FLAGS, *keywords})
+    flags = format_flags(frozenset({*SYSTEM_FLAGS, *keywords}))
     yield Text("FLAGS", b"FLAGS %b" % flags)
     permanent = b"()" if selected.is_read_only else flags[:-1] + b" \\*)"
     yield Text("PERMANENTFLAGS", b"OK [PERMANENTFLAGS %b] Flags permitted." % permanent)

@@ -1,7 +1,7 @@
 """Run FETCH and UID FETCH (RFC 3501, section 6.4.5; RFC 7162; RFC 8474)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -30,7 +30,6 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _MACROS = {"ALL": "FLAGS INTERNALDATE RFC822.SIZE", "FAST": "FLAGS INTERNALDATE RFC822.SIZE"}
-_PLAIN = ("UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "EMAILID", "THREADID")
 _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID"}
 _RFC822 = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -136,7 +135,7 @@ def _items(session: Session, token: Token) -> list[_Item]:
 
 def _item(session: Session, name: str) -> _Item:
     label = name.upper()
-    if label in _PLAIN:
+    if label in _PLAIN_VALUES or label == "RFC822.SIZE":
         if label in _EXTENSION:
             session.require(_EXTENSION[label])
         if label == "MODSEQ":
@@ -190,17 +189,14 @@ def _section_value(raw: bytes, item: _Item) -> bytes:
 
 
 def _plain_value(message: ListedMessage, label: str, size: int) -> bytes:
+    if label == "RFC822.SIZE":
+        return b"%d" % size
+    return _PLAIN_VALUES[label](message)
+
+
+def _thread_id(message: ListedMessage) -> bytes:
     digest = sha256(message.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
-    values = {
-        "UID": b"%d" % message.uid,
-        "FLAGS": format_flags(message.flags),
-        "INTERNALDATE": _internal_date(message.received_at),
-        "RFC822.SIZE": b"%d" % size,
-        "MODSEQ": b"(%d)" % message.mod_seq,
-        "EMAILID": b"(M%d)" % message.blob_number,
-        "THREADID": f"(T{digest})".encode(),
-    }
-    return values[label]
+    return f"(T{digest})".encode()
 
 
 def _internal_date(received_at: str) -> bytes:
@@ -209,5 +205,14 @@ def _internal_date(received_at: str) -> bytes:
     day = f"{moment.day:02}-{_MONTHS[moment.month - 1]}-{moment.year:04}"
     return f'"{day} {moment:%H:%M:%S} +0000"'.encode()
 
+
+_PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
+    "UID": lambda message: b"%d" % message.uid,
+    "FLAGS": lambda message: format_flags(message.flags),
+    "INTERNALDATE": lambda message: _internal_date(message.received_at),
+    "MODSEQ": lambda message: b"(%d)" % message.mod_seq,
+    "EMAILID": lambda message: b"(M%d)" % message.blob_number,
+    "THREADID": _thread_id,
+}
 
 FETCH_COMMANDS: dict[str, Handler] = {"FETCH": _fetch, "UID FETCH": _fetch}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from localdev.mail.modified_utf7 import encode_modified_utf7
@@ -50,7 +51,8 @@ def changes_to_flags(
     return fields, {ATTRIBUTE: [each for each in _IN_ATTRIBUTE if each in wanted]}
 
 
-def format_flags(flags: Iterable[str]) -> bytes:
+@lru_cache(maxsize=1024)
+def format_flags(flags: frozenset[str]) -> bytes:
     """Return the flags in parentheses, system flags first."""
     rank = {flag: number for number, flag in enumerate(SYSTEM_FLAGS)}
     ordered = sorted(flags, key=lambda flag: (rank.get(flag, len(rank)), flag))

@@ -7,6 +7,7 @@ change, such as an edited draft, gets the number of that change as a new UID.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import orjson
 
@@ -51,10 +52,12 @@ SELECT (SELECT max(before.number) FROM change before
          WHERE folder = ?1 AND number > ?2 AND {_CHANGES_CONTENTS}) gone
 """
 _EXPIRED = f"""
-SELECT count(*) AS number FROM change WHERE mailbox_id = ? AND kind = '{ChangeKind.CURSORS_EXPIRED}'
-   AND (folder IS NULL OR folder = ?)
+SELECT sum(kind = '{ChangeKind.CURSORS_EXPIRED}' AND mailbox_id = ?1) AS number FROM (
+       SELECT kind, mailbox_id FROM change WHERE folder = ?2
+       UNION ALL SELECT kind, mailbox_id FROM change WHERE folder IS NULL)
 """
 _UID_VALIDITY_STEP = 1_000
+_STATES = ("is_read", "is_flagged", "is_draft", "categories", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,7 @@ class FolderState:
                 row["thread"],
                 row["received_at"],
                 row["changed"],
-                flags_of(
-                    {name: row[name] for name in ("is_read", "is_flagged", "is_draft")},
-                    orjson.loads(row["categories"]),
-                    orjson.loads(row["attributes"]),
-                ),
+                _flags(*(row[name] for name in _STATES)),
                 row["size"],
             )
             for row in self._database.fetch_rows(_LISTED, self.folder)
@@ -126,4 +125,13 @@ class FolderState:
 
     def _number(self, statement: str, *values: object) -> int:
         row = self._database.fetch_row(statement, *values)
-        return int(row["number"]) if row else 0
+        return int(row["number"] or 0) if row else 0
+
+
+@lru_cache(maxsize=1024)
+def _flags(
+    is_read: int, is_flagged: int, is_draft: int, categories: str, attributes: str
+) -> frozenset[str]:
+    """Return the flags of a row. Most messages of a mailbox have one of few combinations."""
+    fields = {"is_read": is_read, "is_flagged": is_flagged, "is_draft": is_draft}
+    return flags_of(fields, orjson.loads(categories), orjson.loads(attributes))

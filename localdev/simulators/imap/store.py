@@ -25,6 +25,7 @@ class ImapMailbox:
     def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
         self.neutral = mailbox
         self.options = options
+        self._newest_original: tuple[int, bytes | None] = (0, None)
 
     def transaction(self) -> AbstractContextManager[None]:
         return self.neutral.database.transaction()
@@ -51,12 +52,17 @@ class ImapMailbox:
 
     def read_bytes(self, listed: ListedMessage) -> bytes | None:
         """Return the message as it is transmitted; None: it no longer exists."""
+        if listed.original_size is not None:
+            # A client reads a large message in parts, one after the other.
+            if self._newest_original[0] != listed.blob_number:
+                content = self.neutral.original(listed.blob_number)
+                self._newest_original = (listed.blob_number, content)
+            return self._newest_original[1]
         try:
             message = self.neutral.message(listed.number)
         except MessageNotFound:
             return None
-        original = self.neutral.original(message)
-        return compose(_without_states(message.item)) if original is None else original
+        return compose(_without_states(message.item))
 
     def size(self, listed: ListedMessage) -> int | None:
         """Return the number of bytes that `read_bytes` returns."""
