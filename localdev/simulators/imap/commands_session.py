@@ -143,6 +143,7 @@ def _logged_in(
         mailbox = backend.find_mailbox_of_token(user_name, token)
     else:
         mailbox = backend.find_mailbox(user_name, password or "")
+    session.options = backend.options(mailbox)
     session.mailbox = ImapMailbox(mailbox, session.options)
     session.wire.max_literal_bytes = MAX_LITERAL_BYTES
     return f"[CAPABILITY {capabilities(session)}] Logged in"

@@ -20,13 +20,28 @@ def imap_actions(server: ImapServer) -> dict[tuple[str, str], Callable[[JsonObje
     }
 
 
-def _set_options(server: ImapServer, *, without: list[str] | None = None, **fields: Any) -> Any:
-    """Set `prefix`, `separator`, and the extensions that are not offered: `without`."""
+def _set_options(
+    server: ImapServer,
+    *,
+    mailbox: str | None = None,
+    without: list[str] | None = None,
+    **fields: Any,
+) -> JsonObject:
+    """Set `prefix`, `separator`, and the extensions that are not offered: `without`.
+
+    mailbox: address of the only mailbox that gets them. None: all that have none of their own.
+    """
+    owner = server.service.find_mailbox(mailbox) if mailbox else None
+    options = server.options(owner)
     if without is not None:
         unknown = {*without} - {*ALL_EXTENSIONS}
         if unknown:
             raise ValueError(f"no such extensions: {sorted(unknown)}")
         offered = tuple(each for each in ALL_EXTENSIONS if each not in without)
-        server.current_options = replace(server.current_options, extensions=offered)
-    server.current_options = replace(server.current_options, **fields)
-    return asdict(server.current_options)
+        options = replace(options, extensions=offered)
+    options = replace(options, **fields)
+    if owner:
+        server.options_by_user_id[owner.user_id] = options
+    else:
+        server.current_options = options
+    return asdict(options)

@@ -53,7 +53,9 @@ class CommandRecord:
 class ImapServer:
     """The simulated IMAP server, running from `start` to `stop`; it implements `Backend`.
 
-    password: the password of every mailbox. options: of the connections that begin from now on.
+    password: the password of every mailbox.
+    current_options: of the connections that begin from now on. options_by_user_id: of connections
+        to the mailboxes of these users, from the login on.
     certificate: file of the CA that verifies the server. commands: the newest ones, oldest first.
 
     Raises:
@@ -73,6 +75,7 @@ class ImapServer:
         self.password = password
         self.certificate = service.data / "ca.pem"
         self.current_options = ImapOptions()
+        self.options_by_user_id: dict[str, ImapOptions] = {}
         self.commands: deque[CommandRecord] = deque(maxlen=_KEPT)
         self.service = service
         self._signer = signer
@@ -105,8 +108,10 @@ class ImapServer:
         greeting = f"[CAPABILITY {capabilities(session)}] Simulator ready."
         run_session(session, HANDLERS, greeting)
 
-    def options(self) -> ImapOptions:
-        return self.current_options
+    def options(self, mailbox: Mailbox | None) -> ImapOptions:
+        """Return what the server offers to the mailbox; None: before the login."""
+        default = self.current_options
+        return self.options_by_user_id.get(mailbox.user_id, default) if mailbox else default
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
         """Return the mailbox of a user. Raises Rejected if user name or password is wrong."""

@@ -32,7 +32,10 @@ Raises BadCommand, Rejected and Bye.
 class Backend(Protocol):
     """What a session needs of the server."""
 
-    def options(self) -> ImapOptions: ...
+    def options(self, mailbox: Mailbox | None) -> ImapOptions:
+        """Return what the server offers to the mailbox; None: before the login."""
+        ...
+
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
         """Raises Rejected."""
         ...
@@ -69,7 +72,7 @@ class Session:
         self.number = number
         self.wire = wire
         self.backend = backend
-        self.options = backend.options()
+        self.options = backend.options(None)
         self.mailbox: ImapMailbox | None = None
         self.selected: Selected | None = None
         self.enabled: set[str] = set()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localdev.simulators import Simulators
+from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.test_control import act
 from tests.providers.simulators.test_faults import control
@@ -50,6 +51,20 @@ def test_options_and_faults_are_set_by_the_control_api(
     assert client.command("ENABLE QRESYNC").untagged == [b"ENABLED"]
     assert client.command("NOOP").code == "INUSE"
     assert client.command("NOOP").status == "OK"
+
+
+def test_a_mailbox_has_options_of_its_own(
+    simulators: Simulators, mailbox: Mailbox, imap: ImapServer, connect: Connect
+) -> None:
+    control(
+        simulators, "POST", "imap-options", mailbox=mailbox.address, without=["MOVE"], separator="."
+    )
+    assert connect().command('LIST "" ""').untagged == [b'LIST (\\Noselect) "." ""']
+    assert connect().command("UID MOVE 1 x").status == "BAD"
+    other = simulators.add_mailbox(f"other.{mailbox.address}")
+    with RawImap(imap.port, imap.certificate) as client:
+        client.login(other.address, imap.password)
+        assert client.command('LIST "" ""').untagged == [b'LIST (\\Noselect) "/" ""']
 
 
 def test_cursors_that_expire_are_a_new_uid_validity(mailbox: Mailbox, connect: Connect) -> None:

@@ -1,12 +1,16 @@
 """How clients sign in to the simulated IMAP server, and what they get without it."""
 
 import base64
+import ssl
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from imapclient import IMAPClient
 
-from localdev.simulators import Simulators
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
+from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES, ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.dovecot import PASSWORD
@@ -21,8 +25,6 @@ def token(simulators: Simulators, mailbox: Mailbox) -> str:
 
 
 def tls_client(imap: ImapServer) -> IMAPClient:
-    import ssl
-
     context = ssl.create_default_context(cafile=imap.certificate)
     return IMAPClient("localhost", imap.port, ssl_context=context)
 
@@ -42,6 +44,28 @@ def test_imapclient_signs_in_each_way(
             case _:
                 client.oauthbearer_login(mailbox.address, token)
         assert client.select_folder("INBOX")[b"EXISTS"] == 0
+
+
+def test_the_identity_platform_issues_tokens_for_imap(
+    simulators: Simulators, imap: ImapServer, mailbox: Mailbox
+) -> None:
+    asked = {
+        "client_id": CLIENT_ID,
+        "redirect_uri": "http://localhost/callback",
+        "response_type": "code",
+        "scope": f"{READING_SCOPES[0]} offline_access",
+    }
+    trust = ssl.create_default_context(cafile=simulators.ca_bundle)
+    with httpx.Client(base_url=simulators.authority, verify=trust) as browser:
+        page = browser.build_request("GET", "oauth2/v2.0/authorize", params=asked).url
+        given = browser.post(page, data={"account": mailbox.address}).headers["location"]
+        code = parse_qs(urlsplit(given).query)["code"][0]
+        form = {"grant_type": "authorization_code", "code": code, "client_id": CLIENT_ID}
+        form |= {"client_secret": CLIENT_SECRET, "redirect_uri": asked["redirect_uri"]}
+        granted = browser.post("oauth2/v2.0/token", data=form).json()
+    with tls_client(imap) as client:
+        client.oauth2_login(mailbox.address, granted["access_token"])
+        assert client.folder_status("INBOX")[b"MESSAGES"] == 0
 
 
 def test_a_wrong_password_is_named_as_such(imap: ImapServer, mailbox: Mailbox) -> None:
@@ -84,8 +108,6 @@ def test_without_tls_nobody_can_log_in(imap: ImapServer, mailbox: Mailbox) -> No
 
 
 def test_what_is_not_offered_is_not_understood(imap: ImapServer, mailbox: Mailbox) -> None:
-    from localdev.simulators.imap.options import ImapOptions
-
     imap.current_options = ImapOptions(extensions=("AUTH=PLAIN",))
     with RawImap(imap.port, imap.certificate) as client:
         client.login(mailbox.address, PASSWORD)
