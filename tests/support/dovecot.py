@@ -17,6 +17,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from localdev.containers.sam import find_free_port
 from localdev.simulators.entra.certificates import open_server_tls_context
 
 PASSWORD = 'secret "word" (1) *'
@@ -181,7 +182,7 @@ def _as_owner() -> list[str]:
 def _configured(data: Path, **values: object) -> Dovecot:
     open_server_tls_context(data)
     server = replace(
-        Dovecot(0, data / "ca.pem", data), port=_free_port(), starttls_port=_free_port()
+        Dovecot(0, data / "ca.pem", data), port=find_free_port(), starttls_port=find_free_port()
     )
     owner = _owner()
     settings = {
@@ -209,11 +210,6 @@ def _give_to_owner(data: Path) -> None:
         owner = _owner()
         for path in (data, *data.rglob("*")):
             os.chown(path, owner.pw_uid, owner.pw_gid)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

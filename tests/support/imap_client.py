@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -82,13 +83,15 @@ class RawImap:
     def read_response(self) -> bytes:
         """Return a response with its literals; b"" at the end of the connection."""
         response = b""
-        while True:
-            line = self._reader.readline()
-            response += line
-            literal = _LITERAL.search(line)
-            if not literal:
-                return response.removesuffix(b"\r\n")
-            response += self._reader.read(int(literal[1]))
+        with suppress(ConnectionError):
+            while True:
+                line = self._reader.readline()
+                response += line
+                literal = _LITERAL.search(line)
+                if not literal:
+                    break
+                response += self._reader.read(int(literal[1]))
+        return response.removesuffix(b"\r\n")
 
     def close(self) -> None:
         self._reader.close()

@@ -57,8 +57,9 @@ def test_the_server_says_bye_at_any_command(
     inject(command, imap="BYE")
     with RawImap(imap.port, imap.certificate) as client:
         lines = [b"X LOGIN a b", b"X SELECT INBOX", b"X UID FETCH 1 FLAGS", b"X LOGOUT"]
-        client.send(b"\r\n".join(lines) + b"\r\n")
         answers = [client.greeting]
+        if command != "GREETING":
+            client.send(b"\r\n".join(lines) + b"\r\n")
         while answers[-1]:
             answers.append(client.read_response())
     assert answers[-2].startswith(b"* BYE The simulator")
