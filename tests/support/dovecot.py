@@ -17,8 +17,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from localdev.containers.sam import find_free_port
 from localdev.simulators.entra.certificates import open_server_tls_context
+from tests.store.pooler import find_free_port
 
 PASSWORD = 'secret "word" (1) *'
 TOKEN_KEY = "the key of tokens that Dovecot accepts"
