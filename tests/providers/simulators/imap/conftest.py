@@ -9,24 +9,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from localdev.simulators import ImapPorts, Simulators
-from localdev.simulators.imap.options import (
-    ALL_EXTENSIONS,
-    WITHOUT_CONDSTORE,
-    WITHOUT_QRESYNC,
-    ImapOptions,
-)
+from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.imap.pair import Pair, Side
+from tests.providers.simulators.imap.pair import PROFILES, Pair, Side
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
 from tests.support.imap_client import RawImap
 
-PROFILES = {
-    "QRESYNC": ImapOptions(extensions=ALL_EXTENSIONS),
-    "QRESYNC, INBOX. and .": ImapOptions(prefix="INBOX.", separator="."),
-    "CONDSTORE, .": ImapOptions(extensions=WITHOUT_QRESYNC, separator="."),
-    "neither, INBOX/": ImapOptions(extensions=WITHOUT_CONDSTORE, prefix="INBOX/"),
-}
 MAX_MAILBOXES = 1000
 _NUMBERS = count()
 

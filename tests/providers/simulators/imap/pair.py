@@ -12,9 +12,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.options import (
+    ALL_EXTENSIONS,
+    WITHOUT_CONDSTORE,
+    WITHOUT_QRESYNC,
+    ImapOptions,
+)
 from tests.support.imap_client import Answer, RawImap
 
+PROFILES = {
+    "QRESYNC": ImapOptions(extensions=ALL_EXTENSIONS),
+    "QRESYNC, INBOX. and .": ImapOptions(prefix="INBOX.", separator="."),
+    "CONDSTORE, .": ImapOptions(extensions=WITHOUT_QRESYNC, separator="."),
+    "neither, INBOX/": ImapOptions(extensions=WITHOUT_CONDSTORE, prefix="INBOX/"),
+}
+"""What both servers offer. Dovecot does not advertise the rest, but understands it all the same."""
 SUBJECT = re.compile(rb"Subject: (\S+)")
 _ADDS_MAIL = re.compile("APPEND|UID COPY|UID MOVE|RENAME")
 _SKIPPED = {b"RECENT", b"FLAGS", b"CAPABILITY"}
@@ -88,6 +100,10 @@ class _ByNumber:
 
     def named(self, numbers: str) -> list[str]:
         return [numbers]
+
+
+def profiles_with(extension: str) -> list[str]:
+    return [name for name, options in PROFILES.items() if options.offers(extension)]
 
 
 class Pair:

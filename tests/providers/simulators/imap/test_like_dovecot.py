@@ -3,7 +3,7 @@
 import pytest
 
 from localdev.simulators.imap.options import ImapOptions
-from tests.providers.simulators.imap.pair import Pair
+from tests.providers.simulators.imap.pair import Pair, profiles_with
 
 FOLDERS = r"""
 CREATE <Box>
@@ -213,9 +213,8 @@ def test_a_mailbox_with_mail(pair: Pair, script: str) -> None:
     pair.play(script)
 
 
+@pytest.mark.parametrize("options", profiles_with("CONDSTORE"), indirect=True)
 def test_changes_since_a_mod_sequence(pair: Pair, options: ImapOptions) -> None:
-    if not options.offers("CONDSTORE"):
-        pytest.skip("Dovecot has CONDSTORE also when it does not advertise it.")
     pair.save_mod_seq("early")
     pair.do("CREATE <Box>")
     pair.append(*"abcdefgh")
@@ -228,9 +227,8 @@ def test_changes_since_a_mod_sequence(pair: Pair, options: ImapOptions) -> None:
         pair.do("UID FETCH 1:4294967295 (UID FLAGS) (CHANGEDSINCE $early VANISHED)")
 
 
-def test_vanished_messages(pair: Pair, options: ImapOptions) -> None:
-    if not options.offers("QRESYNC"):
-        pytest.skip("Dovecot has QRESYNC also when it does not advertise it.")
+@pytest.mark.parametrize("options", profiles_with("QRESYNC"), indirect=True)
+def test_vanished_messages(pair: Pair) -> None:
     pair.save_mod_seq("early")
     pair.do("CREATE <Box>")
     pair.append(*"abcdefgh")
