@@ -19,7 +19,9 @@ from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
 MAX_LITERAL_BYTES = 64 * 2**20
-_LIST_LINE = re.compile(rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL)
+_LIST_LINE = re.compile(
+    rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL
+)
 _BUSY = re.compile(r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttled", re.I)
 _BACKOFF_MS = re.compile(r"Backoff Time: (\d{1,9})", re.I)
 FetchedItems = Mapping[bytes, Any]
@@ -50,7 +52,7 @@ class OpenFolder:
     mod_seq: int | None
 
 
-class _Client(IMAPClient):
+class _Client(IMAPClient):  # type: ignore[misc]
     """An IMAPClient whose socket is given. IMAPClient would look the host up again."""
 
     def __init__(self, address: MailboxAddress, connected: socket.socket) -> None:
@@ -100,7 +102,7 @@ class ImapConnection:
             self._client = _Client(address, connected)
             if not address.begins_with_tls:
                 self._client.starttls(context)
-        self._imap = self._client._imap  # noqa: SLF001
+        self._imap = self._client._imap
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
@@ -204,7 +206,9 @@ class ImapConnection:
     def _fetch(
         self, uid_set: str, items: str, modifiers: str
     ) -> tuple[dict[int, FetchedItems], list[range]]:
-        responses = self._command("UID", "FETCH", uid_set, items, *([modifiers] if modifiers else []))
+        responses = self._command(
+            "UID", "FETCH", uid_set, items, *([modifiers] if modifiers else [])
+        )
         with self._failures("FETCH"):
             parsed = parse_fetch_response(responses.get("FETCH") or [None], False, True)
         vanished = [
@@ -219,7 +223,7 @@ class ImapConnection:
         with self._failures(name):
             self.request_count += 1
             self._imap.untagged_responses.clear()
-            typ, data = self._imap._simple_command(name, *arguments)  # noqa: SLF001
+            typ, data = self._imap._simple_command(name, *arguments)
             if typ != "OK":
                 raise IMAPClientError(f"{name} failed: {data[0].decode('ascii', 'replace')}")
             return dict(self._imap.untagged_responses)

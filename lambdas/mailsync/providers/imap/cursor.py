@@ -10,14 +10,14 @@ from mailsync.model import Cursor
 
 @dataclass(frozen=True, slots=True)
 class FolderPosition:
-    """How far a folder was read. The values are those of the EXAMINE with which the reading began, so
-    whatever changed meanwhile is read again.
+    """How far a folder was read. The values are those of the EXAMINE with which the reading began,
+    so whatever changed meanwhile is read again.
 
     uid_next: UID that every message lacked then and that later ones exceed or have.
     mod_seq: highest mod-sequence; None: the server has none for the folder.
     message_count: messages in the folder.
-    below: in a full sync, which reads the newest messages first: the lowest UID that was read. None:
-        the full sync has ended.
+    below: in a full sync, which reads the newest messages first: the lowest UID that was read.
+        None: the full sync has ended.
     """
 
     uid_validity: int

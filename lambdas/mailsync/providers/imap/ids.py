@@ -1,5 +1,5 @@
-"""The ids of folders and messages. A server names a folder by its name, and a message by its folder,
-the folder's UIDVALIDITY and its UID (RFC 3501, section 2.3.1.1)."""
+"""The ids of folders and messages. A server names a folder by its name, and a message by its
+folder, the folder's UIDVALIDITY and its UID (RFC 3501, section 2.3.1.1)."""
 
 from typing import NamedTuple
 

@@ -77,7 +77,11 @@ def _state(items: Mapping[bytes, Any]) -> MessageState:
 
 def _fingerprint(items: Mapping[bytes, Any]) -> str | None:
     header = items.get(_HEADER)
-    return None if header is None else _fingerprint_of(parse_message(header).internet_message_id, items)
+    return (
+        None
+        if header is None
+        else _fingerprint_of(parse_message(header).internet_message_id, items)
+    )
 
 
 def _fingerprint_of(internet_message_id: str | None, items: Mapping[bytes, Any]) -> str | None:
@@ -93,5 +97,3 @@ def _fingerprint_of(internet_message_id: str | None, items: Mapping[bytes, Any])
 def _received_at(items: Mapping[bytes, Any]) -> datetime | None:
     found = items.get(b"INTERNALDATE")
     return found.astimezone(UTC) if isinstance(found, datetime) else None
-
-

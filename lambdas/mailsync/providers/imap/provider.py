@@ -64,7 +64,9 @@ class ImapMailbox:
     """A mailbox on an IMAP server; implements `MailProvider`. It connects at its first request."""
 
     limits = Limits(
-        messages_per_fetch=MESSAGES_PER_FETCH, max_small_sync_messages=2_000, feeds_per_connection=20
+        messages_per_fetch=MESSAGES_PER_FETCH,
+        max_small_sync_messages=2_000,
+        feeds_per_connection=20,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
     throttled_for_s = 0.0
@@ -163,9 +165,7 @@ class ImapMailbox:
         if self._connection:
             self._connection.close()
 
-    def _page_of_full_sync(
-        self, opened: OpenFolder, position: FolderPosition, limit: int
-    ) -> Page:
+    def _page_of_full_sync(self, opened: OpenFolder, position: FolderPosition, limit: int) -> Page:
         below = position.below or 0
         left = [uid for uid in self._all_uids() if uid < below]
         items = self._listed(left[-limit:], LISTED_ITEMS)
@@ -199,12 +199,8 @@ class ImapMailbox:
             RemovedMessage(self._place(uid).to_id())
             for uid in self._confirmed(vanished, position.uid_next)
         )
-        listed: frozenset[RemoteId] | None = None
-        if not connection.has_qresync:
-            if position.message_count + len(arrived) > opened.message_count:
-                every = self._all_uids(again=True)
-                if len(every) == opened.message_count:  # else the verification decides
-                    listed = frozenset(self._place(uid).to_id() for uid in every)
+        has_removals = position.message_count + len(arrived) > opened.message_count
+        listed = self._listed_ids(opened) if has_removals and not connection.has_qresync else None
         has_more = len(arrived) > limit
         after = FolderPosition(
             opened.uid_validity,
@@ -214,6 +210,13 @@ class ImapMailbox:
         )
         ordered = tuple(each for _, each in sorted(changes.items()))
         return Page((*removed, *ordered), after.to_cursor(), has_more, listed_ids=listed)
+
+    def _listed_ids(self, opened: OpenFolder) -> frozenset[RemoteId] | None:
+        """Return the ids of all messages; None: their number is not that of the folder."""
+        every = self._all_uids(again=True)
+        if len(every) != opened.message_count:  # the verification decides
+            return None
+        return frozenset(self._place(uid).to_id() for uid in every)
 
     def _listed(self, uids: Sequence[int], items: str) -> dict[int, FetchedItems]:
         """Fetch items of messages that the server listed. A message that the response lacks is
@@ -245,7 +248,9 @@ class ImapMailbox:
     def _read_whole(self, uids: Sequence[int]) -> dict[RemoteId, Message | UnreadableMessage]:
         connection = self._connected()
         found: dict[RemoteId, Message | UnreadableMessage] = {}
-        items = {u: each for u, each in connection.fetch(uids, WHOLE_ITEMS).items() if has_body(each)}
+        items = {
+            u: each for u, each in connection.fetch(uids, WHOLE_ITEMS).items() if has_body(each)
+        }
         for uid in uids:
             place = self._place(uid)
             each = items.get(uid) or connection.fetch([uid], WHOLE_ITEMS).get(uid, {})
@@ -253,7 +258,9 @@ class ImapMailbox:
                 found[place.to_id()] = to_message(place, each)
             elif uid in connection.search(f"UID {uid}:{uid}"):
                 found[place.to_id()] = UnreadableMessage(
-                    place.to_id(), "unanswered", "The mail server lists this message without its text."
+                    place.to_id(),
+                    "unanswered",
+                    "The mail server lists this message without its text.",
                 )
         return found
 
@@ -285,9 +292,7 @@ class ImapMailbox:
 
     def _exists(self, remote_id: RemoteId) -> bool:
         listed = self._connected().list_folders()
-        return any(
-            each.name == folder_name(remote_id) and is_selectable(each) for each in listed
-        )
+        return any(each.name == folder_name(remote_id) and is_selectable(each) for each in listed)
 
     def _connected(self) -> ImapConnection:
         """Return the connection, signed in.
