@@ -70,14 +70,16 @@ def play(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Callable[..., li
         mailbox.deliver(a_mail(subject))
 
     def played(rules: list[Rule], command: str) -> list[bytes]:
-        with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
-            with RawImap(server.port, server.certificate) as client:
-                if not command.startswith("LOGIN"):
-                    client.login(mailbox.address, PASSWORD)
-                    client.command("ENABLE QRESYNC CONDSTORE")
-                    client.command("SELECT INBOX")
-                server.rules += rules
-                answer = client.command(command)
+        with (
+            scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server,
+            RawImap(server.port, server.certificate) as client,
+        ):
+            if not command.startswith("LOGIN"):
+                client.login(mailbox.address, PASSWORD)
+                client.command("ENABLE QRESYNC CONDSTORE")
+                client.command("SELECT INBOX")
+            server.rules += rules
+            answer = client.command(command)
         return [answer.status.encode(), answer.code.encode(), b"\n".join(answer.untagged)]
 
     return played
