@@ -18,6 +18,12 @@ from localdev.simulators.imap.command import (
 from localdev.simulators.imap.flags import format_flags
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.message_bytes import section
+from localdev.simulators.imap.mime_parts import (
+    body_structure,
+    envelope,
+    numbered_section,
+    parse_parts,
+)
 from localdev.simulators.imap.number_set import parse_number_set
 from localdev.simulators.imap.response import Fetched, Untagged, literal, vanished
 from localdev.simulators.imap.selection import is_by_uid, named_messages
@@ -25,12 +31,21 @@ from localdev.simulators.imap.session import Handler, Selected, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 _SECTION = re.compile(
-    r"BODY(\.PEEK)?\[(|HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \(([^()]*)\))\]"
+    r"BODY(\.PEEK)?\[((?:[1-9]\d{0,3}(?:\.[1-9]\d{0,3}){0,20}(?:\.MIME|(?=\])|\.(?=[HT])))?"
+    r"(?:|HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \(([^()]*)\)))\]"
     r"(?:<(\d{1,10})\.(\d{1,10})>)?",
     re.IGNORECASE,
 )
-_MACROS = {"ALL": "FLAGS INTERNALDATE RFC822.SIZE", "FAST": "FLAGS INTERNALDATE RFC822.SIZE"}
+_MACROS = {
+    "FAST": "FLAGS INTERNALDATE RFC822.SIZE",
+    "ALL": "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE",
+}
 _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID"}
+_OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
+    "ENVELOPE": envelope,
+    "BODYSTRUCTURE": lambda raw: body_structure(parse_parts(raw)),
+}
+"""Items that describe the message, and the functions that make them of its bytes."""
 _RFC822 = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -141,6 +156,8 @@ def _item(session: Session, name: str) -> _Item:
         if label == "MODSEQ":
             session.enabled.add("CONDSTORE")
         return _Item(label)
+    if label in _OF_PARTS:
+        return _Item(label, "")
     if label in _RFC822:
         return _Item(label, _RFC822[label], marks_read=label != "RFC822.HEADER")
     match = _SECTION.fullmatch(name)
@@ -182,7 +199,11 @@ def _values(
 
 
 def _section_value(raw: bytes, item: _Item) -> bytes:
-    content = section(raw, item.section or "", item.fields)
+    if item.label in _OF_PARTS:
+        return _OF_PARTS[item.label](raw)
+    name = item.section or ""
+    read = numbered_section if name[:1].isdigit() else section
+    content = read(raw, name, item.fields)
     if item.part:
         content = content[item.part[0] : item.part[0] + item.part[1]]
     return literal(content)

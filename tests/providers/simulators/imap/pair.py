@@ -169,6 +169,10 @@ class Pair:
             side.saved[name] = items[b"HIGHESTMODSEQ"]
             side.saved["validity"] = items[b"UIDVALIDITY"]
 
+    def append_message(self, message: bytes) -> None:
+        """Append a message, which has a subject of its own, to the inbox."""
+        self.do('APPEND INBOX "02-Jan-2026 10:11:12 +0000" {}', [message], by=self._observers)
+
     def append(self, *subjects: str, folder: str = "INBOX", flags: str = "") -> None:
         """Append messages that another client did not announce."""
         for subject in subjects:

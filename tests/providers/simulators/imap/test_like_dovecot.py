@@ -198,6 +198,91 @@ SELECT INBOX (QRESYNC)
 """
 
 
+MESSAGES = {
+    "plain": b"""Subject: plain
+Date: Fri, 02 Jan 2026 10:00:00 +0000
+From: "Ada L." <ada@example.com>
+To: bo@example.com, Cy <cy@example.com>
+Cc: "D, E" <de@example.com>
+Message-ID: <plain@x>
+In-Reply-To: <before@x>
+Content-Type: text/plain; charset="utf-8"
+
+Hello
+""",
+    "bare": b"Subject: bare\n\nHello\n\nmore",
+    "mixed": b"""Subject: mixed
+From: ada@example.com
+Sender: bo@example.com
+Reply-To: cy@example.com
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="b1"
+
+preamble
+--b1
+Content-Type: multipart/alternative; boundary=b2
+
+--b2
+Content-Type: text/plain
+
+text
+--b2
+Content-Type: text/html; charset=utf-8
+Content-Transfer-Encoding: quoted-printable
+
+<p>text</p>
+
+--b2--
+
+--b1
+Content-Type: application/pdf; name="a b.pdf"
+Content-Disposition: attachment; filename="a b.pdf"
+Content-Transfer-Encoding: base64
+Content-ID: <id@x>
+Content-Description: A file
+
+JVBERg==
+--b1--
+epilogue
+""",
+    "nested": b"""Subject: nested
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+no header
+--b
+Content-Type: message/rfc822
+
+Subject: inner
+From: inner@example.com
+Content-Type: multipart/mixed; boundary=c
+
+--c
+Content-Type: text/plain
+
+deep
+--c
+Content-Type: text/plain
+
+deeper
+--c--
+end
+--b--
+""",
+    "unclosed": b"""Subject: unclosed
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+text
+""",
+}
+PARTS = ("1", "2", "3", "1.MIME", "2.MIME")
+PARTS_OF = {"mixed": ("1.1", "1.2"), "nested": ("2.1", "2.2", "2.HEADER", "2.TEXT")}
+
+
 @pytest.mark.parametrize("script", [FOLDERS, EMPTY], ids=["folders", "an empty folder"])
 def test_an_empty_mailbox(pair: Pair, script: str) -> None:
     pair.play(script)
@@ -234,3 +319,17 @@ def test_vanished_messages(pair: Pair) -> None:
     pair.append(*"abcdefgh")
     pair.save_mod_seq("m")
     pair.play(VANISHED)
+
+
+@pytest.mark.parametrize("options", ["QRESYNC"], indirect=True)
+def test_the_parts_of_messages(pair: Pair) -> None:
+    for message in MESSAGES.values():
+        pair.append_message(message.replace(b"\n", b"\r\n"))
+    pair.do("EXAMINE INBOX")
+    for name in MESSAGES:
+        pair.do(f"UID FETCH {{{name}}} (ENVELOPE)")
+        pair.do(f"UID FETCH {{{name}}} (BODYSTRUCTURE)")
+        for part in (*PARTS, *PARTS_OF.get(name, ())):
+            pair.do(f"UID FETCH {{{name}}} (BODY.PEEK[{part}])")
+    pair.do("FETCH 1:* ALL")
+    pair.do("UID FETCH {mixed} (BODY.PEEK[1]<1.2> BODY.PEEK[2.MIME]<0.5>)")

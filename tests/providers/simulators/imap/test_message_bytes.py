@@ -1,11 +1,12 @@
 """The bytes that a message of the simulated mailbox has over IMAP."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localdev.mail.generate import generate_mail
@@ -15,9 +16,16 @@ from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_ut
 from localdev.mail.parse import parse_mail
 from localdev.simulators.imap.folder_state import FolderState
 from localdev.simulators.imap.message_bytes import compose, header_value, section
+from localdev.simulators.imap.mime_parts import (
+    body_structure,
+    envelope,
+    numbered_section,
+    parse_parts,
+)
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox
+from tests.support.imap_client import parse_words
 from tests.support.mail import a_mail
 
 KEPT = (
@@ -39,6 +47,38 @@ MAILS = st.builds(
     conversation=st.none() | TEXTS,
     importance=st.sampled_from(["low", "normal", "high"]),
     has_attachments=st.booleans(),
+)
+FRAGMENTS = st.sampled_from(
+    [
+        *(
+            b"\r\n",
+            b"\r\n\r\n",
+            b"--b",
+            b"--b--",
+            b"--b\r\n",
+            b"--c\r\n",
+            b"; charset=",
+            b'"',
+            b"\xff",
+        ),
+        *(b"Content-Type: multipart/mixed; boundary=b\r\n", b"Content-Type: message/rfc822\r\n"),
+        *(
+            b"Content-Type: multipart/x; boundary*0=c\r\n",
+            b"Content-Disposition: a; filename*=x''%",
+        ),
+        *(
+            b"From: ",
+            b"a@b, ",
+            b"<",
+            b">",
+            b"(",
+            b"=?utf-8?q?=FF?=",
+            b"Group: a@b;",
+            b"@",
+            b"Date: x",
+        ),
+        *(b"Subject: x\r\n y\r\n", b"Content-Type: text/", b"Content-Type: /", b"name*1*=a", b"\0"),
+    ]
 )
 RAW = b"Subject: =?x\r\n folded\r\nX-A: 1\r\nx-a: 2\r\n\r\nBody\r\n\r\nmore"
 
@@ -118,6 +158,26 @@ def test_sections(name: str, fields: tuple[str, ...], expected: bytes) -> None:
 def test_sections_of_anything(raw: bytes) -> None:
     assert section(raw, "HEADER") + section(raw, "TEXT") == raw
     assert section(raw, "HEADER.FIELDS", ["a"]).endswith(b"\r\n")
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(FRAGMENTS | st.binary(max_size=4), max_size=25).map(b"".join))
+def test_the_parts_of_anything(raw: bytes) -> None:
+    part = parse_parts(raw)
+    for value in (envelope(raw), body_structure(part)):
+        [parsed] = parse_words(value)
+        assert isinstance(parsed, tuple)
+    for name in ("1", "1.1", "2.HEADER", "1.MIME", "9.9.9"):
+        assert numbered_section(raw, name) in raw + b"\r\n"
+
+
+@pytest.mark.parametrize("nesting", ["multipart/mixed; boundary=b", "message/rfc822"])
+def test_a_message_of_many_levels_is_described_quickly(nesting: str) -> None:
+    level = f"Content-Type: {nesting}\r\n\r\n--b\r\n".encode()
+    began = time.monotonic()
+    assert body_structure(parse_parts(level * 5000))
+    assert body_structure(parse_parts(level + b"\r\n--b\r\n\r\nx" * 50_000))
+    assert time.monotonic() - began < 10
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
