@@ -86,31 +86,18 @@ def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
     changed = [pair for pair in chosen if pair[1].mod_seq > (modifiers.changed_since or 0)]
     if modifiers.reports_vanished:
         yield from _vanished(mailbox, selected, command.arguments[0], modifiers)
-    fetched = 0
     marks_read = any(each.marks_read for each in items) and not selected.is_read_only
-    for response in _fetched(mailbox, changed, items, marks_read=marks_read):
-        fetched += 1
-        yield response
-    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
-    if fetched < len(changed):
-        yield "[EXPUNGEISSUED] Some of the requested messages no longer exist."
-
-
-def _fetched(
-    mailbox: ImapMailbox,
-    messages: Sequence[tuple[int, ListedMessage]],
-    items: Sequence[_Item],
-    *,
-    marks_read: bool,
-) -> Iterator[Fetched]:
-    """Yield the items of those messages that still exist."""
-    for number, message in messages:
-        values = _values(mailbox, message, items)
-        if values is None:
-            continue
-        if marks_read:
+    has_parts = any(each.section is not None for each in items)
+    is_gone = False
+    for number, message in changed:
+        exists = not has_parts or mailbox.is_in_folder(message, selected.folder)
+        is_gone |= not exists
+        if marks_read and exists:
             mailbox.set_flags(message, lambda present: present | {"\\Seen"})
-        yield Fetched(number, message.uid, values)
+        yield Fetched(number, message.uid, _values(mailbox, message, items, exists=exists))
+    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
+    if is_gone:
+        yield "[EXPUNGEISSUED] Some messages were already expunged."
 
 
 def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Modifiers:
@@ -174,31 +161,30 @@ def _item(session: Session, name: str) -> _Item:
 
 
 def _values(
-    mailbox: ImapMailbox, message: ListedMessage, items: Sequence[_Item]
-) -> tuple[tuple[str, bytes], ...] | None:
-    """Return the values of the items; None: the message no longer exists."""
+    mailbox: ImapMailbox, message: ListedMessage, items: Sequence[_Item], *, exists: bool
+) -> tuple[tuple[str, bytes], ...]:
+    """Return the values of the items. A message that another client removed has NIL for each of its
+    parts, as on Dovecot."""
     raw = None
-    if any(each.section is not None for each in items):
+    if exists and any(each.section is not None for each in items):
         raw = mailbox.read_bytes(message)
-        if raw is None:
-            return None
-    size = len(raw) if raw is not None else None
-    if size is None and any(each.label == "RFC822.SIZE" for each in items):
-        size = mailbox.size(message)
-        if size is None:
-            return None
+    size = 0
+    if any(each.label == "RFC822.SIZE" for each in items):
+        size = len(raw) if raw is not None else mailbox.size(message) or 0
     return tuple(
         (
             item.label,
-            _plain_value(message, item.label, size or 0)
+            _plain_value(message, item.label, size)
             if item.section is None
-            else _section_value(raw or b"", item),
+            else _section_value(raw, item),
         )
         for item in items
     )
 
 
-def _section_value(raw: bytes, item: _Item) -> bytes:
+def _section_value(raw: bytes | None, item: _Item) -> bytes:
+    if raw is None:
+        return b"NIL"
     if item.label in _OF_PARTS:
         return _OF_PARTS[item.label](raw)
     name = item.section or ""

@@ -177,7 +177,7 @@ def _search(session: Session, command: Command) -> Iterator[Untagged | str]:
     ]
     mod_seq = max((mod_seq for _, mod_seq in found), default=0) if keys.uses_mod_seq else 0
     yield _result(command, [number for number, _ in found], returned, mod_seq)
-    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
+    yield from session.changes(may_expunge=by_uid)
 
 
 def _result(

@@ -50,6 +50,16 @@ class ImapMailbox:
     def state(self, folder: NamedFolder) -> FolderState:
         return FolderState(self.neutral, folder.folder.number)
 
+    def is_in_folder(self, listed: ListedMessage, folder: NamedFolder) -> bool:
+        """Return whether the message is still in the folder."""
+        return (
+            self.neutral.database.fetch_row(
+                "SELECT 1 FROM placement WHERE message = ? AND folder = ?",
+                *(listed.number, folder.folder.number),
+            )
+            is not None
+        )
+
     def read_bytes(self, listed: ListedMessage) -> bytes | None:
         """Return the message as it is transmitted; None: it no longer exists."""
         if listed.original_size is not None:
@@ -102,10 +112,10 @@ class ImapMailbox:
 
     def copy(self, messages: Sequence[ListedMessage], target: NamedFolder) -> list[tuple[int, int]]:
         """Copy the messages; return the UID of each message and of its copy."""
+        destination = target.folder.number
         with self.transaction():
             return [
                 (each.uid, self._uid(self.neutral.copy_message(each.number, destination), target))
-                for destination in [target.folder.number]
                 for each in self._existing(messages)
             ]
 

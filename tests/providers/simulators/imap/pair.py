@@ -144,10 +144,10 @@ class Pair:
         assert second == first, f"{command}: the simulated server differs from Dovecot"
         return first
 
-    def play(self, script: str) -> None:
-        """Send the commands of a script, one on each line."""
+    def play(self, script: str, *, others: Sequence[RawImap] = ()) -> None:
+        """Send the commands of a script, one on each line; those after `@` by other clients."""
         for line in script.strip().splitlines():
-            self.do(line)
+            self.do(line.removeprefix("@"), by=others if line.startswith("@") else ())
 
     def present(self, clients: Sequence[RawImap]) -> list[str]:
         """Return the subjects of the messages in the open folder, which must be alike."""

@@ -198,6 +198,30 @@ SELECT INBOX (QRESYNC)
 """
 
 
+OTHER_CLIENT = r"""
+SELECT INBOX
+FETCH 1:* FLAGS
+@SELECT INBOX
+@UID STORE {a} +FLAGS.SILENT (\Seen)
+@UID STORE {b} +FLAGS.SILENT (\Deleted)
+@EXPUNGE
+@UID COPY {c} <INBOX>
+NOOP
+@UID MOVE {c} <Box>
+FETCH 1:* (UID)
+NOOP
+@UID STORE {a} FLAGS.SILENT (\Flagged)
+UID FETCH 1:* (FLAGS)
+@UID MOVE {d} <Box>
+UID FETCH 1:* (UID BODY.PEEK[TEXT])
+@UID STORE {a} -FLAGS.SILENT (\Flagged)
+UID SEARCH FLAGGED
+NOOP
+@RENAME <Box> <Moved>
+SELECT <Moved>
+@DELETE <Moved>
+NOOP
+"""
 MESSAGES = {
     "plain": b"""Subject: plain
 Date: Fri, 02 Jan 2026 10:00:00 +0000
@@ -296,6 +320,17 @@ def test_a_mailbox_with_mail(pair: Pair, script: str) -> None:
     pair.append(*"abcdefg")
     pair.append("h", flags="\\Seen \\Flagged $Later")
     pair.play(script)
+
+
+def test_what_another_client_does(pair: Pair, options: ImapOptions) -> None:
+    pair.do("CREATE <Box>")
+    pair.append(*"abcd")
+    if options.offers("QRESYNC"):
+        pair.do("ENABLE QRESYNC")
+    others = [side.connect() for side in pair.sides]
+    pair.play(OTHER_CLIENT, others=others)
+    for each in others:
+        each.close()
 
 
 @pytest.mark.parametrize("options", profiles_with("CONDSTORE"), indirect=True)
