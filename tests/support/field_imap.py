@@ -101,7 +101,7 @@ FIELD_ROWS: Mapping[int, Callable[[], Sequence[Rule]]] = {
         Rule("^UID FETCH", NO_MOD_SEQ, ALWAYS),
     ],
     18: lambda: capabilities("IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "ID", "UNSELECT"),
-    19: lambda: [Rule(r"^UID FETCH .*BODY", cutting_after(2), times=3, cuts=True)],
+    19: lambda: [Rule(r"^UID FETCH .*BODY", cutting_after(2), times=3, then="cut")],
     20: lambda: [Rule("^UID SEARCH ALL$", _sequence_numbers_too, ALWAYS)],
     23: lambda: [
         Rule(
@@ -157,7 +157,7 @@ FIELD_ROWS: Mapping[int, Callable[[], Sequence[Rule]]] = {
             "^(?!LOGIN|AUTHENTICATE|GREETING)",
             b"{tag} BAD User is authenticated but not connected.\r\n* BYE Connection closed.\r\n",
             ALWAYS,
-            cuts=True,
+            then="cut",
         ),
     ],
     43: lambda: [
@@ -165,7 +165,7 @@ FIELD_ROWS: Mapping[int, Callable[[], Sequence[Rule]]] = {
     ],
     44: lambda: [Rule("^UID FETCH", b"{tag} NO Service temporarily unavailable\r\n", times=2)],
     45: lambda: [
-        Rule("^UID FETCH", b"* BYE Session invalidated - AccessTokenExpired\r\n", cuts=True)
+        Rule("^UID FETCH", b"* BYE Session invalidated - AccessTokenExpired\r\n", then="cut")
     ],
     47: lambda: [Rule("^LIST", adding(b'* LIST (\\HasNoChildren) "/" NIL'), ALWAYS)],
     48: lambda: [

@@ -20,7 +20,11 @@ from tests.support.imap_client import RawImap
 
 Edit = Callable[[list[bytes]], list[bytes]]
 """Changes the responses of the server behind: each without its CRLF, the tagged one last."""
-Reply = bytes | Edit | Literal["cut", "silence"]
+End = Literal["cut", "silence", "flood"]
+"""What the server does after a reply: it ends the connection, never sends anything more, or sends a
+line that does not end."""
+Reply = bytes | Edit | End
+SEND_TIMEOUT_S = 10
 _SHUTDOWN_POLL_S = 0.05
 
 
@@ -29,10 +33,9 @@ class Rule:
     """What happens to commands that match `pattern`, a regular expression that is searched in the
     command without its tag, such as `^UID FETCH 1:\\*`. `^GREETING$` matches the greeting.
 
-    reply: bytes: sent as they are, with the command's tag for `{tag}`, and with BYE the end of the
-        connection. A function: changes the responses of the server behind. `cut`: the connection
-        ends. `silence`: no answer ever comes.
-    cuts: whether the connection ends after the bytes.
+    reply: bytes: sent as they are, with the command's tag for `{tag}`; after BYE the connection
+        ends. A function: changes the responses of the server behind. An `End`: nothing is sent.
+    then: what follows the reply. None: the next command.
     times: number of commands that the rule applies to. None: no limit.
     connection: number of the only connection that it applies to, from 1. None: all.
     """
@@ -40,7 +43,7 @@ class Rule:
     pattern: str
     reply: Reply
     times: int | None = 1
-    cuts: bool = False
+    then: End | None = None
     connection: int | None = None
 
     def applies(self, command: str, connection: int) -> bool:
@@ -159,17 +162,22 @@ class _Conversation:
             responses = forwarded()
             self._send(b"".join(each + b"\r\n" for each in responses))
             return responses[-1].startswith(b"* BYE") or command.upper() == "LOGOUT"
-        if rule.reply == "silence":
-            self._server.wait_until_stopped()
-            return True
-        if rule.reply == "cut":
-            return True
+        if isinstance(rule.reply, str):
+            return self._end(rule.reply)
         if callable(rule.reply):
             content = b"".join(each + b"\r\n" for each in rule.reply(forwarded()))
         else:
-            content = bytes(rule.reply).replace(b"{tag}", tag)
+            content = rule.reply.replace(b"{tag}", tag)
         self._send(content)
-        return rule.cuts or content.startswith(b"* BYE")
+        return self._end(rule.then) if rule.then else content.startswith(b"* BYE")
+
+    def _end(self, how: End) -> bool:
+        """End the conversation; return True."""
+        if how == "silence":
+            self._server.wait_until_stopped()
+        while how == "flood" and not self._server.is_stopped:
+            self._send(b"x" * 65_536)
+        return True
 
     def _forwarded(self, tag: bytes, line: bytes, literals: Sequence[bytes]) -> list[bytes]:
         """Return the responses of the server behind, with continuations relayed meanwhile."""
@@ -230,7 +238,8 @@ class _Conversation:
         raise EOFError
 
     def _send(self, content: bytes) -> None:
-        self._connection.settimeout(None)
+        """Send bytes. Raises OSError if the client does not read them within some seconds."""
+        self._connection.settimeout(SEND_TIMEOUT_S)
         self._connection.sendall(content)
         self._connection.settimeout(_SHUTDOWN_POLL_S)
 

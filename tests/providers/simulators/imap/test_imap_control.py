@@ -12,6 +12,7 @@ from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.test_control import act
 from tests.providers.simulators.test_faults import control
 from tests.support.imap_client import RawImap
+from tests.support.mail import a_mail
 
 Connect = Callable[[], RawImap]
 
@@ -76,6 +77,18 @@ def test_cursors_that_expire_are_a_new_uid_validity(mailbox: Mailbox, connect: C
     mailbox.expire_cursors("inbox")
     after = client.command(command).untagged
     assert after > before
+
+
+def test_uids_begin_where_a_test_wants_them(mailbox: Mailbox, connect: Connect) -> None:
+    mailbox.deliver(a_mail("early"))
+    mailbox.journal.skip_numbers(743_024_218)
+    late = mailbox.deliver(a_mail("late"))
+    client = connect()
+    client.command("SELECT INBOX")
+    [[_, early, uid]] = client.command("UID SEARCH UID 1:*").parsed()
+    assert (early < 743_024_218, uid >= 743_024_218) == (True, True)
+    mailbox.purge_message(late)
+    assert client.command("NOOP").of_kind("EXPUNGE") == [(2, b"EXPUNGE")]
 
 
 def test_the_process_says_how_to_reach_the_server(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The scripted server does what its script says, and passes on everything else."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_connections_are_cut_and_silent(server: ScriptedImap, mailbox: Mailbox) 
     server.rules += [
         Rule("^LOGIN", b"* BYE Too many connections\r\n", connection=1),
         Rule("^LOGIN", "cut", connection=2),
-        Rule("^LOGIN", b"* 1 FETCH (BODY[] {99}\r\nabc", cuts=True, connection=3),
+        Rule("^LOGIN", b"* 1 FETCH (BODY[] {99}\r\nabc", then="cut", connection=3),
         Rule("^LOGIN", "silence", connection=4),
     ]
     expected = [b"* BYE Too many connections", b"", b"* 1 FETCH (BODY[] {99}\r\nabc"]
@@ -101,3 +102,19 @@ def test_capabilities_are_those_of_the_script(server: ScriptedImap, mailbox: Mai
         client.login(mailbox.address, PASSWORD)
         assert client.command("CAPABILITY").untagged == [b"CAPABILITY IMAP4rev1 XLIST MOVE"]
         assert b"[CAPABILITY IMAP4rev1 XLIST MOVE]" in client.greeting
+
+
+def test_a_line_and_a_literal_without_end(server: ScriptedImap, client: RawImap) -> None:
+    server.rules += [
+        Rule("^NOOP", b"* 1 FETCH (BODY[] {2147483648}\r\nabc", then="silence", connection=1),
+        Rule("^GREETING$", "flood", connection=2),
+    ]
+    client.send(b"X NOOP\r\n")
+    assert client.socket.recv(100) == b"* 1 FETCH (BODY[] {2147483648}\r\nabc"
+    context = ssl.create_default_context(cafile=server.certificate)
+    with (
+        socket.create_connection(("localhost", server.port), timeout=5) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as flooded,
+    ):
+        received = sum(len(flooded.recv(65_536)) for _ in range(200))
+    assert received > 200
