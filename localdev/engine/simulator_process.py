@@ -1,4 +1,5 @@
-"""Run the simulators of Microsoft Graph and its identity platform as a child process."""
+"""Run the simulators of Microsoft Graph, its identity platform and an IMAP server as a child
+process."""
 
 import json
 import os
@@ -19,6 +20,12 @@ from localdev.simulators.entra.server import CLIENT_ID
 
 READY_TIMEOUT_S = 300  # a large mbox is imported first
 STOP_TIMEOUT_S = 10
+_PORTS = {
+    "graph": "graphPort",
+    "entra": "entraPort",
+    "imap": "imapPort",
+    "imap-starttls": "imapStarttlsPort",
+}
 CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 """Secret of the control API `/_sim/` of the simulators that this process starts."""
 
@@ -31,6 +38,7 @@ class ProviderSettings:
     tenants: value of the setting MICROSOFT_TENANTS.
     ca_bundle: file of CA certificates. None: those of the system.
     control_secret: secret for the simulators' control API `/_sim/`; functions do not get it.
+    imap_port, imap_password: of the simulated IMAP server on localhost, with TLS. 0: none runs.
     """
 
     graph_url: str
@@ -41,6 +49,8 @@ class ProviderSettings:
     tenants: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
+    imap_port: int = 0
+    imap_password: str = ""
 
     @property
     def function_settings(self) -> dict[str, str]:
@@ -93,7 +103,9 @@ class SimulatorProcess:
             if "failed" in ready:
                 raise StartFailed(ready["failed"])
             self.mail_load_report = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
-            self._ports = [f"--{each}-port={ready[f'{each}Port']}" for each in ("graph", "entra")]
+            self._ports = [
+                f"--{option}-port={ready[name]}" for option, name in _PORTS.items() if name in ready
+            ]
             return ProviderSettings(
                 graph_url=ready["graphUrl"],
                 authority=ready["authority"],
@@ -101,6 +113,8 @@ class SimulatorProcess:
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
+                imap_port=ready.get("imapPort", 0),
+                imap_password=ready.get("imapPassword", ""),
             )
         except (ValueError, KeyError) as unclear:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear

@@ -1,7 +1,7 @@
 """Define the form in which a simulated mailbox stores a mail, independent of the provider."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,7 +16,8 @@ class MailItem:
     """A mail to store in a simulated mailbox.
 
     `folder` is the path of display names below the root; `()` is the inbox. Times have a time zone
-    and whole seconds.
+    and whole seconds. `original` is the message in the form in which a server transmits
+    it (RFC 5322), where it is kept.
     """
 
     subject: str
@@ -38,12 +39,14 @@ class MailItem:
     importance: Literal["low", "normal", "high"] = "normal"
     categories: tuple[str, ...] = ()
     has_attachments: bool = False
+    original: bytes | None = field(default=None, compare=False, repr=False)
 
 
 def item_to_json(item: MailItem) -> dict[str, Any]:
-    """Return a mail as a JSON object: the field names of MailItem, times in ISO 8601, and addresses
-    as `{name, address}`."""
+    """Return a mail without its original as a JSON object: the field names of MailItem, times in
+    ISO 8601, and addresses as `{name, address}`."""
     document = asdict(item)
+    del document["original"]
     for name in _TIMES:
         document[name] = document[name].isoformat()
     return document

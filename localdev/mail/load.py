@@ -7,9 +7,8 @@ error.
 
 import os
 import re
-from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EINVAL
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -23,7 +22,9 @@ from localdev.mail.mbox import (
     split_mbox,
     strip_byte_order_mark,
 )
+from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.mail.parse import parse_mail_with_oddities
+from localdev.mail.wire_form import to_wire_form
 from mailsync.mime.charsets import decode_unlabelled
 
 _MAILDIR_PARTS = ("cur", "new")
@@ -78,8 +79,10 @@ class _RawMail:
     oddity: str = ""
 
 
-def load_mail(path: Path) -> LoadedMail:
+def load_mail(path: Path, *, keeps_originals: bool = False) -> LoadedMail:
     """Return the mail at the path. The files are read while the caller iterates over the messages.
+
+    keeps_originals: whether each mail has its `original`.
 
     Raises:
         FileNotFoundError: the path does not exist.
@@ -87,11 +90,11 @@ def load_mail(path: Path) -> LoadedMail:
     if not path.exists():
         raise FileNotFoundError(f"{path} is neither an mbox file nor a folder of mail.")
     loaded = LoadedMail(iter(()))
-    loaded.items = _items(path, loaded)
+    loaded.items = _items(path, loaded, keeps_originals=keeps_originals)
     return loaded
 
 
-def _items(path: Path, loaded: LoadedMail) -> Iterator[MailItem]:
+def _items(path: Path, loaded: LoadedMail, *, keeps_originals: bool) -> Iterator[MailItem]:
     files = _folder if path.is_dir() else _single_file
     for mail in files(path, loaded.problems):
         if not mail.content.strip():
@@ -99,7 +102,7 @@ def _items(path: Path, loaded: LoadedMail) -> Iterator[MailItem]:
         elif not has_mail_header(mail.content):
             loaded.problems.append(MailFileProblem(mail.source, f"it has {_NO_HEADER}"))
         elif item := _item(mail, loaded):
-            yield item
+            yield replace(item, original=to_wire_form(mail.content)) if keeps_originals else item
 
 
 def _item(mail: _RawMail, loaded: LoadedMail) -> MailItem | None:
@@ -223,20 +226,7 @@ def _unreadable(error: OSError) -> str:
 
 def _maildir_folder(parts: tuple[str, ...]) -> tuple[str, ...]:
     """Return a folder's path: Maildir++ stores `Projects/Entwürfe` as `.Projects.Entw&APw-rfe`."""
-    return tuple(_imap_name(name) for part in parts for name in part.split(".") if name)
-
-
-def _imap_name(name: str) -> str:
-    """Decode IMAP's modified UTF-7 (RFC 3501, section 5.1.3); return any other text unchanged."""
-
-    def decoded(word: re.Match[str]) -> str:
-        encoded = word[1].replace(",", "/")
-        return b64decode(encoded + "=" * (-len(encoded) % 4)).decode("utf-16-be") or "&"
-
-    try:
-        return re.sub("&([A-Za-z0-9+,]*)-", decoded, name)
-    except ValueError:
-        return name
+    return tuple(decode_modified_utf7(name) for part in parts for name in part.split(".") if name)
 
 
 def _shown(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Simulate Microsoft Graph's mail API and its identity platform, with their limits and with
-injectable faults."""
+"""Simulate Microsoft Graph's mail API, its identity platform and an IMAP server, with their limits
+and with injectable faults."""
 
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
-from localdev.simulators.simulators import Simulators
+from localdev.simulators.simulators import ImapPorts, Simulators
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Simulators"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "ImapPorts", "Simulators"]

@@ -1,9 +1,10 @@
 """Run the simulators until SIGTERM: `python -m localdev.simulators`.
 
 One JSON line on stdout says that they are ready. It contains the URLs, the secrets of the control
-API and of the application, and under `mail` what was loaded from --mbox. If no message could be
-loaded, it contains only `failed`, a sentence, and the process exits with 1. Messages that are odd
-or were not loaded are named on stderr, one per line.
+API and of the application, and under `mail` what was loaded from --mbox; with `--provider imap`
+also the IMAP server's ports, and the password of all mailboxes, which is SIMULATOR_IMAP_PASSWORD or
+a random one. If no message could be loaded, it contains only `failed`, a sentence, and the process
+exits with 1. Messages that are odd or were not loaded are named on stderr, one per line.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from localdev.mail.load import load_mail
 from localdev.mail.report import LoadReport
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
-from localdev.simulators.simulators import Simulators
+from localdev.simulators.imap.options import ALL_EXTENSIONS, ImapOptions
+from localdev.simulators.simulators import ImapPorts, Simulators
 from localdev.stop_signals import StopSignals
 
 _ACCOUNT = "ada@example.com"
@@ -34,7 +36,10 @@ def main() -> int:
         client_id=options.client_id,
         client_secret=options.client_secret,
         control_secret=os.environ.get("SIMULATOR_SECRET"),
+        imap_ports=_imap_ports(options),
     )
+    if simulators.imap:
+        simulators.imap.current_options = _imap_options(options)
     simulators.service.latency = LATENCY_BY_NAME[options.latency]
     mail: LoadReport | None = None
     for address in options.mailbox or [_ACCOUNT]:
@@ -54,6 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--graph-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--entra-port", type=int, default=0, help="0 takes a free port")
+    _add_imap(parser)
     parser.add_argument("--host", choices=("127.0.0.1", "localhost"), default="127.0.0.1")
     parser.add_argument("--mailbox", action="append", help=f"address, repeatable ({_ACCOUNT})")
     mail = parser.add_mutually_exclusive_group()
@@ -68,6 +74,38 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _add_imap(parser: argparse.ArgumentParser) -> None:
+    providers = parser.add_argument("--provider", choices=("graph", "imap"), default="graph")
+    providers.help = "imap: mail is served over IMAP as well, and keeps its original bytes"
+    parser.add_argument("--imap-port", type=int, default=0, help="with TLS; 0 takes a free port")
+    parser.add_argument("--imap-starttls-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--imap-prefix", default="", help="of folder names, such as INBOX.")
+    parser.add_argument("--imap-separator", default="/", help="between levels of folder names")
+    parser.add_argument(
+        "--imap-without",
+        action="append",
+        default=[],
+        choices=ALL_EXTENSIONS,
+        metavar="EXTENSION",
+        help="an extension that the IMAP server does not offer, repeatable",
+    )
+
+
+def _imap_ports(options: argparse.Namespace) -> ImapPorts | None:
+    if options.provider != "imap":
+        return None
+    password = os.environ.get("SIMULATOR_IMAP_PASSWORD")
+    return ImapPorts(options.imap_port, options.imap_starttls_port, password)
+
+
+def _imap_options(options: argparse.Namespace) -> ImapOptions:
+    return ImapOptions(
+        extensions=tuple(each for each in ALL_EXTENSIONS if each not in options.imap_without),
+        prefix=options.imap_prefix,
+        separator=options.imap_separator,
+    )
+
+
 def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> LoadReport | None:
     """Load mail into the mailbox only if it is empty, so that a restart keeps what is there.
 
@@ -80,7 +118,7 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
         mailbox.load_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
     if not options.mbox:
         return None
-    loaded = load_mail(options.mbox)
+    loaded = load_mail(options.mbox, keeps_originals=options.provider == "imap")
     stored = mailbox.load_mail_items(loaded.items)
     for each in loaded.problems:
         print(f"not loaded: {each}", file=sys.stderr)
@@ -90,7 +128,11 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
 
 
 def _addresses(simulators: Simulators) -> dict[str, object]:
+    imap = simulators.imap
+    ports = {"imapPort": imap.port, "imapStarttlsPort": imap.starttls_port} if imap else {}
     return {
+        **ports,
+        **({"imapPassword": imap.password} if imap else {}),
         "graphUrl": simulators.graph_url,
         "controlUrl": simulators.control_url,
         "controlSecret": simulators.control_secret,

@@ -23,6 +23,8 @@ from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
+from localdev.simulators.imap.control import imap_actions
+from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
 from localdev.simulators.service import SimulatorService, UserNotFound
 
@@ -45,7 +47,13 @@ class ControlApi:
     or the user id of a mailbox."""
 
     def __init__(
-        self, service: SimulatorService, entra: EntraServer, notifier: Notifier, *, secret: str
+        self,
+        service: SimulatorService,
+        entra: EntraServer,
+        notifier: Notifier,
+        imap: ImapServer | None,
+        *,
+        secret: str,
     ) -> None:
         self._authorization = f"Bearer {secret}".encode()
         self._service = service
@@ -68,6 +76,7 @@ class ControlApi:
             ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
             ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
             ("DELETE", "token-faults"): lambda _: service.token_faults.remove_all_rules(),
+            **(imap_actions(imap) if imap else {}),
         }
         self._mailbox_actions = MAILBOX_ACTION_BY_NAME | {
             "revoke": self._revoke,

@@ -1,9 +1,10 @@
 """Choose the faults that the simulators inject. The rules are tried in order; the first rule that
 matches a request injects its fault.
 
-Graph injects every kind of fault. The token endpoint of the identity platform injects only faults
-with a `status`; their `code` is OAuth's error and their `message` starts with the AADSTS number, as
-"AADSTS50196: ...".
+Graph injects every kind of fault but `imap`. IMAP matches rules by the command, as `method`, and by
+the open folder, the command and its arguments, as `path`: "INBOX UID FETCH 1:* (FLAGS)". The token
+endpoint of the identity platform injects only faults with a `status`; their `code` is OAuth's error
+and their `message` starts with the AADSTS number, as "AADSTS50196: ...".
 """
 
 import math
@@ -30,8 +31,12 @@ PageForgery = Literal[
     "miscounted",
     "uncounted",
     "old",
+    "renumbered",
+    "earlier changes",
 ]
+ImapStatus = Literal["NO", "BAD", "BYE"]
 ConnectionCut = Literal["before answer", "mid body"]
+UNKNOWN_ERROR = "UnknownError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +66,19 @@ class Fault:
 
     A single object is forged like an item. `about` contains the ids of the items to forge. Without
     `about`, `less` omits every second item, and the other forgeries change all items.
+
+    IMAP rejects a command with `imap`, with `code` in brackets if it is given, and never answers if
+    `delay_s` is long. `cut` and these forgeries change its responses; `about` has folder names or
+    UIDs: `empty` and `nothing`, `less`, `duplicate`, `partial` (FETCH has only UIDs, STATUS has no
+    items), `no removals` (VANISHED), `no changes` (FETCH), `removed` (VANISHED for what FETCH
+    returns), `miscounted`, `uncounted` (no UIDNEXT, UIDVALIDITY and HIGHESTMODSEQ), and two of its
+    own: `renumbered` (UIDVALIDITY is higher by `off_by`) and `earlier changes` (HIGHESTMODSEQ is
+    lower by `off_by`).
     """
 
     status: int | None = None
-    code: str = "UnknownError"
+    imap: ImapStatus | None = None
+    code: str = UNKNOWN_ERROR
     message: str = ""
     retry_after: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -78,12 +92,15 @@ class Fault:
     off_by: int = 1
 
     def __post_init__(self) -> None:
-        known = self.page in (None, *get_args(PageForgery)) and self.cut in (
-            None,
-            *get_args(ConnectionCut),
+        known = (
+            self.page in (None, *get_args(PageForgery))
+            and self.cut in (None, *get_args(ConnectionCut))
+            and self.imap in (None, *get_args(ImapStatus))
         )
         if not known:
-            raise ValueError(f"no such fault: page={self.page!r} cut={self.cut!r}")
+            raise ValueError(
+                f"no such fault: page={self.page!r} cut={self.cut!r} imap={self.imap!r}"
+            )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -70,6 +70,13 @@ class Journal:
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
+    def skip_numbers(self, until: int) -> None:
+        """Give the next change at least the number `until`. IMAP's UIDs are such numbers, and some
+        servers begin them near 743,000,000."""
+        self._database.execute_write(
+            "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'change'", until - 1
+        )
+
     def write_entry(
         self,
         kind: ChangeKind,

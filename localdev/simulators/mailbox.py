@@ -66,6 +66,11 @@ class Mailbox:
             raise MessageNotFound(number)
         return found[0]
 
+    def original(self, blob_number: int) -> bytes | None:
+        """Return the message as it was received; None: it is not kept, or no longer."""
+        row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
+        return bytes(row["content"]) if row else None
+
     def find_messages(self, numbers: Sequence[int]) -> list[Message]:
         """Return the messages with these numbers, in any order; unknown numbers are skipped."""
         rows = self.database.fetch_rows(
@@ -317,7 +322,10 @@ class Mailbox:
             *(blob_content_of_item(item), preview_of_body(item.body, item.body_type)),
             *(item.body_type, item.body),
         )
-        return self.database.last_number()
+        number = self.database.last_number()
+        if item.original is not None:
+            self.database.execute_write("INSERT INTO original VALUES (?, ?)", number, item.original)
+        return number
 
     def _place(self, number: int, folder: int, placement: int) -> None:
         self.database.execute_write(

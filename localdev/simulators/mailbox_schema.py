@@ -1,6 +1,7 @@
 """Define the SQLite tables of simulated mailboxes, which are the same for every provider.
 
-A blob is the content of a mail; a message and its copies share one blob. A message has a blob,
+A blob is the content of a mail; a message and its copies share one blob. The original of a blob is
+the message as it was received, where it is kept. A message has a blob,
 values that its owner can change (such as whether it is read), and a placement for each folder that
 it is in. The journal numbers all changes; the number of a placement is the number of the change
 that put the message into the folder. Database triggers update the message counts of the folders.
@@ -17,6 +18,7 @@ CREATE INDEX IF NOT EXISTS folder_of_mailbox ON folder (mailbox_id, parent);
 CREATE TABLE IF NOT EXISTS blob (
     number INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT NOT NULL, preview TEXT NOT NULL,
     body_type TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS original (blob INTEGER PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS message (
     number INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, blob INTEGER NOT NULL,
     thread TEXT NOT NULL, received_at TEXT NOT NULL, modified_at TEXT NOT NULL,
@@ -54,4 +56,6 @@ CREATE TRIGGER IF NOT EXISTS blob_is_unused AFTER DELETE ON message
 CREATE TRIGGER IF NOT EXISTS blob_is_replaced AFTER UPDATE OF blob ON message
     WHEN old.blob <> new.blob AND NOT EXISTS (SELECT 1 FROM message WHERE blob = old.blob) BEGIN
     DELETE FROM blob WHERE number = old.blob; END;
+CREATE TRIGGER IF NOT EXISTS blob_is_deleted AFTER DELETE ON blob BEGIN
+    DELETE FROM original WHERE blob = old.number; END;
 """

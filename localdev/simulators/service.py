@@ -1,4 +1,4 @@
-"""Hold the state that both simulators share: mailboxes, behaviour, faults, request log."""
+"""Hold the state that the simulators share: mailboxes, behaviour, faults, request log."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ def tenant_id_for_address(address: str) -> str:
 
 
 class SimulatorService:
-    """The state that the simulated Graph and the simulated identity platform share. The folder
+    """The state that the simulated Graph, identity platform and IMAP server share. The folder
     `data` stores the mailboxes and sign-ins, so that the next process continues with them."""
 
     def __init__(self, data: Path) -> None:

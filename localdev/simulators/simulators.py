@@ -1,5 +1,8 @@
-"""Run the simulated Graph and identity platform on their ports, with the same mailboxes."""
+"""Run the simulated Graph, identity platform and IMAP server on their ports, with the same
+mailboxes."""
 
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Self
@@ -12,10 +15,21 @@ from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServ
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.server import VERSION_PATH_PREFIX, GraphServer
+from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import SimulatorService
 
 _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
+
+
+@dataclass(frozen=True, slots=True)
+class ImapPorts:
+    """Ports of the IMAP server. 0: any free port. password: None: a random one, stored at the first
+    start."""
+
+    tls: int = 0
+    starttls: int = 0
+    password: str | None = None
 
 
 class Simulators:
@@ -26,6 +40,7 @@ class Simulators:
     client_secret: secret of the app registration. None: a random secret, stored at the first start.
     control_secret: secret of the control API `/_sim/`. None: a random secret, stored at the first
         start.
+    imap_ports: None: no IMAP server runs.
 
     Raises:
         OSError: a port is in use.
@@ -41,6 +56,7 @@ class Simulators:
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
         control_secret: str | None = None,
+        imap_ports: ImapPorts | None = None,
     ) -> None:
         self.service = SimulatorService(data)
         self._host = host
@@ -54,8 +70,9 @@ class Simulators:
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
         self.notifier = Notifier(self.service)
+        self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
         self._control = ControlApi(
-            self.service, self.entra, self.notifier, secret=self.control_secret
+            self.service, self.entra, self.notifier, self.imap, secret=self.control_secret
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
@@ -89,19 +106,28 @@ class Simulators:
         return self.service.add_mailbox(address, display_name or address.partition("@")[0].title())
 
     def issue_access_token(
-        self, mailbox: Mailbox, *, scope: str = _DELEGATED_SCOPE, lifetime_s: int = 3600
+        self,
+        mailbox: Mailbox,
+        *,
+        scope: str = _DELEGATED_SCOPE,
+        audience: str = GRAPH_AUDIENCE,
+        lifetime_s: int = 3600,
     ) -> str:
-        """Return an access token of the mailbox's user without a sign-in, for tests of Graph."""
-        claims = {"aud": GRAPH_AUDIENCE, "appid": self._client_id, "scp": scope}
+        """Return an access token of the mailbox's user without a sign-in, for tests."""
+        claims = {"aud": audience, "appid": self._client_id, "scp": scope}
         return self._signer.sign_token({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
 
     def start(self) -> Self:
         self._graph_server.start()
         self._entra_server.start()
         self.notifier.start()
+        if self.imap:
+            self.imap.start()
         return self
 
     def stop(self) -> None:
+        if self.imap:
+            self.imap.stop()
         self.notifier.stop()
         self._graph_server.stop()
         self._entra_server.stop()
@@ -112,6 +138,17 @@ class Simulators:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _imap_server(self, ports: ImapPorts, tls: ssl.SSLContext) -> ImapServer:
+        password = ports.password or self._own_secret("imap password")
+        return ImapServer(
+            self.service,
+            self._signer,
+            tls=tls,
+            password=password,
+            port=ports.tls,
+            starttls_port=ports.starttls,
+        )
 
     def _own_secret(self, name: str) -> str:
         return self.service.database.read_or_create_secret(

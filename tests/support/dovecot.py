@@ -1,5 +1,6 @@
-"""A real Dovecot for tests, on a free port with TLS; its mail is changed by another client."""
+"""A real Dovecot for tests, on free ports with TLS; its mail is changed by other clients."""
 
+import base64
 import os
 import pwd
 import shutil
@@ -9,37 +10,52 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from imaplib import IMAP4_SSL
 from pathlib import Path
 
+import jwt
+import pytest
+
+from localdev.simulators.entra.certificates import open_server_tls_context
+from tests.store.pooler import find_free_port
+
 PASSWORD = 'secret "word" (1) *'
-NOBODY = pwd.getpwnam("nobody")
-AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+TOKEN_KEY = "the key of tokens that Dovecot accepts"
+START_TIMEOUT_S = 10
+MISSING = (
+    "Dovecot is not installed, and this test compares with it. On Debian:"
+    " apt-get install -y --no-install-recommends dovecot-imapd"
+)
 CONFIGURATION = """
-base_dir = {run}
+base_dir = {data}/r
 state_dir = {data}/state
 log_path = {data}/dovecot.log
 protocols = imap
 listen = 127.0.0.1
-default_internal_user = nobody
-default_internal_group = nogroup
-default_login_user = nobody
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
 first_valid_uid = 1
 mail_uid = {uid}
 mail_gid = {gid}
 mail_home = {data}/mail/%u/home
 mail_location = maildir:{data}/mail/%u
-mail_max_userip_connections = 50
+mail_max_userip_connections = {max_connections}
 ssl = yes
 ssl_cert = <{certificate}
-ssl_key = <{key}
-disable_plaintext_auth = no
-auth_mechanisms = plain login
+ssl_key = <{certificate}
+disable_plaintext_auth = yes
+auth_mechanisms = plain login xoauth2 oauthbearer
 auth_failure_delay = 0
 passdb {{
   driver = passwd-file
   args = {data}/passwd
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {data}/oauth2.conf
 }}
 userdb {{
   driver = static
@@ -49,10 +65,7 @@ namespace inbox {{
   inbox = yes
   separator = {separator}
   prefix = {prefix}
-  mailbox Sent {{
-    auto = create
-    special_use = \\Sent
-  }}
+{mailboxes}
 }}
 service anvil {{
   chroot =
@@ -63,7 +76,7 @@ service anvil {{
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = 0
+    port = {starttls_port}
   }}
   inet_listener imaps {{
     port = {port}
@@ -75,32 +88,39 @@ service stats {{
 }}
 {capability}
 """
+OAUTH2 = """introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={data}/keys/
+username_attribute = sub
+"""
 
 
 @dataclass(frozen=True)
 class Dovecot:
-    """A running server. certificate: the file with which clients verify it."""
+    """A running server. certificate: the file with which clients verify it. starttls_port: the port
+    on which connections begin without TLS."""
 
     port: int
     certificate: Path
     data: Path
+    starttls_port: int = 0
 
     def other_client(self, user: str = "ann") -> IMAP4_SSL:
-        client = IMAP4_SSL(
-            "localhost", self.port, ssl_context=ssl.create_default_context(cafile=self.certificate)
-        )
+        context = ssl.create_default_context(cafile=self.certificate)
+        client = IMAP4_SSL("localhost", self.port, ssl_context=context)
         client.login(user, PASSWORD)
         return client
 
-    def number_anew(self, folder: str, user: str = "ann") -> None:
-        """Give the folder another UIDVALIDITY."""
-        new = int(time.time()) + 1000
-        command = ["doveadm", "-c", self.data / "dovecot.conf", "mailbox", "update", "-u", user]
-        subprocess.run(
-            [*AS_NOBODY, *command, "--uid-validity", str(new), folder],
-            check=True,
-            capture_output=True,
-        )
+    def access_token(self, user: str = "ann", *, lifetime_s: int = 3600) -> str:
+        """Return a token for XOAUTH2 and OAUTHBEARER."""
+        now = int(time.time())
+        claims = {"sub": user, "iat": now, "exp": now + lifetime_s}
+        return jwt.encode(claims, TOKEN_KEY, algorithm="HS256")
+
+    def doveadm(self, *arguments: str, message: bytes = b"") -> str:
+        """Run `doveadm`, which changes mailboxes without IMAP; return what it prints."""
+        command = [*_as_owner(), "doveadm", "-c", str(self.data / "dovecot.conf"), *arguments]
+        ran = subprocess.run(command, input=message, check=True, capture_output=True)
+        return ran.stdout.decode()
 
 
 @contextmanager
@@ -111,62 +131,94 @@ def dovecot(
     separator: str = "/",
     prefix: str = "",
     capability: str = "",
+    mailboxes: str = "  mailbox Sent {\n    auto = create\n    special_use = \\Sent\n  }",
+    max_connections: int = 50,
 ) -> Iterator[Dovecot]:
-    """Run Dovecot until the end of the block. capability: what it advertises instead of all."""
+    """Run Dovecot until the end of the block.
+
+    data: an empty folder with a short path, since sockets stand in it.
+    capability: what the server advertises, instead of all that it can.
+    mailboxes: the blocks `mailbox` of its configuration.
+
+    Where Dovecot is not installed the test is skipped with a sentence; in CI it fails.
+    """
+    program = shutil.which("dovecot") or shutil.which("/usr/sbin/dovecot")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
     data.mkdir(parents=True, exist_ok=True)
-    certificate, key = _certificate(data)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    server = _configured(
+        data,
+        separator=separator,
+        prefix=prefix,
+        mailboxes=mailboxes,
+        capability=f"imap_capability = {capability}" if capability else "",
+        max_connections=max_connections,
+    )
     (data / "passwd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
-    configuration = data / "dovecot.conf"
-    configuration.write_text(
-        CONFIGURATION.format(
-            run=data / "r",
-            data=data,
-            uid=NOBODY.pw_uid,
-            gid=NOBODY.pw_gid,
-            certificate=certificate,
-            key=key,
-            port=port,
-            separator=separator,
-            prefix=prefix,
-            capability=f"imap_capability = {capability}" if capability else "",
-        )
-    )
-    for path in (data, *data.iterdir()):
-        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
-    (data / "mail").mkdir(exist_ok=True)
-    os.chown(data / "mail", NOBODY.pw_uid, NOBODY.pw_gid)
-    server = subprocess.Popen(
-        [*AS_NOBODY, shutil.which("dovecot") or "dovecot", "-F", "-c", configuration]
-    )
+    _give_to_owner(data)
+    command = [*_as_owner(), program, "-F", "-c", str(data / "dovecot.conf")]
+    process = subprocess.Popen(command)
     try:
-        _wait_for(port)
-        yield Dovecot(port, certificate, data)
+        _wait_for(server.port, process)
+        yield server
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait()
 
 
-def _certificate(data: Path) -> tuple[Path, Path]:
-    certificate, key = data / "cert.pem", data / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-addext", "keyUsage=digitalSignature,keyCertSign", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
+def _owner() -> pwd.struct_passwd:
+    """Return the user that runs the server and owns the mail; Dovecot refuses root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+
+
+def _as_owner() -> list[str]:
+    owner = _owner()
+    if os.geteuid() != 0:
+        return []
+    ids = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}"]
+    return ["setpriv", *ids, "--clear-groups"]
+
+
+def _configured(data: Path, **values: object) -> Dovecot:
+    open_server_tls_context(data)
+    server = replace(
+        Dovecot(0, data / "ca.pem", data), port=find_free_port(), starttls_port=find_free_port()
     )
-    return certificate, key
+    owner = _owner()
+    settings = {
+        "data": data,
+        "user": owner.pw_name,
+        "group": subprocess.check_output(["id", "-gn", owner.pw_name], text=True).strip(),
+        "uid": owner.pw_uid,
+        "gid": owner.pw_gid,
+        "certificate": data / "server.pem",
+        "port": server.port,
+        "starttls_port": server.starttls_port,
+        **values,
+    }
+    (data / "dovecot.conf").write_text(CONFIGURATION.format(**settings))
+    (data / "oauth2.conf").write_text(OAUTH2.format(data=data))
+    key = data / "keys" / "default" / "HS256" / "default"
+    key.parent.mkdir(parents=True)
+    key.write_bytes(base64.b64encode(TOKEN_KEY.encode()))
+    (data / "mail").mkdir()
+    return server
 
 
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + 10
+def _give_to_owner(data: Path) -> None:
+    if os.geteuid() == 0:
+        owner = _owner()
+        for path in (data, *data.rglob("*")):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise
             time.sleep(0.02)

@@ -19,7 +19,7 @@ from localdev.simulators.entra.app_login import AppCredentials, TokenEndpointErr
 from localdev.simulators.entra.consents import ConsentStore, GrantRefused
 from localdev.simulators.entra.device_codes import DEVICE_CODE_GRANT_TYPE, DeviceCodeStore
 from localdev.simulators.entra.sign_in_page import render_sign_in_page
-from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
+from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, OUTLOOK_AUDIENCE, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.service import (
     PERSONAL_TENANT_ID,
@@ -262,7 +262,9 @@ class EntraServer:
 
     def _access_token(self, claims: dict[str, Any]) -> dict[str, Any]:
         lifetime_s = self._service.behaviour.token_lifetime_s
-        shared = {"aud": GRAPH_AUDIENCE, "iss": self.base_url, "appid": self._client_id}
+        is_for_outlook = f"{OUTLOOK_AUDIENCE}/" in claims.get("scp", "")
+        audience = OUTLOOK_AUDIENCE if is_for_outlook else GRAPH_AUDIENCE
+        shared = {"aud": audience, "iss": self.base_url, "appid": self._client_id}
         token = self._signer.sign_token({**shared, **claims}, lifetime_s=lifetime_s)
         times = {"expires_in": lifetime_s, "ext_expires_in": lifetime_s}
         return {"token_type": "Bearer", "access_token": token, **times}

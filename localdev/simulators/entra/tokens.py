@@ -1,4 +1,5 @@
-"""Sign access tokens for the simulated identity platform, and verify them for the simulated Graph.
+"""Sign access tokens for the simulated identity platform, and verify them for the
+simulated Graph and IMAP.
 
 Source: Microsoft identity platform docs, access-tokens and id-tokens.
 """
@@ -16,6 +17,8 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.service import TENANT_ID
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
+OUTLOOK_AUDIENCE = "https://outlook.office.com"
+"""Audience of access tokens for IMAP; Graph does not accept them, nor IMAP those of Graph."""
 SIGNING_KEY_ID = "mailsync-simulator"
 
 
@@ -60,11 +63,11 @@ class TokenSigner:
             headers={"kid": SIGNING_KEY_ID},
         )
 
-    def verify_token(self, token: str) -> BearerClaims:
+    def verify_token(self, token: str, *, audience: str = GRAPH_AUDIENCE) -> BearerClaims:
         """Verify an access token and return its claims. Raises AccessTokenRefused."""
         try:
             claims = jwt.decode(
-                token, self._key.public_key(), algorithms=["RS256"], audience=GRAPH_AUDIENCE
+                token, self._key.public_key(), algorithms=["RS256"], audience=audience
             )
         except jwt.PyJWTError as refusal:
             raise AccessTokenRefused(_sentence(token, refusal)) from refusal

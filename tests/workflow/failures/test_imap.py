@@ -1,11 +1,13 @@
 """A mailbox on a real IMAP server through the real workflow."""
 
-import shutil
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from imaplib import IMAP4_SSL
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,7 +26,8 @@ from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.world import World
 
 BASIC = "IMAP4rev1 LITERAL+ ID UIDPLUS NAMESPACE"
-SERVERS = {
+NUMBER_ANEW = ("mailbox", "update", "-u", "ann", "--uid-validity")
+SERVERS: dict[str, dict[str, Any]] = {
     "QRESYNC": {},
     "CONDSTORE": {"capability": f"{BASIC} ENABLE CONDSTORE SPECIAL-USE LIST-STATUS"},
     "neither": {"capability": BASIC},
@@ -89,6 +92,7 @@ class ImapWorld(World):
 
     def on_server(self) -> Iterator[tuple[Any, ...]]:
         for line in self.other.list()[1]:
+            assert isinstance(line, bytes)
             name = line.decode().rpartition(" ")[2].strip('"')
             if self.other.select(name, readonly=True)[0] != "OK":
                 continue
@@ -107,31 +111,32 @@ class ImapWorld(World):
 
 
 @pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[tuple[Dovecot, str]]:
+    """The server, and the prefix of its folders' names."""
+    options = SERVERS[request.param]
+    # Sockets stand in it: their paths are short, and Dovecot's user reads it.
+    with TemporaryDirectory(prefix="imap") as data:
+        Path(data).chmod(0o755)
+        with dovecot(Path(data) / "d", **options) as running:
+            yield running, options.get("prefix", "")
+
+
+@pytest.fixture
 def imap(
-    request: pytest.FixtureRequest,
+    server: tuple[Dovecot, str],
     prepared: Prepared,
     simulators: Simulators,
     shared: Settings,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ImapWorld]:
-    data = tmp_path_factory.mktemp("d")
-    data.parent.parent.chmod(0o755)
-    data.parent.chmod(0o755)
-    data.chmod(0o755)
     prepared.connected.restore()
-    with (
-        closing(Database(shared)) as database,
-        dovecot(data / "d", **SERVERS[request.param]) as server,
-    ):
+    with closing(Database(shared)) as database:
         world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
-        world.server, world.other = server, server.other_client()
-        world.fetched = list[RemoteId]()
-        world.prefix = SERVERS[request.param].get("prefix", "")
+        world.server, world.prefix = server
+        world.other, world.fetched = world.server.other_client(), []
         world.install(monkeypatch)
         yield world
         world.other.logout()
-    shutil.rmtree(data)
 
 
 def test_what_another_client_does_is_mirrored(imap: ImapWorld) -> None:
@@ -171,7 +176,7 @@ def test_messages_keep_their_rows_when_a_folder_is_renamed_or_numbered_anew(
     before = dict(imap.rows(NUMBERS))
     assert len(imap.fetched) == len(before) == 5
 
-    imap.server.number_anew(work)
+    imap.server.doveadm(*NUMBER_ANEW, str(int(time.time()) + 1000), work)
     imap.fetched.clear()
     assert imap.sync() == "completed"
     assert imap.is_exact()

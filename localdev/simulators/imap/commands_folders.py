@@ -1,0 +1,246 @@
+"""Run the commands on folders by name (RFC 3501, 5258, 5819, 6154, 8474)."""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+
+from localdev.mail.modified_utf7 import decode_modified_utf7
+from localdev.simulators.imap.command import (
+    Atom,
+    BadCommand,
+    Command,
+    Token,
+    list_of,
+    text_of,
+    word_of,
+)
+from localdev.simulators.imap.flags import canonical_flag
+from localdev.simulators.imap.names import NamedFolder, is_listed
+from localdev.simulators.imap.response import Status, Text, Untagged, quote
+from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.store import ImapMailbox
+
+_STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+_MORE_STATUS_ITEMS = {"HIGHESTMODSEQ": "CONDSTORE", "MAILBOXID": "OBJECTID"}
+_DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
+
+
+def folder_name(session: Session, token: Token) -> str:
+    """Return the folder's name in an argument: modified UTF-7 until UTF8=ACCEPT is enabled."""
+    name = text_of(token)
+    return name if session.is_utf8 else decode_modified_utf7(name)
+
+
+def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
+    mailbox = session.opened_mailbox()
+    arguments = list(command.arguments)
+    selection = _list_options(session, arguments, "LIST-EXTENDED")
+    if len(arguments) < 2:
+        raise BadCommand("LIST needs a reference and a pattern.")
+    reference, patterns, *rest = arguments
+    returned, items = _return_options(session, rest)
+    if not rest and not selection and not isinstance(patterns, list):
+        returned = {"CHILDREN", "SPECIAL-USE"}
+    if patterns == b"" and not isinstance(patterns, list):
+        separator = quote(mailbox.options.separator)
+        yield Text("LIST", b'LIST (\\Noselect) %b ""' % separator)
+        return
+    wanted = patterns if isinstance(patterns, list) else [patterns]
+    folders = _matching(session, mailbox, reference, wanted)
+    if "SPECIAL-USE" in selection:
+        folders = [each for each in folders if each.special_use]
+    for each in folders:
+        yield _listed(session, mailbox, each, "LIST", returned)
+        if items:
+            yield _status_response(session, mailbox, each, items)
+
+
+def _matching(
+    session: Session, mailbox: ImapMailbox, reference: Token, patterns: Iterable[Token]
+) -> list[NamedFolder]:
+    base, separator = folder_name(session, reference), mailbox.options.separator
+    wanted = [base + folder_name(session, each) for each in patterns]
+    return [
+        each
+        for each in mailbox.list_folders()
+        if any(is_listed(each.name, pattern, separator) for pattern in wanted)
+    ]
+
+
+def _list_options(session: Session, arguments: list[Token], extension: str) -> list[str]:
+    """Take the options in front of the reference out of the arguments."""
+    if not (arguments and isinstance(arguments[0], list)):
+        return []
+    session.require(extension)
+    return [word_of(each) for each in list_of(arguments.pop(0)) if not isinstance(each, list)]
+
+
+def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list[str]]:
+    """Return the return options of LIST, and the items of STATUS among them; [] for none."""
+    if not rest:
+        return set(), []
+    if len(rest) != 2 or word_of(rest[0]) != "RETURN":
+        raise BadCommand("Error in IMAP command LIST.")
+    options = list_of(rest[1])
+    names, items = set[str](), list[str]()
+    for number, option in enumerate(options):
+        if isinstance(option, list):
+            if not number or options[number - 1] != b"STATUS":
+                raise BadCommand("Error in IMAP command LIST.")
+            items = _status_items(session, option)
+        else:
+            names.add(word_of(option))
+            session.require(_EXTENSION_OF_RETURN.get(word_of(option), word_of(option)))
+    return names, items
+
+
+_EXTENSION_OF_RETURN = {
+    "STATUS": "LIST-STATUS",
+    "CHILDREN": "LIST-EXTENDED",
+    "SUBSCRIBED": "LIST-EXTENDED",
+}
+
+
+def _listed(
+    session: Session,
+    mailbox: ImapMailbox,
+    folder: NamedFolder,
+    kind: str,
+    returned: Collection[str] = (),
+) -> Text:
+    attributes = " ".join(folder.attributes(returned)).encode()
+    separator = quote(mailbox.options.separator)
+    line = b"%b (%b) %b %b" % (kind.encode(), attributes, separator, session.quoted(folder.name))
+    return Text(kind, line, about=folder.name)
+
+
+def _lsub(session: Session, command: Command) -> Iterator[Untagged | str]:
+    mailbox = session.opened_mailbox()
+    if len(command.arguments) != 2:
+        raise BadCommand("LSUB needs a reference and a pattern.")
+    reference, pattern = command.arguments
+    for each in _matching(session, mailbox, reference, [pattern]):
+        yield _listed(session, mailbox, each, "LSUB")
+
+
+def _status(session: Session, command: Command) -> Iterator[Untagged | str]:
+    mailbox = session.opened_mailbox()
+    if len(command.arguments) != 2:
+        raise BadCommand("STATUS needs a mailbox and items.")
+    items = _status_items(session, list_of(command.arguments[1]))
+    folder = mailbox.find_folder(folder_name(session, command.arguments[0]))
+    yield _status_response(session, mailbox, folder, items)
+    yield from session.changes(may_expunge=True)
+
+
+def _status_items(session: Session, tokens: list[Token]) -> list[str]:
+    items = [word_of(each) for each in tokens]
+    for item in items:
+        if item in _MORE_STATUS_ITEMS:
+            session.require(_MORE_STATUS_ITEMS[item])
+        elif item not in _STATUS_ITEMS:
+            raise BadCommand(f"Invalid status item {item[:50]}")
+    if not items:
+        raise BadCommand("STATUS needs items.")
+    if "HIGHESTMODSEQ" in items:
+        session.enabled.add("CONDSTORE")
+    return items
+
+
+def _status_response(
+    session: Session, mailbox: ImapMailbox, folder: NamedFolder, items: list[str]
+) -> Status:
+    with mailbox.transaction():
+        state = mailbox.state(folder)
+        values: dict[str, int | str] = {}
+        for item in items:
+            match item:
+                case "MESSAGES":
+                    values[item] = folder.folder.total
+                case "UNSEEN":
+                    values[item] = folder.folder.unread
+                case "RECENT":
+                    values[item] = 0
+                case "UIDNEXT":
+                    values[item] = state.uid_next
+                case "UIDVALIDITY":
+                    values[item] = state.uid_validity
+                case "HIGHESTMODSEQ":
+                    values[item] = state.highest_mod_seq
+                case _:
+                    values[item] = f"({mailbox_id(folder)})"
+    return Status(folder.name, session.quoted(folder.name), values)
+
+
+def mailbox_id(folder: NamedFolder) -> str:
+    """Return the folder's id (RFC 8474), which a rename keeps."""
+    return f"F{folder.folder.number}"
+
+
+def _create(session: Session, command: Command) -> Iterator[Untagged | str]:
+    name = _names(session, command, 1)[0]
+    session.opened_mailbox().create_folder(name)
+    yield from session.changes(may_expunge=True)
+
+
+def _delete(session: Session, command: Command) -> Iterator[Untagged | str]:
+    name = _names(session, command, 1)[0]
+    mailbox = session.opened_mailbox()
+    mailbox.delete_folder(name)
+    if session.selected and not mailbox.state(session.selected.folder).exists:
+        session.selected = None
+    yield from session.changes(may_expunge=True)
+
+
+def _rename(session: Session, command: Command) -> Iterator[Untagged | str]:
+    session.opened_mailbox().rename_folder(*_names(session, command, 2))
+    yield from session.changes(may_expunge=True)
+
+
+def _subscribe(session: Session, command: Command) -> Iterator[Untagged | str]:
+    session.opened_mailbox().find_folder(_names(session, command, 1)[0])
+    yield from session.changes(may_expunge=True)
+
+
+def _names(session: Session, command: Command, count: int) -> list[str]:
+    session.opened_mailbox()
+    if len(command.arguments) != count:
+        raise BadCommand(f"{command.verb} needs {count} mailbox names.")
+    return [folder_name(session, each) for each in command.arguments]
+
+
+def _append(session: Session, command: Command) -> Iterator[Untagged | str]:
+    mailbox = session.opened_mailbox()
+    if not 2 <= len(command.arguments) <= 4:
+        raise BadCommand("APPEND needs a mailbox and a message.")
+    name, *options, message = command.arguments
+    if isinstance(message, Atom | list):
+        raise BadCommand("APPEND needs a literal.")
+    flags = frozenset[str]()
+    if options and isinstance(options[0], list):
+        flags = frozenset(canonical_flag(text_of(each)) for each in list_of(options.pop(0)))
+    received_at = _date_time(text_of(options[0])) if options else datetime.now(UTC)
+    folder = mailbox.find_folder(folder_name(session, name), code="TRYCREATE")
+    uid = mailbox.append(folder, message, flags - {"\\Recent"}, received_at)
+    yield from session.changes(may_expunge=True)
+    if session.options.offers("UIDPLUS"):
+        yield f"[APPENDUID {mailbox.state(folder).uid_validity} {uid}] Append completed."
+
+
+def _date_time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text.strip(), _DATE_TIME).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadCommand("Invalid date-time.") from None
+
+
+FOLDER_COMMANDS: dict[str, Handler] = {
+    "LIST": _list,
+    "LSUB": _lsub,
+    "STATUS": _status,
+    "CREATE": _create,
+    "DELETE": _delete,
+    "RENAME": _rename,
+    "SUBSCRIBE": _subscribe,
+    "UNSUBSCRIBE": _subscribe,
+    "APPEND": _append,
+}

@@ -1,0 +1,270 @@
+"""Run the commands that open a folder and change its messages (RFC 3501, 4315, 6851, 7162)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from localdev.simulators.imap.command import (
+    BadCommand,
+    Command,
+    Token,
+    list_of,
+    number_of,
+    text_of,
+    word_of,
+)
+from localdev.simulators.imap.commands_folders import folder_name, mailbox_id
+from localdev.simulators.imap.flags import SYSTEM_FLAGS, canonical_flag, format_flags
+from localdev.simulators.imap.folder_state import FolderState, ListedMessage
+from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
+from localdev.simulators.imap.response import Fetched, Number, Rejected, Text, Untagged, vanished
+from localdev.simulators.imap.selection import is_by_uid, named_messages, with_flag
+from localdev.simulators.imap.session import Handler, Selected, Session
+from localdev.simulators.imap.store import ImapMailbox
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a client knows of the folder that it opens (RFC 7162, section 3.2.5)."""
+
+    uid_validity: int
+    mod_seq: int
+    uids: NumberSet | None
+
+
+def _select(session: Session, command: Command) -> Iterator[Untagged | str]:
+    mailbox = session.opened_mailbox()
+    if not command.arguments:
+        raise BadCommand(f"{command.verb} needs a mailbox.")
+    if session.selected is not None:
+        session.selected = None
+        yield Text("CLOSED", b"OK [CLOSED] Previous mailbox closed.")
+    known = _select_parameters(session, command.arguments[1:])
+    is_read_only = command.verb == "EXAMINE"
+    with mailbox.transaction():
+        folder = mailbox.find_folder(folder_name(session, command.arguments[0]))
+        state = mailbox.state(folder)
+        selected = Selected(folder, is_read_only, state.list_messages(), state.highest_mod_seq)
+        opening = list(_opening(session, selected, state))
+        earlier = _vanished_since(known, state) if known else []
+    session.selected = selected
+    yield from opening
+    if known and known.uid_validity == state.uid_validity:
+        yield from _changes_since(session, selected, known, earlier)
+    access = "READ-ONLY" if is_read_only else "READ-WRITE"
+    yield f"[{access}] {command.verb.capitalize()} completed."
+
+
+def _opening(session: Session, selected: Selected, state: FolderState) -> Iterator[Untagged]:
+    keywords = {flag for each in selected.messages for flag in each.flags} - {*SYSTEM_FLAGS}
+    flags = format_flags(frozenset({*SYSTEM_FLAGS, *keywords}))
+    yield Text("FLAGS", b"FLAGS %b" % flags)
+    permanent = b"()" if selected.is_read_only else flags[:-1] + b" \\*)"
+    yield Text("PERMANENTFLAGS", b"OK [PERMANENTFLAGS %b] Flags permitted." % permanent)
+    yield Number("EXISTS", len(selected.messages), b"%d EXISTS")
+    yield Number("RECENT", 0, b"%d RECENT")
+    unseen = [n for n, each in enumerate(selected.messages, 1) if "\\Seen" not in each.flags]
+    if unseen:
+        yield Number("UNSEEN-NUMBER", unseen[0], b"OK [UNSEEN %d] First unseen.")
+    yield Number("UIDVALIDITY", state.uid_validity, b"OK [UIDVALIDITY %d] UIDs valid")
+    yield Number("UIDNEXT", state.uid_next, b"OK [UIDNEXT %d] Predicted next UID")
+    if session.options.offers("CONDSTORE"):
+        yield Number("HIGHESTMODSEQ", selected.mod_seq, b"OK [HIGHESTMODSEQ %d] Highest")
+    if session.options.offers("OBJECTID"):
+        yield Text("MAILBOXID", b"OK [MAILBOXID (%b)] Ok" % mailbox_id(selected.folder).encode())
+
+
+def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
+    """Enable what the parameters ask for; return those of QRESYNC."""
+    known = None
+    for number, token in enumerate(parameters := list_of(rest[0]) if rest else []):
+        if isinstance(token, list):
+            if not number or parameters[number - 1] != b"QRESYNC":
+                raise BadCommand("Unexpected parameters.")
+            known = _known(token)
+            continue
+        name = word_of(token)
+        if name not in ("CONDSTORE", "QRESYNC"):
+            raise BadCommand("Unknown parameter.")
+        session.require(name)
+        if name == "QRESYNC" and not session.has_qresync:
+            raise BadCommand("QRESYNC not enabled.")
+        session.enabled.add("CONDSTORE")
+        if name == "QRESYNC" and not isinstance(parameters[-1], list):
+            raise BadCommand("QRESYNC needs values.")
+    return known
+
+
+def _known(values: list[Token]) -> _Known:
+    if len(values) < 2:
+        raise BadCommand("QRESYNC needs UIDVALIDITY and a mod-sequence.")
+    has_uids = len(values) > 2 and not isinstance(values[2], list)
+    uids = parse_number_set(text_of(values[2])) if has_uids else None
+    return _Known(number_of(values[0]), number_of(values[1]), uids)
+
+
+def _vanished_since(known: _Known, state: FolderState) -> list[int]:
+    uids = list(state.uids_vanished_since(known.mod_seq))
+    return known.uids.select(uids) if known.uids else uids
+
+
+def _changes_since(
+    session: Session, selected: Selected, known: _Known, earlier: list[int]
+) -> Iterator[Untagged]:
+    if earlier:
+        yield vanished(earlier, earlier=True)
+    wanted = set(known.uids.select(selected.uids)) if known.uids else set(selected.uids)
+    for number, each in enumerate(selected.messages, 1):
+        if each.mod_seq > known.mod_seq and each.uid in wanted:
+            yield session.flags_of(number, each, with_uid=True)
+
+
+def _close(session: Session, command: Command) -> Iterator[Untagged | str]:
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    if command.verb == "CLOSE" and not selected.is_read_only:
+        mailbox.expunge(selected.folder, _deleted(mailbox, selected))
+    session.selected = None
+    yield f"{command.verb.capitalize()} completed."
+
+
+def _expunge(session: Session, command: Command) -> Iterator[Untagged | str]:
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
+    if is_by_uid(command):
+        session.require("UIDPLUS")
+        wanted = parse_number_set(text_of(_argument(command, 0))).select(selected.uids)
+        deleted = [each for each in deleted if each.uid in set(wanted)]
+    mailbox.expunge(selected.folder, deleted)
+    yield from session.changes(may_expunge=True)
+
+
+def _deleted(mailbox: ImapMailbox, selected: Selected) -> list[ListedMessage]:
+    """Return the messages that are known to the session and have the flag \\Deleted now."""
+    known = set(selected.uids)
+    present = mailbox.state(selected.folder).list_messages()
+    return with_flag([each for each in present if each.uid in known], "\\Deleted")
+
+
+def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    arguments = list(command.arguments)
+    limit = None
+    if len(arguments) > 2 and isinstance(arguments[1], list):
+        limit = _unchanged_since(session, list_of(arguments.pop(1)))
+    if len(arguments) < 3:
+        raise BadCommand("STORE needs messages, an item and flags.")
+    numbers, item, *given = arguments
+    operation, is_silent = _operation(word_of(item))
+    words = given[0] if isinstance(given[0], list) else given
+    flags = frozenset(canonical_flag(text_of(each)) for each in words)
+    if "\\Recent" in flags:
+        raise BadCommand("Invalid system flag \\Recent.")
+    chosen = named_messages(selected, numbers, by_uid=is_by_uid(command))
+    if selected.is_read_only:
+        # Dovecot does the same.
+        yield "Store ignored with read-only mailbox."
+        return
+    fresh = {each.uid: each for each in mailbox.state(selected.folder).list_messages()}
+    modified: list[int] = []
+    with mailbox.transaction():
+        for number, each in chosen:
+            if limit is not None and fresh.get(each.uid, each).mod_seq > limit:
+                modified.append(each.uid if is_by_uid(command) else number)
+            else:
+                mailbox.set_flags(each, lambda present: _result(operation, present, flags))
+    silent = {each.uid for _, each in chosen} if is_silent else set()
+    yield from _stored(session, silent, by_uid=is_by_uid(command))
+    if modified:
+        yield f"[MODIFIED {format_number_set(modified)}] Conditional store failed."
+
+
+def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[Untagged]:
+    """Yield the changed flags; of a silent STORE only the new mod-sequences, if at all."""
+    for each in session.changes(may_expunge=by_uid, with_uid=by_uid):
+        if not isinstance(each, Fetched) or each.uid not in silent:
+            yield each
+        elif "CONDSTORE" in session.enabled:
+            yield each.without("FLAGS")
+
+
+def _operation(item: str) -> tuple[str, bool]:
+    name, found, silent = item.partition(".")
+    if name not in ("FLAGS", "+FLAGS", "-FLAGS") or (found and silent != "SILENT"):
+        raise BadCommand("Invalid item of STORE.")
+    return name[:-5], bool(found)
+
+
+def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> frozenset[str]:
+    """Return the flags after STORE. Keywords have no case; a present one keeps its spelling."""
+    spelling = {each.lower(): each for each in present}
+    flags = frozenset(spelling.get(each.lower(), each) for each in given)
+    match operation:
+        case "+":
+            return present | flags
+        case "-":
+            return present - flags
+    return flags
+
+
+def _unchanged_since(session: Session, modifiers: list[Token]) -> int:
+    session.require("CONDSTORE")
+    if len(modifiers) != 2 or word_of(modifiers[0]) != "UNCHANGEDSINCE":
+        raise BadCommand("Unknown modifier of STORE.")
+    session.enabled.add("CONDSTORE")
+    return number_of(modifiers[1])
+
+
+def _copy(session: Session, command: Command) -> Iterator[Untagged | str]:
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    is_move = command.verb.endswith("MOVE")
+    if is_move:
+        session.require("MOVE")
+        _writable(session)
+    name = folder_name(session, _argument(command, 1))
+    chosen = named_messages(selected, _argument(command, 0), by_uid=is_by_uid(command))
+    messages = [each for _, each in chosen]
+    if not messages:
+        yield "No messages found."
+        return
+    target = mailbox.find_folder(name, code="TRYCREATE")
+    if is_move:
+        pairs = mailbox.move(selected.folder, messages, target)
+    else:
+        pairs = mailbox.copy(messages, target)
+    code = ""
+    if session.options.offers("UIDPLUS"):
+        sources, copies = (format_number_set(uids) for uids in zip(*pairs, strict=True))
+        code = f"[COPYUID {mailbox.state(target).uid_validity} {sources} {copies}] "
+    if is_move and code:
+        yield Text("COPYUID", f"OK {code}Moved UIDs.".encode())
+        code = ""
+    yield from session.changes(may_expunge=is_move or is_by_uid(command))
+    yield f"{code}{command.verb.capitalize()} completed."
+
+
+def _writable(session: Session) -> Selected:
+    selected = session.opened_folder()
+    if selected.is_read_only:
+        raise Rejected("Mailbox is read-only.")
+    return selected
+
+
+def _argument(command: Command, number: int) -> Token:
+    if len(command.arguments) <= number:
+        raise BadCommand(f"{command.verb} needs more arguments.")
+    return command.arguments[number]
+
+
+SELECTED_COMMANDS: dict[str, Handler] = {
+    "SELECT": _select,
+    "EXAMINE": _select,
+    "CLOSE": _close,
+    "UNSELECT": _close,
+    "EXPUNGE": _expunge,
+    "UID EXPUNGE": _expunge,
+    "STORE": _store,
+    "UID STORE": _store,
+    "COPY": _copy,
+    "UID COPY": _copy,
+    "MOVE": _copy,
+    "UID MOVE": _copy,
+}

@@ -1,0 +1,139 @@
+"""Change the responses of the IMAP server as a fault says; see `faults.Fault.page`."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from localdev.simulators.faults import Fault
+from localdev.simulators.imap.response import (
+    Fetched,
+    Number,
+    Numbers,
+    Status,
+    Text,
+    Untagged,
+    vanished,
+)
+
+_COUNTS = ("EXISTS", "MESSAGES", "UNSEEN")
+_OPTIONAL = ("UIDNEXT", "HIGHESTMODSEQ", "UIDVALIDITY")
+_ITEMS = ("LIST", "LSUB", "STATUS", "FETCH", "SEARCH")
+_Forgery = Callable[[Iterable[Untagged], Fault], Iterator[Untagged]]
+
+
+def corrupt(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+    """Yield the responses with the forgery of the fault; without one, as they are."""
+    forgery = _FORGERIES.get(fault.page or "")
+    return forgery(responses, fault) if forgery else iter(responses)
+
+
+def _nothing(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
+    for each in responses:
+        if isinstance(each, Numbers) and each.kind == "SEARCH":
+            yield replace(each, numbers=())
+        elif each.kind not in (*_ITEMS, "VANISHED"):
+            yield each
+
+
+def _less(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+    """Leave out the folders or UIDs in `about`; without it, every second one."""
+    number = 0
+    for each in responses:
+        if isinstance(each, Numbers) and each.kind == "SEARCH":
+            yield replace(each, numbers=_fewer(each.numbers, fault))
+        elif each.kind not in _ITEMS or isinstance(each, Numbers | Number):
+            yield each
+        else:
+            number += 1
+            if each.about not in fault.about if fault.about else number % 2:
+                yield each
+
+
+def _fewer(numbers: Sequence[int], fault: Fault) -> Sequence[int]:
+    if fault.about:
+        return [each for each in numbers if str(each) not in fault.about]
+    return numbers[::2]
+
+
+def _duplicate(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
+    for each in responses:
+        yield each
+        yield each
+
+
+def _partial(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+    """Leave out what was asked for beside the UID; of LIST and STATUS, the items of STATUS."""
+    for each in responses:
+        if isinstance(each, Fetched) and _is_about(each, fault):
+            yield replace(each, items=tuple(item for item in each.items if item[0] == "UID"))
+        elif isinstance(each, Status) and _is_about(each, fault):
+            yield replace(each, values={})
+        else:
+            yield each
+
+
+def _without(kind: str) -> _Forgery:
+    def forge(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
+        return (each for each in responses if each.kind != kind)
+
+    return forge
+
+
+def _removed(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+    """Report as vanished the messages that FETCH would report."""
+    gone = []
+    for each in responses:
+        if isinstance(each, Fetched) and _is_about(each, fault):
+            gone.append(each.uid)
+        else:
+            yield each
+    if gone:
+        yield vanished(gone, earlier=True)
+
+
+def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
+    """Return the forgery that adds `off_by` to the numbers of these names."""
+
+    def changed(name: str, number: int | str, fault: Fault) -> int | str:
+        if name not in names or not isinstance(number, int):
+            return number
+        return max(number + sign * fault.off_by, 0)
+
+    def forge(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+        for each in responses:
+            if isinstance(each, Number) and each.kind in names:
+                yield replace(each, number=int(changed(each.kind, each.number, fault)))
+            elif isinstance(each, Status) and _is_about(each, fault):
+                values = {name: changed(name, value, fault) for name, value in each.values.items()}
+                yield replace(each, values=values)
+            else:
+                yield each
+
+    return forge
+
+
+def _uncounted(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+    for each in responses:
+        if isinstance(each, Status) and _is_about(each, fault):
+            yield replace(each, values={})
+        elif not isinstance(each, Number) or each.kind not in _OPTIONAL:
+            yield each
+
+
+def _is_about(response: Text | Status | Fetched, fault: Fault) -> bool:
+    return not fault.about or response.about in fault.about
+
+
+_FORGERIES: dict[str, _Forgery] = {
+    "empty": _nothing,
+    "nothing": _nothing,
+    "less": _less,
+    "duplicate": _duplicate,
+    "partial": _partial,
+    "no removals": _without("VANISHED"),
+    "no changes": _without("FETCH"),
+    "removed": _removed,
+    "miscounted": _changed_numbers(_COUNTS, 1),
+    "uncounted": _uncounted,
+    "renumbered": _changed_numbers(("UIDVALIDITY",), 1),
+    "earlier changes": _changed_numbers(("HIGHESTMODSEQ",), -1),
+}

@@ -1,0 +1,225 @@
+"""Run FETCH and UID FETCH (RFC 3501, section 6.4.5; RFC 7162; RFC 8474)."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from localdev.simulators.imap.command import (
+    BadCommand,
+    Command,
+    Token,
+    list_of,
+    number_of,
+    text_of,
+    word_of,
+)
+from localdev.simulators.imap.flags import format_flags
+from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.message_bytes import section
+from localdev.simulators.imap.mime_parts import (
+    body_structure,
+    envelope,
+    numbered_section,
+    parse_parts,
+)
+from localdev.simulators.imap.number_set import parse_number_set
+from localdev.simulators.imap.response import Fetched, Untagged, literal, vanished
+from localdev.simulators.imap.selection import is_by_uid, named_messages
+from localdev.simulators.imap.session import Handler, Selected, Session
+from localdev.simulators.imap.store import ImapMailbox
+
+_SECTION = re.compile(
+    r"BODY(\.PEEK)?\[((?:[1-9]\d{0,3}(?:\.[1-9]\d{0,3}){0,20}(?:\.MIME|(?=\])|\.(?=[HT])))?"
+    r"(?:|HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \(([^()]*)\)))\]"
+    r"(?:<(\d{1,10})\.(\d{1,10})>)?",
+    re.IGNORECASE,
+)
+_MACROS = {
+    "FAST": "FLAGS INTERNALDATE RFC822.SIZE",
+    "ALL": "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE",
+}
+_EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID"}
+_OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
+    "ENVELOPE": envelope,
+    "BODYSTRUCTURE": lambda raw: body_structure(parse_parts(raw)),
+}
+"""Items that describe the message, and the functions that make them of its bytes."""
+_RFC822 = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A data item to fetch. label: its name in the response.
+
+    section: of the message; None: the item is no part of the message. marks_read: whether the
+    fetch sets the flag \\Seen. part: first byte, and number of bytes.
+    """
+
+    label: str
+    section: str | None = None
+    fields: tuple[str, ...] = ()
+    marks_read: bool = False
+    part: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Modifiers:
+    changed_since: int | None = None
+    reports_vanished: bool = False
+
+
+def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    by_uid = is_by_uid(command)
+    if not 2 <= len(command.arguments) <= 3:
+        raise BadCommand("FETCH needs messages and items.")
+    modifiers = _modifiers(session, command.arguments[2:], by_uid=by_uid)
+    items = _items(session, command.arguments[1])
+    if by_uid:
+        items = [_Item("UID"), *(each for each in items if each.label != "UID")]
+    if modifiers.changed_since is not None and all(each.label != "MODSEQ" for each in items):
+        items.append(_Item("MODSEQ"))
+    chosen = named_messages(selected, command.arguments[0], by_uid=by_uid)
+    changed = [pair for pair in chosen if pair[1].mod_seq > (modifiers.changed_since or 0)]
+    if modifiers.reports_vanished:
+        yield from _vanished(mailbox, selected, command.arguments[0], modifiers)
+    marks_read = any(each.marks_read for each in items) and not selected.is_read_only
+    has_parts = any(each.section is not None for each in items)
+    is_gone = False
+    for number, message in changed:
+        exists = not has_parts or mailbox.is_in_folder(message, selected.folder)
+        is_gone |= not exists
+        if marks_read and exists:
+            mailbox.set_flags(message, lambda present: present | {"\\Seen"})
+        yield Fetched(number, message.uid, _values(mailbox, message, items, exists=exists))
+    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
+    if is_gone:
+        yield "[EXPUNGEISSUED] Some messages were already expunged."
+
+
+def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Modifiers:
+    words = list_of(rest[0]) if rest else []
+    if not words:
+        return _Modifiers()
+    session.require("CONDSTORE")
+    if word_of(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
+        raise BadCommand("Unknown FETCH modifier.")
+    reports_vanished = len(words) == 3 and word_of(words[2]) == "VANISHED"
+    if len(words) == 3 and not reports_vanished:
+        raise BadCommand("Unknown FETCH modifier.")
+    if reports_vanished and not (by_uid and session.has_qresync):
+        raise BadCommand("VANISHED FETCH modifier needs UID FETCH, and QRESYNC enabled.")
+    session.enabled.add("CONDSTORE")
+    return _Modifiers(number_of(words[1]), reports_vanished)
+
+
+def _vanished(
+    mailbox: ImapMailbox, selected: Selected, uids: Token, modifiers: _Modifiers
+) -> Iterator[Untagged]:
+    since = modifiers.changed_since or 0
+    left = set(mailbox.state(selected.folder).uids_vanished_since(since)) - set(selected.uids)
+    wanted = parse_number_set(text_of(uids)).select(sorted(left))
+    if wanted:
+        yield vanished(wanted, earlier=True)
+
+
+def _items(session: Session, token: Token) -> list[_Item]:
+    if isinstance(token, list):
+        names = [text_of(each) for each in token]
+    else:
+        macro = _MACROS.get(text_of(token).upper())
+        names = macro.split() if macro else [text_of(token)]
+    return [_item(session, name) for name in names]
+
+
+def _item(session: Session, name: str) -> _Item:
+    label = name.upper()
+    if label in _PLAIN_VALUES or label == "RFC822.SIZE":
+        if label in _EXTENSION:
+            session.require(_EXTENSION[label])
+        if label == "MODSEQ":
+            session.enabled.add("CONDSTORE")
+        return _Item(label)
+    if label in _OF_PARTS:
+        return _Item(label, "")
+    if label in _RFC822:
+        return _Item(label, _RFC822[label], marks_read=label != "RFC822.HEADER")
+    match = _SECTION.fullmatch(name)
+    if match is None:
+        raise BadCommand(f"Error in IMAP command FETCH: {name[:100]}")
+    peek, wanted, fields, first, size = match.groups()
+    shown = wanted.upper().partition(" ")[0]
+    names = tuple(each.strip('"').upper() for each in (fields or "").split())
+    label = f"BODY[{shown}{f' ({chr(32).join(names)})' if fields is not None else ''}]"
+    part = None if first is None else (int(first), int(size))
+    if part:
+        label += f"<{part[0]}>"
+    return _Item(label, shown, names, marks_read=not peek, part=part)
+
+
+def _values(
+    mailbox: ImapMailbox, message: ListedMessage, items: Sequence[_Item], *, exists: bool
+) -> tuple[tuple[str, bytes], ...]:
+    """Return the values of the items. A message that another client removed has NIL for each of its
+    parts, as on Dovecot."""
+    raw = None
+    if exists and any(each.section is not None for each in items):
+        raw = mailbox.read_bytes(message)
+    size = 0
+    if any(each.label == "RFC822.SIZE" for each in items):
+        size = len(raw) if raw is not None else mailbox.size(message) or 0
+    return tuple(
+        (
+            item.label,
+            _plain_value(message, item.label, size)
+            if item.section is None
+            else _section_value(raw, item),
+        )
+        for item in items
+    )
+
+
+def _section_value(raw: bytes | None, item: _Item) -> bytes:
+    if raw is None:
+        return b"NIL"
+    if item.label in _OF_PARTS:
+        return _OF_PARTS[item.label](raw)
+    name = item.section or ""
+    read = numbered_section if name[:1].isdigit() else section
+    content = read(raw, name, item.fields)
+    if item.part:
+        content = content[item.part[0] : item.part[0] + item.part[1]]
+    return literal(content)
+
+
+def _plain_value(message: ListedMessage, label: str, size: int) -> bytes:
+    if label == "RFC822.SIZE":
+        return b"%d" % size
+    return _PLAIN_VALUES[label](message)
+
+
+def _thread_id(message: ListedMessage) -> bytes:
+    digest = sha256(message.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
+    return f"(T{digest})".encode()
+
+
+def _internal_date(received_at: str) -> bytes:
+    moment = datetime.fromisoformat(received_at)
+    # Not strftime: the names of its months depend on the locale.
+    day = f"{moment.day:02}-{_MONTHS[moment.month - 1]}-{moment.year:04}"
+    return f'"{day} {moment:%H:%M:%S} +0000"'.encode()
+
+
+_PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
+    "UID": lambda message: b"%d" % message.uid,
+    "FLAGS": lambda message: format_flags(message.flags),
+    "INTERNALDATE": lambda message: _internal_date(message.received_at),
+    "MODSEQ": lambda message: b"(%d)" % message.mod_seq,
+    "EMAILID": lambda message: b"(M%d)" % message.blob_number,
+    "THREADID": _thread_id,
+}
+
+FETCH_COMMANDS: dict[str, Handler] = {"FETCH": _fetch, "UID FETCH": _fetch}

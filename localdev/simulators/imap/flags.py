@@ -1,0 +1,59 @@
+"""Convert between IMAP's flags and the fields of a message in the simulated mailbox."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from localdev.mail.modified_utf7 import encode_modified_utf7
+
+ATTRIBUTE = "imapFlags"
+"""Attribute of a message that holds the flags for which `MailItem` has no field."""
+_FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
+_IN_ATTRIBUTE = ("\\Answered", "\\Deleted")
+SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
+_BY_LOWER_CASE = {flag.lower(): flag for flag in (*SYSTEM_FLAGS, "\\Recent")}
+
+
+def flags_of(
+    fields: Mapping[str, Any], categories: Iterable[str], attributes: Mapping[str, Any]
+) -> frozenset[str]:
+    """Return the flags of a message, from its fields by the names of `MailItem`."""
+    flags = {flag for flag, field in _FIELD_BY_FLAG.items() if fields[field]}
+    more = attributes.get(ATTRIBUTE)
+    flags.update(each for each in _IN_ATTRIBUTE if isinstance(more, list) and each in more)
+    return frozenset(flags | {keyword_of_category(each) for each in categories})
+
+
+def canonical_flag(flag: str) -> str:
+    """Return a system flag in its usual case; another flag unchanged."""
+    return _BY_LOWER_CASE.get(flag.lower(), flag)
+
+
+def keyword_of_category(category: str) -> str:
+    """Return the keyword of a category. Keywords are atoms: `Red category` is `Red_category`."""
+    word = re.sub(r'[\x00-\x20\x7f(){%*"\\\]]', "_", encode_modified_utf7(category))
+    return word or "_"
+
+
+def changes_to_flags(
+    wanted: frozenset[str], categories: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of `MailItem` and the attributes that give a message the flags `wanted`.
+
+    categories: the present ones, which keep their spelling if their keywords are wanted.
+    """
+    fields: dict[str, Any] = {field: flag in wanted for flag, field in _FIELD_BY_FLAG.items()}
+    keywords = {each for each in wanted if not each.startswith("\\")}
+    kept = [each for each in categories if keyword_of_category(each) in keywords]
+    added = sorted(keywords - {keyword_of_category(each) for each in kept})
+    fields["categories"] = (*kept, *added)
+    return fields, {ATTRIBUTE: [each for each in _IN_ATTRIBUTE if each in wanted]}
+
+
+@lru_cache(maxsize=1024)
+def format_flags(flags: frozenset[str]) -> bytes:
+    """Return the flags in parentheses, system flags first."""
+    rank = {flag: number for number, flag in enumerate(SYSTEM_FLAGS)}
+    ordered = sorted(flags, key=lambda flag: (rank.get(flag, len(rank)), flag))
+    return f"({' '.join(ordered)})".encode("ascii", "replace")

@@ -1,0 +1,137 @@
+"""Read a folder of the simulated mailbox as IMAP sees it: UIDs, mod-sequences and UIDVALIDITY.
+
+All of them are numbers of the journal, so the server stores nothing. A message's UID is the number
+of the change that placed it in the folder. IMAP's messages are immutable: a message whose contents
+change, such as an edited draft, gets the number of that change as a new UID.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import orjson
+
+from localdev.mail.item import MailItem
+from localdev.simulators.imap.flags import flags_of
+from localdev.simulators.journal import ChangeKind
+from localdev.simulators.mailbox import Mailbox
+
+_OF_FLAGS = {"is_read", "is_flagged", "is_draft", "categories", "folder", "original"}
+_CONTENTS = [each.name for each in fields(MailItem) if each.name not in _OF_FLAGS]
+_CHANGES_CONTENTS = "(kind = '{}' AND ({}))".format(
+    ChangeKind.CHANGED,
+    " OR ".join(f"instr(',' || fields || ',', ',{name},')" for name in _CONTENTS),
+)
+_ARRIVES = f"kind IN ('{ChangeKind.ADDED}', '{ChangeKind.MOVED}')"
+_GETS_UID = f"({_ARRIVES} OR {_CHANGES_CONTENTS})"
+_LISTED = f"""
+SELECT p.message AS number, p.received_at, max(p.number, coalesce(c.number, 0)) AS uid, m.blob,
+       m.changed, m.is_read, m.is_flagged, m.is_draft, m.categories, m.attributes, m.thread,
+       length(o.content) AS size
+  FROM placement p JOIN message m ON m.number = p.message LEFT JOIN original o ON o.blob = m.blob
+  LEFT JOIN (SELECT message, max(number) AS number FROM change
+              WHERE folder = ?1 AND {_CHANGES_CONTENTS} GROUP BY message) c ON c.message = p.message
+ WHERE p.folder = ?1 ORDER BY uid
+"""
+_NEWEST_UID = f"""
+SELECT number FROM change WHERE folder = ? AND {_GETS_UID} ORDER BY number DESC LIMIT 1
+"""
+_NEWEST_CHANGE = """
+SELECT max(1, coalesce((SELECT max(number) FROM change WHERE folder = ?1 AND message > 0), 1),
+           coalesce((SELECT max(number) FROM change WHERE source = ?1 AND message > 0), 1))
+    AS number
+"""
+_VANISHED = f"""
+SELECT (SELECT max(before.number) FROM change before
+         WHERE before.message = gone.message AND before.number < gone.number
+           AND before.folder = ?1 AND {_GETS_UID}) AS uid
+  FROM (SELECT message, number FROM change
+         WHERE source = ?1 AND number > ?2 AND message > 0
+         UNION ALL
+        SELECT message, number FROM change
+         WHERE folder = ?1 AND number > ?2 AND {_CHANGES_CONTENTS}) gone
+"""
+_EXPIRED = f"""
+SELECT sum(kind = '{ChangeKind.CURSORS_EXPIRED}' AND mailbox_id = ?1) AS number FROM (
+       SELECT kind, mailbox_id FROM change WHERE folder = ?2
+       UNION ALL SELECT kind, mailbox_id FROM change WHERE folder IS NULL)
+"""
+_UID_VALIDITY_STEP = 1_000
+_STATES = ("is_read", "is_flagged", "is_draft", "categories", "attributes")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """A message of a folder. number, blob_number: its numbers in the simulated mailbox.
+    original_size: bytes of its original; None: it has none."""
+
+    uid: int
+    number: int
+    blob_number: int
+    thread_key: str
+    received_at: str
+    mod_seq: int
+    flags: frozenset[str]
+    original_size: int | None
+
+
+class FolderState:
+    """Reads the folder with this number."""
+
+    def __init__(self, mailbox: Mailbox, folder: int) -> None:
+        self._mailbox = mailbox
+        self._database = mailbox.database
+        self.folder = folder
+
+    def list_messages(self) -> list[ListedMessage]:
+        """Return all messages in ascending order of their UIDs."""
+        return [
+            ListedMessage(
+                row["uid"],
+                row["number"],
+                row["blob"],
+                row["thread"],
+                row["received_at"],
+                row["changed"],
+                _flags(*(row[name] for name in _STATES)),
+                row["size"],
+            )
+            for row in self._database.fetch_rows(_LISTED, self.folder)
+        ]
+
+    @property
+    def exists(self) -> bool:
+        return bool(self._number("SELECT number FROM folder WHERE number = ?", self.folder))
+
+    @property
+    def uid_next(self) -> int:
+        return self._number(_NEWEST_UID, self.folder) + 1
+
+    @property
+    def highest_mod_seq(self) -> int:
+        """Return the number of the newest change of a message that is or was in the folder."""
+        return self._number(_NEWEST_CHANGE, self.folder)
+
+    @property
+    def uid_validity(self) -> int:
+        """Return a number that no other folder has, and that grows when cursors expire."""
+        expired = self._number(_EXPIRED, self._mailbox.user_id, self.folder)
+        return self.folder * _UID_VALIDITY_STEP + expired
+
+    def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
+        """Return the UIDs that left the folder in changes after `mod_seq`, in ascending order."""
+        rows = self._database.fetch_rows(_VANISHED, self.folder, mod_seq)
+        return sorted({row["uid"] for row in rows if row["uid"]})
+
+    def _number(self, statement: str, *values: object) -> int:
+        row = self._database.fetch_row(statement, *values)
+        return int(row["number"] or 0) if row else 0
+
+
+@lru_cache(maxsize=1024)
+def _flags(
+    is_read: int, is_flagged: int, is_draft: int, categories: str, attributes: str
+) -> frozenset[str]:
+    """Return the flags of a row. Most messages of a mailbox have one of few combinations."""
+    fields = {"is_read": is_read, "is_flagged": is_flagged, "is_draft": is_draft}
+    return flags_of(fields, orjson.loads(categories), orjson.loads(attributes))

@@ -1,0 +1,135 @@
+"""Compose the bytes of a message (RFC 5322) from a mail of the simulated mailbox, and cut sections
+out of them. The same mail always gives the same bytes, and every mail gives some."""
+
+import re
+from collections.abc import Callable, Iterable
+from email.charset import BASE64, Charset
+from email.header import Header
+from email.message import Message as Mail
+from email.policy import compat32
+from email.utils import format_datetime
+from functools import lru_cache
+from hashlib import sha256
+
+from localdev.mail.item import MailItem
+from localdev.mail.wire_form import to_wire_form
+from mailsync.model import Address
+
+_WIRE = compat32.clone(linesep="\r\n")
+_HEADER_END = re.compile(rb"\A\r\n|\r\n\r\n")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
+_UTF8 = Charset("utf-8")
+_UTF8.body_encoding = BASE64
+_ATTACHMENT = b"An attachment of the simulated mail.\r\n"
+
+
+@lru_cache(maxsize=512)
+def compose(item: MailItem) -> bytes:
+    """Return the message as it would have been received."""
+    mail = _multipart(item) if item.has_attachments else _text(item)
+    for name, value in _header(item):
+        mail[name] = value
+    return to_wire_form(mail.as_bytes(policy=_WIRE))
+
+
+def section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
+    """Return a section of the message: "" for all of it, HEADER, TEXT, HEADER.FIELDS or
+    HEADER.FIELDS.NOT with the names in `fields`. A header section ends with the empty line."""
+    end = _HEADER_END.search(raw)
+    header, text = (raw[: end.end()], raw[end.end() :]) if end else (raw, b"")
+    match name:
+        case "":
+            return raw
+        case "HEADER":
+            return header
+        case "TEXT":
+            return text
+    wanted = {each.lower().encode() for each in fields}
+    is_wanted: Callable[[bytes], bool] = wanted.__contains__
+    if name.endswith(".NOT"):
+        is_wanted = lambda field: field not in wanted  # noqa: E731
+    found = (each for each in _FIELD.finditer(header) if is_wanted(each[1].lower()))
+    return b"".join(each[0] for each in found) + b"\r\n"
+
+
+def header_value(raw: bytes, field: str) -> str | None:
+    """Return the value of a header field on one line; None: the message lacks it."""
+    found = section(raw, "HEADER.FIELDS", [field])
+    if found == b"\r\n":
+        return None
+    value = found.partition(b":")[2].decode("utf-8", "replace")
+    return " ".join(value.split())
+
+
+def _text(item: MailItem) -> Mail:
+    part = Mail(policy=_WIRE)
+    part["MIME-Version"] = "1.0"
+    part["Content-Type"] = "text/html" if item.body_type == "html" else "text/plain"
+    part.set_payload(item.body.encode("utf-8", "replace").decode(), _UTF8)
+    return part
+
+
+def _multipart(item: MailItem) -> Mail:
+    mail, text, attached = Mail(policy=_WIRE), _text(item), Mail(policy=_WIRE)
+    del text["MIME-Version"]
+    boundary = sha256(f"{item.subject}\0{item.body}".encode("utf-8", "replace")).hexdigest()[:32]
+    mail["MIME-Version"] = "1.0"
+    mail["Content-Type"] = f'multipart/mixed; boundary="{boundary}"'
+    attached["Content-Type"] = 'text/plain; name="attachment.txt"'
+    attached["Content-Disposition"] = 'attachment; filename="attachment.txt"'
+    attached.set_payload(_ATTACHMENT.decode())
+    mail.set_payload([text, attached])
+    return mail
+
+
+def _header(item: MailItem) -> Iterable[tuple[str, str]]:
+    if item.sender:
+        yield "From", _addresses([item.sender])
+    groups = {"To": item.to, "Cc": item.cc, "Bcc": item.bcc, "Reply-To": item.reply_to}
+    for name, addresses in groups.items():
+        if addresses:
+            yield name, _addresses(addresses)
+    yield "Subject", _words(item.subject)
+    yield "Date", format_datetime(item.sent_at)
+    if item.internet_message_id:
+        yield "Message-ID", _words(item.internet_message_id)
+    if item.conversation and item.conversation != item.internet_message_id:
+        yield "References", _message_id(item.conversation)
+    if item.importance != "normal":
+        yield "Importance", item.importance.capitalize()
+
+
+def _message_id(conversation: str) -> str:
+    """Return the conversation as a Message-ID, which all messages of the thread refer to."""
+    if re.fullmatch(r"<[!-;=?-~]{1,200}>", conversation):
+        return conversation
+    digest = sha256(conversation.encode("utf-8", "replace")).hexdigest()[:32]
+    return f"<{digest}@thread.invalid>"
+
+
+def _addresses(addresses: Iterable[Address]) -> str:
+    return ",\r\n ".join(_address(each) for each in addresses)
+
+
+def _address(address: Address) -> str:
+    where = _one_line(address.address)
+    name = _one_line(address.name)
+    if not name:
+        return where if re.fullmatch(r"[!-;=?-~]+@[!-;=?-~]+", where) else f"<{where}>"
+    if not name.isascii():
+        return f"{Header(name, 'utf-8', maxlinelen=76).encode(linesep=chr(13) + chr(10))} <{where}>"
+    quoted = re.sub(r'(["\\])', r"\\\1", name)
+    return f'"{quoted}" <{where}>'
+
+
+def _words(text: str) -> str:
+    line = _one_line(text)
+    if line.isascii() and "=?" not in line and len(line) < 900 and line == line.strip():
+        return line
+    return Header(line, "utf-8", maxlinelen=76).encode(linesep="\r\n")
+
+
+def _one_line(text: str) -> str:
+    """Return the text without characters that would end or corrupt a header field."""
+    clean = text.encode("utf-8", "replace").decode()
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", clean)

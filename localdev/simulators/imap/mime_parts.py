@@ -1,0 +1,176 @@
+"""Split a message into its MIME parts without changing a byte, and describe it as FETCH does:
+numbered sections, ENVELOPE and BODYSTRUCTURE (RFC 3501, sections 6.4.5 and 7.4.2)."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+from email.utils import getaddresses
+from typing import Any
+
+from localdev.simulators.imap.message_bytes import header_value, section
+from localdev.simulators.imap.response import quote
+
+MAX_DEPTH, MAX_PARTS = 20, 1000
+_NIL = b"NIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A MIME part. raw: its header and body. children: of a multipart, its parts; of a message in
+    the message, that message."""
+
+    raw: bytes
+    headers: Message
+    children: tuple["Part", ...]
+
+    @property
+    def body(self) -> bytes:
+        return section(self.raw, "TEXT")
+
+    @property
+    def is_multipart(self) -> bool:
+        return self.headers.get_content_maintype() == "multipart" and bool(self.children)
+
+    @property
+    def is_message(self) -> bool:
+        return self.headers.get_content_type() == "message/rfc822" and bool(self.children)
+
+
+def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
+    """Split a message, or a part, into its parts."""
+    headers = BytesHeaderParser(policy=compat32).parsebytes(section(raw, "HEADER"))
+    children: tuple[Part, ...] = ()
+    body = section(raw, "TEXT")
+    if depth < MAX_DEPTH and headers.get_content_maintype() == "multipart":
+        pieces = _split(body, _attempt(headers.get_boundary) or "")
+        children = tuple(parse_parts(piece, depth=depth + 1) for piece in pieces)
+    elif depth < MAX_DEPTH and headers.get_content_type() == "message/rfc822":
+        children = (parse_parts(body, depth=depth + 1),)
+    return Part(raw, headers, children)
+
+
+def numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
+    """Return a section such as `1.2`, `1.2.MIME` or `2.HEADER`; b"" for a missing part."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)*)(?:\.(.+))?", name)
+    if match is None:
+        return b""
+    part = parse_parts(raw)
+    for level, number in enumerate(match[1].split(".")):
+        found = _child(part, int(number), is_message=level == 0)
+        if found is None:
+            return b""
+        part = found
+    if match[2] is None:
+        return part.body
+    if match[2] == "MIME":
+        return section(part.raw, "HEADER")
+    return section(part.children[0].raw, match[2], fields) if part.is_message else b""
+
+
+def envelope(raw: bytes) -> bytes:
+    """Return the value of ENVELOPE."""
+    sender = _addresses(raw, "From")
+    values = [
+        _text(header_value(raw, "Date")),
+        _text(header_value(raw, "Subject")),
+        sender,
+        *(_or(_addresses(raw, name), sender) for name in ("Sender", "Reply-To")),
+        *(_addresses(raw, name) for name in ("To", "Cc", "Bcc")),
+        *(_text(header_value(raw, name)) for name in ("In-Reply-To", "Message-ID")),
+    ]
+    return b"(%b)" % b" ".join(values)
+
+
+def body_structure(part: Part) -> bytes:
+    """Return the value of BODYSTRUCTURE, with its extension data."""
+    kind = part.headers.get_content_subtype()
+    parameters = _parameters(part, "content-type")
+    tail = [_disposition(part), _text(part.headers.get("Content-Language")), _NIL]
+    if part.is_multipart:
+        children = b"".join(map(body_structure, part.children))
+        return b"(%b)" % b" ".join([children + b" " + quote(kind), parameters, *tail])
+    body, main = part.body, part.headers.get_content_maintype()
+    values = [
+        *(quote(main), quote(kind), parameters),
+        *(_text(part.headers.get(name)) for name in ("Content-ID", "Content-Description")),
+        quote(str(part.headers.get("Content-Transfer-Encoding", "7bit")).strip()),
+        b"%d" % len(body),
+    ]
+    if part.is_message:
+        values += [envelope(part.children[0].raw), body_structure(part.children[0])]
+    if part.is_message or main == "text":
+        values.append(b"%d" % body.count(b"\n"))
+    return b"(%b)" % b" ".join([*values, _NIL, *tail])
+
+
+def _split(body: bytes, boundary: str) -> list[bytes]:
+    """Return the parts between the lines of the boundary. A missing last line ends at the end."""
+    if not boundary:
+        return []
+    line = re.escape(boundary.encode("utf-8", "surrogateescape"))
+    pieces, start = list[bytes](), None
+    for match in re.finditer(rb"(?:\r\n|\A)--" + line + rb"(--)?[ \t]*(?=\r\n|\Z)", body):
+        if start is not None:
+            pieces.append(body[start : match.start()])
+        if match[1] or len(pieces) >= MAX_PARTS:
+            return pieces
+        start = match.end() + 2
+    return [*pieces, body[start:]] if start is not None else pieces
+
+
+def _child(part: Part, number: int, *, is_message: bool) -> Part | None:
+    """Return a part of a multipart; of a message that is no multipart, number 1 is its text."""
+    inside = part.children[0] if part.is_message and not is_message else part
+    if inside.is_multipart:
+        return inside.children[number - 1] if 0 < number <= len(inside.children) else None
+    return inside if number == 1 and (is_message or part.is_message) else None
+
+
+def _addresses(raw: bytes, field: str) -> bytes:
+    value = header_value(raw, field)
+    found = [each for each in getaddresses([value]) if any(each)] if value else []
+    if not found:
+        return _NIL
+    return b"(%b)" % b"".join(_address(name, address) for name, address in found)
+
+
+def _address(name: str, address: str) -> bytes:
+    mailbox, at, host = address.rpartition("@")
+    local = mailbox if at else host
+    return b"(%b NIL %b %b)" % (_text(name or None), quote(local), quote(host if at else ""))
+
+
+def _parameters(part: Part, header: str) -> bytes:
+    found = _attempt(lambda: part.headers.get_params(header=header)) or []
+    pairs = [(name, value) for name, value in found[1:] if isinstance(value, str)]
+    is_text = header == "content-type" and part.headers.get_content_maintype() == "text"
+    if is_text and not any(name.lower() == "charset" for name, _ in pairs):
+        pairs.append(("charset", "us-ascii"))
+    words = b" ".join(quote(word) for pair in pairs for word in pair)
+    return b"(%b)" % words if words else _NIL
+
+
+def _disposition(part: Part) -> bytes:
+    kind = _attempt(part.headers.get_content_disposition)
+    if not kind:
+        return _NIL
+    return b"(%b %b)" % (quote(kind), _parameters(part, "content-disposition"))
+
+
+def _text(value: object) -> bytes:
+    return _NIL if value is None else quote(" ".join(str(value).split()))
+
+
+def _or(value: bytes, default: bytes) -> bytes:
+    return default if value == _NIL else value
+
+
+def _attempt(read: Callable[[], Any]) -> Any:
+    """Call a function of the standard library; return None if it raises on malformed headers."""
+    try:
+        return read()
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None

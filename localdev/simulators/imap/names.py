@@ -1,0 +1,108 @@
+"""Name the folders of a simulated mailbox as an IMAP server does: with a prefix and a separator."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from localdev.simulators.folders import Folder
+from localdev.simulators.imap.options import ImapOptions
+
+INBOX = "INBOX"
+_SPECIAL_USE = {
+    "drafts": "\\Drafts",
+    "sent": "\\Sent",
+    "trash": "\\Trash",
+    "archive": "\\Archive",
+    "junk": "\\Junk",
+}
+"""Attribute of RFC 6154 for the role of a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFolder:
+    """A folder and its name, which is unique in the mailbox."""
+
+    name: str
+    folder: Folder
+    has_children: bool
+
+    def attributes(self, returned: Collection[str]) -> tuple[str, ...]:
+        """Return the attributes that LIST returns for the return options CHILDREN, SPECIAL-USE."""
+        children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
+        wanted = {"CHILDREN": children, "SPECIAL-USE": self.special_use}
+        return tuple(text for option, text in wanted.items() if text and option in returned)
+
+    @property
+    def special_use(self) -> str | None:
+        return _SPECIAL_USE.get(self.folder.role)
+
+
+def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedFolder]:
+    """Return the folders, without search folders, with their names, in the order of the names."""
+    by_number = {each.number: each for each in folders if each.search_filter is None}
+    named: dict[str, Folder] = {}
+    for folder in by_number.values():
+        path = list(_path(folder, by_number))
+        named[_unique(_joined(path, options), named.keys())] = folder
+    # By the names: with the prefix `INBOX.` all folders are children of INBOX.
+    parents = {name.rpartition(options.separator)[0] for name in named}
+    return [
+        NamedFolder(name, named[name], name in parents)
+        for name in sorted(named, key=lambda name: (name != INBOX, name))
+    ]
+
+
+def canonical(name: str, separator: str) -> str:
+    """Return the name with INBOX in capitals as its first level: INBOX has no case (RFC 3501)."""
+    first, found, rest = name.partition(separator)
+    return f"{INBOX}{found}{rest}" if first.upper() == INBOX else name
+
+
+def is_listed(name: str, pattern: str, separator: str) -> bool:
+    """Return whether a pattern of LIST matches the name: `*` matches anything, `%` one level.
+
+    The cost is at most the square of the name's length, whatever the pattern. A regular expression
+    would try exponentially many ways.
+    """
+    ends = {0}
+    for part in re.findall(r"[*%]+|[^*%]+", canonical(pattern, separator)):
+        if "*" in part:
+            ends = set(range(min(ends), len(name) + 1))
+        elif "%" in part:
+            ends = {end for start in ends for end in _level_ends(name, start, separator)}
+        else:
+            ends = {start + len(part) for start in ends if name.startswith(part, start)}
+        if not ends:
+            return False
+    return len(name) in ends
+
+
+def _level_ends(name: str, start: int, separator: str) -> range:
+    """Return the positions from `start` to the end of its level."""
+    end = name.find(separator, start)
+    return range(start, (len(name) if end < 0 else end) + 1)
+
+
+def _path(folder: Folder, by_number: dict[int, Folder]) -> Iterator[Folder]:
+    if folder.parent is not None and folder.parent in by_number:
+        yield from _path(by_number[folder.parent], by_number)
+    yield folder
+
+
+def _joined(path: list[Folder], options: ImapOptions) -> str:
+    if path[0].role == "inbox":
+        return options.separator.join([INBOX, *(_level(each, options) for each in path[1:])])
+    return options.prefix + options.separator.join(_level(each, options) for each in path)
+
+
+def _level(folder: Folder, options: ImapOptions) -> str:
+    """Return one level of a name. A separator in it would make two levels of it."""
+    return folder.name.replace(options.separator, "_") or "_"
+
+
+def _unique(name: str, taken: Iterable[str]) -> str:
+    used, found, number = set(taken), name, 1
+    while found in used or (found.upper() == INBOX and found != INBOX):
+        number += 1
+        found = f"{name} {number}"
+    return found

@@ -1,0 +1,122 @@
+"""Run the commands of one IMAP connection, and inject faults into the responses."""
+
+from collections.abc import Iterator, Mapping
+
+from localdev.simulators.faults import UNKNOWN_ERROR, Fault
+from localdev.simulators.imap.command import BadCommand, Command
+from localdev.simulators.imap.commands_session import STARTED_TLS
+from localdev.simulators.imap.corruption import corrupt
+from localdev.simulators.imap.response import Bye, Fetched, Rejected, Untagged
+from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.wire import Disconnected
+
+GREETING = "GREETING"
+"""The verb by which a fault rule matches the greeting."""
+
+
+def run_session(session: Session, handlers: Mapping[str, Handler], greeting: str) -> None:
+    """Serve the client until it disconnects or logs out.
+
+    greeting: what the server says first, without `* OK `.
+    """
+    wire = session.wire
+    try:
+        fault = session.backend.next_fault(GREETING, "")
+        _interrupt(session, fault)
+        reply = _reply_of_fault(fault) if fault else None
+        wire.write_line(f"* {reply or f'OK {greeting}'}".encode())
+        wire.flush()
+        is_over = reply is not None and reply.startswith("BYE")
+        while not is_over:
+            is_over = _serve_next(session, handlers)
+    except Disconnected:
+        pass
+    finally:
+        wire.close()
+
+
+def _serve_next(session: Session, handlers: Mapping[str, Handler]) -> bool:
+    """Read and run a command; return whether it was the last one."""
+    wire = session.wire
+    try:
+        command = wire.read_command()
+    except BadCommand as bad:
+        wire.write_line(f"{bad.args[1]} BAD {bad.args[0]}".encode("utf-8", "replace"))
+        wire.flush()
+        return False
+    folder = session.selected.folder.name if session.selected else ""
+    fault = session.backend.next_fault(command.verb, f"{folder} {command.verb} {command.text}")
+    _interrupt(session, fault)
+    reply = _reply_of_fault(fault) if fault else None
+    if reply is None:
+        reply = _run(session, command, handlers, fault)
+    if reply == STARTED_TLS:
+        return False
+    session.backend.record(session.number, command, folder, reply.split(" ")[0])
+    is_bye = reply.startswith("BYE")
+    wire.write_line(f"{'*' if is_bye else command.tag} {reply}".encode("utf-8", "replace"))
+    wire.flush()
+    return is_bye or (command.verb == "LOGOUT" and reply.startswith("OK"))
+
+
+def _run(
+    session: Session, command: Command, handlers: Mapping[str, Handler], fault: Fault | None
+) -> str:
+    """Run a command and write its untagged responses; return the tagged response without tag."""
+    handler = handlers.get(command.verb)
+    if handler is None:
+        return "BAD Error in IMAP command: unknown command."
+    completion = [f"{command.verb.capitalize()} completed."]
+    responses = _untagged(handler(session, command), completion)
+    bodies = others = 0
+    try:
+        for response in corrupt(responses, fault) if fault else responses:
+            is_body = isinstance(response, Fetched) and response.has_body
+            bodies, others = bodies + is_body, others + (not is_body)
+            _write(session, response, fault)
+        if fault and fault.cut == "mid body":
+            raise Disconnected
+        session.backend.pause(session.backend.latency_s(bodies, others))
+        return STARTED_TLS if completion[-1] == STARTED_TLS else f"OK {completion[-1]}"
+    except BadCommand as bad:
+        return f"BAD {bad.args[0]}"
+    except Rejected as rejected:
+        return f"NO {f'[{rejected.code}] ' if rejected.code else ''}{rejected}"
+    except Bye as bye:
+        return f"BYE {bye}"
+
+
+def _untagged(produced: Iterator[Untagged | str], completion: list[str]) -> Iterator[Untagged]:
+    """Yield the responses; append the text of the tagged OK to `completion`."""
+    for each in produced:
+        if isinstance(each, str):
+            completion.append(each)
+        else:
+            yield each
+
+
+def _write(session: Session, response: Untagged, fault: Fault | None) -> None:
+    line = b"* " + response.render()
+    if fault and fault.cut == "mid body" and len(line) > 1:
+        literal = line.find(b"}\r\n")
+        if literal >= 0 or not isinstance(response, Fetched):
+            session.wire.write_cut(line[: max(literal, 0) + (len(line) - max(literal, 0)) // 2])
+            raise Disconnected
+    session.wire.write_line(line)
+
+
+def _interrupt(session: Session, fault: Fault | None) -> None:
+    """Inject a delay or a cut before the response. Silence is a delay without end."""
+    if fault is None:
+        return
+    session.backend.pause(fault.delay_s)
+    if fault.cut == "before answer":
+        raise Disconnected
+
+
+def _reply_of_fault(fault: Fault) -> str | None:
+    """Return the response that a fault puts in the place of the right one; None: it does not."""
+    if fault.imap is None:
+        return None
+    code = f"[{fault.code}] " if fault.code != UNKNOWN_ERROR else ""
+    return f"{fault.imap} {code}{fault.message or 'The simulator injects a fault.'}"

@@ -1,0 +1,243 @@
+"""Run SEARCH and UID SEARCH (RFC 3501, section 6.4.4; RFC 4731 for RETURN)."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.utils import parsedate_to_datetime
+
+from localdev.simulators.imap.command import (
+    Atom,
+    BadCommand,
+    Command,
+    Token,
+    list_of,
+    number_of,
+    text_of,
+    word_of,
+)
+from localdev.simulators.imap.flags import canonical_flag
+from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.message_bytes import header_value
+from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
+from localdev.simulators.imap.response import Numbers, Rejected, Untagged
+from localdev.simulators.imap.selection import is_by_uid
+from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.store import ImapMailbox
+
+MAX_KEYS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    number: int
+    message: ListedMessage
+    mailbox: ImapMailbox
+
+    @property
+    def raw(self) -> bytes:
+        return self.mailbox.read_bytes(self.message) or b""
+
+
+_Test = Callable[[_Candidate], bool]
+_FLAG_KEYS = {
+    "ANSWERED": "\\Answered",
+    "DELETED": "\\Deleted",
+    "DRAFT": "\\Draft",
+    "FLAGGED": "\\Flagged",
+    "SEEN": "\\Seen",
+}
+_HEADER_KEYS = ("BCC", "CC", "FROM", "SUBJECT", "TO")
+_RETURNS = ("ALL", "MIN", "MAX", "COUNT")
+
+
+class _Keys:
+    """Reads the keys of a search, and makes a test of them."""
+
+    def __init__(self, session: Session, tokens: Sequence[Token]) -> None:
+        self._session = session
+        self._tokens = list(reversed(tokens))
+        self.uses_mod_seq = False
+        if len(tokens) > MAX_KEYS:
+            raise BadCommand("Too many search keys.")
+
+    def read_all(self, depth: int = 0) -> _Test:
+        tests = []
+        while self._tokens:
+            tests.append(self._key(depth))
+        if not tests:
+            raise BadCommand("SEARCH needs keys.")
+        return lambda each: all(test(each) for test in tests)
+
+    def _key(self, depth: int) -> _Test:
+        if depth > 50:
+            raise BadCommand("Too many nested search keys.")
+        token = self._next()
+        if isinstance(token, list):
+            inner = _Keys(self._session, token)
+            test = inner.read_all(depth + 1)
+            self.uses_mod_seq |= inner.uses_mod_seq
+            return test
+        name = word_of(token)
+        if re.fullmatch(r"[\d*][\d:,*]*", name):
+            return self._in_set(parse_number_set(name), by_uid=False)
+        match name:
+            case "NOT":
+                negated = self._key(depth + 1)
+                return lambda each: not negated(each)
+            case "OR":
+                one, other = self._key(depth + 1), self._key(depth + 1)
+                return lambda each: one(each) or other(each)
+            case "UID":
+                return self._in_set(parse_number_set(text_of(self._next())), by_uid=True)
+        return self._flag_key(name) or self._number_key(name) or self._text_key(name)
+
+    def _in_set(self, wanted: NumberSet, *, by_uid: bool) -> _Test:
+        selected = self._session.opened_folder()
+        if by_uid:
+            uids = set(wanted.select(selected.uids))
+            return lambda each: each.message.uid in uids
+        numbers = set(wanted.select(range(1, len(selected.messages) + 1)))
+        return lambda each: each.number in numbers
+
+    def _flag_key(self, name: str) -> _Test | None:
+        if name in ("ALL", "OLD"):
+            return lambda _: True
+        if name in ("NEW", "RECENT"):
+            return lambda _: False
+        if name in ("KEYWORD", "UNKEYWORD"):
+            flag = canonical_flag(text_of(self._next()))
+            return lambda each: (flag in each.message.flags) == (name == "KEYWORD")
+        flag = _FLAG_KEYS.get(name.removeprefix("UN"), "")
+        if not flag:
+            return None
+        return lambda each: (flag in each.message.flags) != name.startswith("UN")
+
+    def _number_key(self, name: str) -> _Test | None:
+        if name == "MODSEQ":
+            self._session.require("CONDSTORE")
+            self._session.enabled.add("CONDSTORE")
+            self.uses_mod_seq = True
+            if self._tokens and not isinstance(self._tokens[-1], Atom | list):
+                self._next()  # entry name, such as "/flags/\\draft"
+                self._next()  # entry type
+            least = number_of(self._next())
+            return lambda each: each.message.mod_seq >= least
+        if name in ("LARGER", "SMALLER"):
+            bound = number_of(self._next())
+            sign = 1 if name == "LARGER" else -1
+            return lambda each: sign * (each.mailbox.size(each.message) or 0) > sign * bound
+        if name in ("BEFORE", "ON", "SINCE"):
+            return _by_date(name, _date(self._next()), _received)
+        if name in ("SENTBEFORE", "SENTON", "SENTSINCE"):
+            return _by_date(name[4:], _date(self._next()), _sent)
+        return None
+
+    def _text_key(self, name: str) -> _Test:
+        if name == "HEADER" or name in _HEADER_KEYS:
+            field = text_of(self._next()) if name == "HEADER" else name
+            wanted = text_of(self._next()).lower()
+            return lambda each: _header_has(each.raw, field, wanted)
+        if name in ("TEXT", "BODY"):
+            content = text_of(self._next()).lower().encode()
+            return lambda each: content in each.raw.lower()
+        if name in ("EMAILID", "THREADID"):
+            self._session.require("OBJECTID")
+            wanted = text_of(self._next())
+            return lambda each: name == "EMAILID" and f"M{each.message.blob_number}" == wanted
+        raise BadCommand(f"Unknown search key {name[:50]}")
+
+    def _next(self) -> Token:
+        if not self._tokens:
+            raise BadCommand("A search key lacks its argument.")
+        return self._tokens.pop()
+
+
+def _search(session: Session, command: Command) -> Iterator[Untagged | str]:
+    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    arguments = list(command.arguments)
+    returned = None
+    if len(arguments) >= 2 and arguments[0] == b"RETURN" and isinstance(arguments[1], list):
+        session.require("ESEARCH")
+        returned = [word_of(each) for each in list_of(arguments[1])] or ["ALL"]
+        if not set(returned) <= set(_RETURNS):
+            raise BadCommand("Unknown return option of SEARCH.")
+        del arguments[:2]
+    if len(arguments) >= 2 and arguments[0] == b"CHARSET":
+        if word_of(arguments[1]) not in ("UTF-8", "US-ASCII"):
+            raise Rejected("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
+        del arguments[:2]
+    keys = _Keys(session, arguments)
+    test = keys.read_all()
+    by_uid = is_by_uid(command)
+    found = [
+        (each.uid if by_uid else number, each.mod_seq)
+        for number, each in enumerate(selected.messages, 1)
+        if test(_Candidate(number, each, mailbox))
+    ]
+    mod_seq = max((mod_seq for _, mod_seq in found), default=0) if keys.uses_mod_seq else 0
+    yield _result(command, [number for number, _ in found], returned, mod_seq)
+    yield from session.changes(may_expunge=by_uid)
+
+
+def _result(
+    command: Command, found: Sequence[int], returned: Sequence[str] | None, mod_seq: int
+) -> Numbers:
+    def search(numbers: Sequence[int]) -> bytes:
+        words = ["SEARCH", *map(str, numbers)]
+        if mod_seq:
+            words.append(f"(MODSEQ {mod_seq})")
+        return " ".join(words).encode()
+
+    def extended(numbers: Sequence[int]) -> bytes:
+        words = [f'ESEARCH (TAG "{command.tag}")', *(["UID"] if is_by_uid(command) else [])]
+        values = {"COUNT": str(len(numbers))}
+        if numbers:
+            ends = {"MIN": str(min(numbers)), "MAX": str(max(numbers))}
+            values |= {**ends, "ALL": format_number_set(numbers)}
+        words += [
+            f"{name} {values[name]}"
+            for name in _RETURNS
+            if name in (returned or ()) and name in values
+        ]
+        if mod_seq:
+            words.append(f"MODSEQ {mod_seq}")
+        return " ".join(words).encode()
+
+    return Numbers("SEARCH", found, search if returned is None else extended)
+
+
+def _by_date(name: str, day: date, day_of: Callable[[_Candidate], date | None]) -> _Test:
+    def test(each: _Candidate) -> bool:
+        found = day_of(each)
+        if found is None:
+            return False
+        return {"BEFORE": found < day, "ON": found == day, "SINCE": found >= day}[name]
+
+    return test
+
+
+def _received(each: _Candidate) -> date:
+    return datetime.fromisoformat(each.message.received_at).date()
+
+
+def _sent(each: _Candidate) -> date | None:
+    try:
+        return parsedate_to_datetime(header_value(each.raw, "Date") or "").date()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _date(token: Token) -> date:
+    try:
+        return datetime.strptime(text_of(token), "%d-%b-%Y").date()
+    except ValueError:
+        raise BadCommand("Invalid search date.") from None
+
+
+def _header_has(raw: bytes, field: str, wanted: str) -> bool:
+    value = header_value(raw, field)
+    return value is not None and wanted in value.lower()
+
+
+SEARCH_COMMANDS: dict[str, Handler] = {"SEARCH": _search, "UID SEARCH": _search}

@@ -1,0 +1,38 @@
+"""Find the messages that a command names by UID or by sequence number."""
+
+from collections.abc import Iterator
+
+from localdev.simulators.imap.command import BadCommand, Command, Token, text_of
+from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.number_set import parse_number_set
+from localdev.simulators.imap.session import Selected
+
+
+def is_by_uid(command: Command) -> bool:
+    return command.verb.startswith("UID ")
+
+
+def named_messages(
+    selected: Selected, numbers: Token, *, by_uid: bool
+) -> list[tuple[int, ListedMessage]]:
+    """Return the messages with these UIDs or sequence numbers, each with its sequence number.
+
+    Raises BadCommand for a malformed set.
+    """
+    wanted = parse_number_set(text_of(numbers))
+    if not by_uid:
+        if wanted.highest > len(selected.messages):
+            raise BadCommand("Invalid messageset: the mailbox has fewer messages.")
+        chosen = wanted.select(range(1, len(selected.messages) + 1))
+        return [(number, selected.messages[number - 1]) for number in chosen]
+    position = {uid: number for number, uid in enumerate(selected.uids, 1)}
+    return [
+        (position[uid], selected.messages[position[uid] - 1])
+        for uid in wanted.select(selected.uids)
+    ]
+
+
+def with_flag(
+    messages: Iterator[ListedMessage] | list[ListedMessage], flag: str
+) -> list[ListedMessage]:
+    return [each for each in messages if flag in each.flags]

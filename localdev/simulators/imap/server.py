@@ -1,0 +1,221 @@
+"""Serve the simulated mailboxes over IMAP: one port with TLS, one with STARTTLS."""
+
+import hmac
+import ssl
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from itertools import count
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
+
+from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE, AccessTokenRefused, TokenSigner
+from localdev.simulators.faults import Fault
+from localdev.simulators.imap.command import Command
+from localdev.simulators.imap.commands_folders import FOLDER_COMMANDS
+from localdev.simulators.imap.commands_selected import SELECTED_COMMANDS
+from localdev.simulators.imap.commands_session import SESSION_COMMANDS, capabilities
+from localdev.simulators.imap.fetch import FETCH_COMMANDS
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.response import Rejected
+from localdev.simulators.imap.runner import run_session
+from localdev.simulators.imap.search import SEARCH_COMMANDS
+from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.wire import Wire
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.service import SimulatorService, UserNotFound
+
+HANDLERS: dict[str, Handler] = (
+    SESSION_COMMANDS | FOLDER_COMMANDS | SELECTED_COMMANDS | FETCH_COMMANDS | SEARCH_COMMANDS
+)
+READING_SCOPES = (f"{OUTLOOK_AUDIENCE}/IMAP.AccessAsUser.All",)
+MAX_PAUSE_S = 86_400.0
+_KEPT = 100_000
+_PRIVATE_VERBS = ("LOGIN", "AUTHENTICATE", "APPEND")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRecord:
+    """A command that the server received. session: number of the connection. status: OK, NO, BAD or
+    BYE. arguments: "" for commands that contain passwords or mail."""
+
+    at: float
+    session: int
+    verb: str
+    folder: str
+    arguments: str
+    status: str
+
+
+class ImapServer:
+    """The simulated IMAP server, running from `start` to `stop`; it implements `Backend`.
+
+    password: the password of every mailbox.
+    current_options: of the connections that begin from now on. options_by_user_id: of connections
+        to the mailboxes of these users, from the login on.
+    certificate: file of the CA that verifies the server. commands: the newest ones, oldest first.
+
+    Raises:
+        OSError: a port is in use.
+    """
+
+    def __init__(
+        self,
+        service: SimulatorService,
+        signer: TokenSigner,
+        *,
+        tls: ssl.SSLContext,
+        password: str,
+        port: int = 0,
+        starttls_port: int = 0,
+    ) -> None:
+        self.password = password
+        self.certificate = service.data / "ca.pem"
+        self.current_options = ImapOptions()
+        self.options_by_user_id: dict[str, ImapOptions] = {}
+        self.commands: deque[CommandRecord] = deque(maxlen=_KEPT)
+        self.service = service
+        self._signer = signer
+        self._tls = tls
+        self._numbers = count(1)
+        self._stopped = threading.Event()
+        self._tls_listener = _Listener(self, port, tls)
+        self._plain_listener = _Listener(self, starttls_port, None)
+
+    @property
+    def port(self) -> int:
+        return int(self._tls_listener.server_address[1])
+
+    @property
+    def starttls_port(self) -> int:
+        return int(self._plain_listener.server_address[1])
+
+    def start(self) -> None:
+        self._tls_listener.start()
+        self._plain_listener.start()
+
+    def stop(self) -> None:
+        """End all connections and close the ports."""
+        self._stopped.set()
+        self._tls_listener.stop()
+        self._plain_listener.stop()
+
+    def serve(self, wire: Wire) -> None:
+        session = Session(next(self._numbers), wire, self)
+        greeting = f"[CAPABILITY {capabilities(session)}] Simulator ready."
+        run_session(session, HANDLERS, greeting)
+
+    def options(self, mailbox: Mailbox | None) -> ImapOptions:
+        """Return what the server offers to the mailbox; None: before the login."""
+        default = self.current_options
+        return self.options_by_user_id.get(mailbox.user_id, default) if mailbox else default
+
+    def find_mailbox(self, user_name: str, password: str) -> Mailbox:
+        """Return the mailbox of a user. Raises Rejected if user name or password is wrong."""
+        is_right = hmac.compare_digest(password.encode(), self.password.encode())
+        try:
+            mailbox = self.service.find_mailbox(user_name)
+        except UserNotFound:
+            is_right = False
+        if not is_right:
+            raise Rejected("Authentication failed.", "AUTHENTICATIONFAILED")
+        return mailbox
+
+    def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
+        """Return the mailbox of a user. Raises Rejected if the access token is not the user's."""
+        try:
+            claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
+            mailbox = self.service.find_mailbox(user_name)
+        except (AccessTokenRefused, UserNotFound):
+            raise Rejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
+        if claims.user_id != mailbox.user_id or not claims.has_any_scope_or_role(*READING_SCOPES):
+            raise Rejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
+        return mailbox
+
+    def start_tls(self, wire: Wire) -> None:
+        wire.start_tls(self._tls)
+
+    def next_fault(self, verb: str, target: str) -> Fault | None:
+        return self.service.faults.next_fault(verb, target)
+
+    def record(self, session: int, command: Command, folder: str, status: str) -> None:
+        arguments = "" if command.verb in _PRIVATE_VERBS else command.text
+        self.commands.append(
+            CommandRecord(
+                at=time.monotonic(),
+                session=session,
+                verb=command.verb,
+                folder=folder,
+                arguments=arguments,
+                status=status,
+            )
+        )
+
+    def commands_as_json(self) -> list[dict[str, Any]]:
+        return [asdict(each) for each in self.commands.copy()]
+
+    def pause(self, seconds: float) -> None:
+        """Wait, at most until `stop`."""
+        if seconds > 0:
+            self._stopped.wait(min(seconds, MAX_PAUSE_S))
+
+    def latency_s(self, bodies: int, others: int) -> float:
+        return self.service.latency.page_latency_s(full=bodies, lean=others)
+
+
+class _Listener(ThreadingTCPServer):
+    """Accepts connections on one loopback port. tls: None: the connections begin without TLS."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, server: ImapServer, port: int, tls: ssl.SSLContext | None) -> None:
+        self.server = server
+        self.tls = tls
+        self._open: set[Wire] = set()
+        self._lock = threading.Lock()
+        super().__init__(("127.0.0.1", port), _Connection)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self.shutdown()
+        with self._lock:
+            remaining = list(self._open)
+        for wire in remaining:
+            wire.interrupt()
+        self.server_close()
+
+    def serve(self, connection: socket) -> None:
+        if self.tls:
+            connection = self.tls.wrap_socket(connection, server_side=True)
+        wire = Wire(connection)
+        with self._lock:
+            self._open.add(wire)
+        try:
+            self.server.serve(wire)
+        finally:
+            with self._lock:
+                self._open.discard(wire)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print the traceback of an error, unless the client has disconnected."""
+        if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class _Connection(StreamRequestHandler):
+    server: _Listener
+
+    def handle(self) -> None:
+        self.connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        self.server.serve(self.connection)

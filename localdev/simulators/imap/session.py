@@ -1,0 +1,158 @@
+"""Hold the state of one IMAP connection: the mailbox, the open folder, and what is enabled."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from localdev.simulators.faults import Fault
+from localdev.simulators.imap.command import BadCommand, Command
+from localdev.simulators.imap.flags import format_flags
+from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.names import NamedFolder
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.response import (
+    Bye,
+    Fetched,
+    Number,
+    Untagged,
+    quote_name,
+    vanished,
+)
+from localdev.simulators.imap.store import ImapMailbox
+from localdev.simulators.imap.wire import Wire
+from localdev.simulators.mailbox import Mailbox
+
+Handler = Callable[["Session", Command], Iterator[Untagged | str]]
+"""Runs a command. It yields untagged responses, and at last the text of the tagged OK.
+
+Raises BadCommand, Rejected and Bye.
+"""
+
+
+class Backend(Protocol):
+    """What a session needs of the server."""
+
+    def options(self, mailbox: Mailbox | None) -> ImapOptions:
+        """Return what the server offers to the mailbox; None: before the login."""
+        ...
+
+    def find_mailbox(self, user_name: str, password: str) -> Mailbox:
+        """Raises Rejected."""
+        ...
+
+    def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
+        """Raises Rejected."""
+        ...
+
+    def start_tls(self, wire: Wire) -> None: ...
+    def next_fault(self, verb: str, target: str) -> Fault | None: ...
+    def record(self, session: int, command: Command, folder: str, status: str) -> None: ...
+    def pause(self, seconds: float) -> None: ...
+    def latency_s(self, bodies: int, others: int) -> float: ...
+
+
+@dataclass(slots=True)
+class Selected:
+    """The open folder as this session knows it. Sequence numbers are positions in `messages`."""
+
+    folder: NamedFolder
+    is_read_only: bool
+    messages: list[ListedMessage]
+    mod_seq: int
+
+    @property
+    def uids(self) -> list[int]:
+        return [each.uid for each in self.messages]
+
+
+class Session:
+    """One connection. `mailbox` is None before the login, `selected` while no folder is open."""
+
+    def __init__(self, number: int, wire: Wire, backend: Backend) -> None:
+        self.number = number
+        self.wire = wire
+        self.backend = backend
+        self.options = backend.options(None)
+        self.mailbox: ImapMailbox | None = None
+        self.selected: Selected | None = None
+        self.enabled: set[str] = set()
+
+    @property
+    def is_utf8(self) -> bool:
+        return "UTF8=ACCEPT" in self.enabled
+
+    @property
+    def has_qresync(self) -> bool:
+        return "QRESYNC" in self.enabled
+
+    def require(self, extension: str) -> None:
+        """Raise BadCommand unless the server offers the extension."""
+        if not self.options.offers(extension):
+            raise BadCommand(f"Error in IMAP command: {extension} is not supported.")
+
+    def opened_mailbox(self) -> ImapMailbox:
+        """Return the mailbox. Raises BadCommand before the login."""
+        if self.mailbox is None:
+            raise BadCommand("Please login first.")
+        return self.mailbox
+
+    def opened_folder(self) -> Selected:
+        """Return the open folder. Raises BadCommand if there is none."""
+        self.opened_mailbox()
+        if self.selected is None:
+            raise BadCommand("No mailbox selected.")
+        return self.selected
+
+    def quoted(self, name: str) -> bytes:
+        return quote_name(name, is_utf8=self.is_utf8)
+
+    def changes(self, *, may_expunge: bool, with_uid: bool = False) -> Iterator[Untagged]:
+        """Yield what happened in the open folder since the session heard of it last.
+
+        may_expunge: False while the client uses sequence numbers (RFC 3501, section 7.4.1).
+
+        Raises:
+            Bye: the folder was deleted.
+        """
+        selected = self.selected
+        if selected is None or self.mailbox is None:
+            return
+        state = self.mailbox.state(selected.folder)
+        if not state.exists:
+            raise Bye("Mailbox was deleted under us.")
+        mod_seq = state.highest_mod_seq
+        if mod_seq == selected.mod_seq:
+            return
+        present = state.list_messages()
+        remaining = {each.uid for each in present}
+        gone = [n for n, each in enumerate(selected.messages, 1) if each.uid not in remaining]
+        known = {each.uid: each for each in selected.messages}
+        if may_expunge or not gone:
+            yield from self._removed(selected, gone)
+            selected.mod_seq = mod_seq
+        else:
+            kept = [known[uid] for uid in known if uid not in remaining]
+            present = sorted([*present, *kept], key=lambda each: each.uid)
+        selected.messages = present
+        if not known.keys() >= remaining:
+            yield Number("EXISTS", len(present), b"%d EXISTS")
+        for number, each in enumerate(present, 1):
+            if each.uid in known and each.mod_seq != known[each.uid].mod_seq:
+                yield self.flags_of(number, each, with_uid=with_uid)
+
+    def flags_of(self, number: int, message: ListedMessage, *, with_uid: bool) -> Fetched:
+        """Return the response that reports the flags of a message."""
+        items = [("FLAGS", format_flags(message.flags))]
+        if with_uid or self.has_qresync:
+            items.insert(0, ("UID", b"%d" % message.uid))
+        if "CONDSTORE" in self.enabled:
+            items.append(("MODSEQ", b"(%d)" % message.mod_seq))
+        return Fetched(number, message.uid, tuple(items), is_change=True)
+
+    def _removed(self, selected: Selected, numbers: list[int]) -> Iterator[Untagged]:
+        if self.has_qresync and numbers:
+            uids = [selected.messages[number - 1].uid for number in numbers]
+            yield vanished(uids, earlier=False)
+            return
+        for number in reversed(numbers):
+            yield Number("EXPUNGE", number, b"%d EXPUNGE")

@@ -1,0 +1,217 @@
+"""Read and change a simulated mailbox in IMAP's terms: folders by name, messages by UID."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+
+from localdev.mail.item import MailItem
+from localdev.mail.parse import parse_mail
+from localdev.mail.wire_form import to_wire_form
+from localdev.simulators.folders import Folder
+from localdev.simulators.imap.flags import changes_to_flags, flags_of
+from localdev.simulators.imap.folder_state import FolderState, ListedMessage
+from localdev.simulators.imap.message_bytes import compose
+from localdev.simulators.imap.names import INBOX, NamedFolder, canonical, name_folders
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.response import Rejected
+from localdev.simulators.mailbox import Mailbox, MessageNotFound
+from localdev.simulators.message import Message
+
+
+class ImapMailbox:
+    """A simulated mailbox as an IMAP server with these options presents it."""
+
+    def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
+        self.neutral = mailbox
+        self.options = options
+        self._newest_original: tuple[int, bytes | None] = (0, None)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self.neutral.database.transaction()
+
+    def list_folders(self) -> list[NamedFolder]:
+        return name_folders(self.neutral.folders.list_all(), self.options)
+
+    def find_folder(self, name: str, *, code: str = "") -> NamedFolder:
+        """Return the folder of this name.
+
+        code: response code of the rejection.
+
+        Raises:
+            Rejected: there is none.
+        """
+        wanted = canonical(name, self.options.separator)
+        for each in self.list_folders():
+            if each.name == wanted:
+                return each
+        raise Rejected(f"Mailbox doesn't exist: {name[:200]}", code)
+
+    def state(self, folder: NamedFolder) -> FolderState:
+        return FolderState(self.neutral, folder.folder.number)
+
+    def is_in_folder(self, listed: ListedMessage, folder: NamedFolder) -> bool:
+        """Return whether the message is still in the folder."""
+        return (
+            self.neutral.database.fetch_row(
+                "SELECT 1 FROM placement WHERE message = ? AND folder = ?",
+                *(listed.number, folder.folder.number),
+            )
+            is not None
+        )
+
+    def read_bytes(self, listed: ListedMessage) -> bytes | None:
+        """Return the message as it is transmitted; None: it no longer exists."""
+        if listed.original_size is not None:
+            # A client reads a large message in parts, one after the other.
+            if self._newest_original[0] != listed.blob_number:
+                content = self.neutral.original(listed.blob_number)
+                self._newest_original = (listed.blob_number, content)
+            return self._newest_original[1]
+        try:
+            message = self.neutral.message(listed.number)
+        except MessageNotFound:
+            return None
+        return compose(_without_states(message.item))
+
+    def size(self, listed: ListedMessage) -> int | None:
+        """Return the number of bytes that `read_bytes` returns."""
+        if listed.original_size is not None:
+            return listed.original_size
+        raw = self.read_bytes(listed)
+        return None if raw is None else len(raw)
+
+    def set_flags(
+        self, listed: ListedMessage, change: Callable[[frozenset[str]], frozenset[str]]
+    ) -> None:
+        """Set the flags to what `change` makes of them. Without a difference nothing is written."""
+        with self.transaction():
+            try:
+                message = self.neutral.message(listed.number)
+            except MessageNotFound:
+                return
+            present = _flags(message)
+            wanted = change(present)
+            if wanted == present:
+                return
+            fields, attributes = changes_to_flags(wanted, message.item.categories)
+            self.neutral.change_message_fields(listed.number, attributes=attributes, **fields)
+
+    def append(
+        self, folder: NamedFolder, raw: bytes, flags: frozenset[str], received_at: datetime
+    ) -> int:
+        """Store a message in the folder; return its UID."""
+        original = to_wire_form(raw)
+        item = replace(parse_mail(original), received_at=received_at, original=original)
+        fields, attributes = changes_to_flags(flags, ())
+        with self.transaction():
+            number = self.neutral.deliver(replace(item, **fields), folder.folder.number)
+            if any(attributes.values()):
+                self.neutral.change_message_fields(number, attributes=attributes)
+            return self._uid(number, folder)
+
+    def copy(self, messages: Sequence[ListedMessage], target: NamedFolder) -> list[tuple[int, int]]:
+        """Copy the messages; return the UID of each message and of its copy."""
+        destination = target.folder.number
+        with self.transaction():
+            return [
+                (each.uid, self._uid(self.neutral.copy_message(each.number, destination), target))
+                for each in self._existing(messages)
+            ]
+
+    def move(
+        self, source: NamedFolder, messages: Sequence[ListedMessage], target: NamedFolder
+    ) -> list[tuple[int, int]]:
+        """Move the messages; return the UID of each message before and after."""
+        moved = []
+        with self.transaction():
+            for each in self._existing(messages):
+                self.neutral.move_message(
+                    each.number, target.folder.number, source=source.folder.number
+                )
+                moved.append((each.uid, self._uid(each.number, target)))
+        return moved
+
+    def expunge(self, folder: NamedFolder, messages: Sequence[ListedMessage]) -> None:
+        """Take the messages out of the folder, and delete those that are then in no folder."""
+        with self.transaction():
+            for each in self._existing(messages):
+                if len(self.neutral.message(each.number).placements) > 1:
+                    self.neutral.remove_from_folder(each.number, folder.folder.number)
+                else:
+                    self.neutral.purge_message(each.number)
+
+    def create_folder(self, name: str) -> None:
+        """Create a folder, and those above it that do not exist. Raises Rejected."""
+        separator = self.options.separator
+        name = canonical(name.removesuffix(separator), separator)
+        with self.transaction():
+            existing = {each.name: each.folder for each in self.list_folders()}
+            if name in existing or not name or name == self.options.prefix.removesuffix(separator):
+                raise Rejected("Mailbox already exists", "ALREADYEXISTS")
+            above, level = self._parent(name, existing)
+            self.neutral.create_folder(level, parent=above.number if above else None)
+
+    def delete_folder(self, name: str) -> None:
+        """Delete a folder with its mail. Raises Rejected for INBOX and a folder with children."""
+        folder = self.find_folder(name, code="NONEXISTENT")
+        if folder.name == INBOX:
+            raise Rejected("INBOX can't be deleted.", "CANNOT")
+        if folder.has_children:
+            raise Rejected("The mailbox has children.", "HASCHILDREN")
+        self.neutral.purge_folder(folder.folder.number)
+
+    def rename_folder(self, name: str, new_name: str) -> None:
+        """Rename a folder with its children. Of INBOX the mail moves to a new folder, and INBOX
+        remains (RFC 3501, section 6.3.5). Raises Rejected."""
+        new_name = canonical(new_name, self.options.separator)
+        with self.transaction():
+            folder = self.find_folder(name, code="NONEXISTENT")
+            if folder.name == INBOX:
+                self.create_folder(new_name)
+                messages = self.state(folder).list_messages()
+                self.move(folder, messages, self.find_folder(new_name))
+                return
+            existing = {each.name: each.folder for each in self.list_folders()}
+            if new_name in existing:
+                raise Rejected("Target mailbox already exists", "ALREADYEXISTS")
+            if new_name.startswith(folder.name + self.options.separator):
+                raise Rejected("A mailbox can't become its own child.", "CANNOT")
+            above, level = self._parent(new_name, existing)
+            self.neutral.folders.move(folder.folder.number, above.number if above else None)
+            self.neutral.rename_folder(folder.folder.number, level)
+
+    def _parent(self, name: str, existing: dict[str, Folder]) -> tuple[Folder | None, str]:
+        """Return the folder above a new name, None at the top, and the name's last level."""
+        separator = self.options.separator
+        path, _, level = name.rpartition(separator)
+        if not level or (path and not path.strip(separator)):
+            raise Rejected("Invalid mailbox name", "CANNOT")
+        if self.options.prefix and not f"{path}{separator}".startswith(self.options.prefix):
+            raise Rejected(f"Invalid mailbox name: it lacks {self.options.prefix!r}", "CANNOT")
+        if not path or path == self.options.prefix.removesuffix(separator):
+            return None, level
+        if path not in existing:
+            self.create_folder(path)
+        return self.find_folder(path).folder, level
+
+    def _existing(self, messages: Sequence[ListedMessage]) -> Iterable[ListedMessage]:
+        numbers = [each.number for each in messages]
+        exist = {each.number for each in self.neutral.find_messages(numbers)}
+        return [each for each in messages if each.number in exist]
+
+    def _uid(self, number: int, folder: NamedFolder) -> int:
+        placements = self.neutral.message(number).placements
+        return next(
+            each.change_number for each in placements if each.folder_number == folder.folder.number
+        )
+
+
+def _flags(message: Message) -> frozenset[str]:
+    fields = {name: getattr(message.item, name) for name in ("is_read", "is_flagged", "is_draft")}
+    return flags_of(fields, message.item.categories, message.attributes)
+
+
+def _without_states(item: MailItem) -> MailItem:
+    """Return the mail without what changes while the message keeps its UID."""
+    return replace(item, is_read=False, is_flagged=False, is_draft=False, categories=())

@@ -1,0 +1,128 @@
+"""A Dovecot and a simulated server that offer the same, and a mailbox of its own for each test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.server import ImapServer
+from localdev.simulators.mailbox import Mailbox
+from tests.providers.simulators.imap.pair import PROFILES, Pair, Side
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.imap_client import RawImap
+
+MAX_MAILBOXES = 1000
+_NUMBERS = count()
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder with a short path, which the user that runs Dovecot can enter."""
+    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def dovecots(server_folder: Path) -> Iterator[dict[str, Dovecot]]:
+    with ExitStack() as running:
+        yield {
+            name: running.enter_context(
+                dovecot(
+                    server_folder / str(number),
+                    users=[_user(number) for number in range(MAX_MAILBOXES)],
+                    prefix=options.prefix,
+                    separator=options.separator,
+                    capability=_capability(options),
+                    mailboxes="",
+                )
+            )
+            for number, (name, options) in enumerate(PROFILES.items())
+        }
+
+
+def _user(number: int) -> str:
+    return f"user{number}@example.com"
+
+
+def _capability(options: ImapOptions) -> str:
+    if options.offers("QRESYNC"):
+        return ""
+    return " ".join(["IMAP4rev1", *(each for each in options.extensions if "=" not in each)])
+
+
+@pytest.fixture(scope="session")
+def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    ports = ImapPorts(password=PASSWORD)
+    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
+        yield running
+
+
+@pytest.fixture
+def simulators(running_imap: Simulators) -> Iterator[Simulators]:
+    """Shared by the tests of a process; each has a mailbox of its own."""
+    assert running_imap.imap
+    yield running_imap
+    running_imap.service.faults.remove_all_rules()
+    running_imap.imap.current_options = ImapOptions()
+    running_imap.imap.commands.clear()
+
+
+@pytest.fixture
+def imap(simulators: Simulators) -> ImapServer:
+    assert simulators.imap
+    return simulators.imap
+
+
+@pytest.fixture
+def user() -> str:
+    return _user(next(_NUMBERS))
+
+
+@pytest.fixture
+def mailbox(simulators: Simulators, user: str) -> Mailbox:
+    return simulators.add_mailbox(user, "Ada")
+
+
+@pytest.fixture
+def connect(imap: ImapServer, mailbox: Mailbox) -> Iterator[Callable[[], RawImap]]:
+    """Makes connections to the simulated server that are logged in."""
+    with ExitStack() as opened:
+
+        def connected() -> RawImap:
+            client = opened.enter_context(RawImap(imap.port, imap.certificate))
+            client.login(mailbox.address, PASSWORD)
+            return client
+
+        yield connected
+
+
+@pytest.fixture(params=PROFILES)
+def options(request: pytest.FixtureRequest) -> ImapOptions:
+    return PROFILES[request.param]
+
+
+@pytest.fixture
+def pair(
+    dovecots: dict[str, Dovecot],
+    imap: ImapServer,
+    mailbox: Mailbox,
+    user: str,
+    options: ImapOptions,
+) -> Iterator[Pair]:
+    real = dovecots[next(name for name, each in PROFILES.items() if each == options)]
+    for folder in mailbox.folders.list_all():
+        if folder.role != "inbox":
+            mailbox.purge_folder(folder.number)
+    imap.current_options = options
+    made = Pair(
+        Side("Dovecot", real.port, real.certificate, PASSWORD, user, options),
+        Side("simulator", imap.port, imap.certificate, PASSWORD, user, options),
+    )
+    yield made
+    made.close()

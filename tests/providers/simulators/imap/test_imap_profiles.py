@@ -1,0 +1,73 @@
+"""The profiles of well-known servers work for a common client, apart from what they are for."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError
+
+from localdev.simulators import Simulators
+from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
+from localdev.simulators.imap.server import READING_SCOPES, ImapServer
+from localdev.simulators.mailbox import Mailbox
+from tests.support.imap_profiles import SERVER_PROFILES, CappedView
+from tests.support.mail import a_mail
+from tests.support.scripted_imap import ScriptedImap, scripted_imap
+
+
+@pytest.fixture
+def server(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[ScriptedImap]:
+    for subject in ("a", "b", "c"):
+        mailbox.deliver(a_mail(subject))
+    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
+        yield server
+
+
+@pytest.fixture
+def access_token(simulators: Simulators, mailbox: Mailbox) -> str:
+    return simulators.issue_access_token(
+        mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+    )
+
+
+@pytest.mark.parametrize("name", SERVER_PROFILES)
+def test_a_client_reads_mail(
+    server: ScriptedImap, imap: ImapServer, mailbox: Mailbox, access_token: str, name: str
+) -> None:
+    profile = SERVER_PROFILES[name]
+    imap.current_options = profile.options
+    server.rules += profile.rules()
+    context = ssl.create_default_context(cafile=server.certificate)
+    with IMAPClient("localhost", server.port, ssl_context=context) as client:
+        if profile.options.offers("AUTH=PLAIN"):
+            client.login(mailbox.address, imap.password)
+        else:
+            client.oauth2_login(mailbox.address, access_token)
+        assert client.has_capability("CONDSTORE") == profile.options.offers("CONDSTORE")
+        names = [folder for *_, folder in client.list_folders()]
+        assert f"{profile.options.prefix}Archive" in names
+        client.select_folder("INBOX", readonly=True)
+        uids = client.search("UID 1:*")
+        for attempt in range(3):
+            try:
+                found = client.fetch(uids, ["FLAGS", "BODY.PEEK[]"])
+                break
+            except IMAPClientError:
+                assert attempt < 2, "the server never answers"
+        assert len(found) == 3
+
+
+def test_a_capped_view_hides_the_oldest(
+    server: ScriptedImap, imap: ImapServer, mailbox: Mailbox
+) -> None:
+    server.rules += CappedView(2).rules()
+    context = ssl.create_default_context(cafile=server.certificate)
+    with IMAPClient("localhost", server.port, ssl_context=context) as client:
+        client.login(mailbox.address, imap.password)
+        assert client.folder_status("INBOX", ["MESSAGES"]) == {b"MESSAGES": 2}
+        assert client.select_folder("INBOX")[b"EXISTS"] == 2
+        uids = client.search("UID 1:*")
+        found = client.fetch(uids, ["FLAGS"])
+        assert [found[uid][b"SEQ"] for uid in uids] == [1, 2]

@@ -1,0 +1,194 @@
+"""The bytes that a message of the simulated mailbox has over IMAP."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localdev.mail.generate import generate_mail
+from localdev.mail.item import MailItem
+from localdev.mail.load import load_mail
+from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
+from localdev.mail.parse import parse_mail
+from localdev.simulators.imap.folder_state import FolderState
+from localdev.simulators.imap.message_bytes import compose, header_value, section
+from localdev.simulators.imap.mime_parts import (
+    body_structure,
+    envelope,
+    numbered_section,
+    parse_parts,
+)
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.store import ImapMailbox
+from localdev.simulators.mailbox import Mailbox
+from mailsync.model import Address
+from tests.support.imap_client import parse_words
+from tests.support.mail import a_mail
+
+KEPT = (
+    *("subject", "body", "body_type", "sender", "to", "cc", "bcc", "reply_to", "sent_at"),
+    *("internet_message_id", "has_attachments"),
+)
+TEXTS = st.text(max_size=40)
+ADDRESSES = st.builds(Address, TEXTS, TEXTS)
+MAILS = st.builds(
+    MailItem,
+    subject=TEXTS,
+    body=TEXTS,
+    received_at=st.just(datetime(2026, 1, 2, tzinfo=UTC)),
+    sent_at=st.just(datetime(2026, 1, 2, tzinfo=UTC)),
+    body_type=st.sampled_from(["text", "html"]),
+    sender=st.none() | ADDRESSES,
+    to=st.lists(ADDRESSES, max_size=2).map(tuple),
+    internet_message_id=st.none() | TEXTS,
+    conversation=st.none() | TEXTS,
+    importance=st.sampled_from(["low", "normal", "high"]),
+    has_attachments=st.booleans(),
+)
+FRAGMENTS = st.sampled_from(
+    [
+        *(
+            b"\r\n",
+            b"\r\n\r\n",
+            b"--b",
+            b"--b--",
+            b"--b\r\n",
+            b"--c\r\n",
+            b"; charset=",
+            b'"',
+            b"\xff",
+        ),
+        *(b"Content-Type: multipart/mixed; boundary=b\r\n", b"Content-Type: message/rfc822\r\n"),
+        *(
+            b"Content-Type: multipart/x; boundary*0=c\r\n",
+            b"Content-Disposition: a; filename*=x''%",
+        ),
+        *(
+            b"From: ",
+            b"a@b, ",
+            b"<",
+            b">",
+            b"(",
+            b"=?utf-8?q?=FF?=",
+            b"Group: a@b;",
+            b"@",
+            b"Date: x",
+        ),
+        *(b"Subject: x\r\n y\r\n", b"Content-Type: text/", b"Content-Type: /", b"name*1*=a", b"\0"),
+    ]
+)
+RAW = b"Subject: =?x\r\n folded\r\nX-A: 1\r\nx-a: 2\r\n\r\nBody\r\n\r\nmore"
+
+
+def bytes_of(mailbox: Mailbox, folder: str = "inbox") -> list[bytes | None]:
+    state = FolderState(mailbox, mailbox.folders.find(folder).number)
+    presented = ImapMailbox(mailbox, ImapOptions())
+    return [presented.read_bytes(each) for each in state.list_messages()]
+
+
+def test_a_parser_reads_what_the_mail_contains() -> None:
+    for item in generate_mail(60, owner="ada@example.com", seed=2):
+        parsed = parse_mail(compose(item))
+        assert {name: getattr(parsed, name) for name in KEPT} == {
+            name: getattr(item, name) for name in KEPT
+        }
+
+
+@given(MAILS)
+def test_every_mail_has_bytes_and_one_header(item: MailItem) -> None:
+    raw = compose(item)
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert section(raw, "HEADER") + section(raw, "TEXT") == raw
+    assert header_value(raw, "Date") == "Fri, 02 Jan 2026 00:00:00 +0000"
+    parsed = parse_mail(raw)
+    assert (parsed.body_type, parsed.has_attachments) == (item.body_type, item.has_attachments)
+
+
+def test_the_bytes_do_not_change_with_the_flags(mailbox: Mailbox) -> None:
+    number = mailbox.deliver(a_mail("Grüße", has_attachments=True))
+    before = bytes_of(mailbox)
+    mailbox.change_message_fields(number, is_read=True, is_flagged=True, categories=("Red",))
+    mailbox.copy_message(number, "inbox")
+    assert bytes_of(mailbox) == before * 2
+
+
+def test_changed_contents_are_another_message(mailbox: Mailbox) -> None:
+    number = mailbox.deliver(a_mail("Draft", is_draft=True))
+    state = FolderState(mailbox, mailbox.folders.find("inbox").number)
+    [before], mod_seq = state.list_messages(), state.highest_mod_seq
+    mailbox.change_message_fields(number, subject="Changed")
+    [after] = state.list_messages()
+    assert before.uid < after.uid < state.uid_next
+    assert list(state.uids_vanished_since(mod_seq)) == [before.uid]
+    mailbox.move_message(number, "sent")
+    assert list(state.uids_vanished_since(mod_seq)) == [before.uid, after.uid]
+
+
+def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
+    file = tmp_path / "a.eml"
+    file.write_bytes(RAW.replace(b"\r\n", b"\n") + b"\0")
+    mailbox.load_mail_items(load_mail(file, keeps_originals=True).items)
+    assert bytes_of(mailbox) == [RAW + b"\x80"]
+    [message] = mailbox.messages("inbox")
+    mailbox.change_message_fields(message.number, body="changed")
+    assert bytes_of(mailbox) != [RAW + b"\x80"]
+    rows = mailbox.database.fetch_rows("SELECT * FROM original WHERE blob = ?", message.blob_number)
+    assert rows == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        ("", (), RAW),
+        ("HEADER", (), RAW[:-12]),
+        ("TEXT", (), b"Body\r\n\r\nmore"),
+        ("HEADER.FIELDS", ("x-A",), b"X-A: 1\r\nx-a: 2\r\n\r\n"),
+        ("HEADER.FIELDS.NOT", ("x-A",), b"Subject: =?x\r\n folded\r\n\r\n"),
+        ("HEADER.FIELDS", ("None",), b"\r\n"),
+    ],
+)
+def test_sections(name: str, fields: tuple[str, ...], expected: bytes) -> None:
+    assert section(RAW, name, fields) == expected
+
+
+@given(st.binary(max_size=60))
+def test_sections_of_anything(raw: bytes) -> None:
+    assert section(raw, "HEADER") + section(raw, "TEXT") == raw
+    assert section(raw, "HEADER.FIELDS", ["a"]).endswith(b"\r\n")
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(FRAGMENTS | st.binary(max_size=4), max_size=25).map(b"".join))
+def test_the_parts_of_anything(raw: bytes) -> None:
+    part = parse_parts(raw)
+    for value in (envelope(raw), body_structure(part)):
+        [parsed] = parse_words(value)
+        assert isinstance(parsed, tuple)
+    for name in ("1", "1.1", "2.HEADER", "1.MIME", "9.9.9"):
+        assert numbered_section(raw, name) in raw + b"\r\n"
+
+
+@pytest.mark.parametrize("nesting", ["multipart/mixed; boundary=b", "message/rfc822"])
+def test_a_message_of_many_levels_is_described_quickly(nesting: str) -> None:
+    level = f"Content-Type: {nesting}\r\n\r\n--b\r\n".encode()
+    began = time.monotonic()
+    assert body_structure(parse_parts(level * 5000))
+    assert body_structure(parse_parts(level + b"\r\n--b\r\n\r\nx" * 50_000))
+    assert time.monotonic() - began < 10
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_folder_names_in_modified_utf7(name: str) -> None:
+    encoded = encode_modified_utf7(name)
+    assert encoded.isascii()
+    assert encoded.isprintable()
+    assert decode_modified_utf7(encoded) == name
+
+
+def test_a_mail_is_composed_without_its_states() -> None:
+    item = a_mail("x")
+    assert compose(item) == compose(replace(item, is_read=not item.is_read))
