@@ -106,7 +106,7 @@ class ImapWorld(World):
                         "\\Seen" in head,
                         "\\Flagged" in head,
                         '["work"]' if "work" in head else "[]",
-                        text.partition("\r\n\r\n")[2],
+                        text.partition("\r\n\r\n")[2].replace("\r\n", "\n"),
                     )
 
 
