@@ -2,12 +2,16 @@
 one."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import boto3
 import pytest
 
 from handlers.close_run import handler as close_run
+from handlers.mark_failed import handler as mark_failed
 from mailsync.model import AccountId, RunId, RunRef, SyncType
+from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import Database, open_database
 from mailsync.store.lease_store import LeaseStore
@@ -79,6 +83,61 @@ def test_the_end_of_the_current_execution_alone_closes_the_run(
     assert sql(RUN) == [["failed", "ExecutionDied"]]
     lease = "SELECT lease_owner, sync_status FROM mailsync.email_accounts"
     assert sql(lease) == [[None, "failed"]]
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
+    api: Api,
+    run: RunRef,
+    database: Database,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+    recovers: bool,
+) -> None:
+    names = [run.run_id]
+
+    def hand_over_and_end(client: StepFunctions, arn: str) -> str:
+        if len(names) == 1:
+            names.append(str(SuccessorStore(database).hand_over(run, run.run_id, arn)))
+        return "SUCCEEDED" if arn.endswith(run.run_id) else "RUNNING"
+
+    monkeypatch.setattr(StepFunctions, "status", hand_over_and_end)
+    sql(SILENT)
+
+    if recovers:
+        open_sync_starter().recover_runs(RunStore(database).stale_runs(10))
+    else:
+        assert start(api, run.account_id).json["runId"] == run.run_id
+
+    assert names == [run.run_id, f"{run.run_id}-2"]
+    assert sql(RUN) == [["running", None]]
+
+
+@pytest.mark.parametrize("handler", [close_run, mark_failed])
+def test_a_run_that_is_handed_over_while_it_is_closed_stays_open(
+    run: RunRef,
+    database: Database,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+    handler: Callable[[dict[str, Any], Any], Any],
+) -> None:
+    """As by an invocation of `hand-over` that Step Functions no longer waits for."""
+    arn = executions()[run.run_id]["executionArn"]
+    find = RunStore.open_run_of_execution
+
+    def find_and_hand_over(store: RunStore, name: str) -> tuple[RunId, AccountId] | None:
+        found = find(store, name)
+        SuccessorStore(database).hand_over(run, run.run_id, arn)
+        return found
+
+    monkeypatch.setattr(RunStore, "open_run_of_execution", find_and_hand_over)
+    event = sample("close-run")
+    event["detail"] |= {"name": run.run_id, "status": "FAILED"}
+    failed = {"runId": run.run_id, "executionArn": arn, "error": {"Error": "States.Timeout"}}
+
+    handler(event | failed, lambda_context())
+
+    assert sql(RUN) == [["running", None]]
 
 
 def test_a_dead_successor_frees_the_mailbox(
