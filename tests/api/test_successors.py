@@ -182,10 +182,11 @@ def test_a_predecessor_cannot_begin_the_run_again(
     assert sql(RUN) == [["running", None]]
 
 
+@pytest.mark.parametrize(("end", "last"), [("", "-11"), ("-2", "-12"), ("-5", "-12")])
 def test_the_name_of_a_successor_fits_into_eighty_characters(
-    database: Database, account_id: AccountId
+    database: Database, account_id: AccountId, end: str, last: str
 ) -> None:
-    run_id = RunId("r" * 80)
+    run_id = RunId("r" * (80 - len(end)) + end)
     store, names = SuccessorStore(database), [run_id]
     for _ in range(10):
         epoch = LeaseStore(database).take_lease(
@@ -198,5 +199,6 @@ def test_the_name_of_a_successor_fits_into_eighty_characters(
         assert following
         names.append(RunId(following))
 
-    assert names[-1] == "r" * 77 + "-11"
+    assert names[-1] == "r" * 77 + last
+    assert len({*names}) == 11
     assert {len(name) for name in names} == {80}
