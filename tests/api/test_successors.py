@@ -10,6 +10,7 @@ import pytest
 
 from handlers.close_run import handler as close_run
 from handlers.mark_failed import handler as mark_failed
+from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
@@ -170,6 +171,20 @@ def test_stopping_the_sync_stops_the_successor(
     assert executions()[successor]["status"] == "ABORTED"
     assert end(successor, "ABORTED") == {"closed": False}
     assert begin(database, run, successor) is None
+    assert sql(RUN) == [["cancelled", "ExecutionStopped"]]
+
+
+def test_a_sync_is_stopped_though_the_database_goes_away_before_its_execution_is_found(
+    api: Api, run: RunRef, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise StoreUnavailable("Down.")
+
+    monkeypatch.setattr(RunStore, "execution_of_run", fail)
+
+    response = api(STOP, query={"accountId": run.account_id})
+
+    assert (response.status, response.json["runId"]) == (200, run.run_id)
     assert sql(RUN) == [["cancelled", "ExecutionStopped"]]
 
 

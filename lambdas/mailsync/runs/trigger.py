@@ -111,7 +111,7 @@ class SyncStarter:
             name = self._runs.execution_of_run(run_id)
             arn = execution_arn(self._machine_arn, name)
             self._step_functions.stop(arn, EXECUTION_STOPPED_ERROR)
-        except (BotoCoreError, ClientError, SettingMissing) as error:
+        except (BotoCoreError, ClientError, SettingMissing, StoreUnavailable) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def start_successor(self, account_id: AccountId, run_id: RunId, name: str) -> None:
