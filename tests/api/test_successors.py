@@ -11,7 +11,7 @@ import pytest
 from handlers.close_run import handler as close_run
 from handlers.mark_failed import handler as mark_failed
 from mailsync.errors import StoreUnavailable
-from mailsync.model import AccountId, RunId, RunRef, SyncType
+from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import Database, open_database
@@ -88,14 +88,9 @@ def test_the_end_of_the_current_execution_alone_closes_the_run(
 
 @pytest.mark.parametrize("recovers", [False, True])
 def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
-    api: Api,
-    run: RunRef,
-    database: Database,
-    sql: Sql,
-    monkeypatch: pytest.MonkeyPatch,
-    recovers: bool,
+    run: RunRef, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch, recovers: bool
 ) -> None:
-    names = [run.run_id]
+    names: list[str] = [run.run_id]
 
     def hand_over_and_end(client: StepFunctions, arn: str) -> str:
         if len(names) == 1:
@@ -108,7 +103,8 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
     if recovers:
         open_sync_starter().recover_runs(RunStore(database).stale_runs(10))
     else:
-        assert start(api, run.account_id).json["runId"] == run.run_id
+        joined = open_sync_starter().start_sync(run.account_id, SyncScope(SyncType.AUTO), "api")
+        assert joined.id == run.run_id
 
     assert names == [run.run_id, f"{run.run_id}-2"]
     assert sql(RUN) == [["running", None]]
