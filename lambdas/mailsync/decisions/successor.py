@@ -44,6 +44,12 @@ def events_of_visit(retry_count: int | None) -> int:
     return EVENTS_PER_VISIT + EVENTS_PER_RETRY * retry_count
 
 
+def events_of_failed_folder(retry_count: int | None) -> int:
+    """Return the number of history events that a visit of `folder-failed` costs at most, and the
+    visit of the state that failed before it."""
+    return EVENTS_OF_UNCOUNTED_FAILURE + events_of_visit(retry_count)
+
+
 def successor_name(run_id: RunId, execution_name: str) -> str:
     """Return the name of the execution that follows the execution `execution_name` of a run:
     `<run id>-2` after the first, then `-3`.
