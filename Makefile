@@ -38,7 +38,9 @@ setup: $(VENV)/ready ## create the virtual environment; update it when requireme
 $(VENV)/ready: requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Mailsync needs Python 3.11 or newer; none was found."; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "Python lacks venv; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python lacks venv; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
 	@touch $@
@@ -57,7 +59,7 @@ live: setup ## compare Microsoft with its simulator, read-only, with your own ma
 	@$(BIN)/python -m localdev.live graph
 
 dashboard: setup ## run the dashboard of a deployed stage on :8288 with your AWS credentials; STAGE=NAME; BODIES=1 shows message bodies
-	@$(BIN)/python -m dashboard --stage $(STAGE) $(if $(BODIES),--show-bodies) \
+	@$(BIN)/python -m dashboard --stage "$(STAGE)" $(if $(BODIES),--show-bodies) \
 		$(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT))
 
 check: setup ## check format, lint, types, import contracts, budgets
@@ -87,11 +89,11 @@ migrate: setup ## apply pending migrations; DATABASE_URL=postgresql://...; PLAN=
 	@$(BIN)/python -m mailsync.migrate $(if $(PLAN),--plan)
 
 synth: setup ## write cdk.out and run cdk-nag, without an AWS account; offline after the first run
-	@STAGE=$(STAGE) $(BIN)/python app.py
+	@STAGE="$(STAGE)" $(BIN)/python app.py
 
 deploy: setup ## deploy a stage with your AWS credentials, or update it; STAGE=NAME SETTINGS=settings.json
 	@test -n "$$SETTINGS" || { echo "Name the settings file: make deploy STAGE=$(STAGE) SETTINGS=settings.json"; exit 1; }
-	@$(BIN)/python -m infra.deploy --stage $(STAGE) --settings "$$SETTINGS"
+	@$(BIN)/python -m infra.deploy --stage "$(STAGE)" --settings "$$SETTINGS"
 
 lock: setup ## update the pins of requirements-dev.txt and lambdas/requirements.lock, the latter with hashes
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \

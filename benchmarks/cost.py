@@ -4,7 +4,7 @@ Prints the tables of docs/cost.md from `benchmarks/measured.json`, which
 `python -m benchmarks.measure_cost` writes.
 
 List prices of us-east-1 without the free tier of Lambda, in US dollars; source: AWS's price pages
-of Step Functions, Lambda, API Gateway, CloudWatch, X-Ray, EventBridge Scheduler, VPC and RDS Proxy.
+of Step Functions, Lambda, API Gateway, CloudWatch, X-Ray, EventBridge, VPC and RDS Proxy.
 """
 
 import json
@@ -51,7 +51,7 @@ NOTIFIED_MAILBOXES = 10_000
 TRACES_PER_SECOND, SHARE_OF_OTHER_TRACES = 1, 0.05
 """Invocations that X-Ray samples: one a second, and five percent of the others (AWS Lambda
 Developer Guide, "Visualize Lambda function invocations using AWS X-Ray")."""
-MAX_SECRETS, MAX_ALARM_METRICS = 5, 50
+MAX_KEYS, MAX_SECRETS, MAX_ALARM_METRICS = 2, 5, 50
 """The most that a stage has; an alarm costs as much for each metric that its expression reads."""
 GRAPH_REQUESTS_PER_HOUR = 60_000
 """Allowed requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in
@@ -72,9 +72,10 @@ class Prices:
     log_gb: a GB of ingested logs.
     scheduler_call: an invocation by EventBridge Scheduler.
     api_request: a request to an HTTP API.
+    event: an event that is put on a bus of EventBridge.
     trace, free_traces: a trace that X-Ray records, and those that each AWS account has free in a
         month.
-    key, secret, dashboard, metric, alarm_metric: a month of each.
+    key, secret, dashboard, metric, alarm_metric: a month of each; of a key after two rotations.
     nat_gateway, public_address, proxy_acu, aurora_acu: an hour of each.
     """
 
@@ -85,9 +86,10 @@ class Prices:
     log_gb: float = 0.50
     scheduler_call: float = 1 / 1e6
     api_request: float = 1 / 1e6
+    event: float = 1 / 1e6
     trace: float = 5 / 1e6
     free_traces: int = 100_000
-    key: float = 1
+    key: float = 3
     secret: float = 0.40
     dashboard: float = 3
     metric: float = 0.30
@@ -353,8 +355,8 @@ def _quota_table() -> Iterator[str]:
 
 def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     """Yield the table of what a stage costs beside its syncs and checks."""
-    metrics = MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
-    stage = prices.key + MAX_SECRETS * prices.secret + metrics + prices.dashboard
+    stage = MAX_KEYS * prices.key + MAX_SECRETS * prices.secret + prices.dashboard
+    stage += MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
     scheduled = monthly_usage(measured, accounts=NOTIFIED_MAILBOXES, every_minutes=15)
     both = scheduled + notification_usage(measured, accounts=NOTIFIED_MAILBOXES)
     notified = price_usage(both, prices).total - price_usage(scheduled, prices).total
@@ -365,15 +367,18 @@ def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     yield "| what else | a month |"
     yield "| --- | ---: |"
     yield (
-        f"| a stage, for any number of mailboxes: a key, at most {MAX_SECRETS} secrets, alarms on"
-        f" at most {MAX_ALARM_METRICS} metrics, a dashboard, at most {MAX_METRIC_SERIES} metrics of"
-        f" its own | up to ${stage:.0f} |"
+        f"| a stage, for any number of mailboxes: at most {MAX_KEYS} keys after two years of"
+        f" rotation, {MAX_SECRETS} secrets, alarms on {MAX_ALARM_METRICS} metrics, a dashboard,"
+        f" {MAX_METRIC_SERIES} metrics of its own | up to ${stage:.0f} |"
     )
     yield (
         f"| notifications of {NOTIFIED_MAILBOXES:,} mailboxes, {NOTIFICATIONS_PER_DAY} a day each:"
         f" API Gateway ${requests:.0f}, `webhook`, its logs and more checks ${notified:.0f}"
         f" | ${requests + notified:.0f} |"
     )
+    events = NOTIFIED_MAILBOXES * CHECKS_WITH_CHANGES_PER_DAY * 30 * prices.event
+    what = f"events of {NOTIFIED_MAILBOXES:,} mailboxes, {CHECKS_WITH_CHANGES_PER_DAY} a day each"
+    yield f"| {what}: EventBridge | ${events:.0f} |"
     yield (
         f"| a database that the stage creates, idle: NAT gateway ${nat:.0f}, its public address"
         f" ${address:.0f}, RDS Proxy ${proxy:.0f}, Aurora with 0.5 ACU ${aurora:.0f}"

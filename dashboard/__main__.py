@@ -1,5 +1,11 @@
 """Serve the dashboard of a deployed stage until Ctrl-C: `python -m dashboard --stage prod`."""
 
+import signal
+
+if __name__ == "__main__":
+    # Until the modules below are loaded, which takes seconds, Ctrl-C prints no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import sys
 from contextlib import suppress
@@ -18,7 +24,7 @@ def main(arguments: list[str]) -> int:
     is in use.
     """
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
-    parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")
+    parser.add_argument("--stage", required=True, help="name of the stage, such as prod")
     parser.add_argument(
         "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
     )

@@ -4,6 +4,7 @@ sync."""
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -123,20 +124,32 @@ def begin_sign_in(sources: DashboardSources) -> Response:
     """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
     The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
-    each of its ports. Raises ActionFailed.
+    each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
+    which shows the reason. Raises ActionFailed.
     """
     token = sources.make_user_token() if sources.stage == "local" else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    response = httpx.get(
-        f"{sources.api_url}/api/auth/microsoft",
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=API_TIMEOUT_S,
-    )
+    try:
+        response = httpx.get(
+            f"{sources.api_url}/api/auth/microsoft",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=API_TIMEOUT_S,
+        )
+    except httpx.TransportError as broken:
+        return _sign_in_failed(f"The API does not respond ({type(broken).__name__}).")
     if not response.has_redirect_location:
-        raise ActionFailed(502, f"The API began no sign-in: HTTP {response.status_code}.")
+        sentence = _object(response).get("detail")
+        return _sign_in_failed(sentence or f"The API responded with HTTP {response.status_code}.")
     cookies = tuple(response.headers.get_list("set-cookie"))
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
+
+
+def _sign_in_failed(sentence: str) -> Response:
+    """Return the redirect to the page that shows a failed sign-in: the browser has left the page
+    that could show it."""
+    query = urlencode({"error": "server_error", "error_description": sentence})
+    return Response(303, headers={"Location": f"/accounts?{query}"})
 
 
 def require_text_member(fields: Json, name: str) -> str:

@@ -126,6 +126,7 @@ class DataRoutes:
             raise ActionFailed(400, "after must be the next of an earlier response.")
         found, total = self._queries.list_accounts(
             search=query.get("search"),
+            address=query.get("address"),
             status=query.get("status"),
             after=(address, last),
             limit=limit + 1,
@@ -216,8 +217,11 @@ def _position(query: QueryParameters) -> tuple[datetime | None, str]:
     """
     at, _, number = query.get("before", "").partition("_")
     try:
-        return (datetime.fromisoformat(at) if at else None), number
-    except ValueError:
+        moment = datetime.fromisoformat(at) if at else None
+        if moment and moment.tzinfo is None:
+            raise ValueError(at)
+        return moment and moment.astimezone(UTC), number
+    except (ValueError, OverflowError):
         raise ActionFailed(400, "before must be the next of an earlier response.") from None
 
 

@@ -41,7 +41,7 @@ def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> 
         given = os.environ.get("DASHBOARD_DATABASE_URL")
         secret = {} if given else _database_secret(outputs)
     except (BotoCoreError, ClientError) as refused:
-        raise StartFailed(f"Stage {stage} cannot be read: {refused}.") from refused
+        raise StartFailed(f"Stage {stage} cannot be read: {str(refused).rstrip('.')}.") from refused
     bundle = os.environ.get("DATABASE_CA_BUNDLE") or secret.get("DATABASE_CA_BUNDLE", "")
     url = given or secret.get("DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:

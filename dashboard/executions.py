@@ -113,10 +113,14 @@ class ExecutionReader:
 
     def read_newest_event_id(self, arn: str) -> tuple[str, int]:
         """Return the ARN of an execution, and the id of the newest event in its history, which
-        changes with each new event."""
-        found = self._client.get_execution_history(
-            executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False
-        )
+        changes with each new event. The id is 0 if the execution is unknown, as after a restart of
+        the local stack."""
+        try:
+            found = self._client.get_execution_history(
+                executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False
+            )
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return arn, 0
         return arn, max((event["id"] for event in found["events"]), default=0)
 
 

@@ -81,6 +81,11 @@ def forecast_next_event(
     """
     if run["status"] not in _OPEN:
         return _next_sync(run)
+    if run["status"] == "running" and not steps:
+        return ExpectedEvent(
+            "The execution was forgotten, as after a restart of the local stack; the schedule"
+            " closes this run, and the next sync goes on from there."
+        )
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
     if pending:
         return min(pending, key=lambda each: each.at or run["createdAt"])

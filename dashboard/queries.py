@@ -164,17 +164,24 @@ class DashboardQueries:
         return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
 
     def list_accounts(
-        self, *, search: str | None, status: str | None, after: tuple[str, str], limit: int
+        self,
+        *,
+        search: str | None,
+        status: str | None,
+        after: tuple[str, str],
+        limit: int,
+        address: str | None = None,
     ) -> tuple[tuple[AccountStatus, ...], int]:
         """Return accounts after the position `after`, ordered by email address, at most `limit`,
         and the number of all that match.
 
         search: a part of the email address, or the id of an account. None: every account.
+        address: the whole email address, in upper or lower case. None: any.
         status: the stored status, or `failing` for accounts whose last sync left an error.
         after: email address and id of the last account that the page already shows.
         """
-        address, number = after
-        which = {"search": search, "status": status, "after_address": address, "after_id": number}
+        which = {"search": search, "address": address, "status": status}
+        which |= {"after_address": after[0], "after_id": after[1]}
         found = self._rows("account_page", **which, limit=limit)
         with self._database() as database:
             ids = [AccountId(row[0]) for row in found]

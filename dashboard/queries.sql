@@ -32,6 +32,7 @@ SELECT id::text, total
           FROM mailsync.email_accounts a
          WHERE (cast(:search AS text) IS NULL OR a.id::text = :search
                 OR strpos(lower(a.email_address), lower(:search)) > 0)
+           AND (cast(:address AS text) IS NULL OR lower(a.email_address) = lower(:address))
            AND (cast(:status AS text) IS NULL OR a.status = :status
                 OR cast(:status AS text) = 'failing' AND a.last_error IS NOT NULL)) found
  WHERE (email_address, id) > (cast(:after_address AS text), cast(:after_id AS uuid))

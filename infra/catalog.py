@@ -24,6 +24,7 @@ class Capability(StrEnum):
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
     APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
     KNOW_ENABLED_PROVIDERS = "enabled providers"  # the app's public client ids
+    REACH_PROVIDER_SERVERS = "provider servers"  # their URLs and a network path, without a login
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
@@ -213,7 +214,9 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="reach-provider",
         purpose="Self-test: check that the mail provider responds.",
-        capabilities=frozenset({Capability.APP_CREDENTIALS_AT_PROVIDER}),
+        capabilities=frozenset(
+            {Capability.KNOW_ENABLED_PROVIDERS, Capability.REACH_PROVIDER_SERVERS}
+        ),
     ),
     Function(
         name="write-and-read", purpose="Self-test: write and read a row.", capabilities=_STORE

@@ -11,6 +11,7 @@ from typing import Any
 from infra.catalog import FUNCTIONS
 from infra.setting_formats import format_violations
 
+_STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
 ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
 """Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
@@ -20,6 +21,7 @@ MIN_ZONES = 3
 """The number of availability zones of a network; with three, one may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
+SETTINGS_PARTS = ("stage", "secrets")
 ANY_JWT_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
@@ -42,8 +44,7 @@ class StageSettings:
         text restarts all functions.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
-    single_secret: whether functions also read the single secret of the previous release, whose
-        values win over those of the three secrets.
+    single_secret: whether functions also read the previous release's secret, whose values win.
     microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
         no mailboxes of Microsoft 365.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
@@ -128,23 +129,32 @@ class StageSettings:
         """Return the validated settings of the stage `name`.
 
         Raises:
-            ValueError: there is no such stage, or one of its settings is unknown or invalid.
+            ValueError: there is no such stage, or its name or a setting is unknown or invalid.
         """
+        _require_name_of_stack(name)
         if name not in stages:
             raise ValueError(
                 f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}. Add it there, or name"
                 " the stage's file with SETTINGS=settings.json."
             )
-        unknown = stages[name].keys() - {each.name for each in fields(cls)}
-        if unknown:
+        settings = _without_null(stages[name])
+        if unknown := settings.keys() - ({each.name for each in fields(cls)} - {"name"}):
             raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
-        if "app_inbox_url" not in stages[name]:
+        if "app_inbox_url" not in settings:
             raise ValueError(f"Stage {name!r}: app_inbox_url is missing.")
-        stage = cls(name=name, **stages[name])
+        stage = cls(name=name, **settings)
         # Combinations are checked once each setting has its form.
-        if found := list(format_violations(stages[name])) or list(_violations(stage)):
+        if found := list(format_violations(settings)) or list(_violations(stage)):
             raise ValueError("\n".join(f"Stage {name!r}: {each}." for each in found))
         return stage
+
+
+def _require_name_of_stack(stage: str) -> None:
+    if not _STAGE_NAME.fullmatch(stage):
+        raise ValueError(
+            f"A stage cannot be named {stage!r}: a name has 1 to 80 letters, digits and hyphens,"
+            " because it becomes a part of the names of the stacks."
+        )
 
 
 def _violations(stage: StageSettings) -> Iterator[str]:
@@ -215,16 +225,45 @@ def read_settings_file(path: Path) -> Mapping[str, Any]:
     three secrets in place of the single one, unless the file says otherwise.
 
     Raises:
-        ValueError: the file is missing, or is not of the form of settings.example.json.
+        ValueError: see `read_settings_parts`.
+    """
+    return {"single_secret": False, **_without_null(read_settings_parts(path)["stage"])}
+
+
+def read_settings_parts(path: Path) -> Mapping[str, Any]:
+    """Return the parts of the settings file by name: `stage` and perhaps `secrets`.
+
+    Raises:
+        ValueError: the file is missing, is not of the form of settings.example.json, or has a part,
+            a setting or a field twice.
     """
     try:
-        document = json.loads(path.read_text())
-    except OSError:
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows begin a file with a BOM
+        document = json.loads(text, object_pairs_hook=_object_without_duplicates)
+    except FileNotFoundError:
         raise ValueError(
             f"There is no file {path}: copy settings.example.json and edit the copy."
         ) from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("stage"), dict):
         raise ValueError(f'{path} must be an object with the part "stage", as in the example.')
-    return {"single_secret": False, **document["stage"]}
+    if unknown := sorted(document.keys() - SETTINGS_PARTS):
+        raise ValueError(f"{path} has unknown parts: {unknown}; it may have {SETTINGS_PARTS}.")
+    return document
+
+
+def _object_without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(each for each in names if names.count(each) > 1)
+        raise ValueError(f"{twice} stands in it twice")
+    return found
+
+
+def _without_null(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without those that are null, which have their default."""
+    return {name: value for name, value in settings.items() if value is not None}

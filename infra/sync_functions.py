@@ -166,6 +166,7 @@ def _place(
     if network is None or not spec.capabilities & {
         Capability.DATABASE,
         Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.REACH_PROVIDER_SERVERS,
     }:
         return {}
     _allow_network(role)
@@ -207,9 +208,13 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         Capability.KNOW_ENABLED_PROVIDERS,
     }:
         values["MICROSOFT_CLIENT_ID"] = stage.microsoft_client_id
+    if spec.capabilities & {
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.REACH_PROVIDER_SERVERS,
+    }:
+        values["GRAPH_URL"] = stage.graph_url
     if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.capabilities:
         values |= {
-            "GRAPH_URL": stage.graph_url,
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,
             "MICROSOFT_TENANTS": stage.microsoft_tenants,
         }

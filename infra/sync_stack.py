@@ -66,6 +66,7 @@ class SyncStack(cdk.Stack):
             Capability.WORKFLOW_ARNS: workflows.add_arns_to_environment,
             Capability.INVOKE_CHECK_FUNCTION: batches.allow_check_batch_invocation,
             Capability.PUT_EVENTS: events.allow_put,
+            Capability.REACH_PROVIDER_SERVERS: lambda _: None,  # settings and network: SyncFunction
             Capability.KNOW_PUBLIC_API_URL: api.set_public_url_of_function,
         }
         functions.grant_capabilities(allow)

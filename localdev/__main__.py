@@ -1,5 +1,11 @@
 """Start the local stack (`python -m localdev up`) or the demo (`python -m localdev demo`)."""
 
+import signal
+
+if __name__ == "__main__":
+    # Until the modules below are loaded, which takes seconds, Ctrl-C prints no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import json
 import sys
 import time
@@ -41,11 +47,17 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
         console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
         for line in _loaded(stack, options):
             console.print(line, markup=False)
-        return _stay_up(stack, signals) if command == "up" else demo.run_demo(stack)
+        if command == "up":
+            return _stay_up(stack, signals)
+        code = demo.run_demo(stack)
+        stack.stop()
+        demo.print_end(code, stack.data / "logs")
+        return code
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        stack.stop()  # inside the `except`, where StopSignals ignores a second Ctrl-C
         return 130
     finally:
         stack.stop()
@@ -70,11 +82,14 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
         stack.lambdas, CODE_ROOT, lambda changed: console.print(f"Reloaded: {', '.join(changed)}")
     )
     watch.start()
-    with suppress(KeyboardInterrupt):
+    try:
         console.print(welcome(stack))
         signals.wait_for_signal()
-    console.print("Stopping; what is stored stays.")
-    watch.stop()
+    except KeyboardInterrupt:
+        with suppress(OSError):  # the terminal was closed
+            console.print("Stopping; what is stored stays.")
+        watch.stop()
+        stack.stop()
     return 0
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +36,10 @@ The demo has ended, and everything that it started has stopped. Next:
   docs/api.md           the API for your application; docs/database.md: its tables
   docs/deploy.md        from here to AWS"""
 
+_FAILED = """
+The demo failed: the mirror differs from the simulated mailbox, or the second sync stored more than
+the new mail. Please report this; the logs are in {logs}."""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -61,9 +66,13 @@ def run_demo(stack: Stack) -> int:
     duplicates = _query(stack, DUPLICATE_MESSAGES_SQL)
     console.print(f"\n{DUPLICATE_MESSAGES_SQL};\n({len(duplicates)} rows)\n")
     console.print_json(json.dumps({name: status[name] for name in _SHOWN}))
-    console.print(_NEXT)
     exact = status["initialSyncCompleted"] and status["syncProgress"] == status["syncTotal"]
     return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
+
+
+def print_end(code: int, logs: Path) -> None:
+    """Print what to do next; `code` is the exit code of a demo whose stack has stopped."""
+    console.print(_FAILED.format(logs=logs) if code else _NEXT, markup=False)
 
 
 _SHOWN = (

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NoReturn
@@ -190,7 +191,7 @@ def _common_options(defaults: Options) -> _Parser:
     add("--database-port", type=_port, help="let the stack's own Postgres listen there, too")
     mail = "an mbox file, Maildir, folder of .eml files or a single message for the simulator"
     add("--mbox", type=_existing, metavar="PATH", help=mail)
-    add("--messages", type=int, default=defaults.messages, help=default)
+    add("--messages", type=_count, default=defaults.messages, help=default)
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
     add("--no-dev-login", dest="dev_login", action="store_false", help="ask for a token always")
@@ -226,10 +227,15 @@ def _add_provider(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
+    if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of messages")
+    return int(text)
 
 
 def _existing(text: str) -> Path:
@@ -240,7 +246,7 @@ def _existing(text: str) -> Path:
 
 
 def _scale(text: str) -> float:
-    scale = float(text)
-    if not 0 < scale <= 1000:
-        raise argparse.ArgumentTypeError("the time scale is a number above 0")
-    return scale
+    with suppress(ValueError):
+        if 0 < (scale := float(text)) <= 1000:
+            return scale
+    raise argparse.ArgumentTypeError("the time scale is a number above 0, at most 1000")

@@ -35,7 +35,7 @@ from localdev.engine.aws_resources import (
 )
 from localdev.engine.dev_login import make_demo_user_token_maker, read_or_create_jwt_secret
 from localdev.engine.event_bus import EventBus
-from localdev.engine.failure import StartFailed
+from localdev.engine.failure import FolderInUse, StartFailed
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
@@ -126,7 +126,7 @@ class Stack:
             try:
                 self._exit.callback(lock_folder(self.data, what="data").close)
                 return
-            except StartFailed:
+            except FolderInUse:
                 if not self.options.any_data:
                     raise
                 self.data = wanted.with_name(f"{wanted.name}-{number}")

@@ -1,4 +1,4 @@
-"""Wait for SIGINT or SIGTERM without missing a signal that arrives just before the wait.
+"""Wait for a signal that stops the process, without missing one that arrives just before the wait.
 
 `signal.pause` and waiting for an event miss such a signal: its Python handler runs only when the
 wait returns (Python docs, "Execution of Python signal handlers").
@@ -6,9 +6,11 @@ wait returns (Python docs, "Execution of Python signal handlers").
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `kill`, and a terminal that was closed."""
 
 
 def raise_keyboard_interrupt() -> None:
@@ -17,19 +19,26 @@ def raise_keyboard_interrupt() -> None:
 
 
 class StopSignals:
-    """Calls `on_stop` when SIGINT or SIGTERM arrives inside the `with` block. A process can have
-    one such block at a time."""
+    """Calls `on_stop` when SIGINT, SIGTERM or SIGHUP arrives inside the `with` block.
+
+    While the process handles the KeyboardInterrupt of an earlier signal, further signals have no
+    effect: a second Ctrl-C would interrupt the shutdown and leave files. SIGHUP that the process
+    was started to ignore (`nohup`) stays ignored. A process can have one such block at a time.
+    """
 
     def __init__(self, on_stop: Callable[[], None] = raise_keyboard_interrupt) -> None:
         self._on_stop = on_stop
-        self._before = {number: signal.getsignal(number) for number in _STOPPING}
+        found = {number: signal.getsignal(number) for number in _STOPPING}
+        if found[signal.SIGHUP] == signal.SIG_IGN:
+            del found[signal.SIGHUP]
+        self._before = found
         self._came, self._told = socket.socketpair()
         self._told.setblocking(False)
 
     def __enter__(self) -> "StopSignals":
         signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
-        for number in _STOPPING:
-            signal.signal(number, lambda *_: self._on_stop())
+        for number in self._before:
+            signal.signal(number, lambda *_: self._on_signal())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -40,5 +49,17 @@ class StopSignals:
         self._told.close()
 
     def wait_for_signal(self) -> None:
-        """Wait for SIGINT or SIGTERM; return immediately if one has come already."""
+        """Wait for such a signal; return immediately if one has come already."""
         self._came.recv(1)
+
+    def _on_signal(self) -> None:
+        if not _handles_keyboard_interrupt():
+            self._on_stop()
+
+
+def _handles_keyboard_interrupt() -> bool:
+    """Return whether an `except`, `finally` or `__exit__` of a KeyboardInterrupt is running."""
+    handled = sys.exception()
+    while handled and not isinstance(handled, KeyboardInterrupt):
+        handled = handled.__context__
+    return handled is not None

@@ -1,6 +1,6 @@
 // One mailbox: its folders with the verification of each, what is hidden, differs or is in quarantine.
 
-import { accountButtons, next, speed, standing } from "./accounts.js";
+import { accountButtons, BEING_DELETED, next, speed, standing } from "./accounts.js";
 import {
   buttons, code, cut, facts, fine, link, mark, numeric, progress, reason, table, time, tr, wide,
 } from "./components.js";
@@ -21,7 +21,7 @@ const QUARANTINE_COLUMNS = [
 ];
 
 export default {
-  title: (account) => account.emailAddress,
+  title: (account) => account.emailAddress || BEING_DELETED,
 
   async load({ id }, signal) {
     const [account, runs] = await Promise.all([
@@ -37,7 +37,7 @@ export default {
       el(
         "header",
         { class: "heading" },
-        el("h1", {}, account.emailAddress, " ", standing(account)),
+        el("h1", {}, el("bdi", {}, account.emailAddress || BEING_DELETED), " ", standing(account)),
         buttons(accountButtons(account, app)),
       ),
       error && el("p", { class: "error", key: "error" }, reason(error.name, error.message)),
@@ -145,7 +145,8 @@ const difference = ({ messageId: id, folder: name, cause, foundAt }) =>
 
 function unevenFolder({ id, displayName, total, quarantined: aside, remoteTotal }) {
   const ours = `${number(total)} stored and ${number(aside)} in quarantine`;
-  return el("li", { key: id }, `${displayName}: ${ours}, ${number(remoteTotal)} at the provider.`);
+  const counts = `: ${ours}, ${number(remoteTotal)} at the provider.`;
+  return el("li", { key: id }, el("bdi", {}, displayName), counts);
 }
 
 function quarantine(messages) {

@@ -16,12 +16,12 @@ const suggested = new Map();
 export function accountField(app, label, { name, value, pick = null }) {
   const list = `${name}-suggestions`;
   const suggest = async (event) => {
-    suggested.set(name, await find(event.currentTarget.value));
+    suggested.set(name, await find({ search: event.currentTarget.value }));
     app.redraw();
   };
   const choose = async (event) => {
     const typed = event.currentTarget.value.trim();
-    const found = typed && (await find(typed)).find((each) => isSame(each.emailAddress, typed));
+    const [found] = typed ? await find({ address: typed }) : [];
     if (typed && !found) app.failed(new Error(`No account has the address ${typed}.`));
     else pick(found || null);
   };
@@ -35,12 +35,10 @@ export function accountField(app, label, { name, value, pick = null }) {
   ];
 }
 
-async function find(search) {
+async function find(wanted) {
   try {
-    return (await get("accounts", { search, limit: SUGGESTIONS })).accounts;
+    return (await get("accounts", { ...wanted, limit: SUGGESTIONS })).accounts;
   } catch {
     return []; // The connection's loss is shown elsewhere.
   }
 }
-
-const isSame = (one, other) => one.toLowerCase() === other.toLowerCase();

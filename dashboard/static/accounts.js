@@ -45,6 +45,9 @@ export default {
   },
 };
 
+/** In place of the address, which an account that is being deleted has no longer. */
+export const BEING_DELETED = "(being deleted)";
+
 const NONE = "No mailbox is connected yet.";
 const NO_MATCH = "No account matches.";
 
@@ -80,7 +83,7 @@ function row(account, app) {
   const { accountId: id, emailAddress: address } = account;
   return tr(
     id,
-    heading(link(`/accounts/${id}`, address)),
+    heading(link(`/accounts/${id}`, address || BEING_DELETED)),
     standing(account),
     progress(account.syncProgress, account.syncTotal, `Mail of ${address}`),
     speed(account) ?? "–",

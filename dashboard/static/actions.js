@@ -57,7 +57,12 @@ async function runAction(app, key, action) {
 export function offerNotice(children, { isError = false } = {}) {
   const notice = document.getElementById("notice");
   notice.classList.toggle("is-error", isError);
-  const close = el("button", { type: "button", class: "quiet", onclick: closeNotice }, "Close");
+  const press = () => {
+    closeNotice();
+    // The button takes the focus with it; the next Tab would begin at the page's end.
+    document.getElementById("view").focus({ preventScroll: true });
+  };
+  const close = el("button", { type: "button", class: "quiet", onclick: press }, "Close");
   notice.replaceChildren(el("p", {}, children), close);
 }
 

@@ -20,7 +20,7 @@ import start from "./start.js";
 
 const TICK_MS = 1000;
 const main = document.getElementById("view");
-let current = { view: null, place: null, data: null, loading: null, path: null };
+let current = { view: null, place: null, data: null, loading: null, path: null, url: null };
 
 /** What a view may ask of its frame. */
 const app = {
@@ -36,7 +36,7 @@ const app = {
 };
 
 function resolve() {
-  const [name, id] = location.pathname.split("/").slice(1).map(decodeURIComponent);
+  const [name, id] = location.pathname.split("/").slice(1).map(decoded);
   const query = new URLSearchParams(location.search);
   const one = id || (name === "accounts" && query.get("accountId"));
   if (name === "runs" && one) return { view: run, place: { id: one, query } };
@@ -45,17 +45,28 @@ function resolve() {
   return { view: views[name] ?? start, place: { id: null, query } };
 }
 
-async function show() {
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // Typed by hand; the view says that there is no such thing.
+  }
+}
+
+/** Shows the page of the address; `isBack`: the reader has been there, by back or forward. */
+async function show({ isBack = false } = {}) {
+  const left = current.url;
   const arrived = location.pathname !== current.path;
   const { view, place } = resolve();
   const was = current.place;
   const moved = view !== current.view || place.id !== was.id;
   current = { view, place, data: moved ? null : current.data, path: location.pathname };
+  current.url = location.pathname + location.search;
   markNavigation();
   main.classList.toggle("is-leaving", moved);
   if (moved) closeNotice();
   await load();
-  if (arrived && moved) arrive();
+  if (arrived && moved) arrive(isBack && left);
   else if (!moved) attend(view, was.query, place.query);
 }
 
@@ -68,12 +79,31 @@ function attend(view, was, is) {
   next.scrollIntoView({ block: next.tabIndex < 0 ? "start" : "nearest" });
 }
 
+let day = new Date().toDateString();
+
+/** Brings the clocks up to date; at midnight each time of the day before needs its date. */
+function tick() {
+  const today = new Date().toDateString();
+  if (today === day) return tickAll(main);
+  day = today;
+  draw();
+}
+
 let isFirst = true;
 
-/** A new page begins at its top and is announced by screen readers. */
-function arrive() {
+/** A new page begins at its top and is announced by screen readers. A reader who comes back stands
+ * at the link to the page `left`. */
+function arrive(left) {
   if (isFirst) {
     isFirst = false;
+    return;
+  }
+  const link = [...main.querySelectorAll("a[href]")].find(
+    (each) => each.getAttribute("href") === left,
+  );
+  if (link) {
+    link.focus({ preventScroll: true });
+    link.scrollIntoView({ block: "center" });
     return;
   }
   window.scrollTo(0, 0);
@@ -109,9 +139,12 @@ function draw() {
     error && el("p", { class: "error", role: "alert", key: "error" }, error.message),
     content,
   );
+  const isFocused = main.contains(document.activeElement);
   if (main.firstChild) morph(main.firstChild, page);
   else main.append(page);
-  document.title = `${data ? view.title(data, place) : "Not found"} · Mailsync`;
+  // What is gone takes the focus with it; the next Tab would begin at the page's end.
+  if (isFocused && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
+  document.title = `${data ? view.title(data, place) : "Not loaded"} · Mailsync`;
 }
 
 function markNavigation() {
@@ -150,12 +183,12 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   app.go(link.getAttribute("href"));
 });
-window.addEventListener("popstate", show);
+window.addEventListener("popstate", () => show({ isBack: true }));
 document
   .getElementById("simulator-toggle")
   .addEventListener("click", () => toggleSimulator(app));
-setInterval(() => document.hidden || tickAll(main), TICK_MS);
+setInterval(() => document.hidden || tick(), TICK_MS);
 
 await Promise.all([loadOverview().catch(() => {}), show()]);
 draw();
-follow(changed, connection);
+follow(changed, connection, () => current.error);

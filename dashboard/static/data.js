@@ -35,16 +35,17 @@ async function ask(url, options) {
 
 /**
  * Calls `changed()` after every change of runs, accounts or executions, one call at a time, and
- * `connection(isUp)` whenever the server is lost or found. Rests while the page is hidden.
+ * `connection(isUp)` whenever the server is lost or found. Also calls `changed()` from time to time
+ * while `hasFailed()`: what could not be loaded may be there now. Rests while the page is hidden.
  */
-export async function follow(changed, connection) {
+export async function follow(changed, connection, hasFailed) {
   let version = 0;
   let isUp = true;
   for (;;) {
     await visible();
     try {
       const heard = await get("changes", { since: version });
-      const isNews = heard.version !== version || !isUp;
+      const isNews = heard.version !== version || !isUp || hasFailed();
       version = heard.version;
       if (!isUp) connection((isUp = true));
       if (isNews) await changed();

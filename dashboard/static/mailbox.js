@@ -23,7 +23,7 @@ export default {
   async load({ query }, signal) {
     const { accounts } = query.get("accountId")
       ? { accounts: [] }
-      : await get("accounts", { limit: 1 }, signal);
+      : await get("accounts", { search: "@", limit: 1 }, signal); // None that is being deleted.
     const accountId = query.get("accountId") ?? accounts[0]?.accountId;
     if (!accountId) return {};
     const account = await get(`accounts/${accountId}`, {}, signal);
@@ -67,12 +67,17 @@ export default {
           { class: "folders", "aria-label": "Folders" },
           folderList(account, folder, query),
         ),
-        folder ? messages(folder, list, query) : el("p", {}, "This mailbox has no folders yet."),
+        folder ? messages(folder, list, query) : el("p", {}, absence(account, query)),
         reader(message, account, query, app),
       ),
     ];
   },
 };
+
+function absence({ folders }, query) {
+  if (!folders.length) return "This mailbox has no folders yet.";
+  return query.get("folder") ? "This folder is gone. Choose another one." : "Choose a folder.";
+}
 
 /** How far the open run is; a new mailbox has no folders yet. */
 function sync(account) {
@@ -169,7 +174,8 @@ function reader(message, account, query, app) {
     const hint = fine("Choose a message.");
     return el("section", { class: "reader", "aria-label": "Message" }, hint);
   }
-  const people = (list) => (list ?? []).map(person).join(", ");
+  const people = (list) =>
+    list?.length ? list.map((each, at) => [at > 0 && ", ", person(each)]) : null;
   return el(
     "section",
     { class: "reader", "aria-label": "Message", tabindex: "-1", key: message.id },
@@ -195,8 +201,11 @@ function body(message) {
   });
 }
 
+/** Name and address, each by itself: a name that turns the direction of text must not disguise the
+ * address. */
 function person({ name, address }) {
-  return name && address ? `${name} <${address}>` : name || address || "";
+  const [shownName, shownAddress] = [name, address].map((each) => each && el("bdi", {}, each));
+  return name && address ? [shownName, " <", shownAddress, ">"] : shownName || shownAddress;
 }
 
 /** What the owner could do at the provider; the next sync brings it here. */

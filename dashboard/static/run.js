@@ -8,7 +8,7 @@ import {
   buttons, code, cut, errorCell, facts, heading, link, numeric, progress, reason, status, table, time,
   tr,
 } from "./components.js";
-import { connectAgain, speed } from "./accounts.js";
+import { BEING_DELETED, connectAgain, speed } from "./accounts.js";
 import { picture } from "./picture.js";
 import { isOpen } from "./runs.js";
 import { waterfall } from "./waterfall.js";
@@ -67,7 +67,7 @@ function startedRun(result) {
 function outcome(run) {
   const began = run.startedAt ?? run.createdAt;
   const took = () => (isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs);
-  const owner = run.accountId && link(`/accounts/${run.accountId}`, run.emailAddress);
+  const owner = run.accountId && link(`/accounts/${run.accountId}`, run.emailAddress || BEING_DELETED);
   return [
     run.error && el(
       "p",

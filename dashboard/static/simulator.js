@@ -21,7 +21,9 @@ export async function toggleSimulator(app) {
 export async function updateSimulator(app) {
   if (panel.hidden) return;
   try {
-    if (!address) address = (await get("accounts", { limit: 1 })).accounts[0]?.emailAddress ?? "";
+    // An account that is being deleted has no address.
+    const { accounts } = address ? {} : await get("accounts", { search: "@", limit: 1 });
+    address ||= accounts[0]?.emailAddress ?? "";
   } catch {
     // The connection's loss is shown elsewhere; the panel keeps what it knows.
   }

@@ -4,12 +4,15 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy.cdk_cli import find_cdk_command
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.steps import Deployment, read_deployment
+
+_AGAIN = "Correct the cause and run the command again; it continues."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,14 +35,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def deploy(deployment: Deployment) -> int:
-    """Run the deployment and print its result; return the exit code."""
+    """Run the deployment and print its result; return the exit code, 130 after Ctrl-C."""
     try:
         outputs = deployment.run()
     except DeploymentFailed as failed:
         print(failed, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "The deployment was interrupted. CloudFormation finishes a change that it has begun,"
+            " and the stage keeps syncing. Run the command again: it continues.",
+            file=sys.stderr,
+        )
+        return 130
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS rejects a request: {error}. Run the command again.", file=sys.stderr)
+        print(f"AWS rejects a request: {error}. {_AGAIN}", file=sys.stderr)
+        return 1
+    except (OSError, CalledProcessError) as error:
+        print(f"This machine cannot go on: {error}. {_AGAIN}", file=sys.stderr)
         return 1
     print("\n".join(_next_steps(deployment, outputs)))
     return 0

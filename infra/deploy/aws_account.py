@@ -30,14 +30,19 @@ class AwsAccount:
     def client(self, service: str) -> Any:
         return self.session.client(service, region_name=self.region)
 
-    def stack_outputs(self, stack: str) -> dict[str, str]:
-        """Return the outputs of the stack by name; empty if there is no such stack."""
+    def describe_stack(self, stack: str) -> Mapping[str, Any] | None:
+        """Return the description of the stack. None: there is no such stack."""
         try:
             (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
-            return {}
+            return None
+        return dict(found)
+
+    def stack_outputs(self, stack: str) -> dict[str, str]:
+        """Return the outputs of the stack by name; empty if there is no such stack."""
+        found = self.describe_stack(stack) or {}
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
     def bootstrap_version(self) -> int:
@@ -84,6 +89,7 @@ def account_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]
     """Yield a sentence for each reason for which AWS would reject the stage's stacks."""
     yield from _quota_problems(account, stage)
     yield from _certificate_problems(account, stage)
+    yield from _topic_problems(account, stage)
 
 
 def account_warnings(account: AwsAccount) -> Iterator[str]:
@@ -157,6 +163,15 @@ def _quota_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
         )
 
 
+def _topic_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
+    arn = stage.alarm_topic_arn
+    if arn and arn.split(":")[3] != account.region:
+        yield (
+            f"alarm_topic_arn is a topic in {arn.split(':')[3]}, and alarms in {account.region} can"
+            " notify only a topic of their region: name one there."
+        )
+
+
 def _certificate_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
     arn = stage.certificate_arn
     if arn is None:
@@ -176,4 +191,11 @@ def _certificate_problems(account: AwsAccount, stage: StageSettings) -> Iterator
         yield (
             f"The certificate of certificate_arn has the status {found['Status']}: validate it in"
             f" AWS Certificate Manager until its status is {_ISSUED}."
+        )
+    names = {found["DomainName"], *found.get("SubjectAlternativeNames", ())}
+    domain = stage.domain_name or ""
+    if not names & {domain, f"*.{domain.partition('.')[2]}"}:
+        yield (
+            f"The certificate of certificate_arn is for {', '.join(sorted(names))}, not for the"
+            f" domain_name {domain}: request one for it."
         )

@@ -13,28 +13,41 @@ from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent.parent
-_PROGRAM = REPOSITORY_ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+_PROGRAM = Path("node_modules") / "aws-cdk" / "bin" / "cdk"
 
 
-def find_cdk_command() -> tuple[str, ...]:
-    """Return the command that starts the CDK's command line; install it at the first call.
+def find_cdk_command(repository: Path = REPOSITORY_ROOT) -> tuple[str, ...]:
+    """Return the command that starts the CDK's command line; install the version that package.json
+    pins, if it is not there. An older one may not read what the CDK's library of a release writes.
 
     Raises:
         DeploymentFailed: there is no Node.js, or npm could not install the command line.
     """
     node = _find_program("node")
-    if not _PROGRAM.exists():
+    if not _is_installed(repository):
         installed = subprocess.run(  # noqa: S603
             [*npm_command(node), "ci", "--no-audit", "--no-fund", "--loglevel", "error"],
-            cwd=REPOSITORY_ROOT,
+            cwd=repository,
             check=False,
         )
-        if installed.returncode or not _PROGRAM.exists():
+        if installed.returncode or not _is_installed(repository):
             raise DeploymentFailed(
                 "npm could not install the CDK's command line (package.json), which downloads"
                 " from the npm registry. Its reason stands above; run the command again."
             )
-    return node, str(_PROGRAM)
+    return node, str(repository / _PROGRAM)
+
+
+def _is_installed(repository: Path) -> bool:
+    """Return whether npm has installed the pinned version. npm writes its list of packages last, so
+    an interrupted installation does not count."""
+    pinned = json.loads((repository / "package.json").read_text())["devDependencies"]["aws-cdk"]
+    try:
+        listed = json.loads((repository / "node_modules" / ".package-lock.json").read_text())
+        installed = listed["packages"]["node_modules/aws-cdk"]["version"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(installed == pinned) and (repository / _PROGRAM).exists()
 
 
 def npm_command(node: str) -> tuple[str, ...]:

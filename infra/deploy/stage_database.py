@@ -8,7 +8,7 @@ from typing import Any
 import pg8000.native
 
 from infra.deploy.failure import DeploymentFailed
-from mailsync.errors import MailsyncError, SettingMissing
+from mailsync.errors import MailsyncError, SchemaOutdated, SettingMissing
 from mailsync.settings import LOOPBACK_HOSTS, DatabaseLogin, Settings
 from mailsync.store.connection import Connection, Database, connect, read_database_target
 from mailsync.store.functions_login import functions_login_sql
@@ -22,14 +22,18 @@ SELECT current_setting('server_version_num')::int,
        coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace
                   WHERE nspname = 'mailsync')::text, 'none'),
        to_regrole('mailsync_writer') IS NOT NULL"""
+_IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+_HAS_MAILBOXES = "SELECT to_regclass('mailsync.email_credentials') IS NOT NULL"
+_MAILBOXES = "SELECT count(*) FROM mailsync.email_credentials"
 _IS_WRITER = "SELECT pg_has_role(current_user, 'mailsync_writer', 'USAGE')"
 
 
-def database_problems(values: Mapping[str, str]) -> Iterator[str]:
+def database_problems(values: Mapping[str, str], *, is_new_stage: bool = False) -> Iterator[str]:
     """Yield a sentence for each reason for which the database would not serve the stage. Nothing is
     written.
 
     values: the fields of the stage's secrets.
+    is_new_stage: whether the stage has no key yet that could decrypt tokens in the database.
     """
     settings = Settings(values)
     has_owner = settings.database_url_setting_name(as_owner=True) != "DATABASE_URL"
@@ -39,8 +43,12 @@ def database_problems(values: Mapping[str, str]) -> Iterator[str]:
         owner = yield from _owner_problems(settings)
         if has_owner and owner:
             yield from _functions_login_problems(settings)
+        if is_new_stage and owner:
+            yield from _other_stage_problems(settings)
     except MailsyncError as error:
         yield str(error)
+    except pg8000.native.DatabaseError as error:
+        yield f"The database rejects a check of the login: {_reason(error)}."
 
 
 def prepare_database(values: Mapping[str, str]) -> tuple[str, ...]:
@@ -57,16 +65,25 @@ def prepare_database(values: Mapping[str, str]) -> tuple[str, ...]:
             if _is_login_missing(owner, settings):
                 owner.run(functions_login_sql(_functions_login(settings)))
         with closing(Database(settings)) as database:
-            require_usable_database(database)
+            _require_migrated(database)
     except MailsyncError as error:
         raise DeploymentFailed(f"The database was not prepared: {error}") from None
     except pg8000.native.DatabaseError as error:
         raise DeploymentFailed(
             "The database did not create the login of the functions"
-            f" ({error.args[0].get('M', 'no reason given')}); create it as docs/database.md"
+            f" ({_reason(error)}); create it as docs/database.md"
             ' describes under "Roles".'
         ) from None
     return applied
+
+
+def _require_migrated(database: Database) -> None:
+    try:
+        require_usable_database(database)
+    except SchemaOutdated as error:
+        raise SchemaOutdated(
+            f"{error} DATABASE_URL and MIGRATION_DATABASE_URL must name the same database."
+        ) from None
 
 
 def _address_problems(settings: Settings, *, as_owner: bool) -> Iterator[str]:
@@ -90,6 +107,7 @@ def _owner_problems(settings: Settings) -> Generator[str, None, bool]:
     try:
         with closing(connect(settings, as_owner=True)) as connection:
             version, may_create, may_create_roles, owns, has_roles = connection.run(_RIGHTS)[0]
+            is_read_only = connection.run(_IS_READ_ONLY)[0][0]
     except MailsyncError as error:
         yield f"{name}: {error}"
         return False
@@ -98,6 +116,9 @@ def _owner_problems(settings: Settings) -> Generator[str, None, bool]:
             f"The database is Postgres {version // 10000}, and Mailsync needs"
             f" {MIN_SERVER_VERSION // 10000} or newer: upgrade it."
         )
+        return False
+    if is_read_only:
+        yield _read_only_problem(name)
         return False
     pending = plan_migrations(settings)
     lacks = (
@@ -121,10 +142,13 @@ def _functions_login_problems(settings: Settings) -> Iterator[str]:
         if _is_login_missing(owner, settings):
             try:
                 functions_login_sql(_functions_login(settings))
-            except SettingMissing:
+            except SettingMissing as error:
+                yield f"The login of DATABASE_URL does not exist and cannot be created: {error}"
+            if not owner.run(_RIGHTS)[0][2]:
                 yield (
-                    "The user of DATABASE_URL does not exist, and its name would need quoting:"
-                    " write one in lower case, such as mailsync_functions."
+                    "The login of DATABASE_URL does not exist, and the login of"
+                    " MIGRATION_DATABASE_URL may not create it (ALTER ROLE ... CREATEROLE): create"
+                    ' it as docs/database.md describes under "Roles".'
                 )
             return
         has_roles = owner.run(_RIGHTS)[0][-1]
@@ -135,8 +159,36 @@ def _functions_login_problems(settings: Settings) -> Iterator[str]:
                     "The login of DATABASE_URL is no member of the role mailsync_writer: as the"
                     " owner, GRANT mailsync_writer to it."
                 )
+            if connection.run(_IS_READ_ONLY)[0][0]:
+                yield _read_only_problem("DATABASE_URL")
     except MailsyncError as error:
         yield f"DATABASE_URL: {error}"
+
+
+def _reason(error: pg8000.native.DatabaseError) -> str:
+    return str(error.args[0].get("M", "no reason given"))
+
+
+def _read_only_problem(name: str) -> str:
+    return (
+        f"{name} is a database that accepts no writes, such as a read replica: write the address of"
+        " the primary, or end its read-only mode."
+    )
+
+
+def _other_stage_problems(settings: Settings) -> Iterator[str]:
+    """Yield a sentence if the database has tokens, which only the key of another stage decrypts.
+    Both stages would sync its mailboxes, and each would close those of the other."""
+    with closing(connect(settings, as_owner=True)) as owner:
+        count = owner.run(_MAILBOXES)[0][0] if owner.run(_HAS_MAILBOXES)[0][0] else 0
+    if count:
+        yield (
+            f"The database has {count} connected mailboxes of another stage, whose key decrypts"
+            " their tokens, and this account and region have no stage of this name. Set"
+            " AWS_PROFILE, AWS_REGION and STAGE to those of that stage, or write another database."
+            " If that stage no longer exists, empty the table mailsync.email_credentials as the"
+            " owner; every mailbox must then be connected again."
+        )
 
 
 def _functions_login(settings: Settings) -> DatabaseLogin:

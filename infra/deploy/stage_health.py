@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from uuid import uuid4
 
 from infra.deploy.aws_account import AwsAccount
@@ -39,7 +40,7 @@ def _fetch_health(api_url: str) -> str | None:
             return None if status == "ok" else f"status {status}"
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.read(500).decode(errors='replace')}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, HTTPException) as error:
         return f"no response ({error})"
 
 

@@ -13,10 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.deploy.aws_account import AwsAccount
+from infra.deploy.failure import DeploymentFailed
 from infra.secret_fields import FIELDS_OF_SECRET, JWT_KEY_FIELD, SINGLE_SECRET, secrets_of_stage
 from infra.setting_formats import PLACEHOLDER
-from infra.settings import StageSettings
-from mailsync.settings import MIN_HS256_KEY_BYTES
+from infra.settings import StageSettings, read_settings_parts
+from mailsync.errors import SettingMissing
+from mailsync.settings import MIN_HS256_KEY_BYTES, Settings
 
 Values = Mapping[str, str]
 _FILE = "file://"
@@ -30,9 +32,9 @@ def read_secrets(path: Path) -> dict[str, str]:
     text of the file NAME, beside the settings file.
 
     Raises:
-        ValueError: the part is not an object of texts, or a file is missing.
+        ValueError: the part is not an object of texts, or a file is missing or empty.
     """
-    part = json.loads(path.read_text()).get("secrets", {})
+    part = read_settings_parts(path).get("secrets", {})
     if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
         raise ValueError(f'The part "secrets" of {path} must be an object of texts.')
     return {name: _text(name, value, path.parent) for name, value in part.items()}
@@ -43,9 +45,12 @@ def _text(name: str, value: str, folder: Path) -> str:
         return value.strip()
     file = folder / value.removeprefix(_FILE)
     try:
-        return file.read_text()
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise ValueError(f"{name} names a file that cannot be read: {file}.") from None
+    if not text.strip():
+        raise ValueError(f"{name} names a file that is empty: {file}.")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,14 @@ class StageSecretValues:
                 "The stage names an app registration and has no login for it: write"
                 f" {' or '.join(FIELDS_OF_SECRET['ProviderLogins'])} into the part secrets."
             )
-        if 0 < len(values.get(JWT_KEY_FIELD, "").encode()) < MIN_HS256_KEY_BYTES:
+        yield from _certificate_problems(values)
+        has_key_secret = "ApplicationKey" in self.stored or JWT_KEY_FIELD in self.given
+        if has_key_secret and self.stage.jwt_jwks_url is None and JWT_KEY_FIELD not in values:
+            yield (
+                f"{JWT_KEY_FIELD} is empty, so the API would accept nobody: write the key of your"
+                " application. AWS generates one only for a new stage whose file has no such field."
+            )
+        elif 0 < len(values.get(JWT_KEY_FIELD, "").encode()) < MIN_HS256_KEY_BYTES:
             yield f"{JWT_KEY_FIELD} is too short: HS256 needs {MIN_HS256_KEY_BYTES} bytes."
 
     def _lost_with_single_secret(self) -> Iterator[str]:
@@ -119,13 +131,38 @@ class StageSecretValues:
             )
 
 
+def _certificate_problems(values: Values) -> Iterator[str]:
+    from mailsync.credentials.identity.entra import read_client_credential  # loads msal
+
+    if "MICROSOFT_CLIENT_CERTIFICATE" in values:
+        try:
+            read_client_credential(Settings(values))
+        except SettingMissing as error:
+            yield str(error)
+
+
 def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the deployed values by field, for each secret that the stack's outputs name."""
-    return {
-        name: json.loads(_read(account, outputs[f"{name}SecretArn"])["SecretString"])
-        for name in (*FIELDS_OF_SECRET, SINGLE_SECRET)
-        if f"{name}SecretArn" in outputs
-    }
+    """Return the deployed values by field, for each secret that the stack's outputs name.
+
+    Raises:
+        DeploymentFailed: a secret is not a JSON object, because a person edited it.
+    """
+    names = (*FIELDS_OF_SECRET, SINGLE_SECRET)
+    arns = {name: outputs.get(f"{name}SecretArn") for name in names}
+    return {name: _values(_read(account, arn), arn) for name, arn in arns.items() if arn}
+
+
+def _values(secret: Mapping[str, Any], arn: str) -> dict[str, str]:
+    try:
+        values = json.loads(secret.get("SecretString", ""))
+    except ValueError:  # its text quotes the secret
+        values = None
+    if not isinstance(values, dict):
+        raise DeploymentFailed(
+            f"The secret {arn} is no JSON object any more, so the functions cannot read it: correct"
+            " it in AWS Secrets Manager, then run the command again."
+        )
+    return {name: str(value or "") for name, value in values.items()}
 
 
 def write_secrets(

@@ -18,6 +18,7 @@ from infra.deploy.aws_account import (
     zone_problems,
 )
 from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, required_bootstrap_version
+from infra.deploy.deployed_stacks import place_problems, stack_problems, unprotect_failed_stack
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_database import database_problems, prepare_database
 from infra.deploy.stage_health import require_health, require_self_test
@@ -51,12 +52,15 @@ class Deployment:
         """
         _report("Checking the settings, the AWS account and the database ...")
         account = open_account()
+        _report(f"The account is {account.account_id}, the region {account.region}.")
         self._require_no_problems(account)
         cdk = CdkCli(self.find_command(), account)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._deploy_state(cdk, account, Path(folder) / "state")
-            version = self._write_secrets(account, outputs)
-            self._migrate(account, outputs)
+            values = self._secret_values(account, outputs)
+            # First the database: functions that run already would read the new secrets at once.
+            self._migrate(values)
+            version = self._write_secrets(account, outputs, values)
             _report("Deploying functions, workflows and API ...")
             assembly = self._synthesize(account, Path(folder) / "sync", version)
             outputs |= cdk.deploy(self.stack("Sync"), assembly)
@@ -76,16 +80,18 @@ class Deployment:
 
     def _require_no_problems(self, account: AwsAccount) -> None:
         outputs = account.stack_outputs(self.stack("Stateful"))
-        values = StageSecretValues(self.stage, self.given_secrets, read_stored(account, outputs))
+        values = self._secret_values(account, outputs)
         found = list(
             chain(
+                place_problems(account, self.outputs_file),
+                *(stack_problems(account, self.stack(each)) for each in ("Stateful", "Sync")),
                 account_problems(account, self.stage),
                 kind_of_database_problems(self.stage, outputs),
                 values.problems(),
             )
         )
         if self.stage.database == "external" and "DATABASE_URL" in values.values() and not found:
-            found += database_problems(values.values())
+            found += database_problems(values.values(), is_new_stage=not outputs)
         for warning in account_warnings(account):
             _report(f"Warning: {warning}")
         _require_none(found)
@@ -96,20 +102,28 @@ class Deployment:
         if account.bootstrap_version() < required_bootstrap_version(assembly):
             _report(f"Preparing {account.region} for the CDK (bootstrap) ...")
             cdk.bootstrap()
+        if unprotect_failed_stack(account, self.stack("Stateful")):
+            _report(
+                "An earlier attempt to create the stack failed, so it is created anew. A key,"
+                " secrets and a database of that attempt remain in AWS until you delete them."
+            )
         _report("Deploying the key, the secrets and, if the stage has its own, the database ...")
         return dict(cdk.deploy(self.stack("Stateful"), assembly))
 
-    def _write_secrets(self, account: AwsAccount, outputs: Mapping[str, str]) -> str:
-        values = StageSecretValues(self.stage, self.given_secrets, read_stored(account, outputs))
+    def _secret_values(self, account: AwsAccount, outputs: Mapping[str, str]) -> StageSecretValues:
+        return StageSecretValues(self.stage, self.given_secrets, read_stored(account, outputs))
+
+    def _write_secrets(
+        self, account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
+    ) -> str:
         written, version = write_secrets(account, outputs, values)
         _report(f"Secrets written: {', '.join(written) or 'none, they are up to date'}.")
         return version
 
-    def _migrate(self, account: AwsAccount, outputs: Mapping[str, str]) -> None:
+    def _migrate(self, values: StageSecretValues) -> None:
         """Migrate a database of the operator's; the function `migrate-database` migrates others."""
         if self.stage.database == "external":
-            stored = read_stored(account, outputs)
-            applied = prepare_database(StageSecretValues(self.stage, {}, stored).values())
+            applied = prepare_database(values.values())
             _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")
 
     def _synthesize(self, account: AwsAccount, folder: Path, secrets_version: str) -> Path:

@@ -43,6 +43,9 @@ def main(arguments: list[str]) -> int:
     except MailsyncError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished stays; run the command again.", file=sys.stderr)
+        return 130
     print(f"{target.database} on {target.socket_dir or target.host}: {done}")
     return 0
 

@@ -13,3 +13,7 @@ class StartFailed(Exception):
         such."""
         variable = option.strip("-").replace("-", "_").upper()
         return cls(f"Port {port} is in use: give another {option} (make dev {variable}=N).")
+
+
+class FolderInUse(StartFailed):
+    """Another stack uses the folder; another folder may be free."""

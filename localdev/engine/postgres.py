@@ -24,7 +24,7 @@ from urllib.parse import quote
 import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
-from localdev.engine.failure import StartFailed
+from localdev.engine.failure import FolderInUse, StartFailed
 from localdev.engine.operating_system import INITDB_LOCALE, program_of
 from localdev.engine.system_user import (
     copy_postgres_readable_by_all_users,
@@ -251,15 +251,22 @@ class Postgres:
 def lock_folder(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
 
-    Raises StartFailed when another process has locked the folder.
+    Raises FolderInUse when another process has locked the folder, and StartFailed when the folder
+    cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("ab")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+    except OSError as error:
+        raise StartFailed(
+            f"The {what} folder {folder} cannot be written ({error.strerror}): change its"
+            " permissions, or run Mailsync in another folder."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as held:
+    except BlockingIOError as held:
         lock.close()
-        raise StartFailed(
+        raise FolderInUse(
             f"The {what} folder {folder} is used by another stack: stop it or give another --data."
         ) from held
     return lock

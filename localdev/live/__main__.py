@@ -3,6 +3,12 @@
 The run reads only. It deletes the mail that it has stored when it ends.
 """
 
+import signal
+
+if __name__ == "__main__":
+    # Until the modules below are loaded, which takes seconds, Ctrl-C prints no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import os

@@ -34,6 +34,8 @@ class Vocabulary:
     """The names and words of a provider that may enter a record.
 
     field_name: matches the JSON field names that are recorded; others become `{name}`.
+    free_fields: fields whose objects have names that users and their programs choose; these become
+        `{name}` as well.
     words_by_field: the listed words of enumerations, by field name or lower-case header name. The
         record says which words errors and headers had. Of other responses it says only whether
         their words are listed, since these words depend on the mail.
@@ -41,6 +43,7 @@ class Vocabulary:
     """
 
     field_name: re.Pattern[str]
+    free_fields: frozenset[str]
     words_by_field: Mapping[str, frozenset[str]]
     sized: frozenset[str]
 
@@ -71,9 +74,9 @@ def number_class(number: float) -> str:
     classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
         return "0" if number == 0 else "below 0"
-    index = bisect_left(_CLASS_BOUNDS, number * (1 - 1e-9))
-    if index == len(_CLASS_BOUNDS):
+    if number > _CLASS_BOUNDS[-1]:  # also whole numbers that no float holds
         return f"over {_CLASS_BOUNDS[-1]:.0f}"
+    index = bisect_left(_CLASS_BOUNDS, number * (1 - 1e-9))
     low, high = _CLASS_BOUNDS[max(0, index - 1)], _CLASS_BOUNDS[index]
     if isinstance(number, int):
         first = 1 if high <= 1 else math.floor(low) + 1
@@ -175,15 +178,17 @@ class Recorder:
                 self._add(seen, f"{path}[]", item, depth + 1)
         elif isinstance(value, dict):
             seen.objects[path] += 1
-            named = [(self._name(key), inner) for key, inner in value.items()]
+            is_free = not self._vocabulary.free_fields.isdisjoint(re.split(r"[/\[\]]+", path))
+            named = [(self._name(key, is_free), inner) for key, inner in value.items()]
             for name in {name for name, _ in named}:
                 seen.fields[path, name].count += 1
             for name, inner in named:
                 self._describe(seen.fields[path, name], name, inner, is_error=seen.status >= 400)
                 self._add(seen, f"{path}/{name}".lstrip("/"), inner, depth + 1)
 
-    def _name(self, key: str) -> str:
-        return key if self._vocabulary.field_name.fullmatch(key) else "{name}"
+    def _name(self, key: str, is_free: bool) -> str:
+        is_known = not is_free and self._vocabulary.field_name.fullmatch(key)
+        return key if is_known else "{name}"
 
     def _describe(self, found: _Field, name: str, value: Any, *, is_error: bool) -> None:
         words = self._vocabulary.words_by_field.get(name)

@@ -156,12 +156,13 @@ def _complete_cloudformation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(parsing, "clean_json", with_other_stacks)
     patch.setattr(Stack, "outputs", property(current))
     patch.setattr(parsing, "resource_class_from_type", every_class)
-    patch.setattr(
-        CloudFormationResponse,
-        "update_termination_protection",
-        lambda _: EmptyResult(),
-        raising=False,
-    )
+    patch.setattr(CloudFormationResponse, "update_termination_protection", _protect, raising=False)
+
+
+def _protect(request: CloudFormationResponse) -> EmptyResult:
+    stack = request.cloudformation_backend.get_stack(request._get_param("StackName"))
+    stack.enable_termination_protection = request._get_param("EnableTerminationProtection")
+    return EmptyResult()
 
 
 def _complete_step_functions(double: AwsDouble, patch: pytest.MonkeyPatch) -> None:

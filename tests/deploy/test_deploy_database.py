@@ -13,6 +13,14 @@ from localdev.simulators.entra.certificates import open_server_tls_context
 from tests.store.cluster import Cluster, cluster_in
 from tests.store.servers import a_server_that_says
 
+A_MAILBOX = """
+WITH account AS (
+  INSERT INTO mailsync.email_accounts (user_id, email_address, provider, provider_account_id)
+  VALUES ('ann', 'ann@mailsync.test', 'microsoft', 'a') RETURNING id),
+key AS (INSERT INTO mailsync.data_keys (wrapped) VALUES ('') RETURNING id)
+INSERT INTO mailsync.email_credentials (account_id, grant_key_id, grant_sealed)
+SELECT account.id, key.id, '' FROM account, key"""
+
 
 @pytest.fixture(scope="module")
 def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -95,10 +103,27 @@ def test_the_login_of_the_functions_is_created_once(cluster: Cluster) -> None:
     assert "no member of the role mailsync_writer" in problems(url, owner)
 
 
-def test_a_login_that_would_need_quoting_is_refused(cluster: Cluster) -> None:
+def test_an_owner_who_may_not_create_the_login_is_told_so(cluster: Cluster) -> None:
+    """The roles and the schema can be there already."""
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    prepare_database(
+        {"DATABASE_URL": cluster.url("functions", "mine"), "MIGRATION_DATABASE_URL": owner}
+    )
+    cluster.run("ALTER ROLE me NOCREATEROLE")
+
+    assert "may not create it" in problems(cluster.url("another", "mine"), owner)
+    assert problems(cluster.url("functions", "mine"), owner) == ""
+
+
+def test_a_login_that_postgres_cannot_have_is_refused(cluster: Cluster) -> None:
     owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
 
-    assert "name would need quoting" in problems(cluster.url("Functions", "mine"), owner)
+    def problem(login: str, password: str) -> str:
+        return problems(cluster.url(login, "mine", password=password), owner)
+
+    assert "name of the functions' login would need quoting" in problem("Functions", "p")
+    assert "does not accept, such as a newline" in problem("functions", "a\nb")
+    assert "has no password" in problem("functions", "")
 
 
 def test_a_database_without_its_owner_is_not_prepared(cluster: Cluster) -> None:
@@ -107,3 +132,44 @@ def test_a_database_without_its_owner_is_not_prepared(cluster: Cluster) -> None:
 
     with pytest.raises(DeploymentFailed, match="The database was not prepared"):
         prepare_database({"DATABASE_URL": cluster.url("functions", "mine")})
+
+
+def test_urls_of_two_databases_are_named(cluster: Cluster) -> None:
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    cluster.create("another", owner="them")
+
+    with pytest.raises(DeploymentFailed, match="must name the same database"):
+        prepare_database(
+            {
+                "DATABASE_URL": cluster.url("functions", "another"),
+                "MIGRATION_DATABASE_URL": owner,
+            }
+        )
+
+
+def test_a_database_that_accepts_no_writes_is_refused(cluster: Cluster) -> None:
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    cluster.run("CREATE ROLE functions LOGIN PASSWORD 'secret of the test'")
+    read_only = "SET default_transaction_read_only = on"
+
+    cluster.run(f"ALTER ROLE functions {read_only}")
+    assert "DATABASE_URL is a database that accepts no writes" in problems(
+        cluster.url("functions", "mine"), owner
+    )
+    cluster.run(f"ALTER ROLE me {read_only}")
+    assert "MIGRATION_DATABASE_URL is a database that accepts no writes" in problems(
+        cluster.url("functions", "mine"), owner
+    )
+
+
+def test_the_mailboxes_of_another_stage_are_not_taken_over(cluster: Cluster) -> None:
+    """A new stage, or one in the wrong account or region, could not decrypt their tokens."""
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    values = {"DATABASE_URL": cluster.url("functions", "mine"), "MIGRATION_DATABASE_URL": owner}
+    prepare_database(values)
+    assert not list(database_problems(values, is_new_stage=True))
+
+    cluster.run(A_MAILBOX, database="mine")
+    (found,) = database_problems(values, is_new_stage=True)
+    assert "has 1 connected mailboxes of another stage" in found
+    assert not list(database_problems(values))

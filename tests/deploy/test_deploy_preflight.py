@@ -22,6 +22,7 @@ from infra.deploy.stage_secrets import StageSecretValues, read_secrets
 from infra.settings import StageSettings
 from tests.deploy.aws_double import REGION, AwsDouble, aws_double
 from tests.deploy.synthesis import PROD
+from tests.support.app_certificate import app_certificate
 from tests.support.paths import ROOT
 
 APP = {"MICROSOFT_CLIENT_SECRET": "secret of the app"}
@@ -76,6 +77,7 @@ def test_a_password_may_look_like_an_example(password: str) -> None:
         ("unknown field DATABASE_ULR", {}, {**APP, **URL, "DATABASE_ULR": "x"}),
         ("has no login for it", {}, URL),
         ("HS256 needs 32 bytes", {}, {**APP, **URL, "JWT_SECRET": "short"}),
+        ("JWT_SECRET is empty", {}, {**APP, **URL, "JWT_SECRET": ""}),
         ("JWT_SECRET, which the stage does not use", JWKS, {**APP, **URL, "JWT_SECRET": "k" * 32}),
         ("DATABASE_URL, which the stage does not use", {"database": "aurora"}, {**APP, **URL}),
         ("DATABASE_URL still has an example", {}, {**APP, "DATABASE_URL": "postgresql://me:PASSWORD@db.mailsync.test/m"}),
@@ -88,6 +90,17 @@ def test_a_value_of_a_secret_is_refused(
     (found,) = StageSecretValues(a_stage(**settings), given, {}).problems()
 
     assert sentence in found
+
+
+def test_a_certificate_of_the_app_is_read_before_it_is_deployed() -> None:
+    def problems(pem: str) -> list[str]:
+        given = {**URL, "MICROSOFT_CLIENT_CERTIFICATE": pem}
+        return list(StageSecretValues(a_stage(), given, {}).problems())
+
+    both = app_certificate()
+    assert not problems(both)
+    for half in (both.partition("-----BEGIN PRIVATE")[0], "file:/app.pem"):
+        assert "must hold a certificate and its unencrypted RSA key" in problems(half)[0]
 
 
 def test_values_that_the_stage_has_need_not_be_given_again() -> None:
@@ -136,17 +149,24 @@ def test_the_single_secret_keeps_a_given_value_and_no_login_of_the_owner() -> No
 
 
 def test_a_file_stands_for_its_text(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("PEM\n")
+    (tmp_path / "ca.pem").write_text("\ufeffPEM\n")
+    (tmp_path / "empty.pem").write_text("\n")
     settings = tmp_path / "settings.json"
-    settings.write_text('{"secrets": {"DATABASE_CA_BUNDLE": "file://ca.pem", "A": " b "}}')
 
-    assert read_secrets(settings) == {"DATABASE_CA_BUNDLE": "PEM\n", "A": "b"}
-    settings.write_text('{"secrets": {"DATABASE_CA_BUNDLE": "file://none.pem"}}')
+    def read(secrets: object) -> dict[str, str]:
+        settings.write_text(json.dumps({"stage": {}, "secrets": secrets}))
+        return read_secrets(settings)
+
+    assert read({"DATABASE_CA_BUNDLE": "file://ca.pem", "A": " b "}) == {
+        "DATABASE_CA_BUNDLE": "PEM\n",
+        "A": "b",
+    }
     with pytest.raises(ValueError, match="DATABASE_CA_BUNDLE names a file that cannot be read"):
-        read_secrets(settings)
-    settings.write_text('{"secrets": ["DATABASE_URL"]}')
+        read({"DATABASE_CA_BUNDLE": "file://none.pem"})
+    with pytest.raises(ValueError, match="DATABASE_CA_BUNDLE names a file that is empty"):
+        read({"DATABASE_CA_BUNDLE": "file://empty.pem"})
     with pytest.raises(ValueError, match="must be an object of texts"):
-        read_secrets(settings)
+        read(["DATABASE_URL"])
 
 
 @pytest.mark.parametrize(
@@ -192,13 +212,25 @@ def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
     arn = requested.request_certificate(DomainName=DOMAIN)["CertificateArn"]
     elsewhere = arn.replace(REGION, "us-east-1")
 
-    def problem(certificate: str) -> str:
-        stage = a_stage(domain_name=DOMAIN, certificate_arn=certificate)
+    def problem(certificate: str, domain: str = DOMAIN) -> str:
+        stage = a_stage(domain_name=domain, certificate_arn=certificate)
         return "".join(account_problems(account, stage))
 
     assert "has the status PENDING_VALIDATION" in problem(arn)
     assert "request one in the region of the stage" in problem(elsewhere)
     assert "does not show the certificate" in problem(f"{arn[:-1]}-")
+    assert f"is for {DOMAIN}, not for the domain_name api.{DOMAIN}" in problem(arn, f"api.{DOMAIN}")
+    wildcard = requested.request_certificate(DomainName=f"*.{DOMAIN}")["CertificateArn"]
+    assert "not for the domain_name" not in problem(wildcard, f"api.{DOMAIN}")
+
+
+def test_alarms_notify_a_topic_of_their_region(aws: AwsDouble) -> None:
+    account = open_account()
+    here = f"arn:aws:sns:{REGION}:111122223333:pager"
+
+    assert not list(account_problems(account, a_stage(alarm_topic_arn=here)))
+    (found,) = account_problems(account, a_stage(alarm_topic_arn=here.replace(REGION, "us-east-1")))
+    assert "alarm_topic_arn is a topic in us-east-1" in found
 
 
 def subnets(*zones: dict[str, object]) -> str:
@@ -243,15 +275,45 @@ def test_a_machine_without_node_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_npm_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("node", "npm"):
-        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("JSII_NODE", str(tmp_path / "node"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(cdk_cli, "_PROGRAM", tmp_path / "cdk")
+    a_repository(tmp_path, monkeypatch, "exit 1")
 
     with pytest.raises(DeploymentFailed, match="npm could not install"):
-        cdk_cli.find_cdk_command()
+        cdk_cli.find_cdk_command(tmp_path)
+
+
+def a_repository(folder: Path, patch: pytest.MonkeyPatch, npm: str) -> None:
+    """One that pins version 2 of the command line, and programs of this script."""
+    (folder / "package.json").write_text('{"devDependencies": {"aws-cdk": "2"}}')
+    for name in ("node", "npm"):
+        (folder / name).write_text(f"#!/bin/sh\n{npm}\n")
+        (folder / name).chmod(0o755)
+    patch.setenv("JSII_NODE", str(folder / "node"))
+    patch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    "installed",
+    [
+        None,
+        '{"packages": {"node_modules/aws-cdk": {"version": "1"}}}',  # of the release before
+    ],
+)
+def test_the_pinned_command_line_is_installed_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: str | None
+) -> None:
+    """An interrupted installation has the program and not the list."""
+    program = tmp_path / "node_modules/aws-cdk/bin/cdk"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    listed = tmp_path / "node_modules/.package-lock.json"
+    if installed:
+        listed.write_text(installed)
+    packages = '{"packages": {"node_modules/aws-cdk": {"version": "2"}}}'
+    a_repository(tmp_path, monkeypatch, f"echo '{packages}' > {listed}; echo >> {tmp_path}/calls")
+
+    for _ in range(2):
+        assert cdk_cli.find_cdk_command(tmp_path)[1] == str(program)
+    assert (tmp_path / "calls").read_text() == "\n"
 
 
 def test_the_node_of_the_virtual_environment_brings_npm() -> None:

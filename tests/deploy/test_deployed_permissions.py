@@ -143,6 +143,13 @@ def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(sync
     assert [each["Resource"] for each in allowed.values()] == [woken]
 
 
+def test_the_test_of_providers_reads_no_secret(sync: Template) -> None:
+    """It sends requests without a login."""
+    readers = {name for name, _ in sync.allowed("secretsmanager:GetSecretValue")}
+
+    assert {each.name for each in catalog.FUNCTIONS} - readers == {"reach-provider"}
+
+
 @pytest.mark.parametrize("function", [catalog.AUTHORIZER.name, "webhook"])
 def test_a_public_function_reads_one_secret_and_nothing_else(sync: Template, function: str) -> None:
     (role,) = (role_of(each) for spec, each in sync.functions() if spec.name == function)
@@ -169,7 +176,9 @@ def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: T
         "SYNC_ACCOUNTS_ARN": touching(Capability.INVOKE_CHECK_FUNCTION),
         "EVENT_BUS_NAME": touching(Capability.PUT_EVENTS),
         "TEST_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
-        "GRAPH_URL": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
+        "GRAPH_URL": touching(
+            Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.REACH_PROVIDER_SERVERS
+        ),
         "MICROSOFT_AUTHORITY": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
         "PUBLIC_URL": touching(Capability.KNOW_PUBLIC_API_URL),
     }

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from benchmarks.cost import MAX_ALARM_METRICS, MAX_SECRETS
+from benchmarks.cost import MAX_ALARM_METRICS, MAX_KEYS, MAX_SECRETS
 from infra import catalog
 from mailsync.metrics import ERROR_DIMENSION_VALUES, METRICS
 from tests.deploy.conftest import TOPIC
@@ -136,13 +136,15 @@ def test_lost_and_throttled_ticks_raise_alarms_that_end_by_themselves(sync: Temp
     assert frozenset(str({"FunctionName": {"Ref": each}}) for each in functions) in watching
 
 
-def test_a_stage_has_no_more_alarms_and_secrets_than_the_page_of_costs_counts(
-    sync: Template, stateful: Template, own: Template
+def test_a_stage_has_no_more_than_the_page_of_costs_counts(
+    sync: Template, with_email: Template, stateful: Template, own: Template
 ) -> None:
     """Alarms are billed by the metrics behind them."""
     assert sum(len(watched(each)) for each in alarms(sync)) <= MAX_ALARM_METRICS
     for each in (stateful, own):
         assert len(each.of_type("AWS::SecretsManager::Secret")) <= MAX_SECRETS
+        keys = (*each.of_type("AWS::KMS::Key"), *with_email.of_type("AWS::KMS::Key"))
+        assert len(keys) <= MAX_KEYS
 
 
 def test_alarms_are_sent_only_where_the_stage_names_a_receiver(sync: Template) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.deploy.template import Template
 from tests.support.paths import ROOT
 
 GUIDE = (ROOT / "docs/deploy.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
 EXAMPLES = "\n".join(re.findall(r"^```\w*\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE))
 
 
@@ -57,6 +59,17 @@ def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None
     assert set(re.findall(r"Mailsync-prod-\w+", EXAMPLES)) == stacks
 
 
+def test_the_operations_page_names_alarms_and_functions_that_exist(sync: Template) -> None:
+    ids = " ".join(sync.resources)
+    alarms = set(re.findall(r"[Tt]he alarm `?(\w+)`? (?:means|fires|has)", OPERATIONS))
+    alarms |= set(re.findall(r"such an alarm[,:].* (\w+) for", OPERATIONS))
+    functions = set(re.findall(r"`?(Functions\w+Function)\b", OPERATIONS))
+
+    assert {"ThrottledMicrosoft", "PublishEventsFails"} < alarms
+    for name in {f"WatchAlarms{each}" for each in alarms - {"also"}} | functions:
+        assert re.search(rf"\b{name}[0-9A-F]{{8}}\b", ids), name
+
+
 def blocks_of_commands() -> list[str]:
     guides = GUIDE + (ROOT / "docs/aurora.md").read_text()
     return re.findall(r"^```\n(.*?)^```", guides, re.DOTALL | re.MULTILINE)
@@ -80,9 +93,29 @@ def test_the_guide_needs_few_commands_and_one_file_to_edit() -> None:
     first = next(each for each in blocks_of_commands())
 
     assert first.splitlines() == [
-        "cp settings.example.json settings.json",
+        "install -m 600 settings.example.json settings.json",
         "make deploy STAGE=prod SETTINGS=settings.json",
     ]
     example = json.loads((ROOT / "settings.example.json").read_text())
     assert set(example["stage"]) <= {each.name for each in fields(StageSettings)}
     assert set(example["secrets"]) <= table_after("| field | |")
+
+
+def test_no_secret_of_the_guide_is_committed_or_readable_by_others(tmp_path: Path) -> None:
+    """Neither a process list nor the mode of a file shows it to other users of the machine."""
+    (register,) = (each for each in blocks_of_commands() if "app-key.pem" in each)
+    shutil.copy(ROOT / "settings.example.json", tmp_path)
+    copy = "install -m 600 settings.example.json settings.json\n"
+    script = f"umask 022\n{copy}{register}"
+    subprocess.run(["bash", "-e"], input=script, text=True, cwd=tmp_path, check=True)
+    secret = ("settings.json", "app-key.pem", "app.pem")
+
+    assert {each: (tmp_path / each).stat().st_mode & 0o777 for each in secret} == dict.fromkeys(
+        secret, 0o600
+    )
+    named = [*secret, "prod-ca-2021.crt"]
+    ignored = subprocess.run(
+        ["git", "check-ignore", *named], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ignored.stdout.split() == named
+    assert not re.search(r"python .*\"\$JWT_SECRET\"", EXAMPLES)

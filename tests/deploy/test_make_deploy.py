@@ -3,13 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
 from infra.deploy import stage_database, stage_health
+from infra.deploy.__main__ import deploy
 from infra.deploy.aws_account import AwsAccount, open_account
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_health import require_health, require_self_test
+from infra.deploy.steps import Deployment
+from infra.settings import StageSettings
 from tests.deploy import synthesis
 from tests.deploy.aws_double import AwsDouble, aws_double
 from tests.deploy.deployments import STATE, SYNC, Office, an_api
@@ -82,6 +86,18 @@ def test_a_settings_file_becomes_a_stage_that_works(
     _require_update_of_one_secret(office)
 
 
+def test_an_interrupted_deployment_says_how_it_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Deployment) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Deployment, "run", interrupt)
+    code, printed = office.deploy()
+
+    assert (code, "Run the command again: it continues." in printed) == (130, True)
+
+
 def _require_update_of_one_secret(office: Office) -> None:
     """The other secrets, which the file no longer has, keep their values; functions restart."""
     before, outputs = office.environment(FUNCTION), office.aws.outputs(STATE)
@@ -93,6 +109,44 @@ def _require_update_of_one_secret(office: Office) -> None:
     assert office.aws.secret(outputs, "ProviderLogins")["MICROSOFT_CLIENT_SECRET"] == "renewed"
     assert office.aws.secret(outputs, "Migration")["MIGRATION_DATABASE_URL"]
     assert office.environment(FUNCTION)["SETTINGS_VERSION"] != before["SETTINGS_VERSION"]
+
+
+def test_functions_get_no_secret_of_a_database_that_is_not_ready(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions that run already read a new secret at once."""
+    secrets = office.aws.client("secretsmanager")
+    outputs = {"DatabaseSecretArn": secrets.create_secret(Name="url", SecretString="{}")["ARN"]}
+    monkeypatch.setattr(Deployment, "_deploy_state", lambda *_: outputs)
+    monkeypatch.setattr(stage_database, "functions_login_sql", lambda _: "SELECT 1")
+    code, printed = office.deploy()
+
+    assert (code, "The database was not prepared" in printed) == (1, True), printed
+    assert office.aws.secret(outputs, "Database") == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (OSError(28, "No space left on device"), 1, "No space left on device. Correct the cause"),
+        (CalledProcessError(2, ["uv", "pip", "install"]), 1, "Correct the cause and run"),
+    ],
+)
+def test_whatever_stops_a_deployment_ends_in_a_sentence(
+    error: BaseException,
+    code: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(_: Deployment) -> dict[str, str]:
+        raise error
+
+    monkeypatch.setattr(Deployment, "run", stop)
+    stage = StageSettings(name="prod", app_inbox_url="https://app.mailsync.test/")
+
+    assert deploy(Deployment(stage, {}, {}, lambda: ())) == code
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Invalid settings of a stage are refused, risky ones are warned of."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,50 @@ def test_a_settings_file_describes_a_stage_with_three_secrets(tmp_path: Path) ->
         file.unlink() if content is None else file.write_text(content)
         with pytest.raises(ValueError, match=sentence):
             read_settings_file(file)
+
+
+def a_file(folder: Path, text: str) -> Path:
+    file = folder / "settings.json"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        ("unknown parts: .'secret'.", '{"stage": {}, "secret": {"DATABASE_URL": "new"}}'),
+        ("app_inbox_url stands in it twice", '{"stage": {"app_inbox_url": 1, "app_inbox_url": 2}}'),
+    ],
+)
+def test_a_settings_file_of_another_form_is_refused(
+    tmp_path: Path, sentence: str, text: str
+) -> None:
+    """Otherwise a misspelt part would deploy the stage without the values in it."""
+    with pytest.raises(ValueError, match=sentence):
+        read_settings_file(a_file(tmp_path, text))
+    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+        read_settings_file(tmp_path)
+
+
+def test_a_settings_file_may_come_from_an_editor_of_windows(tmp_path: Path) -> None:
+    file = a_file(tmp_path, '\ufeff{\r\n"stage": {"app_inbox_url": "https://a.test/"}\r\n}')
+
+    assert read_settings_file(file)["app_inbox_url"] == "https://a.test/"
+
+
+def test_a_setting_that_is_null_has_its_default(tmp_path: Path) -> None:
+    settings = {each.name: None for each in fields(StageSettings) if each.name != "name"}
+    file = a_file(tmp_path, json.dumps({"stage": {**settings, "app_inbox_url": INBOX}}))
+
+    stage = StageSettings.from_context("test", {"test": read_settings_file(file)})
+    assert stage == StageSettings(name="test", app_inbox_url=INBOX, single_secret=False)
+    with pytest.raises(ValueError, match="app_inbox_url is missing"):
+        StageSettings.from_context("test", {"test": {"app_inbox_url": None}})
+    with pytest.raises(ValueError, match=r"unknown settings: \['name'\]"):
+        a_stage(name="other")
+
+
+@pytest.mark.parametrize("name", ["", "a stage", "prod_1", "../prod", "-prod", "prodé", "p" * 81])
+def test_a_name_that_no_stack_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="letters, digits and hyphens"):
+        StageSettings.from_context(name, {name: {"app_inbox_url": INBOX}})

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -26,6 +27,23 @@ def test_a_dollar_sign_of_a_secret_survives_make(tmp_path: Path) -> None:
     assert printed(tmp_path, **dict.fromkeys(NAMES, SECRET)) == [SECRET] * len(NAMES)
 
 
+def test_a_folder_that_cannot_be_written_is_not_mistaken_for_a_python_without_venv(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+
+    ran = subprocess.run(
+        ["make", "setup", f"VENV={tmp_path}/file/venv", f"PYTHON={sys.executable}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, "lacks venv" in ran.stdout) == (2, False)
+    assert f"Not a directory: '{tmp_path}/file" in ran.stdout + ran.stderr
+
+
 def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
     command = ["make", "-o", ".venv/ready", "deploy", "STAGE=prod"]
 
@@ -37,3 +55,6 @@ def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
 
     assert "There is no file a$b.json: copy settings.example.json" in sentence("SETTINGS=a$b.json")
     assert "make deploy STAGE=prod SETTINGS=settings.json" in sentence()
+    for name in ("a stage", ""):
+        asked = sentence("SETTINGS=settings.example.json", f"STAGE={name}")
+        assert f"A stage cannot be named {name!r}" in asked

@@ -52,6 +52,20 @@ def test_what_was_applied_is_named_and_applied_once(run: Ran, owner_url: str) ->
     assert run("--plan", DATABASE_URL=owner_url) == (0, "mine on 127.0.0.1: nothing to apply")
 
 
+def test_an_interruption_ends_with_a_sentence(
+    run: Ran, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C is usual while the command waits for a lock."""
+
+    def interrupt(_: object) -> tuple[str, ...]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "migrate", interrupt)
+    code, printed = run(DATABASE_URL=owner_url)
+
+    assert (code, printed[:12]) == (130, "Interrupted.")
+
+
 def test_the_owners_login_is_used_where_there_is_one(
     run: Ran, cluster: Cluster, owner_url: str
 ) -> None:

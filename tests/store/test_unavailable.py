@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,19 @@ def test_while_a_database_is_read_only_it_is_read_and_then_written_again(
         assert write(database)
         assert write(reader)
         require_usable_database(database)
+
+
+def test_a_value_that_the_driver_cannot_send_fails_one_statement_and_not_the_next(
+    reached: str,
+) -> None:
+    """The first hour of the year 1 in Berlin has no time in UTC, in which the driver sends it."""
+    too_early = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    with opened(reached) as database:
+        with pytest.raises(OverflowError), database.transaction() as tx:
+            tx.run("write", wrapped=too_early)
+
+        assert write(database)
+        assert read(database)
 
 
 def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:

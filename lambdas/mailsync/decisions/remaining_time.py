@@ -47,7 +47,8 @@ def estimate_remaining_s(
 
     At speeds as recorded from a provider, in 19 of 20 runs every estimate is within a factor of
     1.5 of the true time, or within 20 s of it (`tests/unit/test_remaining_time.py`). A pause that
-    the provider requests later makes it too low.
+    the provider requests later makes it too low; one that has ended makes it too high, because it
+    counts as time of reading.
     """
     is_measured = progress.pages >= MIN_PAGES and progress.reading_s >= MIN_READING_S
     read = progress.stored + progress.reread

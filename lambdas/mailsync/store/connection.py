@@ -249,6 +249,9 @@ class Transaction:
             rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
             raise to_mailsync_error(error, statement) from None
+        except BaseException:  # such as a value that the driver cannot send: half a message is sent
+            self._connection.close()
+            raise
         return rows or []
 
     def run_returning_dicts(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -281,10 +284,7 @@ class Transaction:
 
 
 def _require_text(statement: str, values: Iterable[Any]) -> None:
-    """Raise StoreRejected for text that is not valid UTF-8.
-
-    The driver would fail in the middle of a message to the database, which breaks the connection.
-    """
+    """Raise StoreRejected for text that is not valid UTF-8, which the driver cannot send."""
     for value in values:
         if isinstance(value, str) and not value.isascii():
             try:

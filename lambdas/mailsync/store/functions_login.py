@@ -3,7 +3,7 @@
 import base64
 import re
 
-from scramp import ScramMechanism
+from scramp import ScramException, ScramMechanism
 
 from mailsync.errors import SettingMissing
 from mailsync.settings import DatabaseLogin
@@ -21,10 +21,16 @@ def functions_login_sql(login: DatabaseLogin) -> str:
     reveal the password.
 
     Raises:
-        SettingMissing: the login's name would need quoting in SQL.
+        SettingMissing: the login's name would need quoting in SQL, or Postgres accepts no such
+            password.
     """
     if not _NAME.fullmatch(login.user):
-        raise SettingMissing("The user of FUNCTIONS_LOGIN_SECRET_ARN must be named in lower case.")
+        raise SettingMissing(
+            "The name of the functions' login would need quoting in SQL; name it in lower case,"
+            " such as mailsync_functions."
+        )
+    if not login.password:
+        raise SettingMissing("The functions' login has no password; write one.")
     return (
         f"DO $$ BEGIN IF to_regrole('{login.user}') IS NULL THEN"
         f" CREATE ROLE {login.user} LOGIN IN ROLE mailsync_writer; END IF; END $$;"
@@ -33,9 +39,15 @@ def functions_login_sql(login: DatabaseLogin) -> str:
 
 
 def _verifier(password: str) -> str:
-    salt, stored_key, server_key, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(
-        password, iteration_count=_ITERATIONS
-    )
+    try:
+        salt, stored_key, server_key, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(
+            password, iteration_count=_ITERATIONS
+        )
+    except ScramException:
+        raise SettingMissing(
+            "The password of the functions' login has a character that Postgres does not accept,"
+            " such as a newline; write another one."
+        ) from None
     return f"SCRAM-SHA-256${iterations}:{_text(salt)}${_text(stored_key)}:{_text(server_key)}"
 
 

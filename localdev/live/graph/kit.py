@@ -56,6 +56,7 @@ _VOCABULARY = Vocabulary(
     field_name=re.compile(
         r"(?:[A-Za-z][A-Za-z_-]{0,39})?(?:@(?:odata|microsoft\.graph)\.[A-Za-z]{1,30})?|@[a-z]{1,30}"
     ),
+    free_fields=frozenset(("extensions", "customSecurityAttributes")),
     words_by_field=dict(
         words_of(
             *_ERROR_CODES,

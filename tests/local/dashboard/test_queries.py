@@ -171,6 +171,9 @@ def test_paging_shows_every_account_that_matches_once_and_how_many_these_are(
     assert len({each.id for each in seen}) == len(seen) == found(None, None) == 40
     assert found(seen[3].id, None) == found("account10@", "paused") == 1
     assert (found("account", "failing"), found("%", None)) == (4, 0)
+    for address, number in (("Account2@example.com", 2), ("2@example.com", 0)):
+        of_address = {"search": None, "status": None, "address": address}
+        assert queries.list_accounts(**of_address, after=("", NO_ID), limit=7)[1] == number
 
 
 def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -73,6 +74,8 @@ def test_every_view_has_an_address_and_a_missing_file_none(dashboard: httpx.Clie
         ("GET", "/data/nothing", None, 404),
         ("GET", "/data/runs?limit=x", None, 400),
         ("GET", "/data/runs?before=yesterday", None, 400),
+        ("GET", "/data/events?before=2026-01-31T09:30:00_7", None, 400),  # of no time zone
+        ("GET", "/data/runs?before=0001-01-01T00:00:00%2B01:00_7", None, 400),
         ("GET", "/data/accounts/4711", None, 404),
         ("GET", "/data/messages/999999999999999999", None, 404),
         ("GET", "/data/functions", None, 503),
@@ -92,6 +95,19 @@ def test_whatever_goes_wrong_is_one_sentence(
 
     assert response.status_code == status
     assert response.json()["error"].endswith(".")
+
+
+def test_a_sign_in_that_cannot_start_leads_to_a_page_that_says_why() -> None:
+    """The browser has left the page with the button, so JSON would be all that it shows."""
+    local = stage_sources(Settings({"DATABASE_URL": "postgresql:///"}), lambda _: None)
+    local = replace(local, stage="local", make_user_token=lambda: "token")
+    with opened(local, token_required=False) as (_, client):
+        response = client.get("/data/sign-in")
+
+    assert response.status_code == 303
+    assert response.headers["Location"].startswith(
+        "/accounts?error=server_error&error_description="
+    )
 
 
 def test_the_first_page_tells_real_mail_from_a_simulation(dashboard: httpx.Client) -> None:

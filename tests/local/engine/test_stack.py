@@ -175,3 +175,23 @@ def test_a_failed_execution_leaves_the_terminal_alone(printed: Printed) -> None:
 def test_a_second_stack_on_a_folder_is_refused(printed: Printed) -> None:
     with pytest.raises(StartFailed, match=f"folder {printed.data} is used by another stack"):
         Stack(options(printed.data)).start()
+
+
+@pytest.mark.parametrize("any_data", [False, True], ids=["up", "demo"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, any_data: bool) -> None:
+    (tmp_path / "file").touch()
+    chosen = replace(options(tmp_path / "file" / "data"), any_data=any_data)
+
+    with pytest.raises(StartFailed, match=r"folder \S+/file/data cannot be written \(Not a dir"):
+        Stack(chosen).start()
+
+
+@pytest.mark.parametrize("option", ["--api-port", "--messages", "--time-scale"])
+@pytest.mark.parametrize("value", ["many", "-5"])
+def test_a_value_that_is_no_number_ends_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    with pytest.raises(SystemExit):
+        options(tmp_path, f"{option}={value}")
+
+    assert re.search("no number of messages|is a number", capsys.readouterr().err)

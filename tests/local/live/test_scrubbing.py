@@ -69,16 +69,22 @@ def test_the_relay_passes_reads_on_and_serves_only_its_own_token(
     assert relayed.get("/me", headers={"Authorization": "Bearer other"}).status_code == 401
 
 
+def deep() -> object:
+    value: object = SECRET
+    for _ in range(200):
+        value = [{"next": value}]
+    return value
+
+
 @pytest.mark.parametrize("status", [200, 400, PHONE])
 def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> None:
-    deep: object = SECRET
-    for _ in range(200):
-        deep = [{"next": deep}]
     named = {f"{SECRET}@navy.example": 1, f"{SECRET}7": 1, "id": PHONE, "code": SECRET}
     document = {
         **named,
+        "extensions": [{SECRET: {SECRET: 1}, f"{SECRET}@odata.type": "#String"}],
         **{"importance": SECRET, "error": SECRET, "text": SECRET, "retry-after": PHONE},
-        **{"@odata.nextLink": f"https://x/{SECRET}", "at": "1906-12-09T00:00:00Z", "deep": deep},
+        **{"interval": 10**400, "expires_in": float("nan")},
+        **{"@odata.nextLink": f"https://x/{SECRET}", "at": "1906-12-09T00:00:00Z", "deep": deep()},
     }
     headers = {"Retry-After": SECRET, "Content-Type": SECRET, f"X-{SECRET}9": "1", "Etag": SECRET}
     item = {"id": SECRET, "status": status, "headers": headers, "body": document}

@@ -86,6 +86,27 @@ def test_a_page_that_waits_hears_of_a_change_at_once(mirror: Mirror, pages: http
     finished(pages, run_id)
 
 
+LOST = """
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type, trigger, status, execution_arn)
+SELECT 'lost', id, 'auto', 'schedule', 'running',
+       'arn:aws:states:eu-central-1:123456789012:execution:mailbox-sync:lost'
+  FROM mailsync.email_accounts RETURNING 1"""
+NO_LONGER_LOST = "DELETE FROM mailsync.sync_runs WHERE id = 'lost' RETURNING 1"
+
+
+def test_a_run_whose_execution_the_stack_has_forgotten_stops_no_live_update(
+    mirror: Mirror, pages: httpx.Client
+) -> None:
+    """After a restart of the stack such a run is open until the schedule closes it."""
+    version = get(pages, "changes")["version"]
+    mirror.rows(LOST)
+    try:
+        assert get(pages, "changes", since=version)["version"] > version
+        assert "forgotten" in get(pages, "runs/lost")["next"]["what"]
+    finally:
+        mirror.rows(NO_LONGER_LOST)
+
+
 def test_an_event_is_seen_with_the_run_that_it_started(pages: httpx.Client) -> None:
     sent = act(pages, "event", type="test/sync", detail={})
 

@@ -292,7 +292,7 @@ def _app(
     import msal
     import requests
 
-    cache, credential = msal.SerializableTokenCache(), _credential(settings)
+    cache, credential = msal.SerializableTokenCache(), read_client_credential(settings)
     with requests.Session() as session, _translated():
         session.trust_env = False
         session.headers["Accept-Encoding"] = ACCEPT_ENCODING
@@ -318,7 +318,7 @@ def _authority(settings: Settings, tenant: str | None) -> str:
     return f"{authority.rpartition('/')[0]}/{tenant}" if tenant else authority
 
 
-def _credential(settings: Settings) -> str | dict[str, str]:
+def read_client_credential(settings: Settings) -> str | dict[str, str]:
     """Return the certificate if one is set, else the client secret.
 
     A certificate is safer: its private key never leaves the function.

@@ -25,6 +25,10 @@ WITH added AS (
     FROM mailsync.email_accounts, generate_series(1, {FOLDERS}) n
    WHERE provider_account_id = 'many1' RETURNING account_id, id)
 SELECT account_id::text, max(id) FROM added GROUP BY account_id"""
+ENDING_ALIKE = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)
+SELECT 'many', 'microsoft', 'alike' || n, repeat('y', 31 - n) || 'z@example.com'
+  FROM generate_series(1, 31) n RETURNING email_address, id::text"""
 NO_MORE = "DELETE FROM mailsync.email_accounts WHERE user_id = 'many' RETURNING 1"
 COUNT_ELEMENTS = """
 window.made = 0;
@@ -73,6 +77,17 @@ def test_a_page_of_accounts_says_how_many_there_are_and_the_last_one_is_reached(
     expect(rows(page, "Accounts")).to_contain_text([f"many{ACCOUNTS}@example.com"])
 
 
+def test_back_leads_to_the_link_that_was_followed(many: int, page: Page) -> None:
+    page.goto("/accounts")
+    followed = rows(page, "Accounts").nth(40).get_by_role("link").first
+    followed.click()
+    expect(page.get_by_role("heading", name="Folders")).to_be_visible()
+    page.go_back()
+
+    expect(followed).to_be_focused()
+    expect(followed).to_be_in_viewport()
+
+
 def test_the_status_filter_finds_the_account_that_lost_its_access(many: int, page: Page) -> None:
     page.goto("/accounts")
     page.get_by_label("Status").select_option("reauth required")
@@ -105,6 +120,19 @@ def test_runs_of_one_account_among_many_are_found_by_its_address(
 
     expect(rows(page, "Runs, newest first").first).to_contain_text(mirror.account.address)
     assert f"account={mirror.account.id}" in page.url
+
+
+def test_an_address_is_found_among_many_that_end_like_it(
+    mirror: BrowsedStack, many: int, page: Page
+) -> None:
+    """It stands behind all of them in the order of the alphabet."""
+    ids = {address: account_id for address, account_id in mirror.rows(ENDING_ALIKE)}
+    page.goto("/runs")
+    account = page.get_by_label("Account")
+    account.fill("z@example.com")
+    account.press("Enter")
+
+    page.wait_for_url(f"**/runs?account={ids['z@example.com']}")
 
 
 def test_a_long_list_of_folders_is_cut_with_a_word_and_the_open_folder_is_in_it(

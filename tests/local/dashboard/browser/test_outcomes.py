@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
@@ -17,6 +17,10 @@ RETURNING 1"""
 OUTDATED = """
 DELETE FROM mailsync.schema_migrations
  WHERE version = (SELECT max(version) FROM mailsync.schema_migrations) RETURNING version"""
+PURGING = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address, status)
+VALUES ('', 'microsoft', 'purging', '', 'purging') RETURNING 1"""
+PURGED = "DELETE FROM mailsync.email_accounts WHERE status = 'purging' RETURNING 1"
 UPDATED = "INSERT INTO mailsync.schema_migrations (version) VALUES (:version) RETURNING 1"
 MORE_THAN_HALF = "node => node.value > node.max / 2"
 
@@ -57,6 +61,45 @@ def test_an_event_shows_by_itself_what_became_of_it(
     expect(page.get_by_text("The list shows its outcome.")).to_be_visible()
     sent = rows(page, "Events, newest first").filter(has_text=kind).first
     expect(sent).to_contain_text(outcome)
+
+
+def test_a_folder_that_is_gone_is_not_a_mailbox_without_folders(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    page.goto(f"/mailbox?accountId={mirror.account.id}&folder=999999")
+
+    expect(page.get_by_text("This folder is gone. Choose another one.")).to_be_visible()
+
+
+def test_a_name_that_turns_the_direction_of_text_leaves_the_address_as_it_is(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    sender = {"fromName": "\u202emoc.knab@ylper", "fromAddress": "mallory@example.org"}
+
+    def disguise(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json={**response.json(), **sender})
+
+    ((message,),) = mirror.rows("SELECT min(id) FROM mailsync.emails")
+    page.route(f"**/data/messages/{message}", disguise)
+    page.goto(f"/mailbox?accountId={mirror.account.id}&message={message}")
+
+    shown = page.locator(".reader dd").first.locator("bdi")
+    expect(shown).to_have_text([*sender.values()])
+    page.unroute_all(behavior="wait")
+
+
+def test_an_account_that_is_being_deleted_is_named_and_is_not_the_mailbox_of_first_choice(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    mirror.rows(PURGING)
+    page.goto("/accounts")
+    page.get_by_role("link", name="(being deleted)").click()
+    expect(title(page)).to_contain_text("(being deleted)")
+    page.get_by_role("link", name="Mailbox", exact=True).click()
+
+    expect(page.get_by_label("Account")).to_have_value(mirror.account.address)
+    mirror.rows(PURGED)
 
 
 @pytest.fixture

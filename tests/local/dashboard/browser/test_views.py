@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -34,7 +35,9 @@ GRAVE = ("serious", "critical")
 LONG = "Donaudampfschifffahrtsgesellschaft" * 7
 FAILURE = {"name": LONG, "message": LONG}
 NAMES = ("emailAddress", "displayName", "subject", "fromName", "fromAddress", "address", "snippet")
+TIMES = ("verifiedAt", "comparedAt", "lastSyncAt", "nextSyncAt", "createdAt", "startedAt")
 LENGTHENED: dict[str, Any] = {
+    **dict.fromkeys(TIMES, "2025-12-28T21:58:59Z"),  # of another year, so the date is shown
     **dict.fromkeys((*NAMES, "label", "errorMessage", "reason", "messageId", "what"), LONG),
     "lastError": FAILURE,
     "quarantine": [{"messageId": LONG, "folder": LONG, "cause": LONG, "detail": LONG}],
@@ -225,6 +228,46 @@ def test_a_change_keeps_focus_scroll_and_what_is_typed(mirror: BrowsedStack, pag
 
     expect(subject).to_be_focused()
     expect(subject).to_have_value("Half a sen")
+
+
+def test_an_address_that_no_link_has_says_so_and_the_rest_of_the_page_works(page: Page) -> None:
+    page.goto("/runs/%E0%A4%A")
+    expect(page.get_by_text("There is no run of this id.")).to_be_visible()
+
+    page.get_by_role("link", name="Accounts", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Accounts")
+
+
+def test_what_could_not_be_loaded_is_loaded_later_although_nothing_has_changed(page: Page) -> None:
+    page.route("**/data/changes?*", lambda route: route.fulfill(json={"version": 1}))
+    page.route("**/data/accounts*", lambda route: route.fulfill(status=503, json={}), times=2)
+    page.goto("/accounts")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Accounts")
+
+
+def test_at_midnight_each_time_gets_its_date(page: Page) -> None:
+    page.clock.install(time=datetime.now().replace(hour=23, minute=59))
+    page.route("**/data/changes?*", lambda route: None)
+    page.goto("/runs")
+    expect(page.locator("tbody tr a").first).to_be_visible()
+    began = page.locator("tbody time").first
+    expect(began).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+
+    page.clock.run_for(120_000)
+
+    expect(began).to_have_text(re.compile(r"\w+ \d+, \d\d:\d\d:\d\d$|\d+ \w+, "))
+
+
+def test_a_button_that_goes_does_not_take_the_focus_with_it(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    page.goto(f"/accounts/{mirror.account.id}")
+    main = page.get_by_role("main")
+    for name in ("Pause", "Resume", "Close"):
+        page.get_by_role("button", name=name, exact=True).press("Enter")
+        expect(main).to_be_focused()
+        page.keyboard.press("Tab")
 
 
 def test_every_view_is_reached_by_keyboard_alone(page: Page) -> None:
