@@ -41,7 +41,7 @@ ODDITIES: Mapping[str, Mapping[str, Any]] = {
 }
 """What the provider does otherwise than usual, by the names of the simulator's switches."""
 
-MAX_EVENTS = 260
+MAX_EVENTS = 130
 """Enough for an execution that only fails: each attempt at a state counts as events."""
 
 
