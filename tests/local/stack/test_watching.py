@@ -27,6 +27,8 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def test_every_line_of_the_workflow_s_functions_names_run_and_account(mirror: Mirror) -> None:
+    mirror.finished()
+    mirror.simulate("deliver", subject="Logged")
     before = printed(mirror)
     run_id = mirror.synced()["id"]
     found = {name: text[len(before.get(name, "")) :] for name, text in printed(mirror).items()}
