@@ -1,13 +1,15 @@
 """Real Postgres for the tests: one server per process, a database without rows per test."""
 
+import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
 import hypothesis
 import pg8000.native
 import pytest
@@ -18,8 +20,9 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
 from mailsync.store.run_store import RunStore
+from tests.store.cluster import Cluster, cluster_in
 from tests.support.builders import connect_account
-from tests.support.databases import Databases
+from tests.support.databases import UNSAFE_BUT_QUICK, Databases
 from tests.support.emf import Counted, Emitted, counting, emitted
 
 # Whatever the developer's shell has set must not reach the tests.
@@ -36,8 +39,6 @@ hypothesis.settings.load_profile("mailsync")
 pg8000.native.to_statement = cache(pg8000.native.to_statement)
 
 TEMPLATE = "mailsync_template"
-# Only these servers never have to survive a power cut; the local stack's own one is as shipped.
-UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 # A stack, CDK, an engine: what these folders set up is dear, and one process does it for a group.
@@ -66,6 +67,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = GROUPS_OF_FILES.get(item.path.stem) or GROUPS.get(item.path.parent.name)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What the libraries and the tests bring is no garbage, so the collector leaves it out."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_credentials_of_earlier_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's default session keeps the first credentials that it finds in its process."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 @pytest.fixture(scope="session")
@@ -149,3 +167,16 @@ def counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         found |= emitted(capsys.readouterr().out)
 
     return counted
+
+
+@pytest.fixture(scope="session")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster_in(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
+    """Its roles and databases are this test's alone."""
+    yield running_cluster
+    running_cluster.forget()

@@ -106,7 +106,7 @@ class StageSecretValues:
         has_key_secret = "ApplicationKey" in self.stored or JWT_KEY_FIELD in self.given
         if has_key_secret and self.stage.jwt_jwks_url is None and JWT_KEY_FIELD not in values:
             yield (
-                f"{JWT_KEY_FIELD} is empty, so the API would accept nobody: write the key of your"
+                f"{JWT_KEY_FIELD} is empty, so the API would accept no token: write the key of your"
                 " application. AWS generates one only for a new stage whose file has no such field."
             )
         elif 0 < len(values.get(JWT_KEY_FIELD, "").encode()) < MIN_HS256_KEY_BYTES:

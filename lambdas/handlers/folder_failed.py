@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.successor import EVENTS_OF_FAILED_FOLDER
+from mailsync.decisions.successor import events_of_failed_folder
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
@@ -25,6 +25,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
     RunFolderStore(database).fail_feed(run, failed, error, message)
-    SuccessorStore(database).count_events(run, EVENTS_OF_FAILED_FOLDER)
+    SuccessorStore(database).count_events(run, events_of_failed_folder(event.get("retryCount")))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

@@ -21,5 +21,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if found := runs.open_run_of_execution(event["runId"]):
         run_id, account_id = found
         logger.append_keys(account_id=account_id, run_id=run_id)
-        runs.fail(account_id, run_id, event["executionArn"], error, message)
+        owner, name = event["executionArn"], event["runId"]
+        runs.fail(account_id, run_id, owner, error, message, execution_name=name)
     logger.error("sync_failed", error=error)

@@ -8,7 +8,7 @@ Developer Guide, "How Lambda handles errors and retries with asynchronous invoca
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,14 +120,15 @@ class LambdaHost:
         chosen = (working if busy is not False else []) + (idle if busy is not True else [])
         return [each.pid for each in chosen if each.is_reusable]
 
-    def retire_environments(self) -> None:
-        """End all execution environments, so that later invocations run changed code: idle
-        environments at once, busy environments after their invocation."""
+    def retire_environments(self, names: Collection[str] | None = None) -> None:
+        """End the execution environments of the functions `names` (None: of all functions), so that
+        later invocations run changed code and settings: idle environments at once, busy
+        environments after their invocation."""
         with self._lock:
-            idle = [each for pool in self._idle.values() for each in pool]
-            self._idle.clear()
-            for pool in self._busy.values():
-                self._outdated |= pool
+            retired = self._functions if names is None else names
+            idle = [each for name in retired for each in self._idle.pop(name, ())]
+            for name in retired:
+                self._outdated |= self._busy[name]
         _stop_all(idle)
 
     def stop(self) -> None:

@@ -1,38 +1,29 @@
-"""The API against its own OpenAPI document: Schemathesis sends, the API server responds."""
+"""The API against its own OpenAPI document: Schemathesis sends, the API server responds.
 
-from typing import Any
+Schemathesis is loaded here and not on import: every process of a test run collects every test, and
+one of them runs these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
-from schemathesis.config import SchemathesisConfig
-from schemathesis.generation import GenerationMode
-from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
-from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from infra.catalog import ROUTES
 from localdev.simulators.service import TENANT_ID
 from tests.api.api_server import ApiServer
 
-Case = schemathesis.Case[Any]
+if TYPE_CHECKING:
+    import schemathesis
+    from schemathesis.schemas import APIOperation
+    from schemathesis.specs.openapi.schemas import OpenApiSchema
+
 pytestmark = pytest.mark.xdist_group("api_server")
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 GOOD = {
     "POST /api/email/accounts/microsoft": (201,),
     "GET /api/auth/microsoft": (302,),
@@ -51,6 +42,9 @@ BRIEFLY = settings(
 
 @pytest.fixture(scope="module")
 def document(server: ApiServer) -> OpenApiSchema:
+    import schemathesis
+    from schemathesis.config import SchemathesisConfig
+
     published = httpx.get(f"{server.url}/api/openapi.json", timeout=30).raise_for_status().json()
     config = SchemathesisConfig.from_dict({"base-url": server.url})
     return schemathesis.openapi.from_dict(published, config=config)
@@ -69,11 +63,11 @@ def test_all_responses_are_documented_and_a_good_request_succeeds(
 
     @BRIEFLY
     @given(case=cases(document[path][method]), is_own=st.booleans())
-    def send(case: Case, is_own: bool) -> None:
+    def send(case: schemathesis.Case[Any], is_own: bool) -> None:
         for place in (case.path_parameters, case.query, case.body) if is_own else ():
             if isinstance(place, dict):
                 place.update({name: own[name] for name in own.keys() & place.keys()})
-        response = case.call_and_validate(headers=headers, checks=CHECKS, allow_redirects=False)
+        response = case.call_and_validate(headers=headers, checks=checks(), allow_redirects=False)
         statuses.add(response.status_code)
 
     send()
@@ -84,8 +78,25 @@ def test_all_responses_are_documented_and_a_good_request_succeeds(
     assert good.status_code in GOOD.get(route, (200, 202))
 
 
-def cases(operation: APIOperation[Any, Any, Any, Any]) -> st.SearchStrategy[Case]:
+def checks() -> list[Any]:
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    return [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
+
+
+def cases(
+    operation: APIOperation[Any, Any, Any, Any],
+) -> st.SearchStrategy[schemathesis.Case[Any]]:
     """Requests as documented, and others; an operation that takes nothing has only the former."""
+    from schemathesis.generation import GenerationMode
+
     good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     if not any(operation.iter_parameters()) and not operation.body:
         return good

@@ -2,12 +2,17 @@
 one."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import boto3
 import pytest
 
 from handlers.close_run import handler as close_run
-from mailsync.model import AccountId, RunId, RunRef, SyncType
+from handlers.mark_failed import handler as mark_failed
+from mailsync.errors import StoreUnavailable
+from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
+from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import Database, open_database
 from mailsync.store.lease_store import LeaseStore
@@ -81,6 +86,57 @@ def test_the_end_of_the_current_execution_alone_closes_the_run(
     assert sql(lease) == [[None, "failed"]]
 
 
+@pytest.mark.parametrize("recovers", [False, True])
+def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
+    run: RunRef, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch, recovers: bool
+) -> None:
+    names: list[str] = [run.run_id]
+
+    def hand_over_and_end(client: StepFunctions, arn: str) -> str:
+        if len(names) == 1:
+            names.append(str(SuccessorStore(database).hand_over(run, run.run_id, arn)))
+        return "SUCCEEDED" if arn.endswith(run.run_id) else "RUNNING"
+
+    monkeypatch.setattr(StepFunctions, "status", hand_over_and_end)
+    sql(SILENT)
+
+    if recovers:
+        open_sync_starter().recover_runs(RunStore(database).stale_runs(10))
+    else:
+        joined = open_sync_starter().start_sync(run.account_id, SyncScope(SyncType.AUTO), "api")
+        assert joined.id == run.run_id
+
+    assert names == [run.run_id, f"{run.run_id}-2"]
+    assert sql(RUN) == [["running", None]]
+
+
+@pytest.mark.parametrize("handler", [close_run, mark_failed])
+def test_a_run_that_is_handed_over_while_it_is_closed_stays_open(
+    run: RunRef,
+    database: Database,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+    handler: Callable[[dict[str, Any], Any], Any],
+) -> None:
+    """As by an invocation of `hand-over` that Step Functions no longer waits for."""
+    arn = executions()[run.run_id]["executionArn"]
+    find = RunStore.open_run_of_execution
+
+    def find_and_hand_over(store: RunStore, name: str) -> tuple[RunId, AccountId] | None:
+        found = find(store, name)
+        SuccessorStore(database).hand_over(run, run.run_id, arn)
+        return found
+
+    monkeypatch.setattr(RunStore, "open_run_of_execution", find_and_hand_over)
+    event = sample("close-run")
+    event["detail"] |= {"name": run.run_id, "status": "FAILED"}
+    failed = {"runId": run.run_id, "executionArn": arn, "error": {"Error": "States.Timeout"}}
+
+    handler(event | failed, lambda_context())
+
+    assert sql(RUN) == [["running", None]]
+
+
 def test_a_dead_successor_frees_the_mailbox(
     api: Api, run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
@@ -114,6 +170,20 @@ def test_stopping_the_sync_stops_the_successor(
     assert sql(RUN) == [["cancelled", "ExecutionStopped"]]
 
 
+def test_a_sync_is_stopped_though_the_database_goes_away_before_its_execution_is_found(
+    api: Api, run: RunRef, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise StoreUnavailable("Down.")
+
+    monkeypatch.setattr(RunStore, "execution_of_run", fail)
+
+    response = api(STOP, query={"accountId": run.account_id})
+
+    assert (response.status, response.json["runId"]) == (200, run.run_id)
+    assert sql(RUN) == [["cancelled", "ExecutionStopped"]]
+
+
 def test_a_predecessor_cannot_begin_the_run_again(
     run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
@@ -123,10 +193,11 @@ def test_a_predecessor_cannot_begin_the_run_again(
     assert sql(RUN) == [["running", None]]
 
 
+@pytest.mark.parametrize(("end", "last"), [("", "-11"), ("-2", "-12"), ("-5", "-12")])
 def test_the_name_of_a_successor_fits_into_eighty_characters(
-    database: Database, account_id: AccountId
+    database: Database, account_id: AccountId, end: str, last: str
 ) -> None:
-    run_id = RunId("r" * 80)
+    run_id = RunId("r" * (80 - len(end)) + end)
     store, names = SuccessorStore(database), [run_id]
     for _ in range(10):
         epoch = LeaseStore(database).take_lease(
@@ -139,5 +210,6 @@ def test_the_name_of_a_successor_fits_into_eighty_characters(
         assert following
         names.append(RunId(following))
 
-    assert names[-1] == "r" * 77 + "-11"
+    assert names[-1] == "r" * 77 + last
+    assert len({*names}) == 11
     assert {len(name) for name in names} == {80}

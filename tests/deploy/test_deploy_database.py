@@ -1,7 +1,6 @@
 """What `make deploy` finds about the operator's database before it deploys anything."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from infra.deploy import stage_database
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_database import database_problems, prepare_database
 from localdev.simulators.entra.certificates import open_server_tls_context
-from tests.store.cluster import Cluster, cluster_in
+from tests.store.cluster import Cluster
 from tests.store.servers import a_server_that_says
 
 A_MAILBOX = """
@@ -22,18 +21,11 @@ INSERT INTO mailsync.email_credentials (account_id, grant_key_id, grant_sealed)
 SELECT account.id, key.id, '' FROM account, key"""
 
 
-@pytest.fixture(scope="module")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_in(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Its roles and databases are this test's alone."""
+def cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """AWS could reach it."""
     monkeypatch.setattr(stage_database, "LOOPBACK_HOSTS", ())
-    yield running_cluster
-    running_cluster.forget()
+    return cluster
 
 
 def problems(url: str, owner_url: str | None = None, **more: str) -> str:

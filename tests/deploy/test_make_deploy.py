@@ -17,26 +17,13 @@ from infra.settings import StageSettings
 from tests.deploy import synthesis
 from tests.deploy.aws_double import AwsDouble, aws_double
 from tests.deploy.deployments import STATE, SYNC, Office, an_api
-from tests.store.cluster import Cluster, cluster_in
+from tests.store.cluster import Cluster
 
 BOOTSTRAP = "bootstrap aws://123456789012/eu-west-1"
 DEPLOY = [f"deploy {STATE}", f"deploy {SYNC}"]
 HEALTHY = (200, b'{"status":"ok"}')
 IS_WRITER = "SELECT pg_has_role('mailsync_functions', 'mailsync_writer', 'USAGE')"
 FUNCTION = "handlers.mark_syncing.handler"
-
-
-@pytest.fixture(scope="module")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_in(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
-    """Its roles and databases are this test's alone."""
-    yield running_cluster
-    running_cluster.forget()
 
 
 @pytest.fixture

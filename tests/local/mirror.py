@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import jwt
 
+from infra.catalog import ROUTES
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import make_aws_client
 from localdev.simulators.service import SimulatorService
@@ -20,6 +21,7 @@ from tests.support.comparison import divergences
 
 LIMIT_S = 120
 POLL_INTERVAL_S = 0.15  # a status is answered by two functions: polling costs what it measures
+OF_A_SIGN_IN = {each.function for each in ROUTES} | {"get-access-token", "renew-subscriptions"}
 T = TypeVar("T")
 
 
@@ -98,13 +100,14 @@ class Mirror:
         return httpx.Response(200, content=result.payload).json()
 
     def reload(self, **settings: str | None) -> None:
-        """Change settings of all functions, None to remove one, and end what runs with the old."""
+        """Change settings of a sign-in, None to remove one, and end the functions that know the old
+        ones."""
         for name, value in settings.items():
             if value is None:
                 self.stack.lambdas.settings.pop(name, None)
             else:
                 self.stack.lambdas.settings[name] = value
-        self.stack.lambdas.retire_environments()
+        self.stack.lambdas.retire_environments(OF_A_SIGN_IN)
 
     def control(self, method: str, action: str, **fields: Any) -> Any:
         """Call an action of the simulators' back door."""

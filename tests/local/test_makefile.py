@@ -16,7 +16,9 @@ def printed(folder: Path, *variables: str, **environment: str) -> list[str]:
     show = folder / "show.mk"
     show.write_text(f"show:\n\t@printenv {' '.join(NAMES)}\n")
     command = ["make", "-f", "Makefile", "-f", str(show), "show", *variables]
-    env = {**os.environ, **environment}
+    # Not those of the make that may have started these tests.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    env = {**own, "MFLAGS": "", **environment}
     return subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, check=False
     ).stdout.splitlines()

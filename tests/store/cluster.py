@@ -9,8 +9,8 @@ from urllib.parse import quote
 from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from tests.conftest import UNSAFE_BUT_QUICK
 from tests.store.pooler import find_free_port
+from tests.support.databases import UNSAFE_BUT_QUICK
 
 PASSWORD = "secret of the test"
 _HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"

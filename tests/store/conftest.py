@@ -21,7 +21,7 @@ from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.stores import MailboxStores
 from tests.conftest import TEMPLATE
-from tests.store.cluster import Cluster, cluster_in
+from tests.store.cluster import Cluster
 from tests.store.reader import LOGIN, Reader
 from tests.store.rows import let_time_pass, one, rows
 from tests.support.builders import (
@@ -117,19 +117,6 @@ def shared_reader(postgres: Postgres, shared_url: str) -> Iterator[Reader]:
     postgres.create_login_if_missing(LOGIN, role="mailsync_reader")
     with closing(Reader(shared_url.replace("postgres@", f"{LOGIN}@"))) as reader:
         yield reader
-
-
-@pytest.fixture(scope="session")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_in(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
-    """Its roles and databases are this test's alone."""
-    yield running_cluster
-    running_cluster.forget()
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import Migration, migrate, require_usable_database
-from tests.conftest import UNSAFE_BUT_QUICK
 from tests.store.pooler import pooled
 from tests.store.servers import a_server_that_says
+from tests.support.databases import UNSAFE_BUT_QUICK
 
 LOGIN = "login_that_waits"
 KNOWN = {

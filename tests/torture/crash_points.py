@@ -54,7 +54,8 @@ class CrashPoints(Stage):
     def _prepare(self) -> None:
         # A thousand syncs of one mailbox within ten minutes are more than Graph would allow.
         # What a check reads must fit on a page, so that the check stores all of it.
-        page = sys.maxsize if self._dies == "check" else PAGE
+        is_stored_by_check = self._dies == "check" and self._scenario.max_events is None
+        page = sys.maxsize if is_stored_by_check else PAGE
         self.service.set_behaviour(largest_page=page, requests_per_window=sys.maxsize)
         self._scenario.prepare(self)
         self._numbers = row_numbers(self.tables)

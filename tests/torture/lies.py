@@ -37,6 +37,7 @@ ANSWERS = {
     "403": Fault(status=403, code="ErrorAccessDenied"),
     "403 other": Fault(status=403, code="Forbidden"),
     "404 item": Fault(status=404, code="ErrorItemNotFound"),
+    "404 foreign": Fault(status=404, code="ErrorInvalidMailboxItemId"),
     "404 folder": Fault(status=404, code="ErrorFolderNotFound"),
     "404 resource": Fault(status=404, code="ResourceNotFound"),
     "404 mailbox": Fault(status=404, code="MailboxNotEnabledForRESTAPI"),
@@ -66,6 +67,12 @@ CONSISTENT: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("folder", "404 folder"),
         ("messages", "404 item"),
     ),
+    "all ids are of another mailbox": (
+        ("folder", "404 foreign"),
+        ("message feed", "404 foreign"),
+        ("message list", "404 foreign"),
+        ("message", "404 foreign"),
+    ),
     "a message is gone": (
         *(("message feed", "less"), ("message list", "less")),
         ("message", "404 item"),
@@ -85,7 +92,14 @@ LIES: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Each by what is answered to which requests; those of several answers agree with each other."""
 _OF_MESSAGES = frozenset({"message", "messages", "message feed", "message list"})
-_GONE = frozenset({"ErrorItemNotFound", "ErrorFolderNotFound", "ErrorInvalidIdMalformed"})
+_GONE = frozenset(
+    {
+        "ErrorItemNotFound",
+        "ErrorFolderNotFound",
+        "ErrorInvalidIdMalformed",
+        "ErrorInvalidMailboxItemId",
+    }
+)
 _LISTS = re.compile(TARGETS["folder lists"])
 
 

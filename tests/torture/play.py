@@ -19,6 +19,7 @@ from tests.torture.stage import Stage
 LIES_LAST_H = 1.0
 CONFIRMED_H, DAY_H, COMPARED_H = 2.1, 24.1, 8 * 24.0
 LEASE_H, TICK_H = 0.3, 0.02
+_HANDED_OVER = "SELECT count(execution_name) FROM mailsync.sync_runs"
 MAX_TICKS = 12
 """Of the schedule, until an account is settled."""
 
@@ -76,6 +77,8 @@ class Play:
         self._stage.set_back(is_synced=self._plot.is_synced)
         for plan in self._plot.rounds:
             self._play(plan)
+        [[handed_over]] = self._stage.tables.run(_HANDED_OVER)
+        self._events["runs handed over"] += handed_over
         self._service.faults = FaultScript()
         self._switch()
         self._recover()
@@ -94,6 +97,7 @@ class Play:
             "folder_order": plan.folder_order,
             "is_full": plan.is_full,
             "at_once": plan.at_once,
+            "max_events": self._plot.max_events,
             "toy_round": script.of_toy(plan, lies) if self._stage.mirror.toy else None,
         }
         self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")

@@ -41,6 +41,9 @@ ODDITIES: Mapping[str, Mapping[str, Any]] = {
 }
 """What the provider does otherwise than usual, by the names of the simulator's switches."""
 
+MAX_EVENTS = 130
+"""Enough for an execution that only fails: each attempt at a state counts as events."""
+
 
 @dataclass(frozen=True)
 class Mishap:
@@ -81,12 +84,14 @@ class Round:
 class History:
     """`is_large`: the mailbox holds enough messages for most of them to be many. `is_synced`: it
     begins after the first sync, not before it. `turns`: so many folders are what a sync reads every
-    time; in a mailbox of more they take turns."""
+    time; in a mailbox of more they take turns. `max_events`: after so many, an execution hands over
+    its run; None: the product's own number."""
 
     rounds: tuple[Round, ...]
     is_large: bool = False
     is_synced: bool = True
     turns: int | None = None
+    max_events: int | None = None
 
 
 def histories() -> st.SearchStrategy[History]:
@@ -98,6 +103,7 @@ def histories() -> st.SearchStrategy[History]:
         is_large=st.integers(0, 5).map(lambda number: number == 1),
         is_synced=st.integers(0, 4).map(bool),
         turns=st.sampled_from((None, None, None, 4)),
+        max_events=st.sampled_from((None, None, MAX_EVENTS)),
     )
 
 

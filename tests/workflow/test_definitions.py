@@ -9,6 +9,7 @@ from botocore.session import get_session
 
 from infra import catalog
 from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER
+from mailsync.decisions import successor
 from mailsync.errors import leaf_error_names
 
 SERVICE_ERRORS = {
@@ -200,6 +201,51 @@ def test_maps_run_in_this_execution_with_as_many_at_once_as_the_provider_takes()
         assert "MaxConcurrency" not in state
         # The state may hold 256 KiB, and the results of thousands of folders are not needed.
         assert state["ResultPath"] is None
+
+
+EVENTS = {"Task": 5, "Map": 4, "Choice": 2, "Wait": 2, "Pass": 2, "Succeed": 2, "Fail": 1}
+"""In the history of an execution, for each visit of a state; an iteration of a Map has 2 more."""
+
+
+def following(machine: dict[str, Any], name: str) -> set[str]:
+    """The states after this one, but for those that end the execution or count their own events."""
+    states = machine["States"]
+    return {each for each in successors(states[name]) if states[each]["Type"] != "Task"}
+
+
+def max_events(machine: dict[str, Any], name: str) -> int:
+    """From the entry of a state until the next Task is entered."""
+    events = EVENTS[machine["States"][name]["Type"]]
+    return events + max((max_events(machine, each) for each in following(machine, name)), default=0)
+
+
+def reached(machine: dict[str, Any], names: set[str]) -> set[str]:
+    more = names.union(*(successors(machine["States"][each]) for each in names))
+    return names if more == names else reached(machine, more)
+
+
+def test_the_events_that_a_visit_counts_are_an_upper_bound() -> None:
+    outer, *maps = machines(json.loads(catalog.MAILBOX_SYNC_WORKFLOW.asl_text))
+    tasks = [
+        (machine, name, state)
+        for machine in (outer, *maps)
+        for name, state in machine["States"].items()
+        if state["Type"] == "Task"
+    ]
+
+    for machine, name, state in tasks:
+        iteration = 0 if machine is outer else 2
+        assert max_events(machine, name) + iteration <= successor.EVENTS_PER_VISIT
+        if name in reached(machine, successors(state)):
+            assert payload(state)["retryCount.$"] == "$$.State.RetryCount", "it is counted"
+        retries = sum(rule["MaxAttempts"] for rule in state["Retry"])
+        choice, task = EVENTS["Choice"], EVENTS["Task"]
+        assert (
+            task + retries * successor.EVENTS_PER_RETRY + choice
+            <= successor.EVENTS_OF_UNCOUNTED_FAILURE
+        )
+    of_first_states = 2 * EVENTS["Task"] + EVENTS["Choice"] + 1
+    assert of_first_states <= 2 * successor.EVENTS_PER_VISIT
 
 
 def payload(state: dict[str, Any]) -> dict[str, Any]:

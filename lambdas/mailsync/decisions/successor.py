@@ -27,9 +27,9 @@ EVENTS_PER_VISIT = 13
 """The maximum number of events from one visit of a state to the next: 5 of the Task, 2 of a Choice,
 2 of a Wait, and 4 of a Map or of an iteration of a Map."""
 EVENTS_PER_RETRY = 3
-EVENTS_OF_FAILED_FOLDER = 120
-"""The maximum number of events of a visit of `folder-failed`: the visit, and the visit and all the
-retries of the function that failed before, which may not have reached the database."""
+EVENTS_OF_UNCOUNTED_FAILURE = 94
+"""The maximum number of events of a function that failed and may not have reached the database: the
+Task, its 29 retries, and a Choice before `folder-failed`, which counts them."""
 _MAX_EXECUTION_NAME_CHARS = 80
 
 
@@ -44,12 +44,20 @@ def events_of_visit(retry_count: int | None) -> int:
     return EVENTS_PER_VISIT + EVENTS_PER_RETRY * retry_count
 
 
+def events_of_failed_folder(retry_count: int | None) -> int:
+    """Return the number of history events that a visit of `folder-failed` costs at most, and the
+    visit of the state that failed before it."""
+    return EVENTS_OF_UNCOUNTED_FAILURE + events_of_visit(retry_count)
+
+
 def successor_name(run_id: RunId, execution_name: str) -> str:
     """Return the name of the execution that follows the execution `execution_name` of a run:
     `<run id>-2` after the first, then `-3`.
 
-    If the run id leaves no room for the number, its end is cut off.
+    If the run id leaves no room for the number, its end is cut off. A number with which the name
+    would be the run id itself is left out.
     """
     number = 2 if execution_name == run_id else int(execution_name.rpartition("-")[2]) + 1
     suffix = f"-{number}"
-    return run_id[: _MAX_EXECUTION_NAME_CHARS - len(suffix)] + suffix
+    name = run_id[: _MAX_EXECUTION_NAME_CHARS - len(suffix)] + suffix
+    return name if name != run_id else successor_name(run_id, f"-{number}")

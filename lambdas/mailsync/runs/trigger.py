@@ -111,7 +111,7 @@ class SyncStarter:
             name = self._runs.execution_of_run(run_id)
             arn = execution_arn(self._machine_arn, name)
             self._step_functions.stop(arn, EXECUTION_STOPPED_ERROR)
-        except (BotoCoreError, ClientError, SettingMissing) as error:
+        except (BotoCoreError, ClientError, SettingMissing, StoreUnavailable) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def start_successor(self, account_id: AccountId, run_id: RunId, name: str) -> None:
@@ -138,7 +138,7 @@ class SyncStarter:
         cause: str = EXECUTION_DIED_ERROR,
     ) -> None:
         """Close a run whose execution ended without recording an outcome, as failed with the error
-        name `cause`; release its lease."""
+        name `cause`; release its lease. A run that this execution has handed over stays open."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
         self._runs.fail(
             account_id,
@@ -147,6 +147,7 @@ class SyncStarter:
             cause,
             "The execution was stopped or died. The stored mail stays; the next sync continues"
             " from there.",
+            execution_name=execution_name,
         )
 
     def _action(self, run: EnqueuedRun, *, is_new: bool) -> OpenRunAction:

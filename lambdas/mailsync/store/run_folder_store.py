@@ -57,6 +57,12 @@ class RunFolderStore:
             found = tx.run("failed_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
+    def feed_ids_failed_before(self, run: RunRef) -> frozenset[FeedId]:
+        """Return the ids of the feeds that failed in an execution that has handed over the run."""
+        with self._database.transaction() as tx:
+            found = tx.run("feeds_failed_before", run_id=run.run_id)
+        return frozenset(FeedId(feed_id) for (feed_id,) in found)
+
     def count_repair_round(self, run: RunRef) -> None:
         with FencedTransaction(self._database, run) as tx:
             tx.run("count_repair_round", run_id=run.run_id)

@@ -77,14 +77,28 @@ def close_run(
 
 
 def fail_run(
-    tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
+    tx: Transaction,
+    account_id: AccountId,
+    run_id: RunId,
+    *,
+    owner: str,
+    error: str,
+    message: str,
+    execution_name: str | None = None,
 ) -> bool | None:
     """Set the outcome of a run to failed, and release the lease of the mailbox if `owner` holds it.
 
-    Returns whether the failure closes the account. None: the run has an outcome already, and
-    nothing was changed. The caller counts the failure in the metrics after the commit.
+    Returns whether the failure closes the account. None: the run has an outcome already, or another
+    execution goes on with it, and nothing was changed. The caller counts the failure in the metrics
+    after the commit.
+
+    execution_name: execution that ended. None: the caller has proven that it holds the lease.
     """
     held = tx.run("lock_account_of_run", run_id=run_id)
+    if execution_name is not None and tx.run(
+        "foreign_run", run_id=run_id, execution_name=execution_name
+    ):
+        return None
     if not held or not close_run(tx, run_id, "failed", error, message):
         return None
     [(failures, status, is_connected_anew)] = held

@@ -183,14 +183,32 @@ class RunStore:
         return not unverified
 
     def fail(
-        self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
+        self,
+        account_id: AccountId,
+        run_id: RunId,
+        owner: str,
+        error: str,
+        message: str,
+        *,
+        execution_name: str | None = None,
     ) -> None:
         """Close the run as failed with this error name; release the lease if `owner` holds it.
 
-        If the run has an outcome already, neither the run nor its account changes.
+        If the run has an outcome already, or the execution has handed it over meanwhile, neither
+        the run nor its account changes.
+
+        execution_name: name of the execution that ended. None: the run's id.
         """
         with self._database.transaction() as tx:
-            closes = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
+            closes = fail_run(
+                tx,
+                account_id,
+                run_id,
+                owner=owner,
+                error=error,
+                message=message,
+                execution_name=execution_name or run_id,
+            )
         if closes is not None:
             count_failed_run(error, closes_account=closes)
 

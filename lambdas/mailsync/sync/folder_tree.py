@@ -139,7 +139,8 @@ def sync_folders(
     mailbox: Mailbox, remaining_s: Callable[[], float], seen: MailboxSnapshot | None = None
 ) -> tuple[FeedRef, ...]:
     """Sync the folder tree and all small changes. Return the change feeds that have more pages, or
-    that there was no time to read, the largest first.
+    that there was no time to read, the largest first. A feed that failed before the run was handed
+    over is left to the next run: else a run whose feeds all fail would be handed over without end.
 
     The next pages of all known feeds, and small new folders, are read in a few requests and stored
     immediately. An incremental sync, or the first sync of a small mailbox, then does not need the
@@ -174,6 +175,7 @@ def sync_folders(
         )
         done |= _apply(mailbox, batch, pages, requested_at, remaining_s)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
+    waiting |= mailbox.run_folders.feed_ids_failed_before(run)
     left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
     return tuple(feed.ref for feed in sort_feeds_by_message_count(left, folders))
 

@@ -187,7 +187,9 @@ def test_changed_code_is_used_by_the_next_call(tmp_path: Path, runtime: Path) ->
     code = tmp_path / "code"
     shutil.copytree(CODE_ROOT, code, ignore=shutil.ignore_patterns("__pycache__"))
     with hosted(tmp_path, code_root=code, runtime=runtime) as host:
-        call(host)
+        pid = result(call(host))["pid"]
+        host.retire_environments({"serve"})
+        assert result(call(host))["pid"] == pid
 
         (code / "handlers" / "behave.py").write_text("def handler(event, context): return 'new'")
         host.retire_environments()

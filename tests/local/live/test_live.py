@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 
+from localdev.live.__main__ import main
+from localdev.live.graph import sign_in as graph_sign_in
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID
@@ -27,6 +30,7 @@ from tests.support.paths import ROOT
 
 OWNER = "grace.hopper@navy.example"
 MESSAGES = 250
+ARGUMENTS = ["graph", "--latency=none"]
 DEVICE_PAGE = re.compile(r"open (\S+) and enter the code (\w+)")
 pytestmark = pytest.mark.xdist_group("live")  # one process runs it once
 
@@ -43,11 +47,11 @@ class LiveRun:
         return (self.folder / ".mailsync/live.json").read_text()
 
 
-def live_process(folder: Path, **environment: str) -> subprocess.Popen[str]:
+def live_process(folder: Path, simulators: Simulators) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "localdev.live", "graph", "--latency=none"],
+        [sys.executable, "-m", "localdev.live", *ARGUMENTS],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **environment},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **settings(simulators)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -63,10 +67,16 @@ def settings(simulators: Simulators) -> dict[str, str]:
     }
 
 
-def sign_in(
-    simulators: Simulators, process: subprocess.Popen[str], *, stop_at: str = "\0", **form: str
-) -> str:
-    """Enter the code that the process prints, in a browser; return all that the process prints.
+def enter_code(simulators: Simulators, text: str, **form: str) -> None:
+    """In a browser, if the text asks for it."""
+    if found := DEVICE_PAGE.search(text):
+        trust = ssl.create_default_context(cafile=simulators.ca_bundle)
+        fields = {"user_code": found[2], "account": OWNER, **form}
+        httpx.post(found[1], data=fields, verify=trust).raise_for_status()
+
+
+def sign_in(simulators: Simulators, process: subprocess.Popen[str], *, stop_at: str = "\0") -> str:
+    """Enter the code that the process prints; return all that the process prints.
 
     stop_at: text that is printed when the user presses Ctrl-C.
     """
@@ -75,10 +85,7 @@ def sign_in(
     with process.stdout:
         for line in process.stdout:
             printed += line
-            if found := DEVICE_PAGE.search(line):
-                trust = ssl.create_default_context(cafile=simulators.ca_bundle)
-                fields = {"user_code": found[2], "account": OWNER, **form}
-                httpx.post(found[1], data=fields, verify=trust).raise_for_status()
+            enter_code(simulators, line)
             if stop_at in line:
                 process.send_signal(SIGINT)
     return printed
@@ -90,7 +97,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     with changed_provider(folder / "provider") as simulators:
         mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
         mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
-        process = live_process(folder, **settings(simulators))
+        process = live_process(folder, simulators)
         printed = sign_in(simulators, process)
         assert process.wait() == 0, printed
         yield LiveRun(mailbox, simulators, folder, printed)
@@ -144,7 +151,7 @@ def test_nothing_is_written_at_the_provider_and_no_mail_stays_here(live: LiveRun
 def test_an_interrupted_run_deletes_the_mail(tmp_path: Path) -> None:
     with changed_provider(tmp_path / "provider") as simulators:
         simulators.add_mailbox(OWNER)
-        process = live_process(tmp_path, **settings(simulators))
+        process = live_process(tmp_path, simulators)
         sign_in(simulators, process, stop_at="of 600 messages")
 
     assert process.wait() == 130
@@ -159,44 +166,66 @@ def test_an_interrupted_run_deletes_the_mail(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_setting_ends_it_with_a_sentence(
-    tmp_path: Path, environment: dict[str, str], sentence: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    sentence: str,
 ) -> None:
-    process = live_process(tmp_path, **environment)
-    printed, _ = process.communicate()
+    monkeypatch.chdir(tmp_path)
 
-    assert process.returncode == 1
+    assert main(ARGUMENTS, environment) == 1
+    printed = capsys.readouterr().err
     assert sentence in printed
     assert "docs/live.md" in printed
-    assert "Traceback" not in printed
 
 
-@pytest.mark.parametrize(
-    ("form", "public", "granted", "sentence"),
-    [
-        ({}, True, "Mail.ReadWrite", "already has Mail.ReadWrite of this user"),
-        ({}, True, "EWS.AccessAsUser.All", "already has EWS.AccessAsUser.All of this user"),
-        ({"decline": "1"}, True, "", "AADSTS65004"),
-        ({}, False, "", "set Authentication, Allow public client flows, to Yes"),
-    ],
-)
-def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
-    tmp_path: Path, form: dict[str, str], public: bool, granted: str, sentence: str
-) -> None:
-    """Microsoft adds to the token what the user has granted to the application before."""
-    with Simulators(tmp_path / "provider") as simulators:
+def run_here(
+    patch: pytest.MonkeyPatch,
+    folder: Path,
+    *,
+    form: dict[str, str],
+    public: bool = True,
+    granted: str = "",
+) -> int:
+    """The exit code, without a process of its own; `granted` is added to each token."""
+    patch.chdir(folder)
+    with Simulators(folder / "provider") as simulators:
         simulators.add_mailbox(OWNER)
         simulators.service.set_behaviour(public_clients_allowed=public)
         simulators.service.database.execute_write(
             "CREATE TRIGGER granted AFTER INSERT ON device_code BEGIN"
             f" UPDATE device_code SET scope = scope || ' {granted}'; END"
         )
-        process = live_process(tmp_path, **settings(simulators))
-        printed = sign_in(simulators, process, **form)
 
-        assert process.wait() == 1
-        assert sentence in printed
-        assert "Traceback" not in printed
+        def show(text: str, **_: object) -> None:
+            enter_code(simulators, text, **form)
+
+        patch.setattr(graph_sign_in, "print", show, raising=False)
+        code = main(ARGUMENTS, settings(simulators))
         assert simulators.service.log.records() == []
+    return code
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        ({"granted": "Mail.ReadWrite"}, "already has Mail.ReadWrite of this user"),
+        ({"granted": "EWS.AccessAsUser.All"}, "already has EWS.AccessAsUser.All of this user"),
+        ({"form": {"decline": "1"}}, "AADSTS65004"),
+        ({"public": False}, "set Authentication, Allow public client flows, to Yes"),
+    ],
+)
+def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    case: dict[str, Any],
+    sentence: str,
+) -> None:
+    """Microsoft adds to the token what the user has granted to the application before."""
+    assert run_here(monkeypatch, tmp_path, **{"form": {}, **case}) == 1
+    assert sentence in capsys.readouterr().err
 
 
 def files(folder: Path) -> list[str]:

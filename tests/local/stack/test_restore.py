@@ -24,7 +24,7 @@ STATUS = "SELECT user_id, status FROM mailsync.email_accounts"
 EVENTS = "SELECT detail ->> 'eventId' FROM mailsync.outbox WHERE published_at IS NULL"
 NOT_PUBLISHED = (
     "UPDATE mailsync.outbox SET published_at = NULL"
-    " WHERE id = (SELECT max(id) FROM mailsync.outbox) RETURNING 1"
+    " WHERE id = (SELECT max(id) FROM mailsync.outbox) RETURNING detail ->> 'eventId'"
 )
 TOKENS_END = "UPDATE mailsync.email_credentials SET access_expires_at = now() - interval '1 day'"
 OPEN_RUNS = "SELECT id FROM mailsync.sync_runs WHERE status IN ('queued', 'running')"
@@ -80,11 +80,11 @@ class Drill:
         url = f"{account.api_url}/api/email/accounts/{account.id}?data={data}"
         assert httpx.delete(url, headers=account.headers, timeout=60).is_success
 
-    def dump_with_event(self) -> list[list[str]]:
-        """Return the event that was in the outbox meanwhile, if no late publisher has taken it."""
-        self.mirror.rows(NOT_PUBLISHED)
+    def dump_with_event(self) -> str | None:
+        """Return an event that was in the outbox meanwhile, if no late publisher has taken it."""
+        [[event]] = self.mirror.rows(NOT_PUBLISHED)
         self.commands.run("back up")
-        return self.mirror.rows(EVENTS)
+        return str(event) if [event] in self.mirror.rows(EVENTS) else None
 
     def back_up(self) -> None:
         """In mid-sync, while a message is gone and an event is in the outbox."""
@@ -95,7 +95,7 @@ class Drill:
         self.mirror.invoke("publish-events")
         self.open_run = a_long_sync(self.mirror)
         when(self.mirror.is_within_inbox)
-        [[self.event]] = when(self.dump_with_event)
+        self.event = when(self.dump_with_event)
         self.yesterday = self.emails()
         self.mirror.latency()
         self.mirror.finished()

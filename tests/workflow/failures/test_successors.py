@@ -139,6 +139,27 @@ def test_a_folder_that_is_throttled_for_ever_fails_and_the_others_arrive(long: W
     assert long.mirrors()
 
 
+def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
+    long: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 150)
+    long.inject_fault("/messages/delta", status=403, code="ErrorAccessDenied", times=None)
+    start = long.executions.start
+
+    def start_some(machine_arn: str, name: str, state: Any) -> str:
+        return start(machine_arn, name, state) if len(long.executions.names) < 20 else name
+
+    monkeypatch.setattr(long.executions, "start", start_some)
+
+    assert long.resume(RUN, SyncType.INITIAL) == "FoldersFailed"
+
+    failed, executions = len(long.rows(FOLDERS)), len(long.executions.names)
+    assert failed == len(long.remote.folders.list_all())
+    assert 1 < executions <= failed + 1, "each failed at least one feed"
+    long.clear_faults()
+    assert long.mirrors()
+
+
 @pytest.mark.parametrize("path", ["/mailFolders/delta", "/me/messages/"])
 def test_a_mailbox_that_is_throttled_for_ever_fails(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)

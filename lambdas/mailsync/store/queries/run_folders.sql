@@ -86,6 +86,15 @@ SELECT f.id
   JOIN mailsync.email_folders f ON f.account_id = r.account_id AND f.gone_at IS NULL
  WHERE p.run_id = :run_id AND p.folder_id IS NULL AND p.status = 'failed'
 
+-- feeds_failed_before --
+-- Return the feeds that failed in an earlier execution of a run.
+SELECT c.id
+  FROM mailsync.sync_run_folders p
+  JOIN mailsync.sync_runs r ON r.id = p.run_id
+  JOIN mailsync.change_feeds c ON c.account_id = r.account_id
+                              AND c.folder_id IS NOT DISTINCT FROM p.folder_id
+ WHERE p.run_id = :run_id AND p.status = 'failed' AND p.finished_at < r.execution_began_at
+
 -- run_folders --
 -- Return what each folder did in a run.
 SELECT p.folder_id, coalesce(f.display_name, ''), coalesce(f.role, ''), p.status, p.attempts, p.pages, p.requests, p.inserted,

@@ -29,8 +29,8 @@ SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_a
 SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status = 'completed'
 
 -- foreign_run --
--- Return a run that this execution must not begin: it has an outcome, or another execution is its
--- current one.
+-- Return a run that this execution must not begin or close: it has an outcome, or another execution
+-- is its current one.
 SELECT 1 FROM mailsync.sync_runs
  WHERE id = :run_id
    AND (status NOT IN ('queued', 'running') OR coalesce(execution_name, id) <> :execution_name)

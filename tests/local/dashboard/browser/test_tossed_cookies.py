@@ -8,7 +8,6 @@ means that a sibling has, and has the victim open the link: Ann agrees at Micros
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -45,10 +44,10 @@ class Hosts:
     evil: str
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Application], int]]:
     """Starts an application under https and returns its port."""
-    tls, _ = open_server_tls_context(tmp_path)
+    tls, _ = open_server_tls_context(tmp_path_factory.mktemp("tls"))
     servers: list[Server] = []
 
     def start(application: Application) -> int:
@@ -60,13 +59,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
         server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tossed() -> list[str]:
-    """The Set-Cookie headers of evil.example.org; empty until the attacker has begun."""
+    """The Set-Cookie headers of evil.example.org, once the attacker has begun."""
     return []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hosts(
     mirror: BrowsedStack, serve: Callable[[Application], int], tossed: list[str]
 ) -> Iterator[Hosts]:
@@ -128,7 +127,7 @@ def begun_by_mallory(mirror: BrowsedStack, hosts: Hosts, tossed: list[str]) -> s
         f"{api}/api/auth/microsoft", headers=json_headers(mirror, "mallory"), timeout=60
     )
     name, value = begun.headers["set-cookie"].split(";")[0].split("=", 1)
-    tossed += [each.format(name, value) for each in TOSSED]
+    tossed[:] = [each.format(name, value) for each in TOSSED]
     return str(begun.json()["authorizationUrl"])
 
 

@@ -17,11 +17,12 @@ from infra.settings import LOG_LEVELS
 from localdev.engine.environment import ExecutionEnvironment
 from localdev.stack import CODE_ROOT
 from tests.deploy.conftest import other_stage
+from tests.deploy.template import Template
 from tests.local.engine.conftest import AWS_RUNTIME_SCRIPT, ON_LINUX
-from tests.local.mirror import Mirror
 from tests.support.emf import emitted
 
 RANKS = {name: rank for rank, name in enumerate(("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))}
+Functions = Mapping[str, Mapping[str, Any]]
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
@@ -35,13 +36,13 @@ def rank(line: str) -> int:
     return RANKS.get(str(document.get("level")), RANKS["INFO"]) if stamped else RANKS["INFO"]
 
 
-def printed(mirror: Mirror, properties: Mapping[str, Any], event: bytes, log: Path) -> list[str]:
+def printed(database_url: str, properties: Mapping[str, Any], log: Path) -> list[str]:
     """The lines that a function prints and that Lambda passes to CloudWatch."""
     name = properties["Handler"].split(".")[1].replace("_", "-")
     logging = properties["LoggingConfig"]
     variables = {
-        **mirror.stack.lambdas.settings,
-        **{"AWS_LAMBDA_LOG_FORMAT": logging["LogFormat"]},
+        "DATABASE_URL": database_url,
+        "AWS_LAMBDA_LOG_FORMAT": logging["LogFormat"],
         "AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"],
         **{
             key: value
@@ -56,22 +57,34 @@ def printed(mirror: Mirror, properties: Mapping[str, Any], event: bytes, log: Pa
         log=log,
         runtime=AWS_RUNTIME_SCRIPT,
     )
-    environment.run_invocation(event)
+    environment.run_invocation(b"{}")
     environment.stop()
     least = RANKS[logging["ApplicationLogLevel"]]
     return [line for line in log.read_text().splitlines() if rank(line) >= least]
 
 
-@ON_LINUX
-@pytest.mark.parametrize("level", LOG_LEVELS)
-def test_metrics_and_failures_survive_every_level_of_the_log(
-    mirror: Mirror, level: str, tmp_path: Path
-) -> None:
-    sync, _ = other_stage(tmp_path / "cdk", log_level=level)
-    functions = {spec.name: properties for spec, properties in sync.functions()}
+@pytest.fixture(params=LOG_LEVELS)
+def level(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
-    lines = printed(mirror, functions["measure-backlog"], b"{}", tmp_path / "backlog")
-    failing = printed(mirror, functions["sync-folder"], b"{}", tmp_path / "failing")
+
+@pytest.fixture
+def functions(level: str, tmp_path: Path, request: pytest.FixtureRequest) -> Functions:
+    """Of a stage with this level."""
+    made = {"INFO": "sync", "DEBUG": "with_email"}
+    if level in made:
+        template: Template = request.getfixturevalue(made[level])
+    else:
+        template, _ = other_stage(tmp_path / "cdk", log_level=level)
+    return {spec.name: properties for spec, properties in template.functions()}
+
+
+@ON_LINUX
+def test_metrics_and_failures_survive_every_level_of_the_log(
+    level: str, functions: Functions, database_url: str, tmp_path: Path
+) -> None:
+    lines = printed(database_url, functions["measure-backlog"], tmp_path / "backlog")
+    failing = printed(database_url, functions["sync-folder"], tmp_path / "failing")
 
     assert {"DueBacklog", "OldestOverdue"} <= {name for name, *_ in emitted("\n".join(lines))}
     assert any('"message":"backlog"' in line for line in lines) == (level in ("DEBUG", "INFO"))
