@@ -157,20 +157,20 @@ class LimitedImap(IMAP4):
         self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
         return super()._new_tag()  # type: ignore[misc,no-any-return]
 
-    def _get_response(self, *_: object) -> bytes | None:
+    def _get_response(self, *_timeout: object) -> bytes | None:
         """Read a response into `tagged_commands` or `untagged_responses`. None: the server waits
         for the rest of the command."""
         line = self.readline().rstrip(b"\r\n")
-        tag, _, rest = line.partition(b" ")
+        tag, _, words = line.partition(b" ")
         if tag in self.tagged_commands:
-            name, _, text = rest.lstrip().partition(b" ")
+            name, _, text = words.lstrip().partition(b" ")
             status = name.decode("latin-1").upper()
             self._add_code(text)
             self.tagged_commands[tag] = (status, [text])
         elif untagged := _UNTAGGED.match(line):
             self._add_untagged(untagged)
         elif tag == b"+":
-            self.continuation_response = rest
+            self.continuation_response = words
             return None
         elif line:
             raise self.abort("The server does not answer as an IMAP server.")
