@@ -36,12 +36,7 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.connection import (
-    FetchedItems,
-    ImapConnection,
-    LoginRefused,
-    OpenFolder,
-)
+from mailsync.providers.imap.connection import ImapConnection, LoginRefused, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.folders import is_selectable, to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_name, id_prefix, parse_message_id
@@ -54,6 +49,7 @@ from mailsync.providers.imap.messages import (
     to_message,
     to_state_change,
 )
+from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailboxUnavailable
 
