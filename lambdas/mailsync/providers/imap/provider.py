@@ -54,7 +54,7 @@ from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailboxUnavailable
 
 MAX_CONNECTIONS = 3
-MESSAGES_PER_FETCH = 50
+MESSAGES_PER_FETCH = 100
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
@@ -76,6 +76,7 @@ class ImapMailbox:
         messages_per_fetch=MESSAGES_PER_FETCH,
         max_small_sync_messages=2_000,
         feeds_per_connection=20,
+        is_fetch_one_request=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
     throttled_for_s = 0.0
