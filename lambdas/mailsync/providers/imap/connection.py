@@ -5,19 +5,27 @@ import re
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.response_parser import parse_fetch_response, parse_response
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.login import Login, open_session
+from mailsync.providers.imap.transport import (
+    Deadline,
+    ServerUnusable,
+    open_socket,
+    start_tls_at_once,
+    start_tls_by_command,
+)
 from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
+READ_TIMEOUT_S = 30.0
 MAX_LITERAL_BYTES = 64 * 2**20
 _LIST_LINE = re.compile(
     rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL
@@ -25,10 +33,6 @@ _LIST_LINE = re.compile(
 _BUSY = re.compile(r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttled", re.I)
 _BACKOFF_MS = re.compile(r"Backoff Time: (\d{1,9})", re.I)
 FetchedItems = Mapping[bytes, Any]
-
-
-class LoginRefused(Exception):
-    """The server refused the user name, the password or the access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,15 @@ class _Client(IMAPClient):  # type: ignore[misc]
             def _create_socket(self, timeout: float | None) -> socket.socket:
                 return connected
 
+            def _get_capabilities(self) -> None:
+                """Use what the greeting says, which saves a round trip."""
+                listed = self.untagged_responses.pop("CAPABILITY", None)
+                if not listed or self._tls_established:
+                    super()._get_capabilities()
+                else:
+                    names = listed[-1].decode("ascii", "replace").upper()
+                    self.capabilities = tuple(names.split())
+
             def read(self, size: int) -> bytes:
                 if size > MAX_LITERAL_BYTES:
                     raise self.abort(f"a literal of {size} bytes")
@@ -91,41 +104,42 @@ class ImapConnection:
     """
 
     def __init__(
-        self, address: MailboxAddress, ip_addresses: Sequence[str], context: ssl.SSLContext
+        self,
+        address: MailboxAddress,
+        ip_addresses: Sequence[str],
+        context: ssl.SSLContext,
+        deadline: Deadline | None = None,
     ) -> None:
         self.request_count = 0
         self._host = address.host
-        with self._failures("connect"):
-            connected = _connect(ip_addresses, address.port)
+        with self._failures("connect"), ExitStack() as on_failure:
+            connected = open_socket(ip_addresses, address)
+            on_failure.callback(connected.close)
+            self._watched = ExitStack()
+            if deadline:
+                self._watched.enter_context(deadline.watch(connected))
+                on_failure.push(self._watched)
             if address.begins_with_tls:
-                connected = context.wrap_socket(connected, server_hostname=address.host)
+                connected = start_tls_at_once(connected, address, context)
+                on_failure.callback(connected.close)
             self._client = _Client(address, connected)
             if not address.begins_with_tls:
-                self._client.starttls(context)
+                start_tls_by_command(self._client, address, context)
+            on_failure.pop_all()
         self._imap = self._client._imap
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
-    def login(self, user_name: str, password: str) -> None:
-        """Sign in, read the capabilities anew, and switch on what the server offers.
+    def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
+        """Sign in by password or access token, read the capabilities anew, and switch on what the
+        server offers.
 
         Raises:
-            LoginRefused: the server refused the user name or the password.
+            LoginRefused: the server refused the user name, the password or the token.
         """
         with self._failures("LOGIN"):
-            try:
-                self._client.login(user_name, password)
-            except LoginError as refused:
-                if _BUSY.search(str(refused)):
-                    raise
-                raise LoginRefused from None
-            self.capabilities = frozenset(
-                each.decode("ascii", "replace").upper() for each in self._client.capabilities()
-            )
-            wanted = [each for each in ("CONDSTORE", "QRESYNC") if each in self.capabilities]
-            if wanted and "ENABLE" in self.capabilities:
-                enabled = self._client.enable(*wanted)
-                self._extensions = frozenset(each.decode("ascii").upper() for each in enabled)
+            session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+        self.capabilities, self._extensions = session.capabilities, session.extensions
 
     @property
     def has_qresync(self) -> bool:
@@ -194,7 +208,7 @@ class ImapConnection:
         return self._fetch("1:4294967295", items, f"(CHANGEDSINCE {mod_seq}{vanished})")
 
     def close(self) -> None:
-        with suppress(Exception):
+        with self._watched, suppress(Exception):
             self._client.logout()
 
     def __enter__(self) -> Self:
@@ -232,6 +246,10 @@ class ImapConnection:
     def _failures(self, what: str) -> Iterator[None]:
         try:
             yield
+        except ServerUnusable as failure:
+            raise ProviderUnavailable(
+                f"{failure} Stored mail stays readable; the sync is retried."
+            ) from failure
         except (IMAPClientAbortError, OSError, ValueError, LookupError) as failure:
             cause = type(failure).__name__
             raise ProviderUnavailable(
@@ -248,14 +266,6 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause.",
                 retry_after_s=int(pause[1]) / 1000 if pause else None,
             ) from failure
-
-
-def _connect(ip_addresses: Sequence[str], port: int) -> socket.socket:
-    """Connect to the first address that accepts the connection."""
-    for each in ip_addresses[:-1]:
-        with suppress(OSError):
-            return socket.create_connection((each, port), timeout=CONNECT_TIMEOUT_S)
-    return socket.create_connection((ip_addresses[-1], port), timeout=CONNECT_TIMEOUT_S)
 
 
 def _lines(responses: Iterable[Any]) -> Iterator[bytes]:
