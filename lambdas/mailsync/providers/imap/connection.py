@@ -77,9 +77,9 @@ class _Client(IMAPClient):  # type: ignore[misc]
 
             def _get_capabilities(self) -> None:
                 """Use what the greeting says, which saves a round trip."""
-                listed = self.untagged_responses.pop("CAPABILITY", None)
+                listed: Any = self.untagged_responses.pop("CAPABILITY", None)
                 if not listed or self._tls_established:
-                    super()._get_capabilities()
+                    super()._get_capabilities()  # type: ignore[misc]
                 else:
                     names = listed[-1].decode("ascii", "replace").upper()
                     self.capabilities = tuple(names.split())

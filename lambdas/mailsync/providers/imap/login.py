@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
@@ -53,10 +53,10 @@ _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
 class Refusal(Enum):
     """What a server's refusal of a login means."""
 
-    PASSWORD = "password"
-    APP_PASSWORD = "app password"  # wanted instead, or IMAP must be switched on first
-    PAUSE = "pause"
-    UNKNOWN = "unknown"
+    PASSWORD = auto()
+    APP_PASSWORD = auto()  # wanted instead, or IMAP must be switched on first
+    PAUSE = auto()
+    UNKNOWN = auto()
 
 
 class LoginRefused(Exception):
