@@ -27,7 +27,7 @@ def repeated_if_cut(
     do so after some idle time or a number of messages. A silent server is not asked again."""
 
     def repeated(
-        mailbox: _Mailbox, *args: _Parameters.args, **named: _Parameters.kwargs
+        mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs
     ) -> _Result:
         try:
             return method(mailbox, *args, **named)
