@@ -11,34 +11,31 @@ from typing import Any, Self
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
-from imapclient.response_parser import parse_fetch_response, parse_response
+from imapclient.response_parser import parse_fetch_response
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.listing import (
+    FolderList,
+    Namespaces,
+    parse_namespaces,
+    parse_status_line,
+    to_folder_list,
+)
 from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
 MAX_LITERAL_BYTES = 64 * 2**20
-_LIST_LINE = re.compile(
-    rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL
-)
 _BUSY = re.compile(r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttled", re.I)
 _BACKOFF_MS = re.compile(r"Backoff Time: (\d{1,9})", re.I)
+_NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
+COMMANDS_TOGETHER = 20
+"""Commands that are sent without waiting for the answer to each."""
 FetchedItems = Mapping[bytes, Any]
 
 
 class LoginRefused(Exception):
     """The server refused the user name, the password or the access token."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedFolder:
-    """A line of the server's list. separator: None: the folder can have no children."""
-
-    name: bytes
-    separator: bytes | None
-    flags: frozenset[str]
-    status: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +101,10 @@ class ImapConnection:
                 self._client.starttls(context)
         self._imap = self._client._imap
         self.capabilities: frozenset[str] = frozenset()
-        self._extensions: frozenset[str] = frozenset()
+        self._extensions: frozenset[str] | None = None
 
     def login(self, user_name: str, password: str) -> None:
-        """Sign in, read the capabilities anew, and switch on what the server offers.
+        """Sign in, and read the capabilities anew.
 
         Raises:
             LoginRefused: the server refused the user name or the password.
@@ -122,50 +119,88 @@ class ImapConnection:
             self.capabilities = frozenset(
                 each.decode("ascii", "replace").upper() for each in self._client.capabilities()
             )
-            wanted = [each for each in ("CONDSTORE", "QRESYNC") if each in self.capabilities]
-            if wanted and "ENABLE" in self.capabilities:
-                enabled = self._client.enable(*wanted)
-                self._extensions = frozenset(each.decode("ascii").upper() for each in enabled)
 
     @property
     def has_qresync(self) -> bool:
-        return "QRESYNC" in self._extensions
+        return "QRESYNC" in (self._extensions or ())
 
-    def list_folders(self) -> Sequence[ListedFolder]:
-        """List all folders, with their statuses as far as the server gives them together."""
+    def list_folders(self) -> FolderList:
+        """List all folders, with their numbers as far as the server sends them with the list."""
         options = ["SPECIAL-USE"] if "SPECIAL-USE" in self.capabilities else []
         if "LIST-STATUS" in self.capabilities:
-            options.append("STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)")
-        arguments = ['""', '"*"', *([f"RETURN ({' '.join(options)})"] if options else [])]
-        responses = self._command("LIST", *arguments)
-        statuses = dict(_status(each) for each in responses.get("STATUS", []))
-        return [
-            ListedFolder(name, separator, flags, statuses.get(name, {}))
-            for name, separator, flags in map(_listed, _lines(responses.get("LIST", [])))
-        ]
-
-    def read_status(self, folder: bytes) -> Mapping[str, int]:
-        """Return the numbers of a folder: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY."""
-        responses = self._command(
-            "STATUS", _quoted(folder), "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
+            options.append(f"STATUS {self._status_items}")
+        commands = [("LIST", '""', '"*"', *([f"RETURN ({' '.join(options)})"] if options else []))]
+        if "NAMESPACE" in self.capabilities:
+            commands.append(("NAMESPACE",))
+        refusals, responses = self._run_together(commands)
+        if refusals[0] and options:  # Zoho rejects an option that it advertises
+            refusals, responses = self._run_together([commands[0][:3], *commands[1:]])
+        if refusals[0]:
+            raise ProviderRejected(f"The mail server {self._host} rejects LIST: {refusals[0]}")
+        namespaces = [parse_namespaces(each) for each in _lines(responses.get("NAMESPACE", []))]
+        return to_folder_list(
+            _lines(responses.get("LIST", [])),
+            _lines(responses.get("STATUS", [])),
+            namespaces[-1] if namespaces else Namespaces(),
         )
-        found = [_status(each)[1] for each in responses.get("STATUS", [])]
-        return found[0] if found else {}
+
+    def read_statuses(self, folders: Sequence[bytes]) -> dict[bytes, Mapping[str, int] | str]:
+        """Return the numbers of folders by name, as `ListedFolder.status`; of a folder whose status
+        the server refuses, its answer."""
+        found: dict[bytes, Mapping[str, int] | str] = {}
+        for start in range(0, len(folders), COMMANDS_TOGETHER):
+            names = folders[start : start + COMMANDS_TOGETHER]
+            commands = [("STATUS", _quoted_bytes(each), self._status_items) for each in names]
+            refusals, responses = self._run_together(commands)
+            numbers = dict(map(parse_status_line, _lines(responses.get("STATUS", []))))
+            for name, refusal in zip(names, refusals, strict=True):
+                found[name] = refusal if refusal is not None else numbers.get(name, {})
+        return found
+
+    @property
+    def _status_items(self) -> str:
+        mod_seq = " HIGHESTMODSEQ" if "CONDSTORE" in self.capabilities else ""
+        return f"(MESSAGES UNSEEN UIDNEXT UIDVALIDITY{mod_seq})"
 
     def examine(self, folder: bytes) -> OpenFolder:
-        """Open a folder so that reading changes nothing."""
-        with self._failures("EXAMINE"):
-            self.request_count += 1
-            answer = self._client.select_folder(folder, readonly=True)
-        mod_seq = answer.get(b"HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
-        if isinstance(mod_seq, list):
-            mod_seq = mod_seq[0]
-        uid_next = answer.get(b"UIDNEXT")
+        """Open a folder so that reading changes nothing.
+
+        Raises:
+            ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
+        """
+        self._enable_extensions()
+        self._imap.is_readonly = True  # else imaplib raises an error at each command after EXAMINE
+        responses = self._command("EXAMINE", _quoted_bytes(folder))
+        self._imap.state = "SELECTED"
+        found = {name: _last_number(responses, name) for name in _NUMBERS_OF_EXAMINE}
+        numbers = {name: number for name, number in found.items() if number is not None}
+        if "UIDVALIDITY" not in numbers or "UIDNEXT" not in numbers:
+            status = self.read_statuses([folder])[folder]
+            numbers = (dict(status) if isinstance(status, Mapping) else {}) | numbers
+        if "UIDVALIDITY" not in numbers or "EXISTS" not in numbers:
+            raise ProviderRejected(
+                "The mail server gives this folder no UIDVALIDITY or no number of messages, so its"
+                " messages cannot be told apart. Mail that is stored stays."
+            )
+        uid_next = numbers.get("UIDNEXT")
         if uid_next is None:
             uid_next = max(self.search("UID 1:4294967295"), default=0) + 1
+        mod_seq = numbers.get("HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
         return OpenFolder(
-            folder, answer[b"UIDVALIDITY"], uid_next, answer[b"EXISTS"], int(mod_seq or 0) or None
+            folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None
         )
+
+    def _enable_extensions(self) -> None:
+        """Switch on CONDSTORE and QRESYNC before the first folder is opened; later it is too late
+        for some servers. A check that opens no folder saves the command."""
+        if self._imap.state != "AUTH" or self._extensions is not None:
+            return
+        self._extensions = frozenset()
+        wanted = [each for each in ("CONDSTORE", "QRESYNC") if each in self.capabilities]
+        if wanted and "ENABLE" in self.capabilities:
+            _, responses = self._run_together([("ENABLE", *wanted)])
+            words = b" ".join(_lines(responses.get("ENABLED", []))).upper().split()
+            self._extensions = frozenset(each.decode("ascii", "replace") for each in words)
 
     def search(self, criteria: str) -> list[int]:
         """Return the UIDs that match, in ascending order."""
@@ -183,15 +218,24 @@ class ImapConnection:
         return found
 
     def fetch_changes(
-        self, mod_seq: int, items: str
+        self, mod_seq: int, items: str, below: int
     ) -> tuple[dict[int, FetchedItems], list[range]]:
         """Return the messages that changed after this mod-sequence, and the UIDs that vanished.
 
-        The upper bound of the set is a number: `*` is the highest UID that still exists, so the
-        removal of a higher one would not be reported (cyrusimap/cyrus-imapd #6071).
+        below: UID above those that are wanted. It is a number: `*` is the highest UID that still
+            exists, so the removal of a higher one would not be reported (cyrusimap/cyrus-imapd
+            #6071).
+
+        If the server rejects the request for vanished UIDs, it is not asked for them again on this
+        connection (cyrusimap/cyrus-imapd #4787).
         """
-        vanished = " VANISHED" if self.has_qresync else ""
-        return self._fetch("1:4294967295", items, f"(CHANGEDSINCE {mod_seq}{vanished})")
+        uid_set, since = f"1:{below - 1}", f"CHANGEDSINCE {mod_seq}"
+        if self.has_qresync:
+            try:
+                return self._fetch(uid_set, items, f"({since} VANISHED)")
+            except ProviderRejected:
+                self._extensions = frozenset()
+        return self._fetch(uid_set, items, f"({since})")
 
     def close(self) -> None:
         with suppress(Exception):
@@ -218,7 +262,7 @@ class ImapConnection:
         ]
         return {uid: values for uid, values in parsed.items() if b"FLAGS" in values}, vanished
 
-    def _command(self, name: str, *arguments: str) -> Mapping[str, list[Any]]:
+    def _command(self, name: str, *arguments: str | bytes) -> Mapping[str, list[Any]]:
         """Send a command; return the untagged responses by name."""
         with self._failures(name):
             self.request_count += 1
@@ -227,6 +271,24 @@ class ImapConnection:
             if typ != "OK":
                 raise IMAPClientError(f"{name} failed: {data[0].decode('ascii', 'replace')}")
             return dict(self._imap.untagged_responses)
+
+    def _run_together(
+        self, commands: Sequence[tuple[str | bytes, ...]]
+    ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
+        """Send commands without waiting for the answer to each. Return the answer to each that the
+        server rejects, None in place of the others, and all untagged responses by name."""
+        with self._failures(str(commands[0][0])):
+            self.request_count += len(commands)
+            self._imap.untagged_responses.clear()
+            tags = [self._imap._command(*each) for each in commands]
+            refusals: list[str | None] = []
+            for tag in tags:
+                typ, data = self._imap._get_tagged_response(tag)
+                text = data[0].decode("utf-8", "replace")
+                if typ != "OK" and _BUSY.search(text):
+                    raise IMAPClientError(text)
+                refusals.append(None if typ == "OK" else text[:200])
+            return refusals, dict(self._imap.untagged_responses)
 
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:
@@ -269,32 +331,11 @@ def _lines(responses: Iterable[Any]) -> Iterator[bytes]:
             line = b""
 
 
-def _listed(line: bytes) -> tuple[bytes, bytes | None, frozenset[str]]:
-    match = _LIST_LINE.fullmatch(line)
-    if match is None:
-        raise ProviderUnavailable("The mail server sent an unreadable list of folders.")
-    flags = frozenset(each.decode("latin-1").lower() for each in match["flags"].split())
-    separator = None if match["separator"] == b"NIL" else match["separator"][-2:-1]
-    return _unquoted(match["name"]), separator, flags
-
-
-def _status(response: Any) -> tuple[bytes, Mapping[str, int]]:
-    line = next(_lines([response])) if not isinstance(response, tuple) else b"".join(response)
-    name, _, items = line.rpartition(b" (")
-    values = parse_response([b"(" + items])[0]
-    pairs = zip(values[::2], values[1::2], strict=False)
-    return _unquoted(name), {key.decode("ascii").upper(): number for key, number in pairs}
-
-
-def _unquoted(name: bytes) -> bytes:
-    if name[:1] == b'"' == name[-1:] and len(name) > 1:
-        return re.sub(rb"\\(.)", rb"\1", name[1:-1])
-    return name
-
-
 def _quoted_bytes(text: bytes) -> bytes:
     return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
 
 
-def _quoted(name: bytes) -> str:
-    return _quoted_bytes(name).decode("latin-1")
+def _last_number(responses: Mapping[str, list[Any]], name: str) -> int | None:
+    """Return the number of an untagged response or response code. None: none is readable."""
+    last = (responses.get(name) or [None])[-1]
+    return int(last) if isinstance(last, bytes) and re.fullmatch(rb"\d{1,19}", last) else None
