@@ -1,41 +1,40 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
-import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
-from imapclient.response_parser import parse_fetch_response
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.listing import (
-    FolderList,
-    Namespaces,
-    parse_namespaces,
-    parse_status_line,
-    to_folder_list,
+from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
+from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
+from mailsync.providers.imap.login import Login, open_session
+from mailsync.providers.imap.responses import (
+    FetchedItems,
+    parse_fetch,
+    parse_search,
+    split_responses,
+)
+from mailsync.providers.imap.transport import (
+    Deadline,
+    ServerUnusable,
+    open_socket,
+    start_tls_at_once,
+    start_tls_by_command,
 )
 from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
+from mailsync.providers.response_memory import MemoryShare
 
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
-MAX_LITERAL_BYTES = 64 * 2**20
-_BUSY = re.compile(r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttled", re.I)
-_BACKOFF_MS = re.compile(r"Backoff Time: (\d{1,9})", re.I)
+LOGOUT_TIMEOUT_S = 5.0
 _NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
-COMMANDS_TOGETHER = 20
-"""Commands that are sent without waiting for the answer to each."""
-FetchedItems = Mapping[bytes, Any]
-
-
-class LoginRefused(Exception):
-    """The server refused the user name, the password or the access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +49,27 @@ class OpenFolder:
 
 
 class _Client(IMAPClient):  # type: ignore[misc]
-    """An IMAPClient whose socket is given. IMAPClient would look the host up again."""
+    """An IMAPClient over a connected socket. IMAPClient would look the host up again."""
 
-    def __init__(self, address: MailboxAddress, connected: socket.socket) -> None:
+    def __init__(
+        self, address: MailboxAddress, connected: socket.socket, reserve: Callable[[int], bool]
+    ) -> None:
         self._connected = connected
-        super().__init__(address.host, address.port, ssl=False, timeout=READ_TIMEOUT_S)
-        self.folder_encode = False
-        self.normalise_times = False
+        self._reserve = reserve
+        super().__init__(address.host, address.port, ssl=False, timeout=wire.READ_TIMEOUT_S)
         self._imap.debug = 0
+        self._imap.is_readonly = True
 
     def _create_IMAP4(self) -> Any:  # noqa: N802
-        from imaplib import IMAP4
-
-        connected = self._connected
-
-        class Imap(IMAP4):
-            def _create_socket(self, timeout: float | None) -> socket.socket:
-                return connected
-
-            def read(self, size: int) -> bytes:
-                if size > MAX_LITERAL_BYTES:
-                    raise self.abort(f"a literal of {size} bytes")
-                return super().read(size)
-
-        return Imap(self.host, self.port)
+        return wire.LimitedImap(self.host, self.port, self._connected, self._reserve)
 
 
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
     request_count: commands sent so far.
+    is_broken: whether the connection cannot be used any more.
+    is_cut: whether it is broken since the server ended it, or sent what is no response.
 
     Every method raises:
         ProviderUnavailable: the server failed, is silent or sent an unusable response.
@@ -88,79 +78,52 @@ class ImapConnection:
     """
 
     def __init__(
-        self, address: MailboxAddress, ip_addresses: Sequence[str], context: ssl.SSLContext
+        self,
+        address: MailboxAddress,
+        ip_addresses: Sequence[str],
+        context: ssl.SSLContext,
+        deadline: Deadline | None = None,
+        *,
+        memory: MemoryShare | None = None,
     ) -> None:
+        """deadline: ends the connection when it passes. memory: memory that literals are counted
+        against until `release_memory`."""
         self.request_count = 0
+        self.is_broken = self.is_cut = False
         self._host = address.host
-        with self._failures("connect"):
-            connected = _connect(ip_addresses, address.port)
+        self._memory, self._held_bytes = memory, 0
+        with self._failures("connect"), ExitStack() as on_failure:
+            connected = open_socket(ip_addresses, address)
+            on_failure.callback(connected.close)
+            self._watched = ExitStack()
+            if deadline:
+                self._watched.enter_context(deadline.watch(connected))
+                on_failure.push(self._watched)
             if address.begins_with_tls:
-                connected = context.wrap_socket(connected, server_hostname=address.host)
-            self._client = _Client(address, connected)
+                connected = start_tls_at_once(connected, address, context)
+                on_failure.callback(connected.close)
+            self._client = _Client(address, connected, self._reserve)
             if not address.begins_with_tls:
-                self._client.starttls(context)
+                start_tls_by_command(self._client, address, context)
+            on_failure.pop_all()
         self._imap = self._client._imap
         self.capabilities: frozenset[str] = frozenset()
-        self._extensions: frozenset[str] | None = None
+        self._extensions: frozenset[str] = frozenset()
 
-    def login(self, user_name: str, password: str) -> None:
-        """Sign in, and read the capabilities anew.
+    def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
+        """Sign in by password or access token, read the capabilities anew, and switch on what the
+        server offers.
 
         Raises:
-            LoginRefused: the server refused the user name or the password.
+            LoginRefused: the server refused the user name, the password or the token.
         """
         with self._failures("LOGIN"):
-            try:
-                self._client.login(user_name, password)
-            except LoginError as refused:
-                if _BUSY.search(str(refused)):
-                    raise
-                raise LoginRefused from None
-            self.capabilities = frozenset(
-                each.decode("ascii", "replace").upper() for each in self._client.capabilities()
-            )
+            session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+        self.capabilities, self._extensions = session.capabilities, session.extensions
 
     @property
     def has_qresync(self) -> bool:
-        return "QRESYNC" in (self._extensions or ())
-
-    def list_folders(self) -> FolderList:
-        """List all folders, with their numbers as far as the server sends them with the list."""
-        options = ["SPECIAL-USE"] if "SPECIAL-USE" in self.capabilities else []
-        if "LIST-STATUS" in self.capabilities:
-            options.append(f"STATUS {self._status_items}")
-        commands = [("LIST", '""', '"*"', *([f"RETURN ({' '.join(options)})"] if options else []))]
-        if "NAMESPACE" in self.capabilities:
-            commands.append(("NAMESPACE",))
-        refusals, responses = self._run_together(commands)
-        if refusals[0] and options:  # Zoho rejects an option that it advertises
-            refusals, responses = self._run_together([commands[0][:3], *commands[1:]])
-        if refusals[0]:
-            raise ProviderRejected(f"The mail server {self._host} rejects LIST: {refusals[0]}")
-        namespaces = [parse_namespaces(each) for each in _lines(responses.get("NAMESPACE", []))]
-        return to_folder_list(
-            _lines(responses.get("LIST", [])),
-            _lines(responses.get("STATUS", [])),
-            namespaces[-1] if namespaces else Namespaces(),
-        )
-
-    def read_statuses(self, folders: Sequence[bytes]) -> dict[bytes, Mapping[str, int] | str]:
-        """Return the numbers of folders by name, as `ListedFolder.status`; of a folder whose status
-        the server refuses, its answer."""
-        found: dict[bytes, Mapping[str, int] | str] = {}
-        for start in range(0, len(folders), COMMANDS_TOGETHER):
-            names = folders[start : start + COMMANDS_TOGETHER]
-            commands = [("STATUS", _quoted_bytes(each), self._status_items) for each in names]
-            refusals, responses = self._run_together(commands)
-            numbers = dict(map(parse_status_line, _lines(responses.get("STATUS", []))))
-            for name, refusal in zip(names, refusals, strict=True):
-                found[name] = refusal if refusal is not None else numbers.get(name, {})
-        return found
-
-    @property
-    def _status_items(self) -> str:
-        mod_seq = " HIGHESTMODSEQ" if "CONDSTORE" in self.capabilities else ""
-        return f"(MESSAGES UNSEEN UIDNEXT UIDVALIDITY{mod_seq})"
+        return "QRESYNC" in self._extensions
 
     def examine(self, folder: bytes) -> OpenFolder:
         """Open a folder so that reading changes nothing.
@@ -168,14 +131,12 @@ class ImapConnection:
         Raises:
             ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
         """
-        self._enable_extensions()
-        self._imap.is_readonly = True  # else imaplib raises an error at each command after EXAMINE
-        responses = self._command("EXAMINE", _quoted_bytes(folder))
+        responses = self._command("EXAMINE", quote_name(folder))
         self._imap.state = "SELECTED"
-        found = {name: _last_number(responses, name) for name in _NUMBERS_OF_EXAMINE}
+        found = {name: _number(responses, name) for name in _NUMBERS_OF_EXAMINE}
         numbers = {name: number for name, number in found.items() if number is not None}
         if "UIDVALIDITY" not in numbers or "UIDNEXT" not in numbers:
-            status = self.read_statuses([folder])[folder]
+            status = read_statuses(self, [folder])[folder]
             numbers = (dict(status) if isinstance(status, Mapping) else {}) | numbers
         if "UIDVALIDITY" not in numbers or "EXISTS" not in numbers:
             raise ProviderRejected(
@@ -190,32 +151,29 @@ class ImapConnection:
             folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None
         )
 
-    def _enable_extensions(self) -> None:
-        """Switch on CONDSTORE and QRESYNC before the first folder is opened; later it is too late
-        for some servers. A check that opens no folder saves the command."""
-        if self._imap.state != "AUTH" or self._extensions is not None:
-            return
-        self._extensions = frozenset()
-        wanted = [each for each in ("CONDSTORE", "QRESYNC") if each in self.capabilities]
-        if wanted and "ENABLE" in self.capabilities:
-            _, responses = self._run_together([("ENABLE", *wanted)])
-            words = b" ".join(_lines(responses.get("ENABLED", []))).upper().split()
-            self._extensions = frozenset(each.decode("ascii", "replace") for each in words)
-
     def search(self, criteria: str) -> list[int]:
-        """Return the UIDs that match, in ascending order."""
+        """Return the UIDs that match, in ascending order, each once."""
         responses = self._command("UID", "SEARCH", criteria)
-        found = {int(each) for line in _lines(responses.get("SEARCH", [])) for each in line.split()}
-        return sorted(found)
+        with self._failures("SEARCH"):
+            extended = join_literals(responses.get("ESEARCH", []))
+            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
 
-    def fetch(
-        self, uids: Iterable[int], items: str, modifiers: str = ""
-    ) -> dict[int, FetchedItems]:
-        """Return what the server sends of these messages, by UID."""
+    def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
+        """Return what the server sends of these messages, by UID. A message whose flags it does not
+        send is left out."""
         found: dict[int, FetchedItems] = {}
-        for uid_set in format_uid_sets(uids):
-            found |= self._fetch(uid_set, items, modifiers)[0]
-        return found
+        for uid, each in self.fetch_each(uids, items):
+            found[uid] = {**found.get(uid, {}), **each}
+        return {uid: each for uid, each in found.items() if b"FLAGS" in each}
+
+    def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
+        """Yield UID and items of each FETCH response that names one of these messages, as it
+        arrives. Malformed responses are left out."""
+        wanted = frozenset(uids)
+        for uid_set in format_uid_sets(wanted):
+            for uid, each in self._fetched(uid_set, items):
+                if uid in wanted:
+                    yield uid, each
 
     def fetch_changes(
         self, mod_seq: int, items: str, below: int
@@ -232,14 +190,39 @@ class ImapConnection:
         uid_set, since = f"1:{below - 1}", f"CHANGEDSINCE {mod_seq}"
         if self.has_qresync:
             try:
-                return self._fetch(uid_set, items, f"({since} VANISHED)")
+                return self._changed(uid_set, items, f"({since} VANISHED)")
             except ProviderRejected:
                 self._extensions = frozenset()
-        return self._fetch(uid_set, items, f"({since})")
+        return self._changed(uid_set, items, f"({since})")
+
+    def _changed(
+        self, uid_set: str, items: str, modifiers: str
+    ) -> tuple[dict[int, FetchedItems], list[range]]:
+        found: dict[int, FetchedItems] = {}
+        for uid, each in self._fetched(uid_set, items, modifiers):
+            found[uid] = {**found.get(uid, {}), **each}
+        ranges = [
+            each
+            for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
+            for each in parse_uid_ranges(line.rpartition(b" ")[2])
+        ]
+        return {uid: each for uid, each in found.items() if b"FLAGS" in each}, ranges
+
+    def release_memory(self, kept_bytes: int = 0) -> None:
+        """Count the literals so far as dropped, except for `kept_bytes`."""
+        if self._memory:
+            self._memory.release(self._held_bytes - min(kept_bytes, self._held_bytes))
+        self._held_bytes = 0
 
     def close(self) -> None:
+        """Log out, and close the connection."""
+        self.release_memory()
+        with self._watched, suppress(Exception):
+            self._imap.timeout_s = LOGOUT_TIMEOUT_S
+            if not self.is_broken:
+                self._client.logout()
         with suppress(Exception):
-            self._client.logout()
+            self._imap.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -247,32 +230,52 @@ class ImapConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fetch(
-        self, uid_set: str, items: str, modifiers: str
-    ) -> tuple[dict[int, FetchedItems], list[range]]:
-        responses = self._command(
-            "UID", "FETCH", uid_set, items, *([modifiers] if modifiers else [])
-        )
+    def _reserve(self, size: int) -> bool:
+        if self._memory and not self._memory.reserve(size):
+            return False
+        self._held_bytes += size
+        return True
+
+    def _fetched(
+        self, uid_set: str, items: str, *modifiers: str
+    ) -> Iterator[tuple[int, FetchedItems]]:
+        """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
         with self._failures("FETCH"):
-            parsed = parse_fetch_response(responses.get("FETCH") or [None], False, True)
-        vanished = [
-            each
-            for line in _lines(responses.get("VANISHED", []))
-            for each in parse_uid_ranges(line.rpartition(b" ")[2])
-        ]
-        return {uid: values for uid, values in parsed.items() if b"FLAGS" in values}, vanished
+            tag, is_over = self._send("UID", "FETCH", uid_set, items, *modifiers), False
+            try:
+                while not is_over:
+                    self._imap._get_response()
+                    is_over = self._imap.tagged_commands[tag] is not None
+                    for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
+                        with suppress(ValueError):
+                            found = parse_fetch(records)
+                            if isinstance(uid := found.get(b"UID"), int):
+                                yield uid, found
+                    if not is_over:
+                        self._imap._check_bye()
+            finally:
+                self.is_broken |= not is_over  # the rest of the responses is still to come
+            self._finish("FETCH", tag)
 
     def _command(self, name: str, *arguments: str | bytes) -> Mapping[str, list[Any]]:
         """Send a command; return the untagged responses by name."""
         with self._failures(name):
-            self.request_count += 1
-            self._imap.untagged_responses.clear()
-            typ, data = self._imap._simple_command(name, *arguments)
-            if typ != "OK":
-                raise IMAPClientError(f"{name} failed: {data[0].decode('ascii', 'replace')}")
+            self._finish(name, self._send(name, *arguments))
             return dict(self._imap.untagged_responses)
 
-    def _run_together(
+    def _send(self, name: str, *arguments: str | bytes) -> bytes:
+        """Send a command; return its tag."""
+        self.request_count += 1
+        self._imap.untagged_responses.clear()
+        tag: bytes = self._imap._command(name, *arguments)
+        return tag
+
+    def _finish(self, name: str, tag: bytes) -> None:
+        typ, data = self._imap._get_tagged_response(tag)
+        if typ != "OK":
+            raise IMAPClientError(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
+
+    def run_together(
         self, commands: Sequence[tuple[str | bytes, ...]]
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
         """Send commands without waiting for the answer to each. Return the answer to each that the
@@ -285,57 +288,65 @@ class ImapConnection:
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
                 text = data[0].decode("utf-8", "replace")
-                if typ != "OK" and _BUSY.search(text):
-                    raise IMAPClientError(text)
                 refusals.append(None if typ == "OK" else text[:200])
+            for each in refusals:
+                self._raise_pause(each or "")
             return refusals, dict(self._imap.untagged_responses)
 
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (IMAPClientAbortError, OSError, ValueError, LookupError) as failure:
-            cause = type(failure).__name__
+        except ServerUnusable as failure:
             raise ProviderUnavailable(
-                f"The mail server {self._host} failed during {what} ({cause}); trying again."
+                f"{failure} Stored mail stays readable; the sync is retried."
+            ) from failure
+        except wire.MemoryExceeded as failure:
+            self.is_broken = True
+            raise ProviderUnavailable(
+                f"The mail server {self._host} sent more at once than this function has memory for"
+                " beside its other mailboxes; trying again."
+            ) from failure
+        except (IMAPClientAbortError, OSError) as failure:
+            self.is_broken = True
+            self.is_cut = not isinstance(failure, TimeoutError)
+            self._raise_pause(self._farewell())
+            raise ProviderUnavailable(
+                f"The mail server {self._host} failed during {what}"
+                f" ({cause_of_failure(failure, self._farewell())}); trying again."
+            ) from failure
+        except (ValueError, LookupError) as failure:
+            raise ProviderUnavailable(
+                f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
         except IMAPClientError as failure:
             text = str(failure)
-            if not _BUSY.search(text):
-                raise ProviderRejected(
-                    f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
+            self._raise_pause(text)
+            if what == "connect":
+                raise ProviderUnavailable(
+                    f"The mail server {self._host} does not accept the connection; its answer:"
+                    f" {text[:200]}"
                 ) from failure
-            pause = _BACKOFF_MS.search(text)
-            raise ProviderThrottled(
-                f"The mail server {self._host} asks for a pause.",
-                retry_after_s=int(pause[1]) / 1000 if pause else None,
+            raise ProviderRejected(
+                f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
             ) from failure
 
+    def _farewell(self) -> str:
+        """Return the text of a BYE response; "" if there is none."""
+        imap = getattr(self, "_imap", None)
+        said = imap.untagged_responses.get("BYE", [b""]) if imap else [b""]
+        return said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
 
-def _connect(ip_addresses: Sequence[str], port: int) -> socket.socket:
-    """Connect to the first address that accepts the connection."""
-    for each in ip_addresses[:-1]:
-        with suppress(OSError):
-            return socket.create_connection((each, port), timeout=CONNECT_TIMEOUT_S)
-    return socket.create_connection((ip_addresses[-1], port), timeout=CONNECT_TIMEOUT_S)
-
-
-def _lines(responses: Iterable[Any]) -> Iterator[bytes]:
-    """Yield untagged responses, each with its literals in place."""
-    line = b""
-    for each in responses:
-        if isinstance(each, tuple):
-            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + _quoted_bytes(each[1])
-        elif each is not None:
-            yield line + each
-            line = b""
+    def _raise_pause(self, text: str) -> None:
+        pause_s = requested_pause_s(text)
+        if pause_s is not None:
+            raise ProviderThrottled(
+                f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
+                retry_after_s=pause_s,
+            ) from None
 
 
-def _quoted_bytes(text: bytes) -> bytes:
-    return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
-
-
-def _last_number(responses: Mapping[str, list[Any]], name: str) -> int | None:
-    """Return the number of an untagged response or response code. None: none is readable."""
-    last = (responses.get(name) or [None])[-1]
-    return int(last) if isinstance(last, bytes) and re.fullmatch(rb"\d{1,19}", last) else None
+def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:
+    """Return the number in the last response code of this name; None if there is none."""
+    found = responses.get(name, [b""])[-1]
+    return int(found) if isinstance(found, bytes) and found.isdigit() else None

@@ -22,10 +22,11 @@ from mailsync.providers.imap.changes import (
     is_renumbered,
     must_compare_flags,
 )
-from mailsync.providers.imap.connection import FetchedItems, ImapConnection, OpenFolder
+from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
+from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import MAX_UID, format_uid_sets
 
 FLAGS_PER_PAGE = 20_000

@@ -4,7 +4,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import groupby
 
 from mailsync.errors import (
@@ -32,12 +32,14 @@ from mailsync.model import (
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.changes import is_unchanged
-from mailsync.providers.imap.connection import ImapConnection, LoginRefused
+from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
+from mailsync.providers.imap.folder_commands import list_folders, read_statuses
 from mailsync.providers.imap.folder_reader import FolderReader
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
 from mailsync.providers.imap.listing import FolderList, is_inbox
+from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
     STATE_ITEMS,
     WHOLE_ITEMS,
@@ -46,10 +48,10 @@ from mailsync.providers.imap.messages import (
     to_message,
 )
 from mailsync.providers.imap.servers import AllowedServers
-from mailsync.providers.kit import MailboxUnavailable
+from mailsync.providers.kit import MailServerUnusable
 
 MAX_CONNECTIONS = 3
-MESSAGES_PER_FETCH = 50
+MESSAGES_PER_FETCH = 100
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
@@ -60,7 +62,7 @@ def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[st
     """
     try:
         return servers.find_addresses(address.host, address.port)
-    except MailboxUnavailable as reason:
+    except MailServerUnusable as reason:
         raise ProviderUnavailable(f"{reason} Stored mail stays readable.") from None
 
 
@@ -71,6 +73,7 @@ class ImapMailbox:
         messages_per_fetch=MESSAGES_PER_FETCH,
         max_small_sync_messages=2_000,
         feeds_per_connection=20,
+        is_fetch_one_request=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
     throttled_for_s = 0.0
@@ -104,10 +107,10 @@ class ImapMailbox:
         The numbers that come with the list tell `fetch_next_pages` which folders are unchanged.
         """
         connection = self._connected()
-        listed = connection.list_folders()
+        listed = list_folders(connection)
         own = [each for each in listed.folders if each.is_selectable]
         without = [each.name for each in own if not each.status]
-        asked = connection.read_statuses(without)
+        asked = read_statuses(connection, without)
         answers = {each.name: each.status or asked.get(each.name, {}) for each in own}
         statuses = {name: it for name, it in answers.items() if not isinstance(it, str)}
         folders = to_remote_folders(own, statuses, listed.prefixes)
@@ -132,7 +135,7 @@ class ImapMailbox:
             return set()
         others = {each for each in missing if folder_name(each) in listed.others}
         names = [folder_name(each) for each in sorted(missing - others)]
-        answers = self._connected().read_statuses(names)
+        answers = read_statuses(self._connected(), names)
         return others | {folder_id(name) for name in names if isinstance(answers[name], str)}
 
     def fetch_page(
@@ -220,7 +223,7 @@ class ImapMailbox:
             try:
                 self._open = FolderReader(connection, connection.examine(name))
             except ProviderRejected:
-                if is_inbox(name) or not isinstance(connection.read_statuses([name])[name], str):
+                if is_inbox(name) or not isinstance(read_statuses(connection, [name])[name], str):
                     raise
                 raise FolderGone("The folder no longer exists.") from None
         return self._open
@@ -236,14 +239,18 @@ class ImapMailbox:
             ip_addresses = find_server(self._servers, self._address)
             for attempt in range(2):
                 connection = ImapConnection(self._address, ip_addresses, self._context)
-                try:
-                    connection.login(self._address.user_name, access.token)
-                except LoginRefused:
-                    connection.close()
-                    if attempt:
-                        raise ProviderThrottled("The mail server refuses the login.") from None
-                    access = self._access.renew_token(access)
-                    continue
+                with ExitStack() as on_failure:
+                    on_failure.callback(connection.close)
+                    try:
+                        connection.login(
+                            self._address.user_name, access.token, is_token=not access.is_password
+                        )
+                    except LoginRefused:
+                        if attempt:
+                            raise ProviderThrottled("The mail server refuses the login.") from None
+                        access = self._access.renew_token(access)
+                        continue
+                    on_failure.pop_all()
                 self._connection = connection
                 break
         assert self._connection
