@@ -33,7 +33,7 @@ def is_unchanged(position: FolderPosition, status: Mapping[str, int], now: float
     }
     if any(status.get(name) != number for name, number in known.items()):
         return False
-    if position.mod_seq is not None:
+    if position.mod_seq or status.get("HIGHESTMODSEQ"):
         return status.get("HIGHESTMODSEQ") == position.mod_seq
     return not is_flag_comparison_due(position, now)
 
@@ -54,8 +54,9 @@ def can_name_changes(position: FolderPosition, opened: OpenFolder) -> bool:
 
 def must_compare_flags(position: FolderPosition, opened: OpenFolder, now: float) -> bool:
     """Return whether to read the flags of all messages, since the server cannot name changes: at
-    once if it has a mod-sequence again, which covers only later changes."""
-    return opened.mod_seq is not None or is_flag_comparison_due(position, now)
+    once if it has a mod-sequence again, or has none any more."""
+    has_or_had = opened.mod_seq is not None or position.mod_seq is not None
+    return has_or_had or is_flag_comparison_due(position, now)
 
 
 def clip_ranges(ranges: Iterable[range], below: int) -> list[range]:
