@@ -208,8 +208,11 @@ class ImapConnection:
         return self._fetch("1:4294967295", items, f"(CHANGEDSINCE {mod_seq}{vanished})")
 
     def close(self) -> None:
-        with self._watched, suppress(Exception):
-            self._client.logout()
+        with self._watched:
+            with suppress(Exception):
+                self._client.logout()
+            with suppress(Exception):
+                self._client.shutdown()
 
     def __enter__(self) -> Self:
         return self

@@ -117,6 +117,10 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
         ProviderUnavailable: the server did not say why it refused, or offers no usable login.
         errors of `imaplib`
     """
+    if imap.state != "NONAUTH":  # PREAUTH: whose mailbox this is cannot be known
+        raise ProviderUnavailable(
+            f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
+        ) from LoginImpossible(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
     imap.untagged_responses.clear()
     _sign_in(imap, host, login, offered)
@@ -166,9 +170,11 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
             status, data = imap._simple_command(name, *arguments)
         except imap.abort:
             raise
-        except imap.error as failure:  # BAD is no refusal: the next command may be understood
+        except imap.error as failure:
             text = str(failure)
-            continue
+            if "command error: BAD" not in text:
+                raise
+            continue  # BAD is no refusal: the next command may be understood
         if status == "OK":
             imap.state = "AUTH"
             return
