@@ -149,7 +149,7 @@ def scripted(
     with ExitStack() as running:
 
         def start(*rules: Rule, has_tls: bool = True) -> ScriptedImap:
-            behind = (server.port, server.certificate)
+            behind = (server.port, server.certificate) if has_tls else None
             started = running.enter_context(
                 scripted_imap(tmp_path, *rules, behind=behind, has_tls=has_tls)
             )
@@ -239,7 +239,7 @@ def test_a_server_without_tls_gets_no_password(
 
 
 STRIPPED = {
-    "not offered": [],
+    "not offered": [Rule("^CAPABILITY", b"* CAPABILITY IMAP4rev1\r\n{tag} OK Done\r\n")],
     "refused": [
         Rule("^GREETING$", b"* OK [CAPABILITY IMAP4rev1 STARTTLS] Hi\r\n"),
         Rule("^STARTTLS", b"{tag} NO Not now\r\n"),
@@ -248,7 +248,10 @@ STRIPPED = {
         Rule("^GREETING$", b"* OK [CAPABILITY IMAP4rev1 STARTTLS] Hi\r\n"),
         Rule("^STARTTLS", b"{tag} BAD What?\r\n"),
     ],
-    "signed in": [Rule("^GREETING$", b"* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] Hi\r\n")],
+    "signed in": [
+        Rule("^GREETING$", b"* PREAUTH Hi\r\n"),
+        Rule("^CAPABILITY", b"* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK Done\r\n"),
+    ],
 }
 
 

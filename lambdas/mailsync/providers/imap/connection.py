@@ -123,6 +123,7 @@ class ImapConnection:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
             self._client = _Client(address, connected)
+            on_failure.callback(self._hang_up)
             if not address.begins_with_tls:
                 start_tls_by_command(self._client, address, context)
             on_failure.pop_all()
@@ -211,8 +212,11 @@ class ImapConnection:
         with self._watched:
             with suppress(Exception):
                 self._client.logout()
-            with suppress(Exception):
-                self._client.shutdown()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        with suppress(Exception):
+            self._client.shutdown()
 
     def __enter__(self) -> Self:
         return self
