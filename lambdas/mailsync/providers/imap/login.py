@@ -8,7 +8,6 @@ connections are open, or if they are overloaded.
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -19,6 +18,8 @@ MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
 """What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
+NOT_CONNECTED_PAUSE_S = 300.0
+"""Seconds to wait if Microsoft 365 says "User is authenticated but not connected"."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
 _PAUSES = re.compile(
     r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttl|try again later|temporar"
@@ -145,21 +146,19 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
     if wanted and "ENABLE" in capabilities:
         sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
     for name, tag in sent:
-        with _suppress_rejection(imap):
+        try:
             imap._command_complete(name, tag)
+        except imap.abort:
+            raise
+        except imap.error as failure:
+            # The login is proven by the first command after it (imapsync/imapsync #411).
+            if "not connected" in str(failure):
+                raise ProviderThrottled(
+                    "The mail server accepted the login, and does not open the mailbox now.",
+                    retry_after_s=NOT_CONNECTED_PAUSE_S,
+                ) from None
     enabled = imap.untagged_responses.get("ENABLED") or [b""]
     return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
-
-
-@contextmanager
-def _suppress_rejection(imap: Any) -> Iterator[None]:
-    """Suppress the error of a command that the server rejects; a broken connection is raised."""
-    try:
-        yield
-    except imap.abort:
-        raise
-    except imap.error:
-        pass
 
 
 def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> None:
