@@ -127,7 +127,7 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
     if "CAPABILITY" not in imap.untagged_responses:
-        imap._simple_command("CAPABILITY")
+        _complete(imap, "CAPABILITY", imap._command("CAPABILITY"))
     listed = imap.untagged_responses.get("CAPABILITY") or [b""]
     capabilities = frozenset(listed[-1].decode("ascii", "replace").upper().split())
     return Session(capabilities, _switch_on(imap, capabilities))
@@ -145,20 +145,29 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
     wanted = [each for each in _EXTENSIONS if each in capabilities]
     if wanted and "ENABLE" in capabilities:
         sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
-    for name, tag in sent:
-        try:
-            imap._command_complete(name, tag)
-        except imap.abort:
-            raise
-        except imap.error as failure:
-            # The login is proven by the first command after it (imapsync/imapsync #411).
-            if "not connected" in str(failure):
-                raise ProviderThrottled(
-                    "The mail server accepted the login, and does not open the mailbox now.",
-                    retry_after_s=NOT_CONNECTED_PAUSE_S,
-                ) from None
+    for each in sent:
+        _complete(imap, *each)
     enabled = imap.untagged_responses.get("ENABLED") or [b""]
     return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
+
+
+def _complete(imap: Any, name: str, tag: bytes) -> None:
+    """Wait for the end of a command, which the server may reject.
+
+    Raises:
+        ProviderThrottled: the login has no effect yet: the first command after it proves it
+            (imapsync/imapsync #411).
+    """
+    try:
+        imap._command_complete(name, tag)
+    except imap.abort:
+        raise
+    except imap.error as failure:
+        if "not connected" in str(failure):
+            raise ProviderThrottled(
+                "The mail server accepted the login, and does not open the mailbox now.",
+                retry_after_s=NOT_CONNECTED_PAUSE_S,
+            ) from None
 
 
 def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> None:
