@@ -9,6 +9,7 @@ messages of the folder if the counts say that some were removed.
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import groupby
 
 from mailsync.errors import (
@@ -36,11 +37,8 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.connection import (
-    FetchedItems,
-    ImapConnection,
-    OpenFolder,
-)
+from mailsync.providers.imap.bodies import MessageReader, fetch_listed, size_of
+from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.folders import is_selectable, to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_name, id_prefix, parse_message_id
@@ -48,17 +46,18 @@ from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
     LISTED_ITEMS,
     STATE_ITEMS,
-    WHOLE_ITEMS,
-    has_body,
     to_listed_message,
-    to_message,
     to_state_change,
 )
+from mailsync.providers.imap.reconnect import repeated_if_cut
+from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
 
 MAX_CONNECTIONS = 3
-MESSAGES_PER_FETCH = 50
+MESSAGES_PER_FETCH = 100
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
@@ -80,6 +79,7 @@ class ImapMailbox:
         messages_per_fetch=MESSAGES_PER_FETCH,
         max_small_sync_messages=2_000,
         feeds_per_connection=20,
+        is_fetch_one_request=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
     throttled_for_s = 0.0
@@ -91,6 +91,9 @@ class ImapMailbox:
         servers: AllowedServers,
         context: ssl.SSLContext,
         max_in_flight: int | None = None,
+        *,
+        budget: RetryBudget | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         self._address = address
         self._access = access
@@ -99,12 +102,22 @@ class ImapMailbox:
         self._connection: ImapConnection | None = None
         self._open: OpenFolder | None = None
         self._uids: Sequence[int] | None = None
+        self._sizes: dict[int, int] = {}
+        self._budget, self._memory = budget or RetryBudget(), memory
+        self._earlier_requests = 0
         self.max_requests_in_flight = min(max_in_flight or MAX_CONNECTIONS, MAX_CONNECTIONS)
 
     @property
     def request_count(self) -> int:
-        return self._connection.request_count if self._connection else 0
+        now = self._connection.request_count if self._connection else 0
+        return self._earlier_requests + now
 
+    @property
+    def is_cut(self) -> bool:
+        """Return whether the server ended the connection."""
+        return self._connection is not None and self._connection.is_cut
+
+    @repeated_if_cut
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
@@ -128,6 +141,7 @@ class ImapMailbox:
             failure_reasons=failures,
         )
 
+    @repeated_if_cut
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
@@ -159,6 +173,7 @@ class ImapMailbox:
                 pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
         return pages
 
+    @repeated_if_cut
     def list_folder_messages(self, folder: FolderRef) -> MessageListing:
         opened = self._opened(folder_name(folder.remote_id), again=True)
         items = self._connected().fetch(self._all_uids(), STATE_ITEMS)
@@ -171,14 +186,21 @@ class ImapMailbox:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
         places = sorted(map(parse_message_id, ids))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with suppress(FolderGone):
-                if self._opened(folder).uid_validity == uid_validity:
-                    found |= self._read_whole([each.uid for each in group])
+            with suppress(FolderGone, CursorExpired):
+                reader = MessageReader(
+                    folder,
+                    uid_validity,
+                    partial(self._connected_to, folder, uid_validity),
+                    self._budget,
+                )
+                read = reader.read([each.uid for each in group], self._sizes)
+                found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
     def close(self) -> None:
-        if self._connection:
-            self._connection.close()
+        self._disconnect()
+        if self._memory:
+            self._memory.close()
 
     def _page_of_full_sync(self, opened: OpenFolder, position: FolderPosition, limit: int) -> Page:
         below = position.below or 0
@@ -249,21 +271,9 @@ class ImapMailbox:
         return frozenset(self._place(uid).to_id() for uid in uids)
 
     def _listed(self, uids: Sequence[int], items: str) -> dict[int, FetchedItems]:
-        """Fetch items of messages that the server listed. A message that the response lacks is
-        requested again, and then searched for: silence does not prove that it is gone.
-
-        Raises:
-            ProviderUnavailable: the server lists messages of which it sends nothing.
-        """
-        connection = self._connected()
-        found = connection.fetch(uids, items)
-        for _ in range(2):
-            if not (lacking := set(uids) - found.keys()):
-                return found
-            found |= connection.fetch(lacking, items)
-        lacking = set(uids) - found.keys()
-        if lacking & set(connection.search(f"UID {min(lacking)}:{max(lacking)}")):
-            raise ProviderUnavailable("The mail server lists messages that it does not send.")
+        assert self._open
+        found = fetch_listed(self._connected(), uids, items, uid_next=self._open.uid_next)
+        self._sizes = {uid: size_of(each) for uid, each in found.items()}
         return found
 
     def _confirmed(self, vanished: Iterable[range], below: int) -> list[int]:
@@ -275,25 +285,6 @@ class ImapMailbox:
         there = set(self._all_uids(again=True))
         return [uid for each in known for uid in each if uid not in there]
 
-    def _read_whole(self, uids: Sequence[int]) -> dict[RemoteId, Message | UnreadableMessage]:
-        connection = self._connected()
-        found: dict[RemoteId, Message | UnreadableMessage] = {}
-        items = {
-            u: each for u, each in connection.fetch(uids, WHOLE_ITEMS).items() if has_body(each)
-        }
-        for uid in uids:
-            place = self._place(uid)
-            each = items.get(uid) or connection.fetch([uid], WHOLE_ITEMS).get(uid, {})
-            if has_body(each):
-                found[place.to_id()] = to_message(place, each)
-            elif uid in connection.search(f"UID {uid}:{uid}"):
-                found[place.to_id()] = UnreadableMessage(
-                    place.to_id(),
-                    "unanswered",
-                    "The mail server lists this message without its text.",
-                )
-        return found
-
     def _place(self, uid: int) -> MessagePlace:
         assert self._open
         return MessagePlace(self._open.name, self._open.uid_validity, uid)
@@ -304,16 +295,27 @@ class ImapMailbox:
             self._uids = self._connected().search("UID 1:4294967295")
         return self._uids
 
+    def _connected_to(self, name: bytes, uid_validity: int) -> ImapConnection:
+        """Return a connection on which the folder is open.
+
+        Raises:
+            CursorExpired: the server has numbered its messages anew.
+        """
+        if self._opened(name).uid_validity != uid_validity:
+            raise CursorExpired("The server has numbered the messages of the folder anew.")
+        return self._connected()
+
     def _opened(self, name: bytes, *, again: bool = False) -> OpenFolder:
         """Return the folder as it was when it was opened; open it if it is not, or `again`.
 
         Raises:
             FolderGone: the server does not list a folder of this name.
         """
+        connection = self._connected()
         if self._open is None or self._open.name != name or again:
-            self._open = self._uids = None
+            self._open, self._uids, self._sizes = None, None, {}
             try:
-                self._open = self._connected().examine(name)
+                self._open = connection.examine(name)
             except ProviderRejected:
                 if self._exists(RemoteId(name.decode("latin-1"))):
                     raise
@@ -330,11 +332,15 @@ class ImapMailbox:
         Raises:
             AccessRevoked: the server refused the password.
         """
+        if self._connection and self._connection.is_broken:
+            self._disconnect()
         if self._connection is None:
             access = self._access.current_token()
             ip_addresses = find_server(self._servers, self._address)
             for attempt in range(2):
-                connection = ImapConnection(self._address, ip_addresses, self._context)
+                connection = ImapConnection(
+                    self._address, ip_addresses, self._context, memory=self._memory
+                )
                 with ExitStack() as on_failure:
                     on_failure.callback(connection.close)
                     try:
@@ -351,3 +357,9 @@ class ImapMailbox:
                 break
         assert self._connection
         return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection:
+            self._earlier_requests += self._connection.request_count
+            self._connection.close()
+        self._connection = self._open = self._uids = None
