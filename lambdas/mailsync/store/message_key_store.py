@@ -3,7 +3,7 @@
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from mailsync.model import FolderId, RemoteId, RunRef
 from mailsync.store import rows
@@ -20,11 +20,13 @@ class MessageKeyStore:
 
     def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return the ids of stored messages by key."""
-        return self._pairs("ids_of_keys", account_id=run.account_id, keys=_json(keys))
+        with self._database.transaction() as tx:
+            return _pairs(tx.run("ids_of_keys", account_id=run.account_id, keys=_json(keys)))
 
     def keys_of_ids(self, run: RunRef, ids: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return the keys of stored messages by id."""
-        return self._pairs("keys_of_ids", account_id=run.account_id, ids=_json(ids))
+        with self._database.transaction() as tx:
+            return _pairs(tx.run("keys_of_ids", account_id=run.account_id, ids=_json(ids)))
 
     def keys_in_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
         """Return the keys of the folder's messages."""
@@ -71,12 +73,7 @@ class MessageKeyStore:
                 arrivals=rows.to_jsonb(arrivals),
                 valid_key_prefix=valid_key_prefix,
             )
-        return {RemoteId(key): RemoteId(message_id) for key, message_id in found}
-
-    def _pairs(self, statement: str, **values: object) -> dict[RemoteId, RemoteId]:
-        with self._database.transaction() as tx:
-            found = tx.run(statement, **values)
-        return {RemoteId(first): RemoteId(second) for first, second in found}
+        return _pairs(found)
 
 
 REUSED_KEY_MARK = "~"
@@ -85,3 +82,7 @@ REUSED_KEY_MARK = "~"
 
 def _json(values: Collection[RemoteId]) -> JsonBytes:
     return rows.to_jsonb(sorted(values))
+
+
+def _pairs(found: Sequence[Sequence[str]]) -> dict[RemoteId, RemoteId]:
+    return {RemoteId(first): RemoteId(second) for first, second in found}
