@@ -17,6 +17,7 @@ from mailsync.mime.threads import MAX_KEYS, key_of_message_id
         (b"Message-ID: <b@x>\nIn-Reply-To: <z@x> <y@x>", ("<b@x>", "<z@x>")),
         (b"Message-ID: <b@x>\nReferences: <nothing>\nIn-Reply-To: <z@x>", ("<b@x>", "<z@x>")),
         (b"Message-ID: <b@x@y>\nReferences: <b@x@y> <b@x@y>", ("<b@x@y>",)),
+        (b"Message-ID: <@>\nReferences: <@x> <y@>", ()),
         (b"Message-ID: <same for all>\nReferences: <unknown>", ()),
         (b"Subject: Re: the subject connects nothing", ()),
     ],
