@@ -46,15 +46,18 @@ UPDATE mailsync.message_keys k SET remote_key = arrival.remote_key
 RETURNING k.remote_key, m.message_id
 
 -- save_keys --
--- Store the keys of messages, and what they keep when they move.
-INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint)
-SELECT m.id, m.account_id, s.remote_key, s.fingerprint
-  FROM json_to_recordset(cast(:keys AS json)) AS s (message_id text, remote_key text, fingerprint uuid)
+-- Store the keys of messages, what they keep when they move, and the conversations that we gave them.
+INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint, conversation_id)
+SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
+  FROM json_to_recordset(cast(:keys AS json)) AS s
+       (message_id text, remote_key text, fingerprint uuid, conversation_id bigint)
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
  ORDER BY m.id
     ON CONFLICT (email_id) DO UPDATE
-   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint
- WHERE (k.remote_key, k.fingerprint) IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint)
+   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint,
+       conversation_id = excluded.conversation_id
+ WHERE (k.remote_key, k.fingerprint, k.conversation_id)
+       IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint, excluded.conversation_id)
 
 -- stored_ids --
 -- Return which of these messages are stored, hidden ones included.
