@@ -176,6 +176,8 @@ class Stack:
         mail = ["--mbox", str(options.mbox)] if options.mbox else []
         mail = mail or ["--messages", str(options.messages)]
         ports = ["--graph-port", "0", "--entra-port", "0", "--host", options.simulator_host]
+        if options.simulated_provider == "imap":
+            ports += ["--provider", "imap", "--imap-port", str(options.imap_port)]
         folder = ["--data", str(self.data / "simulators")]
         return [*folder, *ports, *mail, "--latency", options.latency]
 
