@@ -142,6 +142,15 @@ SELECT m.id, m.account_id::text, a.email_address, m.folder_id,
   JOIN mailsync.email_folders f ON f.id = m.folder_id
  WHERE m.id = :message_id AND m.removed_at IS NULL
 
+-- remote_message --
+-- What the mail provider calls a message now, and in whose mailbox: its id, or where ids change with
+-- each move, its key.
+SELECT a.email_address, coalesce(k.remote_key, m.message_id) AS remote_id
+  FROM mailsync.emails m
+  JOIN mailsync.email_accounts a ON a.id = m.account_id
+  LEFT JOIN mailsync.message_keys k ON k.email_id = m.id
+ WHERE m.id = :message_id AND m.removed_at IS NULL
+
 -- body --
 -- The text of a message that is not hidden, as HTML or plain.
 SELECT m.subject, b.html, b.text

@@ -85,6 +85,11 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
 
     @property
+    def serves_imap(self) -> bool:
+        """Return whether the simulators also serve their mailboxes over IMAP."""
+        return self.simulated_provider == "imap"
+
+    @property
     def is_dev_login_on(self) -> bool:
         """Return whether the API treats programs of this machine as the demo user.
 
@@ -187,7 +192,7 @@ def _require_usable(options: Options) -> None:
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
-    if options.provider and options.simulated_provider != "graph":
+    if options.provider and options.serves_imap:
         raise UnusableOption(
             "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
             " (GRAPH_URL) there is none: leave one of them out."
