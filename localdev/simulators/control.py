@@ -14,6 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import uuid4
 
 import orjson
 
@@ -184,11 +185,14 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 def mail_item_from_json(fields: JsonObject) -> MailItem:
     """Read a mail from JSON with the fields of `MailItem`, ISO times and `{name, address}` objects.
 
-    Only the subject is required. Raises TypeError for unknown fields.
+    Only the subject is required; a mail without a Message-ID gets one, as mail servers do. Raises
+    TypeError for unknown fields.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     received_at = fields.get("received_at", now)
-    return item_from_json({"body": "", "received_at": now, "sent_at": received_at, **fields})
+    message_id = {"internet_message_id": f"<{uuid4()}@simulator.example>"}
+    times = {"received_at": now, "sent_at": received_at}
+    return item_from_json({"body": "", **times, **message_id, **fields})
 
 
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
