@@ -115,7 +115,8 @@ def welcome(stack: Stack) -> str:
   {_CURL} {stack.api_url}/api/test-sync
   {_CURL} '{stack.api_url}/api/email/sync?accountId={account_id}'
 {_deliver_command(stack, account.address) if account else ""}\
-{_imap_command(stack, account.address) if account and stack.provider.imap_port else ""}Sync the mailbox:
+{_imap_command(stack, account.address) if account and stack.provider.imap_port else ""}\
+Sync the mailbox:
   {_CURL} {stack.api_url}/api/email/sync -H 'Content-Type: application/json' \\
     -d '{{"accountId": "{account_id}", "syncType": "manual"}}'
 {_psql_command(stack)}List the executions of the workflow:
@@ -136,9 +137,9 @@ def _connect_page(stack: Stack) -> str:
 
 def _imap_address(stack: Stack, address: str) -> str:
     """Return how another IMAP client, such as Thunderbird, reaches the simulated server."""
-    server, ca_bundle = f"{IMAP_HOST}:{stack.provider.imap_port}", stack.provider.ca_bundle
-    return f"""  IMAP       {server} with TLS, user {address}, password {stack.provider.imap_password}
-             openssl s_client -quiet -crlf -connect {server} -CAfile {ca_bundle}
+    provider, server = stack.provider, f"{IMAP_HOST}:{stack.provider.imap_port}"
+    return f"""  IMAP       {server} with TLS, user {address}, password {provider.imap_password}
+             openssl s_client -quiet -crlf -connect {server} -CAfile {provider.ca_bundle}
 """
 
 

@@ -49,8 +49,8 @@ class Options:
     database_port: loopback port of the stack's Postgres server. None: the server listens only on a
         socket.
     mbox: a file with mail for the simulated mailbox. None: `messages` messages are generated.
-    simulated_provider: a key of SIMULATED_PROVIDERS. With `imap` the simulators also serve IMAP, and
-        mailboxes are connected by password.
+    simulated_provider: a key of SIMULATED_PROVIDERS. With `imap` the simulators also serve IMAP,
+        and mailboxes are connected by password.
     imap_port: port of the simulated IMAP server. It is part of an account's address, so that an
         account survives a restart of the stack only on the same port.
     latency: latency of the simulators, `none` or `real`.

@@ -1,7 +1,7 @@
 """Find what IMAP's ids name in a simulated mailbox, for the control API `/_sim/`.
 
-A folder is named by its name, and a message by `FOLDER:UIDVALIDITY:UID`, which is how Mailsync names
-both. A name may be in modified UTF-7, as a server sends it, or in plain text.
+A folder is named by its name, and a message by `FOLDER:UIDVALIDITY:UID`, which is how Mailsync
+names both. A name may be in modified UTF-7, as a server sends it, or in plain text.
 """
 
 import re

@@ -84,7 +84,7 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str, host
     with socket.create_server((host, 0), family=family) as taken:
         port = str(taken.getsockname()[1])
 
-        named = f"Port {port} is in use: give another {option.split()[-1]}"
+        named = f"Port {port} is in use: give another {option.rsplit(maxsplit=1)[-1]}"
         with pytest.raises(StartFailed, match=named):
             Stack(options(tmp_path, *option.split(), port)).start()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from email.header import Header
-from pathlib import Path
 from typing import Any
 
 import httpx
