@@ -52,7 +52,7 @@ SELECT execution_arn FROM mailsync.sync_runs
 -- hide how many rows pass it.
 SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
        r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn, r.folder_ids,
-       a.status AS account_status, a.next_sync_at
+       a.status AS account_status, a.provider, a.next_sync_at
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE (r.created_at, r.id) < (cast(:before_at AS timestamptz), cast(:before_id AS text))

@@ -63,7 +63,7 @@ class SimulatorActions:
         return response
 
     def _connect(self, fields: Json) -> Json:
-        """Connect a simulated mailbox by signing in to it, as a browser would.
+        """Connect a simulated mailbox as its owner would: by signing in, or by its password.
 
         If the address has no mailbox yet, an empty mailbox is created.
         """
@@ -77,7 +77,7 @@ class SimulatorActions:
             account = connect(self._sources.api_url, self._provider, token, address)
         except StartFailed as failed:
             raise ActionFailed(502, str(failed)) from failed
-        return {"accountId": account.id, "address": account.address}
+        return {"accountId": account.id, "emailAddress": account.address}
 
     def _deliver(self, fields: Json) -> Json:
         count = require_integer_member(fields, "count", 1)
