@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from pg8000.native import Connection
 
-from localdev.simulators.folders import FolderNumberOrRole
+from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from mailsync.model import Address, Role
@@ -71,6 +71,10 @@ class ProviderForm(Protocol):
     def folder_id(self, folder: FolderNumberOrRole) -> str: ...
     def fields(self, message: Message) -> Mapping[str, Any]:
         """The columns whose values the provider makes."""
+        ...
+
+    def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
+        """Likewise of a folder."""
         ...
 
 
@@ -145,6 +149,7 @@ def _folders(mailbox: Mailbox, form: ProviderForm) -> Things:
             "hidden": each.is_hidden,
             "total": each.total,
             "unread": each.unread,
+            **form.folder_fields(each),
         }
         for each in folders
     }

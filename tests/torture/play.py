@@ -11,6 +11,7 @@ from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR
 from tests.support.comparison import divergences
+from tests.support.toy_provider import KINDS as TOY_KINDS
 from tests.torture.law import Law, Seen, Sync, read_tables
 from tests.torture.lies import LIES, Lie, Told
 from tests.torture.plots import ODDITIES, History, Round
@@ -98,7 +99,7 @@ class Play:
             "is_full": plan.is_full,
             "at_once": plan.at_once,
             "max_events": self._plot.max_events,
-            "toy_round": script.of_toy(plan, lies) if self._stage.mirror.toy else None,
+            "toy_round": script.of_toy(plan, lies) if self._stage.mirror.kind in TOY_KINDS else None,
         }
         self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")
 
