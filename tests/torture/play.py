@@ -10,10 +10,10 @@ from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR
-from tests.support.comparison import divergences
+from tests.support.comparison import ProviderForm, divergences
 from tests.support.toy_provider import KINDS as TOY_KINDS
 from tests.torture.law import Law, Seen, Sync, read_tables
-from tests.torture.lies import LIES, Lie, Told
+from tests.torture.lies import Lie, Told
 from tests.torture.plots import ODDITIES, History, Round
 from tests.torture.stage import Stage
 
@@ -28,9 +28,11 @@ MAX_TICKS = 12
 class _Script(FaultScript):
     """Faults and lies, and changes of the mailbox while a sync is under way."""
 
-    def __init__(self, mailbox: Mailbox, plan: Round, lies: list[Lie]) -> None:
+    def __init__(
+        self, mailbox: Mailbox, form: ProviderForm, plan: Round, lies: list[Lie]
+    ) -> None:
         super().__init__()
-        rules = [rule for lie in lies if lie.name in LIES for rule in lie.rules(mailbox)]
+        rules = [rule for lie in lies for rule in lie.rules(mailbox, form)]
         self.add_rules(*(each.rule() for each in plan.mishaps), *rules)
         self._wrong = [rule.fault for rule in rules]
         self._mailbox = mailbox
@@ -90,7 +92,7 @@ class Play:
             change.apply(self._mailbox)
         self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
         lies = self._lies_of(plan)
-        script = _Script(self._mailbox, plan, lies)
+        script = _Script(self._mailbox, self._stage.mirror.form, plan, lies)
         self._service.faults = script
         fields = {
             "fatal": plan.fatal,
