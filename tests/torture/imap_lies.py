@@ -97,8 +97,8 @@ class ImapLie(Lie):
     ) -> FaultRule:
         fault, path = ANSWERS[answer], TARGETS[target]
         if self.about is not None:
-            of_folders = target in _OF_FOLDERS
-            chosen = (names if of_folders else uids)[self.about % len(names if of_folders else uids)]
+            things = names if target in _OF_FOLDERS else uids
+            chosen = things[self.about % len(things)]
             if target in ("STATUS", "EXAMINE"):
                 path = f'{path}"{chosen}"'
             if fault.page:

@@ -95,6 +95,7 @@ class Play:
         lies = self._lies_of(plan)
         script = _Script(self._mailbox, self._stage.mirror.form, plan, lies)
         self._service.faults = script
+        is_toy = self._stage.mirror.kind in TOY_KINDS
         fields = {
             "fatal": plan.fatal,
             "dies": plan.dies,
@@ -102,7 +103,7 @@ class Play:
             "is_full": plan.is_full,
             "at_once": plan.at_once,
             "max_events": self._plot.max_events,
-            "toy_round": script.of_toy(plan, lies) if self._stage.mirror.kind in TOY_KINDS else None,
+            "toy_round": script.of_toy(plan, lies) if is_toy else None,
         }
         self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")
 

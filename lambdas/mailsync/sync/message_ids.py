@@ -192,9 +192,8 @@ def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
 
 def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
     """Return the keys that the pages report as those of messages."""
-    return frozenset(
-        _key(each) for page in pages for each in page.changes if not isinstance(each, RemovedMessage)
-    )
+    changes = (each for page in pages for each in page.changes)
+    return frozenset(_key(each) for each in changes if not isinstance(each, RemovedMessage))
 
 
 def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:
