@@ -35,17 +35,50 @@ class MessageKeyStore:
 
     def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return the ids of stored messages by key."""
-        return self._pairs("ids_of_keys", account_id=run.account_id, keys=_json(keys))
+        with self._database.transaction() as tx:
+            found = tx.run("ids_of_keys", account_id=run.account_id, keys=_json(keys))
+        return {RemoteId(key): RemoteId(message_id) for key, message_id in found}
 
-    def keys_of_ids(self, run: RunRef, ids: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
-        """Return the keys of stored messages by id."""
-        return self._pairs("keys_of_ids", account_id=run.account_id, ids=_json(ids))
+    def keys_of_ids(
+        self, run: RunRef, ids: Collection[RemoteId]
+    ) -> dict[RemoteId, tuple[RemoteId, str | None]]:
+        """Return the keys and the Message-IDs of stored messages by id."""
+        with self._database.transaction() as tx:
+            found = tx.run("keys_of_ids", account_id=run.account_id, ids=_json(ids))
+        return {RemoteId(message_id): (RemoteId(key), name) for message_id, key, name in found}
 
     def keys_in_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
         """Return the keys of the folder's messages."""
         with self._database.transaction() as tx:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
+
+    def keys_with_version(
+        self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
+    ) -> frozenset[RemoteId]:
+        """Return those keys of the folder's messages whose stored version is this one.
+
+        versions: the versions by key.
+        """
+        states = [{"remote_key": key, "version": it} for key, it in versions.items()]
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "keys_with_version",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                states=rows.to_jsonb(states),
+            )
+        return frozenset(RemoteId(key) for (key,) in found)
+
+    def declare_keys_void(self, run: RunRef, prefix: str) -> None:
+        """Give messages whose keys begin with this text keys that no message has at the provider,
+        since the provider has given theirs to other messages.
+
+        Raises:
+            LeaseLost: another execution holds the lease of the mailbox.
+        """
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
 
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return an id for each key that no stored message has: the key itself, or an id made of it
@@ -102,11 +135,6 @@ class MessageKeyStore:
                     is_only_folder=is_only_folder,
                 )
         return {RemoteId(key): RemoteId(message_id) for key, message_id, *_ in found}
-
-    def _pairs(self, statement: str, **values: object) -> dict[RemoteId, RemoteId]:
-        with self._database.transaction() as tx:
-            found = tx.run(statement, **values)
-        return {RemoteId(first): RemoteId(second) for first, second in found}
 
 
 REUSED_KEY_MARK = "~"

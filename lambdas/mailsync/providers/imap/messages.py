@@ -26,6 +26,14 @@ def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateCha
     return StateChange(place.to_id(), _state(items), _fingerprint(items))
 
 
+def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
+    """Return a short hash of the Message-ID that `LISTED_ITEMS` request. None: the server sent
+    none."""
+    header = items.get(_HEADER)
+    found = parse_message(header).internet_message_id if header else None
+    return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
+
+
 def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
     state = _state(items)
     return ListedMessage(place.to_id(), state.is_read, state.version)

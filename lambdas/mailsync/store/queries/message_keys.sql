@@ -8,8 +8,8 @@ SELECT k.remote_key, m.message_id
    AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
 
 -- keys_of_ids --
--- Return the keys of stored messages.
-SELECT m.message_id, k.remote_key
+-- Return the keys and the Message-IDs of stored messages.
+SELECT m.message_id, k.remote_key, m.internet_message_id
   FROM mailsync.emails m JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
@@ -85,3 +85,17 @@ UPDATE mailsync.emails m
 SELECT k.remote_key
   FROM mailsync.email_placements p JOIN mailsync.message_keys k ON k.email_id = p.email_id
  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
+
+-- keys_with_version --
+-- Return those keys of a folder's messages whose stored version is the given one.
+SELECT k.remote_key
+  FROM json_to_recordset(cast(:states AS json)) AS s (remote_key text, version text)
+  JOIN mailsync.message_keys k
+    ON k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key
+  JOIN mailsync.emails m ON m.id = k.email_id AND m.version = s.version AND m.removed_at IS NULL
+  JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
+
+-- declare_keys_void --
+-- Give messages whose keys begin with a text keys that the provider gives to no message.
+UPDATE mailsync.message_keys SET remote_key = '~' || email_id
+ WHERE account_id = cast(:account_id AS uuid) AND starts_with(remote_key, cast(:prefix AS text))
