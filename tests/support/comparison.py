@@ -101,7 +101,7 @@ def divergences(
     left = zip(must_be_empty, tables.run(f"SELECT {', '.join(counts)}")[0], strict=True)
     folders = dict(tables.run(_FOLDERS.format(account=account_id)))
     return [
-        *_differences("folder", folders, _folders(mailbox, form)),
+        *_differences("folder", folders, folders_in(mailbox, form)),
         *_differences("message", stored(tables.run, account_id), in_mailbox(mailbox, form)),
         *(f"{number} {what}" for what, number in left if number),
     ]
@@ -139,7 +139,8 @@ def _differences(kind: str, stored: Mapping[str, Any], wanted: Things) -> Iterat
                 yield f"{kind} {title!r}: {name} is {stored[key][name]!r}, not {value!r}"
 
 
-def _folders(mailbox: Mailbox, form: ProviderForm) -> Things:
+def folders_in(mailbox: Mailbox, form: ProviderForm) -> Things:
+    """The folders that must be stored when all of the mailbox is."""
     folders = [each for each in mailbox.folders.list_all() if each.search_filter is None]
     return {
         form.folder_id(each.number): {

@@ -92,9 +92,7 @@ class ImapLie(Lie):
         uids = sorted(form.message_id(each.number).rpartition(":")[2] for each in found) or ["0"]
         return [self._imap_rule(*each, names, uids) for each in IMAP_LIES[self.name]]
 
-    def _imap_rule(
-        self, target: str, answer: str, names: list[str], uids: list[str]
-    ) -> FaultRule:
+    def _imap_rule(self, target: str, answer: str, names: list[str], uids: list[str]) -> FaultRule:
         fault, path = ANSWERS[answer], TARGETS[target]
         if self.about is not None:
             things = names if target in _OF_FOLDERS else uids

@@ -219,8 +219,9 @@ def _lost(earlier: Truth, held: Truth, sync: Sync) -> Iterator[str]:
         ("message", before.rows, after.rows, earlier.messages.keys() & held.messages),
         ("folder", before.folders, after.folders, earlier.folders.keys() & held.folders),
     ):
+        kept = {row.id for row in now.values()}  # perhaps under another id of the provider
         for key, row in rows.items():
-            if key in there and (key not in now or now[key].id != row.id):
+            if key in there and row.id not in kept:
                 yield f"LOST row {row.id} of {kind} {key[-12:]}, which the mailbox still holds"
 
 

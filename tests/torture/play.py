@@ -28,9 +28,7 @@ MAX_TICKS = 12
 class _Script(FaultScript):
     """Faults and lies, and changes of the mailbox while a sync is under way."""
 
-    def __init__(
-        self, mailbox: Mailbox, form: ProviderForm, plan: Round, lies: list[Lie]
-    ) -> None:
+    def __init__(self, mailbox: Mailbox, form: ProviderForm, plan: Round, lies: list[Lie]) -> None:
         super().__init__()
         rules = [rule for lie in lies for rule in lie.rules(mailbox, form)]
         self.add_rules(*(each.rule() for each in plan.mishaps), *rules)

@@ -3,7 +3,7 @@
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from mailsync.model import FolderId, RemoteId, RunRef
