@@ -158,6 +158,10 @@ class ImapConnection:
             extended = join_literals(responses.get("ESEARCH", []))
             return parse_search(join_literals(responses.get("SEARCH", [])), extended)
 
+    def noop(self) -> None:
+        """Let the server report what changed in the open folder."""
+        self._command("NOOP")
+
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
         """Return what the server sends of these messages, by UID. A message whose flags it does not
         send is left out."""
