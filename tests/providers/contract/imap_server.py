@@ -67,7 +67,7 @@ class ProxiedImap:
         self._inject(Rule("^(?!GREETING)", f"{{tag}} BAD {busy}\r\n".encode(), None))
 
     def fail(self) -> None:
-        self._inject(Rule("", b"* BYE [UNAVAILABLE] Out of order\r\n", None))
+        self._inject(Rule("", b"* BYE Out of order\r\n", None))
 
     def malform(self, how: Malformation) -> None:
         reply, then = MALFORMED[how]

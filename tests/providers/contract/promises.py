@@ -351,7 +351,7 @@ class ProviderContract:
     ) -> None:
         server.withdraw_token(for_ever=True)
 
-        with pytest.raises(ProviderUnavailable):
+        with pytest.raises((ProviderUnavailable, ProviderThrottled)):
             METHODS[method](server)
         assert 1 <= server.access.renewed <= 2
 
