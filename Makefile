@@ -30,7 +30,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev live dashboard check quick test torture soak sam migrate synth deploy lock wheels clean
+.PHONY: help setup bench demo dev live dashboard check quick test torture soak sam migrate synth deploy lock wheels clean
 
 help: ## print this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ test: setup ## run all tests except torture and soak; takes minutes, needs no ne
 
 torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
+
+bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
+	@$(BIN)/python -m benchmarks.$(PROVIDER)
 
 soak: setup ## sync many changing mailboxes under injected failures; MINUTES=N
 	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES)

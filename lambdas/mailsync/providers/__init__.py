@@ -62,11 +62,14 @@ class Limits:
     max_small_sync_messages: number of messages that the provider delivers in about half a minute.
     feeds_per_connection: number of change feeds that one Lambda function reads one after the other,
         so that it connects once. 1: connecting costs nothing.
+    is_fetch_one_request: one call of `fetch_messages` is one request for all its messages. False:
+        the provider counts a request per message, and processes several of them at the same time.
     """
 
     messages_per_fetch: int
     max_small_sync_messages: int
     feeds_per_connection: int = 1
+    is_fetch_one_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ def store_page(
 
     requested_at: when the page was requested, on the monotonic clock; it dates the state that the
         feed had. An earlier time is allowed.
-    one_by_one: whether to fetch messages that the page only names with one request each, because
-        other functions send requests to the mailbox at the same time.
+    one_by_one: whether to have one request in flight at a time for messages that the page only
+        names, because other functions send requests to the mailbox at the same time.
     """
     plan = plan_page(page)
     unchanged = _unchanged(mailbox, feed.ref, plan)
@@ -133,7 +133,9 @@ def _completed(
     """Fetch the messages that are only named; return the plan with them, and with those that are
     left pending: what exceeds a page of the default size, or the memory limit."""
     fetched: list[Message | GoneMessage | UnreadableMessage] = []
-    chars, at_once = 0, 1 if one_by_one else mailbox.provider.limits.messages_per_fetch
+    limits, chars = mailbox.provider.limits, 0
+    is_alone = one_by_one and not limits.is_fetch_one_request
+    at_once = 1 if is_alone else limits.messages_per_fetch
     while (
         len(fetched) < min(len(wanted), DEFAULT_PAGE_SIZE)
         and chars <= MAX_FETCHED_BODY_CHARS_PER_PAGE

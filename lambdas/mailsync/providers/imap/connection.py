@@ -1,44 +1,40 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
-import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
-from imapclient.response_parser import parse_fetch_response, parse_response
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
-
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
-MAX_LITERAL_BYTES = 64 * 2**20
-_LIST_LINE = re.compile(
-    rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL
+from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
+from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
+from mailsync.providers.imap.login import Login, open_session
+from mailsync.providers.imap.responses import (
+    FetchedItems,
+    parse_fetch,
+    parse_search,
+    split_responses,
 )
-_BUSY = re.compile(r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttled", re.I)
-_BACKOFF_MS = re.compile(r"Backoff Time: (\d{1,9})", re.I)
-FetchedItems = Mapping[bytes, Any]
+from mailsync.providers.imap.transport import (
+    Deadline,
+    ServerUnusable,
+    open_socket,
+    start_tls_at_once,
+    start_tls_by_command,
+)
+from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
+from mailsync.providers.response_memory import MemoryShare
 
-
-class LoginRefused(Exception):
-    """The server refused the user name, the password or the access token."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedFolder:
-    """A line of the server's list. separator: None: the folder can have no children."""
-
-    name: bytes
-    separator: bytes | None
-    flags: frozenset[str]
-    status: Mapping[str, int]
+LOGOUT_TIMEOUT_S = 5.0
+_NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +49,27 @@ class OpenFolder:
 
 
 class _Client(IMAPClient):  # type: ignore[misc]
-    """An IMAPClient whose socket is given. IMAPClient would look the host up again."""
+    """An IMAPClient over a connected socket. IMAPClient would look the host up again."""
 
-    def __init__(self, address: MailboxAddress, connected: socket.socket) -> None:
+    def __init__(
+        self, address: MailboxAddress, connected: socket.socket, reserve: Callable[[int], bool]
+    ) -> None:
         self._connected = connected
-        super().__init__(address.host, address.port, ssl=False, timeout=READ_TIMEOUT_S)
-        self.folder_encode = False
-        self.normalise_times = False
+        self._reserve = reserve
+        super().__init__(address.host, address.port, ssl=False, timeout=wire.READ_TIMEOUT_S)
         self._imap.debug = 0
+        self._imap.is_readonly = True
 
     def _create_IMAP4(self) -> Any:  # noqa: N802
-        from imaplib import IMAP4
-
-        connected = self._connected
-
-        class Imap(IMAP4):
-            def _create_socket(self, timeout: float | None) -> socket.socket:
-                return connected
-
-            def read(self, size: int) -> bytes:
-                if size > MAX_LITERAL_BYTES:
-                    raise self.abort(f"a literal of {size} bytes")
-                return super().read(size)
-
-        return Imap(self.host, self.port)
+        return wire.LimitedImap(self.host, self.port, self._connected, self._reserve)
 
 
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
     request_count: commands sent so far.
+    is_broken: whether the connection cannot be used any more.
+    is_cut: whether it is broken since the server ended it, or sent what is no response.
 
     Every method raises:
         ProviderUnavailable: the server failed, is silent or sent an unusable response.
@@ -91,111 +78,159 @@ class ImapConnection:
     """
 
     def __init__(
-        self, address: MailboxAddress, ip_addresses: Sequence[str], context: ssl.SSLContext
+        self,
+        address: MailboxAddress,
+        ip_addresses: Sequence[str],
+        context: ssl.SSLContext,
+        deadline: Deadline | None = None,
+        *,
+        memory: MemoryShare | None = None,
     ) -> None:
+        """deadline: ends the connection when it passes. memory: memory that literals are counted
+        against until `release_memory`."""
         self.request_count = 0
+        self.is_broken = self.is_cut = False
         self._host = address.host
-        with self._failures("connect"):
-            connected = _connect(ip_addresses, address.port)
+        self._memory, self._held_bytes = memory, 0
+        with self._failures("connect"), ExitStack() as on_failure:
+            connected = open_socket(ip_addresses, address)
+            on_failure.callback(connected.close)
+            self._watched = ExitStack()
+            if deadline:
+                self._watched.enter_context(deadline.watch(connected))
+                on_failure.push(self._watched)
             if address.begins_with_tls:
-                connected = context.wrap_socket(connected, server_hostname=address.host)
-            self._client = _Client(address, connected)
+                connected = start_tls_at_once(connected, address, context)
+                on_failure.callback(connected.close)
+            self._client = _Client(address, connected, self._reserve)
+            on_failure.callback(self._hang_up)
             if not address.begins_with_tls:
-                self._client.starttls(context)
+                start_tls_by_command(self._client, address, context)
+            on_failure.pop_all()
         self._imap = self._client._imap
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
-    def login(self, user_name: str, password: str) -> None:
-        """Sign in, read the capabilities anew, and switch on what the server offers.
+    def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
+        """Sign in by password or access token, read the capabilities anew, and switch on what the
+        server offers.
 
         Raises:
-            LoginRefused: the server refused the user name or the password.
+            LoginRefused: the server refused the user name, the password or the token.
         """
         with self._failures("LOGIN"):
-            try:
-                self._client.login(user_name, password)
-            except LoginError as refused:
-                if _BUSY.search(str(refused)):
-                    raise
-                raise LoginRefused from None
-            self.capabilities = frozenset(
-                each.decode("ascii", "replace").upper() for each in self._client.capabilities()
-            )
-            wanted = [each for each in ("CONDSTORE", "QRESYNC") if each in self.capabilities]
-            if wanted and "ENABLE" in self.capabilities:
-                enabled = self._client.enable(*wanted)
-                self._extensions = frozenset(each.decode("ascii").upper() for each in enabled)
+            session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+        self.capabilities, self._extensions = session.capabilities, session.extensions
 
     @property
     def has_qresync(self) -> bool:
         return "QRESYNC" in self._extensions
 
-    def list_folders(self) -> Sequence[ListedFolder]:
-        """List all folders, with their statuses as far as the server gives them together."""
-        options = ["SPECIAL-USE"] if "SPECIAL-USE" in self.capabilities else []
-        if "LIST-STATUS" in self.capabilities:
-            options.append("STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)")
-        arguments = ['""', '"*"', *([f"RETURN ({' '.join(options)})"] if options else [])]
-        responses = self._command("LIST", *arguments)
-        statuses = dict(_status(each) for each in responses.get("STATUS", []))
-        return [
-            ListedFolder(name, separator, flags, statuses.get(name, {}))
-            for name, separator, flags in map(_listed, _lines(responses.get("LIST", [])))
-        ]
-
-    def read_status(self, folder: bytes) -> Mapping[str, int]:
-        """Return the numbers of a folder: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY."""
-        responses = self._command(
-            "STATUS", _quoted(folder), "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
-        )
-        found = [_status(each)[1] for each in responses.get("STATUS", [])]
-        return found[0] if found else {}
-
     def examine(self, folder: bytes) -> OpenFolder:
-        """Open a folder so that reading changes nothing."""
-        with self._failures("EXAMINE"):
-            self.request_count += 1
-            answer = self._client.select_folder(folder, readonly=True)
-        mod_seq = answer.get(b"HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
-        if isinstance(mod_seq, list):
-            mod_seq = mod_seq[0]
-        uid_next = answer.get(b"UIDNEXT")
+        """Open a folder so that reading changes nothing.
+
+        Raises:
+            ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
+        """
+        responses = self._command("EXAMINE", quote_name(folder))
+        self._imap.state = "SELECTED"
+        found = {name: _number(responses, name) for name in _NUMBERS_OF_EXAMINE}
+        numbers = {name: number for name, number in found.items() if number is not None}
+        if "UIDVALIDITY" not in numbers or "UIDNEXT" not in numbers:
+            status = read_statuses(self, [folder])[folder]
+            numbers = (dict(status) if isinstance(status, Mapping) else {}) | numbers
+        if "UIDVALIDITY" not in numbers or "EXISTS" not in numbers:
+            raise ProviderRejected(
+                "The mail server gives this folder no UIDVALIDITY or no number of messages, so its"
+                " messages cannot be told apart. Mail that is stored stays."
+            )
+        uid_next = numbers.get("UIDNEXT")
         if uid_next is None:
             uid_next = max(self.search("UID 1:4294967295"), default=0) + 1
+        mod_seq = numbers.get("HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
         return OpenFolder(
-            folder, answer[b"UIDVALIDITY"], uid_next, answer[b"EXISTS"], int(mod_seq or 0) or None
+            folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None
         )
 
     def search(self, criteria: str) -> list[int]:
-        """Return the UIDs that match, in ascending order."""
+        """Return the UIDs that match, in ascending order, each once."""
         responses = self._command("UID", "SEARCH", criteria)
-        found = {int(each) for line in _lines(responses.get("SEARCH", [])) for each in line.split()}
-        return sorted(found)
+        with self._failures("SEARCH"):
+            extended = join_literals(responses.get("ESEARCH", []))
+            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
 
-    def fetch(
-        self, uids: Iterable[int], items: str, modifiers: str = ""
-    ) -> dict[int, FetchedItems]:
-        """Return what the server sends of these messages, by UID."""
+    def noop(self) -> None:
+        """Let the server report what changed in the open folder."""
+        self._command("NOOP")
+
+    def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
+        """Return what the server sends of these messages, by UID. A message whose flags it does not
+        send is left out."""
         found: dict[int, FetchedItems] = {}
-        for uid_set in format_uid_sets(uids):
-            found |= self._fetch(uid_set, items, modifiers)[0]
-        return found
+        for uid, each in self.fetch_each(uids, items):
+            found[uid] = {**found.get(uid, {}), **each}
+        return {uid: each for uid, each in found.items() if b"FLAGS" in each}
+
+    def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
+        """Yield UID and items of each FETCH response that names one of these messages, as it
+        arrives. Malformed responses are left out."""
+        wanted = frozenset(uids)
+        for uid_set in format_uid_sets(wanted):
+            for uid, each in self._fetched(uid_set, items):
+                if uid in wanted:
+                    yield uid, each
 
     def fetch_changes(
-        self, mod_seq: int, items: str
+        self, mod_seq: int, items: str, below: int
     ) -> tuple[dict[int, FetchedItems], list[range]]:
         """Return the messages that changed after this mod-sequence, and the UIDs that vanished.
 
-        The upper bound of the set is a number: `*` is the highest UID that still exists, so the
-        removal of a higher one would not be reported (cyrusimap/cyrus-imapd #6071).
+        below: UID above those that are wanted. It is a number: `*` is the highest UID that still
+            exists, so the removal of a higher one would not be reported (cyrusimap/cyrus-imapd
+            #6071).
+
+        If the server rejects the request for vanished UIDs, it is not asked for them again on this
+        connection (cyrusimap/cyrus-imapd #4787).
         """
-        vanished = " VANISHED" if self.has_qresync else ""
-        return self._fetch("1:4294967295", items, f"(CHANGEDSINCE {mod_seq}{vanished})")
+        uid_set, since = f"1:{below - 1}", f"CHANGEDSINCE {mod_seq}"
+        if self.has_qresync:
+            try:
+                return self._changed(uid_set, items, f"({since} VANISHED)")
+            except ProviderRejected:
+                self._extensions = frozenset()
+        return self._changed(uid_set, items, f"({since})")
+
+    def _changed(
+        self, uid_set: str, items: str, modifiers: str
+    ) -> tuple[dict[int, FetchedItems], list[range]]:
+        found: dict[int, FetchedItems] = {}
+        for uid, each in self._fetched(uid_set, items, modifiers):
+            found[uid] = {**found.get(uid, {}), **each}
+        ranges = [
+            each
+            for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
+            for each in parse_uid_ranges(line.rpartition(b" ")[2])
+        ]
+        return {uid: each for uid, each in found.items() if b"FLAGS" in each}, ranges
+
+    def release_memory(self, kept_bytes: int = 0) -> None:
+        """Count the literals so far as dropped, except for `kept_bytes`."""
+        if self._memory:
+            self._memory.release(self._held_bytes - min(kept_bytes, self._held_bytes))
+        self._held_bytes = 0
 
     def close(self) -> None:
+        """Log out, and close the connection."""
+        self.release_memory()
+        with self._watched, suppress(Exception):
+            self._imap.timeout_s = LOGOUT_TIMEOUT_S
+            if not self.is_broken:
+                self._client.logout()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         with suppress(Exception):
-            self._client.logout()
+            self._client.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -203,98 +238,123 @@ class ImapConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fetch(
-        self, uid_set: str, items: str, modifiers: str
-    ) -> tuple[dict[int, FetchedItems], list[range]]:
-        responses = self._command(
-            "UID", "FETCH", uid_set, items, *([modifiers] if modifiers else [])
-        )
-        with self._failures("FETCH"):
-            parsed = parse_fetch_response(responses.get("FETCH") or [None], False, True)
-        vanished = [
-            each
-            for line in _lines(responses.get("VANISHED", []))
-            for each in parse_uid_ranges(line.rpartition(b" ")[2])
-        ]
-        return {uid: values for uid, values in parsed.items() if b"FLAGS" in values}, vanished
+    def _reserve(self, size: int) -> bool:
+        if self._memory and not self._memory.reserve(size):
+            return False
+        self._held_bytes += size
+        return True
 
-    def _command(self, name: str, *arguments: str) -> Mapping[str, list[Any]]:
+    def _fetched(
+        self, uid_set: str, items: str, *modifiers: str
+    ) -> Iterator[tuple[int, FetchedItems]]:
+        """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
+        with self._failures("FETCH"):
+            tag, is_over = self._send("UID", "FETCH", uid_set, items, *modifiers), False
+            try:
+                while not is_over:
+                    self._imap._get_response()
+                    is_over = self._imap.tagged_commands[tag] is not None
+                    for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
+                        with suppress(ValueError):
+                            found = parse_fetch(records)
+                            if isinstance(uid := found.get(b"UID"), int):
+                                yield uid, found
+                    if not is_over:
+                        self._imap._check_bye()
+            finally:
+                self.is_broken |= not is_over  # the rest of the responses is still to come
+            self._finish("FETCH", tag)
+
+    def _command(self, name: str, *arguments: str | bytes) -> Mapping[str, list[Any]]:
         """Send a command; return the untagged responses by name."""
         with self._failures(name):
-            self.request_count += 1
-            self._imap.untagged_responses.clear()
-            typ, data = self._imap._simple_command(name, *arguments)
-            if typ != "OK":
-                raise IMAPClientError(f"{name} failed: {data[0].decode('ascii', 'replace')}")
+            self._finish(name, self._send(name, *arguments))
             return dict(self._imap.untagged_responses)
+
+    def _send(self, name: str, *arguments: str | bytes) -> bytes:
+        """Send a command; return its tag."""
+        self.request_count += 1
+        self._imap.untagged_responses.clear()
+        tag: bytes = self._imap._command(name, *arguments)
+        return tag
+
+    def _finish(self, name: str, tag: bytes) -> None:
+        typ, data = self._imap._get_tagged_response(tag)
+        if typ != "OK":
+            raise IMAPClientError(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
+
+    def run_together(
+        self, commands: Sequence[tuple[str | bytes, ...]]
+    ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
+        """Send commands without waiting for the answer to each. Return the answer to each that the
+        server rejects, None in place of the others, and all untagged responses by name."""
+        with self._failures(str(commands[0][0])):
+            self.request_count += len(commands)
+            self._imap.untagged_responses.clear()
+            tags = [self._imap._command(*each) for each in commands]
+            refusals: list[str | None] = []
+            for tag in tags:
+                typ, data = self._imap._get_tagged_response(tag)
+                text = data[0].decode("utf-8", "replace")
+                refusals.append(None if typ == "OK" else text[:200])
+            for each in refusals:
+                self._raise_pause(each or "")
+            return refusals, dict(self._imap.untagged_responses)
 
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (IMAPClientAbortError, OSError, ValueError, LookupError) as failure:
-            cause = type(failure).__name__
+        except ServerUnusable as failure:
             raise ProviderUnavailable(
-                f"The mail server {self._host} failed during {what} ({cause}); trying again."
+                f"{failure} Stored mail stays readable; the sync is retried."
+            ) from failure
+        except wire.MemoryExceeded as failure:
+            self.is_broken = True
+            raise ProviderUnavailable(
+                f"The mail server {self._host} sent more at once than this function has memory for"
+                " beside its other mailboxes; trying again."
+            ) from failure
+        except (IMAPClientAbortError, OSError) as failure:
+            self.is_broken = True
+            self.is_cut = not isinstance(failure, TimeoutError)
+            self._raise_pause(self._farewell())
+            raise ProviderUnavailable(
+                f"The mail server {self._host} failed during {what}"
+                f" ({cause_of_failure(failure, self._farewell())}); trying again."
+            ) from failure
+        except (ValueError, LookupError) as failure:
+            raise ProviderUnavailable(
+                f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
         except IMAPClientError as failure:
             text = str(failure)
-            if not _BUSY.search(text):
-                raise ProviderRejected(
-                    f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
+            self._raise_pause(text)
+            if what == "connect":
+                raise ProviderUnavailable(
+                    f"The mail server {self._host} does not accept the connection; its answer:"
+                    f" {text[:200]}"
                 ) from failure
-            pause = _BACKOFF_MS.search(text)
-            raise ProviderThrottled(
-                f"The mail server {self._host} asks for a pause.",
-                retry_after_s=int(pause[1]) / 1000 if pause else None,
+            raise ProviderRejected(
+                f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
             ) from failure
 
+    def _farewell(self) -> str:
+        """Return the text of a BYE response; "" if there is none."""
+        imap = getattr(self, "_imap", None)
+        said = imap.untagged_responses.get("BYE", [b""]) if imap else [b""]
+        return said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
 
-def _connect(ip_addresses: Sequence[str], port: int) -> socket.socket:
-    """Connect to the first address that accepts the connection."""
-    for each in ip_addresses[:-1]:
-        with suppress(OSError):
-            return socket.create_connection((each, port), timeout=CONNECT_TIMEOUT_S)
-    return socket.create_connection((ip_addresses[-1], port), timeout=CONNECT_TIMEOUT_S)
-
-
-def _lines(responses: Iterable[Any]) -> Iterator[bytes]:
-    """Yield untagged responses, each with its literals in place."""
-    line = b""
-    for each in responses:
-        if isinstance(each, tuple):
-            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + _quoted_bytes(each[1])
-        elif each is not None:
-            yield line + each
-            line = b""
+    def _raise_pause(self, text: str) -> None:
+        pause_s = requested_pause_s(text)
+        if pause_s is not None:
+            raise ProviderThrottled(
+                f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
+                retry_after_s=pause_s,
+            ) from None
 
 
-def _listed(line: bytes) -> tuple[bytes, bytes | None, frozenset[str]]:
-    match = _LIST_LINE.fullmatch(line)
-    if match is None:
-        raise ProviderUnavailable("The mail server sent an unreadable list of folders.")
-    flags = frozenset(each.decode("latin-1").lower() for each in match["flags"].split())
-    separator = None if match["separator"] == b"NIL" else match["separator"][-2:-1]
-    return _unquoted(match["name"]), separator, flags
-
-
-def _status(response: Any) -> tuple[bytes, Mapping[str, int]]:
-    line = next(_lines([response])) if not isinstance(response, tuple) else b"".join(response)
-    name, _, items = line.rpartition(b" (")
-    values = parse_response([b"(" + items])[0]
-    pairs = zip(values[::2], values[1::2], strict=False)
-    return _unquoted(name), {key.decode("ascii").upper(): number for key, number in pairs}
-
-
-def _unquoted(name: bytes) -> bytes:
-    if name[:1] == b'"' == name[-1:] and len(name) > 1:
-        return re.sub(rb"\\(.)", rb"\1", name[1:-1])
-    return name
-
-
-def _quoted_bytes(text: bytes) -> bytes:
-    return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
-
-
-def _quoted(name: bytes) -> str:
-    return _quoted_bytes(name).decode("latin-1")
+def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:
+    """Return the number in the last response code of this name; None if there is none."""
+    found = responses.get(name, [b""])[-1]
+    return int(found) if isinstance(found, bytes) and found.isdigit() else None

@@ -1,0 +1,1 @@
+"""Measure the first sync of a mailbox on a real IMAP server, beside `mbsync`."""

@@ -1,0 +1,48 @@
+"""Find out why a mail server refuses a command or ends a connection, and whether it asks for a
+pause."""
+
+import re
+from imaplib import IMAP4
+
+LONGEST_PAUSE_S = 3600.0
+_BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
+PAUSES: tuple[tuple[str, float], ...] = (
+    # Gmail's limits of bandwidth last for hours (home-assistant/core #155699).
+    (r"\[OVERQUOTA\]|bandwidth limit", 1800.0),
+    # RFC 9051; Gmail: "Too many simultaneous connections. (Failure)"; Dovecot: "Maximum number of
+    # connections from user+IP exceeded".
+    (r"\[LIMIT\]|too many (?:\w+ )?(?:connections|sessions)", 60.0),
+    (r"maximum number of (?:\w+ )?(?:connections|sessions)|connection limit", 60.0),
+    # Exchange Online also throttles without a time (imapsync, FAQ.Office365).
+    (r"\[THROTTLED\]|throttled|rate limit|too many (?:requests|commands|login)", 60.0),
+    # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
+    (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 5.0),
+    (r"\[INUSE\]", 5.0),
+    # Office 365, for minutes or until somebody changes the mailbox (MailKit #1494).
+    (r"authenticated but not connected", 300.0),
+)
+"""Patterns of refusals that mean a pause, and its seconds."""
+_PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in PAUSES)
+
+
+def requested_pause_s(text: str) -> float | None:
+    """Return the seconds to wait after a refusal with this text. None: it asks for no pause.
+
+    Exchange Online names the time: "Request is throttled. Suggested Backoff Time: 500
+    milliseconds".
+    """
+    if match := _BACKOFF.search(text):
+        return min(LONGEST_PAUSE_S, int(match[1]) / (1 if match[2] else 1000))
+    return next((pause_s for pattern, pause_s in _PAUSES if pattern.search(text)), None)
+
+
+def cause_of_failure(failure: Exception, farewell: str) -> str:
+    """Return why a connection broke, as a phrase.
+
+    farewell: text with which the server ended the connection; "" if it did not say anything.
+    """
+    if farewell:
+        return f"it ended the connection: {farewell[:100]}"
+    if isinstance(failure, TimeoutError):
+        return "it does not answer in time"
+    return str(failure).rstrip(".") if isinstance(failure, IMAP4.abort) else type(failure).__name__

@@ -1,0 +1,167 @@
+"""Parse FETCH and SEARCH responses (RFC 9051, section 7), also malformed ones. Pure functions.
+
+The parser of IMAPClient reads a character at a time, and refuses flags with brackets.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from mailsync.providers.imap.uids import MAX_UID, parse_uid_ranges
+
+Records = Sequence[bytes | tuple[bytes, bytes]]
+"""A response as imaplib keeps it: a text before each literal with the literal, then the rest."""
+FetchedItems = Mapping[bytes, Any]
+MAX_FOUND_UIDS = 5_000_000
+_NUMBER = re.compile(rb"\s*(\d{1,10}) ?\s*\(")
+_NAME = re.compile(rb'\s*([^\s()\[\]"{]++(?:\[[^\]]*+\](?:<\d{1,20}>)?)?)\s*', re.DOTALL)
+_FLAGS = re.compile(rb"\((.*?)\)(?=[\s)]|\Z)", re.DOTALL)
+_QUOTED = re.compile(rb'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_LITERAL = re.compile(rb"~?\{\d{1,20}\+?\}")
+_ATOM = re.compile(rb'[^\s()"]++')
+_BLANK = re.compile(rb"\s*+")
+_DATE = re.compile(
+    r"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d)(?: ([+-])(\d\d)(\d\d))?", re.ASCII
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ESEARCH_ALL = re.compile(rb"\bALL +([\d:,]+)", re.IGNORECASE)
+
+
+def parse_fetch(records: Records) -> dict[bytes, Any]:
+    """Return the items of a FETCH response by their names in capitals.
+
+    A string is bytes, a number an int, a list a tuple, NIL None. INTERNALDATE is a time in UTC;
+    None if it is impossible. FLAGS is a tuple of bytes.
+
+    Raises:
+        ValueError: the response is malformed.
+    """
+    return _FetchParser(records).items()
+
+
+def split_responses(records: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[Records]:
+    """Yield the responses of one name apart: imaplib keeps their records in one list."""
+    response: list[bytes | tuple[bytes, bytes]] = []
+    for each in records:
+        if each is not None:
+            response.append(each)
+        if isinstance(each, bytes):
+            yield response
+            response = []
+
+
+def parse_search(lines: Iterable[bytes], extended: Iterable[bytes]) -> list[int]:
+    """Return the UIDs in all SEARCH and ESEARCH responses to a command, ascending, each once.
+
+    Raises:
+        ValueError: the server lists more than MAX_FOUND_UIDS.
+    """
+    found = {
+        int(word)
+        for line in lines
+        for word in line.partition(b"(")[0].split()
+        if word.isdigit() and len(word) <= 10
+    }
+    for line in extended:
+        for each in parse_uid_ranges(match[1]) if (match := _ESEARCH_ALL.search(line)) else ():
+            if len(each) + len(found) > MAX_FOUND_UIDS:
+                raise ValueError("The server lists too many messages.")
+            found.update(each)
+    return sorted(uid for uid in found if 0 < uid <= MAX_UID)
+
+
+def parse_internal_date(text: object) -> datetime | None:
+    """Return the time in UTC; None if it is malformed or impossible."""
+    match = _DATE.fullmatch(text.decode("latin-1")) if isinstance(text, bytes) else None
+    if match is None:
+        return None
+    day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
+    try:
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        zone = timezone(-offset if sign == "-" else offset)
+        number = _MONTHS.index(month.lower()) + 1
+        moment = datetime(
+            int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=zone
+        )
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+class _FetchParser:
+    def __init__(self, records: Records) -> None:
+        texts = [each[0] if isinstance(each, tuple) else each for each in records]
+        self._text = b"".join(texts)
+        self._literals = iter([each[1] for each in records if isinstance(each, tuple)])
+        self._at = 0
+
+    def items(self) -> dict[bytes, Any]:
+        start = _NUMBER.match(self._text)
+        if start is None:
+            raise ValueError("no number of a message")
+        self._at = start.end()
+        found: dict[bytes, Any] = {}
+        while not self._text.startswith(b")", self._at):
+            match = _NAME.match(self._text, self._at)
+            if match is None or match.end() == len(self._text):
+                raise ValueError("no name of an item")
+            self._at = match.end()
+            name = match[1].replace(b'"', b"").upper()
+            found[name] = self._flags() if name == b"FLAGS" else self._value()
+            self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
+        if b"INTERNALDATE" in found:
+            found[b"INTERNALDATE"] = parse_internal_date(found[b"INTERNALDATE"])
+        return found
+
+    def _flags(self) -> tuple[bytes, ...]:
+        """Flags end at blanks and at the outer parenthesis only: servers send others with brackets,
+        slashes, quotes and bytes above 127."""
+        match = _FLAGS.match(self._text, self._at)
+        if match is None:
+            raise ValueError("flags without an end")
+        self._at = match.end()
+        return tuple(
+            self._literal() if _LITERAL.fullmatch(each) else each for each in match[1].split()
+        )
+
+    def _value(self) -> Any:
+        """Return a value. A stack holds the lists around it: a server may nest them deeply."""
+        stack: list[list[Any]] = []
+        while True:
+            self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
+            sign = self._text[self._at : self._at + 1]
+            if sign == b"(":
+                stack.append([])
+                self._at += 1
+                continue
+            if sign == b")" and stack:
+                self._at += 1
+                value: Any = tuple(stack.pop())
+            else:
+                value = self._word()
+            if not stack:
+                return value
+            stack[-1].append(value)
+
+    def _word(self) -> bytes | int | None:
+        if match := _QUOTED.match(self._text, self._at):
+            self._at = match.end()
+            return re.sub(rb"\\(.)", rb"\1", match[1]) if b"\\" in match[1] else match[1]
+        if match := _LITERAL.match(self._text, self._at):
+            self._at = match.end()
+            return self._literal()
+        match = _ATOM.match(self._text, self._at)
+        if match is None:
+            raise ValueError("no value of an item")
+        self._at = match.end()
+        word = match[0]
+        if word.upper() == b"NIL":
+            return None
+        return int(word) if word.isdigit() and len(word) <= 20 else word
+
+    def _literal(self) -> bytes:
+        literal = next(self._literals, None)
+        if literal is None:
+            raise ValueError("no literal")
+        return literal

@@ -1,0 +1,191 @@
+"""Read the socket of an IMAP connection within limits on time and memory.
+
+imaplib reads lines of at most 1,000,000 bytes, literals of any size, and waits for ever on a server
+that sends a byte a minute. It also ends a connection at responses in lower case and at blank lines.
+"""
+
+import io
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from imaplib import IMAP4
+from typing import Any
+
+READ_TIMEOUT_S = 30.0
+"""The longest silence of the server within a command."""
+COMMAND_TIMEOUT_S, MIN_BYTES_PER_S = 60.0, 50_000
+"""The time for a command, and the rate at which received bytes extend it."""
+MAX_LINE_BYTES = 16 * 2**20
+"""A response to SEARCH is one line: this is room for 1,500,000 UIDs."""
+MAX_RESPONSE_BYTES = 64 * 2**20
+"""The limit of one literal, and of all responses to a command."""
+MAX_GREETING_BYTES = 2**20
+_BYTES_PER_LINE = 100  # what a line in memory costs beside its content
+_READ_BYTES = 64 * 1024
+_STATUS = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
+_UNTAGGED = re.compile(rb"\* +(?:(\d{1,10}) +)?([A-Za-z][\w.-]*+) ?(.*)", re.DOTALL)
+_CODE = re.compile(rb"\[([\w-]++) ?([^\]]*)\]")
+_LITERAL = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
+
+
+class ResponseTooLong(IMAP4.abort):
+    """The server sends more than one of the limits; the connection cannot be used any more."""
+
+
+class MemoryExceeded(IMAP4.abort):
+    """There is no memory for a literal beside other mailboxes; the connection cannot be used any
+    more."""
+
+
+class _TimedSocket(io.RawIOBase):
+    """Reads of a socket until a deadline, which received bytes extend."""
+
+    def __init__(self, connected: socket.socket, limit_bytes: int) -> None:
+        self._socket = connected
+        self.begin_command(limit_bytes)
+
+    def begin_command(self, limit_bytes: int, timeout_s: float | None = None) -> None:
+        """Give the next responses the whole time and `limit_bytes`."""
+        self._deadline = time.monotonic() + (timeout_s or COMMAND_TIMEOUT_S)
+        self._left_bytes = limit_bytes
+        self._socket.settimeout(READ_TIMEOUT_S)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        """Receive bytes. Raises TimeoutError and ResponseTooLong."""
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("The server sends too slowly.")
+        if left_s < READ_TIMEOUT_S:
+            self._socket.settimeout(left_s)
+        count = self._socket.recv_into(buffer)
+        self._deadline += count / MIN_BYTES_PER_S
+        self.count(count)
+        return count
+
+    def count(self, size: int) -> None:
+        """Subtract bytes from those that the responses to the command may have."""
+        self._left_bytes -= size
+        if self._left_bytes < 0:
+            raise ResponseTooLong("The server sends too much in response to one command.")
+
+
+class LimitedImap(IMAP4):
+    """An imaplib connection over a connected socket, with limits, which takes responses as they
+    are: names in any case, blank lines, unknown responses.
+
+    reserve: called with the size of each literal before it is read; returns False if there is no
+        memory for it.
+    timeout_s: time for each command. None: COMMAND_TIMEOUT_S.
+    """
+
+    timeout_s: float | None = None
+    tagged_commands: Any
+    untagged_responses: Any
+    continuation_response: Any
+
+    def __init__(
+        self, host: str, port: int, connected: socket.socket, reserve: Callable[[int], bool]
+    ) -> None:
+        self._connected = connected
+        self._reserve = reserve
+        self._read_from(connected, MAX_GREETING_BYTES)
+        super().__init__(host, port)
+
+    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
+        self.host, self.port, self.sock = host, port, self._connected
+
+    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
+        """Begin TLS. What the server sent before it is dropped: anybody could have sent it."""
+        typ, data = self._simple_command("STARTTLS")
+        if typ != "OK" or ssl_context is None:
+            raise self.error("The server does not begin TLS.")
+        self.sock = ssl_context.wrap_socket(self.sock, server_hostname=self.host)
+        self._read_from(self.sock, MAX_GREETING_BYTES)
+        self.untagged_responses.clear()
+        self._tls_established = True
+        self._get_capabilities()
+        return typ, data
+
+    def _get_capabilities(self) -> None:
+        """Use what the greeting says, which saves a round trip."""
+        listed = self.untagged_responses.pop("CAPABILITY", None)
+        if listed and not self._tls_established:
+            self.capabilities = tuple(listed[-1].decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()  # type: ignore[misc]
+
+    def shutdown(self) -> None:
+        """Close the socket, without a word to the server."""
+        self._reader.close()
+        self.sock.close()
+
+    def read(self, size: int) -> bytes:
+        """Read a literal."""
+        if size > MAX_RESPONSE_BYTES:
+            raise ResponseTooLong(f"The server announces {size:,} bytes.")
+        if not self._reserve(size):
+            raise MemoryExceeded("There is no memory for a message.")
+        content = self._reader.read(size)
+        if len(content) < size:
+            raise self.abort("The server ended the connection within a literal.")
+        return content
+
+    def readline(self) -> bytes:
+        line = self._reader.readline(MAX_LINE_BYTES)
+        if not line.endswith(b"\n"):
+            if len(line) < MAX_LINE_BYTES:
+                raise self.abort("The server ended the connection.")
+            raise ResponseTooLong("The server sends a line without an end.")
+        self._raw.count(_BYTES_PER_LINE)
+        return line
+
+    def _read_from(self, connected: socket.socket, limit_bytes: int) -> None:
+        self._raw = _TimedSocket(connected, limit_bytes)
+        self._reader = io.BufferedReader(self._raw, _READ_BYTES)
+
+    def _new_tag(self) -> bytes:
+        self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
+        return super()._new_tag()  # type: ignore[misc,no-any-return]
+
+    def _get_response(self, *_timeout: object) -> bytes | None:
+        """Read a response into `tagged_commands` or `untagged_responses`. None: the server waits
+        for the rest of the command."""
+        line = self.readline().rstrip(b"\r\n")
+        tag, _, words = line.partition(b" ")
+        if tag in self.tagged_commands:
+            name, _, text = words.lstrip().partition(b" ")
+            status = name.decode("latin-1").upper()
+            self._add_code(text)
+            self.tagged_commands[tag] = (status, [text])
+        elif untagged := _UNTAGGED.match(line):
+            self._add_untagged(untagged)
+        elif tag == b"+":
+            self.continuation_response = words
+            return None
+        elif line:
+            raise self.abort("The server does not answer as an IMAP server.")
+        return line or b"\r\n"
+
+    def _add_untagged(self, response: re.Match[bytes]) -> None:
+        number, text = response[1], response[3]
+        typ = response[2].decode("latin-1").upper()
+        if typ in _STATUS:
+            self._append_untagged(typ, text)
+            self._add_code(text)
+            return
+        text = text if number is None else number + (b" " + text if text else b"")
+        while literal := _LITERAL.search(text):
+            content = self.read(int(literal[1]))
+            self._append_untagged(typ, (text, content))
+            text = self.readline().rstrip(b"\r\n")
+        self._append_untagged(typ, text)
+
+    def _add_code(self, text: bytes) -> None:
+        if code := _CODE.match(text):
+            name = code[1].decode("latin-1").upper()
+            self._append_untagged(name, code[2])
