@@ -2,100 +2,20 @@
 do not deliver is recorded, is gone, or is requested later."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
-from localdev.simulators.imap.server import ImapServer
-from localdev.simulators.mailbox import Mailbox
-from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
-from mailsync.providers.imap import wire
+from localdev.simulators import Simulators
+from mailsync.errors import ProviderThrottled
 from mailsync.providers.imap.pieces import MAX_MESSAGE_BYTES
-from mailsync.providers.imap.provider import ImapMailbox
-from mailsync.providers.retry_budget import RetryBudget
-from tests.support.dovecot import PASSWORD
+from tests.providers.contract.played_imap import ALL, Played
 from tests.support.field_imap import ALWAYS, FIELD_ROWS, adding, cutting_after
-from tests.support.imap_mailbox import INBOX, open_imap_mailbox
+from tests.support.imap_mailbox import INBOX
 from tests.support.imap_profiles import SERVER_PROFILES
-from tests.support.mail import a_mail
-from tests.support.scripted_imap import Edit, Rule, ScriptedImap, replacing, scripted_imap, without
+from tests.support.scripted_imap import Edit, Rule, replacing, without
 
-ALL = ["a", "b", "c"]
 BODY = r"^UID FETCH .*BODY\.PEEK\[\]"
-MAX_ATTEMPTS = 4
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
-    with Simulators(tmp_path_factory.mktemp("simulators"), imap_ports=ports) as running:
-        yield running
-
-
-@pytest.fixture
-def imap(simulators: Simulators) -> ImapServer:
-    assert simulators.imap
-    return simulators.imap
-
-
-@dataclass
-class Played:
-    """A mailbox with three mails behind a scripted server. slept: pauses in seconds."""
-
-    server: ScriptedImap
-    client: ImapMailbox
-    mailbox: Mailbox
-    slept: list[float] = field(default_factory=list)
-
-    def listed(self) -> list[RemoteId]:
-        """Read the whole folder; return the ids of its messages."""
-        page = self.client.fetch_page(INBOX, None, limit=100)
-        return [change.remote_id for change in page.changes]  # type: ignore[union-attr]
-
-    def fetched(self, ids: Sequence[RemoteId]) -> list[str]:
-        """Return the subjects of the messages; of others, the cause or `gone`."""
-        return [_outcome(each) for each in self.client.fetch_messages(ids)]
-
-    def stored(self) -> list[str]:
-        """List and fetch, with the attempts that a sync makes."""
-        for _ in range(MAX_ATTEMPTS):
-            with suppress(ProviderThrottled, ProviderUnavailable):
-                return self.fetched(self.listed())
-        raise AssertionError("nothing is ever stored")
-
-
-def _outcome(found: Message | GoneMessage | UnreadableMessage) -> str:
-    if isinstance(found, Message):
-        return found.subject
-    return found.cause if isinstance(found, UnreadableMessage) else "gone"
-
-
-@pytest.fixture
-def played(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[Played]:
-    for subject in ALL:
-        mailbox.deliver(a_mail(subject))
-    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
-        slept: list[float] = []
-        client = open_imap_mailbox(
-            server.port,
-            server.certificate,
-            mailbox.address,
-            PASSWORD,
-            budget=RetryBudget(slept.append),
-        )
-        yield Played(server, client, mailbox, slept)
-        client.close()
-
-
-@pytest.fixture(autouse=True)
-def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(wire, "COMMAND_TIMEOUT_S", 2.0)
 
 
 ROWS_OF_LISTS = (4, 17, 18, 19, 20, 23, 25, 26, 27, 30, 31, 32, 44, 45, 52)
@@ -131,8 +51,11 @@ def test_rows_of_the_field(played: Played, row: int) -> None:
 
 
 @pytest.mark.parametrize("name", SERVER_PROFILES)
-def test_each_well_known_server_delivers_all(played: Played, imap: ImapServer, name: str) -> None:
-    imap.options_by_user_id[played.mailbox.user_id] = SERVER_PROFILES[name].options
+def test_each_well_known_server_delivers_all(
+    played: Played, running_imap: Simulators, name: str
+) -> None:
+    assert running_imap.imap
+    running_imap.imap.options_by_user_id[played.mailbox.user_id] = SERVER_PROFILES[name].options
     played.server.rules += SERVER_PROFILES[name].rules()
     assert played.stored() == ALL
 

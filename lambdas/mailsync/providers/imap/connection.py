@@ -324,12 +324,13 @@ class ImapConnection:
                 f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
         except IMAPClientError as failure:
-            text = str(failure)
+            said = failure.args[0] if failure.args else b""
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
             self._raise_pause(text)
             if what == "connect":
                 raise ProviderUnavailable(
-                    f"The mail server {self._host} does not accept the connection; its answer:"
-                    f" {text[:200]}"
+                    f"The mail server {self._host} does not accept the connection"
+                    f" ({text[:200]}); trying again."
                 ) from failure
             raise ProviderRejected(
                 f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
