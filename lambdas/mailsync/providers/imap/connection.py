@@ -2,14 +2,12 @@
 error of the product."""
 
 import re
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.response_parser import parse_response
 
@@ -25,6 +23,7 @@ from mailsync.providers.imap.responses import (
     split_responses,
 )
 from mailsync.providers.imap.transport import (
+    ConnectedClient,
     Deadline,
     ServerUnusable,
     open_socket,
@@ -62,22 +61,6 @@ class OpenFolder:
     mod_seq: int | None
 
 
-class _Client(IMAPClient):  # type: ignore[misc]
-    """An IMAPClient over a connected socket. IMAPClient would look the host up again."""
-
-    def __init__(
-        self, address: MailboxAddress, connected: socket.socket, reserve: Callable[[int], bool]
-    ) -> None:
-        self._connected = connected
-        self._reserve = reserve
-        super().__init__(address.host, address.port, ssl=False, timeout=wire.READ_TIMEOUT_S)
-        self._imap.debug = 0
-        self._imap.is_readonly = True
-
-    def _create_IMAP4(self) -> Any:  # noqa: N802
-        return wire.LimitedImap(self.host, self.port, self._connected, self._reserve)
-
-
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
@@ -104,7 +87,7 @@ class ImapConnection:
         against until `release_memory`."""
         self.request_count = 0
         self.is_broken = self.is_cut = False
-        self._host = address.host
+        self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
         with self._failures("connect"), ExitStack() as on_failure:
             connected = open_socket(ip_addresses, address)
@@ -116,7 +99,7 @@ class ImapConnection:
             if address.begins_with_tls:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
-            self._client = _Client(address, connected, self._reserve)
+            self._client = ConnectedClient(address, connected, self._reserve)
             on_failure.callback(self._hang_up)
             if not address.begins_with_tls:
                 start_tls_by_command(self._client, address, context)
@@ -132,6 +115,7 @@ class ImapConnection:
         Raises:
             LoginRefused: the server refused the user name, the password or the token.
         """
+        self._secret = secret
         with self._failures("LOGIN"):
             session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
         self.capabilities, self._extensions = session.capabilities, session.extensions
@@ -319,7 +303,7 @@ class ImapConnection:
                 f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
         except IMAPClientError as failure:
-            text = str(failure)
+            text = self._shown(str(failure))
             self._raise_pause(text)
             if what == "connect":
                 raise ProviderUnavailable(
@@ -330,11 +314,16 @@ class ImapConnection:
                 f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
             ) from failure
 
+    def _shown(self, text: str) -> str:
+        """Return what the server said without the password, which it may repeat."""
+        return text.replace(self._secret, "...") if self._secret else text
+
     def _farewell(self) -> str:
         """Return the text of a BYE response; "" if there is none."""
         imap = getattr(self, "_imap", None)
         said = imap.untagged_responses.get("BYE", [b""]) if imap else [b""]
-        return said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
+        text = said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
+        return self._shown(text)
 
     def _raise_pause(self, text: str) -> None:
         pause_s = requested_pause_s(text)

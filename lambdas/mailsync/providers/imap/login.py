@@ -22,13 +22,8 @@ CLIENT_ID = '("name" "Mailsync" "version" "1")'
 NOT_CONNECTED_PAUSE_S = 300.0
 """Seconds to wait if Microsoft 365 says "User is authenticated but not connected"."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
-_PAUSES = re.compile(
-    r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttl|try again later|temporar"
-    r"|rate limit|bandwidth limit|unavailable|server busy|maximum number of|internal error"
-    r"|timed? ?out",
-    re.IGNORECASE,
-)
-"""What servers say if the same login may succeed later."""
+_PAUSES = re.compile(r"unavailable|internal (?:server )?error|timed? ?out", re.IGNORECASE)
+"""What servers say at a login that may succeed later, beside what they say at any command."""
 _APP_PASSWORD = re.compile(
     r"application-specific password|app(?:lication)?[- ]?(?:specific )?password|web ?login"
     r"|log in via your web browser|weblogin|authori[sz](?:ed|ation) code|basic ?auth"
@@ -211,7 +206,9 @@ def classify_refusal(text: str) -> Refusal:
     """Return what the text of a NO or BAD to a login means."""
     if _APP_PASSWORD.search(text):
         return Refusal.APP_PASSWORD
-    if _PAUSES.search(text) and "AUTHENTICATIONFAILED" not in text:
+    if "AUTHENTICATIONFAILED" not in text.upper() and (
+        requested_pause_s(text) is not None or _PAUSES.search(text)
+    ):
         return Refusal.PAUSE
     return Refusal.PASSWORD if _REFUSALS.search(text) else Refusal.UNKNOWN
 
