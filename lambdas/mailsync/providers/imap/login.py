@@ -8,26 +8,22 @@ connections are open, or if they are overloaded.
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.providers.imap.failures import requested_pause_s
+from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
 
 MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
 """What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
+NOT_CONNECTED_PAUSE_S = 300.0
+"""Seconds to wait if Microsoft 365 says "User is authenticated but not connected"."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
-_PAUSES = re.compile(
-    r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttl|try again later|temporar"
-    r"|rate limit|bandwidth limit|unavailable|server busy|maximum number of|internal error"
-    r"|timed? ?out",
-    re.IGNORECASE,
-)
-"""What servers say if the same login may succeed later."""
+_PAUSES = re.compile(r"unavailable|internal (?:server )?error|timed? ?out", re.IGNORECASE)
+"""What servers say at a login that may succeed later, beside what they say at any command."""
 _APP_PASSWORD = re.compile(
     r"application-specific password|app(?:lication)?[- ]?(?:specific )?password|web ?login"
     r"|log in via your web browser|weblogin|authori[sz](?:ed|ation) code|basic ?auth"
@@ -118,12 +114,16 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
         ProviderUnavailable: the server did not say why it refused, or offers no usable login.
         errors of `imaplib`
     """
+    if imap.state != "NONAUTH":  # PREAUTH: whose mailbox this is cannot be known
+        raise ProviderUnavailable(
+            f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
+        ) from LoginImpossible(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
     imap.untagged_responses.clear()
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
     if "CAPABILITY" not in imap.untagged_responses:
-        imap._simple_command("CAPABILITY")
+        _complete(imap, "CAPABILITY", imap._command("CAPABILITY"))
     listed = imap.untagged_responses.get("CAPABILITY") or [b""]
     capabilities = frozenset(listed[-1].decode("ascii", "replace").upper().split())
     return Session(capabilities, _switch_on(imap, capabilities))
@@ -141,22 +141,29 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
     wanted = [each for each in _EXTENSIONS if each in capabilities]
     if wanted and "ENABLE" in capabilities:
         sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
-    for name, tag in sent:
-        with _suppress_rejection(imap):
-            imap._command_complete(name, tag)
+    for each in sent:
+        _complete(imap, *each)
     enabled = imap.untagged_responses.get("ENABLED") or [b""]
     return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
 
 
-@contextmanager
-def _suppress_rejection(imap: Any) -> Iterator[None]:
-    """Suppress the error of a command that the server rejects; a broken connection is raised."""
+def _complete(imap: Any, name: str, tag: bytes) -> None:
+    """Wait for the end of a command, which the server may reject.
+
+    Raises:
+        ProviderThrottled: the login has no effect yet: the first command after it proves it
+            (imapsync/imapsync #411).
+    """
     try:
-        yield
+        imap._command_complete(name, tag)
     except imap.abort:
         raise
-    except imap.error:
-        pass
+    except imap.error as failure:
+        if "not connected" in str(failure):
+            raise ProviderThrottled(
+                "The mail server accepted the login, and does not open the mailbox now.",
+                retry_after_s=NOT_CONNECTED_PAUSE_S,
+            ) from None
 
 
 def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> None:
@@ -167,9 +174,11 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
             status, data = imap._simple_command(name, *arguments)
         except imap.abort:
             raise
-        except imap.error as failure:  # BAD is no refusal: the next command may be understood
+        except imap.error as failure:
             text = str(failure)
-            continue
+            if "command error: BAD" not in text:
+                raise
+            continue  # BAD is no refusal: the next command may be understood
         if status == "OK":
             imap.state = "AUTH"
             return
@@ -180,7 +189,7 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
                 retry_after_s=requested_pause_s(text),
-            )
+            ) from cause_of_pause(text)
         case Refusal.UNKNOWN:
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
@@ -197,7 +206,9 @@ def classify_refusal(text: str) -> Refusal:
     """Return what the text of a NO or BAD to a login means."""
     if _APP_PASSWORD.search(text):
         return Refusal.APP_PASSWORD
-    if _PAUSES.search(text) and "AUTHENTICATIONFAILED" not in text:
+    if "AUTHENTICATIONFAILED" not in text.upper() and (
+        requested_pause_s(text) is not None or _PAUSES.search(text)
+    ):
         return Refusal.PAUSE
     return Refusal.PASSWORD if _REFUSALS.search(text) else Refusal.UNKNOWN
 
