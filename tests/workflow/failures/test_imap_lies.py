@@ -1,5 +1,5 @@
-"""What IMAP servers say wrongly for a time deletes no mail, fetches none twice, and is mended as soon
-as they say it rightly."""
+"""What IMAP servers say wrongly for a time deletes no mail and fetches none twice, and is mended as
+soon as they say it rightly."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -18,7 +18,7 @@ from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
 from tests.support.dovecot import Dovecot, dovecot
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Rule, replacing, scripted_imap, without
+from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap, without
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
@@ -136,17 +136,23 @@ def server() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
+def script(server: Dovecot, tmp_path: Path) -> Iterator[ScriptedImap]:
+    with scripted_imap(tmp_path, behind=(server.port, server.certificate)) as running:
+        yield running
+
+
+@pytest.fixture
 def imap(
+    script: ScriptedImap,
     server: Dovecot,
-    prepared: Prepared,
     simulators: Simulators,
-    shared: Settings,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> Iterator[ImapWorld]:
+    prepared: Prepared = request.getfixturevalue("prepared")
+    shared: Settings = request.getfixturevalue("shared")
     prepared.connected.restore()
-    behind = (server.port, server.certificate)
-    with closing(Database(shared)) as database, scripted_imap(tmp_path, behind=behind) as script:
+    with closing(Database(shared)) as database:
         world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
         world.server, world.script, world.user = server, script, USERS[next(_numbers)]
         world.other, world.fetched = server.other_client(world.user), []
@@ -239,6 +245,7 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     assert mirrored.is_exact()
     mirrored.command("INBOX", ("STORE", "8", "-FLAGS", "\\Seen"), ("STORE", "7", "+FLAGS", "work"))
     outcomes = [mirrored.check().outcome for _ in range(3)]
-    assert CheckOutcome.SYNCED in outcomes and CheckOutcome.HANDED_OVER not in outcomes
+    assert CheckOutcome.SYNCED in outcomes
+    assert CheckOutcome.HANDED_OVER not in outcomes
     assert mirrored.is_exact()
     assert mirrored.fetched == []
