@@ -33,16 +33,16 @@ def is_unchanged(position: FolderPosition, status: Mapping[str, int], now: float
     }
     if any(status.get(name) != number for name, number in known.items()):
         return False
-    if position.mod_seq is not None:
+    if position.mod_seq or status.get("HIGHESTMODSEQ"):
         return status.get("HIGHESTMODSEQ") == position.mod_seq
     return not is_flag_comparison_due(position, now)
 
 
 def is_flag_comparison_due(position: FolderPosition, now: float) -> bool:
-    """Return whether the flags of all messages are to be read again for the lack of
-    mod-sequences."""
+    """Return whether to begin to read the flags of all messages again, for the lack of
+    mod-sequences. A reading that has begun comes to its end first."""
     age = now - position.flags_compared_at
-    return not 0 <= age < MIN_TIME_BETWEEN_FLAG_COMPARISONS_S
+    return position.flags_from is None and not 0 <= age < MIN_TIME_BETWEEN_FLAG_COMPARISONS_S
 
 
 def can_name_changes(position: FolderPosition, opened: OpenFolder) -> bool:
@@ -54,8 +54,9 @@ def can_name_changes(position: FolderPosition, opened: OpenFolder) -> bool:
 
 def must_compare_flags(position: FolderPosition, opened: OpenFolder, now: float) -> bool:
     """Return whether to read the flags of all messages, since the server cannot name changes: at
-    once if it has a mod-sequence again, which covers only later changes."""
-    return opened.mod_seq is not None or is_flag_comparison_due(position, now)
+    once if it has a mod-sequence again, or has none any more."""
+    has_or_had = opened.mod_seq is not None or position.mod_seq is not None
+    return has_or_had or is_flag_comparison_due(position, now)
 
 
 def clip_ranges(ranges: Iterable[range], below: int) -> list[range]:
