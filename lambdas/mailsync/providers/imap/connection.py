@@ -1,8 +1,6 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
-import re
-import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress

@@ -72,7 +72,9 @@ _NETEASE = (
     " authorization code that is shown there."
 )
 KNOWN_SERVERS = (
-    KnownServer("Gmail", "imap.gmail.com", ("gmail.com", "googlemail.com"), _GMAIL, max_connections=5),
+    KnownServer(
+        "Gmail", "imap.gmail.com", ("gmail.com", "googlemail.com"), _GMAIL, max_connections=5
+    ),
     KnownServer(
         "Outlook",
         "outlook.office365.com",
@@ -119,7 +121,13 @@ KNOWN_SERVERS = (
         "GMX", "imap.gmx.com", ("gmx.com", "gmx.us", "gmx.co.uk", "gmx.fr", "gmx.es"), _GMX
     ),
     KnownServer("WEB.DE", "imap.web.de", ("web.de", "email.de"), _GMX),
-    KnownServer("AOL", "imap.aol.com", ("aol.com", "aim.com", "aol.de", "aol.co.uk"), _AOL, max_connections=2),
+    KnownServer(
+        "AOL",
+        "imap.aol.com",
+        ("aol.com", "aim.com", "aol.de", "aol.co.uk"),
+        _AOL,
+        max_connections=2,
+    ),
     KnownServer(
         "Mail.ru",
         "imap.mail.ru",

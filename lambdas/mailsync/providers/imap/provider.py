@@ -16,6 +16,7 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.model import (
+    AccessToken,
     Cursor,
     FeedId,
     FeedRef,
@@ -264,26 +265,24 @@ class ImapMailbox:
         return self._connection
 
     def _signed_in(self) -> ImapConnection:
+        """Return a new connection, signed in; renew a refused password or token once."""
         access = self._access.current_token()
+        with suppress(LoginRefused):
+            return self._signed_in_with(access)
+        try:
+            return self._signed_in_with(self._access.renew_token(access))
+        except LoginRefused:
+            raise ProviderThrottled("The mail server refuses the login.") from None
+
+    def _signed_in_with(self, access: AccessToken) -> ImapConnection:
         ip_addresses = find_server(self._servers, self._address)
-        for attempt in range(2):
-            connection = ImapConnection(
-                self._address, ip_addresses, self._context, memory=self._memory
-            )
-            with ExitStack() as on_failure:
-                on_failure.callback(connection.close)
-                try:
-                    connection.login(
-                        self._address.user_name, access.token, is_token=not access.is_password
-                    )
-                except LoginRefused:
-                    if attempt:
-                        raise ProviderThrottled("The mail server refuses the login.") from None
-                    access = self._access.renew_token(access)
-                    continue
-                on_failure.pop_all()
-            return connection
-        raise AssertionError("unreachable")
+        connection = ImapConnection(self._address, ip_addresses, self._context, memory=self._memory)
+        with ExitStack() as on_failure:
+            on_failure.callback(connection.close)
+            user_name = self._address.user_name
+            connection.login(user_name, access.token, is_token=not access.is_password)
+            on_failure.pop_all()
+        return connection
 
     def _disconnect(self) -> None:
         if self._connection:
