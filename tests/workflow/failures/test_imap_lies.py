@@ -249,3 +249,32 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     assert CheckOutcome.HANDED_OVER not in outcomes
     assert mirrored.is_exact()
     assert mirrored.fetched == []
+
+
+BODY_OF_4 = r"^UID FETCH (1:8|1:4|3:4|4:8|4) .*BODY\.PEEK\[\]"
+BAD_MAIL: dict[str, Rule] = {
+    "the server ends the connection": Rule(BODY_OF_4, "cut", ALWAYS),
+    "BYE": Rule(BODY_OF_4, b"* BYE Internal error\r\n", ALWAYS),
+    "NO": Rule(BODY_OF_4, b"{tag} NO Cannot convert\r\n", ALWAYS),
+    "malformed": Rule(BODY_OF_4, replacing(r"FETCH \(UID 4 ", b'FETCH (UID 4 X "'), ALWAYS),
+}
+
+
+@pytest.mark.parametrize("way", BAD_MAIL)
+def test_one_bad_mail_is_quarantined_and_the_others_arrive(imap: ImapWorld, way: str) -> None:
+    for number in range(8):
+        imap.deliver(f"m{number}")
+    rule = BAD_MAIL[way]
+    lies(imap, Rule(rule.pattern, rule.reply, ALWAYS))
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    assert len(ids(imap)) == 7
+    assert imap.rows("SELECT cause FROM mailsync.email_quarantine") == [["unanswered"]]
+
+    imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
+    assert imap.sync() == "completed"
+    assert imap.rows("SELECT attempts FROM mailsync.email_quarantine") == [[2]]
+
+    lies(imap)
+    imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
+    assert imap.sync() == "completed"
+    assert imap.is_exact()
