@@ -3,16 +3,20 @@ do not deliver is recorded, is gone, or is requested later."""
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.errors import ProviderThrottled
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap.pieces import MAX_MESSAGE_BYTES
+from mailsync.providers.response_memory import ResponseMemory
 from tests.providers.contract.played_imap import ALL, Played
+from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS, FIELD_ROWS, adding, cutting_after
-from tests.support.imap_mailbox import INBOX
+from tests.support.imap_mailbox import INBOX, open_imap_mailbox
 from tests.support.imap_profiles import SERVER_PROFILES
+from tests.support.mail import a_mail
 from tests.support.scripted_imap import Edit, Rule, replacing, without
 
 BODY = r"^UID FETCH .*BODY\.PEEK\[\]"
@@ -211,3 +215,42 @@ def test_the_server_may_end_idle_connections(played: Played) -> None:
     page = played.client.fetch_page(INBOX, None, limit=100)
     assert [each.remote_id for each in page.changes] == ids  # type: ignore[union-attr]
     assert played.server.connection_count == 2
+
+
+def _bodies_asked(played: Played) -> list[str]:
+    """Return the sets of UIDs, counted from the first message, whose bodies were requested."""
+    texts = [text for _, text in played.server.commands if "BODY.PEEK[]" in text]
+    return [re.sub(r"UID FETCH (\S+) .*PEEK\[\](\S*)\)", r"\1 \2", text).strip() for text in texts]
+
+
+def test_a_batch_has_few_megabytes_and_a_large_message_comes_in_pieces(played: Played) -> None:
+    sizes = iter([5, 4, 11])
+    megabytes = re.compile(rb"RFC822\.SIZE \d+")
+
+    def sized(found: list[bytes]) -> list[bytes]:
+        return [megabytes.sub(lambda _: b"RFC822.SIZE %d000000" % next(sizes), it) for it in found]
+
+    played.server.rules.append(Rule("^UID FETCH .*HEADER", sized))
+    ids = played.listed()
+    assert played.fetched(ids) == ALL
+    first, second, third = (each.rpartition(":")[2] for each in ids)
+    assert _bodies_asked(played) == [first, second, f"{third} <0.4194304>"]
+
+
+def test_messages_count_against_the_memory_of_all_mailboxes(
+    played: Played, running_imap: Simulators
+) -> None:
+    body = "x" * 300_000
+    for number in range(3):
+        played.mailbox.deliver(a_mail(f"large {number}", body=body))
+    memory = ResponseMemory(own_bytes=500_000, large_bytes=3_000_000, wait_s=0.0)
+    share = memory.create_share_for_mailbox()
+    address = (played.server.port, played.server.certificate, played.mailbox.address, PASSWORD)
+    with closing(open_imap_mailbox(*address, memory=share)) as client:
+        ids = [each.remote_id for each in client.fetch_page(INBOX, None, limit=9).changes]  # type: ignore[union-attr]
+        assert len(client.fetch_messages(ids)) == 6
+        assert memory.large.locked(), "the texts are held until the client is closed"
+        with pytest.raises(ProviderUnavailable, match="memory"):
+            for _ in range(9):
+                client.fetch_messages(ids)
+    assert not memory.large.locked()

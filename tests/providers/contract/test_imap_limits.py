@@ -4,6 +4,7 @@ little memory."""
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap.failures import requested_pause_s
+from mailsync.providers.imap.known_servers import MAX_CONNECTIONS
 from mailsync.providers.imap.pieces import PIECE_BYTES
 from tests.providers.contract.played_imap import Played
 from tests.support.dovecot import PASSWORD
@@ -96,8 +98,10 @@ def test_other_answers_ask_for_none(answer: str) -> None:
     assert requested_pause_s(answer) is None
 
 
-def test_the_last_command_is_logout(played: Played) -> None:
+def test_a_connection_waits_for_no_acknowledgement_and_logs_out(played: Played) -> None:
     played.listed()
+    used = played.client._connected()._imap.sock
+    assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     played.client.close()
     assert [text for _, text in played.server.commands][-1] == "LOGOUT"
 
@@ -166,3 +170,13 @@ def test_no_answer_needs_much_memory(played: Played, name: str) -> None:
     outcome, peak_kb = json.loads(ran.stdout)
     assert outcome == expected
     assert peak_kb < MAX_RSS_KB
+
+
+def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
+    reply = b"{tag} NO [LIMIT] Maximum number of connections from user+IP exceeded\r\n"
+    played.server.rules.append(Rule("^(LOGIN|AUTHENTICATE)", reply))
+    before = played.client.max_requests_in_flight
+    with pytest.raises(ProviderThrottled):
+        played.listed()
+    assert (before, played.client.max_requests_in_flight) == (MAX_CONNECTIONS, MAX_CONNECTIONS - 1)
+    assert played.listed()

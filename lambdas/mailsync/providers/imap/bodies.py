@@ -30,7 +30,7 @@ from mailsync.providers.imap.pieces import (
     read_in_pieces,
 )
 from mailsync.providers.imap.responses import FetchedItems
-from mailsync.providers.imap.wire import ResponseTooLong
+from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
 MAX_BATCH_BYTES = 8 * 2**20
@@ -124,6 +124,8 @@ class MessageReader:
         try:
             self._receive(connection, uids)
         except _FAILURES as error:
+            if isinstance(error.__cause__, MemoryExceeded):
+                raise
             failure = error
         rest = [uid for uid in uids if uid not in self._found]
         if rest and isinstance(failure, ProviderThrottled) and self._has_paused(failure):
@@ -196,6 +198,8 @@ class MessageReader:
         Raises:
             failure: the server delivers no other message either.
         """
+        if failure and isinstance(failure.__cause__, MemoryExceeded):
+            raise failure
         connection = self._open_folder()
         connection.noop()
         if uid not in connection.search(f"UID {uid}:{uid}"):
