@@ -219,13 +219,12 @@ def test_a_uid_that_another_message_has_now_is_noticed(mirrored: ImapWorld) -> N
     mirrored.server.doveadm(*update, "Work")
     for name in ("w1", "w2", "new", "newer"):
         mirrored.deliver(name, "Work")
-    mirrored.deliver("w0")
 
     assert mirrored.sync() == "completed"
 
     assert mirrored.is_exact()
     after = ids(mirrored)
-    assert {name: after[name] for name in before} == before
+    assert before.items() - after.items() == {("w0", before["w0"])}
     assert len(mirrored.fetched) == 2
 
 
