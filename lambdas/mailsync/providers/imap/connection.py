@@ -103,6 +103,7 @@ class ImapConnection:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
             self._client = _Client(address, connected, self._reserve)
+            on_failure.callback(self._hang_up)
             if not address.begins_with_tls:
                 start_tls_by_command(self._client, address, context)
             on_failure.pop_all()
@@ -157,6 +158,10 @@ class ImapConnection:
         with self._failures("SEARCH"):
             extended = join_literals(responses.get("ESEARCH", []))
             return parse_search(join_literals(responses.get("SEARCH", [])), extended)
+
+    def noop(self) -> None:
+        """Let the server report what changed in the open folder."""
+        self._command("NOOP")
 
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
         """Return what the server sends of these messages, by UID. A message whose flags it does not
@@ -221,8 +226,11 @@ class ImapConnection:
             self._imap.timeout_s = LOGOUT_TIMEOUT_S
             if not self.is_broken:
                 self._client.logout()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         with suppress(Exception):
-            self._imap.shutdown()
+            self._client.shutdown()
 
     def __enter__(self) -> Self:
         return self

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
+from mailsync.errors import CursorExpired, ProviderRejected
 from mailsync.model import Page, RemoteId, RemovedMessage, StateChange
+from mailsync.providers.imap.bodies import fetch_listed, size_of
 from mailsync.providers.imap.changes import (
     MAX_NAMED_REMOVALS,
     can_name_changes,
@@ -46,11 +47,12 @@ class _Reported:
 
 
 class FolderReader:
-    """Reads a folder as the server opened it."""
+    """Reads a folder as the server opened it. sizes: of the messages listed last, in bytes."""
 
     def __init__(self, connection: ImapConnection, opened: OpenFolder) -> None:
         self._connection = connection
         self._uids: Sequence[int] | None = None
+        self.sizes: dict[int, int] = {}
         self.opened = opened
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
@@ -89,7 +91,7 @@ class FolderReader:
 
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         left = [uid for uid in self.all_uids() if uid < below]
-        items = self._fetched(left[-limit:], LISTED_ITEMS)
+        items = self._listed(left[-limit:])
         has_more = len(left) > limit
         after = replace(
             position,
@@ -161,7 +163,7 @@ class FolderReader:
         """Return new messages, and those of the sample that are there. If one of these is another
         message, they are requested twice: a server may err once."""
         sampled = [int(uid) for uid in sample]
-        found = self._fetched(arrived, LISTED_ITEMS, and_if_there=sampled)
+        found = self._listed(arrived, and_if_there=sampled)
         if is_renumbered(sample, found):
             found |= self._connection.fetch(sampled, LISTED_ITEMS)
         return found
@@ -207,7 +209,9 @@ class FolderReader:
             return (), None
         uids = [uid for uid in self.all_uids() if start <= uid < position.uid_next]
         window, left = uids[:FLAGS_PER_PAGE], uids[FLAGS_PER_PAGE:]
-        states = self._state_changes(self._fetched(window, STATE_ITEMS))
+        uid_next = self.opened.uid_next
+        items = fetch_listed(self._connection, window, STATE_ITEMS, uid_next=uid_next)
+        states = self._state_changes(items)
         return states, left[0] if left else None
 
     def _listed_ids(self) -> frozenset[RemoteId] | None:
@@ -218,25 +222,17 @@ class FolderReader:
             return None
         return frozenset(self.place(uid).to_id() for uid in uids)
 
-    def _fetched(
-        self, uids: Sequence[int], items: str, and_if_there: Sequence[int] = ()
+    def _listed(
+        self, uids: Sequence[int], and_if_there: Sequence[int] = ()
     ) -> dict[int, FetchedItems]:
-        """Fetch items of messages that the server listed. A message that the response lacks is
-        requested again, and then searched for: silence does not prove that it is gone.
-
-        and_if_there: other messages, which may be gone.
-
-        Raises:
-            ProviderUnavailable: the server lists messages of which it sends nothing.
-        """
-        found = dict(self._connection.fetch([*uids, *and_if_there], items))
-        for _ in range(2):
-            if not (lacking := set(uids) - found.keys()):
-                return found
-            found |= self._connection.fetch(lacking, items)
-        lacking = set(uids) - found.keys()
-        if lacking & set(self._connection.search(f"UID {min(lacking)}:{max(lacking)}")):
-            raise ProviderUnavailable("The mail server lists messages that it does not send.")
+        found = fetch_listed(
+            self._connection,
+            uids,
+            LISTED_ITEMS,
+            uid_next=self.opened.uid_next,
+            and_if_there=and_if_there,
+        )
+        self.sizes = {uid: size_of(each) for uid, each in found.items()}
         return found
 
     def _state_changes(self, items: Mapping[int, FetchedItems]) -> tuple[StateChange, ...]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import groupby
 
 from mailsync.errors import (
@@ -31,6 +32,7 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.bodies import MessageReader
 from mailsync.providers.imap.changes import is_unchanged
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
@@ -42,13 +44,13 @@ from mailsync.providers.imap.listing import FolderList, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
     STATE_ITEMS,
-    WHOLE_ITEMS,
-    has_body,
     to_listed_message,
-    to_message,
 )
+from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
 
 MAX_CONNECTIONS = 3
 MESSAGES_PER_FETCH = 100
@@ -76,7 +78,6 @@ class ImapMailbox:
         is_fetch_one_request=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
-    throttled_for_s = 0.0
 
     def __init__(
         self,
@@ -85,20 +86,37 @@ class ImapMailbox:
         servers: AllowedServers,
         context: ssl.SSLContext,
         max_in_flight: int | None = None,
+        *,
+        budget: RetryBudget | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         self._address = address
         self._access = access
         self._servers = servers
         self._context = context
         self._connection: ImapConnection | None = None
+        self.pause = RequestedPause()
         self._open: FolderReader | None = None
         self._statuses: dict[bytes, Mapping[str, int]] = {}
+        self._budget, self._memory = budget or RetryBudget(), memory
+        self._earlier_requests = 0
         self.max_requests_in_flight = min(max_in_flight or MAX_CONNECTIONS, MAX_CONNECTIONS)
 
     @property
     def request_count(self) -> int:
-        return self._connection.request_count if self._connection else 0
+        now = self._connection.request_count if self._connection else 0
+        return self._earlier_requests + now
 
+    @property
+    def throttled_for_s(self) -> float:
+        return self.pause.remaining_s
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether the server ended the connection."""
+        return self._connection is not None and self._connection.is_cut
+
+    @repeated_if_cut
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
@@ -138,6 +156,7 @@ class ImapMailbox:
         answers = read_statuses(self._connected(), names)
         return others | {folder_id(name) for name in names if isinstance(answers[name], str)}
 
+    @repeated_if_cut
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
@@ -167,6 +186,7 @@ class ImapMailbox:
             return Page((), cursor, has_more=False)
         return None
 
+    @repeated_if_cut
     def list_folder_messages(self, folder: FolderRef) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         items = self._connected().fetch(reader.all_uids(), STATE_ITEMS)
@@ -179,37 +199,36 @@ class ImapMailbox:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
         places = sorted(place for each in ids if (place := parse_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with suppress(FolderGone):
-                if self._opened(folder).opened.uid_validity == uid_validity:
-                    found |= self._read_whole([each.uid for each in group])
+            with self.pause.respected(), suppress(FolderGone, CursorExpired):
+                reader = MessageReader(
+                    folder,
+                    uid_validity,
+                    partial(self._connected_to, folder, uid_validity),
+                    self._budget,
+                )
+                sizes = self._opened(folder).sizes
+                read = reader.read([each.uid for each in group], sizes)
+                found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
     def close(self) -> None:
-        if self._connection:
-            self._connection.close()
-
-    def _read_whole(self, uids: Sequence[int]) -> dict[RemoteId, Message | UnreadableMessage]:
-        connection = self._connected()
-        found: dict[RemoteId, Message | UnreadableMessage] = {}
-        items = {
-            u: each for u, each in connection.fetch(uids, WHOLE_ITEMS).items() if has_body(each)
-        }
-        for uid in uids:
-            place = self._place(uid)
-            each = items.get(uid) or connection.fetch([uid], WHOLE_ITEMS).get(uid, {})
-            if has_body(each):
-                found[place.to_id()] = to_message(place, each)
-            elif uid in connection.search(f"UID {uid}:{uid}"):
-                found[place.to_id()] = UnreadableMessage(
-                    place.to_id(),
-                    "unanswered",
-                    "The mail server lists this message without its text.",
-                )
-        return found
+        self._disconnect()
+        if self._memory:
+            self._memory.close()
 
     def _place(self, uid: int) -> MessagePlace:
         assert self._open
         return self._open.place(uid)
+
+    def _connected_to(self, name: bytes, uid_validity: int) -> ImapConnection:
+        """Return a connection on which the folder is open.
+
+        Raises:
+            CursorExpired: the server has numbered its messages anew.
+        """
+        if self._opened(name).opened.uid_validity != uid_validity:
+            raise CursorExpired("The server has numbered the messages of the folder anew.")
+        return self._connected()
 
     def _opened(self, name: bytes, *, again: bool = False) -> FolderReader:
         """Return the folder as it was when it was opened; open it if it is not, or `again`.
@@ -217,9 +236,9 @@ class ImapMailbox:
         Raises:
             FolderGone: the server refuses the status of the folder as well.
         """
+        connection = self._connected()
         if self._open is None or self._open.opened.name != name or again:
             self._open = None
-            connection = self._connected()
             try:
                 self._open = FolderReader(connection, connection.examine(name))
             except ProviderRejected:
@@ -234,11 +253,15 @@ class ImapMailbox:
         Raises:
             AccessRevoked: the server refused the password.
         """
+        if self._connection and self._connection.is_broken:
+            self._disconnect()
         if self._connection is None:
             access = self._access.current_token()
             ip_addresses = find_server(self._servers, self._address)
             for attempt in range(2):
-                connection = ImapConnection(self._address, ip_addresses, self._context)
+                connection = ImapConnection(
+                    self._address, ip_addresses, self._context, memory=self._memory
+                )
                 with ExitStack() as on_failure:
                     on_failure.callback(connection.close)
                     try:
@@ -255,3 +278,9 @@ class ImapMailbox:
                 break
         assert self._connection
         return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection:
+            self._earlier_requests += self._connection.request_count
+            self._connection.close()
+        self._connection = self._open = None
