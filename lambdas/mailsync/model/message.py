@@ -51,6 +51,9 @@ class Message:
     fingerprint: str | None = None
     """UUID that the message keeps when it moves, and that it shares with its copies; only if the
     provider's ids change when a message moves (`ProviderTraits`). None: the provider gave none."""
+    thread_keys: tuple[str, ...] | None = None
+    """UUIDs that the message shares with other messages of its conversation, if the provider names
+    no conversations. None: `conversation_id` is the provider's."""
     key: RemoteId | None = None
     """The provider's present id of the message, if the provider's ids change when a message moves.
     None: `remote_id` is that id."""

@@ -37,7 +37,7 @@ from mailsync.model import (
 from mailsync.providers import Limits, MailProvider, ProviderTraits
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
-from mailsync.store.message_key_store import REUSED_KEY_MARK, MessageKeyStore
+from mailsync.store.message_key_store import REUSED_KEY_MARK, Arrival, MessageKeyStore
 from mailsync.store.removal_store import RemovalStore
 
 _FetchResult = Message | GoneMessage | UnreadableMessage
@@ -135,15 +135,19 @@ class ProviderWithStableIds:
                 feed.folder.id if feed.folder else None,
                 [ids.get(each, each) for each in removed],
             )
-        for feed, page in pages:
-            arrived = {key: it for key, it in _arrivals(page.changes) if key not in ids}
-            if arrived:
-                ids |= self._keys.match_arrivals(
-                    self._run,
-                    feed.folder.id if feed.folder else None,
-                    arrived,
-                    page.valid_id_prefix,
-                )
+        arrivals = [
+            Arrival(key, it, feed.folder.id if feed.folder else None, page.valid_id_prefix)
+            for feed, page in pages
+            for key, it in _arrivals(page.changes)
+            if key not in ids
+        ]
+        if arrivals:
+            ids |= self._keys.match_arrivals(
+                self._run,
+                arrivals,
+                _valid_keys(page for _, page in pages),
+                is_only_folder=self.traits.is_message_in_one_folder,
+            )
         unknown = {_key(each) for _, page in pages for each in page.changes} - ids.keys()
         ids |= self._keys.unused_ids(self._run, unknown)
         return {
@@ -214,6 +218,12 @@ def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
         of = each.message if isinstance(each, Upsert) else each
         if isinstance(of, Message | StateChange) and of.fingerprint:
             yield of.remote_id, of.fingerprint
+
+
+def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
+    """Return the keys that the pages report as those of messages."""
+    changes = (each for page in pages for each in page.changes)
+    return frozenset(_key(each) for each in changes if not isinstance(each, RemovedMessage))
 
 
 def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:

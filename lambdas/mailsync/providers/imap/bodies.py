@@ -50,17 +50,23 @@ _Result = Message | UnreadableMessage
 
 
 def fetch_listed(
-    connection: ImapConnection, uids: Sequence[int], items: str, *, uid_next: int
+    connection: ImapConnection,
+    uids: Sequence[int],
+    items: str,
+    *,
+    uid_next: int,
+    and_if_there: Sequence[int] = (),
 ) -> dict[int, FetchedItems]:
     """Fetch items of messages that the server listed. A message that the response lacks is
     requested again, and then searched for: silence does not prove that it is gone.
 
     uid_next: UID from which on the server's list may be wrong.
+    and_if_there: other messages, which may be gone.
 
     Raises:
         ProviderUnavailable: the server lists messages of which it sends nothing.
     """
-    found = connection.fetch(uids, items)
+    found = connection.fetch([*uids, *and_if_there], items)
     for _ in range(2):
         if not (lacking := set(uids) - found.keys()):
             return found

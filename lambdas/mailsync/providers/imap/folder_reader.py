@@ -109,10 +109,10 @@ class FolderReader:
 
     def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
         arrived = self._arrived(position)
-        sampled = self._sampled(position)
-        if is_renumbered(position.sample, sampled):
+        found = self._listed_with_sample(arrived[:limit], position.sample)
+        if is_renumbered(position.sample, found):
             return self._page_of_renumbering()
-        listed = self._listed(arrived[:limit])
+        listed = {uid: found[uid] for uid in arrived[:limit] if uid in found}
         reported = self._reported(position, len(arrived))
         removed = self._confirmed(reported.vanished, position.uid_next)
         states, flags_from = self._present_states(position, is_from_start=reported.compares_flags)
@@ -125,7 +125,7 @@ class FolderReader:
             if reported.compares_flags
             else position.flags_compared_at,
             flags_from=flags_from,
-            sample=choose_sample({}, sampled | listed),
+            sample=choose_sample({}, found),
         )
         lacks_others = position.message_count + len(arrived) - len(removed or ())
         is_explained = removed is not None and lacks_others <= self.opened.message_count
@@ -157,13 +157,15 @@ class FolderReader:
         found = self._connection.search(f"UID {position.uid_next}:{MAX_UID}")
         return [uid for uid in found if position.uid_next <= uid < self.opened.uid_next]
 
-    def _sampled(self, position: FolderPosition) -> dict[int, FetchedItems]:
-        """Return the messages of the sample as they are now. If one is another message, it is
-        requested twice: a server may err once."""
-        uids = [int(uid) for uid in position.sample]
-        found = self._connection.fetch(uids, LISTED_ITEMS) if uids else {}
-        if is_renumbered(position.sample, found):
-            found = self._connection.fetch(uids, LISTED_ITEMS)
+    def _listed_with_sample(
+        self, arrived: Sequence[int], sample: Mapping[str, str]
+    ) -> dict[int, FetchedItems]:
+        """Return new messages, and those of the sample that are there. If one of these is another
+        message, they are requested twice: a server may err once."""
+        sampled = [int(uid) for uid in sample]
+        found = self._listed(arrived, and_if_there=sampled)
+        if is_renumbered(sample, found):
+            found |= self._connection.fetch(sampled, LISTED_ITEMS)
         return found
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
@@ -220,8 +222,16 @@ class FolderReader:
             return None
         return frozenset(self.place(uid).to_id() for uid in uids)
 
-    def _listed(self, uids: Sequence[int]) -> dict[int, FetchedItems]:
-        found = fetch_listed(self._connection, uids, LISTED_ITEMS, uid_next=self.opened.uid_next)
+    def _listed(
+        self, uids: Sequence[int], and_if_there: Sequence[int] = ()
+    ) -> dict[int, FetchedItems]:
+        found = fetch_listed(
+            self._connection,
+            uids,
+            LISTED_ITEMS,
+            uid_next=self.opened.uid_next,
+            and_if_there=and_if_there,
+        )
         self.sizes = {uid: size_of(each) for uid, each in found.items()}
         return found
 

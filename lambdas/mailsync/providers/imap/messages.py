@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mailsync.mime import parse_message
+from mailsync.mime import parse_message, thread_keys
 from mailsync.model import ListedMessage, Message, MessageState, StateChange
 from mailsync.providers.imap.ids import MessagePlace, folder_id
 
@@ -69,6 +69,7 @@ def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
         kind=mail.kind,
         version=state.version,
         fingerprint=_fingerprint_of(mail.internet_message_id, items),
+        thread_keys=thread_keys(mail),
     )
 
 

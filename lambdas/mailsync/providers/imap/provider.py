@@ -49,7 +49,7 @@ from mailsync.providers.imap.messages import (
     STATE_ITEMS,
     to_listed_message,
 )
-from mailsync.providers.imap.reconnect import repeated_if_cut
+from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.providers.response_memory import MemoryShare
@@ -80,7 +80,6 @@ class ImapMailbox:
         is_fetch_one_request=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
-    throttled_for_s = 0.0
 
     def __init__(
         self,
@@ -98,6 +97,7 @@ class ImapMailbox:
         self._servers = servers
         self._context = context
         self._connection: ImapConnection | None = None
+        self.pause = RequestedPause()
         self._open: FolderReader | None = None
         self._statuses: dict[bytes, Mapping[str, int]] = {}
         self._budget, self._memory = budget or RetryBudget(), memory
@@ -110,6 +110,10 @@ class ImapMailbox:
     def request_count(self) -> int:
         now = self._connection.request_count if self._connection else 0
         return self._earlier_requests + now
+
+    @property
+    def throttled_for_s(self) -> float:
+        return self.pause.remaining_s
 
     @property
     def is_cut(self) -> bool:
@@ -199,7 +203,7 @@ class ImapMailbox:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
         places = sorted(place for each in ids if (place := parse_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with suppress(FolderGone, CursorExpired):
+            with self.pause.respected(), suppress(FolderGone, CursorExpired):
                 reader = MessageReader(
                     folder,
                     uid_validity,

@@ -21,40 +21,47 @@ SELECT m.message_id, m.id
  WHERE m.account_id = cast(:account_id AS uuid) AND k.remote_key <> m.message_id
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
--- match_arrivals --
--- Give the key of each arrived message to the stored message with its fingerprint, if exactly one such
--- message is in no folder, or has a key that is void: it is in this folder, and its key lacks the
+-- matching_messages --
+-- Return for each arrived message the stored message with its fingerprint, if exactly one such message
+-- is in no folder, or has a key that is void: it is in the folder of the arrival, and its key lacks the
 -- prefix that every key of the folder has now. Arrivals that share a fingerprint are copies and are
--- left out.
+-- left out, and so are messages under a key that is known to be valid.
 WITH arrival AS (
-  SELECT min(a.remote_key) AS remote_key, a.fingerprint
-    FROM json_to_recordset(cast(:arrivals AS json)) AS a (remote_key text, fingerprint uuid)
-   GROUP BY a.fingerprint HAVING count(*) = 1),
-candidate AS (
-  SELECT min(k.email_id) AS email_id, k.fingerprint
-    FROM mailsync.message_keys k JOIN mailsync.emails m ON m.id = k.email_id
-   WHERE k.account_id = cast(:account_id AS uuid)
-     AND k.fingerprint IN (SELECT fingerprint FROM arrival)
-     AND (m.removed_at IS NOT NULL
-          OR (NOT starts_with(k.remote_key, cast(:valid_key_prefix AS text))
-              AND EXISTS (SELECT 1 FROM mailsync.email_placements p
-                           WHERE p.email_id = m.id AND p.folder_id = :folder_id)))
-   GROUP BY k.fingerprint HAVING count(*) = 1)
-UPDATE mailsync.message_keys k SET remote_key = arrival.remote_key
-  FROM arrival JOIN candidate USING (fingerprint), mailsync.emails m
- WHERE k.email_id = candidate.email_id AND m.id = k.email_id
-RETURNING k.remote_key, m.message_id
+  SELECT min(a.remote_key) AS remote_key, a.fingerprint, min(a.folder_id) AS folder_id,
+         min(a.valid_key_prefix) AS valid_key_prefix
+    FROM json_to_recordset(cast(:arrivals AS json))
+         AS a (remote_key text, fingerprint uuid, folder_id bigint, valid_key_prefix text)
+   GROUP BY a.fingerprint HAVING count(*) = 1)
+SELECT min(arrival.remote_key), min(m.message_id), min(m.id), min(arrival.folder_id)
+  FROM arrival JOIN mailsync.message_keys k ON k.fingerprint = arrival.fingerprint
+  JOIN mailsync.emails m ON m.id = k.email_id
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND k.remote_key NOT IN (SELECT json_array_elements_text(cast(:valid_keys AS json)))
+   AND (m.removed_at IS NOT NULL
+        OR (NOT starts_with(k.remote_key, arrival.valid_key_prefix)
+            AND EXISTS (SELECT 1 FROM mailsync.email_placements p
+                         WHERE p.email_id = m.id AND p.folder_id = arrival.folder_id)))
+ GROUP BY k.fingerprint HAVING count(*) = 1
+
+-- replace_keys --
+-- Give stored messages new keys.
+UPDATE mailsync.message_keys k SET remote_key = s.remote_key
+  FROM json_to_recordset(cast(:keys AS json)) AS s (email_id bigint, remote_key text)
+ WHERE k.email_id = s.email_id
 
 -- save_keys --
--- Store the keys of messages, and what they keep when they move.
-INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint)
-SELECT m.id, m.account_id, s.remote_key, s.fingerprint
-  FROM json_to_recordset(cast(:keys AS json)) AS s (message_id text, remote_key text, fingerprint uuid)
+-- Store the keys of messages, what they keep when they move, and the conversations that we gave them.
+INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint, conversation_id)
+SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
+  FROM json_to_recordset(cast(:keys AS json)) AS s
+       (message_id text, remote_key text, fingerprint uuid, conversation_id bigint)
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
  ORDER BY m.id
     ON CONFLICT (email_id) DO UPDATE
-   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint
- WHERE (k.remote_key, k.fingerprint) IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint)
+   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint,
+       conversation_id = excluded.conversation_id
+ WHERE (k.remote_key, k.fingerprint, k.conversation_id)
+       IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint, excluded.conversation_id)
 
 -- stored_ids --
 -- Return which of these messages are stored, hidden ones included.
