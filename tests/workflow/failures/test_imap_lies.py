@@ -250,11 +250,16 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     assert mirrored.fetched == []
 
 
-BODY_OF_4 = r"^UID FETCH (1:8|1:4|3:4|4:8|4) .*BODY\.PEEK\[\]"
+BODY_OF_4 = r"^UID FETCH ([1-4]:[4-8]|4) .*BODY\.PEEK\[\]"
+HEADER_OF_4 = r"^UID FETCH ([1-4]:[4-8]|4) .*HEADER"
+NOT_CONVERTED = b"{tag} NO Cannot convert\r\n"
 BAD_MAIL: dict[str, Rule] = {
     "the server ends the connection": Rule(BODY_OF_4, "cut", ALWAYS),
     "BYE": Rule(BODY_OF_4, b"* BYE Internal error\r\n", ALWAYS),
-    "NO": Rule(BODY_OF_4, b"{tag} NO Cannot convert\r\n", ALWAYS),
+    "NO": Rule(BODY_OF_4, NOT_CONVERTED, ALWAYS),
+    "its header is refused": Rule(rf"{HEADER_OF_4}|{BODY_OF_4}", NOT_CONVERTED, ALWAYS),
+    "its header ends the connection": Rule(rf"{HEADER_OF_4}|{BODY_OF_4}", "cut", ALWAYS),
+    "nothing is ever sent": Rule("^UID FETCH", without(r"FETCH \(UID 4 "), ALWAYS),
     "malformed": Rule(BODY_OF_4, replacing(r"FETCH \(UID 4 ", b'FETCH (UID 4 X "'), ALWAYS),
 }
 

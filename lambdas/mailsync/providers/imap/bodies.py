@@ -66,17 +66,37 @@ def fetch_listed(
     Raises:
         ProviderUnavailable: the server lists messages of which it sends nothing.
     """
-    found = connection.fetch([*uids, *and_if_there], items)
+    found = _fetch_in_parts(connection, [*uids, *and_if_there], items)
     for _ in range(2):
         if not (lacking := set(uids) - found.keys()):
             return found
-        found |= connection.fetch(lacking, items)
+        found |= _fetch_in_parts(connection, sorted(lacking), items)
     lacking = {uid for uid in uids if uid not in found and uid < uid_next}
     if lacking and lacking & set(connection.search(f"UID {min(lacking)}:{max(lacking)}")):
         raise ProviderUnavailable(
             f"The mail server lists {len(lacking)} messages that it does not send; trying again."
         )
     return found
+
+
+def _fetch_in_parts(
+    connection: ImapConnection, uids: Sequence[int], items: str
+) -> dict[int, FetchedItems]:
+    """Fetch items of messages; halve a request that the server rejects, down to one message, of
+    which then only the state is requested."""
+    if len(uids) == 1 and items != STATE_ITEMS:
+        with suppress(ProviderRejected):
+            return connection.fetch(uids, items)
+        return connection.fetch(uids, STATE_ITEMS)
+    try:
+        return connection.fetch(uids, items)
+    except ProviderRejected:
+        if items == STATE_ITEMS or not uids:
+            raise
+    half = len(uids) // 2
+    return _fetch_in_parts(connection, uids[:half], items) | _fetch_in_parts(
+        connection, uids[half:], items
+    )
 
 
 class MessageReader:

@@ -177,9 +177,14 @@ class ImapMailbox:
         of folders are not opened."""
         pages = {}
         for feed, cursor in positions:
-            with suppress(CursorExpired, FolderGone, ProviderRejected):
+            try:
                 unchanged = self._page_without_changes(feed, cursor)
                 pages[feed.id] = unchanged or self.fetch_page(feed, cursor, limit=limit)
+            except (CursorExpired, FolderGone, ProviderRejected):
+                continue
+            except ProviderUnavailable:
+                if not self._is_responsive:
+                    raise
         return pages
 
     def _page_without_changes(self, feed: FeedRef, cursor: Cursor | None) -> Page | None:
@@ -219,6 +224,12 @@ class ImapMailbox:
         self._disconnect()
         if self._memory:
             self._memory.close()
+
+    @property
+    def _is_responsive(self) -> bool:
+        """Return whether a failure may concern one folder: the server did not keep silent."""
+        connection = self._connection
+        return connection is not None and (connection.is_cut or not connection.is_broken)
 
     def _place(self, uid: int) -> MessagePlace:
         assert self._open
