@@ -236,7 +236,10 @@ class Stack:
         authorities = [self.provider.ca_bundle] if self.simulators else []
         texts = [Path(each).read_text() for each in authorities if each]
         bundle.write_text("\n".join([*texts, own.ca_bundle]))
-        own_settings = {IMAP_SERVERS_NAME: ",".join(filter(None, servers)), "CA_BUNDLE": str(bundle)}
+        own_settings = {
+            IMAP_SERVERS_NAME: ",".join(filter(None, servers)),
+            "CA_BUNDLE": str(bundle),
+        }
         return settings | own_settings
 
     def _sources(self) -> DashboardSources:
