@@ -5,6 +5,7 @@ password is in the request and, sealed, in the database; no log, error or respon
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from mailsync.api.account_connector import (
@@ -15,7 +16,9 @@ from mailsync.api.account_connector import (
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
 from mailsync.credentials.token_set import seal_password
 from mailsync.providers.kit import (
+    AppPasswordNeeded,
     MailboxUnavailable,
+    MailServerUnusable,
     PasswordLogin,
     PasswordRejected,
     load_password_kit,
@@ -36,6 +39,24 @@ _PASSWORD_REFUSED = Problem(
     " correct them and send the request again. Some servers want a password for apps instead of"
     " the account's own.",
 )
+_APP_PASSWORD_NEEDED = Problem(
+    kind="app-password-needed",
+    status=422,
+    title="The mail server wants a password for apps",
+    detail="The mail server does not accept this password over IMAP, so no mailbox was connected."
+    " Switch on IMAP in the settings of the mailbox, create a password for apps there, and connect"
+    " the mailbox with it.",
+)
+_SERVER_UNUSABLE = Problem(
+    kind="mail-server-unusable",
+    status=422,
+    title="The mail server cannot be used",
+    detail="The certificate of imap.example.org has expired, so Mailsync does not send it a"
+    " password: correct the name of the server, or ask its operator for a valid certificate."
+    " No mailbox was connected.",
+)
+PASSWORD_PROBLEMS = (_PASSWORD_REFUSED, _APP_PASSWORD_NEEDED, _SERVER_UNUSABLE)
+"""The problems (422) of a sign-in at a mail server, as examples."""
 
 
 def parse_password_login(body: Any) -> PasswordLogin:
@@ -67,18 +88,32 @@ def connect_with_password(
     new password.
 
     Raises:
-        ApiError: the mail server refused the password, or the mailbox cannot be read (422).
+        ApiError: the mail server cannot be used, it refused the password, or the mailbox cannot be
+            read (422).
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
     try:
         found = load_password_kit(connector.provider).check_password(login, settings)
-    except PasswordRejected:
-        raise ApiError(_PASSWORD_REFUSED) from None
+    except AppPasswordNeeded as refusal:
+        raise ApiError(_advised(_APP_PASSWORD_NEEDED, str(refusal))) from None
+    except PasswordRejected as refusal:
+        raise ApiError(_advised(_PASSWORD_REFUSED, str(refusal))) from None
+    except MailServerUnusable as error:
+        detail = f"{error} No mailbox was connected."
+        raise ApiError(replace(_SERVER_UNUSABLE, detail=detail)) from None
     except MailboxUnavailable as error:
         raise ApiError(unreadable_mailbox_problem(error)) from None
     return connector.connect(
         user_id, found, lambda account_id, key: seal_password(account_id, login.password, key)
     )
+
+
+def _advised(problem: Problem, advice: str) -> Problem:
+    """Return the problem with advice for this server in place of its last, general sentence."""
+    if not advice:
+        return problem
+    what = problem.detail[: problem.detail.index("no mailbox was connected")]
+    return replace(problem, detail=f"{what}no mailbox was connected. {advice}")
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str]) -> str:

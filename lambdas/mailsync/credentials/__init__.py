@@ -29,7 +29,7 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import AccessToken, Account, AccountId, Credentials, Provider
+from mailsync.model import NEVER, AccessToken, Account, AccountId, Credentials, Provider
 from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
@@ -331,7 +331,7 @@ def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> 
             " readable; connect the mailbox again."
         )
     text = vault.open_sealed_text(password_context(account_id), credentials.password)
-    return AccessToken(text, datetime.max.replace(tzinfo=UTC))
+    return AccessToken(text, NEVER)
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken | None:

@@ -1,6 +1,7 @@
 """Define the values that the product works with. docs/glossary.md defines the terms."""
 
 from mailsync.model.account import (
+    NEVER,
     AccessToken,
     Account,
     Credentials,
@@ -54,6 +55,7 @@ from mailsync.model.run import RunRef, SyncScope, SyncType
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
     "MAX_USER_ID_CHARS",
+    "NEVER",
     "PERMANENT_ROLES",
     "AccessToken",
     "Account",

@@ -2,7 +2,7 @@
 providers."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NewType
 
@@ -10,6 +10,8 @@ from mailsync.model.ids import AccountId, RemoteId
 
 Provider = NewType("Provider", str)
 """The name of a mail provider as stored in the database; `mailsync.registry` lists all names."""
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""The expiry of what does not expire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token with its expiry, held only in memory; its `repr` hides the token."""
+    """An access token with its expiry, held only in memory; its `repr` hides the token.
+
+    A password takes the place of a token that never expires: `expires_at` is `NEVER`.
+    """
 
     token: str = field(repr=False)
     expires_at: datetime
+
+    @property
+    def is_password(self) -> bool:
+        """Return whether this is the password of the mailbox."""
+        return self.expires_at == NEVER
 
 
 @dataclass(frozen=True, slots=True)

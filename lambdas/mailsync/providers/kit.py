@@ -31,9 +31,20 @@ class NotANotification(Exception):
     """Error: a request to the webhook does not have the form that the provider documents."""
 
 
-class PasswordRejected(Exception):
-    """Error: the mail server refused the user name or the password. The workflow never receives
+class MailServerUnusable(Exception):
+    """Error: the mail server that a person named does not exist, does not answer, has no valid
+    certificate, or may not be used here. The text is for the person. The workflow never receives
     this error."""
+
+
+class PasswordRejected(Exception):
+    """Error: the mail server refused the user name or the password. The text is advice for this
+    server, or empty. The workflow never receives this error."""
+
+
+class AppPasswordNeeded(PasswordRejected):
+    """Error: the mail server accepts only a password for apps, or no password before its owner
+    switches on the access. The text says where. The workflow never receives this error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +164,8 @@ class PasswordKit(Protocol):
 
         Raises:
             PasswordRejected: the server refused the user name or the password.
+            AppPasswordNeeded: the server named the reason of its refusal.
+            MailServerUnusable: the server cannot be used as it was named.
             MailboxUnavailable: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`
         """

@@ -5,23 +5,31 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.response_parser import parse_response
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
+from mailsync.providers.imap.login import Login, open_session
 from mailsync.providers.imap.responses import (
     FetchedItems,
     parse_fetch,
     parse_search,
     split_responses,
+)
+from mailsync.providers.imap.transport import (
+    Deadline,
+    ServerUnusable,
+    open_socket,
+    start_tls_at_once,
+    start_tls_by_command,
 )
 from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
@@ -31,10 +39,6 @@ _LIST_LINE = re.compile(
     rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL
 )
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
-
-
-class LoginRefused(Exception):
-    """The server refused the user name, the password or the access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,48 +96,44 @@ class ImapConnection:
         address: MailboxAddress,
         ip_addresses: Sequence[str],
         context: ssl.SSLContext,
+        deadline: Deadline | None = None,
+        *,
         memory: MemoryShare | None = None,
     ) -> None:
-        """memory: memory that literals are counted against until `release_memory`."""
+        """deadline: ends the connection when it passes. memory: memory that literals are counted
+        against until `release_memory`."""
         self.request_count = 0
         self.is_broken = self.is_cut = False
         self._host = address.host
         self._memory, self._held_bytes = memory, 0
-        with self._failures("connect"):
-            connected = wire.connect(ip_addresses, address.port)
-            try:
-                if address.begins_with_tls:
-                    connected = context.wrap_socket(connected, server_hostname=address.host)
-                self._client = _Client(address, connected, self._reserve)
-                if not address.begins_with_tls:
-                    self._client.starttls(context)
-            except BaseException:
-                connected.close()
-                raise
+        with self._failures("connect"), ExitStack() as on_failure:
+            connected = open_socket(ip_addresses, address)
+            on_failure.callback(connected.close)
+            self._watched = ExitStack()
+            if deadline:
+                self._watched.enter_context(deadline.watch(connected))
+                on_failure.push(self._watched)
+            if address.begins_with_tls:
+                connected = start_tls_at_once(connected, address, context)
+                on_failure.callback(connected.close)
+            self._client = _Client(address, connected, self._reserve)
+            if not address.begins_with_tls:
+                start_tls_by_command(self._client, address, context)
+            on_failure.pop_all()
         self._imap = self._client._imap
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
-    def login(self, user_name: str, password: str) -> None:
-        """Sign in, read the capabilities anew, and switch on what the server offers.
+    def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
+        """Sign in by password or access token, read the capabilities anew, and switch on what the
+        server offers.
 
         Raises:
-            LoginRefused: the server refused the user name or the password.
+            LoginRefused: the server refused the user name, the password or the token.
         """
         with self._failures("LOGIN"):
-            try:
-                self._client.login(user_name, password)
-            except LoginError as refused:
-                if requested_pause_s(str(refused)) is not None:
-                    raise
-                raise LoginRefused from None
-            self.capabilities = frozenset(
-                each.decode("ascii", "replace").upper() for each in self._client.capabilities()
-            )
-            wanted = [each for each in ("CONDSTORE", "QRESYNC") if each in self.capabilities]
-            if wanted and "ENABLE" in self.capabilities:
-                enabled = self._client.enable(*wanted)
-                self._extensions = frozenset(each.decode("ascii").upper() for each in enabled)
+            session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+        self.capabilities, self._extensions = session.capabilities, session.extensions
 
     @property
     def has_qresync(self) -> bool:
@@ -226,7 +226,7 @@ class ImapConnection:
     def close(self) -> None:
         """Log out, and close the connection."""
         self.release_memory()
-        with suppress(Exception):
+        with self._watched, suppress(Exception):
             self._imap.timeout_s = LOGOUT_TIMEOUT_S
             if not self.is_broken:
                 self._client.logout()
@@ -288,6 +288,10 @@ class ImapConnection:
     def _failures(self, what: str) -> Iterator[None]:
         try:
             yield
+        except ServerUnusable as failure:
+            raise ProviderUnavailable(
+                f"{failure} Stored mail stays readable; the sync is retried."
+            ) from failure
         except wire.MemoryExceeded as failure:
             self.is_broken = True
             raise ProviderUnavailable(

@@ -5,13 +5,8 @@ from typing import TYPE_CHECKING
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.imap.address import TLS_PORT, MailboxAddress, parse_remote_id
-from mailsync.providers.kit import (
-    MailboxIdentity,
-    MailboxUnavailable,
-    PasswordLogin,
-    PasswordRejected,
-)
+from mailsync.providers.imap.address import parse_remote_id
+from mailsync.providers.kit import MailboxIdentity, PasswordLogin
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
@@ -50,23 +45,9 @@ class ImapKit:
         raise ProviderRejected("IMAP servers have no access for organisations.")
 
     def check_password(self, login: PasswordLogin, settings: Settings) -> MailboxIdentity:
-        from mailsync.providers.imap.connection import ImapConnection, LoginRefused
-        from mailsync.providers.imap.servers import HOST_OF_DOMAIN, ImapSettings
+        from mailsync.providers.imap.password_check import check_password
 
-        host = login.host or HOST_OF_DOMAIN.get(login.user_name.rpartition("@")[2].lower())
-        if host is None:
-            raise MailboxUnavailable("Name the server of this mailbox, such as imap.example.org.")
-        address = MailboxAddress(host, login.port or TLS_PORT, login.user_name)
-        servers = settings.read_section(ImapSettings).servers
-        ip_addresses = servers.find_addresses(host, address.port)
-        with ImapConnection(address, ip_addresses, settings.provider_tls_context()) as connection:
-            try:
-                connection.login(login.user_name, login.password)
-            except LoginRefused:
-                raise PasswordRejected from None
-            connection.examine(b"INBOX")
-        named = login.user_name if "@" in login.user_name else f"{login.user_name}@{host}"
-        return MailboxIdentity(address.to_remote_id(), named)
+        return check_password(login, settings)
 
 
 KIT = ImapKit()

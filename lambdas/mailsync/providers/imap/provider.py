@@ -8,7 +8,7 @@ messages of the folder if the counts say that some were removed.
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import groupby
 
 from mailsync.errors import (
@@ -36,10 +36,11 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.connection import ImapConnection, LoginRefused, OpenFolder
+from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.folders import is_selectable, to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_name, id_prefix, parse_message_id
+from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
     LISTED_ITEMS,
     STATE_ITEMS,
@@ -51,7 +52,7 @@ from mailsync.providers.imap.messages import (
 )
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.servers import AllowedServers
-from mailsync.providers.kit import MailboxUnavailable
+from mailsync.providers.kit import MailServerUnusable
 
 MAX_CONNECTIONS = 3
 MESSAGES_PER_FETCH = 100
@@ -65,7 +66,7 @@ def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[st
     """
     try:
         return servers.find_addresses(address.host, address.port)
-    except MailboxUnavailable as reason:
+    except MailServerUnusable as reason:
         raise ProviderUnavailable(f"{reason} Stored mail stays readable.") from None
 
 
@@ -332,14 +333,18 @@ class ImapMailbox:
             ip_addresses = find_server(self._servers, self._address)
             for attempt in range(2):
                 connection = ImapConnection(self._address, ip_addresses, self._context)
-                try:
-                    connection.login(self._address.user_name, access.token)
-                except LoginRefused:
-                    connection.close()
-                    if attempt:
-                        raise ProviderThrottled("The mail server refuses the login.") from None
-                    access = self._access.renew_token(access)
-                    continue
+                with ExitStack() as on_failure:
+                    on_failure.callback(connection.close)
+                    try:
+                        connection.login(
+                            self._address.user_name, access.token, is_token=not access.is_password
+                        )
+                    except LoginRefused:
+                        if attempt:
+                            raise ProviderThrottled("The mail server refuses the login.") from None
+                        access = self._access.renew_token(access)
+                        continue
+                    on_failure.pop_all()
                 self._connection = connection
                 break
         assert self._connection

@@ -7,42 +7,23 @@ server. The connection then goes to a checked address, because a second look-up 
 
 import re
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from mailsync.errors import ProviderUnavailable, SettingMissing
 from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT
-from mailsync.providers.kit import MailboxUnavailable
+from mailsync.providers.kit import MailServerUnusable
 from mailsync.settings import HOST_NAME_PATTERN, SettingsSection
 
 ANY_PUBLIC_SERVER = "public"
 """In the setting IMAP_SERVERS: every server with public addresses, on the ports of IMAP."""
-HOST_OF_DOMAIN: Mapping[str, str] = {
-    "163.com": "imap.163.com",
-    "aol.com": "imap.aol.com",
-    "fastmail.com": "imap.fastmail.com",
-    "gmail.com": "imap.gmail.com",
-    "gmx.de": "imap.gmx.net",
-    "gmx.net": "imap.gmx.net",
-    "googlemail.com": "imap.gmail.com",
-    "hotmail.com": "outlook.office365.com",
-    "icloud.com": "imap.mail.me.com",
-    "live.com": "outlook.office365.com",
-    "mail.ru": "imap.mail.ru",
-    "me.com": "imap.mail.me.com",
-    "outlook.com": "outlook.office365.com",
-    "qq.com": "imap.qq.com",
-    "web.de": "imap.web.de",
-    "yahoo.com": "imap.mail.yahoo.com",
-    "yandex.com": "imap.yandex.com",
-    "yandex.ru": "imap.yandex.ru",
-    "zoho.com": "imap.zoho.com",
-}
-"""The servers of well-known providers by the domain of the address."""
 _SERVER = re.compile(rf"({HOST_NAME_PATTERN}):([1-9][0-9]{{0,4}})")
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 """NAT64: such an address leads to the IPv4 address in its last bytes (RFC 6052, RFC 8215)."""
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""The only IPv6 addresses of the public internet that are assigned; the deprecated IPv4-compatible
+and site-local addresses are outside (RFC 4291, 2.4 and 2.5)."""
 _TUNNELLED = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
 """6to4 and Teredo: such an address leads to an IPv4 address within it (RFC 3056, RFC 4380)."""
 
@@ -76,17 +57,26 @@ class AllowedServers:
         """Return the IP addresses of a server, all of which may be connected to.
 
         Raises:
-            MailboxUnavailable: the stage must not connect to this server, or it does not exist.
+            MailServerUnusable: the stage must not connect to this server, or it does not exist.
             ProviderUnavailable: the name cannot be looked up now.
         """
         is_listed = f"{host}:{port}".lower() in self.listed
-        if not is_listed and (not self.is_any_public or port not in (TLS_PORT, STARTTLS_PORT)):
-            raise MailboxUnavailable(
-                f"Mailsync does not connect to {host}:{port}; its operator lists the servers."
+        if not is_listed and not self.is_any_public:
+            raise MailServerUnusable(
+                f"Mailsync does not connect to {host} at port {port}: the operator of this stage"
+                " lists the servers (IMAP_SERVERS)."
+            )
+        if not is_listed and port not in (TLS_PORT, STARTTLS_PORT):
+            raise MailServerUnusable(
+                f"Mailsync does not connect to port {port}: use {TLS_PORT}, or {STARTTLS_PORT} with"
+                " STARTTLS."
             )
         addresses = _look_up(host, port)
+        # Not one of them may be private: the connection goes to the first that accepts it.
         if not is_listed and not are_public(addresses):
-            raise MailboxUnavailable(f"{host} is not a public mail server.")
+            raise MailServerUnusable(
+                f"{host} has an address in a private network, to which Mailsync does not connect."
+            )
         return addresses
 
 
@@ -101,6 +91,8 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
             return False
         if address.ipv4_mapped or any(address in network for network in _TRANSLATED):
             return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address not in _GLOBAL_UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 
@@ -110,7 +102,7 @@ def _look_up(host: str, port: int) -> Sequence[str]:
     except socket.gaierror as failure:
         if failure.errno in (socket.EAI_AGAIN, socket.EAI_FAIL):
             raise ProviderUnavailable(f"The name {host} cannot be looked up now.") from None
-        raise MailboxUnavailable(f"There is no mail server {host}.") from None
+        raise MailServerUnusable(f"There is no server {host}: correct its name.") from None
     except (UnicodeError, ValueError):
-        raise MailboxUnavailable(f"There is no mail server {host}.") from None
+        raise MailServerUnusable(f"There is no server {host}: correct its name.") from None
     return tuple(dict.fromkeys(str(each[4][0]) for each in found))

@@ -9,12 +9,12 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from imaplib import IMAP4
 from typing import Any
 
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
-"""The longest silence of the server until it accepts a connection, and in a command."""
+READ_TIMEOUT_S = 30.0
+"""The longest silence of the server within a command."""
 COMMAND_TIMEOUT_S, MIN_BYTES_PER_S = 60.0, 50_000
 """The time for a command, and the rate at which received bytes extend it."""
 MAX_LINE_BYTES = 16 * 2**20
@@ -37,20 +37,6 @@ class ResponseTooLong(IMAP4.abort):
 class MemoryExceeded(IMAP4.abort):
     """There is no memory for a literal beside other mailboxes; the connection cannot be used any
     more."""
-
-
-def connect(ip_addresses: Sequence[str], port: int) -> socket.socket:
-    """Connect to the first address that accepts the connection."""
-    for number, each in enumerate(ip_addresses, 1):
-        try:
-            connected = socket.create_connection((each, port), timeout=CONNECT_TIMEOUT_S)
-        except OSError:
-            if number == len(ip_addresses):
-                raise
-            continue
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connected
-    raise OSError("The server has no address.")
 
 
 class _TimedSocket(io.RawIOBase):
@@ -121,8 +107,17 @@ class LimitedImap(IMAP4):
         self.sock = ssl_context.wrap_socket(self.sock, server_hostname=self.host)
         self._read_from(self.sock, MAX_GREETING_BYTES)
         self.untagged_responses.clear()
+        self._tls_established = True
         self._get_capabilities()
         return typ, data
+
+    def _get_capabilities(self) -> None:
+        """Use what the greeting says, which saves a round trip."""
+        listed = self.untagged_responses.pop("CAPABILITY", None)
+        if listed and not self._tls_established:
+            self.capabilities = tuple(listed[-1].decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()  # type: ignore[misc]
 
     def shutdown(self) -> None:
         """Close the socket, without a word to the server."""
@@ -157,20 +152,20 @@ class LimitedImap(IMAP4):
         self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
         return super()._new_tag()  # type: ignore[misc,no-any-return]
 
-    def _get_response(self, *_: object) -> bytes | None:
+    def _get_response(self, *_timeout: object) -> bytes | None:
         """Read a response into `tagged_commands` or `untagged_responses`. None: the server waits
         for the rest of the command."""
         line = self.readline().rstrip(b"\r\n")
-        tag, _, rest = line.partition(b" ")
+        tag, _, words = line.partition(b" ")
         if tag in self.tagged_commands:
-            name, _, text = rest.lstrip().partition(b" ")
+            name, _, text = words.lstrip().partition(b" ")
             status = name.decode("latin-1").upper()
             self._add_code(text)
             self.tagged_commands[tag] = (status, [text])
         elif untagged := _UNTAGGED.match(line):
             self._add_untagged(untagged)
         elif tag == b"+":
-            self.continuation_response = rest
+            self.continuation_response = words
             return None
         elif line:
             raise self.abort("The server does not answer as an IMAP server.")

@@ -1,0 +1,253 @@
+"""Sign in to an IMAP server by password or access token, and classify its refusals.
+
+A refused password closes the account until a person acts, so only an explicit refusal counts as
+one. Everything else that a server says to a login is temporary: servers answer NO also if too many
+connections are open, or if they are overloaded.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.providers.imap.failures import requested_pause_s
+
+MAX_CHALLENGES = 8
+"""Number of continuation requests that a client answers during one login."""
+CLIENT_ID = '("name" "Mailsync" "version" "1")'
+"""What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
+_EXTENSIONS = ("CONDSTORE", "QRESYNC")
+_PAUSES = re.compile(
+    r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttl|try again later|temporar"
+    r"|rate limit|bandwidth limit|unavailable|server busy|maximum number of|internal error"
+    r"|timed? ?out",
+    re.IGNORECASE,
+)
+"""What servers say if the same login may succeed later."""
+_APP_PASSWORD = re.compile(
+    r"application-specific password|app(?:lication)?[- ]?(?:specific )?password|web ?login"
+    r"|log in via your web browser|weblogin|authori[sz](?:ed|ation) code|basic ?auth"
+    r"|parol prilozheniya|LogonDenied-BasicAuth|IMAP is disabled|not enabled for imap"
+    r"|enable imap|imap access is disabled|two-factor|2fa",
+    re.IGNORECASE,
+)
+"""What servers say if they want a password for apps, or if IMAP must be switched on: Gmail, Yahoo,
+iCloud, mail.ru, QQ, 163, Yandex, Outlook."""
+_REFUSALS = re.compile(
+    r"\[(?:AUTHENTICATIONFAILED|EXPIRED)\]"
+    r"|authenti(?:cation|cate) (?:failed|failure|error)|invalid (?:login|user|password|credential)"
+    r"|(?:incorrect|wrong|bad) (?:user|password|login|credential)"
+    r"|(?:login|logon|password|user name|username)[- ](?:failed|failure|incorrect|invalid|error"
+    r"|denied|rejected|refused)|(?:user|password) unknown|unknown user",
+    re.IGNORECASE,
+)
+"""What servers say of a wrong user name or password. Several send no response code: Cyrus, Courier,
+Exchange, Domino and 163. QQ names a wrong password and a busy system in one sentence, which is
+therefore no explicit refusal."""
+_QUOTABLE = re.compile(rb"[\x20-\x7e]*")
+
+
+class Refusal(Enum):
+    """What a server's refusal of a login means."""
+
+    PASSWORD = auto()
+    APP_PASSWORD = auto()  # wanted instead, or IMAP must be switched on first
+    PAUSE = auto()
+    UNKNOWN = auto()
+
+
+class LoginRefused(Exception):
+    """The server refused the user name, the password or the access token.
+
+    wants_app_password: the server named the reason: it accepts a password for apps only.
+    """
+
+    def __init__(self, *, wants_app_password: bool = False) -> None:
+        super().__init__("The mail server refused the login.")
+        self.wants_app_password = wants_app_password
+
+
+class LoginImpossible(Exception):
+    """The server offers no login that Mailsync can use. The text is a sentence for the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user name with a password or an access token."""
+
+    user_name: str
+    secret: str
+    is_token: bool = False
+
+
+class _Exchange:
+    """Answers the continuation requests of one command, each with the next answer. After the last
+    one it answers with an empty line, which confirms the error that a server explains in base64
+    JSON (RFC 7628, section 3.2.3)."""
+
+    def __init__(self, abort: type[Exception], *answers: bytes) -> None:
+        self._abort = abort
+        self._answers = iter(answers)
+        self._count = 0
+
+    def answer(self, _challenge: Any) -> bytes:
+        self._count += 1
+        if self._count > MAX_CHALLENGES:
+            raise self._abort("endless challenges")
+        return next(self._answers, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a server offers after the login. capabilities: all; extensions: those that are on."""
+
+    capabilities: frozenset[str]
+    extensions: frozenset[str]
+
+
+def open_session(imap: Any, host: str, login: Login) -> Session:
+    """Sign in on the connection `imap`, an object of `imaplib`, and switch extensions on.
+
+    Raises:
+        LoginRefused: the server explicitly refused the user name, the password or the token.
+        ProviderThrottled: the server asks for a pause.
+        ProviderUnavailable: the server did not say why it refused, or offers no usable login.
+        errors of `imaplib`
+    """
+    offered = frozenset(imap.capabilities)
+    imap.untagged_responses.clear()
+    _sign_in(imap, host, login, offered)
+    # The list before the login is shorter, and proxies change it.
+    if "CAPABILITY" not in imap.untagged_responses:
+        imap._simple_command("CAPABILITY")
+    listed = imap.untagged_responses.get("CAPABILITY") or [b""]
+    capabilities = frozenset(listed[-1].decode("ascii", "replace").upper().split())
+    return Session(capabilities, _switch_on(imap, capabilities))
+
+
+def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
+    """Send ID and ENABLE in one round trip; return the extensions that the server switched on.
+
+    163 and QQ open no folder without ID (OfflineIMAP/offlineimap #696); iCloud shows HIGHESTMODSEQ
+    only if ENABLE came before the first folder.
+    """
+    sent = []
+    if "ID" in capabilities:
+        sent.append(("ID", imap._command("ID", CLIENT_ID)))
+    wanted = [each for each in _EXTENSIONS if each in capabilities]
+    if wanted and "ENABLE" in capabilities:
+        sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
+    for name, tag in sent:
+        with _suppress_rejection(imap):
+            imap._command_complete(name, tag)
+    enabled = imap.untagged_responses.get("ENABLED") or [b""]
+    return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
+
+
+@contextmanager
+def _suppress_rejection(imap: Any) -> Iterator[None]:
+    """Suppress the error of a command that the server rejects; a broken connection is raised."""
+    try:
+        yield
+    except imap.abort:
+        raise
+    except imap.error:
+        pass
+
+
+def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> None:
+    text = ""
+    for name, arguments, answers in _commands(host, login, offered):
+        imap.literal = _Exchange(imap.abort, *answers).answer
+        try:
+            status, data = imap._simple_command(name, *arguments)
+        except imap.abort:
+            raise
+        except imap.error as failure:  # BAD is no refusal: the next command may be understood
+            text = str(failure)
+            continue
+        if status == "OK":
+            imap.state = "AUTH"
+            return
+        text = data[0].decode("utf-8", "replace") if data and data[0] else ""
+        break
+    match classify_refusal(text):
+        case Refusal.PAUSE:
+            raise ProviderThrottled(
+                f"The mail server {host} asks for a pause at the login.",
+                retry_after_s=requested_pause_s(text),
+            )
+        case Refusal.UNKNOWN:
+            raise ProviderUnavailable(
+                f"The mail server {host} did not accept the login and named no reason that Mailsync"
+                " knows. Stored mail stays readable; the sync is retried."
+            ) from LoginImpossible(
+                f"{host} did not accept the login and named no reason that Mailsync knows: check"
+                " the user name and the password, and whether IMAP is switched on for the mailbox."
+            )
+        case refusal:
+            raise LoginRefused(wants_app_password=refusal is Refusal.APP_PASSWORD)
+
+
+def classify_refusal(text: str) -> Refusal:
+    """Return what the text of a NO or BAD to a login means."""
+    if _APP_PASSWORD.search(text):
+        return Refusal.APP_PASSWORD
+    if _PAUSES.search(text) and "AUTHENTICATIONFAILED" not in text:
+        return Refusal.PAUSE
+    return Refusal.PASSWORD if _REFUSALS.search(text) else Refusal.UNKNOWN
+
+
+def _commands(
+    host: str, login: Login, offered: frozenset[str]
+) -> Iterator[tuple[str, tuple[bytes, ...], Iterable[bytes]]]:
+    """Yield the commands to try: name, arguments, and answers to continuation requests.
+
+    LOGIN goes first for passwords: iCloud refuses AUTHENTICATE PLAIN with the right one
+    (jstedfast/MailKit #295). It carries ASCII only; SASL carries UTF-8 (RFC 4616).
+
+    Raises:
+        ProviderUnavailable: the server offers none.
+    """
+    user, secret = login.user_name.encode(), login.secret.encode()
+    found = []
+    if login.is_token:
+        if "AUTH=XOAUTH2" in offered:
+            bearer = b"user=%b\1auth=Bearer %b\1\1" % (user, secret)
+            found.append(_sasl(b"XOAUTH2", bearer, offered))
+        elif "AUTH=OAUTHBEARER" in offered:
+            name = user.replace(b"=", b"=3D").replace(b",", b"=2C")
+            bearer = b"n,a=%b,\1auth=Bearer %b\1\1" % (name, secret)
+            found.append(_sasl(b"OAUTHBEARER", bearer, offered))
+    else:
+        can_quote = all(_QUOTABLE.fullmatch(each) for each in (user, secret))
+        if "LOGINDISABLED" not in offered and can_quote:
+            found.append(("LOGIN", (_quoted(user), _quoted(secret)), ()))
+        if "AUTH=PLAIN" in offered:
+            found.append(_sasl(b"PLAIN", b"\0%b\0%b" % (user, secret), offered))
+        elif "LOGINDISABLED" not in offered and not can_quote:
+            literals = (user + b" {%d}" % len(secret), secret)
+            found.append(("LOGIN", (b"{%d}" % len(user),), literals))
+    if not found:
+        kind = "access tokens" if login.is_token else "passwords"
+        raise ProviderUnavailable(
+            f"The mail server {host} accepts no {kind}. Stored mail stays readable."
+        ) from LoginImpossible(f"{host} accepts no {kind}.")
+    yield from found
+
+
+def _sasl(
+    mechanism: bytes, response: bytes, offered: frozenset[str]
+) -> tuple[str, tuple[bytes, ...], Iterable[bytes]]:
+    encoded = b64encode(response)
+    if "SASL-IR" in offered:
+        return "AUTHENTICATE", (mechanism, encoded), ()
+    return "AUTHENTICATE", (mechanism,), (encoded,)
+
+
+def _quoted(text: bytes) -> bytes:
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -1,0 +1,104 @@
+"""Sign in to a mailbox once, before its password is stored, and explain every failure to the person
+who connects it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mailsync.errors import ProviderRejected, ProviderUnavailable
+from mailsync.providers.imap.address import TLS_PORT, MailboxAddress
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.known_servers import (
+    KnownServer,
+    find_known_server,
+    find_server_of_address,
+)
+from mailsync.providers.imap.login import LoginImpossible, LoginRefused
+from mailsync.providers.imap.servers import ImapSettings
+from mailsync.providers.imap.transport import Deadline, ServerUnusable
+from mailsync.providers.kit import (
+    AppPasswordNeeded,
+    MailboxIdentity,
+    MailboxUnavailable,
+    MailServerUnusable,
+    PasswordLogin,
+    PasswordRejected,
+)
+from mailsync.settings import Settings
+
+CHECK_TIMEOUT_S = 12.0
+"""Seconds for the look-up, the connection and the login together. The API answers within 15 s."""
+
+
+def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
+    """Sign in to the mailbox, open its inbox, and return the mailbox's identity.
+
+    Raises:
+        errors of `PasswordKit.check_password`
+    """
+    known = find_server_of_address(login.user_name)
+    host = (login.host or (known.host if known else "")).lower().rstrip(".")
+    if not host:
+        raise MailServerUnusable(
+            "Mailsync does not know the mail server of this address: name it as host, such as"
+            " imap.example.org."
+        )
+    known = find_known_server(host)
+    if known and not known.accepts_passwords:
+        raise AppPasswordNeeded(known.advice)
+    address = MailboxAddress(host, login.port or TLS_PORT, login.user_name)
+    deadline = Deadline(CHECK_TIMEOUT_S)
+    with _explained(address, deadline):
+        _sign_in(address, login.password, settings, deadline, known)
+    named = login.user_name if "@" in login.user_name else f"{login.user_name}@{host}"
+    return MailboxIdentity(address.to_remote_id(), named)
+
+
+def _sign_in(
+    address: MailboxAddress,
+    password: str,
+    settings: Settings,
+    deadline: Deadline,
+    known: KnownServer | None,
+) -> None:
+    servers = settings.read_section(ImapSettings).servers
+    ip_addresses = deadline.run(lambda: servers.find_addresses(address.host, address.port))
+    context = settings.provider_tls_context()
+    with ImapConnection(address, ip_addresses, context, deadline) as connection:
+        advice = known.advice if known else ""
+        try:
+            connection.login(address.user_name, password)
+        except LoginRefused as refused:
+            kind = AppPasswordNeeded if refused.wants_app_password else PasswordRejected
+            raise kind(advice) from None
+        try:
+            connection.examine(b"INBOX")
+        except ProviderRejected:
+            raise MailboxUnavailable(
+                f"The sign-in at {address.host} succeeded, but the server does not open the inbox."
+                f" {advice}".rstrip()
+            ) from None
+
+
+@contextmanager
+def _explained(address: MailboxAddress, deadline: Deadline) -> Iterator[None]:
+    """Turn failures that the person can correct into sentences."""
+    where = f"{address.host} at port {address.port}"
+    slow = f"{where} did not answer in time: correct the server or the port, or try again later."
+    try:
+        yield
+    except TimeoutError:
+        raise MailServerUnusable(
+            f"The name {address.host} could not be looked up in time: try again later."
+        ) from None
+    except (ProviderUnavailable, ProviderRejected) as failure:
+        cause = failure.__cause__
+        if deadline.has_passed:
+            raise MailServerUnusable(slow) from None
+        if isinstance(cause, ServerUnusable | LoginImpossible):
+            raise MailServerUnusable(str(cause)) from None
+        if cause is None:
+            raise
+        raise MailServerUnusable(
+            f"{where} does not answer as a mail server does (IMAP), or ended the connection:"
+            " correct the server or the port, or try again later."
+        ) from None
