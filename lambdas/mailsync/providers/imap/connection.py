@@ -18,12 +18,8 @@ from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
 from mailsync.providers.imap.login import Login, open_session
-from mailsync.providers.imap.responses import (
-    FetchedItems,
-    parse_fetch,
-    parse_search,
-    split_responses,
-)
+from mailsync.providers.imap.pipeline import FetchPipeline
+from mailsync.providers.imap.responses import FetchedItems, parse_search
 from mailsync.providers.imap.transport import (
     Deadline,
     ServerUnusable,
@@ -81,7 +77,6 @@ class _Client(IMAPClient):  # type: ignore[misc]
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
-    request_count: commands sent so far.
     is_broken: whether the connection cannot be used any more.
     is_cut: whether it is broken since the server ended it, or sent what is no response.
 
@@ -102,7 +97,7 @@ class ImapConnection:
     ) -> None:
         """deadline: ends the connection when it passes. memory: memory that literals are counted
         against until `release_memory`."""
-        self.request_count = 0
+        self._command_count = 0
         self.is_broken = self.is_cut = False
         self._host = address.host
         self._memory, self._held_bytes = memory, 0
@@ -121,6 +116,7 @@ class ImapConnection:
                 start_tls_by_command(self._client, address, context)
             on_failure.pop_all()
         self._imap = self._client._imap
+        self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
@@ -134,6 +130,11 @@ class ImapConnection:
         with self._failures("LOGIN"):
             session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
         self.capabilities, self._extensions = session.capabilities, session.extensions
+
+    @property
+    def request_count(self) -> int:
+        """Return the number of commands sent so far."""
+        return self._command_count + self._pipeline.sent_count
 
     @property
     def has_qresync(self) -> bool:
@@ -197,6 +198,13 @@ class ImapConnection:
                 if uid in wanted:
                     yield uid, each
 
+    def send_ahead(self, uids: Iterable[int], items: str) -> None:
+        """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments
+        returns. Every other command before that drops the responses."""
+        with self._failures("FETCH"):
+            for uid_set in format_uid_sets(uids):
+                self._pipeline.send((uid_set, items))
+
     def fetch_changes(
         self, mod_seq: int, items: str
     ) -> tuple[dict[int, FetchedItems], list[range]]:
@@ -250,21 +258,10 @@ class ImapConnection:
     ) -> Iterator[tuple[int, FetchedItems]]:
         """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
         with self._failures("FETCH"):
-            tag, is_over = self._send("UID", "FETCH", uid_set, items, *modifiers), False
             try:
-                while not is_over:
-                    self._imap._get_response()
-                    is_over = self._imap.tagged_commands[tag] is not None
-                    for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
-                        with suppress(ValueError):
-                            found = parse_fetch(records)
-                            if isinstance(uid := found.get(b"UID"), int):
-                                yield uid, found
-                    if not is_over:
-                        self._imap._check_bye()
+                yield from self._pipeline.read((uid_set, items, *modifiers))
             finally:
-                self.is_broken |= not is_over  # the rest of the responses is still to come
-            self._finish("FETCH", tag)
+                self.is_broken |= self._pipeline.is_reading  # the rest is still to come
 
     def _command(self, name: str, *arguments: str | bytes) -> Mapping[str, list[Any]]:
         """Send a command; return the untagged responses by name."""
@@ -274,7 +271,8 @@ class ImapConnection:
 
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
-        self.request_count += 1
+        self._pipeline.drop()
+        self._command_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command(name, *arguments)
         return tag

@@ -50,6 +50,7 @@ from mailsync.providers.imap.messages import (
     to_message,
     to_state_change,
 )
+from mailsync.providers.imap.read_ahead import ReadAhead
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
@@ -171,7 +172,9 @@ class ImapMailbox:
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
             with suppress(FolderGone):
                 if self._opened(folder).uid_validity == uid_validity:
-                    found |= self._read_whole([each.uid for each in group])
+                    uids = [each.uid for each in group]
+                    with self._ahead.around_messages(uids):
+                        found |= self._read_whole(uids)
         return [found.get(each, GoneMessage(each)) for each in ids]
 
     def close(self) -> None:
@@ -181,7 +184,9 @@ class ImapMailbox:
     def _page_of_full_sync(self, opened: OpenFolder, position: FolderPosition, limit: int) -> Page:
         below = position.below or 0
         left = [uid for uid in self._all_uids() if uid < below]
-        items = self._listed(left[-limit:], LISTED_ITEMS)
+        page = left[-limit:]
+        items = self._ahead.take_list(page) or self._listed(page, LISTED_ITEMS)
+        self._ahead.begin_page(items, left[-2 * limit : -limit])
         changes = (to_state_change(self._place(uid), each) for uid, each in sorted(items.items()))
         has_more = len(left) > limit
         after = FolderPosition(
@@ -310,6 +315,7 @@ class ImapMailbox:
         """
         if self._open is None or self._open.name != name or again:
             self._open = self._uids = None
+            self._ahead = ReadAhead(self._connected())
             try:
                 self._open = self._connected().examine(name)
             except ProviderRejected:
