@@ -326,7 +326,8 @@ def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
         yield Route(route_key=f"POST /api/auth/{name}/confirm", function="connect")
     if oauth is None or oauth.resource:
         yield Route(route_key=f"POST /api/email/accounts/{name}", function="connect")
-    yield Route(route_key=f"POST /api/webhooks/{name}", function="webhook", is_public=True)
+    if provider.sends_notifications:
+        yield Route(route_key=f"POST /api/webhooks/{name}", function="webhook", is_public=True)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -50,6 +50,7 @@ class RegisteredProvider:
     required_settings: settings without which a stage syncs none of the provider's mailboxes.
     ports: TCP ports of the provider's servers; a stage with a network of its own lets functions
         reach these ports.
+    sends_notifications: whether the provider reports changes to a webhook.
     """
 
     provider: Provider
@@ -60,6 +61,7 @@ class RegisteredProvider:
     oauth_access: OAuthAccess | None = None
     required_settings: tuple[str, ...] = ()
     ports: tuple[int, ...] = (HTTPS_PORT,)
+    sends_notifications: bool = False
 
     @property
     def uses_password(self) -> bool:
@@ -82,6 +84,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         api_url_setting=GRAPH_URL_SETTING,
         oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL_SETTING),
         required_settings=("MICROSOFT_CLIENT_ID",),
+        sends_notifications=True,
     ),
     RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
     RegisteredProvider(

@@ -233,10 +233,11 @@ def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, st
 
 
 def _stage_settings(aws_url: str, step_functions: Any) -> dict[str, str]:
-    """Of a stage that syncs Microsoft's mailboxes and whose machines are new, so that no execution
-    of another test is counted."""
+    """Of a stage that syncs mailboxes of every provider and whose machines are new, so that no
+    execution of another test is counted."""
     settings = {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": aws_url, "APP_INBOX_URL": INBOX}
     settings["MICROSOFT_CLIENT_ID"] = CLIENT_ID
+    settings["IMAP_SERVERS"] = "localhost:1"  # nothing listens there
     for name in ("MAILBOX_SYNC_ARN", "TEST_SYNC_ARN"):
         created = step_functions.create_state_machine(
             name=str(uuid4()),

@@ -27,6 +27,7 @@ WITHOUT_ACCOUNT = {
     "GET /api/auth/microsoft",
     "POST /api/auth/microsoft/confirm",
     "GET /api/email/accounts",
+    "POST /api/email/accounts/imap",
     "POST /api/email/accounts/microsoft",
 }
 """Routes of a user that name no account."""

@@ -256,8 +256,5 @@ def test_a_provider_with_passwords_has_no_routes_of_a_sign_in() -> None:
     document = build_openapi_document(build_app(), [POST])
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert [each for each in document["paths"] if "post" in each] == [path]
-    assert [each.route_key for each in routes_of(POST)] == [
-        f"POST {path}",
-        "POST /api/webhooks/post",
-    ]
+    assert [each.route_key for each in routes_of(POST)] == [f"POST {path}"]
     assert ask("connect", "GET /api/auth/post").problem == (404, "unknown-provider")

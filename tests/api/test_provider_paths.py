@@ -23,6 +23,7 @@ OTHER = RegisteredProvider(
     kit_module="mailsync.providers.graph.kit",
     api_url_setting=GRAPH_URL_SETTING,
     oauth_access=OAUTH,
+    sends_notifications=True,
 )
 
 

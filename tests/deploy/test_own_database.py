@@ -141,22 +141,28 @@ def ways_out(template: Template) -> list[tuple[str, int, int, str]]:
     ]
 
 
-def test_functions_go_out_by_https_only(own: Template) -> None:
-    assert ways_out(own) == [("0.0.0.0/0", 443, 443, "AWS, Microsoft 365")]
+def test_functions_go_out_by_https_and_imap_only(own: Template) -> None:
+    assert sorted(ways_out(own)) == [
+        ("0.0.0.0/0", 143, 143, "IMAP"),
+        ("0.0.0.0/0", 443, 443, "AWS, Microsoft 365"),
+        ("0.0.0.0/0", 993, 993, "IMAP"),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("kit_module", "ports"), [(None, [443]), ("post.kit", [143, 443, 993])], ids=["known", "synced"]
+    ("kit_module", "ports"),
+    [(None, [143, 443, 993]), ("post.kit", [110, 143, 443, 993])],
+    ids=["known", "synced"],
 )
 def test_functions_reach_each_port_of_the_providers_that_are_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kit_module: str | None, ports: list[int]
 ) -> None:
     """EC2 rejects a second rule for the same port."""
     post = RegisteredProvider(Provider("post"), "Post", "email/post.sync", kit_module=kit_module)
-    known = (*registry.REGISTERED_PROVIDERS, replace(post, ports=(993, 143, 443)))
+    known = (*registry.REGISTERED_PROVIDERS, replace(post, ports=(993, 110, 443)))
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", known)
 
-    assert [port for _, port, *_ in ways_out(network(tmp_path))] == ports
+    assert sorted(port for _, port, *_ in ways_out(network(tmp_path))) == ports
 
 
 def network(folder: Path) -> Template:

@@ -46,6 +46,7 @@ LIMITED = {
     "emails.message_id": "MAX_REMOTE_ID_BYTES",
     "joined_keys.idempotency_key": "255 characters, refused by the API",
     "joined_keys.run_id": "80 characters, the name of an execution",
+    "message_keys.remote_key": "MAX_REMOTE_ID_BYTES",
     "pending_connections.token_hash": "32 bytes",
     "pending_messages.message_id": "MAX_REMOTE_ID_BYTES",
     "proof_differences.message_id": "MAX_REMOTE_ID_BYTES",

@@ -18,6 +18,7 @@ PRIVATE = {
     "email_credentials",
     "change_feeds",
     "joined_keys",
+    "message_keys",
     "outbox",
     "pending_connections",
     "pending_messages",

@@ -16,7 +16,7 @@ def test_every_statement_is_used_and_every_name_that_is_used_exists() -> None:
         name
         for text in SOURCES.values()
         for name in re.findall(
-            r"\.(?:run|run_returning_row_count|run_returning_dicts)\(\s*\"([a-z_]+)\"", text
+            r"\.(?:run|run_returning_row_count|run_returning_dicts|_pairs)\(\s*\"([a-z_]+)\"", text
         )
     }
 

@@ -12,7 +12,7 @@ from mailsync.api.provider_paths import (
     sign_in_callback_path,
     sign_in_path,
 )
-from mailsync.providers.kit import load_provider_kit, webhook_path
+from mailsync.providers.kit import webhook_path
 from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
 CONNECTIONS_TAG = "Connections"
@@ -36,7 +36,7 @@ def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str
             paths[accounts_path(provider)] = {"post": _organisation(registration)}
         if registration.uses_password:
             paths[accounts_path(provider)] = {"post": _password(registration)}
-        if load_provider_kit(provider).push_kit:
+        if registration.sends_notifications:
             paths[webhook_path(provider)] = {"post": _webhook(registration)}
     return paths
 

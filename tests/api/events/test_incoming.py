@@ -92,7 +92,6 @@ def test_a_self_test_has_the_id_of_its_event(
         (SYNC, {"accountId": "nonsense"}, "no account of this id"),
         (SYNC, {"accountId": "x", "syncType": []}, "syncType must be one of"),
         ("email/gmail.sync", {"accountId": "x"}, "google cannot be synced yet"),
-        ("email/imap.sync", {"accountId": "x"}, "imap cannot be synced yet"),
         ("email/fax.sync", {}, "This detail type is unknown"),
     ],
 )

@@ -141,7 +141,7 @@ class Pair:
             normalised(answer, side, by_uid=not command.startswith("SEARCH "))
             for answer, side in zip(answers, self.sides, strict=True)
         )
-        assert second == first, f"{command}: the simulated server differs from Dovecot"
+        assert second == first, f"{command}: simulated: {second}; Dovecot: {first}"
         return first
 
     def play(self, script: str, *, others: Sequence[RawImap] = ()) -> None:
