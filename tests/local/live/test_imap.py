@@ -1,6 +1,7 @@
 """`make live PROVIDER=imap` on a real Dovecot: it names what differs, and its record contains
 nothing of the mailbox."""
 
+import getpass
 import json
 import os
 import re
@@ -16,7 +17,6 @@ from typing import Any
 import pytest
 
 from localdev.live.__main__ import main
-from localdev.live.imap import kit as imap_kit
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
 from localdev.simulators.imap.message_bytes import compose
@@ -143,7 +143,7 @@ def test_what_is_missing_or_wrong_is_a_sentence(
     sentence: str,
 ) -> None:
     monkeypatch.chdir(live.folder)
-    monkeypatch.setattr(imap_kit.getpass, "getpass", lambda _: "wrong")
+    monkeypatch.setattr(getpass, "getpass", lambda _: "wrong")
 
     assert main(ARGUMENTS, settings(live.server) | change) == 1
     printed = capsys.readouterr().err
