@@ -16,7 +16,7 @@ PAUSES: tuple[tuple[str, float], ...] = (
     # Exchange Online also throttles without a time (imapsync, FAQ.Office365).
     (r"\[THROTTLED\]|throttled|rate limit|too many (?:requests|commands|login)", 60.0),
     # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
-    (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 15.0),
+    (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 5.0),
     (r"\[INUSE\]", 5.0),
     # Office 365, for minutes or until somebody changes the mailbox (MailKit #1494).
     (r"authenticated but not connected", 300.0),

@@ -37,6 +37,8 @@ class ImapKit:
             settings.read_section(ImapSettings).servers,
             settings.provider_tls_context(),
             account.max_requests_in_flight,
+            budget=budget,
+            memory=memory,
         )
 
     def find_organisation_mailbox(

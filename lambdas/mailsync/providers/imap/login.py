@@ -8,7 +8,6 @@ connections are open, or if they are overloaded.
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -20,6 +19,8 @@ MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
 """What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
+NOT_CONNECTED_PAUSE_S = 300.0
+"""Seconds to wait if Microsoft 365 says "User is authenticated but not connected"."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
 _PAUSES = re.compile(
     r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttl|try again later|temporar"
@@ -118,12 +119,16 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
         ProviderUnavailable: the server did not say why it refused, or offers no usable login.
         errors of `imaplib`
     """
+    if imap.state != "NONAUTH":  # PREAUTH: whose mailbox this is cannot be known
+        raise ProviderUnavailable(
+            f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
+        ) from LoginImpossible(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
     imap.untagged_responses.clear()
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
     if "CAPABILITY" not in imap.untagged_responses:
-        imap._simple_command("CAPABILITY")
+        _complete(imap, "CAPABILITY", imap._command("CAPABILITY"))
     listed = imap.untagged_responses.get("CAPABILITY") or [b""]
     capabilities = frozenset(listed[-1].decode("ascii", "replace").upper().split())
     return Session(capabilities, _switch_on(imap, capabilities))
@@ -141,22 +146,29 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
     wanted = [each for each in _EXTENSIONS if each in capabilities]
     if wanted and "ENABLE" in capabilities:
         sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
-    for name, tag in sent:
-        with _suppress_rejection(imap):
-            imap._command_complete(name, tag)
+    for each in sent:
+        _complete(imap, *each)
     enabled = imap.untagged_responses.get("ENABLED") or [b""]
     return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
 
 
-@contextmanager
-def _suppress_rejection(imap: Any) -> Iterator[None]:
-    """Suppress the error of a command that the server rejects; a broken connection is raised."""
+def _complete(imap: Any, name: str, tag: bytes) -> None:
+    """Wait for the end of a command, which the server may reject.
+
+    Raises:
+        ProviderThrottled: the login has no effect yet: the first command after it proves it
+            (imapsync/imapsync #411).
+    """
     try:
-        yield
+        imap._command_complete(name, tag)
     except imap.abort:
         raise
-    except imap.error:
-        pass
+    except imap.error as failure:
+        if "not connected" in str(failure):
+            raise ProviderThrottled(
+                "The mail server accepted the login, and does not open the mailbox now.",
+                retry_after_s=NOT_CONNECTED_PAUSE_S,
+            ) from None
 
 
 def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> None:
@@ -167,9 +179,11 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
             status, data = imap._simple_command(name, *arguments)
         except imap.abort:
             raise
-        except imap.error as failure:  # BAD is no refusal: the next command may be understood
+        except imap.error as failure:
             text = str(failure)
-            continue
+            if "command error: BAD" not in text:
+                raise
+            continue  # BAD is no refusal: the next command may be understood
         if status == "OK":
             imap.state = "AUTH"
             return

@@ -6,24 +6,33 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mailsync.mime import parse_message
+from mailsync.mime import parse_message, thread_keys
 from mailsync.model import ListedMessage, Message, MessageState, StateChange
 from mailsync.providers.imap.ids import MessagePlace, folder_id
 
 LISTED_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 STATE_ITEMS = "(UID FLAGS)"
 WHOLE_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
-_BODY = b"BODY[]"
+BODY, SIZE = b"BODY[]", b"RFC822.SIZE"
 _HEADER = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
 
 
 def has_body(items: Mapping[bytes, Any]) -> bool:
-    """Return whether the server sent the message itself; an empty message has an empty body."""
-    return items.get(_BODY) is not None
+    """Return whether the server sent the message itself: an empty text only of an empty message."""
+    body = items.get(BODY)
+    return bool(body) or (isinstance(body, bytes) and items.get(SIZE) == 0)
 
 
 def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
     return StateChange(place.to_id(), _state(items), _fingerprint(items))
+
+
+def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
+    """Return a short hash of the Message-ID that `LISTED_ITEMS` request. None: the server sent
+    none."""
+    header = items.get(_HEADER)
+    found = parse_message(header).internet_message_id if header else None
+    return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
 def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
@@ -33,7 +42,7 @@ def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Listed
 
 def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
     """Return the whole message, from the items that `WHOLE_ITEMS` names."""
-    raw, state = items[_BODY], _state(items)
+    raw, state = items[BODY], _state(items)
     mail = parse_message(raw)
     received_at = _received_at(items)
     return Message(
@@ -60,6 +69,7 @@ def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
         kind=mail.kind,
         version=state.version,
         fingerprint=_fingerprint_of(mail.internet_message_id, items),
+        thread_keys=thread_keys(mail),
     )
 
 
@@ -89,7 +99,7 @@ def _fingerprint_of(internet_message_id: str | None, items: Mapping[bytes, Any])
     message has no Message-ID, so two messages could be taken for one."""
     if not internet_message_id:
         return None
-    size, received_at = items.get(b"RFC822.SIZE"), _received_at(items)
+    size, received_at = items.get(SIZE), _received_at(items)
     text = f"{internet_message_id}\n{size}\n{received_at and received_at.timestamp()}"
     return str(UUID(bytes=hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]))
 

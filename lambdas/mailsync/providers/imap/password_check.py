@@ -63,8 +63,10 @@ def _sign_in(
     servers = settings.read_section(ImapSettings).servers
     ip_addresses = deadline.run(lambda: servers.find_addresses(address.host, address.port))
     context = settings.provider_tls_context()
-    with ImapConnection(address, ip_addresses, context, deadline) as connection:
-        advice = known.advice if known else ""
+    advice = known.advice if known else ""
+    connection = ImapConnection(address, ip_addresses, context, deadline)
+    # Explained before LOGOUT, for which a server may let the client wait until the deadline.
+    with connection, _explained(address, deadline):
         try:
             connection.login(address.user_name, password)
         except LoginRefused as refused:

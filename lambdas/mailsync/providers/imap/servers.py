@@ -24,8 +24,9 @@ _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 """The only IPv6 addresses of the public internet that are assigned; the deprecated IPv4-compatible
 and site-local addresses are outside (RFC 4291, 2.4 and 2.5)."""
-_TUNNELLED = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
-"""6to4 and Teredo: such an address leads to an IPv4 address within it (RFC 3056, RFC 4380)."""
+_REFUSED = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("3fff::/20"))
+"""6to4 and Teredo, which lead to an IPv4 address within them (RFC 3056, RFC 4380); and addresses of
+documents (RFC 9637), which Python 3.13 takes for public."""
 
 
 class ImapSettings(SettingsSection):
@@ -35,7 +36,8 @@ class ImapSettings(SettingsSection):
         as `host:port`, separated by commas."""
         entries = [each.strip().lower() for each in self._required("IMAP_SERVERS").split(",")]
         listed = [each for each in entries if each != ANY_PUBLIC_SERVER]
-        if not all(_SERVER.fullmatch(each) for each in listed):
+        matches = [_SERVER.fullmatch(each) for each in listed]
+        if not all(each and int(each[2]) < 2**16 for each in matches):
             raise SettingMissing(
                 "IMAP_SERVERS must list 'public' or servers such as 'imap.example.org:993'."
             )
@@ -87,7 +89,7 @@ def are_public(addresses: Iterable[str]) -> bool:
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
-        if any(address in network for network in _TUNNELLED):
+        if any(address in network for network in _REFUSED):
             return False
         if address.ipv4_mapped or any(address in network for network in _TRANSLATED):
             return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))

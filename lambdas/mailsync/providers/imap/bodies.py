@@ -1,0 +1,274 @@
+"""Read messages that a server lists.
+
+Whole messages are fetched in batches of some megabytes, and large ones in pieces. What a server
+does not deliver is requested again in smaller batches, down to a single message, which then is an
+UnreadableMessage; all others are stored. The connection may break meanwhile.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.model import Message, UnreadableMessage
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.messages import (
+    BODY,
+    SIZE,
+    STATE_ITEMS,
+    WHOLE_ITEMS,
+    has_body,
+    to_message,
+)
+from mailsync.providers.imap.pieces import (
+    MAX_FAILURES_PER_MESSAGE,
+    MAX_MESSAGE_BYTES,
+    MessageTooLarge,
+    fetch_piece,
+    read_in_pieces,
+)
+from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.wire import ResponseTooLong
+from mailsync.providers.retry_budget import RetryBudget
+
+MAX_BATCH_BYTES = 8 * 2**20
+MAX_WHOLE_BYTES = 10 * 2**20
+"""The size of a message above which it is fetched in pieces."""
+MAX_SHORT_PAUSE_S = 10.0
+"""The longest pause after a refusal that one message may cause: Yahoo and iCloud also ask for a
+short pause if they cannot read a message."""
+_MAX_PLACEHOLDER_BYTES = 20_000
+_EXCHANGE_PLACEHOLDER = re.compile(
+    rb"^Subject: *Retrieval using the IMAP4 protocol failed for the following message",
+    re.IGNORECASE | re.MULTILINE,
+)
+_COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
+_FAILURES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
+_Result = Message | UnreadableMessage
+
+
+def fetch_listed(
+    connection: ImapConnection, uids: Sequence[int], items: str, *, uid_next: int
+) -> dict[int, FetchedItems]:
+    """Fetch items of messages that the server listed. A message that the response lacks is
+    requested again, and then searched for: silence does not prove that it is gone.
+
+    uid_next: UID from which on the server's list may be wrong.
+
+    Raises:
+        ProviderUnavailable: the server lists messages of which it sends nothing.
+    """
+    found = connection.fetch(uids, items)
+    for _ in range(2):
+        if not (lacking := set(uids) - found.keys()):
+            return found
+        found |= connection.fetch(lacking, items)
+    lacking = {uid for uid in uids if uid not in found and uid < uid_next}
+    if lacking and lacking & set(connection.search(f"UID {min(lacking)}:{max(lacking)}")):
+        raise ProviderUnavailable(
+            f"The mail server lists {len(lacking)} messages that it does not send; trying again."
+        )
+    return found
+
+
+class MessageReader:
+    """Reads whole messages of one folder.
+
+    folder, uid_validity: of the folder.
+    open_folder: returns a connection on which the folder is open, a new one if the last one broke.
+    budget: time for short pauses.
+    """
+
+    def __init__(
+        self,
+        folder: bytes,
+        uid_validity: int,
+        open_folder: Callable[[], ImapConnection],
+        budget: RetryBudget,
+    ) -> None:
+        self._folder, self._uid_validity = folder, uid_validity
+        self._open_folder = open_folder
+        self._budget = budget
+        self._found: dict[int, _Result | None] = {}
+        self._failures: dict[int, int] = {}
+        self._pauses = 0
+
+    def read(self, uids: Sequence[int], sizes: Mapping[int, int]) -> dict[int, _Result]:
+        """Return the messages by UID; those that are gone are left out.
+
+        sizes: known sizes, in bytes; the server is asked for others.
+
+        Raises:
+            errors of `open_folder`
+            ProviderThrottled, ProviderUnavailable, ProviderRejected: the server delivers no
+                message.
+        """
+        known = dict(sizes)
+        if unknown := [uid for uid in uids if uid not in known]:
+            with suppress(ProviderUnavailable, ProviderRejected):  # sizes decide little
+                for uid, items in self._open_folder().fetch_each(unknown, "(UID RFC822.SIZE)"):
+                    known[uid] = size_of(items)
+        work = deque(_batches(uids, known))
+        while work:
+            work.extendleft(reversed(self._read_batch(work.popleft(), known)))
+        return {uid: each for uid, each in self._found.items() if each is not None}
+
+    def _read_batch(self, uids: Sequence[int], sizes: Mapping[int, int]) -> Sequence[Sequence[int]]:
+        """Read messages; return the batches in which the missing ones are to be requested."""
+        if len(uids) == 1 and sizes.get(uids[0], 0) > MAX_WHOLE_BYTES:
+            self._read_large(uids[0], sizes[uids[0]])
+            return []
+        connection, failure = self._open_folder(), None
+        try:
+            self._receive(connection, uids)
+        except _FAILURES as error:
+            failure = error
+        rest = [uid for uid in uids if uid not in self._found]
+        if rest and isinstance(failure, ProviderThrottled) and self._has_paused(failure):
+            return [rest]
+        if len(uids) == 1:
+            return [rest] if rest and not self._is_settled(uids[0], failure) else []
+        if len(rest) == len(uids):
+            return [rest[: len(rest) // 2], rest[len(rest) // 2 :]]
+        # Most servers send messages in ascending order, so the first missing one is the cause.
+        parts = [rest[:1], rest[1:]] if failure else [rest]
+        return [part for part in parts if part]
+
+    def _receive(self, connection: ImapConnection, uids: Sequence[int]) -> None:
+        """Fetch messages, and add each to those that are found as it arrives."""
+        items: dict[int, FetchedItems] = {}
+        for uid, each in connection.fetch_each(uids, WHOLE_ITEMS):
+            items[uid] = {**items.get(uid, {}), **each}
+            if has_body(items[uid]) and b"FLAGS" in items[uid] and not _is_invented(items[uid]):
+                self._add(uid, items.pop(uid))
+                connection.release_memory(_text_bytes(self._found[uid]))
+        late = [uid for uid, each in items.items() if has_body(each) and uid not in self._found]
+        if not late:
+            return
+        # Some servers send the flags in a response of their own, or leave out empty ones. Courier
+        # invents a mail in place of one that is gone, which its list shows until NOOP.
+        connection.noop()
+        flags = connection.fetch(late, STATE_ITEMS)
+        for uid in late:
+            if uid in flags or uid in connection.search(f"UID {uid}:{uid}"):
+                self._add(uid, {b"FLAGS": (), **items[uid], **flags.get(uid, {})})
+            else:
+                self._found[uid] = None
+
+    def _add(self, uid: int, items: FetchedItems) -> None:
+        raw = items[BODY]
+        if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw):
+            self._found[uid] = self._unreadable(
+                uid, "The mail server sent a notice in place of this message."
+            )
+        else:
+            self._found[uid] = to_message(self._place(uid), items)
+
+    def _has_paused(self, failure: ProviderThrottled) -> bool:
+        """Return whether this function has slept as long as the server asks.
+
+        Raises:
+            ProviderThrottled: the pause is long, so no message causes it.
+        """
+        pause_s = failure.retry_after_s
+        if pause_s is None or pause_s > MAX_SHORT_PAUSE_S:
+            raise failure
+        self._pauses += 1
+        return self._budget.sleep_if_budget_allows(pause_s, self._pauses - 1)
+
+    def _is_settled(self, uid: int, failure: Exception | None) -> bool:
+        """Return whether it is decided what becomes of a message that failed in a request of its
+        own. False: request it once more."""
+        if failure and isinstance(failure.__cause__, ResponseTooLong):
+            self._read_large(uid, MAX_MESSAGE_BYTES + 1)
+            return True
+        self._failures[uid] = self._failures.get(uid, 0) + 1
+        if self._failures[uid] < MAX_FAILURES_PER_MESSAGE:
+            return False
+        self._found[uid] = self._give_up(uid, failure)
+        return True
+
+    def _give_up(self, uid: int, failure: Exception | None) -> UnreadableMessage | None:
+        """Return why a message cannot be read; None if it is gone.
+
+        Raises:
+            failure: the server delivers no other message either.
+        """
+        connection = self._open_folder()
+        connection.noop()
+        if uid not in connection.search(f"UID {uid}:{uid}"):
+            return None
+        if failure and not self._delivers_others(uid):
+            raise failure
+        return self._unreadable(
+            uid, f"The mail server lists this message without its text. {failure or ''}".rstrip()
+        )
+
+    def _delivers_others(self, uid: int) -> bool:
+        """Return whether the server delivers another message. True if there is no other."""
+        if any(isinstance(each, Message) for each in self._found.values()):
+            return True
+        others = self._open_folder().search("UID 1:4294967295")
+        others = [each for each in others if each not in self._found and each != uid]
+        for other in {*others[-1:], *others[:1]}:
+            try:
+                if fetch_piece(self._open_folder(), other, 0, 1)[0] is not None:
+                    return True
+            except _FAILURES:
+                continue
+        return not others
+
+    def _read_large(self, uid: int, size: int) -> None:
+        try:
+            items = read_in_pieces(self._open_folder, uid, size)
+        except MessageTooLarge as failure:
+            self._found[uid] = self._unreadable(uid, str(failure), "too_large")
+        except (ProviderUnavailable, ProviderRejected) as failure:
+            self._found[uid] = self._give_up(uid, failure)
+        else:
+            if items is None:
+                self._found[uid] = self._give_up(uid, None)
+            else:
+                self._add(uid, items)
+                self._open_folder().release_memory(_text_bytes(self._found[uid]))
+
+    def _unreadable(self, uid: int, detail: str, cause: str = "unanswered") -> UnreadableMessage:
+        return UnreadableMessage(self._place(uid).to_id(), cause, detail)
+
+    def _place(self, uid: int) -> MessagePlace:
+        return MessagePlace(self._folder, self._uid_validity, uid)
+
+
+def size_of(items: FetchedItems) -> int:
+    """Return the size that the server names, in bytes; 0 if it names none."""
+    size = items.get(SIZE)
+    return size if isinstance(size, int) else 0
+
+
+def _batches(uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[Sequence[int]]:
+    """Divide messages into batches of at most MAX_BATCH_BYTES; a large message is alone."""
+    batch: list[int] = []
+    batch_bytes = 0
+    for uid in sorted(uids):
+        size = sizes.get(uid, 0)
+        if batch and batch_bytes + size > MAX_BATCH_BYTES:
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(uid)
+        batch_bytes += size
+    if batch:
+        yield batch
+
+
+def _is_invented(items: FetchedItems) -> bool:
+    """Return whether the message may be one that Courier invents, of 129 bytes."""
+    raw = items[BODY]
+    return len(raw) < _MAX_PLACEHOLDER_BYTES and bool(_COURIER_PLACEHOLDER.search(raw))
+
+
+def _text_bytes(message: _Result | None) -> int:
+    if not isinstance(message, Message):
+        return 0
+    return len(message.body_text or "") + len(message.body_html or "")

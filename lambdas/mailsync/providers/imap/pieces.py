@@ -1,0 +1,76 @@
+"""Read a large message in pieces."""
+
+from collections.abc import Callable
+from typing import cast
+
+from mailsync.errors import ProviderRejected, ProviderUnavailable
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.messages import BODY
+from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.wire import MAX_RESPONSE_BYTES
+
+PIECE_BYTES = 4 * 2**20
+MAX_MESSAGE_BYTES = MAX_RESPONSE_BYTES
+MAX_FAILURES_PER_MESSAGE = 2
+"""Failures of requests for one message after which no request for it alone is sent any more."""
+
+
+class MessageTooLarge(Exception):
+    """The message exceeds MAX_MESSAGE_BYTES."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The message has more than {MAX_MESSAGE_BYTES // 2**20} MB.")
+
+
+def read_in_pieces(
+    open_folder: Callable[[], ImapConnection], uid: int, size: int
+) -> FetchedItems | None:
+    """Return the items of a message, with its body. None: the server sends no body, or the message
+    is gone.
+
+    size: the size that the server names. It decides nothing: the piece that is short is the last.
+
+    Raises:
+        MessageTooLarge: the message is too large for the memory.
+        ProviderThrottled, ProviderUnavailable, ProviderRejected: a piece failed twice.
+    """
+    raw = bytearray()
+    if size > MAX_MESSAGE_BYTES and fetch_piece(open_folder(), uid, MAX_MESSAGE_BYTES, 1)[0]:
+        raise MessageTooLarge
+    while len(raw) <= MAX_MESSAGE_BYTES:
+        piece, items = _fetch_with_retry(open_folder, uid, len(raw))
+        if piece is None and not (raw and open_folder().search(f"UID {uid}:{uid}")):
+            return None
+        piece = piece or b""
+        if len(piece) > PIECE_BYTES:  # the server sends whole messages only
+            raw.clear()
+        raw += piece
+        if len(piece) != PIECE_BYTES:
+            # The parser takes a bytearray as well, and a copy would need the memory again.
+            return {b"FLAGS": (), **items, BODY: cast(bytes, raw)}
+    raise MessageTooLarge
+
+
+def fetch_piece(
+    connection: ImapConnection, uid: int, start: int, size: int
+) -> tuple[bytes | None, FetchedItems]:
+    """Return a piece of a message, None if the server sent none, and the other items."""
+    items: dict[bytes, object] = {}
+    wanted = f"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]<{start}.{size}>)"
+    for _, each in connection.fetch_each([uid], wanted):
+        items |= each
+    found = [items.pop(each) for each in list(items) if each.startswith(BODY)]
+    return next((each for each in found if isinstance(each, bytes)), None), items
+
+
+def _fetch_with_retry(
+    open_folder: Callable[[], ImapConnection], uid: int, start: int
+) -> tuple[bytes | None, FetchedItems]:
+    for _ in range(MAX_FAILURES_PER_MESSAGE - 1):
+        try:
+            piece, items = fetch_piece(open_folder(), uid, start, PIECE_BYTES)
+        except (ProviderUnavailable, ProviderRejected):
+            continue
+        if piece is not None:
+            return piece, items
+    return fetch_piece(open_folder(), uid, start, PIECE_BYTES)

@@ -1,0 +1,72 @@
+"""Repeat a read on a new connection if the server ended the connection, and send nothing during a
+pause that the server requested."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import update_wrapper
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+
+
+class RequestedPause:
+    """The pause that a server requested, if one did."""
+
+    def __init__(self) -> None:
+        self._ends_at = 0.0
+
+    @property
+    def remaining_s(self) -> float:
+        return max(0.0, self._ends_at - time.monotonic())
+
+    @contextmanager
+    def respected(self) -> Iterator[None]:
+        """Raise ProviderThrottled before the `with` block while the pause lasts; remember the
+        pause that the block reports."""
+        if left_s := self.remaining_s:
+            raise ProviderThrottled(
+                "The pause that the mail server asked for is not over.", retry_after_s=left_s
+            )
+        try:
+            yield
+        except ProviderThrottled as failure:
+            self._ends_at = time.monotonic() + (failure.retry_after_s or 0.0)
+            raise
+
+
+class Reconnecting(Protocol):
+    """A mailbox that connects anew after its connection broke. is_cut: whether the server ended
+    it."""
+
+    @property
+    def is_cut(self) -> bool: ...
+
+    @property
+    def pause(self) -> RequestedPause: ...
+
+
+_Mailbox = TypeVar("_Mailbox", bound=Reconnecting)
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def repeated_if_cut(
+    method: Callable[Concatenate[_Mailbox, _Parameters], _Result],
+) -> Callable[Concatenate[_Mailbox, _Parameters], _Result]:
+    """Repeat a method that only reads, once, if the server ended the connection meanwhile: servers
+    do so after some idle time or a number of messages. A silent server is not asked again."""
+
+    def repeated(
+        mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs
+    ) -> _Result:
+        with mailbox.pause.respected():
+            try:
+                return method(mailbox, *args, **named)
+            except ProviderUnavailable:
+                if not mailbox.is_cut:
+                    raise
+            return method(mailbox, *args, **named)
+
+    update_wrapper(repeated, method)
+    return repeated

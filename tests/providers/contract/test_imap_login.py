@@ -1,0 +1,246 @@
+"""How Mailsync signs in to IMAP servers, and what it takes for a refused password."""
+
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.server import READING_SCOPES
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.login import LoginRefused, Refusal, classify_refusal
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.field_imap import FIELD_ROWS
+from tests.support.scripted_imap import Rule, ScriptedImap, capabilities, scripted_imap
+
+Connect = Callable[[], ImapConnection]
+REFUSALS = {
+    Refusal.PASSWORD: (
+        "[AUTHENTICATIONFAILED] Authentication failed.",  # Dovecot
+        "[AUTHENTICATIONFAILED] Invalid credentials (Failure)",  # Gmail
+        "[AUTHENTICATIONFAILED] Authentication failed. Too many attempts, try again later",
+        "Login failed: authentication failure",  # Cyrus
+        "Login failed.",  # Courier
+        "LOGIN failed.",  # Exchange
+        "AUTHENTICATE failed.",  # Exchange
+        "LOGIN Login error or password error",  # 163
+        "Invalid user name or password.",  # hMailServer, Domino
+        "[AUTHENTICATIONFAILED] LOGIN Invalid credentials",  # Yahoo
+        "[EXPIRED] Password expired",
+    ),
+    Refusal.APP_PASSWORD: (
+        "[ALERT] Application-specific password required: https://support.google.com/a (Failure)",
+        "[ALERT] Please log in via your web browser: https://support.google.com/b (Failure)",
+        "[WEBALERT https://accounts.google.com/signin] Web login required.",
+        "[AUTHENTICATIONFAILED] Application password is REQUIRED",  # mail.ru
+        "[AUTHENTICATIONFAILED] LOGIN invalid credentials or IMAP is disabled",  # Yandex
+        "LOGIN failed. LogonDenied-BasicAuthBlocked-1439",  # Outlook
+        "Please using authorized code to login.",  # QQ
+        "You are yet to enable IMAP for your account.",  # Zoho
+    ),
+    Refusal.PAUSE: (
+        "[LIMIT] Maximum number of connections from user+IP exceeded",  # Dovecot
+        "[ALERT] Too many simultaneous connections. (Failure)",  # Gmail
+        "[UNAVAILABLE] Temporary authentication failure.",  # Dovecot
+        "[INUSE] Mailbox in use",
+        "[OVERQUOTA] Account exceeded command or bandwidth limits",
+        "Server Unavailable. 15",  # Exchange
+        "Service temporarily unavailable",
+    ),
+    Refusal.UNKNOWN: (
+        "",
+        "Sorry.",
+        "[CONTACTADMIN] Ask them",
+        "[ALERT] Your account is blocked",
+        "Login fail. Account is abnormal, service is not open, password is incorrect, login"
+        " frequency limited, or system is busy.",  # QQ
+    ),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_only_an_explicit_refusal_counts_as_a_wrong_password(refusal: Refusal) -> None:
+    for text in REFUSALS[refusal]:
+        assert (classify_refusal(text), text) == (refusal, text)
+        assert classify_refusal(text.upper()) is refusal
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Dovecot]:
+    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        with dovecot(Path(name) / "d") as running:
+            yield running
+
+
+def connection(port: int, certificate: Path) -> ImapConnection:
+    context = ssl.create_default_context(cafile=certificate)
+    return ImapConnection(MailboxAddress("localhost", port, "ann"), ["127.0.0.1"], context)
+
+
+Scripted = Callable[..., ScriptedImap]
+
+
+@pytest.fixture
+def scripted(server: Dovecot, tmp_path: Path) -> Iterator[Scripted]:
+    with ExitStack() as running:
+        yield lambda *rules: running.enter_context(
+            scripted_imap(tmp_path, *rules, behind=(server.port, server.certificate))
+        )
+
+
+def commands(script: ScriptedImap) -> list[str]:
+    return [re.split(r" (?!PLAIN|XOAUTH2|OAUTHBEARER)", text)[0] for _, text in script.commands]
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+@pytest.mark.parametrize("also", [("SASL-IR",), ()])
+def test_an_access_token_signs_in(
+    scripted: Scripted, server: Dovecot, mechanism: str, also: tuple[str, ...]
+) -> None:
+    """A refused one as well: the server explains it, and waits for an empty line."""
+    script = scripted(*capabilities(f"AUTH={mechanism}", *also, "ENABLE"))
+    for token in (server.access_token(lifetime_s=-10), "x", server.access_token("bo")):
+        with connection(script.port, script.certificate) as refused, pytest.raises(LoginRefused):
+            refused.login("ann", token, is_token=True)
+    with connection(script.port, script.certificate) as signed_in:
+        signed_in.login("ann", server.access_token(), is_token=True)
+        assert signed_in.examine(b"INBOX").message_count == 0
+    assert f"AUTHENTICATE {mechanism}" in commands(script)
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: str) -> None:
+    with Simulators(tmp_path, imap_ports=ImapPorts(password=PASSWORD)) as simulators:
+        mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
+        assert imap
+        imap.current_options = ImapOptions(extensions=("SASL-IR", f"AUTH={mechanism}", "ENABLE"))
+        token = simulators.issue_access_token(
+            mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+        )
+        with connection(imap.port, imap.certificate) as refused, pytest.raises(LoginRefused):
+            refused.login(mailbox.address, "no token", is_token=True)
+        with connection(imap.port, imap.certificate) as signed_in:
+            signed_in.login(mailbox.address, token, is_token=True)
+            assert signed_in.list_folders()
+
+
+LOGINS = {
+    "LOGIN by default": (("AUTH=PLAIN", "SASL-IR"), [], "LOGIN"),
+    "LOGIN is disabled": (("AUTH=PLAIN", "LOGINDISABLED"), [], "AUTHENTICATE PLAIN"),
+    "LOGIN is not understood": (
+        ("AUTH=PLAIN", "SASL-IR"),
+        [Rule("^LOGIN", b"{tag} BAD What?\r\n")],
+        "AUTHENTICATE PLAIN",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_a_password_is_sent_as_the_server_takes_it(scripted: Scripted, name: str) -> None:
+    """The password has blanks, quotes, brackets and a star (row 42)."""
+    offered, rules, used = LOGINS[name]
+    script = scripted(*rules, *capabilities(*offered))
+    with connection(script.port, script.certificate) as signed_in:
+        signed_in.login("ann", PASSWORD)
+        assert signed_in.examine(b"INBOX").message_count == 0
+    assert used in commands(script)
+
+
+@pytest.mark.parametrize("offered", [("AUTH=PLAIN", "SASL-IR"), ("AUTH=PLAIN",), ()])
+def test_a_password_that_is_not_ascii_signs_in(tmp_path: Path, offered: tuple[str, ...]) -> None:
+    password = 'pässwörd "中"\\'
+    with Simulators(tmp_path, imap_ports=ImapPorts(password=password)) as simulators:
+        mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
+        assert imap
+        imap.current_options = ImapOptions(extensions=offered)
+        with connection(imap.port, imap.certificate) as signed_in:
+            signed_in.login(mailbox.address, password)
+            assert signed_in.list_folders()
+        with connection(imap.port, imap.certificate) as refused, pytest.raises(LoginRefused):
+            refused.login(mailbox.address, password + "ü")
+
+
+@pytest.mark.parametrize(
+    ("offered", "is_token"), [(("LOGINDISABLED",), False), (("AUTH=PLAIN",), True)]
+)
+def test_a_server_without_a_usable_login_is_sent_nothing(
+    scripted: Scripted, offered: tuple[str, ...], is_token: bool
+) -> None:
+    script = scripted(*capabilities(*offered))
+    with (
+        connection(script.port, script.certificate) as refused,
+        pytest.raises(ProviderUnavailable, match=r"accepts no (passwords|access tokens)"),
+    ):
+        refused.login("ann", PASSWORD, is_token=is_token)
+    assert not {"LOGIN", "AUTHENTICATE"} & {each.partition(" ")[0] for each in commands(script)}
+
+
+def test_extensions_and_the_client_are_named_before_a_folder_is_opened(scripted: Scripted) -> None:
+    """163 opens no folder otherwise (row 41), and iCloud shows no HIGHESTMODSEQ (row 29). All takes
+    three round trips after the login's capabilities are known."""
+    script = scripted()
+    with connection(script.port, script.certificate) as signed_in:
+        signed_in.login("ann", PASSWORD)
+        assert signed_in.has_qresync
+        signed_in.examine(b"INBOX")
+        assert commands(script) == ["LOGIN", "ID", "ENABLE", "EXAMINE"]
+    (sent,) = [text for _, text in script.commands if text.startswith("ID")]
+    assert sent == 'ID ("name" "Mailsync" "version" "1")'
+
+
+@pytest.mark.parametrize("rejected", ["^ID", "^ENABLE"])
+def test_a_server_that_rejects_an_extension_is_used_without_it(
+    scripted: Scripted, rejected: str
+) -> None:
+    script = scripted(Rule(rejected, b"{tag} BAD No\r\n"))
+    with connection(script.port, script.certificate) as signed_in:
+        signed_in.login("ann", PASSWORD)
+        assert signed_in.has_qresync is (rejected == "^ID")
+        assert signed_in.examine(b"INBOX").message_count == 0
+
+
+FIELD_LOGINS = {37: LoginRefused, 39: ProviderThrottled, 40: ProviderThrottled}
+
+
+@pytest.mark.parametrize("row", FIELD_LOGINS)
+def test_rows_of_the_field_at_the_login(scripted: Scripted, row: int) -> None:
+    script = scripted(*FIELD_ROWS[row]())
+    with (
+        connection(script.port, script.certificate) as refused,
+        pytest.raises(FIELD_LOGINS[row]),
+    ):
+        refused.login("ann", PASSWORD)
+    assert commands(script).count("LOGIN") == 1
+
+
+def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:
+    """Row 38: iCloud refuses AUTHENTICATE PLAIN with the right password, and then LOGIN on the same
+    connection."""
+    script = scripted(*FIELD_ROWS[38]()[:1], *capabilities("AUTH=PLAIN", "SASL-IR"))
+    with connection(script.port, script.certificate) as signed_in:
+        signed_in.login("ann", PASSWORD)
+    assert "AUTHENTICATE PLAIN" not in commands(script)
+
+
+def test_capabilities_before_the_login_are_not_used_after_it(scripted: Scripted) -> None:
+    """Row 28: a proxy answers before the login, another server after it."""
+    greeting = b"* OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC ID LIST-STATUS] Hi\r\n"
+    script = scripted(
+        Rule("^GREETING$", greeting, None),
+        Rule("^LOGIN", lambda found: [found[-1].split(b" ")[0] + b" OK Logged in"], None),
+        Rule("^CAPABILITY$", b"* CAPABILITY IMAP4rev1\r\n{tag} OK Done\r\n", None),
+    )
+    with connection(script.port, script.certificate) as signed_in:
+        signed_in.login("ann", PASSWORD)
+        assert signed_in.capabilities == {"IMAP4REV1"}
+        assert not signed_in.has_qresync
+    assert "ENABLE" not in commands(script)
