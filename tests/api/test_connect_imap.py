@@ -47,8 +47,8 @@ LOGINS: dict[str, tuple[str, Reply, str, str]] = {
     "not connected": (
         "^EXAMINE",
         b"{tag} BAD User is authenticated but not connected.\r\n",
-        UNREADABLE,
-        "open the inbox",
+        BUSY,
+        "try again in a few",
     ),
     "garbage banner": ("^GREETING$", b"220 smtp.example.org ESMTP\r\n", UNUSABLE, NO_IMAP),
     "binary banner": ("^GREETING$", b"\0\xff\x16\x03\r\n\r\n" * 50, UNUSABLE, NO_IMAP),
