@@ -27,6 +27,7 @@ from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
+from mailsync.providers.imap.read_ahead import ReadAhead
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import MAX_UID, format_uid_sets
 
@@ -47,7 +48,11 @@ class _Reported:
 
 
 class FolderReader:
-    """Reads a folder as the server opened it. sizes: of the messages listed last, in bytes."""
+    """Reads a folder as the server opened it.
+
+    sizes: of the messages listed last, in bytes.
+    ahead: requests what a full sync reads next.
+    """
 
     def __init__(self, connection: ImapConnection, opened: OpenFolder) -> None:
         self._connection = connection
@@ -55,6 +60,7 @@ class FolderReader:
         self._is_careful = False
         self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
+        self.ahead = ReadAhead(connection)
         self.opened = opened
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
@@ -95,6 +101,7 @@ class FolderReader:
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         left = [uid for uid in self.all_uids() if uid < below]
         items = self._listed(left[-limit:])
+        self.ahead.begin_page(self.sizes, left[-2 * limit : -limit])
         has_more = len(left) > limit
         after = replace(
             position,
@@ -235,7 +242,7 @@ class FolderReader:
         items = STATE_ITEMS if self._is_careful else LISTED_ITEMS
         uid_next = self.opened.uid_next
         try:
-            found = fetch_listed(
+            found = self.ahead.take_list(uids) or fetch_listed(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:

@@ -215,8 +215,9 @@ class ImapMailbox:
                     partial(self._connected_to, folder, uid_validity),
                     self._budget,
                 )
-                sizes = self._opened(folder).sizes
-                read = reader.read([each.uid for each in group], sizes)
+                opened, uids = self._opened(folder), [each.uid for each in group]
+                with opened.ahead.around_messages(uids):
+                    read = reader.read(uids, opened.sizes)
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
