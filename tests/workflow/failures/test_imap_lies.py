@@ -248,3 +248,18 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     assert CheckOutcome.HANDED_OVER not in outcomes
     assert mirrored.is_exact()
     assert mirrored.fetched == []
+
+
+def test_the_folder_of_a_role_can_be_deleted_or_renamed(mirrored: ImapWorld) -> None:
+    for name in ("Drafts", "Trash"):
+        mirrored.other.create(name)
+        mirrored.deliver(f"of {name}", name)
+    assert mirrored.sync() == "completed"
+    before = ids(mirrored)
+    mirrored.other.delete("Drafts")
+    mirrored.other.rename("Trash", "Old")
+
+    assert mirrored.sync() == "completed"
+    assert mirrored.is_exact()
+    after = ids(mirrored)
+    assert before.items() - after.items() == {("of Drafts", before["of Drafts"])}
