@@ -116,7 +116,7 @@ class DovecotMailbox(Mailbox):
             self._select(folder)
             flags = f"({' '.join(sorted(wanted.flags))})"
             self._done(self._client.uid("STORE", str(uid), "FLAGS.SILENT", flags))
-        self._client.unselect()
+        self._unselect()
         return Placed(folder, uid, wanted)
 
     def _append(self, folder: int, wanted: ListedMessage) -> int:
@@ -133,10 +133,14 @@ class DovecotMailbox(Mailbox):
         self._select(known.folder)
         self._done(self._client.uid("STORE", str(known.uid), "+FLAGS.SILENT", "(\\Deleted)"))
         self._done(self._client.uid("EXPUNGE", str(known.uid)))
-        self._client.unselect()
+        self._unselect()
 
     def _select(self, folder: int) -> None:
         self._done(self._client.select(f'"{self._names[folder]}"'))
+
+    def _unselect(self) -> None:
+        if self._client.state == "SELECTED":
+            self._done(self._client.unselect())
 
     def _new_uid(self, code: str) -> int:
         _, [text] = self._client.response(code)

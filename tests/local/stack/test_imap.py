@@ -1,5 +1,7 @@
 """A whole stack whose mailbox is connected over IMAP, filled from the user's own mail file."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from email.header import Header
 from typing import Any
@@ -12,6 +14,7 @@ from localdev.demo import run_demo
 from tests.local.mirror import Mirror, when
 from tests.support.guide import STATUS_FIELDS
 from tests.support.imap_client import RawImap
+from tests.support.paths import ROOT
 from tests.support.small_stack import small_stack
 from tests.support.up import paste
 
@@ -102,6 +105,28 @@ def test_the_printed_commands_deliver_a_mail_and_read_it_over_imap(imap: Mirror)
     assert '* STATUS "INBOX" (MESSAGES ' in shell.stdout
     assert "| Hello" in paste(printed).stdout
     imap.finished()
+
+
+def test_the_documented_commands_change_the_mailbox_and_a_sync_outlives_them(
+    imap: Mirror,
+) -> None:
+    commands = (ROOT / "docs/architecture.md").read_text().partition("```\nsim() ")[2]
+    provider = imap.stack.provider
+    control = provider.graph_url.removesuffix("/v1.0")
+
+    shell = subprocess.run(
+        ["bash", "-c", f"sim() {commands.partition('```')[0]}"],
+        env={**os.environ, "SECRET": provider.control_secret, "SIMULATOR": control},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (shell.stderr, "error" in shell.stdout) == ("", False)
+    assert imap.synced()["status"] == "completed"
+    assert [row[1] for row in imap.rows(PLACES, subject="An idea")] == ["Ideas"]
+    imap.control("POST", "imap-options", without=[])
+    imap.control("DELETE", "faults")
 
 
 def act(imap: Mirror, name: str, **fields: Any) -> None:

@@ -159,7 +159,7 @@ class ProviderContract:
         server.mailbox.change_message_fields(first, subject="edited behind the first page")
         server.mailbox.purge_message(others[0])
         server.mailbox.move_message(others[-1], "archive")
-        server.mailbox.deliver(a_mail("new", minutes=10**6))
+        server.mailbox.deliver(a_mail("new", minutes=10**5))
 
         fresh.read_on()
         fresh.read_on()

@@ -39,7 +39,9 @@ def _user(number: int) -> str:
 def open_dovecot() -> Iterator[OpenDovecot]:
     """Starts a Dovecot with these options, once for all tests."""
     with ExitStack() as opened:
-        folder = Path(opened.enter_context(TemporaryDirectory("imap", ignore_cleanup_errors=True)))
+        folder = Path(
+            opened.enter_context(TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True))
+        )
         folder.chmod(0o755)
         running: dict[ImapOptions, Dovecot] = {}
 
@@ -48,7 +50,7 @@ def open_dovecot() -> Iterator[OpenDovecot]:
                 extensions = [each for each in options.extensions if "=" not in each]
                 without = [] if options.offers("QRESYNC") else ["IMAP4rev1", *extensions]
                 marked = (
-                    f"  mailbox {name!r} {{\n    special_use = \\{use}\n  }}"
+                    f'  mailbox "{name}" {{\n    special_use = \\{use}\n  }}'
                     for name, use in SPECIAL_USE.items()
                 )
                 server = dovecot(
