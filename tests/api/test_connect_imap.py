@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from mailsync.api.password_mailboxes import PASSWORD_PROBLEMS
+from mailsync.api.password_problems import PASSWORD_PROBLEMS
 from mailsync.providers.imap import address, password_check
 from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
