@@ -114,7 +114,8 @@ def _tidy(node: Any) -> Any:
         return int(node)
     if not isinstance(node, dict):
         return node
-    tidied = {key: part if key == "example" else _tidy(part) for key, part in node.items()}
+    examples = ("example", "examples")
+    tidied = {key: part if key in examples else _tidy(part) for key, part in node.items()}
     if isinstance(text := tidied.get("description"), str):
         tidied["description"] = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
     if isinstance(tidied.get("title"), str):
