@@ -2,6 +2,7 @@
 
 MESSAGES ?= 3000#   number of messages in the demo mailbox
 MBOX     ?=#        mbox file, Maildir, folder of .eml files or .eml file that fills the demo mailbox
+PROVIDER ?=#        what the demo mailbox is connected as: graph (Microsoft 365), or imap; default: graph
 HISTORIES ?= 2000#  number of random histories of `make torture`
 MINUTES  ?= 30#    duration of `make soak` in minutes
 STAGE    ?= dev#    stage for `make deploy`, `make synth` and `make dashboard`
@@ -9,6 +10,7 @@ SETTINGS ?=#        settings file of the stage, a copy of settings.example.json;
 VENV     ?= .venv#  folder of the virtual environment, so that two Pythons can have one each
 API_PORT       ?=#  port of `make dev` for the API: 3000, and 0 for any free one
 DASHBOARD_PORT ?=#  port of `make dev` and `make dashboard` for the dashboard: 8288
+IMAP_PORT      ?=#  port of `make dev` for IMAP with PROVIDER=imap: 9993
 AWS_PORT       ?=#  port of `make dev` for the AWS endpoint: 4566
 DATABASE_PORT  ?=#  port of `make dev` for Postgres; empty: a socket only
 CORS_ORIGINS   ?=#  origins whose pages may use the API of `make dev`, with commas
@@ -19,6 +21,7 @@ PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/pyt
 	2>/dev/null && { echo "$$each"; break; }; done)
 BIN := $(VENV)/bin
 export PYTHONPATH := lambdas:.
+MAILBOX = --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX") $(if $(PROVIDER),--provider "$$PROVIDER")
 # If it is set, each process of a test run compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -45,11 +48,11 @@ $(VENV)/ready: requirements-dev.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
 	@touch $@
 
-demo: setup ## connect a simulated mailbox, sync it, change it, sync the changes; MESSAGES=N, MBOX=PATH
-	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX")
+demo: setup ## connect a simulated mailbox, sync it, change it, sync the changes; MESSAGES=N, MBOX=PATH, PROVIDER=imap
+	@$(BIN)/python -m localdev demo $(MAILBOX)
 
 dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads changed code
-	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$$MBOX") \
+	@$(BIN)/python -m localdev up $(MAILBOX) $(if $(IMAP_PORT),--imap-port $(IMAP_PORT)) \
 		$(if $(API_PORT),--api-port $(API_PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) \
 		$(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT)) \
 		$(if $(DATABASE_PORT),--database-port $(DATABASE_PORT)) \

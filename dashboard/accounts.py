@@ -9,15 +9,20 @@ from typing import Any
 
 from dashboard.to_json import Json, to_json
 from mailsync.api.sync_status import to_sync_status_view
+from mailsync.registry import find_provider
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.status_store import AccountStatus
 
 
 def account_status_json(account: AccountStatus, now: datetime) -> Json:
-    """Return the account's sync status as the API returns it, and the time of the next sync as
-    `nextSyncAt` (None unless the account is active)."""
+    """Return the account's sync status as the API returns it, the provider's name for people as
+    `providerTitle`, and the time of the next sync as `nextSyncAt` (None unless the account is
+    active)."""
     due = account.next_sync_at if account.status == "active" else None
-    return {**to_sync_status_view(account, now).model_dump(by_alias=True), "nextSyncAt": due}
+    registered = find_provider(account.provider)
+    title = registered.title if registered else account.provider
+    view = to_sync_status_view(account, now).model_dump(by_alias=True)
+    return {**view, "providerTitle": title, "nextSyncAt": due}
 
 
 def account_details_json(

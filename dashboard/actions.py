@@ -4,7 +4,6 @@ sync."""
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 
@@ -13,7 +12,6 @@ from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
 from infra.catalog import TEST_SYNC_WORKFLOW
-from localdev.http_server import Response
 
 API_TIMEOUT_S = 40
 
@@ -61,11 +59,11 @@ class DashboardActions:
             "accountId": require_text_member(fields, "accountId"),
             "syncType": fields.get("syncType", "manual"),
         }
-        return self._api("POST", "/api/email/sync", json=body)
+        return self.request_api("POST", "/api/email/sync", json=body)
 
     def _cancel(self, fields: Json) -> Json:
         account_id = require_text_member(fields, "accountId")
-        return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
+        return self.request_api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
         """Repeat an earlier run: start a full sync for a full sync, a self-test for a self-test,
@@ -80,7 +78,7 @@ class DashboardActions:
         return self._sync({"accountId": run["accountId"], "syncType": sync_type})
 
     def _test_sync(self, _: Json) -> Json:
-        return self._api("GET", "/api/test-sync")
+        return self.request_api("GET", "/api/test-sync")
 
     def _event(self, fields: Json) -> Json:
         if self._sources.event_bus_name is None:
@@ -98,13 +96,19 @@ class DashboardActions:
 
     def _pause(self, fields: Json, *, paused: bool) -> Json:
         path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}"
-        return self._api("PATCH", path, json={"paused": paused})
+        return self.request_api("PATCH", path, json={"paused": paused})
 
     def _confirm_removal(self, fields: Json) -> Json:
         path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}/confirm-removal"
-        return self._api("POST", path)
+        return self.request_api("POST", path)
 
-    def _api(self, method: str, path: str, **arguments: Any) -> Json:
+    def request_api(self, method: str, path: str, **arguments: Any) -> Json:
+        """Send a request of the dashboard's user to the API; return the JSON object of the
+        response.
+
+        Raises:
+            ActionFailed: the API refused the request; the text is the API's sentence.
+        """
         token = self._sources.make_user_token()
         if token is None:
             raise ActionFailed(
@@ -113,43 +117,11 @@ class DashboardActions:
         headers = {"Authorization": f"Bearer {token}"}
         url = self._sources.api_url + path
         response = httpx.request(method, url, headers=headers, timeout=API_TIMEOUT_S, **arguments)
-        document = _object(response)
+        document = json_object(response)
         if response.is_success:
             return document
         sentence = document.get("detail") or document.get("message") or "The API refused that."
         raise ActionFailed(response.status_code, str(sentence))
-
-
-def begin_sign_in(sources: DashboardSources) -> Response:
-    """Start a sign-in at the mail provider through the API; return the redirect to the provider.
-
-    The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
-    each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
-    which shows the reason. Raises ActionFailed.
-    """
-    token = sources.make_user_token() if sources.stage == "local" else None
-    if token is None:
-        raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    try:
-        response = httpx.get(
-            f"{sources.api_url}/api/auth/microsoft",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=API_TIMEOUT_S,
-        )
-    except httpx.TransportError as broken:
-        return _sign_in_failed(f"The API does not respond ({type(broken).__name__}).")
-    if not response.has_redirect_location:
-        sentence = _object(response).get("detail")
-        return _sign_in_failed(sentence or f"The API responded with HTTP {response.status_code}.")
-    cookies = tuple(response.headers.get_list("set-cookie"))
-    return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
-
-
-def _sign_in_failed(sentence: str) -> Response:
-    """Return the redirect to the page that shows a failed sign-in: the browser has left the page
-    that could show it."""
-    query = urlencode({"error": "server_error", "error_description": sentence})
-    return Response(303, headers={"Location": f"/accounts?{query}"})
 
 
 def require_text_member(fields: Json, name: str) -> str:
@@ -168,7 +140,8 @@ def require_integer_member(fields: Json, name: str, default: int | None = None) 
     return value
 
 
-def _object(response: httpx.Response) -> Json:
+def json_object(response: httpx.Response) -> Json:
+    """Return the JSON object of a response; empty if its body is none."""
     try:
         document = response.json()
     except ValueError:

@@ -15,6 +15,7 @@ from dashboard.accounts import (
 )
 from dashboard.actions import ActionFailed
 from dashboard.changes import ChangeWatcher
+from dashboard.connections import connections_json
 from dashboard.events import merge_newest_events
 from dashboard.executions import ExecutionReader
 from dashboard.functions import functions_json, workflow_json
@@ -71,20 +72,15 @@ class DataRoutes:
         return None
 
     def _overview(self, _: QueryParameters) -> Json:
-        """Return the JSON of the overview: stage, URLs, and the numbers of accounts and open
-        runs."""
+        """Return the JSON of the overview: stage, URLs, how mailboxes are connected, and the
+        numbers of accounts and open runs."""
         sources = self._sources
-        sign_in_url = (
-            f"{sources.api_url}/api/auth/microsoft"
-            if sources.is_development_login_enabled
-            else None
-        )
         return {
             "stage": sources.stage,
             "simulated": sources.simulated_provider is not None,
             "apiUrl": sources.api_url,
             "awsUrl": sources.aws_endpoint_url,
-            "signInUrl": sign_in_url,
+            **connections_json(sources),
             "showsBodies": sources.shows_message_bodies,
             **self._queries.count_accounts_and_open_runs(),
         }

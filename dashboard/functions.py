@@ -18,6 +18,7 @@ from infra.catalog import (
     WORKFLOWS,
     Function,
 )
+from mailsync.registry import syncable_providers
 
 _PURPOSES = {
     "mailbox-sync": "Mirrors one mailbox and verifies that nothing is missing.",
@@ -26,7 +27,7 @@ _PURPOSES = {
 _TRIGGERS = {
     "mailbox-sync": (
         "POST /api/email/sync",
-        "event email/microsoft.sync",
+        *(f"event {each.event_type}" for each in syncable_providers()),
         "a mailbox was connected",
         "a mailbox is due and has more than a little new",
     ),

@@ -240,6 +240,14 @@ class DashboardQueries:
         """
         return self._record("message", "message", message_id=message_id)
 
+    def read_remote_message(self, message_id: int) -> Json:
+        """Return the provider's present id of a message, and the address of its mailbox.
+
+        Raises:
+            RowNotFound: there is no such message.
+        """
+        return self._record("remote_message", "message", message_id=message_id)
+
     def read_message_body(self, message_id: int) -> tuple[str, str | None, str | None]:
         """Return the subject, the HTML body and the plain-text body of a message.
 

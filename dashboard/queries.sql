@@ -52,7 +52,7 @@ SELECT execution_arn FROM mailsync.sync_runs
 -- hide how many rows pass it.
 SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
        r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn, r.folder_ids,
-       a.status AS account_status, a.next_sync_at
+       a.status AS account_status, a.provider, a.next_sync_at
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE (r.created_at, r.id) < (cast(:before_at AS timestamptz), cast(:before_id AS text))
@@ -140,6 +140,15 @@ SELECT m.id, m.account_id::text, a.email_address, m.folder_id,
   FROM mailsync.emails m
   JOIN mailsync.email_accounts a ON a.id = m.account_id
   JOIN mailsync.email_folders f ON f.id = m.folder_id
+ WHERE m.id = :message_id AND m.removed_at IS NULL
+
+-- remote_message --
+-- What the mail provider calls a message now, and in whose mailbox: its id, or where ids change with
+-- each move, its key.
+SELECT a.email_address, coalesce(k.remote_key, m.message_id) AS remote_id
+  FROM mailsync.emails m
+  JOIN mailsync.email_accounts a ON a.id = m.account_id
+  LEFT JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.id = :message_id AND m.removed_at IS NULL
 
 -- body --

@@ -18,6 +18,8 @@ MAX_MESSAGES_PER_DELIVERY = 1000
 DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
 DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
 PROVIDER_THROTTLE_DURATION_S = 30
+HTTP_PATHS, IMAP_COMMANDS = "^/", "^(?!/).* [A-Z]"
+"""What fault rules match: an HTTP path, and the name of the open folder with a command."""
 
 
 class SimulatorActions:
@@ -37,7 +39,9 @@ class SimulatorActions:
             "move": self._move,
             "delete": lambda fields: self._to_message("delete", fields),
             "mark-read": lambda fields: self._to_message("mark-read", fields),
-            "cut-network": lambda _: self._inject_fault({"cut": "before answer"}, times=None),
+            "cut-network": lambda _: self._inject_faults(
+                {"fault": {"cut": "before answer"}, "times": None}
+            ),
             "restore-network": self._clear_faults,
             "throttle": self._throttle,
         }
@@ -59,7 +63,7 @@ class SimulatorActions:
         return response
 
     def _connect(self, fields: Json) -> Json:
-        """Connect a simulated mailbox by signing in to it, as a browser would.
+        """Connect a simulated mailbox as its owner would: by signing in, or by its password.
 
         If the address has no mailbox yet, an empty mailbox is created.
         """
@@ -73,7 +77,7 @@ class SimulatorActions:
             account = connect(self._sources.api_url, self._provider, token, address)
         except StartFailed as failed:
             raise ActionFailed(502, str(failed)) from failed
-        return {"accountId": account.id, "address": account.address}
+        return {"accountId": account.id, "emailAddress": account.address}
 
     def _deliver(self, fields: Json) -> Json:
         count = require_integer_member(fields, "count", 1)
@@ -101,23 +105,25 @@ class SimulatorActions:
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.read_message(require_integer_member(fields, "messageId"))
+        message = self._queries.read_remote_message(require_integer_member(fields, "messageId"))
         return self._control(
-            action, mailbox=message["emailAddress"], id=message["messageId"], **more
+            action, mailbox=message["emailAddress"], id=message["remoteId"], **more
         )
 
     def _throttle(self, _: Json) -> Json:
         """Make the simulated provider reject every request for `PROVIDER_THROTTLE_DURATION_S`
-        seconds, with this number in Retry-After."""
-        fault = {
-            "status": 429,
-            "code": "TooManyRequests",
-            "retry_after": PROVIDER_THROTTLE_DURATION_S,
-        }
-        return self._inject_fault(fault, times=None, lasts_s=PROVIDER_THROTTLE_DURATION_S)
+        seconds: over HTTP with this number in Retry-After, over IMAP as Exchange says it."""
+        lasts_s = PROVIDER_THROTTLE_DURATION_S
+        http = {"status": 429, "code": "TooManyRequests", "retry_after": lasts_s}
+        text = f"Request is throttled. Suggested Backoff Time: {lasts_s * 1000} milliseconds"
+        rule = {"times": None, "lasts_s": lasts_s}
+        return self._inject_faults(
+            {"fault": http, "match": {"path": HTTP_PATHS}, **rule},
+            {"fault": {"imap": "BAD", "message": text}, "match": {"path": IMAP_COMMANDS}, **rule},
+        )
 
-    def _inject_fault(self, fault: Json, **rule: Any) -> Json:
-        return self._control("faults", rules=[{"fault": fault, **rule}])
+    def _inject_faults(self, *rules: Json) -> Json:
+        return self._control("faults", rules=rules)
 
     def _clear_faults(self, _: Json) -> Json:
         response: Json = simulator(self._provider, "DELETE", "faults")

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard.actions import ActionFailed, DashboardActions, begin_sign_in
+from dashboard.actions import ActionFailed, DashboardActions
+from dashboard.connections import ConnectionActions, begin_sign_in
 from dashboard.data import DataRoutes, json_response
 from dashboard.executions import ExecutionReader
 from dashboard.pages import SECURITY_HEADERS, static_file_response
@@ -44,7 +45,11 @@ class DashboardSite:
         )
         self._data = DataRoutes(sources, self._queries, executions)
         actions = DashboardActions(sources, self._queries, executions)
-        self._actions = {**actions.known, **SimulatorActions(sources, self._queries).known}
+        self._actions = {
+            **actions.known,
+            **ConnectionActions(sources, actions).known,
+            **SimulatorActions(sources, self._queries).known,
+        }
 
     def close(self) -> None:
         self._data.changes.stop()

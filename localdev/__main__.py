@@ -19,6 +19,7 @@ from localdev.demo_account import connect, control_url
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatcher
+from localdev.engine.simulator_process import IMAP_HOST
 from localdev.options import Options, parse_command_line
 from localdev.stack import CODE_ROOT, Stack
 from localdev.stop_signals import StopSignals
@@ -98,15 +99,13 @@ def welcome(stack: Stack) -> str:
     token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
-    sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
-    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
-    warned = "; it warns of the simulator's certificate" if stack.simulators else ""
     return f"""Ctrl-C stops it and loses nothing.
 
   Dashboard  {stack.dashboard.url_with_token}
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}
+{_imap_address(stack, account.address) if account and stack.provider.imap_port else ""}\
   Database   {_database(stack)}
   Logs       {stack.data / "logs"}
 
@@ -115,12 +114,40 @@ def welcome(stack: Stack) -> str:
   TOKEN={token}
   {_CURL} {stack.api_url}/api/test-sync
   {_CURL} '{stack.api_url}/api/email/sync?accountId={account_id}'
-{_deliver_command(stack, account.address) if account else ""}Sync the mailbox:
+{_deliver_command(stack, account.address) if account else ""}\
+{_imap_command(stack, account.address) if account and stack.provider.imap_port else ""}\
+Sync the mailbox:
   {_CURL} {stack.api_url}/api/email/sync -H 'Content-Type: application/json' \\
     -d '{{"accountId": "{account_id}", "syncType": "manual"}}'
 {_psql_command(stack)}List the executions of the workflow:
 {_aws_command(stack)}
-  or open {at}{sign_in} in a browser and connect a mailbox yourself{warned}
+  or open {_connect_page(stack)}
+"""
+
+
+def _connect_page(stack: Stack) -> str:
+    """Return the address of the page on which a person connects a mailbox, and what to do there."""
+    if stack.provider.imap_port:
+        return f"{stack.dashboard.url}/accounts in a browser and connect a mailbox yourself"
+    sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
+    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
+    warned = "; it warns of the simulator's certificate" if stack.simulators else ""
+    return f"{at}{sign_in} in a browser and connect a mailbox yourself{warned}"
+
+
+def _imap_address(stack: Stack, address: str) -> str:
+    """Return how another IMAP client, such as Thunderbird, reaches the simulated server."""
+    provider, server = stack.provider, f"{IMAP_HOST}:{stack.provider.imap_port}"
+    return f"""  IMAP       {server} with TLS, user {address}, password {provider.imap_password}
+             openssl s_client -quiet -crlf -connect {server} -CAfile {provider.ca_bundle}
+"""
+
+
+def _imap_command(stack: Stack, address: str) -> str:
+    login = f"{address}:{stack.provider.imap_password}"
+    return f"""Count the mail of the inbox over IMAP, as any other client of that mailbox:
+  curl -s --cacert {stack.provider.ca_bundle} -u '{login}' \\
+    imaps://{IMAP_HOST}:{stack.provider.imap_port} -X 'STATUS INBOX (MESSAGES UNSEEN)'
 """
 
 

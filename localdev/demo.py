@@ -33,6 +33,7 @@ The demo has ended, and everything that it started has stopped. Next:
   make dev              keeps the API on http://localhost:3000 and a dashboard on http://localhost:8288;
                         it prints the commands for syncing, delivering mail and reading the tables
   make demo MBOX=PATH   mirrors your own mail files
+  PROVIDER=imap         behind either command connects the mailbox over IMAP, not as Microsoft 365
   docs/api.md           the API for your application; docs/database.md: its tables
   docs/deploy.md        from here to AWS"""
 

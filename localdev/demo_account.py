@@ -1,4 +1,4 @@
-"""Act as the owner of a simulated mailbox: connect it as a browser would, and change its mail."""
+"""Act as the owner of a simulated mailbox: connect it by the API, and change its mail."""
 
 import ssl
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from localdev.engine.failure import StartFailed
-from localdev.engine.simulator_process import ProviderSettings
+from localdev.engine.simulator_process import IMAP_HOST, ProviderSettings
 
 HTTP_TIMEOUT_S = 30
 
@@ -42,24 +42,48 @@ class DemoAccount:
 def connect(
     api_url: str, provider: ProviderSettings, token: str, address: str | None = None
 ) -> DemoAccount:
-    """Sign in to a simulated mailbox by the OAuth code flow, as a browser would; return the
-    connected account.
+    """Connect a simulated mailbox and return the account: over IMAP, if the simulators serve it,
+    else as one of Microsoft 365.
 
-    address: the mailbox to sign in to; None: the simulators' first mailbox.
+    address: the mailbox to connect; None: the simulators' first mailbox.
 
     Raises:
-        StartFailed: a step of the sign-in failed, or there is no simulated mailbox.
+        StartFailed: the mailbox could not be connected, or there is no simulated mailbox.
     """
     address = address or _first_mailbox(provider)
     headers = {"Authorization": f"Bearer {token}"}
+    connect_it = _connect_by_password if provider.imap_port else _connect_by_sign_in
+    return DemoAccount(connect_it(api_url, provider, headers, address), address, api_url, headers)
+
+
+def _connect_by_password(
+    api_url: str, provider: ProviderSettings, headers: dict[str, str], address: str
+) -> str:
+    """Connect a mailbox on the simulated IMAP server; return the account's id."""
+    login = {"userName": address, "password": provider.imap_password}
+    server = {"host": IMAP_HOST, "port": provider.imap_port}
+    response = httpx.post(
+        f"{api_url}/api/email/accounts/imap",
+        headers=headers,
+        json={**login, **server},
+        timeout=HTTP_TIMEOUT_S,
+    )
+    if response.is_error:
+        raise StartFailed(f"The mailbox {address} could not be connected: {response.text}")
+    return str(response.json()["accountId"])
+
+
+def _connect_by_sign_in(
+    api_url: str, provider: ProviderSettings, headers: dict[str, str], address: str
+) -> str:
+    """Sign in to a mailbox by the OAuth code flow, as a browser would; return the account's id."""
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=HTTP_TIMEOUT_S) as browser:
         page = _next(browser.get(f"{api_url}/api/auth/microsoft", headers=headers))
         browser.get(page).raise_for_status()
         callback = _next(browser.post(page, data={"account": address}))
         inbox = _next(browser.get(callback))
-    account_id = parse_qs(urlsplit(inbox).query)["accountId"][0]
-    return DemoAccount(account_id, address, api_url, headers)
+    return parse_qs(urlsplit(inbox).query)["accountId"][0]
 
 
 def _first_mailbox(provider: ProviderSettings) -> str:

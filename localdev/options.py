@@ -27,6 +27,8 @@ _SETTINGS = {
     "app_inbox_url": "APP_INBOX_URL",
 }
 """Options that can also be set by an environment variable."""
+SIMULATED_PROVIDERS = {"graph": "Microsoft 365", "imap": "a mail server over IMAP"}
+"""What a simulated mailbox is connected as, by the name of the provider's kit."""
 APPLICATION_ORIGINS = "http://localhost:3000", "http://localhost:3001"
 """Where the application runs unless an option says otherwise: Next.js takes the first of these
 ports that is free."""
@@ -47,6 +49,10 @@ class Options:
     database_port: loopback port of the stack's Postgres server. None: the server listens only on a
         socket.
     mbox: a file with mail for the simulated mailbox. None: `messages` messages are generated.
+    simulated_provider: a key of SIMULATED_PROVIDERS. With `imap` the simulators also serve IMAP,
+        and mailboxes are connected by password.
+    imap_port: port of the simulated IMAP server. It is part of an account's address, so that an
+        account survives a restart of the stack only on the same port.
     latency: latency of the simulators, `none` or `real`.
     simulator_host: the host in the simulators' links, 127.0.0.1 or localhost.
     cors_origins: origins whose pages may call the API from a browser.
@@ -66,6 +72,8 @@ class Options:
     database_port: int | None = None
     mbox: Path | None = None
     messages: int = 3000
+    simulated_provider: str = "graph"
+    imap_port: int = 9993
     latency: str = "none"
     simulator_host: str = "127.0.0.1"
     time_scale: float = 1
@@ -75,6 +83,11 @@ class Options:
     app_inbox_url: str | None = None
     fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
+
+    @property
+    def serves_imap(self) -> bool:
+        """Return whether the simulators also serve their mailboxes over IMAP."""
+        return self.simulated_provider == "imap"
 
     @property
     def is_dev_login_on(self) -> bool:
@@ -110,7 +123,13 @@ class Options:
 
 
 DEMO_DEFAULTS = Options(
-    data=Path(".mailsync/demo"), any_data=True, fresh=True, api_port=0, aws_port=0, dashboard_port=0
+    data=Path(".mailsync/demo"),
+    any_data=True,
+    fresh=True,
+    api_port=0,
+    aws_port=0,
+    dashboard_port=0,
+    imap_port=0,
 )
 """The options of a demo, which runs beside other stacks and other demos."""
 
@@ -120,7 +139,8 @@ def parse_command_line(
 ) -> tuple[str, Options]:
     """Parse the command line; return the command and its options.
 
-    Ends the process with 0 on --help, and with 2 and one sentence on wrong usage.
+    Ends the process with 0 on --help, with 1 and one sentence on an unknown provider, and with 2
+    and one sentence on other wrong usage.
     """
     parser = _Parser(
         prog="python -m localdev", description="Mailsync on this machine, without an AWS account."
@@ -139,6 +159,8 @@ def parse_command_line(
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = vars(parser.parse_args(arguments))
+    if chosen["simulated_provider"] not in SIMULATED_PROVIDERS:
+        parser.exit(1, f"{_unknown_provider(chosen['simulated_provider'])}\n")
     for option, setting in _SETTINGS.items():
         chosen[option] = chosen.get(option) or environment.get(setting) or None
     if chosen["data"] is None:
@@ -170,7 +192,17 @@ def _require_usable(options: Options) -> None:
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
+    if options.provider and options.serves_imap:
+        raise UnusableOption(
+            "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
+            " (GRAPH_URL) there is none: leave one of them out."
+        )
     _ = options.database, options.jwt_secret
+
+
+def _unknown_provider(name: str) -> str:
+    known = " or ".join(f"{each} ({title})" for each, title in SIMULATED_PROVIDERS.items())
+    return f"There is no simulated provider {name!r}: PROVIDER (--provider) is {known}."
 
 
 def _application_origins(inbox_url: str | None) -> tuple[str, ...]:
@@ -183,7 +215,7 @@ def _common_options(defaults: Options) -> _Parser:
     parser = _Parser(add_help=False)
     add, default = parser.add_argument, "default: %(default)s"
     add("--data", type=Path, metavar="DIR", help=f"default: {defaults.data}")
-    for name in ("api_port", "aws_port", "dashboard_port"):
+    for name in ("api_port", "aws_port", "dashboard_port", "imap_port"):
         option, port = f"--{name.replace('_', '-')}", getattr(defaults, name)
         add(option, type=_port, default=port, help=f"{default}; 0: any")
     _add_provider(parser)
@@ -212,6 +244,13 @@ def _common_options(defaults: Options) -> _Parser:
 
 def _add_provider(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add(
+        "--provider",
+        dest="simulated_provider",
+        default="graph",
+        metavar="{graph,imap}",
+        help="what the simulated mailbox is connected as; default: %(default)s",
+    )
     add(
         "--graph-url",
         metavar="URL",

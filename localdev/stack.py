@@ -42,6 +42,7 @@ from localdev.engine.names import function_arn
 from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
+from localdev.http_server import require_free_port
 from localdev.options import Options
 from localdev.private_files import log_to_file
 from mailsync.settings import Settings
@@ -164,6 +165,8 @@ class Stack:
     def _launch_simulators(self) -> None:
         """Start the simulators' process; it gets ready while the database starts."""
         if self.options.provider is None:
+            if self.options.serves_imap:
+                _require_free_imap_port(self.options.imap_port)
             self.simulators = SimulatorProcess(
                 self._simulator_arguments(),
                 root=REPOSITORY_ROOT,
@@ -176,6 +179,8 @@ class Stack:
         mail = ["--mbox", str(options.mbox)] if options.mbox else []
         mail = mail or ["--messages", str(options.messages)]
         ports = ["--graph-port", "0", "--entra-port", "0", "--host", options.simulator_host]
+        if options.serves_imap:
+            ports += ["--provider", "imap", "--imap-port", str(options.imap_port)]
         folder = ["--data", str(self.data / "simulators")]
         return [*folder, *ports, *mail, "--latency", options.latency]
 
@@ -252,6 +257,13 @@ class Stack:
         if self.postgres:
             self.postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
             self.postgres.set_search_path("postgres", "mailsync, public")
+
+
+def _require_free_imap_port(port: int) -> None:
+    try:
+        require_free_port(port)
+    except OSError as taken:
+        raise StartFailed.for_port_in_use(port, "--imap-port") from taken
 
 
 def delete_stack_data(data: Path) -> None:

@@ -42,6 +42,7 @@ export default {
       ),
       error && el("p", { class: "error", key: "error" }, reason(error.name, error.message)),
       facts(
+        ["Provider", account.providerTitle],
         ["Mail", progress(account.syncProgress, account.syncTotal, "Mail stored")],
         ["Speed", speed(account)],
         ["First sync", account.initialSyncCompleted ? "complete and verified" : "not complete yet"],

@@ -1,6 +1,7 @@
 // Every mailbox: how far it is, how fast, what failed and when it is tried next.
 
 import { actionButton } from "./actions.js";
+import { connectAgain, passwordForms, signInLink, signInUrl } from "./connect.js";
 import { get } from "./data.js";
 import { el, ticking } from "./dom.js";
 import { distance, duration, number, plural } from "./format.js";
@@ -37,6 +38,7 @@ export default {
         signInUrl(app) && signInLink(app, "Connect a mailbox"),
       ),
       failedSignIn(query),
+      byPassword(query, app),
       filters(query, app),
       fine(here || next ? `${count}; ${number(accounts.length)} of them on this page` : count),
       table("Accounts", COLUMNS, accounts.map((each) => row(each, app)), isFiltered ? NO_MATCH : NONE),
@@ -51,18 +53,17 @@ export const BEING_DELETED = "(being deleted)";
 const NONE = "No mailbox is connected yet.";
 const NO_MATCH = "No account matches.";
 
-/** Where a sign-in begins, as a whole address, so that no view is looked for; null on a stage. */
-export function signInUrl({ overview }) {
-  return overview.signInUrl ?? (overview.stage === "local" ? `${location.origin}/data/sign-in` : null);
-}
-
-const signInLink = (app, text) => el("a", { class: "button", href: signInUrl(app) }, text);
-
-/** How a mailbox that lost its access gets it back; null for every other. */
-export function connectAgain(status, app) {
-  if (!["reauth_required", "disconnected"].includes(status)) return null;
-  if (signInUrl(app)) return signInLink(app, "Connect again");
-  return fine("Its owner connects it again in the application.");
+/** The forms for mailboxes with a password, open for one that is connected again. */
+function byPassword(query, app) {
+  const address = query.get("connect");
+  const forms = passwordForms(app, address ?? "");
+  if (!forms.length) return null;
+  return el(
+    "details",
+    { key: `by password ${address}`, open: address !== null },
+    el("summary", {}, "Connect a mailbox by its password"),
+    forms,
+  );
 }
 
 function filters(query, app) {
@@ -83,7 +84,10 @@ function row(account, app) {
   const { accountId: id, emailAddress: address } = account;
   return tr(
     id,
-    heading(link(`/accounts/${id}`, address || BEING_DELETED)),
+    heading(
+      link(`/accounts/${id}`, address || BEING_DELETED),
+      " ", el("span", { class: "fine" }, account.providerTitle),
+    ),
     standing(account),
     progress(account.syncProgress, account.syncTotal, `Mail of ${address}`),
     speed(account) ?? "–",
@@ -140,7 +144,7 @@ export function accountButtons(account, app) {
     ],
     isActive && button("Pause", "pause", () => "Paused."),
     account.status === "paused" && button("Resume", "resume", () => "Resumed."),
-    connectAgain(account.status, app),
+    connectAgain(account, app),
     account.pendingRemoval?.needsConfirmation && confirmRemoval(account, app),
   ];
 }

@@ -23,14 +23,21 @@ export function actionButton(app, label, { name, fields = {}, done, confirm }) {
   );
 }
 
-/** A form that posts an action with its fields; `fields(form)` reads them. */
-export function actionForm(app, { name, fields, done, label }, ...children) {
-  const key = `form ${name}`;
+/**
+ * A form that posts an action with its fields; `fields(form)` reads them.
+ *
+ * resets: whether the fields are emptied after a success, as one with a password.
+ */
+export function actionForm(app, { name, fields, done, label, resets = false }, ...children) {
+  const key = `form ${name} ${label}`;
   const submit = (event) => {
     event.preventDefault();
     if (running.has(key)) return;
     const form = event.currentTarget;
-    runAction(app, key, async () => app.notice(done(await act(name, fields(new FormData(form))))));
+    runAction(app, key, async () => {
+      app.notice(done(await act(name, fields(new FormData(form)))));
+      if (resets) form.reset();
+    });
   };
   return el(
     "form",

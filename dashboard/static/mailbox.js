@@ -4,8 +4,9 @@
 // form and open no window; the policy sent with it loads nothing.
 
 import { accountField } from "./account_field.js";
-import { connectAgain, failedSignIn, standing } from "./accounts.js";
+import { failedSignIn, standing } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
+import { connectAgain } from "./connect.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
@@ -57,7 +58,7 @@ export default {
     return [
       el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(account, app)),
       failedSignIn(query),
-      connectAgain(account.status, app),
+      connectAgain(account, app),
       account.runId && sync(account),
       el(
         "div",

@@ -8,7 +8,8 @@ import {
   buttons, code, cut, errorCell, facts, heading, link, numeric, progress, reason, status, table, time,
   tr,
 } from "./components.js";
-import { BEING_DELETED, connectAgain, speed } from "./accounts.js";
+import { BEING_DELETED, speed } from "./accounts.js";
+import { connectAgain } from "./connect.js";
 import { picture } from "./picture.js";
 import { isOpen } from "./runs.js";
 import { waterfall } from "./waterfall.js";
@@ -54,7 +55,7 @@ function title(run, app) {
         actionButton(app, "Cancel", { name: "cancel", fields: { accountId }, done: stops }),
       !isOpen(run) &&
         actionButton(app, "Run again", { name: "rerun", fields: { runId }, done: again }),
-      connectAgain(run.accountStatus, app),
+      connectAgain({ ...run, status: run.accountStatus }, app),
     ),
   );
 }

@@ -1,7 +1,7 @@
 // The first page: what there is to try, in the order in which a new user would.
 
-import { signInUrl } from "./accounts.js";
 import { actionButton, actionForm } from "./actions.js";
+import { passwordForms, signInUrl, tellConnected } from "./connect.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
@@ -30,7 +30,7 @@ export default {
         ["API", code(overview.apiUrl)],
         ["AWS endpoint", overview.awsUrl && code(overview.awsUrl)],
       ),
-      overview.simulated && steps(app),
+      overview.simulated && steps({ ...app, overview }),
       el("h2", {}, "Newest runs"),
       runsTable(runs, "Newest runs"),
     ];
@@ -38,6 +38,7 @@ export default {
 };
 
 function steps(app) {
+  const forms = passwordForms(app);
   const step = (words, ...more) => el("li", {}, el("p", {}, words), more);
   return [
     el("h2", {}, "Try it"),
@@ -50,12 +51,17 @@ function steps(app) {
       ),
       step(
         ["Connect a mailbox; its first sync starts by itself. Or ",
-          link(signInUrl(app), "sign in yourself"), "."],
+          link(signInUrl(app), "sign in yourself"), `, as to ${app.overview.signInTitle}.`],
         actionForm(
           app,
           { name: "connect", fields: chosenAddress, done: tellConnected, label: "Connect" },
           field("Simulated mailbox", "address", { type: "email", placeholder: "the first one" }),
         ),
+      ),
+      forms.length > 0 && step(
+        ["Or connect one by its password, as your application does. The password of the simulated"
+          + " mailboxes is printed by ", code("make dev"), "."],
+        forms,
       ),
       step(["Watch it in ", link("/runs", "Runs"), ": each folder is a step."]),
       step(
@@ -76,9 +82,4 @@ function tellTest(result) {
 function chosenAddress(form) {
   const address = form.get("address");
   return address ? { address } : {};
-}
-
-function tellConnected(result) {
-  const account = link(`/accounts/${result.accountId}`, "See its first sync");
-  return ["Connected ", el("strong", {}, result.address), ". ", account];
 }

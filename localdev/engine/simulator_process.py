@@ -26,6 +26,8 @@ _PORTS = {
     "imap": "imapPort",
     "imap-starttls": "imapStarttlsPort",
 }
+IMAP_HOST = "localhost"
+"""The name of the simulated IMAP server, which its certificate has."""
 CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 """Secret of the control API `/_sim/` of the simulators that this process starts."""
 
@@ -64,6 +66,8 @@ class ProviderSettings:
         }
         if self.client_certificate:
             settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate
+        if self.imap_port:
+            settings["IMAP_SERVERS"] = f"{IMAP_HOST}:{self.imap_port}"
         if self.tenants:
             settings["MICROSOFT_TENANTS"] = self.tenants
         return settings

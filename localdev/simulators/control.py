@@ -3,6 +3,9 @@ inject faults.
 
 Requests carry the control secret as a bearer token; without it the response is 401. `GET` reads
 state. Every `POST` takes and returns one JSON object. A 400 response says what is wrong.
+
+Messages and folders are named by Graph's ids and well-known names. While the IMAP server runs, they
+may also be named as IMAP names them; see `localdev.simulators.imap.owner`.
 """
 
 import hmac
@@ -11,6 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import uuid4
 
 import orjson
 
@@ -24,11 +28,14 @@ from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.imap.control import imap_actions
+from localdev.simulators.imap.owner import number_of_folder, number_of_message
 from localdev.simulators.imap.server import ImapServer
+from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
 from localdev.simulators.service import SimulatorService, UserNotFound
 
 CONTROL_PATH_PREFIX = "/_sim/"
+_FOLDER_FIELDS = ("folder", "destination", "parent")
 _ANSWERED_400 = (
     FolderMoveRefused,
     FolderNotFound,
@@ -59,6 +66,7 @@ class ControlApi:
         self._service = service
         self._consents = entra.consents
         self._notifier = notifier
+        self._imap = imap
         self._actions: dict[tuple[str, str], Callable[[JsonObject], Any]] = {
             ("GET", "state"): self._state,
             ("GET", "messages"): self._messages,
@@ -99,11 +107,25 @@ class ControlApi:
                 return _json(200, action(arguments))
             if request.method == "POST" and name in self._mailbox_actions:
                 mailbox = self._service.find_mailbox(arguments.pop("mailbox"))
-                result = self._mailbox_actions[name](mailbox, **arguments)
+                fields = self._with_graph_ids(mailbox, arguments)
+                result = self._mailbox_actions[name](mailbox, **fields)
                 return _json(200, {"id": result} if isinstance(result, str) else result)
         except _ANSWERED_400 as refusal:
             return _json(400, {"error": type(refusal).__name__, "message": str(refusal)})
         return _json(404, {"error": "NotFound", "message": f"no action {request.method} {name}"})
+
+    def _with_graph_ids(self, mailbox: Mailbox, fields: JsonObject) -> JsonObject:
+        """Return the fields with Graph's ids in the place of IMAP's. Other values are kept."""
+        if self._imap is None:
+            return fields
+        presented = ImapMailbox(mailbox, self._imap.options(mailbox))
+        ids, found = OutlookMailbox(mailbox).ids, {}
+        for name, value in fields.items():
+            if name == "id" and (number := number_of_message(presented, str(value))):
+                found[name] = ids.immutable_id(number)
+            elif name in _FOLDER_FIELDS and (number := number_of_folder(presented, str(value))):
+                found[name] = ids.folder_id(number)
+        return fields | found
 
     def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
         return {"revoked": self._consents.revoke_consents_of_user(mailbox.user_id, **number)}
@@ -136,8 +158,9 @@ class ControlApi:
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
         """Return all messages of a `folder` of a `mailbox`, newest first."""
-        mailbox = OutlookMailbox(self._service.find_mailbox(arguments["mailbox"]))
-        return [asdict(message) for message in mailbox.messages(arguments["folder"])]
+        mailbox = self._service.find_mailbox(arguments["mailbox"])
+        folder = self._with_graph_ids(mailbox, arguments)["folder"]
+        return [asdict(message) for message in OutlookMailbox(mailbox).messages(folder)]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
         return {"id": self._service.add_mailbox(**arguments).user_id}
@@ -162,11 +185,14 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 def mail_item_from_json(fields: JsonObject) -> MailItem:
     """Read a mail from JSON with the fields of `MailItem`, ISO times and `{name, address}` objects.
 
-    Only the subject is required. Raises TypeError for unknown fields.
+    Only the subject is required; a mail without a Message-ID gets one, as mail servers do. Raises
+    TypeError for unknown fields.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     received_at = fields.get("received_at", now)
-    return item_from_json({"body": "", "received_at": now, "sent_at": received_at, **fields})
+    message_id = {"internet_message_id": f"<{uuid4()}@simulator.example>"}
+    times = {"received_at": now, "sent_at": received_at}
+    return item_from_json({"body": "", **times, **message_id, **fields})
 
 
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:

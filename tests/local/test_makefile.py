@@ -60,3 +60,18 @@ def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
     for name in ("a stage", ""):
         asked = sentence("SETTINGS=settings.example.json", f"STAGE={name}")
         assert f"A stage cannot be named {name!r}" in asked
+
+
+def test_a_provider_that_is_not_simulated_is_named_with_those_that_are() -> None:
+    ran = subprocess.run(
+        ["make", "-o", ".venv/ready", "demo", "PROVIDER=im$ap"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.stdout, ran.stderr.count("\n")) == ("", 2)
+    assert ran.stderr.startswith("There is no simulated provider 'im$ap': PROVIDER (--provider) is")
+    assert "graph (Microsoft 365) or imap" in ran.stderr
+    assert "Error 1" in ran.stderr

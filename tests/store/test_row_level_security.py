@@ -17,6 +17,7 @@ PRIVATE = {
     "data_keys",
     "email_credentials",
     "change_feeds",
+    "conversation_keys",
     "joined_keys",
     "message_keys",
     "outbox",

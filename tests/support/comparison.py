@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from pg8000.native import Connection
 
-from localdev.simulators.folders import FolderNumberOrRole
+from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from mailsync.model import Address, Role
@@ -73,6 +73,10 @@ class ProviderForm(Protocol):
         """The columns whose values the provider makes."""
         ...
 
+    def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
+        """Likewise of a folder."""
+        ...
+
 
 def divergences(
     tables: Connection,
@@ -97,7 +101,7 @@ def divergences(
     left = zip(must_be_empty, tables.run(f"SELECT {', '.join(counts)}")[0], strict=True)
     folders = dict(tables.run(_FOLDERS.format(account=account_id)))
     return [
-        *_differences("folder", folders, _folders(mailbox, form)),
+        *_differences("folder", folders, folders_in(mailbox, form)),
         *_differences("message", stored(tables.run, account_id), in_mailbox(mailbox, form)),
         *(f"{number} {what}" for what, number in left if number),
     ]
@@ -135,7 +139,8 @@ def _differences(kind: str, stored: Mapping[str, Any], wanted: Things) -> Iterat
                 yield f"{kind} {title!r}: {name} is {stored[key][name]!r}, not {value!r}"
 
 
-def _folders(mailbox: Mailbox, form: ProviderForm) -> Things:
+def folders_in(mailbox: Mailbox, form: ProviderForm) -> Things:
+    """The folders that must be stored when all of the mailbox is."""
     folders = [each for each in mailbox.folders.list_all() if each.search_filter is None]
     return {
         form.folder_id(each.number): {
@@ -145,6 +150,7 @@ def _folders(mailbox: Mailbox, form: ProviderForm) -> Things:
             "hidden": each.is_hidden,
             "total": each.total,
             "unread": each.unread,
+            **form.folder_fields(each),
         }
         for each in folders
     }

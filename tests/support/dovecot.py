@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from imaplib import IMAP4_SSL
@@ -145,21 +145,24 @@ def dovecot(
     program = shutil.which("dovecot") or shutil.which("/usr/sbin/dovecot")
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
-    data.mkdir(parents=True, exist_ok=True)
-    server = _configured(
-        data,
-        separator=separator,
-        prefix=prefix,
-        mailboxes=mailboxes,
-        capability=f"imap_capability = {capability}" if capability else "",
-        max_connections=max_connections,
-    )
-    (data / "passwd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
-    _give_to_owner(data)
-    command = [*_as_owner(), program, "-F", "-c", str(data / "dovecot.conf")]
-    process = subprocess.Popen(command)
+    settings = {
+        "separator": separator,
+        "prefix": prefix,
+        "mailboxes": mailboxes,
+        "capability": f"imap_capability = {capability}" if capability else "",
+        "max_connections": max_connections,
+    }
+    for attempt in range(3):  # another process can take a port that was free
+        server = _configured(data / str(attempt), users, settings)
+        command = [*_as_owner(), program, "-F", "-c", str(server.data / "dovecot.conf")]
+        process = subprocess.Popen(command)
+        if _is_listening(server.port, process):
+            break
+        process.terminate()
+        process.wait()
+    else:
+        pytest.fail("Dovecot does not start; its reason stands above.")
     try:
-        _wait_for(server.port, process)
         yield server
     finally:
         process.terminate()
@@ -179,7 +182,9 @@ def _as_owner() -> list[str]:
     return ["setpriv", *ids, "--clear-groups"]
 
 
-def _configured(data: Path, **values: object) -> Dovecot:
+def _configured(data: Path, users: Sequence[str], values: Mapping[str, object]) -> Dovecot:
+    data.mkdir(parents=True)
+    data.parent.chmod(0o755)
     open_server_tls_context(data)
     server = replace(
         Dovecot(0, data / "ca.pem", data), port=find_free_port(), starttls_port=find_free_port()
@@ -202,6 +207,8 @@ def _configured(data: Path, **values: object) -> Dovecot:
     key.parent.mkdir(parents=True)
     key.write_bytes(base64.b64encode(TOKEN_KEY.encode()))
     (data / "mail").mkdir()
+    (data / "passwd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
+    _give_to_owner(data)
     return server
 
 
@@ -212,13 +219,14 @@ def _give_to_owner(data: Path) -> None:
             os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _is_listening(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server accepts connections; return False if it does not."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
         except OSError:
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise
             time.sleep(0.02)
+        else:
+            return process.poll() is None
+    return False

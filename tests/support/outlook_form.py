@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from localdev.simulators.folders import FolderNumberOrRole
+from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.properties import (
@@ -51,3 +51,6 @@ class OutlookForm:
             "html": text_to_html(message.item.body) if is_text else message.item.body,
             "text": None,
         }
+
+    def folder_fields(self, folder: Folder) -> dict[str, Any]:
+        return {}

@@ -9,7 +9,12 @@ MESSAGES = 150
 
 
 def small_stack(
-    folder: Path, *, cors_origins: tuple[str, ...] = (), database_port: int | None = None
+    folder: Path,
+    *,
+    cors_origins: tuple[str, ...] = (),
+    database_port: int | None = None,
+    provider: str = "graph",
+    mbox: Path | None = None,
 ) -> Stack:
     """Not started yet; nothing in it happens by the clock, and its waits are short."""
     return Stack(
@@ -18,6 +23,9 @@ def small_stack(
             api_port=0,
             aws_port=0,
             dashboard_port=0,
+            imap_port=0,
+            simulated_provider=provider,
+            mbox=mbox,
             messages=MESSAGES,
             schedule=False,
             time_scale=0.2,

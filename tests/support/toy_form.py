@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from localdev.simulators.folders import FolderNumberOrRole
+from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message as Mail
 from mailsync.model import Address, Message, RemoteId, Role
@@ -57,3 +57,6 @@ class ToyForm:
     def fields(self, message: Mail) -> dict[str, Any]:
         texts = {"preview": message.preview, "html": None, "text": message.item.body}
         return {"conversation": message.thread_key, "web link": None, **texts}
+
+    def folder_fields(self, folder: Folder) -> dict[str, Any]:
+        return {}

@@ -140,7 +140,7 @@ def _try_toy_histories(
         progress.report(f"history {events['histories'] - began} of {number}")
 
     print(f"random histories of a toy provider with {toy}: {number}", flush=True)
-    with Stage(world, FEW, toy=toy) as stage:
+    with Stage(world, FEW, kind=toy) as stage:
         found = falsified(
             {False: stage},
             plots=toy_histories(),

@@ -1,11 +1,12 @@
 """Death at a chosen moment, just before or just after a call to the outside.
 
-Every HTTP request (Microsoft Graph, the key service) and every SQL statement, COMMIT included,
-is one call and has two moments, so that a call that took effect and one that did not both get
-their turn. A process of its own dies by SIGKILL. One that is to go on with other syncs only plays
-dead: nothing that it calls has an effect any more.
+Every HTTP request (Microsoft Graph, the key service), IMAP command and SQL statement, COMMIT
+included, is one call and has two moments, so that a call that took effect and one that did not both
+get their turn. A process of its own dies by SIGKILL. One that is to go on with other syncs only
+plays dead: nothing that it calls has an effect any more.
 """
 
+import imaplib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ CALLS = (
     (httpx.HTTPTransport, "handle_request"),
     (botocore.httpsession.URLLib3Session, "send"),
     (pg8000.native.Connection, "run"),
+    (imaplib.IMAP4, "send"),
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
+from tests.support.comparison import ProviderForm
 from tests.support.outlook_form import OutlookForm
 
 TARGETS = {
@@ -100,7 +101,8 @@ _GONE = frozenset(
         "ErrorInvalidMailboxItemId",
     }
 )
-_LISTS = re.compile(TARGETS["folder lists"])
+_MISCOUNTED = ("miscounted", "uncounted")
+_LISTS = re.compile(f"{TARGETS['folder lists']}|(^| )LIST ")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,10 @@ class Lie:
     about: int | None = None
     in_batch: bool | None = None
 
-    def rules(self, mailbox: Mailbox) -> list[FaultRule]:
+    def rules(self, mailbox: Mailbox, form: ProviderForm) -> list[FaultRule]:
+        """What the server answers; nothing for the toy provider, which has no server."""
+        if self.name not in LIES:
+            return []
         chosen = None if self.about is None else self._chosen(mailbox, self.about)
         return [self._rule(target, answer, chosen) for target, answer in LIES[self.name]]
 
@@ -157,7 +162,7 @@ class Told:
     def miscounts(self, folder_id: str) -> bool:
         """Whether the provider named wrong counts of the folder."""
         return any(
-            fault.page == "old" or (fault.page == "miscounted" and _concerns(fault, folder_id))
+            fault.page == "old" or (fault.page in _MISCOUNTED and _concerns(fault, folder_id))
             for _, fault in self._of_folders()
         )
 

@@ -10,9 +10,10 @@ from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR
-from tests.support.comparison import divergences
+from tests.support.comparison import ProviderForm, divergences
+from tests.support.toy_provider import KINDS as TOY_KINDS
 from tests.torture.law import Law, Seen, Sync, read_tables
-from tests.torture.lies import LIES, Lie, Told
+from tests.torture.lies import Lie, Told
 from tests.torture.plots import ODDITIES, History, Round
 from tests.torture.stage import Stage
 
@@ -27,9 +28,9 @@ MAX_TICKS = 12
 class _Script(FaultScript):
     """Faults and lies, and changes of the mailbox while a sync is under way."""
 
-    def __init__(self, mailbox: Mailbox, plan: Round, lies: list[Lie]) -> None:
+    def __init__(self, mailbox: Mailbox, form: ProviderForm, plan: Round, lies: list[Lie]) -> None:
         super().__init__()
-        rules = [rule for lie in lies if lie.name in LIES for rule in lie.rules(mailbox)]
+        rules = [rule for lie in lies for rule in lie.rules(mailbox, form)]
         self.add_rules(*(each.rule() for each in plan.mishaps), *rules)
         self._wrong = [rule.fault for rule in rules]
         self._mailbox = mailbox
@@ -70,7 +71,8 @@ class Play:
         self._law = Law(self._mailbox, stage.mirror.form)
         self._lies: list[tuple[Lie, int]] = []
         self._lied_h: float | None = None
-        self._has_lied_in_full = False
+        # Without CONDSTORE a server shows changed flags only to those who compare them.
+        self._has_lied_in_full = stage.mirror.kind == "imap plain"
 
     def run(self) -> None:
         """Raises AssertionError with what is against the law."""
@@ -89,8 +91,9 @@ class Play:
             change.apply(self._mailbox)
         self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
         lies = self._lies_of(plan)
-        script = _Script(self._mailbox, plan, lies)
+        script = _Script(self._mailbox, self._stage.mirror.form, plan, lies)
         self._service.faults = script
+        is_toy = self._stage.mirror.kind in TOY_KINDS
         fields = {
             "fatal": plan.fatal,
             "dies": plan.dies,
@@ -98,7 +101,7 @@ class Play:
             "is_full": plan.is_full,
             "at_once": plan.at_once,
             "max_events": self._plot.max_events,
-            "toy_round": script.of_toy(plan, lies) if self._stage.mirror.toy else None,
+            "toy_round": script.of_toy(plan, lies) if is_toy else None,
         }
         self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")
 

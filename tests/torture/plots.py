@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from localdev.simulators.faults import Fault, FaultRule
 from tests.torture.crash_points import DEATHS
+from tests.torture.imap_lies import IMAP_FAULTS, IMAP_LIES, ImapLie
 from tests.torture.lies import CONSISTENT, LIES, Lie
 from tests.torture.lying_toy import TOY_LIES
-from tests.torture.random_changes import KINDS, LABEL_KINDS, Change
+from tests.torture.random_changes import IMAP_CHANGES, KINDS, LABEL_KINDS, Change
 from tests.torture.stage import FEW
 
 FAULTS = {
@@ -54,7 +55,7 @@ class Mishap:
     times: int
 
     def rule(self) -> FaultRule:
-        fault = FAULTS[self.fault]
+        fault = FAULTS.get(self.fault) or IMAP_FAULTS[self.fault]
         path = "/messages/delta" if fault.page else ""
         if fault.status == 410:
             path = "/messages/delta.*token"
@@ -134,6 +135,51 @@ def _toy_rounds() -> st.SearchStrategy[Round]:
         fatal=st.none() | st.none() | st.integers(1, 500),
         dies=st.sampled_from(DEATHS),
         at_once=st.integers(0, 9).map(lambda number: number == 1),
+    )
+
+
+def imap_histories() -> st.SearchStrategy[History]:
+    """Of an IMAP server."""
+    return st.builds(
+        History,
+        rounds=st.integers(1, 4).flatmap(
+            lambda length: st.tuples(*(_imap_rounds() for _ in range(length)))
+        ),
+        is_synced=st.integers(0, 4).map(bool),
+        turns=st.sampled_from((None, None, None, 4)),
+        max_events=st.sampled_from((None, None, None, MAX_EVENTS)),
+    )
+
+
+def _imap_rounds() -> st.SearchStrategy[Round]:
+    number = st.integers(0, 2 * FEW)
+    changes = st.builds(Change, st.sampled_from(IMAP_CHANGES), number, number)
+    mishaps = st.builds(
+        Mishap,
+        st.sampled_from(sorted(IMAP_FAULTS)),
+        st.integers(1, 40),
+        st.sampled_from((1, 1, 2, 3, 40)),
+    )
+    lies = st.builds(
+        ImapLie,
+        name=st.sampled_from(sorted(IMAP_LIES)),
+        nth=st.sampled_from((1, 1, 1, 2, 3, 5, 8, 13)),
+        times=st.sampled_from((None, None, 1, 2)),
+        syncs=st.sampled_from((1, 1, 2, 4)),
+        about=number | number | st.none(),
+    )
+    return st.builds(
+        Round,
+        before=st.lists(changes, max_size=6).map(tuple),
+        meanwhile=st.just({}) | st.dictionaries(st.integers(1, 40), changes, max_size=2),
+        mishaps=st.just(()) | st.just(()) | st.lists(mishaps, max_size=2).map(tuple),
+        lies=st.just(()) | st.lists(lies, max_size=3).map(tuple),
+        hours=st.sampled_from((0.1, 0.1, 0.1, 0.5, 2.1, 25)),
+        folder_order=st.integers(0, 9),
+        is_full=st.integers(0, 9).map(lambda number: number == 1),
+        fatal=st.none() | st.none() | st.integers(1, 500),
+        dies=st.sampled_from(DEATHS),
+        at_once=st.integers(0, 19).map(lambda number: number == 1),
     )
 
 

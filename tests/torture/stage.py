@@ -11,7 +11,7 @@ from tests.support.clock import let_time_pass
 from tests.support.snapshot import Snapshot, snapshot
 from tests.torture.changes import fill
 from tests.torture.orders import Ending
-from tests.torture.world import Mirror, World
+from tests.torture.world import GRAPH, Mirror, World
 
 FEW, MANY = 15, 45
 
@@ -23,12 +23,12 @@ class Stage:
     tables: Connection
 
     def __init__(
-        self, world: World, messages: int, name: str = "history", toy: str | None = None
+        self, world: World, messages: int, name: str = "history", kind: str = GRAPH
     ) -> None:
         self._world = world
         self._messages = messages
-        self._toy = toy
-        self._name = f"{name}-{messages}-{toy or 'graph'}".replace(" ", "-")
+        self._kind = kind
+        self._name = f"{name}-{messages}-{kind}".replace(" ", "-")
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -36,7 +36,7 @@ class Stage:
         fill(mailbox, messages=self._messages)
         with ExitStack() as opened:
             self._open = opened
-            self.mirror = opened.enter_context(self._world.connected(mailbox, self._toy))
+            self.mirror = opened.enter_context(self._world.connected(mailbox, self._kind))
             self.tables = opened.enter_context(self._world.opened(self.mirror))
             self._prepare()
             self._open = opened.pop_all()

@@ -46,6 +46,7 @@ def _warm_up() -> None:
     load_functions()
     lying_toy.register()
     import_module("mailsync.providers.graph.provider")
+    import_module("mailsync.providers.imap.provider")
     boto3.client("kms", region_name="eu-central-1")
     httpx.Client().close()
     gc.freeze()

@@ -65,7 +65,7 @@ def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: St
 def test_the_law_holds_for_a_provider_whose_folders_are_labels(world: World, toy: str) -> None:
     events = Counter[str]()
 
-    with Stage(world, FEW, toy=toy) as stage:
+    with Stage(world, FEW, kind=toy) as stage:
         found = falsified(
             {False: stage}, plots=toy_histories(), number=HISTORIES, seed_number=SEED, events=events
         )
@@ -85,7 +85,7 @@ def test_feeds_that_each_end_one_placement_of_a_message_at_once_leave_it_hidden(
     history = History(rounds=(Round(before=labelled), at_once), is_synced=True)
     events = Counter[str]()
 
-    with Stage(world, FEW, toy="folders") as stage:
+    with Stage(world, FEW, kind="folders") as stage:
         Play(stage, history, events).run()
         [[orphans]] = stage.tables.run(ORPHANS)
 

@@ -18,36 +18,47 @@ from moto.server import ThreadedMotoServer
 
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
-from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, ImapPorts, Simulators
+from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
+from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
+from mailsync.providers.imap.address import MailboxAddress
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
 from tests.support.comparison import ProviderForm
 from tests.support.databases import copy_database
+from tests.support.imap_form import ImapForm
 from tests.support.outlook_form import OutlookForm
 from tests.support.toy_form import ToyForm
+from tests.support.toy_provider import KINDS as TOY_KINDS
 from tests.support.toy_provider import TOY, ToyProvider
 from tests.torture.orders import Ending, Order
+
+GRAPH = "graph"
+IMAP_KINDS = {
+    "imap qresync": ImapOptions(),
+    "imap condstore": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
+    "imap plain": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
+}
+"""What the simulated IMAP server offers, by the kind of provider."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """One database with one connected account, and the mailbox that it shall equal.
-
-    toy: the kind of the toy provider; None: the provider is Microsoft.
-    """
+    """One database with one connected account, and the mailbox that it shall equal. kind: of its
+    provider."""
 
     mailbox: Mailbox
     account_id: str
     database: str
     form: ProviderForm
-    toy: str | None = None
+    kind: str = GRAPH
 
 
 class World:
@@ -57,7 +68,7 @@ class World:
         self._postgres = postgres
         self._servers = ExitStack()
         self._names = (f"torture_{token_hex(3)}_{number}" for number in count(1))
-        self.simulators = Simulators(folder)
+        self.simulators = Simulators(folder, imap_ports=ImapPorts())
 
     def __enter__(self) -> Self:
         with ExitStack() as servers:
@@ -82,20 +93,20 @@ class World:
         self._servers.close()
 
     @contextmanager
-    def connected(self, mailbox: Mailbox, toy: str | None = None) -> Iterator[Mirror]:
+    def connected(self, mailbox: Mailbox, kind: str = GRAPH) -> Iterator[Mirror]:
         """A database in which the mailbox is connected and not yet synced; dropped afterwards."""
         name = self._create(self._template)
+        self._imap.options_by_user_id[mailbox.user_id] = IMAP_KINDS.get(kind, ImapOptions())
         with closing(Database(Settings({"DATABASE_URL": self._url(name)}))) as opened:
             store = CredentialStore(opened)
             account_id = store.connect_account(
                 user_id="ann",
-                provider=TOY.provider if toy else Provider("microsoft"),
-                provider_account_id=mailbox.user_id,
                 email_address=mailbox.address,
-                seal=self._sealing_password(store) if toy else self._sealing(mailbox, store),
+                seal=self._sealing(mailbox, kind, store),
+                **self._identity(mailbox, kind),
             )
         try:
-            yield Mirror(mailbox, account_id, name, _form(mailbox, toy), toy)
+            yield Mirror(mailbox, account_id, name, _form(mailbox, kind), kind)
         finally:
             # What was killed may still be connected.
             self._admin.run(f"DROP DATABASE {name} WITH (FORCE)")
@@ -106,7 +117,7 @@ class World:
         environment = {
             **self._environment,
             "DATABASE_URL": self._url(mirror.database),
-            "TOY": f"{self.simulators.service.data / 'microsoft.sqlite'}|{mirror.toy}",
+            "TOY": f"{self.simulators.service.data / 'microsoft.sqlite'}|{mirror.kind}",
             "TOY_ROUND": json.dumps(plan),
         }
         order = Order(environment=environment, account_id=mirror.account_id, **fields)
@@ -146,23 +157,34 @@ class World:
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(self.simulators.ca_bundle),
+            "IMAP_SERVERS": f"localhost:{self._imap.port}",
         }
 
+    @property
+    def _imap(self) -> ImapServer:
+        assert self.simulators.imap
+        return self.simulators.imap
+
+    def _identity(self, mailbox: Mailbox, kind: str) -> dict[str, Any]:
+        if kind in IMAP_KINDS:
+            address = MailboxAddress("localhost", self._imap.port, mailbox.address)
+            return {"provider": Provider("imap"), "provider_account_id": address.to_remote_id()}
+        provider = TOY.provider if kind in TOY_KINDS else Provider("microsoft")
+        return {"provider": provider, "provider_account_id": mailbox.user_id}
+
     def _sealing(
-        self, mailbox: Mailbox, store: CredentialStore
+        self, mailbox: Mailbox, kind: str, store: CredentialStore
     ) -> Callable[[AccountId], Credentials]:
+        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
+        if kind != GRAPH:
+            return lambda account_id: seal_password(account_id, self._imap.password, key)
         lifetime = timedelta(days=90)
         token = self.simulators.issue_access_token(
             mailbox, lifetime_s=int(lifetime.total_seconds())
         )
         access = AccessToken(token, datetime.now(UTC) + lifetime)
         tokens = TokenSet(access, grant=self._grant(mailbox))
-        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
         return lambda account_id: tokens.seal_for_account(account_id, key)
-
-    def _sealing_password(self, store: CredentialStore) -> Callable[[AccountId], Credentials]:
-        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
-        return lambda account_id: seal_password(account_id, "secret", key)
 
     def _grant(self, mailbox: Mailbox) -> str:
         """What a refused token is renewed with."""
@@ -177,11 +199,13 @@ class World:
         return consents.issue_refresh_token(consent_id)
 
 
-def _form(mailbox: Mailbox, toy: str | None) -> ProviderForm:
-    if toy is None:
+def _form(mailbox: Mailbox, kind: str) -> ProviderForm:
+    if kind == GRAPH:
         return OutlookForm(mailbox)
+    if kind in IMAP_KINDS:
+        return ImapForm(mailbox, IMAP_KINDS[kind])
     access = UnrenewableAccessToken(AccessToken("", datetime.now(UTC)))
-    return ToyForm(mailbox, ToyProvider(mailbox, access, toy).message_id)
+    return ToyForm(mailbox, ToyProvider(mailbox, access, kind).message_id)
 
 
 @contextmanager

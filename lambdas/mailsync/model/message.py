@@ -51,6 +51,9 @@ class Message:
     fingerprint: str | None = None
     """UUID that the message keeps when it moves, and that it shares with its copies; only if the
     provider's ids change when a message moves (`ProviderTraits`). None: the provider gave none."""
+    thread_keys: tuple[str, ...] | None = None
+    """UUIDs that the message shares with other messages of its conversation, if the provider names
+    no conversations. None: `conversation_id` is the provider's."""
     key: RemoteId | None = None
     """The provider's present id of the message, if the provider's ids change when a message moves.
     None: `remote_id` is that id."""
@@ -150,6 +153,10 @@ class Page:
         message of the folder whose id begins otherwise has another id now.
     listed_ids: the ids of all messages of the folder, if messages were removed that the provider
         cannot name. None: `changes` names all that were removed.
+    void_id_prefix: the text with which ids begin that the provider has given to other messages. No
+        stored message has such an id any more. Empty: there are none.
+    compared_states: present states of messages whose changes the provider cannot name. Those that
+        differ from the stored states are changes.
     """
 
     changes: tuple[Change, ...]
@@ -158,6 +165,8 @@ class Page:
     needs_full_sync_next: bool = False
     valid_id_prefix: str = ""
     listed_ids: frozenset[RemoteId] | None = None
+    void_id_prefix: str = ""
+    compared_states: tuple[StateChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import add_outbox_event, close_run
 
 RUNS_PER_DELETE_BATCH = 500
+KEYS_PER_DELETE_BATCH = 10_000
 
 _CHANGED = "The account was paused or its choice of folders changed; what is stored stays."
 
@@ -158,18 +159,16 @@ class AccountControlStore:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        """Delete one batch of the account's messages, or of its runs if no message is left; return
-        whether more may remain."""
+        """Delete one batch of the account's messages, else of what connects them, else of its runs;
+        return whether more may remain."""
         with self._database.transaction() as tx:
-            if tx.run_returning_row_count(
-                "purge_emails", account_id=account_id, limit=MESSAGES_PER_DELETE_BATCH
-            ):
-                return True
-            return (
-                tx.run_returning_row_count(
-                    "purge_runs", account_id=account_id, limit=RUNS_PER_DELETE_BATCH
+            own = {"account_id": account_id}
+            return bool(
+                tx.run_returning_row_count("purge_emails", **own, limit=MESSAGES_PER_DELETE_BATCH)
+                or tx.run_returning_row_count(
+                    "purge_conversations", **own, limit=KEYS_PER_DELETE_BATCH
                 )
-                > 0
+                or tx.run_returning_row_count("purge_runs", **own, limit=RUNS_PER_DELETE_BATCH)
             )
 
     def delete_emptied_account(self, account_id: AccountId) -> bool:

@@ -11,19 +11,25 @@ from mailsync.store.connection import Database, Transaction
 class FencedTransaction:
     """A context manager for a transaction that first checks the epoch of the run's lease.
 
+    is_exclusive: whether no other fenced transaction of the account may run at the same time.
+
     Raises:
         LeaseLost: another execution has taken the mailbox.
     """
 
-    def __init__(self, database: Database, run: RunRef) -> None:
+    def __init__(self, database: Database, run: RunRef, *, is_exclusive: bool = False) -> None:
         self._transaction: AbstractContextManager[Transaction] = database.transaction()
         self._run = run
+        self._is_exclusive = is_exclusive
 
     def __enter__(self) -> Transaction:
         tx = self._transaction.__enter__()
+        run = {"account_id": self._run.account_id, "epoch": self._run.lease_epoch}
         try:
-            if not tx.run(
-                "check_lease", account_id=self._run.account_id, epoch=self._run.lease_epoch
+            if not (
+                tx.run("check_lease_alone", **run)
+                if self._is_exclusive
+                else tx.run("check_lease", **run)
             ):
                 raise LeaseLost(
                     f"Run {self._run.run_id}: another execution owns the mailbox now;"

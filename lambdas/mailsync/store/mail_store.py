@@ -29,6 +29,7 @@ from mailsync.model import (
 )
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
+from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
 
 MESSAGES_PER_DELETE_BATCH = 2000
@@ -113,7 +114,9 @@ class MailStore:
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
-            with FencedTransaction(self._database, run) as tx:
+            with FencedTransaction(
+                self._database, run, is_exclusive=need_conversations(messages)
+            ) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine_messages(tx, run, folder, unreadable)
 
@@ -132,7 +135,9 @@ class MailStore:
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
-            with FencedTransaction(self._database, run) as tx:
+            with FencedTransaction(
+                self._database, run, is_exclusive=need_conversations(plan.upserts)
+            ) as tx:
                 counts = page_rows.save_messages(
                     tx, run, feed.folder, plan.upserts, savepoints=savepoints
                 )
@@ -204,7 +209,9 @@ class MailStore:
         self, run: RunRef, write: PageWrite, savepoints: bool
     ) -> WrittenRowCounts | None:
         ref, position, plan = write.feed.ref, write.feed.position, write.plan
-        with FencedTransaction(self._database, run) as tx:
+        with FencedTransaction(
+            self._database, run, is_exclusive=need_conversations(plan.upserts)
+        ) as tx:
             if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(

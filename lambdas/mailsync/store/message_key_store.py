@@ -3,12 +3,27 @@
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 from mailsync.model import FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database, JsonBytes
 from mailsync.store.fence import FencedTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that arrived under a key that no stored message has.
+
+    folder_id: the folder. None: the change feed covers the whole mailbox.
+    valid_key_prefix: the text with which every valid key of the folder begins.
+    """
+
+    remote_key: RemoteId
+    fingerprint: str
+    folder_id: FolderId | None
+    valid_key_prefix: str
 
 
 class MessageKeyStore:
@@ -20,17 +35,50 @@ class MessageKeyStore:
 
     def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return the ids of stored messages by key."""
-        return self._pairs("ids_of_keys", account_id=run.account_id, keys=_json(keys))
+        with self._database.transaction() as tx:
+            found = tx.run("ids_of_keys", account_id=run.account_id, keys=_json(keys))
+        return {RemoteId(key): RemoteId(message_id) for key, message_id in found}
 
-    def keys_of_ids(self, run: RunRef, ids: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
-        """Return the keys of stored messages by id."""
-        return self._pairs("keys_of_ids", account_id=run.account_id, ids=_json(ids))
+    def keys_of_ids(
+        self, run: RunRef, ids: Collection[RemoteId]
+    ) -> dict[RemoteId, tuple[RemoteId, str | None]]:
+        """Return the keys and the Message-IDs of stored messages by id."""
+        with self._database.transaction() as tx:
+            found = tx.run("keys_of_ids", account_id=run.account_id, ids=_json(ids))
+        return {RemoteId(message_id): (RemoteId(key), name) for message_id, key, name in found}
 
     def keys_in_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
         """Return the keys of the folder's messages."""
         with self._database.transaction() as tx:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
+
+    def keys_with_version(
+        self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
+    ) -> frozenset[RemoteId]:
+        """Return those keys of the folder's messages whose stored version is this one.
+
+        versions: the versions by key.
+        """
+        states = [{"remote_key": key, "version": it} for key, it in versions.items()]
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "keys_with_version",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                states=rows.to_jsonb(states),
+            )
+        return frozenset(RemoteId(key) for (key,) in found)
+
+    def declare_keys_void(self, run: RunRef, prefix: str) -> None:
+        """Give messages whose keys begin with this text keys that no message has at the provider,
+        since the provider has given theirs to other messages.
+
+        Raises:
+            LeaseLost: another execution holds the lease of the mailbox.
+        """
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
 
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return an id for each key that no stored message has: the key itself, or an id made of it
@@ -46,37 +94,47 @@ class MessageKeyStore:
     def match_arrivals(
         self,
         run: RunRef,
-        folder_id: FolderId | None,
-        fingerprints: Mapping[RemoteId, str],
-        valid_key_prefix: str,
+        arrivals: Iterable[Arrival],
+        valid_keys: Collection[RemoteId],
+        *,
+        is_only_folder: bool,
     ) -> dict[RemoteId, RemoteId]:
-        """Find messages that arrived under a new key and are stored already, and give them this
-        key. Return their ids by key.
+        """Find arrived messages that are stored already; give each its new key, and show it in the
+        folder of the arrival. Return their ids by key.
 
         A message matches if exactly one stored message has its fingerprint and is in no folder, or
-        is in this folder with a key that is void.
+        is in this folder with a key that is void. Key and folder change together: a message that
+        had a new key and was still in no folder could be taken for another arrival.
 
-        fingerprints: the fingerprints of the arrived messages by key.
-        valid_key_prefix: the text with which every valid key of the folder begins.
+        valid_keys: keys that the provider reports now; their messages have not moved.
+        is_only_folder: whether a message of this provider is in one folder only.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
         """
-        arrivals = [{"remote_key": key, "fingerprint": it} for key, it in fingerprints.items()]
+        sent = {
+            "account_id": run.account_id,
+            "arrivals": rows.to_jsonb([asdict(each) for each in arrivals]),
+            "valid_keys": _json(valid_keys),
+        }
         with FencedTransaction(self._database, run) as tx:
-            found = tx.run(
-                "match_arrivals",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                arrivals=rows.to_jsonb(arrivals),
-                valid_key_prefix=valid_key_prefix,
-            )
-        return {RemoteId(key): RemoteId(message_id) for key, message_id in found}
-
-    def _pairs(self, statement: str, **values: object) -> dict[RemoteId, RemoteId]:
-        with self._database.transaction() as tx:
-            found = tx.run(statement, **values)
-        return {RemoteId(first): RemoteId(second) for first, second in found}
+            if not (found := tx.run("matching_messages", **sent)):
+                return {}
+            ids = rows.to_jsonb([message_id for _, message_id, *_ in found])
+            tx.run("lock_messages", account_id=run.account_id, ids=ids)
+            # Another worker may have matched one of them meanwhile.
+            found = [each for each in tx.run("matching_messages", **sent) if each in found]
+            pairs = [{"email_id": each[2], "remote_key": each[0]} for each in found]
+            tx.run("replace_keys", keys=rows.to_jsonb(pairs))
+            for folder_id in {each[3] for each in found} - {None}:
+                here = [each[2] for each in found if each[3] == folder_id]
+                tx.run(
+                    "show_again",
+                    folder_id=folder_id,
+                    email_ids=rows.to_jsonb(here),
+                    is_only_folder=is_only_folder,
+                )
+        return {RemoteId(key): RemoteId(message_id) for key, message_id, *_ in found}
 
 
 REUSED_KEY_MARK = "~"

@@ -26,6 +26,7 @@ from mailsync.model import (
 )
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
+from mailsync.store.conversations import needs_conversation, with_conversation_ids
 from mailsync.store.rows import JsonRow
 
 MAX_BODY_CHARS = 16 * 2**20
@@ -65,7 +66,8 @@ def save_messages(
 ) -> WrittenRowCounts:
     """Insert or update messages, each in those of its folders that are mirrored.
 
-    A message that is in no mirrored folder is taken out of all folders.
+    A message that is in no mirrored folder is taken out of all folders. The transaction must be
+    exclusive if the messages `need_conversations`.
 
     folder: mirrored folder of messages that name no stored folder. None: a message that names no
         stored folder is in no mirrored folder.
@@ -76,6 +78,7 @@ def save_messages(
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
     messages, left = _split_mirrored(tx, run, folder, messages)
+    messages = with_conversation_ids(tx, run, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
@@ -257,11 +260,17 @@ def save_states(
 
 
 def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:
-    """Store the keys of messages whose provider's ids change when a message moves."""
+    """Store the keys of messages whose provider's ids change when a message moves, and which
+    messages are in the conversations that we give."""
     keys = [
-        {"message_id": each.remote_id, "remote_key": each.key, "fingerprint": each.fingerprint}
+        {
+            "message_id": each.remote_id,
+            "remote_key": each.key or each.remote_id,
+            "fingerprint": each.fingerprint,
+            "conversation_id": each.conversation_id if needs_conversation(each) else None,
+        }
         for each in messages
-        if each.key
+        if each.key or needs_conversation(each)
     ]
     if keys:
         tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))

@@ -35,8 +35,9 @@ from mailsync.model import (
     Upsert,
 )
 from mailsync.providers import Limits, MailProvider, ProviderTraits
+from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
-from mailsync.store.message_key_store import REUSED_KEY_MARK, MessageKeyStore
+from mailsync.store.message_key_store import REUSED_KEY_MARK, Arrival, MessageKeyStore
 from mailsync.store.removal_store import RemovalStore
 
 _FetchResult = Message | GoneMessage | UnreadableMessage
@@ -105,13 +106,11 @@ class ProviderWithStableIds:
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[_FetchResult]:
         known = self._keys.keys_of_ids(self._run, ids)
-        keys = [known.get(each) or _first_key(each) for each in ids]
-        found = self._provider.fetch_messages(keys, one_by_one=one_by_one)
+        stored = [known.get(each) or (_first_key(each), None) for each in ids]
+        found = self._provider.fetch_messages([key for key, _ in stored], one_by_one=one_by_one)
         return [
-            replace(each, remote_id=remote_id, key=key)
-            if isinstance(each, Message)
-            else replace(each, remote_id=remote_id)
-            for remote_id, key, each in zip(ids, keys, found, strict=True)
+            _of_id(remote_id, key, each, internet_message_id)
+            for remote_id, (key, internet_message_id), each in zip(ids, stored, found, strict=True)
         ]
 
     def close(self) -> None:
@@ -120,7 +119,12 @@ class ProviderWithStableIds:
     def _translated(self, pages: Sequence[tuple[FeedRef, Page]]) -> Mapping[FeedId, Page]:
         """Return the pages with the ids of their messages, by feed id. The removals of all pages
         are stored before the arrivals of any page are matched."""
-        pages = [(feed, self._with_removals(feed, page)) for feed, page in pages]
+        for prefix in {page.void_id_prefix for _, page in pages if page.void_id_prefix}:
+            self._keys.declare_keys_void(self._run, prefix)
+        pages = [
+            (feed, self._with_changed_states(feed, self._with_removals(feed, page)))
+            for feed, page in pages
+        ]
         ids = self._keys.ids_of_keys(
             self._run, [_key(each) for _, page in pages for each in page.changes]
         )
@@ -131,15 +135,19 @@ class ProviderWithStableIds:
                 feed.folder.id if feed.folder else None,
                 [ids.get(each, each) for each in removed],
             )
-        for feed, page in pages:
-            arrived = {key: it for key, it in _arrivals(page.changes) if key not in ids}
-            if arrived:
-                ids |= self._keys.match_arrivals(
-                    self._run,
-                    feed.folder.id if feed.folder else None,
-                    arrived,
-                    page.valid_id_prefix,
-                )
+        arrivals = [
+            Arrival(key, it, feed.folder.id if feed.folder else None, page.valid_id_prefix)
+            for feed, page in pages
+            for key, it in _arrivals(page.changes)
+            if key not in ids
+        ]
+        if arrivals:
+            ids |= self._keys.match_arrivals(
+                self._run,
+                arrivals,
+                _valid_keys(page for _, page in pages),
+                is_only_folder=self.traits.is_message_in_one_folder,
+            )
         unknown = {_key(each) for _, page in pages for each in page.changes} - ids.keys()
         ids |= self._keys.unused_ids(self._run, unknown)
         return {
@@ -155,6 +163,16 @@ class ProviderWithStableIds:
         removed = tuple(RemovedMessage(key) for key in sorted(stored - page.listed_ids))
         return replace(page, changes=(*removed, *page.changes))
 
+    def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
+        """Return the page with those of its compared states that differ from the stored ones."""
+        if not page.compared_states or feed.folder is None:
+            return page
+        versions = {each.remote_id: each.state.version for each in page.compared_states}
+        same = self._keys.keys_with_version(self._run, feed.folder.id, versions)
+        named = {_key(each) for each in page.changes}
+        changed = (each for each in page.compared_states if each.remote_id not in same | named)
+        return replace(page, changes=(*page.changes, *changed), compared_states=())
+
     def _ids(self, keys: Sequence[RemoteId]) -> Mapping[RemoteId, RemoteId]:
         ids = self._keys.ids_of_keys(self._run, keys)
         return ids | self._keys.unused_ids(self._run, set(keys) - ids.keys())
@@ -166,6 +184,22 @@ def give_stable_ids(provider: MailProvider, run: RunRef, database: Database) -> 
     if provider.traits.do_ids_survive_moves:
         return provider
     return ProviderWithStableIds(provider, run, MessageKeyStore(database), RemovalStore(database))
+
+
+def _of_id(
+    remote_id: RemoteId, key: RemoteId, found: _FetchResult, internet_message_id: str | None
+) -> _FetchResult:
+    """Return what was fetched under a key, with the id of the message. If the provider has given
+    the key to another message, as its Message-ID shows, the message of this id is gone.
+
+    internet_message_id: the stored Message-ID. None: none is stored.
+    """
+    if not isinstance(found, Message):
+        return replace(found, remote_id=remote_id)
+    present = found.internet_message_id
+    if internet_message_id and present and to_storable_text(present) != internet_message_id:
+        return GoneMessage(remote_id)
+    return replace(found, remote_id=remote_id, key=key)
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
@@ -184,6 +218,12 @@ def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
         of = each.message if isinstance(each, Upsert) else each
         if isinstance(of, Message | StateChange) and of.fingerprint:
             yield of.remote_id, of.fingerprint
+
+
+def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
+    """Return the keys that the pages report as those of messages."""
+    changes = (each for page in pages for each in page.changes)
+    return frozenset(_key(each) for each in changes if not isinstance(each, RemovedMessage))
 
 
 def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:

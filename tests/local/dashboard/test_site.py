@@ -83,6 +83,7 @@ def test_every_view_has_an_address_and_a_missing_file_none(dashboard: httpx.Clie
         ("POST", "/data/actions/nothing", {}, 404),
         ("POST", "/data/actions/sync", [], 400),
         ("POST", "/data/actions/sync", {}, 422),
+        ("POST", "/data/actions/connect-by-password", {"provider": "imap"}, 404),
         ("POST", "/data/actions/deliver", {"address": "a@example.com"}, 409),
         ("POST", "/data/actions/event", {"type": "test/sync", "detail": {}}, 501),
     ],

@@ -49,6 +49,18 @@ def test_without_servers_of_ones_own_their_settings_are_left_alone() -> None:
     assert options(**APP, CA_BUNDLE="nowhere.pem") == Options()
 
 
+def test_a_simulated_mailbox_is_one_of_microsoft_unless_imap_is_chosen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not options().serves_imap
+    assert options("--provider", "imap").serves_imap
+    for arguments, code in ((["--provider", "pop3"], 1), ([*SERVERS, "--provider", "imap"], 2)):
+        with pytest.raises(SystemExit) as ended:
+            options(*arguments, **APP)
+        assert ended.value.code == code
+    assert capsys.readouterr().err.count("--provider") == 2
+
+
 def test_servers_of_ones_own_turn_dev_login_off_as_its_option_does() -> None:
     assert options().is_dev_login_on
     for chosen in (("--no-dev-login",), ("--database-url", DATABASE["DATABASE_URL"]), SERVERS):

@@ -1,7 +1,7 @@
 """What a provider brings to its contract: a running server in front of a neutral mailbox."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -21,6 +21,7 @@ from mailsync.model import (
     PartialChange,
     RemoteId,
     RemovedMessage,
+    StateChange,
     Upsert,
 )
 from mailsync.providers import MailProvider
@@ -114,9 +115,14 @@ class Replica:
     def read_on(self) -> None:
         """Read a round of each feed that exists now, on from where the last one ended."""
         for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
-            for page in read_round(self.server, feed, self.cursors.get(feed)):
+            pages = read_round(self.server, feed, self.cursors.get(feed))
+            for page in pages:
                 self.take(page.changes)
-                self.cursors[feed] = page.next_cursor
+                if page.listed_ids is not None:
+                    self._keep(feed, page.listed_ids)
+            if feed not in self.cursors:
+                self._keep(feed, frozenset(map(id_of, changes_of(pages))))
+            self.cursors[feed] = pages[-1].next_cursor
 
     def compare_ids(self) -> None:
         """Compare the ids of each folder, and ask for those in which the replica differs."""
@@ -131,16 +137,35 @@ class Replica:
     def shows_the_mailbox(self) -> bool:
         """Shows the difference when it is asserted."""
         shown = {key: fields_of(message) for key, message in self.messages.items()}
-        assert shown == in_mailbox(self.server.mailbox, self.server.form)
+        held = in_mailbox(self.server.mailbox, self.server.form)
+        compared = {name for fields in held.values() for name in fields}
+        shown = {
+            key: {name: it for name, it in fields.items() if name in compared}
+            for key, fields in shown.items()
+        }
+        assert shown == held
         return True
 
     def take(self, changes: Iterable[Change]) -> None:
         for change in changes:
+            known = self.messages.get(id_of(change))
             if isinstance(change, Upsert):
                 self.messages[change.message.remote_id] = change.message
+            elif isinstance(change, StateChange) and known:
+                self.messages[known.remote_id] = replace(known, **asdict(change.state))
             else:
-                assert isinstance(change, PartialChange | RemovedMessage), change
+                assert isinstance(change, PartialChange | RemovedMessage | StateChange), change
                 self._ask({change.remote_id})
+
+    def _keep(self, feed: FeedRef, listed: frozenset[RemoteId]) -> None:
+        """Ask for messages of the feed's folder that are not among all that it lists."""
+        if feed.folder:
+            here = {
+                each.remote_id
+                for each in self.messages.values()
+                if each.folder_remote_ids == (feed.folder.remote_id,)
+            }
+            self._ask(here - listed)
 
     def _ask(self, ids: set[RemoteId]) -> None:
         box, form = self.server.mailbox, self.server.form
@@ -152,6 +177,14 @@ class Replica:
             else:
                 assert isinstance(message, Message | GoneMessage), message
                 self.messages.pop(remote_id, None)
+
+
+def id_of(change: Change) -> RemoteId:
+    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
+
+
+def changes_of(pages: Iterable[Page]) -> list[Change]:
+    return [change for page in pages for change in page.changes]
 
 
 def fields_of(message: Message) -> dict[str, Any]:

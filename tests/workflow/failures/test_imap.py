@@ -1,11 +1,8 @@
 """A mailbox on a real IMAP server through the real workflow."""
 
-import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
-from imaplib import IMAP4_SSL
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,17 +10,12 @@ from typing import Any
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.credentials import UnrenewableAccessToken
-from mailsync.model import AccessToken, RemoteId, SyncType
-from mailsync.providers import MailProvider
-from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.provider import ImapMailbox
-from mailsync.providers.imap.servers import AllowedServers
+from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot
 from tests.workflow.failures.conftest import Prepared
-from tests.workflow.failures.world import World
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
 BASIC = "IMAP4rev1 LITERAL+ ID UIDPLUS NAMESPACE"
 NUMBER_ANEW = ("mailbox", "update", "-u", "ann", "--uid-validity")
@@ -33,81 +25,6 @@ SERVERS: dict[str, dict[str, Any]] = {
     "neither": {"capability": BASIC},
     "prefix": {"prefix": "INBOX.", "separator": "."},
 }
-ROWS = """
-SELECT f.remote_id, m.subject, m.is_read, m.is_flagged, m.categories::text, b.text
-  FROM mailsync.emails m
-  JOIN mailsync.email_placements p ON p.email_id = m.id
-  JOIN mailsync.email_folders f ON f.id = p.folder_id
-  LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
- WHERE m.removed_at IS NULL AND f.gone_at IS NULL"""
-NUMBERS = "SELECT subject, id FROM mailsync.emails WHERE removed_at IS NULL"
-INSERTED = "SELECT coalesce(sum(inserted), 0) FROM mailsync.sync_run_folders WHERE run_id = '{run}'"
-
-
-class ImapWorld(World):
-    server: Dovecot
-    other: IMAP4_SSL
-    prefix: str
-    fetched: list[RemoteId]
-
-    @property
-    def capabilities(self) -> tuple[str, ...]:
-        return tuple(self.other.capability()[1][0].decode().split())
-
-    def provider(self, *_: object) -> MailProvider:
-        access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
-        servers = AllowedServers(frozenset({f"localhost:{self.server.port}"}), is_any_public=False)
-        context = ssl.create_default_context(cafile=self.server.certificate)
-        mailbox = ImapMailbox(
-            MailboxAddress("localhost", self.server.port, "ann"), access, servers, context
-        )
-        fetch = mailbox.fetch_messages
-
-        def counted(ids: Sequence[RemoteId], **named: bool) -> Any:
-            self.fetched += ids
-            return fetch(ids, **named)
-
-        mailbox.fetch_messages = counted  # type: ignore[method-assign]
-        return mailbox
-
-    def deliver(self, subject: str, folder: str = "INBOX", flags: str = "") -> None:
-        header = f"From: a@example.com\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x>\r\n"
-        done, _ = self.other.append(
-            folder, flags, '"01-Jan-2026 10:00:00 +0000"', f"{header}\r\n{subject}\r\n".encode()
-        )
-        assert done == "OK"
-
-    def command(self, folder: str, *commands: tuple[str, ...]) -> None:
-        """UID commands of another client."""
-        self.other.select(folder)
-        for each in commands:
-            assert self.other.uid(*each)[0] == "OK"
-        self.other.expunge()
-        self.other.close()
-
-    def is_exact(self) -> bool:
-        found = sorted(tuple(row) for row in self.rows(ROWS))
-        assert found == sorted(self.on_server())
-        return True
-
-    def on_server(self) -> Iterator[tuple[Any, ...]]:
-        for line in self.other.list()[1]:
-            assert isinstance(line, bytes)
-            name = line.decode().rpartition(" ")[2].strip('"')
-            if self.other.select(name, readonly=True)[0] != "OK":
-                continue
-            for answer in self.other.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1] or []:
-                if isinstance(answer, tuple):
-                    head, text = answer[0].decode(), answer[1].decode()
-                    subject = text.split("Subject: ")[1].partition("\r\n")[0]
-                    yield (
-                        name,
-                        subject,
-                        "\\Seen" in head,
-                        "\\Flagged" in head,
-                        '["work"]' if "work" in head else "[]",
-                        text.partition("\r\n\r\n")[2].replace("\r\n", "\n"),
-                    )
 
 
 @pytest.fixture(params=SERVERS)

@@ -1,7 +1,6 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
-import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -9,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
-from imapclient.response_parser import parse_response
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
+from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
 from mailsync.providers.imap.login import Login, open_session
 from mailsync.providers.imap.responses import (
     FetchedItems,
@@ -34,20 +33,7 @@ from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
 
 LOGOUT_TIMEOUT_S = 5.0
-_LIST_LINE = re.compile(
-    rb'\((?P<flags>[^)]*)\) (?P<separator>NIL|"(?:\\?.)") (?P<name>.+)', re.DOTALL
-)
-_UNSENDABLE = re.compile(rb"[\r\n\0]")
-
-
-@dataclass(frozen=True, slots=True)
-class ListedFolder:
-    """A line of the server's list. separator: None: the folder can have no children."""
-
-    name: bytes
-    separator: bytes | None
-    flags: frozenset[str]
-    status: Mapping[str, int]
+_NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,46 +110,38 @@ class ImapConnection:
     def has_qresync(self) -> bool:
         return "QRESYNC" in self._extensions
 
-    def list_folders(self) -> Sequence[ListedFolder]:
-        """List all folders, with their statuses as far as the server gives them together."""
-        options = ["SPECIAL-USE"] if "SPECIAL-USE" in self.capabilities else []
-        if "LIST-STATUS" in self.capabilities:
-            options.append("STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)")
-        arguments = ['""', '"*"', *([f"RETURN ({' '.join(options)})"] if options else [])]
-        responses = self._command("LIST", *arguments)
-        statuses = dict(_status(each) for each in responses.get("STATUS", []))
-        return [
-            ListedFolder(name, separator, flags, statuses.get(name, {}))
-            for name, separator, flags in map(_listed, _lines(responses.get("LIST", [])))
-        ]
-
-    def read_status(self, folder: bytes) -> Mapping[str, int]:
-        """Return the numbers of a folder: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY."""
-        responses = self._command(
-            "STATUS", _quoted(folder), "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
-        )
-        found = [_status(each)[1] for each in responses.get("STATUS", [])]
-        return found[0] if found else {}
-
     def examine(self, folder: bytes) -> OpenFolder:
-        """Open a folder so that reading changes nothing."""
-        responses = self._command("EXAMINE", _quoted(folder))
-        with self._failures("EXAMINE"):
-            self._imap.state = "SELECTED"
-            uid_validity = int(responses["UIDVALIDITY"][-1])
-            message_count = int(responses["EXISTS"][-1])
-        mod_seq = _number(responses, "HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
-        uid_next = _number(responses, "UIDNEXT")
+        """Open a folder so that reading changes nothing.
+
+        Raises:
+            ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
+        """
+        responses = self._command("EXAMINE", quote_name(folder))
+        self._imap.state = "SELECTED"
+        found = {name: _number(responses, name) for name in _NUMBERS_OF_EXAMINE}
+        numbers = {name: number for name, number in found.items() if number is not None}
+        if "UIDVALIDITY" not in numbers or "UIDNEXT" not in numbers:
+            status = read_statuses(self, [folder])[folder]
+            numbers = (dict(status) if isinstance(status, Mapping) else {}) | numbers
+        if "UIDVALIDITY" not in numbers or "EXISTS" not in numbers:
+            raise ProviderRejected(
+                "The mail server gives this folder no UIDVALIDITY or no number of messages, so its"
+                " messages cannot be told apart. Mail that is stored stays."
+            )
+        uid_next = numbers.get("UIDNEXT")
         if uid_next is None:
             uid_next = max(self.search("UID 1:4294967295"), default=0) + 1
-        return OpenFolder(folder, uid_validity, uid_next, message_count, mod_seq or None)
+        mod_seq = numbers.get("HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
+        return OpenFolder(
+            folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None
+        )
 
     def search(self, criteria: str) -> list[int]:
         """Return the UIDs that match, in ascending order, each once."""
         responses = self._command("UID", "SEARCH", criteria)
         with self._failures("SEARCH"):
-            extended = _lines(responses.get("ESEARCH", []))
-            return parse_search(_lines(responses.get("SEARCH", [])), extended)
+            extended = join_literals(responses.get("ESEARCH", []))
+            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
 
     def noop(self) -> None:
         """Let the server report what changed in the open folder."""
@@ -187,21 +165,34 @@ class ImapConnection:
                     yield uid, each
 
     def fetch_changes(
-        self, mod_seq: int, items: str
+        self, mod_seq: int, items: str, below: int
     ) -> tuple[dict[int, FetchedItems], list[range]]:
         """Return the messages that changed after this mod-sequence, and the UIDs that vanished.
 
-        The upper bound of the set is a number: `*` is the highest UID that still exists, so the
-        removal of a higher one would not be reported (cyrusimap/cyrus-imapd #6071).
+        below: UID above those that are wanted. It is a number: `*` is the highest UID that still
+            exists, so the removal of a higher one would not be reported (cyrusimap/cyrus-imapd
+            #6071).
+
+        If the server rejects the request for vanished UIDs, it is not asked for them again on this
+        connection (cyrusimap/cyrus-imapd #4787).
         """
-        vanished = " VANISHED" if self.has_qresync else ""
-        modifiers = f"(CHANGEDSINCE {mod_seq}{vanished})"
+        uid_set, since = f"1:{below - 1}", f"CHANGEDSINCE {mod_seq}"
+        if self.has_qresync:
+            try:
+                return self._changed(uid_set, items, f"({since} VANISHED)")
+            except ProviderRejected:
+                self._extensions = frozenset()
+        return self._changed(uid_set, items, f"({since})")
+
+    def _changed(
+        self, uid_set: str, items: str, modifiers: str
+    ) -> tuple[dict[int, FetchedItems], list[range]]:
         found: dict[int, FetchedItems] = {}
-        for uid, each in self._fetched("1:4294967295", items, modifiers):
+        for uid, each in self._fetched(uid_set, items, modifiers):
             found[uid] = {**found.get(uid, {}), **each}
         ranges = [
             each
-            for line in _lines(self._imap.untagged_responses.get("VANISHED", []))
+            for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
             for each in parse_uid_ranges(line.rpartition(b" ")[2])
         ]
         return {uid: each for uid, each in found.items() if b"FLAGS" in each}, ranges
@@ -276,6 +267,24 @@ class ImapConnection:
         if typ != "OK":
             raise IMAPClientError(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
 
+    def run_together(
+        self, commands: Sequence[tuple[str | bytes, ...]]
+    ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
+        """Send commands without waiting for the answer to each. Return the answer to each that the
+        server rejects, None in place of the others, and all untagged responses by name."""
+        with self._failures(str(commands[0][0])):
+            self.request_count += len(commands)
+            self._imap.untagged_responses.clear()
+            tags = [self._imap._command(*each) for each in commands]
+            refusals: list[str | None] = []
+            for tag in tags:
+                typ, data = self._imap._get_tagged_response(tag)
+                text = data[0].decode("utf-8", "replace")
+                refusals.append(None if typ == "OK" else text[:200])
+            for each in refusals:
+                self._raise_pause(each or "")
+            return refusals, dict(self._imap.untagged_responses)
+
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:
         try:
@@ -338,52 +347,3 @@ def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:
     """Return the number in the last response code of this name; None if there is none."""
     found = responses.get(name, [b""])[-1]
     return int(found) if isinstance(found, bytes) and found.isdigit() else None
-
-
-def _lines(responses: Iterable[Any]) -> Iterator[bytes]:
-    """Yield untagged responses, each with its literals in place."""
-    line = b""
-    for each in responses:
-        if isinstance(each, tuple):
-            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + _quoted_bytes(each[1])
-        elif each is not None:
-            yield line + each
-            line = b""
-
-
-def _listed(line: bytes) -> tuple[bytes, bytes | None, frozenset[str]]:
-    match = _LIST_LINE.fullmatch(line)
-    if match is None:
-        raise ProviderUnavailable("The mail server sent an unreadable list of folders.")
-    flags = frozenset(each.decode("latin-1").lower() for each in match["flags"].split())
-    separator = None if match["separator"] == b"NIL" else match["separator"][-2:-1]
-    return _unquoted(match["name"]), separator, flags
-
-
-def _status(response: Any) -> tuple[bytes, Mapping[str, int]]:
-    line = next(_lines([response])) if not isinstance(response, tuple) else b"".join(response)
-    name, _, items = line.rpartition(b" (")
-    values = parse_response([b"(" + items])[0]
-    pairs = zip(values[::2], values[1::2], strict=False)
-    return _unquoted(name), {key.decode("ascii").upper(): number for key, number in pairs}
-
-
-def _unquoted(name: bytes) -> bytes:
-    if name[:1] == b'"' == name[-1:] and len(name) > 1:
-        return re.sub(rb"\\(.)", rb"\1", name[1:-1])
-    return name
-
-
-def _quoted_bytes(text: bytes) -> bytes:
-    return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
-
-
-def _quoted(name: bytes) -> bytes:
-    """Return the name of a folder as an argument.
-
-    Raises:
-        ProviderRejected: the name has line ends, which would begin another command.
-    """
-    if _UNSENDABLE.search(name):
-        raise ProviderRejected("The name of a folder has characters that cannot be sent.")
-    return _quoted_bytes(name)

@@ -1,6 +1,7 @@
 """The position in the change feed of a folder."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import orjson
 
@@ -15,9 +16,14 @@ class FolderPosition:
 
     uid_next: UID that every message lacked then and that later ones exceed or have.
     mod_seq: highest mod-sequence; None: the server has none for the folder.
-    message_count: messages in the folder.
+    message_count: messages in the folder, without those that are still to be read.
     below: in a full sync, which reads the newest messages first: the lowest UID that was read.
         None: the full sync has ended.
+    flags_compared_at: when the flags of all messages were last read, in seconds since 1970.
+    flags_from: the lowest UID whose flags are still to be read. None: none are.
+    sample: a hash of the Message-ID of some messages by UID, to notice that the server gave their
+        UIDs to others.
+    is_renumbered: whether the full sync reads the folder anew since it did.
     """
 
     uid_validity: int
@@ -25,6 +31,10 @@ class FolderPosition:
     mod_seq: int | None
     message_count: int
     below: int | None = None
+    flags_compared_at: int = 0
+    flags_from: int | None = None
+    sample: Mapping[str, str] = field(default_factory=dict)
+    is_renumbered: bool = False
 
     def to_cursor(self) -> Cursor:
         return Cursor(orjson.dumps(asdict(self)).decode())

@@ -1,14 +1,13 @@
 """Convert the server's list of folders. Pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from imapclient.imap_utf7 import decode as decode_modified_utf7
 
 from mailsync.model import RemoteFolder, Role
-from mailsync.providers.imap.connection import ListedFolder
 from mailsync.providers.imap.ids import folder_id
+from mailsync.providers.imap.listing import ListedFolder, is_inbox
 
-_UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
 _SPECIAL_USE = {
     "\\sent": Role.SENT,
     "\\drafts": Role.DRAFTS,
@@ -29,65 +28,64 @@ _USUAL_NAMES = {
     "spam": Role.JUNK,
     "archive": Role.ARCHIVE,
 }
-_INBOX = b"INBOX"
-
-
-def is_selectable(folder: ListedFolder) -> bool:
-    return not folder.flags & _UNSELECTABLE
 
 
 def to_remote_folders(
-    listed: Sequence[ListedFolder], statuses: Mapping[bytes, Mapping[str, int]]
+    listed: Sequence[ListedFolder],
+    statuses: Mapping[bytes, Mapping[str, int]],
+    prefixes: Collection[bytes] = (),
 ) -> tuple[RemoteFolder, ...]:
-    """Return the folders that can hold mail, with their counts.
+    """Return the folders with their counts.
 
-    A folder that cannot hold mail is left out; its children are then named by their whole path
+    A folder that cannot hold mail is not among them; its children are named by their whole path
     below the next folder that can. Children of the inbox stand at the top: many servers keep all
     folders below it (RFC 2342).
 
+    listed: the folders that can hold mail.
     statuses: the numbers of the folders that have been read; a folder without numbers is uncounted.
+    prefixes: beginnings of names that are not shown.
     """
-    names = {each.name for each in listed if is_selectable(each)}
-    roles = _roles([each for each in listed if is_selectable(each)])
+    names = {each.name for each in listed}
+    roles = _roles(listed)
     return tuple(
-        _to_remote_folder(each, names, roles, statuses.get(each.name, {}))
+        _to_remote_folder(each, _split(each, names, prefixes), roles, statuses.get(each.name, {}))
         for each in listed
-        if is_selectable(each)
     )
-
-
-def is_inbox(name: bytes) -> bool:
-    """Return whether the name is that of the inbox, in any case (RFC 3501, section 5.1)."""
-    return name.upper() == _INBOX
 
 
 def _to_remote_folder(
     folder: ListedFolder,
-    names: set[bytes],
+    place: tuple[bytes | None, bytes],
     roles: Mapping[bytes, Role],
     status: Mapping[str, int],
 ) -> RemoteFolder:
-    parent, name = _split(folder, names)
+    parent, name = place
     return RemoteFolder(
         remote_id=folder_id(folder.name),
         parent_remote_id=folder_id(parent) if parent else None,
         display_name=_display(name),
         role=roles.get(folder.name, Role.OTHER),
-        total=status.get("MESSAGES"),
-        unread=status.get("UNSEEN"),
+        total=_count(status.get("MESSAGES")),
+        unread=_count(status.get("UNSEEN")),
     )
 
 
-def _split(folder: ListedFolder, names: set[bytes]) -> tuple[bytes | None, bytes]:
+def _count(number: int | None) -> int | None:
+    return number if number is not None and number < 2**31 else None
+
+
+def _split(
+    folder: ListedFolder, names: set[bytes], prefixes: Collection[bytes]
+) -> tuple[bytes | None, bytes]:
     """Return the nearest folder above this one, and the name below it."""
     if folder.separator is None:
         return None, folder.name
     parts = folder.name.split(folder.separator)
     for length in range(len(parts) - 1, 0, -1):
         above, below = (folder.separator.join(each) for each in (parts[:length], parts[length:]))
-        if is_inbox(above):
+        if below and (is_inbox(above) or above + folder.separator in prefixes):
             return None, below
-        if above in names:
+        if below and above in names:
             return above, below
     return None, folder.name
 

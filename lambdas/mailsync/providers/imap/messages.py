@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mailsync.mime import parse_message
+from mailsync.mime import parse_message, thread_keys
 from mailsync.model import ListedMessage, Message, MessageState, StateChange
 from mailsync.providers.imap.ids import MessagePlace, folder_id
 
@@ -25,6 +25,14 @@ def has_body(items: Mapping[bytes, Any]) -> bool:
 
 def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
     return StateChange(place.to_id(), _state(items), _fingerprint(items))
+
+
+def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
+    """Return a short hash of the Message-ID that `LISTED_ITEMS` request. None: the server sent
+    none."""
+    header = items.get(_HEADER)
+    found = parse_message(header).internet_message_id if header else None
+    return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
 def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
@@ -61,6 +69,7 @@ def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
         kind=mail.kind,
         version=state.version,
         fingerprint=_fingerprint_of(mail.internet_message_id, items),
+        thread_keys=thread_keys(mail),
     )
 
 

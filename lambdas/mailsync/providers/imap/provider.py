@@ -1,13 +1,9 @@
-"""A mailbox read over IMAP.
-
-The change feed of a folder is made of what the server offers. New messages are those whose UIDs are
-not lower than the last UIDNEXT. With CONDSTORE the server also names the messages whose flags
-changed, and with QRESYNC those that were removed (RFC 7162). Without QRESYNC a page lists all
-messages of the folder if the counts say that some were removed.
-"""
+"""A mailbox read over IMAP."""
 
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import groupby
@@ -30,27 +26,27 @@ from mailsync.model import (
     MessageListing,
     Page,
     RemoteId,
-    RemovedMessage,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.bodies import MessageReader, fetch_listed, size_of
-from mailsync.providers.imap.connection import ImapConnection, OpenFolder
-from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
-from mailsync.providers.imap.folders import is_selectable, to_remote_folders
-from mailsync.providers.imap.ids import MessagePlace, folder_name, id_prefix, parse_message_id
+from mailsync.providers.imap.bodies import MessageReader
+from mailsync.providers.imap.changes import is_unchanged
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.cursor import parse_cursor
+from mailsync.providers.imap.folder_commands import list_folders, read_statuses
+from mailsync.providers.imap.folder_reader import FolderReader
+from mailsync.providers.imap.folders import to_remote_folders
+from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
+from mailsync.providers.imap.listing import FolderList, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
-    LISTED_ITEMS,
     STATE_ITEMS,
     to_listed_message,
-    to_state_change,
 )
-from mailsync.providers.imap.reconnect import repeated_if_cut
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.providers.response_memory import MemoryShare
@@ -82,7 +78,6 @@ class ImapMailbox:
         is_fetch_one_request=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
-    throttled_for_s = 0.0
 
     def __init__(
         self,
@@ -100,9 +95,9 @@ class ImapMailbox:
         self._servers = servers
         self._context = context
         self._connection: ImapConnection | None = None
-        self._open: OpenFolder | None = None
-        self._uids: Sequence[int] | None = None
-        self._sizes: dict[int, int] = {}
+        self.pause = RequestedPause()
+        self._open: FolderReader | None = None
+        self._statuses: dict[bytes, Mapping[str, int]] = {}
         self._budget, self._memory = budget or RetryBudget(), memory
         self._earlier_requests = 0
         self.max_requests_in_flight = min(max_in_flight or MAX_CONNECTIONS, MAX_CONNECTIONS)
@@ -113,6 +108,10 @@ class ImapMailbox:
         return self._earlier_requests + now
 
     @property
+    def throttled_for_s(self) -> float:
+        return self.pause.remaining_s
+
+    @property
     def is_cut(self) -> bool:
         """Return whether the server ended the connection."""
         return self._connection is not None and self._connection.is_cut
@@ -121,79 +120,94 @@ class ImapMailbox:
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
+        """List the folders of the mailbox's owner in one command, at every depth.
+
+        The numbers that come with the list tell `fetch_next_pages` which folders are unchanged.
+        """
         connection = self._connected()
-        listed = connection.list_folders()
-        statuses, failures = {}, {}
-        for each in listed:
-            if is_selectable(each):
-                try:
-                    statuses[each.name] = each.status or connection.read_status(each.name)
-                except ProviderRejected as failure:
-                    failures[RemoteId(each.name.decode("latin-1"))] = str(failure)
-        folders = to_remote_folders(listed, statuses)
-        shown = {each.remote_id for each in folders}
-        missing = {each.ref.remote_id for each in known} - shown
-        gone = {each for each in missing if not self._exists(each)}
+        listed = list_folders(connection)
+        own = [each for each in listed.folders if each.is_selectable]
+        without = [each.name for each in own if not each.status]
+        asked = read_statuses(connection, without)
+        answers = {each.name: each.status or asked.get(each.name, {}) for each in own}
+        statuses = {name: it for name, it in answers.items() if not isinstance(it, str)}
+        folders = to_remote_folders(own, statuses, listed.prefixes)
+        self._statuses = dict(statuses)
+        missing = {each.ref.remote_id for each in known} - {each.remote_id for each in folders}
+        gone = self._gone(missing, listed)
         return FolderListing(
             folders,
             gone_folder_ids=frozenset(gone),
             omitted_folder_ids=frozenset(missing - gone),
-            failure_reasons=failures,
+            failure_reasons={
+                folder_id(name): f"The mail server does not open this folder: {it}"
+                for name, it in answers.items()
+                if isinstance(it, str)
+            },
         )
+
+    def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:
+        """Return those of the folders that do not exist, or belong to others: the list lacks them,
+        and the server refuses their status. A list without the inbox proves nothing."""
+        if not any(is_inbox(each.name) for each in listed.folders):
+            return set()
+        others = {each for each in missing if folder_name(each) in listed.others}
+        names = [folder_name(each) for each in sorted(missing - others)]
+        answers = read_statuses(self._connected(), names)
+        return others | {folder_id(name) for name in names if isinstance(answers[name], str)}
 
     @repeated_if_cut
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         assert feed.folder, "IMAP has a feed per folder"
-        name = folder_name(feed.folder.remote_id)
         position = parse_cursor(cursor) if cursor else None
         is_full_sync = position is None or position.below is not None
-        opened = self._opened(name, again=not is_full_sync)
-        if position is None:
-            position = FolderPosition(
-                opened.uid_validity,
-                opened.uid_next,
-                opened.mod_seq,
-                opened.message_count,
-                below=opened.uid_next,
-            )
-        if position.uid_validity != opened.uid_validity:
-            raise CursorExpired("The server has numbered the messages of the folder anew.")
-        if is_full_sync:
-            return self._page_of_full_sync(opened, position, limit)
-        return self._page_of_changes(opened, position, limit)
+        reader = self._opened(folder_name(feed.folder.remote_id), again=not is_full_sync)
+        return reader.read_page(position, limit)
 
     def fetch_next_pages(
         self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
     ) -> Mapping[FeedId, Page]:
+        """Fetch the next page of many folders. Those that are unchanged according to the last list
+        of folders are not opened."""
         pages = {}
         for feed, cursor in positions:
             with suppress(CursorExpired, FolderGone, ProviderRejected):
-                pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+                unchanged = self._page_without_changes(feed, cursor)
+                pages[feed.id] = unchanged or self.fetch_page(feed, cursor, limit=limit)
         return pages
+
+    def _page_without_changes(self, feed: FeedRef, cursor: Cursor | None) -> Page | None:
+        """Return an empty page if the folder's status says that nothing changed. Each status is
+        used once."""
+        status = self._statuses.pop(folder_name(feed.folder.remote_id), {}) if feed.folder else {}
+        if cursor and is_unchanged(parse_cursor(cursor), status, time.time()):
+            return Page((), cursor, has_more=False)
+        return None
 
     @repeated_if_cut
     def list_folder_messages(self, folder: FolderRef) -> MessageListing:
-        opened = self._opened(folder_name(folder.remote_id), again=True)
-        items = self._connected().fetch(self._all_uids(), STATE_ITEMS)
+        reader = self._opened(folder_name(folder.remote_id), again=True)
+        items = self._connected().fetch(reader.all_uids(), STATE_ITEMS)
         entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
-        return MessageListing(tuple(entries), opened.message_count)
+        return MessageListing(tuple(entries), reader.opened.message_count)
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
-        places = sorted(map(parse_message_id, ids))
+        places = sorted(place for each in ids if (place := parse_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with suppress(FolderGone, CursorExpired):
+            with self.pause.respected(), suppress(FolderGone, CursorExpired):
                 reader = MessageReader(
                     folder,
                     uid_validity,
                     partial(self._connected_to, folder, uid_validity),
                     self._budget,
                 )
-                read = reader.read([each.uid for each in group], self._sizes)
+                sizes = self._opened(folder).sizes
+                read = reader.read([each.uid for each in group], sizes)
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
@@ -202,98 +216,9 @@ class ImapMailbox:
         if self._memory:
             self._memory.close()
 
-    def _page_of_full_sync(self, opened: OpenFolder, position: FolderPosition, limit: int) -> Page:
-        below = position.below or 0
-        left = [uid for uid in self._all_uids() if uid < below]
-        items = self._listed(left[-limit:], LISTED_ITEMS)
-        changes = (to_state_change(self._place(uid), each) for uid, each in sorted(items.items()))
-        has_more = len(left) > limit
-        after = FolderPosition(
-            position.uid_validity,
-            position.uid_next,
-            position.mod_seq,
-            position.message_count,
-            below=left[-limit] if has_more else None,
-        )
-        prefix = id_prefix(opened.name, opened.uid_validity)
-        return Page(tuple(changes), after.to_cursor(), has_more, valid_id_prefix=prefix)
-
-    def _page_of_changes(self, opened: OpenFolder, position: FolderPosition, limit: int) -> Page:
-        changed, vanished = self._changed_flags(opened, position)
-        arrived = self._arrived(opened, position)
-        changed |= self._listed(arrived[:limit], LISTED_ITEMS)
-        removed = self._confirmed(vanished, position.uid_next)
-        has_more = len(arrived) > limit
-        after = FolderPosition(
-            opened.uid_validity,
-            arrived[limit] if has_more else max(opened.uid_next, position.uid_next),
-            position.mod_seq if has_more else opened.mod_seq,
-            opened.message_count,
-        )
-        return Page(
-            (
-                *(RemovedMessage(self._place(uid).to_id()) for uid in removed),
-                *(to_state_change(self._place(uid), each) for uid, each in sorted(changed.items())),
-            ),
-            after.to_cursor(),
-            has_more,
-            listed_ids=self._listed_after_removals(opened, position, len(arrived)),
-        )
-
-    def _changed_flags(
-        self, opened: OpenFolder, position: FolderPosition
-    ) -> tuple[dict[int, FetchedItems], list[range]]:
-        """Return the known messages whose flags changed, and the UIDs that vanished, as far as the
-        server tells."""
-        if not position.mod_seq or opened.mod_seq in (None, position.mod_seq):
-            return {}, []
-        changed, vanished = self._connected().fetch_changes(position.mod_seq, STATE_ITEMS)
-        return {uid: each for uid, each in changed.items() if uid < position.uid_next}, vanished
-
-    def _arrived(self, opened: OpenFolder, position: FolderPosition) -> list[int]:
-        """Return the UIDs of new messages. A search above the highest UID may return that one."""
-        if opened.uid_next == position.uid_next:
-            return []
-        found = self._connected().search(f"UID {position.uid_next}:4294967295")
-        return [uid for uid in found if uid >= position.uid_next]
-
-    def _listed_after_removals(
-        self, opened: OpenFolder, position: FolderPosition, arrived: int
-    ) -> frozenset[RemoteId] | None:
-        """Return the ids of all messages if some were removed that the server does not name. None
-        as well if the server contradicts its own count; the verification then decides."""
-        removed = position.message_count + arrived - opened.message_count
-        if self._connected().has_qresync or removed <= 0:
-            return None
-        uids = self._all_uids(again=True)
-        if len(uids) != opened.message_count:
-            return None
-        return frozenset(self._place(uid).to_id() for uid in uids)
-
-    def _listed(self, uids: Sequence[int], items: str) -> dict[int, FetchedItems]:
-        assert self._open
-        found = fetch_listed(self._connected(), uids, items, uid_next=self._open.uid_next)
-        self._sizes = {uid: size_of(each) for uid, each in found.items()}
-        return found
-
-    def _confirmed(self, vanished: Iterable[range], below: int) -> list[int]:
-        """Return those of the UIDs that the server reports as removed and that it does not list."""
-        known = [range(each.start, min(each.stop, below)) for each in vanished]
-        known = [each for each in known if each]
-        if not known:
-            return []
-        there = set(self._all_uids(again=True))
-        return [uid for each in known for uid in each if uid not in there]
-
     def _place(self, uid: int) -> MessagePlace:
         assert self._open
-        return MessagePlace(self._open.name, self._open.uid_validity, uid)
-
-    def _all_uids(self, *, again: bool = False) -> Sequence[int]:
-        """Return the UIDs of the open folder, in ascending order."""
-        if self._uids is None or again:
-            self._uids = self._connected().search("UID 1:4294967295")
-        return self._uids
+        return self._open.place(uid)
 
     def _connected_to(self, name: bytes, uid_validity: int) -> ImapConnection:
         """Return a connection on which the folder is open.
@@ -301,30 +226,26 @@ class ImapMailbox:
         Raises:
             CursorExpired: the server has numbered its messages anew.
         """
-        if self._opened(name).uid_validity != uid_validity:
+        if self._opened(name).opened.uid_validity != uid_validity:
             raise CursorExpired("The server has numbered the messages of the folder anew.")
         return self._connected()
 
-    def _opened(self, name: bytes, *, again: bool = False) -> OpenFolder:
+    def _opened(self, name: bytes, *, again: bool = False) -> FolderReader:
         """Return the folder as it was when it was opened; open it if it is not, or `again`.
 
         Raises:
-            FolderGone: the server does not list a folder of this name.
+            FolderGone: the server refuses the status of the folder as well.
         """
         connection = self._connected()
-        if self._open is None or self._open.name != name or again:
-            self._open, self._uids, self._sizes = None, None, {}
+        if self._open is None or self._open.opened.name != name or again:
+            self._open = None
             try:
-                self._open = connection.examine(name)
+                self._open = FolderReader(connection, connection.examine(name))
             except ProviderRejected:
-                if self._exists(RemoteId(name.decode("latin-1"))):
+                if is_inbox(name) or not isinstance(read_statuses(connection, [name])[name], str):
                     raise
                 raise FolderGone("The folder no longer exists.") from None
         return self._open
-
-    def _exists(self, remote_id: RemoteId) -> bool:
-        listed = self._connected().list_folders()
-        return any(each.name == folder_name(remote_id) and is_selectable(each) for each in listed)
 
     def _connected(self) -> ImapConnection:
         """Return the connection, signed in.
@@ -362,4 +283,4 @@ class ImapMailbox:
         if self._connection:
             self._earlier_requests += self._connection.request_count
             self._connection.close()
-        self._connection = self._open = self._uids = None
+        self._connection = self._open = None

@@ -1,10 +1,38 @@
-"""Repeat a read on a new connection if the server ended the connection."""
+"""Repeat a read on a new connection if the server ended the connection, and send nothing during a
+pause that the server requested."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from mailsync.errors import ProviderUnavailable
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+
+
+class RequestedPause:
+    """The pause that a server requested, if one did."""
+
+    def __init__(self) -> None:
+        self._ends_at = 0.0
+
+    @property
+    def remaining_s(self) -> float:
+        return max(0.0, self._ends_at - time.monotonic())
+
+    @contextmanager
+    def respected(self) -> Iterator[None]:
+        """Raise ProviderThrottled before the `with` block while the pause lasts; remember the
+        pause that the block reports."""
+        if left_s := self.remaining_s:
+            raise ProviderThrottled(
+                "The pause that the mail server asked for is not over.", retry_after_s=left_s
+            )
+        try:
+            yield
+        except ProviderThrottled as failure:
+            self._ends_at = time.monotonic() + (failure.retry_after_s or 0.0)
+            raise
 
 
 class Reconnecting(Protocol):
@@ -13,6 +41,9 @@ class Reconnecting(Protocol):
 
     @property
     def is_cut(self) -> bool: ...
+
+    @property
+    def pause(self) -> RequestedPause: ...
 
 
 _Mailbox = TypeVar("_Mailbox", bound=Reconnecting)
@@ -29,12 +60,13 @@ def repeated_if_cut(
     def repeated(
         mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs
     ) -> _Result:
-        try:
+        with mailbox.pause.respected():
+            try:
+                return method(mailbox, *args, **named)
+            except ProviderUnavailable:
+                if not mailbox.is_cut:
+                    raise
             return method(mailbox, *args, **named)
-        except ProviderUnavailable:
-            if not mailbox.is_cut:
-                raise
-        return method(mailbox, *args, **named)
 
     update_wrapper(repeated, method)
     return repeated

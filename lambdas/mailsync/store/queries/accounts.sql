@@ -98,6 +98,17 @@ DELETE FROM mailsync.emails
                LIMIT :limit
                  FOR UPDATE OF m SKIP LOCKED)
 
+-- purge_conversations --
+-- Delete a batch of what connects the mail of an account that is being deleted.
+DELETE FROM mailsync.conversation_keys
+ WHERE account_id = cast(:account_id AS uuid)
+   AND key IN (SELECT k.key
+                 FROM mailsync.conversation_keys k
+                 JOIN mailsync.email_accounts a ON a.id = k.account_id AND a.status = 'purging'
+                WHERE k.account_id = cast(:account_id AS uuid)
+                LIMIT :limit
+                  FOR UPDATE OF k SKIP LOCKED)
+
 -- purge_runs --
 -- Delete a batch of the runs of an account that is being deleted.
 DELETE FROM mailsync.sync_runs

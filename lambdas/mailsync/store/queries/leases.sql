@@ -52,6 +52,12 @@ SELECT 1 FROM mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
    FOR SHARE
 
+-- check_lease_alone --
+-- The fence that also keeps other workers of the run out until this transaction ends.
+SELECT 1 FROM mailsync.email_accounts
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
+   FOR NO KEY UPDATE
+
 -- lease_owner --
 -- Return the owner of the lease.
 SELECT lease_owner FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid)

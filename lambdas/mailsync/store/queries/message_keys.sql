@@ -8,8 +8,8 @@ SELECT k.remote_key, m.message_id
    AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
 
 -- keys_of_ids --
--- Return the keys of stored messages.
-SELECT m.message_id, k.remote_key
+-- Return the keys and the Message-IDs of stored messages.
+SELECT m.message_id, k.remote_key, m.internet_message_id
   FROM mailsync.emails m JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
@@ -21,40 +21,47 @@ SELECT m.message_id, m.id
  WHERE m.account_id = cast(:account_id AS uuid) AND k.remote_key <> m.message_id
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
--- match_arrivals --
--- Give the key of each arrived message to the stored message with its fingerprint, if exactly one such
--- message is in no folder, or has a key that is void: it is in this folder, and its key lacks the
+-- matching_messages --
+-- Return for each arrived message the stored message with its fingerprint, if exactly one such message
+-- is in no folder, or has a key that is void: it is in the folder of the arrival, and its key lacks the
 -- prefix that every key of the folder has now. Arrivals that share a fingerprint are copies and are
--- left out.
+-- left out, and so are messages under a key that is known to be valid.
 WITH arrival AS (
-  SELECT min(a.remote_key) AS remote_key, a.fingerprint
-    FROM json_to_recordset(cast(:arrivals AS json)) AS a (remote_key text, fingerprint uuid)
-   GROUP BY a.fingerprint HAVING count(*) = 1),
-candidate AS (
-  SELECT min(k.email_id) AS email_id, k.fingerprint
-    FROM mailsync.message_keys k JOIN mailsync.emails m ON m.id = k.email_id
-   WHERE k.account_id = cast(:account_id AS uuid)
-     AND k.fingerprint IN (SELECT fingerprint FROM arrival)
-     AND (m.removed_at IS NOT NULL
-          OR (NOT starts_with(k.remote_key, cast(:valid_key_prefix AS text))
-              AND EXISTS (SELECT 1 FROM mailsync.email_placements p
-                           WHERE p.email_id = m.id AND p.folder_id = :folder_id)))
-   GROUP BY k.fingerprint HAVING count(*) = 1)
-UPDATE mailsync.message_keys k SET remote_key = arrival.remote_key
-  FROM arrival JOIN candidate USING (fingerprint), mailsync.emails m
- WHERE k.email_id = candidate.email_id AND m.id = k.email_id
-RETURNING k.remote_key, m.message_id
+  SELECT min(a.remote_key) AS remote_key, a.fingerprint, min(a.folder_id) AS folder_id,
+         min(a.valid_key_prefix) AS valid_key_prefix
+    FROM json_to_recordset(cast(:arrivals AS json))
+         AS a (remote_key text, fingerprint uuid, folder_id bigint, valid_key_prefix text)
+   GROUP BY a.fingerprint HAVING count(*) = 1)
+SELECT min(arrival.remote_key), min(m.message_id), min(m.id), min(arrival.folder_id)
+  FROM arrival JOIN mailsync.message_keys k ON k.fingerprint = arrival.fingerprint
+  JOIN mailsync.emails m ON m.id = k.email_id
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND k.remote_key NOT IN (SELECT json_array_elements_text(cast(:valid_keys AS json)))
+   AND (m.removed_at IS NOT NULL
+        OR (NOT starts_with(k.remote_key, arrival.valid_key_prefix)
+            AND EXISTS (SELECT 1 FROM mailsync.email_placements p
+                         WHERE p.email_id = m.id AND p.folder_id = arrival.folder_id)))
+ GROUP BY k.fingerprint HAVING count(*) = 1
+
+-- replace_keys --
+-- Give stored messages new keys.
+UPDATE mailsync.message_keys k SET remote_key = s.remote_key
+  FROM json_to_recordset(cast(:keys AS json)) AS s (email_id bigint, remote_key text)
+ WHERE k.email_id = s.email_id
 
 -- save_keys --
--- Store the keys of messages, and what they keep when they move.
-INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint)
-SELECT m.id, m.account_id, s.remote_key, s.fingerprint
-  FROM json_to_recordset(cast(:keys AS json)) AS s (message_id text, remote_key text, fingerprint uuid)
+-- Store the keys of messages, what they keep when they move, and the conversations that we gave them.
+INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint, conversation_id)
+SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
+  FROM json_to_recordset(cast(:keys AS json)) AS s
+       (message_id text, remote_key text, fingerprint uuid, conversation_id bigint)
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
  ORDER BY m.id
     ON CONFLICT (email_id) DO UPDATE
-   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint
- WHERE (k.remote_key, k.fingerprint) IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint)
+   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint,
+       conversation_id = excluded.conversation_id
+ WHERE (k.remote_key, k.fingerprint, k.conversation_id)
+       IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint, excluded.conversation_id)
 
 -- stored_ids --
 -- Return which of these messages are stored, hidden ones included.
@@ -81,3 +88,17 @@ UPDATE mailsync.emails m
 SELECT k.remote_key
   FROM mailsync.email_placements p JOIN mailsync.message_keys k ON k.email_id = p.email_id
  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
+
+-- keys_with_version --
+-- Return those keys of a folder's messages whose stored version is the given one.
+SELECT k.remote_key
+  FROM json_to_recordset(cast(:states AS json)) AS s (remote_key text, version text)
+  JOIN mailsync.message_keys k
+    ON k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key
+  JOIN mailsync.emails m ON m.id = k.email_id AND m.version = s.version AND m.removed_at IS NULL
+  JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
+
+-- declare_keys_void --
+-- Give messages whose keys begin with a text keys that the provider gives to no message.
+UPDATE mailsync.message_keys SET remote_key = '~' || email_id
+ WHERE account_id = cast(:account_id AS uuid) AND starts_with(remote_key, cast(:prefix AS text))

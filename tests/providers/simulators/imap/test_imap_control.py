@@ -37,6 +37,27 @@ def test_the_owner_acts_by_the_control_api(
     assert found[0]["arguments"] == ""
 
 
+def test_the_owner_names_messages_and_folders_as_imap_does(
+    simulators: Simulators, mailbox: Mailbox, connect: Connect
+) -> None:
+    act(simulators, mailbox, "deliver", subject="Hello")
+    act(simulators, mailbox, "create-folder", name="Entwürfe")
+    client = connect()
+    [[_, validity]] = [each[2] for each in client.command("STATUS INBOX (UIDVALIDITY)").parsed()]
+    client.command("EXAMINE INBOX")
+    [[_, uid]] = client.command("UID SEARCH ALL").parsed()
+
+    stale = control(
+        simulators, "POST", "delete", mailbox=mailbox.address, id=f"INBOX:{validity + 1}:{uid}"
+    )
+    act(simulators, mailbox, "move", id=f"inbox:{validity}:{uid}", destination="Entw&APw-rfe")
+    act(simulators, mailbox, "deliver", subject="Second", folder="Entwürfe")
+
+    assert stale.status_code == 400
+    moved = client.command("STATUS Entw&APw-rfe (MESSAGES)").untagged
+    assert moved == [b'STATUS "Entw&APw-rfe" (MESSAGES 2)', b"1 EXPUNGE"]
+
+
 def test_options_and_faults_are_set_by_the_control_api(
     simulators: Simulators, connect: Connect
 ) -> None:

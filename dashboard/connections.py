@@ -1,0 +1,120 @@
+"""Connect mailboxes through the API of a local stack: by a sign-in in a browser or by password."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from dashboard.actions import (
+    API_TIMEOUT_S,
+    ActionFailed,
+    DashboardActions,
+    JsonAction,
+    json_object,
+    require_text_member,
+)
+from dashboard.sources import DashboardSources
+from dashboard.to_json import Json
+from localdev.engine.simulator_process import IMAP_HOST
+from localdev.http_server import Response
+from mailsync.api.provider_paths import accounts_path, sign_in_path
+from mailsync.model import Provider
+from mailsync.registry import RegisteredProvider
+
+LOCAL_STAGE = "local"
+
+
+def connections_json(sources: DashboardSources) -> Json:
+    """Return what a page needs to connect mailboxes: the provider with a sign-in (None: there is
+    none), the sign-in's URL, and the providers whose mailboxes are connected by password.
+
+    host, port: of the simulated mail server. None: mailboxes name their own servers.
+    """
+    signing_in = find_sign_in_provider(sources)
+    url = sign_in_url(sources, signing_in) if signing_in else None
+    simulated = sources.simulated_provider
+    port = simulated.imap_port if simulated else 0
+    server = {"host": IMAP_HOST, "port": port} if port else {"host": None, "port": None}
+    return {
+        "signInProvider": signing_in and signing_in.provider,
+        "signInTitle": signing_in and signing_in.title,
+        "signInUrl": url if sources.is_development_login_enabled else None,
+        "passwordProviders": [
+            {"provider": each.provider, "title": each.title, **server}
+            for each in _enabled_providers(sources)
+            if each.uses_password
+        ],
+    }
+
+
+def find_sign_in_provider(sources: DashboardSources) -> RegisteredProvider | None:
+    """Return the provider to whose mailboxes a person of a local stack signs in. None: there is no
+    such provider."""
+    return next((each for each in _enabled_providers(sources) if not each.uses_password), None)
+
+
+def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> str:
+    return f"{sources.api_url}{sign_in_path(registered.provider)}"
+
+
+def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, ...]:
+    """Return the providers of a local stack. On other stages the application connects mailboxes."""
+    return sources.settings.enabled_providers() if sources.stage == LOCAL_STAGE else ()
+
+
+class ConnectionActions:
+    """Provides the action that connects a mailbox by password; the attribute `known` contains it by
+    name. It raises the errors of `DashboardActions`."""
+
+    def __init__(self, sources: DashboardSources, actions: DashboardActions) -> None:
+        self._sources = sources
+        self._actions = actions
+        self.known: dict[str, JsonAction] = {"connect-by-password": self._connect}
+
+    def _connect(self, fields: Json) -> Json:
+        name = require_text_member(fields, "provider")
+        offered = connections_json(self._sources)["passwordProviders"]
+        if name not in [each["provider"] for each in offered]:
+            raise ActionFailed(404, "This stage connects no mailbox of this provider by password.")
+        login: dict[str, Any] = {
+            each: require_text_member(fields, each) for each in ("userName", "password")
+        }
+        server = {each: fields[each] for each in ("host", "port") if fields.get(each)}
+        return self._actions.request_api(
+            "POST", accounts_path(Provider(name)), json={**login, **server}
+        )
+
+
+def begin_sign_in(sources: DashboardSources) -> Response:
+    """Start a sign-in at the mail provider through the API; return the redirect to the provider.
+
+    The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
+    each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
+    which shows the reason. Raises ActionFailed.
+    """
+    token = sources.make_user_token() if sources.stage == LOCAL_STAGE else None
+    if token is None:
+        raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
+    registered = find_sign_in_provider(sources)
+    if registered is None:
+        return _sign_in_failed("This stack has no provider with a sign-in.")
+    try:
+        response = httpx.get(
+            sign_in_url(sources, registered),
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=API_TIMEOUT_S,
+        )
+    except httpx.TransportError as broken:
+        return _sign_in_failed(f"The API does not respond ({type(broken).__name__}).")
+    if not response.has_redirect_location:
+        sentence = json_object(response).get("detail")
+        return _sign_in_failed(sentence or f"The API responded with HTTP {response.status_code}.")
+    cookies = tuple(response.headers.get_list("set-cookie"))
+    return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
+
+
+def _sign_in_failed(sentence: str) -> Response:
+    """Return the redirect to the page that shows a failed sign-in: the browser has left the page
+    that could show it."""
+    query = urlencode({"error": "server_error", "error_description": sentence})
+    return Response(303, headers={"Location": f"/accounts?{query}"})

@@ -1,0 +1,94 @@
+"""Ask a server for its folders and their numbers, in few round trips."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mailsync.errors import ProviderRejected
+from mailsync.providers.imap.listing import (
+    FolderList,
+    Namespaces,
+    parse_namespaces,
+    parse_status_line,
+    to_folder_list,
+)
+
+if TYPE_CHECKING:
+    from mailsync.providers.imap.connection import ImapConnection
+
+COMMANDS_TOGETHER = 20
+"""Commands that are sent without waiting for the answer to each."""
+_UNSENDABLE = re.compile(rb"[\r\n\0]")
+
+
+def list_folders(connection: "ImapConnection") -> FolderList:
+    """List all folders, with their numbers as far as the server sends them with the list.
+
+    Raises:
+        ProviderRejected: the server rejects LIST.
+    """
+    options = ["SPECIAL-USE"] if "SPECIAL-USE" in connection.capabilities else []
+    if "LIST-STATUS" in connection.capabilities:
+        options.append(f"STATUS {_status_items(connection)}")
+    plain: tuple[str | bytes, ...] = ("LIST", '""', '"*"')
+    others = [("NAMESPACE",)] if "NAMESPACE" in connection.capabilities else []
+    extended = (*plain, f"RETURN ({' '.join(options)})") if options else plain
+    refusals, responses = connection.run_together([extended, *others])
+    if refusals[0] and options:  # Zoho rejects an option that it advertises
+        refusals, responses = connection.run_together([plain, *others])
+    if refusals[0]:
+        raise ProviderRejected(f"The mail server rejects the command LIST: {refusals[0]}")
+    namespaces = [parse_namespaces(each) for each in join_literals(responses.get("NAMESPACE", []))]
+    return to_folder_list(
+        join_literals(responses.get("LIST", [])),
+        join_literals(responses.get("STATUS", [])),
+        namespaces[-1] if namespaces else Namespaces(),
+    )
+
+
+def read_statuses(
+    connection: "ImapConnection", folders: Sequence[bytes]
+) -> dict[bytes, Mapping[str, int] | str]:
+    """Return the numbers of folders by name, as `ListedFolder.status`; of a folder whose status the
+    server refuses, its answer."""
+    found: dict[bytes, Mapping[str, int] | str] = {}
+    items = _status_items(connection)
+    for start in range(0, len(folders), COMMANDS_TOGETHER):
+        names = folders[start : start + COMMANDS_TOGETHER]
+        commands = [("STATUS", quote_name(each), items) for each in names]
+        refusals, responses = connection.run_together(commands)
+        numbers = dict(map(parse_status_line, join_literals(responses.get("STATUS", []))))
+        for name, refusal in zip(names, refusals, strict=True):
+            found[name] = refusal if refusal is not None else numbers.get(name, {})
+    return found
+
+
+def quote_name(name: bytes) -> bytes:
+    """Return the name of a folder as an argument.
+
+    Raises:
+        ProviderRejected: the name has line ends, which would begin another command.
+    """
+    if _UNSENDABLE.search(name):
+        raise ProviderRejected("The name of a folder has characters that cannot be sent.")
+    return _quoted(name)
+
+
+def join_literals(responses: Iterable[Any]) -> Iterator[bytes]:
+    """Yield untagged responses, each with its literals in place."""
+    line = b""
+    for each in responses:
+        if isinstance(each, tuple):
+            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + _quoted(each[1])
+        elif each is not None:
+            yield line + each
+            line = b""
+
+
+def _status_items(connection: "ImapConnection") -> str:
+    mod_seq = " HIGHESTMODSEQ" if "CONDSTORE" in connection.capabilities else ""
+    return f"(MESSAGES UNSEEN UIDNEXT UIDVALIDITY{mod_seq})"
+
+
+def _quoted(text: bytes) -> bytes:
+    return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'

@@ -1,0 +1,233 @@
+"""Read the pages of the change feed of an open folder.
+
+The feed is made of what the server offers. New messages are those whose UIDs are not lower than the
+last UIDNEXT. With CONDSTORE the server also names the messages whose flags changed, and with
+QRESYNC those that were removed (RFC 7162). Without QRESYNC, or if the counts contradict what the
+server names, a page lists all messages of the folder. Without CONDSTORE the flags of all messages
+are read once an hour.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mailsync.errors import CursorExpired, ProviderRejected
+from mailsync.model import Page, RemoteId, RemovedMessage, StateChange
+from mailsync.providers.imap.bodies import fetch_listed, size_of
+from mailsync.providers.imap.changes import (
+    MAX_NAMED_REMOVALS,
+    can_name_changes,
+    choose_sample,
+    clip_ranges,
+    count_uids,
+    is_renumbered,
+    must_compare_flags,
+)
+from mailsync.providers.imap.connection import ImapConnection, OpenFolder
+from mailsync.providers.imap.cursor import FolderPosition
+from mailsync.providers.imap.ids import MessagePlace, id_prefix
+from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
+from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.uids import MAX_UID, format_uid_sets
+
+FLAGS_PER_PAGE = 20_000
+"""The messages whose flags one page reads for the lack of mod-sequences: some 20 MB while they are
+parsed. The next reading of the folder continues."""
+ALL_UIDS = f"UID 1:{MAX_UID}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reported:
+    """What the server reports of known messages. compares_flags: it cannot name changed flags, so
+    all are read."""
+
+    flags: dict[int, FetchedItems] = field(default_factory=dict)
+    vanished: list[range] = field(default_factory=list)
+    compares_flags: bool = False
+
+
+class FolderReader:
+    """Reads a folder as the server opened it. sizes: of the messages listed last, in bytes."""
+
+    def __init__(self, connection: ImapConnection, opened: OpenFolder) -> None:
+        self._connection = connection
+        self._uids: Sequence[int] | None = None
+        self.sizes: dict[int, int] = {}
+        self.opened = opened
+
+    def read_page(self, position: FolderPosition | None, limit: int) -> Page:
+        """Return the next page after this position. None: begin a full sync.
+
+        Raises:
+            CursorExpired: the server has numbered the messages anew.
+        """
+        if position is None:
+            position = self._start()
+        if position.uid_validity != self.opened.uid_validity:
+            raise CursorExpired("The server has numbered the messages of the folder anew.")
+        if position.below is not None:
+            return self._page_of_full_sync(position, position.below, limit)
+        return self._page_of_changes(position, limit)
+
+    def place(self, uid: int) -> MessagePlace:
+        return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
+
+    def all_uids(self, *, again: bool = False) -> Sequence[int]:
+        """Return the UIDs of the folder, in ascending order."""
+        if self._uids is None or again:
+            self._uids = self._connection.search(ALL_UIDS)
+        return self._uids
+
+    def _start(self) -> FolderPosition:
+        opened = self.opened
+        return FolderPosition(
+            opened.uid_validity,
+            opened.uid_next,
+            opened.mod_seq,
+            opened.message_count,
+            below=opened.uid_next,
+            flags_compared_at=int(time.time()),
+        )
+
+    def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
+        left = [uid for uid in self.all_uids() if uid < below]
+        items = self._listed(left[-limit:])
+        has_more = len(left) > limit
+        after = replace(
+            position,
+            below=left[-limit] if has_more else None,
+            is_renumbered=position.is_renumbered and has_more,
+            sample=choose_sample(position.sample, items),
+        )
+        return Page(
+            self._state_changes(items),
+            after.to_cursor(),
+            has_more,
+            valid_id_prefix=self._id_prefix,
+            listed_ids=self._listed_ids() if position.is_renumbered and not has_more else None,
+        )
+
+    def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
+        arrived = self._arrived(position)
+        sampled = self._sampled(position)
+        if is_renumbered(position.sample, sampled):
+            return self._page_of_renumbering()
+        listed = self._listed(arrived[:limit])
+        reported = self._reported(position, len(arrived))
+        removed = self._confirmed(reported.vanished, position.uid_next)
+        states, flags_from = self._present_states(position, is_from_start=reported.compares_flags)
+        after = FolderPosition(
+            self.opened.uid_validity,
+            arrived[limit] if len(arrived) > limit else self._uid_next_after(position),
+            self.opened.mod_seq,
+            self.opened.message_count - len(arrived[limit:]),
+            flags_compared_at=int(time.time())
+            if reported.compares_flags
+            else position.flags_compared_at,
+            flags_from=flags_from,
+            sample=choose_sample({}, sampled | listed),
+        )
+        lacks_others = position.message_count + len(arrived) - len(removed or ())
+        is_explained = removed is not None and lacks_others <= self.opened.message_count
+        return Page(
+            (
+                *(RemovedMessage(self.place(uid).to_id()) for uid in removed or ()),
+                *self._state_changes(reported.flags | listed),
+            ),
+            after.to_cursor(),
+            len(arrived) > limit,
+            listed_ids=None if is_explained else self._listed_ids(),
+            compared_states=states,
+        )
+
+    def _page_of_renumbering(self) -> Page:
+        """Return the page that declares all ids of the folder void, and begins to read it anew."""
+        start = replace(self._start(), is_renumbered=True)
+        return Page((), start.to_cursor(), True, void_id_prefix=self._id_prefix)
+
+    def _uid_next_after(self, position: FolderPosition) -> int:
+        return max(self.opened.uid_next, position.uid_next)
+
+    def _arrived(self, position: FolderPosition) -> list[int]:
+        """Return the UIDs of new messages. A search above the highest UID may return that one. What
+        arrived after the folder was opened is left to the next reading, as its numbers do not count
+        it."""
+        if self.opened.uid_next <= position.uid_next:
+            return []
+        found = self._connection.search(f"UID {position.uid_next}:{MAX_UID}")
+        return [uid for uid in found if position.uid_next <= uid < self.opened.uid_next]
+
+    def _sampled(self, position: FolderPosition) -> dict[int, FetchedItems]:
+        """Return the messages of the sample as they are now. If one is another message, it is
+        requested twice: a server may err once."""
+        uids = [int(uid) for uid in position.sample]
+        found = self._connection.fetch(uids, LISTED_ITEMS) if uids else {}
+        if is_renumbered(position.sample, found):
+            found = self._connection.fetch(uids, LISTED_ITEMS)
+        return found
+
+    def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
+        opened = self.opened
+        if not can_name_changes(position, opened):
+            must_compare = must_compare_flags(position, opened, time.time())
+            return _Reported(compares_flags=must_compare)
+        if position.mod_seq is None or position.mod_seq == opened.mod_seq:
+            return _Reported()
+        if position.uid_next <= 1:
+            return _Reported()
+        try:
+            flags, vanished = self._connection.fetch_changes(
+                position.mod_seq, STATE_ITEMS, position.uid_next
+            )
+        except ProviderRejected:
+            return _Reported(compares_flags=True)
+        flags = {uid: each for uid, each in flags.items() if uid < position.uid_next}
+        is_less = opened.message_count < position.message_count
+        is_silent = not (flags or vanished or arrived_count or is_less)
+        return _Reported(flags, vanished, compares_flags=is_silent)
+
+    def _confirmed(self, vanished: Iterable[range], below: int) -> Sequence[int] | None:
+        """Return those of the UIDs that the server reports as removed and that it does not list.
+        None: it reports so many that the folder must be listed."""
+        known = clip_ranges(vanished, below)
+        if count_uids(known) > MAX_NAMED_REMOVALS:
+            return None
+        uids = {uid for each in known for uid in each}
+        for uid_set in format_uid_sets(uids):
+            uids -= set(self._connection.search(f"UID {uid_set}"))
+        return sorted(uids)
+
+    def _present_states(
+        self, position: FolderPosition, *, is_from_start: bool
+    ) -> tuple[tuple[StateChange, ...], int | None]:
+        """Return the states of known messages for a comparison, and the UID from which the next
+        page continues it."""
+        start = 1 if is_from_start else position.flags_from
+        if start is None or not self.opened.message_count:
+            return (), None
+        uids = [uid for uid in self.all_uids() if start <= uid < position.uid_next]
+        window, left = uids[:FLAGS_PER_PAGE], uids[FLAGS_PER_PAGE:]
+        uid_next = self.opened.uid_next
+        items = fetch_listed(self._connection, window, STATE_ITEMS, uid_next=uid_next)
+        states = self._state_changes(items)
+        return states, left[0] if left else None
+
+    def _listed_ids(self) -> frozenset[RemoteId] | None:
+        """Return the ids of all messages. None if the server contradicts its own count; the
+        verification then decides."""
+        uids = self.all_uids(again=True)
+        if len(uids) != self.opened.message_count:
+            return None
+        return frozenset(self.place(uid).to_id() for uid in uids)
+
+    def _listed(self, uids: Sequence[int]) -> dict[int, FetchedItems]:
+        found = fetch_listed(self._connection, uids, LISTED_ITEMS, uid_next=self.opened.uid_next)
+        self.sizes = {uid: size_of(each) for uid, each in found.items()}
+        return found
+
+    def _state_changes(self, items: Mapping[int, FetchedItems]) -> tuple[StateChange, ...]:
+        return tuple(to_state_change(self.place(uid), each) for uid, each in sorted(items.items()))
+
+    @property
+    def _id_prefix(self) -> str:
+        return id_prefix(self.opened.name, self.opened.uid_validity)

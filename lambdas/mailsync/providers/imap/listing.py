@@ -1,0 +1,153 @@
+"""Parse what a server says of its folders: LIST, STATUS and NAMESPACE. Pure functions.
+
+Servers break the grammar of these lines more often than that of others. A line that cannot be read
+costs its folder only.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+MAX_NAME_BYTES = 1_000
+"""The longest name of a folder that is mirrored: the keys of its messages contain it, and Postgres
+indexes at most some 2,700 bytes. The names of most servers end at 255 characters."""
+INBOX = b"INBOX"
+_LIST_LINE = re.compile(
+    rb'\((?P<flags>[^)]*)\) +(?P<separator>NIL|"(?:\\?.)") +(?P<name>.+)', re.DOTALL | re.IGNORECASE
+)
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_EXTENDED_DATA = re.compile(rb' \(\(?"?(?:CHILDINFO|OLDNAME)\b.*\Z', re.DOTALL | re.IGNORECASE)
+_STATUS_ITEM = re.compile(rb"([A-Za-z]+) (\d{1,19})(?!\d)")
+_NAMESPACE_TOKEN = re.compile(rb'\(|\)|NIL|"(?:[^"\\]|\\.)*"', re.IGNORECASE)
+_FORBIDDEN = re.compile(rb"[\0\r\n]")
+_UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFolder:
+    """A line of the server's list.
+
+    name: as the server sent it; only the inbox has one name in all its spellings.
+    separator: None: the folder can have no children.
+    status: its numbers, if the server sent them with the list: MESSAGES, UNSEEN, UIDNEXT,
+        UIDVALIDITY and HIGHESTMODSEQ.
+    """
+
+    name: bytes
+    separator: bytes | None = None
+    flags: frozenset[str] = frozenset()
+    status: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_selectable(self) -> bool:
+        return not self.flags & _UNSELECTABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """The prefixes of folder names (RFC 2342). others: those of folders that belong to other users
+    or to several users."""
+
+    personal: tuple[bytes, ...] = ()
+    others: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderList:
+    """The folders of a mailbox.
+
+    folders: those of the mailbox's owner.
+    others: names of listed folders of other users, or of several users.
+    prefixes: the beginnings of the names in the owner's namespaces.
+    unreadable_count: number of lines that could not be read.
+    """
+
+    folders: tuple[ListedFolder, ...]
+    others: frozenset[bytes] = frozenset()
+    prefixes: tuple[bytes, ...] = ()
+    unreadable_count: int = 0
+
+
+def parse_list_line(line: bytes) -> ListedFolder | None:
+    """Return the folder of a line. None: the line is unreadable, or the name cannot be sent back.
+
+    An unquoted name extends to the end of the line, since some servers send blanks in it
+    (MailKit #945).
+    """
+    match = _LIST_LINE.fullmatch(line.strip(b" "))
+    if match is None:
+        return None
+    flags = frozenset(each.decode("latin-1").lower() for each in match["flags"].split())
+    name = _unquoted(_EXTENDED_DATA.sub(b"", match["name"]))
+    if not name or len(name) > MAX_NAME_BYTES or _FORBIDDEN.search(name):
+        return None
+    separator = None if match["separator"].upper() == b"NIL" else match["separator"][-2:-1]
+    return ListedFolder(INBOX if is_inbox(name) else name, separator, flags)
+
+
+def parse_status_line(line: bytes) -> tuple[bytes, Mapping[str, int]]:
+    """Return the name of a folder, and its numbers as far as they are readable."""
+    name, _, items = line.strip().rpartition(b" (")
+    name = _unquoted(name)
+    values = {key.decode().upper(): int(number) for key, number in _STATUS_ITEM.findall(items)}
+    return INBOX if is_inbox(name) else name, values
+
+
+def to_folder_list(
+    list_lines: Iterable[bytes], status_lines: Iterable[bytes], namespaces: Namespaces
+) -> FolderList:
+    """Return the folders of a list, each once."""
+    statuses = dict(map(parse_status_line, status_lines))
+    found: dict[bytes, ListedFolder] = {}
+    unreadable = 0
+    for line in list_lines:
+        each = parse_list_line(line)
+        if each is None:
+            unreadable += 1
+        elif each.name not in found or not found[each.name].is_selectable:
+            status = statuses.get(each.name, {})
+            found[each.name] = ListedFolder(each.name, each.separator, each.flags, status)
+    others = frozenset(each.name for each in found.values() if _is_of_others(each, namespaces))
+    own = tuple(each for each in found.values() if each.name not in others)
+    return FolderList(own, others, namespaces.personal, unreadable)
+
+
+def parse_namespaces(line: bytes) -> Namespaces:
+    """Return the prefixes in the response to NAMESPACE; those of others only if they are not
+    empty."""
+    groups: list[list[bytes]] = [[], [], []]
+    depth = group = position = 0
+    for token in _NAMESPACE_TOKEN.findall(line):
+        if token == b"(":
+            depth, position = depth + 1, 0
+        elif token == b")":
+            depth -= 1
+            group += depth == 0
+        elif depth == 0:
+            group += 1
+        elif depth == 2 and position == 0 and group < len(groups):
+            groups[group].append(_unquoted(token))
+            position = 1
+    others = tuple(each for each in groups[1] + groups[2] if each and each not in groups[0])
+    return Namespaces(tuple(each for each in groups[0] if each), others)
+
+
+def _is_of_others(folder: ListedFolder, namespaces: Namespaces) -> bool:
+    """Return whether the folder is in a namespace of other users, or is that namespace itself."""
+    separator = folder.separator or b""
+    return any(
+        folder.name.startswith(prefix) or folder.name == prefix.removesuffix(separator)
+        for prefix in namespaces.others
+    )
+
+
+def is_inbox(name: bytes) -> bool:
+    """Return whether the name is that of the inbox, in any case (RFC 3501, section 5.1)."""
+    return name.upper() == INBOX
+
+
+def _unquoted(name: bytes) -> bytes:
+    """Return a name without its quotes. A name whose quotes do not match is taken as it stands."""
+    if match := _QUOTED.fullmatch(name):
+        return re.sub(rb"\\(.)", rb"\1", match[1], flags=re.DOTALL)
+    return name

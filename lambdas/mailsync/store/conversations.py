@@ -1,0 +1,86 @@
+"""Store which messages belong to one conversation, for providers that name no conversations. All
+functions work in the caller's transaction.
+
+A conversation is a connected component of the message ids that messages name as their own and in
+References. It keeps the id that was given first: if a message connects two conversations, the later
+one becomes part of the earlier one. Nothing separates them again, also if that message is deleted.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from mailsync.decisions.conversations import connect_keys
+from mailsync.model import Message, RunRef
+from mailsync.store import rows
+from mailsync.store.connection import Transaction
+
+
+def needs_conversation(message: Message) -> bool:
+    """Return whether the provider named no conversation of the message."""
+    return message.thread_keys is not None
+
+
+def need_conversations(messages: Iterable[Message]) -> bool:
+    """Return whether the provider named no conversation of some of the messages; the transaction
+    that stores them must be exclusive."""
+    return any(map(needs_conversation, messages))
+
+
+def with_conversation_ids(
+    tx: Transaction, run: RunRef, messages: Sequence[Message]
+) -> Sequence[Message]:
+    """Return the messages with their conversation ids, those of the provider or ours. Store what
+    connects the messages with later ones.
+
+    The transaction must be exclusive if `need_conversations`: two halves of a conversation that are
+    stored at the same time would not find each other.
+
+    The cost of connecting two conversations grows with the number of messages in the later one.
+    """
+    keys_of_messages = [_keys(each) for each in messages if needs_conversation(each)]
+    if not keys_of_messages:
+        return messages
+    ids = _conversation_ids(tx, run, keys_of_messages)
+    return [
+        replace(each, conversation_id=str(ids[_keys(each)[0]]))
+        if needs_conversation(each)
+        else each
+        for each in messages
+    ]
+
+
+def _keys(message: Message) -> Sequence[str]:
+    """Return the keys of the message; one of its own if nothing connects it with others."""
+    own = hashlib.sha256(f"message {message.remote_id}".encode()).digest()
+    return message.thread_keys or [str(UUID(bytes=own[:16]))]
+
+
+def _conversation_ids(
+    tx: Transaction, run: RunRef, keys_of_messages: Sequence[Sequence[str]]
+) -> dict[str, int]:
+    """Return the conversation of each key, after these messages have connected them."""
+    wanted = sorted({key for keys in keys_of_messages for key in keys})
+    found = tx.run("conversations_of_keys", account_id=run.account_id, keys=rows.to_jsonb(wanted))
+    stored = {key: conversation_id for key, conversation_id in found}
+    components = connect_keys(keys_of_messages, stored)
+    groups = [
+        {
+            "number": number,
+            "conversation_id": next(iter(each.conversation_ids), None),
+            "new_keys": [key for key in each.keys if key not in stored],
+        }
+        for number, each in enumerate(components)
+    ]
+    ids = dict(
+        tx.run("add_conversation_keys", account_id=run.account_id, groups=rows.to_jsonb(groups))
+    )
+    merged = [
+        {"later": later, "earlier": each.conversation_ids[0]}
+        for each in components
+        for later in each.conversation_ids[1:]
+    ]
+    if merged:
+        tx.run("merge_conversations", account_id=run.account_id, merged=rows.to_jsonb(merged))
+    return {key: ids[number] for number, each in enumerate(components) for key in each.keys}

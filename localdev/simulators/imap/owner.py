@@ -1,0 +1,46 @@
+"""Find what IMAP's ids name in a simulated mailbox, for the control API `/_sim/`.
+
+A folder is named by its name, and a message by `FOLDER:UIDVALIDITY:UID`, which is how Mailsync
+names both. A name may be in modified UTF-7, as a server sends it, or in plain text.
+"""
+
+import re
+
+from localdev.mail.modified_utf7 import decode_modified_utf7
+from localdev.simulators.imap.names import NamedFolder, canonical
+from localdev.simulators.imap.store import ImapMailbox
+
+_MESSAGE = re.compile(r"(.+):([0-9]{1,20}):([0-9]{1,20})", re.DOTALL)
+
+
+def number_of_folder(mailbox: ImapMailbox, name: str) -> int | None:
+    """Return the number of the folder in the simulated mailbox; None: it has no such folder."""
+    folder = _find(mailbox, name)
+    return folder.folder.number if folder else None
+
+
+def number_of_message(mailbox: ImapMailbox, place: str) -> int | None:
+    """Return the number of the message in the simulated mailbox; None: no message is there now."""
+    match = _MESSAGE.fullmatch(place)
+    folder = _find(mailbox, match[1]) if match else None
+    if not (match and folder):
+        return None
+    state = mailbox.state(folder)
+    if state.uid_validity != int(match[2]):
+        return None
+    uid = int(match[3])
+    return next((each.number for each in state.list_messages() if each.uid == uid), None)
+
+
+def _find(mailbox: ImapMailbox, name: str) -> NamedFolder | None:
+    """Mailsync keeps the bytes of a name as characters of the same numbers, also those of UTF-8."""
+    wanted = {name, decode_modified_utf7(name), _as_utf8(name)}
+    wanted = {canonical(each, mailbox.options.separator) for each in wanted}
+    return next((each for each in mailbox.list_folders() if each.name in wanted), None)
+
+
+def _as_utf8(name: str) -> str:
+    try:
+        return name.encode("latin-1").decode()
+    except ValueError:
+        return name

@@ -1,0 +1,72 @@
+"""How an IMAP server presents a message and a folder of the neutral mailbox: names and UIDs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
+from localdev.simulators.folders import Folder, FolderNumberOrRole
+from localdev.simulators.imap.flags import keyword_of_category
+from localdev.simulators.imap.folder_state import FolderState
+from localdev.simulators.imap.names import name_folders
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
+from mailsync.mime.preview import preview_of_body
+from mailsync.model import Role
+
+_ROLES_BY_IMAP = {"inbox", "sent", "drafts", "trash", "junk", "archive"}
+
+
+class ImapForm:
+    """Implements `ProviderForm`. A message is in one folder. Conversations are not compared: their
+    ids have no meaning outside the tables."""
+
+    uncounted: Role | None = None
+
+    def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
+        self._mailbox, self.options = mailbox, options
+
+    def message_id(self, number: int) -> str:
+        [(key, _)] = self.ids_and_versions([self._mailbox.message(number)])
+        return key
+
+    def folder_id(self, folder: FolderNumberOrRole) -> str:
+        return self._names()[self._mailbox.folders.find(folder).number]
+
+    def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+        names = self._names()
+        found: dict[int, tuple[str, str]] = {}
+        for number in {each.only_folder_number for each in messages}:
+            state = FolderState(self._mailbox, number)
+            prefix = f"{names[number]}:{state.uid_validity}:" if number in names else ":"
+            for each in state.list_messages():
+                version = " ".join(sorted(flag.lower() for flag in each.flags))
+                found[each.number] = f"{prefix}{each.uid}", version
+        return (found[each.number] for each in messages)
+
+    def fields(self, message: Message) -> dict[str, Any]:
+        item = message.item
+        is_html = item.body_type == "html"
+        return {
+            "web link": None,
+            "modified at": None,
+            "preview": preview_of_body(item.body, item.body_type),
+            "html": item.body if is_html else None,
+            "text": None if is_html else item.body,
+            "categories": sorted(map(keyword_of_category, item.categories)),
+        }
+
+    def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
+        """The folders below the inbox stand at the top, since on many servers all of them do."""
+        inbox = self._mailbox.folders.find("inbox").number
+        name = self._names()[folder.number].rpartition(self.options.separator)[2]
+        return {
+            "name": decode_modified_utf7(name) if folder.number != inbox else "INBOX",
+            "parent": None if folder.parent in (None, inbox) else self.folder_id(folder.parent),
+            "role": folder.role if folder.role in _ROLES_BY_IMAP else "other",
+            "hidden": False,
+        }
+
+    def _names(self) -> Mapping[int, str]:
+        named = name_folders(self._mailbox.folders.list_all(), self.options)
+        return {each.folder.number: encode_modified_utf7(each.name) for each in named}

@@ -1,0 +1,245 @@
+"""What IMAP servers say wrongly for a time deletes no mail, fetches none twice, and is mended as soon
+as they say it rightly."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from localdev.simulators import Simulators
+from mailsync.model import SyncType
+from mailsync.providers.imap import changes, folder_reader
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.sync.check import CheckOutcome
+from tests.support.dovecot import Dovecot, dovecot
+from tests.support.field_imap import ALWAYS, FIELD_ROWS
+from tests.support.scripted_imap import Rule, replacing, scripted_imap, without
+from tests.workflow.failures.conftest import Prepared
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
+
+REQUESTED_BY_ID = {"an empty folder"}
+"""The product requests messages by id that a folder seems to lack, and the server sends them."""
+USERS = [f"user{number}" for number in range(100)]
+EXPUNGE = ("STORE", "8", "+FLAGS", "\\Deleted")
+OPENED = "^(SELECT|EXAMINE)"
+NUMBERED = "^(SELECT|EXAMINE|STATUS|LIST)"
+_numbers = count()
+Happens = Callable[[ImapWorld], object]
+ALL_ROWS = "SELECT subject, id FROM mailsync.emails"
+
+
+def _nothing(_: ImapWorld) -> None:
+    pass
+
+
+def _expunge_newest(world: ImapWorld) -> None:
+    world.command("INBOX", EXPUNGE)
+
+
+def _flag(world: ImapWorld) -> None:
+    world.command("INBOX", ("STORE", "3", "+FLAGS", "\\Flagged"))
+
+
+def _mail(world: ImapWorld) -> None:
+    world.deliver("news")
+
+
+def _all_at_once(world: ImapWorld) -> None:
+    _flag(world)
+    _mail(world)
+    _expunge_newest(world)
+
+
+def _mod_seq(number: bytes) -> list[Rule]:
+    reply = replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ " + number)
+    return [Rule(NUMBERED, reply, ALWAYS)]
+
+
+def _refusing(command: str) -> list[Rule]:
+    return [Rule(command, b"{tag} NO Not now\r\n", ALWAYS)]
+
+
+LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
+    "row 1: the removal of the highest UID is not named": (FIELD_ROWS[1], _expunge_newest),
+    "removals are not named": (
+        lambda: [Rule("^UID FETCH .*VANISHED", without("VANISHED"), ALWAYS)],
+        _expunge_newest,
+    ),
+    "row 2: all messages are named as removed": (FIELD_ROWS[2], _flag),
+    "row 3: the newest message is counted and not listed": (FIELD_ROWS[3], _mail),
+    "row 4: silence about what was asked": (FIELD_ROWS[4], _mail),
+    "row 13: every folder is numbered anew": (FIELD_ROWS[13], _nothing),
+    "row 16: the mod-sequence is 0": (FIELD_ROWS[16], _flag),
+    "row 17: no mod-sequence": (FIELD_ROWS[17], _flag),
+    "row 18: no extensions": (FIELD_ROWS[18], _all_at_once),
+    "row 20: sequence numbers among UIDs": (FIELD_ROWS[20], _all_at_once),
+    "row 24: folders that cannot be opened": (FIELD_ROWS[24], _all_at_once),
+    "row 26: a line for each UID": (FIELD_ROWS[26], _all_at_once),
+    "row 28: VANISHED is rejected": (FIELD_ROWS[28], _all_at_once),
+    "CHANGEDSINCE is rejected": (
+        lambda: [Rule("^UID FETCH .*CHANGEDSINCE", b"{tag} BAD Unknown\r\n", ALWAYS)],
+        _all_at_once,
+    ),
+    "CHANGEDSINCE names nothing": (
+        lambda: [Rule("^UID FETCH .*CHANGEDSINCE", without("FETCH"), ALWAYS)],
+        _flag,
+    ),
+    "row 29: nothing is enabled": (FIELD_ROWS[29], _all_at_once),
+    "row 30: no UIDNEXT": (FIELD_ROWS[30], _all_at_once),
+    "row 31: UIDVALIDITY 0": (FIELD_ROWS[31], _all_at_once),
+    "no UIDVALIDITY": (
+        lambda: [
+            Rule(OPENED, without("UIDVALIDITY"), ALWAYS),
+            Rule("^STATUS", replacing(r"UIDVALIDITY \d+ ?", b""), ALWAYS),
+        ],
+        _all_at_once,
+    ),
+    "the mod-sequence goes back": (lambda: _mod_seq(b"1"), _flag),
+    "no folder has mod-sequences": (
+        lambda: [Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"NOMODSEQ"), ALWAYS)],
+        _flag,
+    ),
+    "no folders": (lambda: [Rule("^LIST", without("LIST"), ALWAYS)], _flag),
+    "no inbox": (lambda: [Rule("^LIST", without('LIST .*"?INBOX"?$'), ALWAYS)], _flag),
+    "a folder is missing": (lambda: [Rule("^LIST", without("Work"), ALWAYS)], _flag),
+    "a line that nobody can read": (
+        lambda: [Rule("^LIST", replacing(r"LIST .*Work.*", b"LIST oops"), ALWAYS)],
+        _flag,
+    ),
+    "a folder cannot be opened": (lambda: _refusing("^(EXAMINE|STATUS) .*Work"), _flag),
+    "a folder is missing and cannot be opened": (
+        lambda: [Rule("^LIST", without("Work"), ALWAYS), *_refusing("^(EXAMINE|STATUS) .*Work")],
+        _flag,
+    ),
+    "an empty folder": (
+        lambda: [
+            Rule(OPENED, replacing(r"^\* \d+ EXISTS", b"* 0 EXISTS"), ALWAYS),
+            Rule("^UID SEARCH", replacing(r"SEARCH .*", b"SEARCH"), ALWAYS),
+        ],
+        _all_at_once,
+    ),
+    "the listing is cut": (FIELD_ROWS[3], _expunge_newest),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Dovecot]:
+    with TemporaryDirectory(prefix="imap") as data:
+        Path(data).chmod(0o755)
+        with dovecot(Path(data) / "d", users=USERS) as running:
+            yield running
+
+
+@pytest.fixture
+def imap(
+    server: Dovecot,
+    prepared: Prepared,
+    simulators: Simulators,
+    shared: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[ImapWorld]:
+    prepared.connected.restore()
+    behind = (server.port, server.certificate)
+    with closing(Database(shared)) as database, scripted_imap(tmp_path, behind=behind) as script:
+        world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
+        world.server, world.script, world.user = server, script, USERS[next(_numbers)]
+        world.other, world.fetched = server.other_client(world.user), []
+        world.install(monkeypatch)
+        yield world
+        world.other.logout()
+
+
+@pytest.fixture
+def mirrored(imap: ImapWorld) -> ImapWorld:
+    """Eight messages in the inbox, three in a folder."""
+    imap.other.create("Work")
+    for number in range(8):
+        imap.deliver(f"m{number}")
+    for number in range(3):
+        imap.deliver(f"w{number}", "Work")
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    assert imap.is_exact()
+    imap.fetched.clear()
+    return imap
+
+
+def lies(world: ImapWorld, *rules: Rule) -> None:
+    """From now on the server lies as these rules say; without rules it does not."""
+    assert world.script
+    world.script.rules[:] = rules
+
+
+def ids(world: ImapWorld, sql: str = NUMBERS) -> dict[Any, Any]:
+    return dict(world.rows(sql))
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_no_lie_deletes_mail_or_fetches_it_twice(mirrored: ImapWorld, lie: str) -> None:
+    rules, happens = LIES[lie]
+    before = ids(mirrored)
+    happens(mirrored)
+
+    lies(mirrored, *rules())
+    mirrored.sync()
+    assert before.items() <= ids(mirrored, ALL_ROWS).items()
+    lies(mirrored)
+    assert mirrored.sync() == "completed"
+
+    assert mirrored.is_exact()
+    after = ids(mirrored)
+    assert after.keys() <= before.keys() | {"news"}
+    assert {name: before[name] for name in after if name != "news"} == {
+        name: number for name, number in after.items() if name != "news"
+    }
+    if lie not in REQUESTED_BY_ID:
+        assert len(mirrored.fetched) == ("news" in after)
+
+
+def test_a_uid_that_another_message_has_now_is_noticed(mirrored: ImapWorld) -> None:
+    number = mirrored.rows(
+        "SELECT split_part(remote_key, ':', 2) FROM mailsync.message_keys"
+        " WHERE remote_key LIKE 'Work:%'"
+    )[0][0]
+    before = ids(mirrored)
+    mirrored.other.delete("Work")
+    mirrored.other.create("Work")
+    for name in ("w1", "w2", "new"):
+        mirrored.deliver(name, "Work")
+    mirrored.deliver("w0")
+    update = ("mailbox", "update", "-u", mirrored.user, "--uid-validity", number)
+    mirrored.server.doveadm(*update, "--min-next-uid", "9", "Work")
+
+    assert mirrored.sync() == "completed"
+
+    assert mirrored.is_exact()
+    after = ids(mirrored)
+    assert {name: after[name] for name in before} == before
+    assert len(mirrored.fetched) == 1
+
+
+def test_without_mod_sequences_flags_are_compared_once_an_hour(
+    mirrored: ImapWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lies(mirrored, *FIELD_ROWS[18]())
+    assert mirrored.sync() == "completed"
+    mirrored.fetched.clear()
+    keyword = ("STORE", "2", "+FLAGS", "(\\Flagged work)")
+    mirrored.command("INBOX", keyword)
+    assert mirrored.check().outcome is CheckOutcome.NOTHING_NEW
+
+    monkeypatch.setattr(changes, "MIN_TIME_BETWEEN_FLAG_COMPARISONS_S", 0)
+    monkeypatch.setattr(folder_reader, "FLAGS_PER_PAGE", 3)
+    assert mirrored.check().outcome is CheckOutcome.SYNCED
+    assert mirrored.is_exact()
+    mirrored.command("INBOX", ("STORE", "8", "-FLAGS", "\\Seen"), ("STORE", "7", "+FLAGS", "work"))
+    outcomes = [mirrored.check().outcome for _ in range(3)]
+    assert CheckOutcome.SYNCED in outcomes
+    assert CheckOutcome.HANDED_OVER not in outcomes
+    assert mirrored.is_exact()
+    assert mirrored.fetched == []
