@@ -13,7 +13,7 @@ from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
-from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.login import LoginRefused, Refusal, classify_refusal
@@ -130,7 +130,7 @@ def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: s
             refused.login(mailbox.address, "no token", is_token=True)
         with connection(imap.port, imap.certificate) as signed_in:
             signed_in.login(mailbox.address, token, is_token=True)
-            assert signed_in.list_folders()
+            assert signed_in.examine(b"INBOX").message_count == 0
 
 
 LOGINS = {
@@ -164,7 +164,7 @@ def test_a_password_that_is_not_ascii_signs_in(tmp_path: Path, offered: tuple[st
         imap.current_options = ImapOptions(extensions=offered)
         with connection(imap.port, imap.certificate) as signed_in:
             signed_in.login(mailbox.address, password)
-            assert signed_in.list_folders()
+            assert signed_in.examine(b"INBOX").message_count == 0
         with connection(imap.port, imap.certificate) as refused, pytest.raises(LoginRefused):
             refused.login(mailbox.address, password + "ü")
 
@@ -220,6 +220,29 @@ def test_rows_of_the_field_at_the_login(scripted: Scripted, row: int) -> None:
     ):
         refused.login("ann", PASSWORD)
     assert commands(script).count("LOGIN") == 1
+
+
+REPEATED = PASSWORD.encode()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"{tag} NO You said %b\r\n" % REPEATED,
+        b"{tag} BAD You said %b\r\n" % REPEATED,
+        b"* BYE You said %b\r\n" % REPEATED,
+        b"You said %b\r\n" % REPEATED,
+    ],
+)
+@pytest.mark.parametrize("command", ["LOGIN", "EXAMINE"])
+def test_no_error_repeats_the_password(scripted: Scripted, command: str, reply: bytes) -> None:
+    script = scripted(Rule(f"^{command}", reply, None, "cut"))
+    errors = (ProviderUnavailable, ProviderRejected)
+    with connection(script.port, script.certificate) as opened, ExitStack() as expected:
+        caught = expected.enter_context(pytest.raises(errors))
+        opened.login("ann", PASSWORD)
+        opened.examine(b"INBOX")
+    assert PASSWORD not in str(caught.value)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

@@ -251,6 +251,40 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     assert mirrored.fetched == []
 
 
+BODY_OF_4 = r"^UID FETCH ([1-4]:[4-8]|4) .*BODY\.PEEK\[\]"
+HEADER_OF_4 = r"^UID FETCH ([1-4]:[4-8]|4) .*HEADER"
+NOT_CONVERTED = b"{tag} NO Cannot convert\r\n"
+BAD_MAIL: dict[str, Rule] = {
+    "the server ends the connection": Rule(BODY_OF_4, "cut", ALWAYS),
+    "BYE": Rule(BODY_OF_4, b"* BYE Internal error\r\n", ALWAYS),
+    "NO": Rule(BODY_OF_4, NOT_CONVERTED, ALWAYS),
+    "its header is refused": Rule(rf"{HEADER_OF_4}|{BODY_OF_4}", NOT_CONVERTED, ALWAYS),
+    "its header ends the connection": Rule(rf"{HEADER_OF_4}|{BODY_OF_4}", "cut", ALWAYS),
+    "nothing is ever sent": Rule("^UID FETCH", without(r"FETCH \(UID 4 "), ALWAYS),
+    "malformed": Rule(BODY_OF_4, replacing(r"FETCH \(UID 4 ", b'FETCH (UID 4 X "'), ALWAYS),
+}
+
+
+@pytest.mark.parametrize("way", BAD_MAIL)
+def test_one_bad_mail_is_quarantined_and_the_others_arrive(imap: ImapWorld, way: str) -> None:
+    for number in range(8):
+        imap.deliver(f"m{number}")
+    rule = BAD_MAIL[way]
+    lies(imap, Rule(rule.pattern, rule.reply, ALWAYS))
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    assert len(ids(imap)) == 7
+    assert imap.rows("SELECT cause FROM mailsync.email_quarantine") == [["unanswered"]]
+
+    imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
+    assert imap.sync() == "completed"
+    assert imap.rows("SELECT attempts FROM mailsync.email_quarantine") == [[2]]
+
+    lies(imap)
+    imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
+    assert imap.sync() == "completed"
+    assert imap.is_exact()
+
+
 def test_the_folder_of_a_role_can_be_deleted_or_renamed(mirrored: ImapWorld) -> None:
     for name in ("Drafts", "Trash"):
         mirrored.other.create(name)
