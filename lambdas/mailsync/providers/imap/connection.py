@@ -12,15 +12,15 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
+from mailsync.providers.imap.failures import (
+    cause_of_failure,
+    cause_of_pause,
+    requested_pause_s,
+)
 from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
 from mailsync.providers.imap.login import Login, open_session
-from mailsync.providers.imap.responses import (
-    FetchedItems,
-    parse_fetch,
-    parse_search,
-    split_responses,
-)
+from mailsync.providers.imap.pipeline import FetchPipeline
+from mailsync.providers.imap.responses import FetchedItems, parse_search
 from mailsync.providers.imap.transport import (
     ConnectedClient,
     Deadline,
@@ -50,7 +50,6 @@ class OpenFolder:
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
-    request_count: commands sent so far.
     is_broken: whether the connection cannot be used any more.
     is_cut: whether it is broken since the server ended it, or sent what is no response.
 
@@ -71,7 +70,7 @@ class ImapConnection:
     ) -> None:
         """deadline: ends the connection when it passes. memory: memory that literals are counted
         against until `release_memory`."""
-        self.request_count = 0
+        self._command_count = 0
         self.is_broken = self.is_cut = False
         self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
@@ -91,6 +90,7 @@ class ImapConnection:
                 start_tls_by_command(self._client, address, context)
             on_failure.pop_all()
         self._imap = self._client._imap
+        self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
@@ -105,6 +105,11 @@ class ImapConnection:
         with self._failures("LOGIN"):
             session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
         self.capabilities, self._extensions = session.capabilities, session.extensions
+
+    @property
+    def request_count(self) -> int:
+        """Return the number of commands sent so far."""
+        return self._command_count + self._pipeline.sent_count
 
     @property
     def has_qresync(self) -> bool:
@@ -163,6 +168,13 @@ class ImapConnection:
             for uid, each in self._fetched(uid_set, items):
                 if uid in wanted:
                     yield uid, each
+
+    def send_ahead(self, uids: Iterable[int], items: str) -> None:
+        """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments
+        returns. Every other command before that drops the responses."""
+        with self._failures("FETCH"):
+            for uid_set in format_uid_sets(uids):
+                self._pipeline.send((uid_set, items))
 
     def fetch_changes(
         self, mod_seq: int, items: str, below: int
@@ -233,21 +245,10 @@ class ImapConnection:
     ) -> Iterator[tuple[int, FetchedItems]]:
         """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
         with self._failures("FETCH"):
-            tag, is_over = self._send("UID", "FETCH", uid_set, items, *modifiers), False
             try:
-                while not is_over:
-                    self._imap._get_response()
-                    is_over = self._imap.tagged_commands[tag] is not None
-                    for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
-                        with suppress(ValueError):
-                            found = parse_fetch(records)
-                            if isinstance(uid := found.get(b"UID"), int):
-                                yield uid, found
-                    if not is_over:
-                        self._imap._check_bye()
+                yield from self._pipeline.read((uid_set, items, *modifiers))
             finally:
-                self.is_broken |= not is_over  # the rest of the responses is still to come
-            self._finish("FETCH", tag)
+                self.is_broken |= self._pipeline.is_reading  # the rest is still to come
 
     def _command(self, name: str, *arguments: str | bytes) -> Mapping[str, list[Any]]:
         """Send a command; return the untagged responses by name."""
@@ -257,7 +258,8 @@ class ImapConnection:
 
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
-        self.request_count += 1
+        self._pipeline.drop()
+        self._command_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command(name, *arguments)
         return tag
@@ -273,13 +275,14 @@ class ImapConnection:
         """Send commands without waiting for the answer to each. Return the answer to each that the
         server rejects, None in place of the others, and all untagged responses by name."""
         with self._failures(str(commands[0][0])):
-            self.request_count += len(commands)
+            self._pipeline.drop()
+            self._command_count += len(commands)
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(*each) for each in commands]
             refusals: list[str | None] = []
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
-                text = data[0].decode("utf-8", "replace")
+                text = self._shown(data[0].decode("utf-8", "replace"))
                 refusals.append(None if typ == "OK" else text[:200])
             for each in refusals:
                 self._raise_pause(each or "")
@@ -312,12 +315,14 @@ class ImapConnection:
                 f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
         except IMAPClientError as failure:
-            text = self._shown(str(failure))
+            said = failure.args[0] if failure.args else b""
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            text = self._shown(text)
             self._raise_pause(text)
             if what == "connect":
                 raise ProviderUnavailable(
-                    f"The mail server {self._host} does not accept the connection; its answer:"
-                    f" {text[:200]}"
+                    f"The mail server {self._host} does not accept the connection"
+                    f" ({text[:200]}); trying again."
                 ) from failure
             raise ProviderRejected(
                 f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
@@ -340,7 +345,7 @@ class ImapConnection:
             raise ProviderThrottled(
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
-            ) from None
+            ) from cause_of_pause(text)
 
 
 def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:

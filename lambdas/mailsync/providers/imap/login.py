@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.providers.imap.failures import requested_pause_s
+from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
 
 MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
@@ -189,7 +189,7 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
                 retry_after_s=requested_pause_s(text),
-            )
+            ) from cause_of_pause(text)
         case Refusal.UNKNOWN:
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
