@@ -78,8 +78,8 @@ quick: setup ## run the tests that need no server; takes seconds
 test: setup ## run all tests except torture and soak; takes minutes, needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N
-	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
+torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N, PROVIDER=imap
+	@$(BIN)/python -m tests.torture --histories $(HISTORIES) --provider $(or $(PROVIDER),graph)
 
 bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
 	@$(BIN)/python -m benchmarks.$(PROVIDER)

@@ -10,6 +10,8 @@ from typing import Any
 
 from infra.catalog import FUNCTIONS
 from infra.setting_formats import format_violations
+from mailsync.providers.imap.servers import ImapSettings
+from mailsync.registry import syncable_providers
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
@@ -47,6 +49,9 @@ class StageSettings:
     single_secret: whether functions also read the previous release's secret, whose values win.
     microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
         no mailboxes of Microsoft 365.
+    imap_servers: mail servers whose mailboxes are connected by password, separated by commas:
+        "public" for every public server, and servers as "host:port". None: the stage syncs no
+        mailboxes over IMAP.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
     microsoft_tenants: ids, separated by commas, of organisations whose mailboxes administrators can
@@ -82,6 +87,7 @@ class StageSettings:
     alarm_topic_arn: str | None = None
     single_secret: bool = True
     microsoft_client_id: str | None = None
+    imap_servers: str | None = None
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"
     jwt_jwks_url: str | None = None
@@ -107,6 +113,18 @@ class StageSettings:
         """Return the URL of the API at your own domain. None: it has only the URL that AWS
         assigns."""
         return f"https://{self.domain_name}" if self.domain_name else self.public_url
+
+    def provider_ports(self) -> Mapping[str, frozenset[int]]:
+        """Return the TCP ports that functions must reach for each provider for which the stage has
+        the required settings, by the provider's title."""
+        listed = self.imap_servers and ImapSettings({"IMAP_SERVERS": self.imap_servers}).servers
+        return {
+            each.title: listed.ports
+            if listed and "IMAP_SERVERS" in each.required_settings
+            else frozenset(each.ports)
+            for each in syncable_providers()
+            if all(getattr(self, name.lower(), "") is not None for name in each.required_settings)
+        }
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -35,7 +35,11 @@ class StatefulStack(cdk.Stack):
         self._database: AuroraDatabase | None = None
         if stage.database == "aurora":
             network = PrivateNetwork(
-                self, "Network", retention=stage.log_retention, zone_ids=stage.aurora_zone_ids
+                self,
+                "Network",
+                retention=stage.log_retention,
+                provider_ports=stage.provider_ports(),
+                zone_ids=stage.aurora_zone_ids,
             )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
             self.network, self._database = network, database

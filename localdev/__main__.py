@@ -127,7 +127,7 @@ Sync the mailbox:
 
 def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
-    if stack.provider.imap_port:
+    if stack.provider.imap_port or stack.options.mail_servers:
         return f"{stack.dashboard.url}/accounts in a browser and connect a mailbox yourself"
     sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url

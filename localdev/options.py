@@ -13,10 +13,13 @@ from localdev.engine.simulator_process import ProviderSettings
 from localdev.own_servers import (
     API_SETTING_NAMES,
     ENVIRONMENT_HELP,
+    IMAP_SERVERS_NAME,
     OwnDatabase,
+    OwnMailServers,
     UnusableOption,
     read_jwt_secret,
     read_own_database,
+    read_own_mail_servers,
     read_own_provider,
 )
 
@@ -93,10 +96,17 @@ class Options:
     def is_dev_login_on(self) -> bool:
         """Return whether the API treats programs of this machine as the demo user.
 
-        False with the developer's own mail provider or database. They may contain real mail, and
-        other users of the machine run programs too.
+        False with the developer's own mail provider, mail servers or database. They may contain
+        real mail, and other users of the machine run programs too.
         """
-        return self.dev_login and not (self.graph_url or self.authority or self.database_url)
+        imap_servers = self.environment.get(IMAP_SERVERS_NAME, "").strip()
+        own = self.graph_url, self.authority, self.database_url, imap_servers
+        return self.dev_login and not any(own)
+
+    @property
+    def mail_servers(self) -> OwnMailServers | None:
+        """Return the developer's own IMAP servers, or None without any. Raises UnusableOption."""
+        return read_own_mail_servers(self.environment)
 
     @property
     def api_settings(self) -> dict[str, str]:
@@ -197,7 +207,7 @@ def _require_usable(options: Options) -> None:
             "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
             " (GRAPH_URL) there is none: leave one of them out."
         )
-    _ = options.database, options.jwt_secret
+    _ = options.database, options.jwt_secret, options.mail_servers
 
 
 def _unknown_provider(name: str) -> str:

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
+
 from localdev.engine.simulator_process import CONTROL_SECRET, ProviderSettings
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from mailsync.errors import SettingMissing
+from mailsync.providers.imap.servers import ImapSettings
 from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings
 
@@ -27,11 +30,13 @@ environment, where the servers are your own (relative paths: of the folder you a
   MICROSOFT_CLIENT_CERTIFICATE  the PEM of its certificate and private key, or the file's name
   MICROSOFT_TENANTS             organisations whose mailboxes administrators may connect
   SIMULATOR_SECRET              of simulators elsewhere: the controlSecret that they print
-  CA_BUNDLE                     PEM file of the authority that vouches for both servers, if it is
+  CA_BUNDLE                     PEM file of the authority that vouches for these servers, if it is
                                 no public one
   DATABASE_URL                  as --database-url
   MIGRATION_DATABASE_URL        the same database as the owner of the schema (default: that one)
   DATABASE_CA_BUNDLE            PEM file of the authority that vouches for the database
+  IMAP_SERVERS                  your mail servers, beside the simulated one: public, or HOST:PORT,
+                                or several with commas
   APP_INBOX_URL                 where a person lands after a sign-in (default: the dashboard)
 environment, of the API with any servers:
   API_LIMITS                    calls of a user in an hour, such as sync=1000,connect=1000
@@ -39,6 +44,7 @@ environment, of the API with any servers:
   JWT_SECRET                    the key with which the application signs its tokens (default: the
                                 stack makes one)
 """
+IMAP_SERVERS_NAME = "IMAP_SERVERS"
 API_SETTING_NAMES = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
@@ -52,6 +58,34 @@ class OwnDatabase:
     url: str
     migration_url: str = ""
     ca_bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMailServers:
+    """servers: value of the setting IMAP_SERVERS. ca_bundle: PEM of the authorities that vouch for
+    them."""
+
+    servers: str
+    ca_bundle: str
+
+
+def read_own_mail_servers(environment: Mapping[str, str]) -> OwnMailServers | None:
+    """Return the developer's own IMAP servers; None if IMAP_SERVERS is not set.
+
+    Raises:
+        UnusableOption: IMAP_SERVERS is malformed, or CA_BUNDLE is not a file of certificates.
+    """
+    servers = environment.get(IMAP_SERVERS_NAME, "").strip()
+    if not servers:
+        return None
+    try:
+        _ = Settings(environment).read_section(ImapSettings).servers
+    except SettingMissing as wrong:
+        raise UnusableOption(str(wrong)) from None
+    given = _ca_bundle(environment, "CA_BUNDLE")
+    file = given or ssl.get_default_verify_paths().cafile or certifi.where()
+    is_text = file.startswith("-----BEGIN")
+    return OwnMailServers(servers=servers, ca_bundle=file if is_text else Path(file).read_text())
 
 
 def read_own_provider(

@@ -44,6 +44,7 @@ from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
 from localdev.http_server import require_free_port
 from localdev.options import Options
+from localdev.own_servers import IMAP_SERVERS_NAME
 from localdev.private_files import log_to_file
 from mailsync.settings import Settings
 
@@ -210,7 +211,7 @@ class Stack:
         self.lambdas.settings.update(
             **LOCAL_CREDENTIALS,
             AWS_ENDPOINT_URL=self.aws_url,
-            **self.provider.function_settings,
+            **self._provider_settings(),
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS_NAME,
             SYNC_ACCOUNTS_ARN=function_arn(CHECK_BATCH_FUNCTION),
@@ -223,6 +224,23 @@ class Stack:
             POWERTOOLS_SERVICE_NAME="mailsync-local",
             **self.options.api_settings,
         )
+
+    def _provider_settings(self) -> dict[str, str]:
+        """Return the settings with which functions reach the provider, and the developer's own IMAP
+        servers."""
+        own, settings = self.options.mail_servers, self.provider.function_settings
+        if own is None:
+            return settings
+        servers = [settings.get(IMAP_SERVERS_NAME), own.servers]
+        bundle = self.data / "ca-bundle.pem"
+        authorities = [self.provider.ca_bundle] if self.simulators else []
+        texts = [Path(each).read_text() for each in authorities if each]
+        bundle.write_text("\n".join([*texts, own.ca_bundle]))
+        own_settings = {
+            IMAP_SERVERS_NAME: ",".join(filter(None, servers)),
+            "CA_BUNDLE": str(bundle),
+        }
+        return settings | own_settings
 
     def _sources(self) -> DashboardSources:
         """Return this stack's resources for the dashboard."""
@@ -271,5 +289,5 @@ def delete_stack_data(data: Path) -> None:
     Postgres(data / "postgres").erase_databases()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)
-    for name in ("jwt-secret", "token-key.json"):
+    for name in ("jwt-secret", "token-key.json", "ca-bundle.pem"):
         (data / name).unlink(missing_ok=True)

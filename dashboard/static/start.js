@@ -39,6 +39,7 @@ export default {
 
 function steps(app) {
   const forms = passwordForms(app);
+  const isSimulated = app.overview.passwordProviders?.some(({ host }) => host);
   const step = (words, ...more) => el("li", {}, el("p", {}, words), more);
   return [
     el("h2", {}, "Try it"),
@@ -59,8 +60,8 @@ function steps(app) {
         ),
       ),
       forms.length > 0 && step(
-        ["Or connect one by its password, as your application does. The password of the simulated"
-          + " mailboxes is printed by ", code("make dev"), "."],
+        ["Or connect one by its password, as your application does.",
+          isSimulated && [" That of the simulated mailboxes is printed by ", code("make dev"), "."]],
         forms,
       ),
       step(["Watch it in ", link("/runs", "Runs"), ": each folder is a step."]),

@@ -168,6 +168,9 @@ def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: T
         "MICROSOFT_CLIENT_ID": touching(
             Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
         ),
+        "IMAP_SERVERS": touching(
+            Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
+        ),
         "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA_OWNER_LOGIN),
         "TOKEN_KEY_ARN": touching(
             Capability.DECRYPT_STORED_TOKENS, Capability.ENCRYPT_STORED_TOKENS

@@ -1,5 +1,7 @@
 """The whole product as `make dev` starts it, small, on free ports and in a folder of its own."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from localdev.options import Options
@@ -15,6 +17,7 @@ def small_stack(
     database_port: int | None = None,
     provider: str = "graph",
     mbox: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Stack:
     """Not started yet; nothing in it happens by the clock, and its waits are short."""
     return Stack(
@@ -31,5 +34,6 @@ def small_stack(
             time_scale=0.2,
             cors_origins=cors_origins,
             database_port=database_port,
+            environment=os.environ if environment is None else environment,
         )
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailsync.model import (
-    PERMANENT_ROLES,
     FeedId,
     FeedPosition,
     FolderId,
@@ -49,7 +48,7 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     with a permanent role (such as the Inbox) is gone only if another folder now has the role.
     """
     before = {folder.ref.remote_id: folder for folder in known}
-    kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
+    kept = listing.permanent_roles - {folder.role for folder in listing.folders}
     new_id_by_role = {
         folder.role: folder.remote_id
         for folder in listing.folders
@@ -84,7 +83,8 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
     expected = {
         folder.role
         for folder in known
-        if folder.role in PERMANENT_ROLES and folder.ref.remote_id not in listing.failure_reasons
+        if folder.role in listing.permanent_roles
+        and folder.ref.remote_id not in listing.failure_reasons
     }
     if missing := (expected | {Role.INBOX}) - shown:
         lacked = ", ".join(sorted(missing))

@@ -54,17 +54,17 @@ class MessageKeyStore:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
 
-    def keys_with_version(
+    def keys_without_version(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
-        """Return those keys of the folder's messages whose stored version is this one.
+        """Return those of the keys with which no message of this version is in the folder.
 
         versions: the versions by key.
         """
         states = [{"remote_key": key, "version": it} for key, it in versions.items()]
         with self._database.transaction() as tx:
             found = tx.run(
-                "keys_with_version",
+                "keys_without_version",
                 account_id=run.account_id,
                 folder_id=folder_id,
                 states=rows.to_jsonb(states),

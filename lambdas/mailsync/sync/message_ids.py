@@ -168,9 +168,9 @@ class ProviderWithStableIds:
         if not page.compared_states or feed.folder is None:
             return page
         versions = {each.remote_id: each.state.version for each in page.compared_states}
-        same = self._keys.keys_with_version(self._run, feed.folder.id, versions)
-        named = {_key(each) for each in page.changes}
-        changed = (each for each in page.compared_states if each.remote_id not in same | named)
+        changed_keys = self._keys.keys_without_version(self._run, feed.folder.id, versions)
+        changed_keys -= {_key(each) for each in page.changes}
+        changed = (each for each in page.compared_states if each.remote_id in changed_keys)
         return replace(page, changes=(*page.changes, *changed), compared_states=())
 
     def _ids(self, keys: Sequence[RemoteId]) -> Mapping[RemoteId, RemoteId]:

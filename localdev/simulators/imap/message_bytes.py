@@ -2,34 +2,31 @@
 out of them. The same mail always gives the same bytes, and every mail gives some."""
 
 import re
+from base64 import encodebytes
 from collections.abc import Callable, Iterable
-from email.charset import BASE64, Charset
 from email.header import Header
-from email.message import Message as Mail
-from email.policy import compat32
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
 
 from localdev.mail.item import MailItem
-from localdev.mail.wire_form import to_wire_form
 from mailsync.model import Address
 
-_WIRE = compat32.clone(linesep="\r\n")
 _HEADER_END = re.compile(rb"\A\r\n|\r\n\r\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
-_UTF8 = Charset("utf-8")
-_UTF8.body_encoding = BASE64
-_ATTACHMENT = b"An attachment of the simulated mail.\r\n"
+_ATTACHMENT = (
+    b'Content-Type: text/plain; name="attachment.txt"\r\n'
+    b'Content-Disposition: attachment; filename="attachment.txt"\r\n\r\n'
+    b"An attachment of the simulated mail.\r\n"
+)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def compose(item: MailItem) -> bytes:
     """Return the message as it would have been received."""
-    mail = _multipart(item) if item.has_attachments else _text(item)
-    for name, value in _header(item):
-        mail[name] = value
-    return to_wire_form(mail.as_bytes(policy=_WIRE))
+    part = (_multipart if item.has_attachments else _text)(item)
+    header = "".join(f"{name}: {value}\r\n" for name, value in _header(item))
+    return b"MIME-Version: 1.0\r\n" + header.encode() + part
 
 
 def section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
@@ -61,25 +58,22 @@ def header_value(raw: bytes, field: str) -> str | None:
     return " ".join(value.split())
 
 
-def _text(item: MailItem) -> Mail:
-    part = Mail(policy=_WIRE)
-    part["MIME-Version"] = "1.0"
-    part["Content-Type"] = "text/html" if item.body_type == "html" else "text/plain"
-    part.set_payload(item.body.encode("utf-8", "replace").decode(), _UTF8)
-    return part
+def _text(item: MailItem) -> bytes:
+    """Return the fields of the text's part, the empty line and the text."""
+    subtype = "html" if item.body_type == "html" else "plain"
+    text = encodebytes(item.body.encode("utf-8", "replace"))
+    fields = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: base64"
+    return f"{fields}\r\n\r\n".encode() + text.replace(b"\n", b"\r\n")
 
 
-def _multipart(item: MailItem) -> Mail:
-    mail, text, attached = Mail(policy=_WIRE), _text(item), Mail(policy=_WIRE)
-    del text["MIME-Version"]
-    boundary = sha256(f"{item.subject}\0{item.body}".encode("utf-8", "replace")).hexdigest()[:32]
-    mail["MIME-Version"] = "1.0"
-    mail["Content-Type"] = f'multipart/mixed; boundary="{boundary}"'
-    attached["Content-Type"] = 'text/plain; name="attachment.txt"'
-    attached["Content-Disposition"] = 'attachment; filename="attachment.txt"'
-    attached.set_payload(_ATTACHMENT.decode())
-    mail.set_payload([text, attached])
-    return mail
+def _multipart(item: MailItem) -> bytes:
+    text = _text(item)
+    boundary = sha256(item.subject.encode("utf-8", "replace") + b"\0" + text).hexdigest()[:32]
+    kind = f'Content-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'
+    line = f"--{boundary}".encode()
+    return b"%b%b\r\n%b\r\n%b\r\n%b\r\n%b--\r\n" % (
+        *(kind.encode(), line, text, line, _ATTACHMENT, line),
+    )
 
 
 def _header(item: MailItem) -> Iterable[tuple[str, str]]:

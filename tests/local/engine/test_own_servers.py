@@ -49,6 +49,20 @@ def test_without_servers_of_ones_own_their_settings_are_left_alone() -> None:
     assert options(**APP, CA_BUNDLE="nowhere.pem") == Options()
 
 
+def test_mail_servers_of_ones_own_turn_dev_login_off_and_are_checked_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = options(IMAP_SERVERS="public, imap.example.org:993", CA_BUNDLE="pem/ca.pem")
+
+    assert not chosen.is_dev_login_on
+    assert chosen.mail_servers is not None
+    assert chosen.mail_servers.ca_bundle == (folder / "pem/ca.pem").read_text()
+    for wrong in ({"IMAP_SERVERS": "imap.example.org"}, {"CA_BUNDLE": "pem/no.pem"}):
+        with pytest.raises(SystemExit):
+            options(**{"IMAP_SERVERS": "public", **wrong})
+        assert next(iter(wrong)) in capsys.readouterr().err
+
+
 def test_a_simulated_mailbox_is_one_of_microsoft_unless_imap_is_chosen(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -251,6 +251,5 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
         assert len(client.fetch_messages(ids)) == 6
         assert memory.large.locked(), "the texts are held until the client is closed"
         with pytest.raises(ProviderUnavailable, match="memory"):
-            for _ in range(9):
-                client.fetch_messages(ids)
+            list(map(client.fetch_messages, [ids] * 9))
     assert not memory.large.locked()

@@ -282,3 +282,18 @@ def test_one_bad_mail_is_quarantined_and_the_others_arrive(imap: ImapWorld, way:
     imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
     assert imap.sync() == "completed"
     assert imap.is_exact()
+
+
+def test_the_folder_of_a_role_can_be_deleted_or_renamed(mirrored: ImapWorld) -> None:
+    for name in ("Drafts", "Trash"):
+        mirrored.other.create(name)
+        mirrored.deliver(f"of {name}", name)
+    assert mirrored.sync() == "completed"
+    before = ids(mirrored)
+    mirrored.other.delete("Drafts")
+    mirrored.other.rename("Trash", "Old")
+
+    assert mirrored.sync() == "completed"
+    assert mirrored.is_exact()
+    after = ids(mirrored)
+    assert before.items() - after.items() == {("of Drafts", before["of Drafts"])}

@@ -27,6 +27,7 @@ from mailsync.model import (
     MessageListing,
     Page,
     RemoteId,
+    Role,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
@@ -148,6 +149,7 @@ class ImapMailbox:
                 for name, it in answers.items()
                 if isinstance(it, str)
             },
+            permanent_roles=frozenset({Role.INBOX}),
         )
 
     def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:

@@ -89,14 +89,16 @@ SELECT k.remote_key
   FROM mailsync.email_placements p JOIN mailsync.message_keys k ON k.email_id = p.email_id
  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
 
--- keys_with_version --
--- Return those keys of a folder's messages whose stored version is the given one.
-SELECT k.remote_key
+-- keys_without_version --
+-- Return those of the keys with which no message of the given version is in the folder.
+SELECT s.remote_key
   FROM json_to_recordset(cast(:states AS json)) AS s (remote_key text, version text)
-  JOIN mailsync.message_keys k
-    ON k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key
-  JOIN mailsync.emails m ON m.id = k.email_id AND m.version = s.version AND m.removed_at IS NULL
-  JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
+ WHERE NOT EXISTS (
+       SELECT 1
+         FROM mailsync.message_keys k
+         JOIN mailsync.emails m ON m.id = k.email_id AND m.version = s.version AND m.removed_at IS NULL
+         JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
+        WHERE k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key)
 
 -- declare_keys_void --
 -- Give messages whose keys begin with a text keys that the provider gives to no message.
