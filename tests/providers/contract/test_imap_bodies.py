@@ -9,6 +9,8 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.providers import ResponseTooLarge
+from mailsync.providers.imap import bodies
 from mailsync.providers.imap.pieces import MAX_MESSAGE_BYTES
 from mailsync.providers.response_memory import ResponseMemory
 from tests.providers.contract.played_imap import ALL, Played
@@ -279,3 +281,15 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
         with pytest.raises(ProviderUnavailable, match="memory"):
             list(map(client.fetch_messages, [ids] * 9))
     assert not memory.large.locked()
+
+
+def test_texts_that_are_too_much_at_once_are_fetched_in_fewer(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 100_000)
+    for number in range(3):
+        played.mailbox.deliver(a_mail(f"large {number}", body="x" * 200_000))
+    ids = played.listed()
+    with pytest.raises(ResponseTooLarge):
+        played.fetched(ids)
+    assert [played.fetched([each])[0] for each in ids[3:]] == ["large 0", "large 1", "large 2"]
