@@ -119,7 +119,6 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
             f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
         ) from LoginImpossible(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
-    imap.untagged_responses.clear()
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
     if "CAPABILITY" not in imap.untagged_responses:

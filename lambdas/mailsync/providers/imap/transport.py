@@ -168,15 +168,14 @@ def start_tls_by_command(
         f"{address.host} offers no encryption at port {address.port}, so Mailsync does not send it"
         f" a password: use port {TLS_PORT}."
     )
-    # PREAUTH: signed in without TLS, by whoever stands between (RFC 9051, 11.1).
-    if client._imap.state != "NONAUTH" or "STARTTLS" not in client._imap.capabilities:
+    if "STARTTLS" not in client._imap.capabilities:
         raise refusal
     with _tls_faults(address):
         try:
             client.starttls(context)
         except IMAPClientAbortError:
             raise
-        except IMAPClientError:
+        except IMAPClientError:  # also after PREAUTH, which whoever stands between could send
             raise refusal from None
 
 
