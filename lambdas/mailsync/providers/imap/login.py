@@ -17,6 +17,8 @@ from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
 
 MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
+MAX_REASON_BYTES = 1000
+"""How much of a refusal is searched for its reason."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
 """What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
 NOT_CONNECTED_PAUSE_S = 300.0
@@ -174,14 +176,14 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
         except imap.abort:
             raise
         except imap.error as failure:
-            text = str(failure)
+            text = str(failure)[:MAX_REASON_BYTES]
             if "command error: BAD" not in text:
                 raise
             continue  # BAD is no refusal: the next command may be understood
         if status == "OK":
             imap.state = "AUTH"
             return
-        text = data[0].decode("utf-8", "replace") if data and data[0] else ""
+        text = data[0][:MAX_REASON_BYTES].decode("utf-8", "replace") if data and data[0] else ""
         break
     match classify_refusal(text):
         case Refusal.PAUSE:
