@@ -343,9 +343,7 @@ def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
     server: Dovecot, tmp_path: Path
 ) -> None:
     _, unknown_authority = open_server_tls_context(tmp_path)
-    with pytest.raises(
-        ProviderUnavailable, match=r"localhost is signed by .* readable"
-    ):
+    with pytest.raises(ProviderUnavailable, match=r"localhost is signed by .* readable"):
         connection(server.port, unknown_authority)
     nowhere = AllowedServers(frozenset(), is_any_public=True)
     context = ssl.create_default_context(cafile=server.certificate)
