@@ -247,6 +247,19 @@ def test_a_server_that_rejects_an_extension_is_used_without_it(
         assert signed_in.examine(b"INBOX").message_count == 0
 
 
+def test_too_many_connections_are_a_pause() -> None:
+    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        with (
+            dovecot(Path(name) / "d", max_connections=1) as full,
+            full.other_client(),
+            connection(full.port, full.certificate) as refused,
+            pytest.raises(ProviderThrottled) as caught,
+        ):
+            refused.login("ann", PASSWORD)
+    assert caught.value.retry_after_s == 60
+
+
 FIELD_LOGINS = {37: LoginRefused, 39: ProviderThrottled, 40: ProviderThrottled}
 
 
