@@ -120,8 +120,8 @@ def test_a_right_password_connects_the_mailbox(at_dovecot: Dovecot, sql: Sql) ->
     assert response.status == 201
     assert response.json["emailAddress"] == "ann@example.org"
     assert stored(sql) == ONE_OF_EACH
-    other_name = connect(at_dovecot.port, host="LocalHost.", password=PASSWORD)
-    assert other_name.json["accountId"] == response.json["accountId"]
+    for other in ({"host": "LocalHost."}, {"userName": "ann@Example.ORG"}):
+        assert connect(at_dovecot.port, **other).json["accountId"] == response.json["accountId"]
 
 
 def test_a_wrong_password_connects_nothing(at_dovecot: Dovecot, sql: Sql, log: StringIO) -> None:

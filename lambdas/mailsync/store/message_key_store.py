@@ -71,6 +71,29 @@ class MessageKeyStore:
             )
         return frozenset(RemoteId(key) for (key,) in found)
 
+    def fingerprints_in_folder(
+        self, run: RunRef, folder_id: FolderId, keys: Collection[RemoteId]
+    ) -> dict[RemoteId, str | None]:
+        """Return the fingerprints of those of the keys that messages in the folder have."""
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "fingerprints_in_folder",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                keys=_json(keys),
+            )
+        return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
+
+    def rename_keys(self, run: RunRef, old_prefix: str, new_prefix: str) -> None:
+        """Give each key that begins with one text the other text as its beginning.
+
+        Raises:
+            LeaseLost: another execution holds the lease of the mailbox.
+        """
+        prefixes = {"old_prefix": old_prefix, "new_prefix": new_prefix}
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("rename_keys", account_id=run.account_id, **prefixes)
+
     def declare_keys_void(self, run: RunRef, prefix: str) -> None:
         """Give messages whose keys begin with this text keys that no message has at the provider,
         since the provider has given theirs to other messages.

@@ -12,12 +12,16 @@ import time
 import pytest
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.model import FeedId, FeedRef
 from mailsync.providers.imap.failures import requested_pause_s
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS
+from mailsync.providers.imap.messages import STATE_ITEMS
 from mailsync.providers.imap.pieces import PIECE_BYTES
-from tests.providers.contract.played_imap import Played
+from mailsync.providers.imap.provider import MAX_FAILING_FEEDS
+from tests.providers.contract.played_imap import ALL, Played
 from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS
+from tests.support.imap_mailbox import INBOX
 from tests.support.scripted_imap import Edit, Rule
 
 MAX_RSS_KB = 150 * 1024
@@ -179,4 +183,18 @@ def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
     with pytest.raises(ProviderThrottled):
         played.listed()
     assert (before, played.client.max_requests_in_flight) == (MAX_CONNECTIONS, MAX_CONNECTIONS - 1)
-    assert played.listed()
+
+
+def test_many_messages_are_listed_with_several_commands(played: Played) -> None:
+    played.listed()
+    assert len(played.client._connected().fetch(range(1, 25_001), STATE_ITEMS)) <= len(ALL)
+    sent = [text for _, text in played.server.commands if text.endswith(STATE_ITEMS)]
+    assert [text.split()[2] for text in sent] == ["1:10000", "10001:20000", "20001:25000"]
+
+
+def test_folders_that_fail_cost_few_logins(played: Played) -> None:
+    played.server.rules.append(Rule("^UID SEARCH", "cut", ALWAYS))
+    feeds = [FeedRef(FeedId(number), INBOX.folder) for number in range(1, 10)]
+    with pytest.raises(ProviderUnavailable):
+        played.client.fetch_next_pages([(feed, None) for feed in feeds], limit=10)
+    assert played.server.connection_count == 2 * (MAX_FAILING_FEEDS + 1)

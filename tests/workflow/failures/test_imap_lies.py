@@ -30,6 +30,7 @@ OPENED = "^(SELECT|EXAMINE)"
 NUMBERED = "^(SELECT|EXAMINE|STATUS|LIST)"
 _numbers = count()
 Happens = Callable[[ImapWorld], object]
+FOLDERS = "SELECT remote_id, id FROM mailsync.email_folders WHERE gone_at IS NULL"
 ALL_ROWS = "SELECT subject, id FROM mailsync.emails"
 
 
@@ -297,3 +298,52 @@ def test_the_folder_of_a_role_can_be_deleted_or_renamed(mirrored: ImapWorld) -> 
     assert mirrored.is_exact()
     after = ids(mirrored)
     assert before.items() - after.items() == {("of Drafts", before["of Drafts"])}
+
+
+def test_a_renamed_folder_keeps_its_row_its_selection_and_its_mail(mirrored: ImapWorld) -> None:
+    mirrored.other.create("Work/Old")
+    mirrored.other.append("Work", "", None, b"Subject: no id\r\n\r\nno id\r\n")
+    for number in range(2):
+        mirrored.deliver("copy", "Work/Old")
+        mirrored.deliver(f"old{number}", "Work/Old")
+    assert mirrored.sync() == "completed"
+    mirrored.rows(
+        "UPDATE mailsync.email_folders SET selected = false"
+        " WHERE remote_id = 'Work/Old' RETURNING 1"
+    )
+    assert mirrored.sync() == "completed"
+    mirrored.fetched.clear()
+    before, folders = ids(mirrored), ids(mirrored, FOLDERS)
+    mirrored.other.rename("Work", "Play")
+    mirrored.deliver("news", "Play")
+
+    assert mirrored.hand_over() == "completed"
+
+    after = ids(mirrored)
+    assert len(mirrored.fetched) == 1
+    assert {name: after[name] for name in before} == before
+    assert ids(mirrored, FOLDERS) == {
+        name.replace("Work", "Play"): number for name, number in folders.items()
+    }
+    assert mirrored.sync() == "completed"
+    assert len(mirrored.fetched) == 1
+
+
+def test_a_new_folder_with_the_numbers_of_a_deleted_one_is_another(mirrored: ImapWorld) -> None:
+    folders = ids(mirrored, FOLDERS)
+    number = mirrored.one(
+        "SELECT split_part(remote_key, ':', 2) FROM mailsync.message_keys"
+        " WHERE remote_key LIKE 'Work:%'"
+    )[0]
+    mirrored.other.delete("Work")
+    mirrored.other.create("Other")
+    mirrored.server.doveadm(
+        "mailbox", "update", "-u", mirrored.user, "--uid-validity", number, "Other"
+    )
+    for name in ("x0", "x1", "x2"):
+        mirrored.deliver(name, "Other")
+
+    assert mirrored.sync() == "completed"
+
+    assert mirrored.is_exact()
+    assert ids(mirrored, FOLDERS)["Other"] != folders["Work"]

@@ -100,6 +100,27 @@ SELECT s.remote_key
          JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
         WHERE k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key)
 
+-- fingerprints_in_folder --
+-- Return the fingerprints of messages in a folder by key.
+SELECT k.remote_key, k.fingerprint
+  FROM mailsync.message_keys k
+  JOIN mailsync.email_placements p ON p.email_id = k.email_id AND p.folder_id = :folder_id
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
+
+-- rename_keys --
+-- Replace the beginning of keys. A key that another message has already is left.
+UPDATE mailsync.message_keys k
+   SET remote_key = cast(:new_prefix AS text)
+                    || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1)
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND starts_with(k.remote_key, cast(:old_prefix AS text))
+   AND NOT EXISTS (
+       SELECT 1 FROM mailsync.message_keys other
+        WHERE other.account_id = k.account_id
+          AND other.remote_key = cast(:new_prefix AS text)
+              || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1))
+
 -- declare_keys_void --
 -- Give messages whose keys begin with a text keys that the provider gives to no message.
 UPDATE mailsync.message_keys SET remote_key = '~' || email_id
