@@ -58,8 +58,8 @@ dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads c
 		$(if $(DATABASE_PORT),--database-port $(DATABASE_PORT)) \
 		$(if $(CORS_ORIGINS),--cors-origins "$(CORS_ORIGINS)")
 
-live: setup ## compare Microsoft with its simulator, read-only, with your own mailbox; MICROSOFT_CLIENT_ID=ID
-	@$(BIN)/python -m localdev.live graph
+live: setup ## compare a provider with its simulator, read-only, with your own mailbox; MICROSOFT_CLIENT_ID=ID, or PROVIDER=imap IMAP_ADDRESS=YOU@EXAMPLE.ORG
+	@$(BIN)/python -m localdev.live $(or $(PROVIDER),graph)
 
 dashboard: setup ## run the dashboard of a deployed stage on :8288 with your AWS credentials; STAGE=NAME; BODIES=1 shows message bodies
 	@$(BIN)/python -m dashboard --stage "$(STAGE)" $(if $(BODIES),--show-bodies) \
@@ -78,8 +78,8 @@ quick: setup ## run the tests that need no server; takes seconds
 test: setup ## run all tests except torture and soak; takes minutes, needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N
-	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
+torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N, PROVIDER=imap
+	@$(BIN)/python -m tests.torture --histories $(HISTORIES) --provider $(or $(PROVIDER),graph)
 
 bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
 	@$(BIN)/python -m benchmarks.$(PROVIDER)

@@ -1,6 +1,6 @@
 """Build PrivateNetwork: the VPC of the stage's database and of the functions that use it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import aws_cdk as cdk
@@ -9,7 +9,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.settings import MIN_ZONES
-from mailsync.registry import HTTPS_PORT, syncable_providers
+from mailsync.registry import HTTPS_PORT
 
 POSTGRES_PORT = ec2.Port.tcp(5432)
 _ZONE_IDS_OF_REGION = {"us-east-1": ("use1-az1", "use1-az2", "use1-az4")}
@@ -24,11 +24,18 @@ class PrivateNetwork(Construct):
     One NAT gateway, in the first zone, serves all zones. If the gateway's zone fails, no mailbox is
     synced until the zone recovers; a gateway in each zone would triple the price.
 
+    provider_ports: TCP ports of the mail providers' servers, by the provider's title.
     zone_ids: ids of the availability zones. Empty: the first three zones of the region.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, retention: str, zone_ids: Sequence[str] = ()
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        retention: str,
+        provider_ports: Mapping[str, Iterable[int]],
+        zone_ids: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         ids = zone_ids or _ZONE_IDS_OF_REGION.get(cdk.Stack.of(self).region, ())
@@ -56,7 +63,7 @@ class PrivateNetwork(Construct):
         self.database = self._group("Database", "The database")
         self.readers = self._group("Readers", "Whoever bears it may reach the database")
 
-        for port, use in sorted(_uses_of_ports().items()):
+        for port, use in sorted(_uses_of_ports(provider_ports).items()):
             self.functions.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), use)
         # CDK adds the rule from proxy to database; EC2 rejects a duplicate rule.
         _allow_postgres(self.functions, self.proxy)
@@ -90,13 +97,13 @@ class PrivateNetwork(Construct):
         )
 
 
-def _uses_of_ports() -> dict[int, str]:
+def _uses_of_ports(provider_ports: Mapping[str, Iterable[int]]) -> dict[int, str]:
     """Return, for each port that the functions must reach, who listens on it: AWS or the mail
     providers."""
     names = {HTTPS_PORT: ["AWS"]}
-    for each in syncable_providers():
-        for port in each.ports:
-            names.setdefault(port, []).append(each.title)
+    for title, ports in provider_ports.items():
+        for port in ports:
+            names.setdefault(port, []).append(title)
     return {port: ", ".join(listeners) for port, listeners in names.items()}
 
 

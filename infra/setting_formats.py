@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mailsync.errors import SettingMissing
+from mailsync.providers.imap.servers import ImapSettings
 from mailsync.settings import (
     HOST_NAME_PATTERN,
     LOOPBACK_HOSTS,
@@ -81,6 +82,13 @@ def _is_limits(value: Any) -> bool:
         return False
 
 
+def _is_list_of_servers(value: Any) -> bool:
+    try:
+        return bool(ImapSettings({"IMAP_SERVERS": value}).servers.ports)
+    except (AttributeError, SettingMissing):
+        return False
+
+
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
@@ -125,6 +133,11 @@ _FORMATS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "microsoft_tenants": (
         _matches(rf"\s*{_GUID}\s*(,\s*{_GUID}\s*)*"),
         "tenant ids (GUIDs), separated by commas",
+    ),
+    "imap_servers": (
+        _is_list_of_servers,
+        'of the form "public", "imap.your-company.com:993" or both, separated by commas'
+        " (docs/imap.md)",
     ),
     "cors_origins": (
         _is_list_of(_ORIGIN),

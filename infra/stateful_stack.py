@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.aurora_database import AuroraDatabase
 from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
-from infra.settings import StageSettings
+from infra.settings import StageSettings, provider_ports
 from infra.settings_secret import StageSecrets
 from infra.sync_functions import SyncFunction
 from infra.token_key import TokenKey
@@ -35,7 +35,11 @@ class StatefulStack(cdk.Stack):
         self._database: AuroraDatabase | None = None
         if stage.database == "aurora":
             network = PrivateNetwork(
-                self, "Network", retention=stage.log_retention, zone_ids=stage.aurora_zone_ids
+                self,
+                "Network",
+                retention=stage.log_retention,
+                provider_ports=provider_ports(stage),
+                zone_ids=stage.aurora_zone_ids,
             )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
             self.network, self._database = network, database

@@ -207,7 +207,10 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         Capability.APP_CREDENTIALS_AT_PROVIDER,
         Capability.KNOW_ENABLED_PROVIDERS,
     }:
-        values["MICROSOFT_CLIENT_ID"] = stage.microsoft_client_id
+        values |= {
+            "MICROSOFT_CLIENT_ID": stage.microsoft_client_id,
+            "IMAP_SERVERS": stage.imap_servers,
+        }
     if spec.capabilities & {
         Capability.APP_CREDENTIALS_AT_PROVIDER,
         Capability.REACH_PROVIDER_SERVERS,

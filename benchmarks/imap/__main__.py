@@ -52,7 +52,7 @@ def main() -> int:
         with dovecot(folder / "d") as server, Postgres(folder / "postgres") as postgres:
             migrate(Settings({"DATABASE_URL": postgres.url}))
             postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
-            mail_bytes = _fill(server, options)
+            mail_bytes = fill_mailbox(server, options)
             for round_trip_ms in options.rtt:
                 with _link(server.port, round_trip_ms) as port:
                     found[f"{round_trip_ms:g}"] = _measure(options, server, postgres, folder, port)
@@ -99,7 +99,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fill(server: Dovecot, options: argparse.Namespace) -> int:
+def fill_mailbox(server: Dovecot, options: argparse.Namespace) -> int:
     """Write the mailbox, and let the server index it, so that no measurement pays for it."""
     maildir = server.data / "mail" / "ann"
     total = write_maildir(maildir, options.messages, options.inbox, options.folders)

@@ -12,14 +12,13 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 from secrets import token_bytes
-from types import ModuleType
 from typing import Any
 
-from benchmarks.imap.shares import Shares
+from benchmarks.imap.shares import OTHER, Shares
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccessToken, Account, AccountId, Provider, RunId, SyncType
+from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncType
 from mailsync.providers.imap import connection as imap_connection
 from mailsync.providers.imap import messages as imap_messages
 from mailsync.providers.imap.address import MailboxAddress
@@ -28,7 +27,7 @@ from mailsync.settings import Settings
 from mailsync.store import connection as store_connection
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.sync import mailbox
+from mailsync.sync import batch, mailbox
 from tests.support.dovecot import PASSWORD
 from tests.support.execution import Execution, StartedExecutions
 from tests.support.functions import lambda_context, load_functions
@@ -52,28 +51,36 @@ class _KeyService:
         return {"Plaintext": CiphertextBlob}
 
 
-def sync(database_url: str, port: int, ca_file: str) -> dict[str, Any]:
-    """Connect the mailbox as a new account, sync it, and return the measurements."""
-    settings = Settings(
+def settings_of(database_url: str, port: int, ca_file: str) -> Settings:
+    return Settings(
         {
             "DATABASE_URL": database_url,
             "IMAP_SERVERS": f"localhost:{port}",
             "CA_BUNDLE": ca_file,
         }
     )
+
+
+def connect_account(database: Database, port: int) -> AccountId:
+    """Store an account for the mailbox, as the API does after its login."""
+    return CredentialStore(database).connect_account(
+        user_id=USER,
+        provider=Provider("imap"),
+        provider_account_id=MailboxAddress("localhost", port, USER).to_remote_id(),
+        email_address="ann@example.com",
+    )
+
+
+def sync(database_url: str, port: int, ca_file: str) -> dict[str, Any]:
+    """Connect the mailbox as a new account, sync it, and return the measurements."""
+    settings = settings_of(database_url, port, ca_file)
     shares = Shares()
     with closing(Database(settings)) as database:
-        account_id = CredentialStore(database).connect_account(
-            user_id=USER,
-            provider=Provider("imap"),
-            provider_account_id=MailboxAddress("localhost", port, USER).to_remote_id(),
-            email_address="ann@example.com",
-        )
-        functions = load_functions()
-        executions = _install(settings, database, functions)
-        _measure_parts(shares)
+        account_id = connect_account(database, port)
+        workflow = Workflow(settings, database)
+        measure_parts(shares)
         began, cpu_began = time.perf_counter(), time.process_time()
-        _run(account_id, functions, executions)
+        workflow.run(account_id)
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
         with database.transaction() as tx:
             [[messages, status, requests]] = tx._connection.run(_PROGRESS, id=account_id)
@@ -83,47 +90,45 @@ def sync(database_url: str, port: int, ca_file: str) -> dict[str, Any]:
         "requests": requests,
         "wall_s": wall_s,
         "cpu_s": cpu_s,
-        "wall_s_by_part": {**shares.wall_s, "other": wall_s - sum(shares.wall_s.values())},
-        "cpu_s_by_part": {**shares.cpu_s, "other": cpu_s - sum(shares.cpu_s.values())},
+        "wall_s_by_part": {**shares.wall_s, OTHER: wall_s - sum(shares.wall_s.values())},
+        "cpu_s_by_part": {**shares.cpu_s, OTHER: cpu_s - sum(shares.cpu_s.values())},
         "calls_by_part": shares.calls,
     }
 
 
-def _run(
-    account_id: AccountId, functions: dict[str, ModuleType], executions: StartedExecutions
-) -> None:
-    def invoke(placeholder: str, event: Any) -> Any:
-        result = functions[placeholder].handler(json.loads(json.dumps(event)), lambda_context())
-        return json.loads(json.dumps(result))
+class Workflow:
+    """The workflow, whose functions use this database, password and mail server."""
 
-    state = {"accountId": account_id, "syncType": SyncType.INITIAL, "trigger": "benchmark"}
-    executions.start("", RunId(f"run-{token_bytes(8).hex()}"), state)
-    for name, started in executions:
-        Execution(name, name, invoke, list).run(MAILBOX_SYNC_WORKFLOW.asl_text, started)
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._functions = load_functions()
+        self._executions = StartedExecutions()
+        self.vault = Vault("key", CredentialStore(database), _KeyService())
+        self._install(settings, database)
 
+    def run(self, account_id: AccountId) -> None:
+        """Run the first sync of an account."""
+        state = {"accountId": account_id, "syncType": SyncType.INITIAL, "trigger": "benchmark"}
+        self._executions.start("", RunId(f"run-{token_bytes(8).hex()}"), state)
+        for name, started in self._executions:
+            Execution(name, name, self._invoke, list).run(MAILBOX_SYNC_WORKFLOW.asl_text, started)
 
-def _install(
-    settings: Settings, database: Database, functions: dict[str, ModuleType]
-) -> StartedExecutions:
-    """Let the functions of this process use this database, password and mail server."""
-    executions = StartedExecutions()
-    vault = Vault("key", CredentialStore(database), _KeyService())
-    access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
+    def _invoke(self, placeholder: str, event: Any) -> Any:
+        handler = self._functions[placeholder].handler
+        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), lambda_context())))
 
-    def open_access(account: Account, *_: object) -> UnrenewableAccessToken:
-        return access
-
-    for module in (mailbox, trigger, *functions.values()):
-        if hasattr(module, "open_database"):
-            module.open_database = lambda: database  # type: ignore[attr-defined]
-    trigger.StepFunctions = lambda: executions  # type: ignore[assignment,misc]
-    mailbox.load_settings = lambda: settings  # type: ignore[assignment]
-    mailbox.open_vault = lambda: vault  # type: ignore[assignment]
-    mailbox.open_stored_access_token = open_access  # type: ignore[assignment]
-    return executions
+    def _install(self, settings: Settings, database: Database) -> None:
+        access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
+        for module in (mailbox, trigger, *self._functions.values()):
+            if hasattr(module, "open_database"):
+                module.open_database = lambda: database
+        trigger.StepFunctions = lambda: self._executions  # type: ignore[assignment,misc]
+        mailbox.load_settings = lambda: settings  # type: ignore[assignment]
+        mailbox.open_vault = lambda: self.vault  # type: ignore[assignment]
+        for module in (mailbox, batch):
+            module.open_stored_access_token = lambda *_: access  # type: ignore[attr-defined]
 
 
-def _measure_parts(shares: Shares) -> None:
+def measure_parts(shares: Shares) -> None:
     for name in ("recv_into", "read", "send", "sendall", "do_handshake"):
         shares.measure(ssl.SSLSocket, name, NETWORK)
     for name, member in vars(imap_connection.ImapConnection).copy().items():

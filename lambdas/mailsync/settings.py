@@ -22,6 +22,9 @@ reported when it is first needed, in one sentence.
     MICROSOFT_CLIENT_CERTIFICATE   PEM of its certificate and private key (default: none)
     MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect,
                              separated by commas (default: none)
+    IMAP_SERVERS             mail servers whose mailboxes are connected by password, separated by
+                             commas: `public`, servers as host:port; without it, no mailbox is
+                             connected or synced over IMAP
     CA_BUNDLE                PEM file that verifies providers (default: the system's authorities)
     TOKEN_KEY_ARN            KMS key that encrypts the data key of stored tokens
     MAILBOX_SYNC_ARN         state machine of a sync

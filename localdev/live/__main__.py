@@ -24,7 +24,6 @@ from localdev.engine.postgres import lock_folder
 from localdev.live.compare import find_differences, find_unmet
 from localdev.live.kit import LiveFailed, LiveKit, live_kit_names, load_live_kit
 from localdev.live.record import Recorder
-from localdev.live.relay import Relay
 from localdev.live.run import Outcome, sync_and_check
 from localdev.options import Options
 from localdev.private_files import write_private_file
@@ -68,21 +67,24 @@ def _run(
         simulated = opened.enter_context(
             kit.simulate(data / "baseline", recorders[SIMULATOR], latency=options.latency)
         )
-        relay = opened.enter_context(Relay(kit))
+        relay = opened.enter_context(kit.open_relay(data / "relay"))
+        upstreams = {SIMULATOR: simulated.upstream, LIVE: live}
+        tokens = {
+            name: relay.add_upstream(upstream, recorders[name])
+            for name, upstream in upstreams.items()
+        }
         stack = opened.enter_context(
             Stack(_stack_options(data, simulated.stack_options(relay.url)))
         )
+        stack.lambdas.settings.update(relay.function_settings)
         outcomes = {}
-        for name, upstream, change_mailbox in (
-            (SIMULATOR, simulated.upstream, simulated.change_mailbox),
-            (LIVE, live, lambda: None),
-        ):
+        for name, change_mailbox in ((SIMULATOR, simulated.change_mailbox), (LIVE, lambda: None)):
             print(f"First sync, {name}:", flush=True)
             outcomes[name] = sync_and_check(
                 stack,
                 relay,
                 kit,
-                relay.add_upstream(upstream, recorders[name]),
+                tokens[name],
                 limit_s=options.minutes * 60,
                 change_mailbox=change_mailbox,
             )

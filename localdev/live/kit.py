@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any, Protocol, cast
 
-from localdev.live.record import Exchange, Recorder, Vocabulary
-from mailsync.model import Provider
+from localdev.live.record import Recorder, Vocabulary
+from mailsync.credentials.vault import SealingKey
+from mailsync.model import AccountId, Provider
+from mailsync.store.credential_store import CredentialStore
 
 
 class LiveFailed(Exception):
@@ -21,75 +22,60 @@ class LiveFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RelayedRequest:
-    """An HTTP request below the base URL of the provider. target: path and query."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The response to a relayed request. status: 0 if the connection failed. document: the parsed
-    body; None: it is no JSON."""
-
-    status: int
-    headers: Mapping[str, str]
-    document: Any
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """A provider that the relay sends requests to.
-
-    current_token: returns the user's access token; with True a renewed one.
-    """
-
-    base_url: str
-    trust: SSLContext
-    current_token: Callable[[bool], str]
-
-
-@dataclass(frozen=True, slots=True)
 class SimulatedUpstream:
     """The simulated provider.
 
+    upstream: as `LiveKit.sign_in` returns it.
     change_mailbox: changes mail as its owner would, so that a check finds something.
     stack_options: returns the options of a local stack whose provider is the relay at this URL.
     """
 
-    upstream: Upstream
+    upstream: Any
     change_mailbox: Callable[[], None]
     stack_options: Callable[[str], Mapping[str, Any]]
 
 
-class LiveKit(Protocol):
-    """Interface of what a provider supplies.
+class LiveRelay(Protocol):
+    """Interface of the relay between the product and the providers; a context manager.
 
-    probes: paths of requests that the provider rejects, so that its errors are recorded.
+    url: its URL for the product; "" if the product reaches it by settings alone.
+    function_settings: settings of the functions, once all upstreams are added.
     """
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def function_settings(self) -> Mapping[str, str]: ...
+
+    def __enter__(self) -> "LiveRelay": ...
+
+    def __exit__(self, *failure: object) -> None: ...
+
+    def add_upstream(self, upstream: Any, recorder: Recorder) -> str:
+        """Return the secret with which requests of the product reach this provider."""
+        ...
+
+    def send_probes(self, token: str) -> None:
+        """Send requests that the provider rejects, so that its errors are recorded."""
+        ...
+
+
+class LiveKit(Protocol):
+    """Interface of what a provider supplies."""
 
     provider: Provider
     vocabulary: Vocabulary
-    probes: tuple[str, ...]
 
-    def is_read(self, request: RelayedRequest) -> bool:
-        """Return whether the request only reads. The relay rejects all others."""
+    def open_relay(self, folder: Path) -> LiveRelay:
+        """Return the relay, which may keep files in the folder."""
         ...
 
-    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
-        """Return the exchanges in one response: the response itself, and the items of a batch."""
+    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
+        """Store an account whose secret is the relay's `token`; no address is stored."""
         ...
 
-    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
-        """Replace `base_url` in the page links of the document, in place, so that the product
-        follows the links through the relay. Return whether there was a link."""
-        ...
-
-    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:
         """Print what the user has to do to sign in to the real provider, with permissions that only
         read, and wait for it.
 

@@ -5,15 +5,17 @@ token of the user is stored, and a request that would write does not leave this 
 """
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from secrets import token_urlsafe
+from ssl import SSLContext
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
 from localdev.http_server import Request, Response, Server
-from localdev.live.kit import LiveKit, Received, RelayedRequest, Upstream
-from localdev.live.record import Recorder
+from localdev.live.record import Exchange, Recorder
 
 UPSTREAM_TIMEOUT_S = 60
 PATH_PREFIX = "/relay"
@@ -26,6 +28,61 @@ _NOT_RELAYED = frozenset(
 _NO_RESPONSE = Response(502, cut_after_bytes=-1)
 
 
+@dataclass(frozen=True, slots=True)
+class RelayedRequest:
+    """An HTTP request below the base URL of the provider. target: path and query."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The response to a relayed request. status: 0 if the connection failed. document: the parsed
+    body; None: it is no JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: Any
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A provider that the relay sends requests to.
+
+    current_token: returns the user's access token; with True a renewed one.
+    """
+
+    base_url: str
+    trust: SSLContext
+    current_token: Callable[[bool], str]
+
+
+class HttpKit(Protocol):
+    """What the relay needs of a provider with an HTTP API.
+
+    probes: paths of requests that the provider rejects, so that its errors are recorded.
+    """
+
+    probes: tuple[str, ...]
+
+    def is_read(self, request: RelayedRequest) -> bool:
+        """Return whether the request only reads. The relay rejects all others."""
+        ...
+
+    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
+        """Return the exchanges in one response: the response itself, and the items of a batch."""
+        ...
+
+    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
+        """Replace `base_url` in the page links of the document, in place, so that the product
+        follows the links through the relay. Return whether there was a link."""
+        ...
+
+
 class _Route:
     def __init__(self, upstream: Upstream, recorder: Recorder) -> None:
         self.upstream = upstream
@@ -34,9 +91,11 @@ class _Route:
 
 
 class Relay:
-    """An HTTP server on loopback between the product and providers; a context manager."""
+    """An HTTP server on loopback between the product and providers; implements `LiveRelay`."""
 
-    def __init__(self, kit: LiveKit) -> None:
+    function_settings: Mapping[str, str] = {}
+
+    def __init__(self, kit: HttpKit) -> None:
         self._kit = kit
         self._routes: dict[str, _Route] = {}
         self._server = Server(self._relay, port=0)
@@ -60,10 +119,11 @@ class Relay:
         self._routes[token] = _Route(upstream, recorder)
         return token
 
-    def probe(self, token: str, path: str) -> None:
-        """Send one GET request with a renewed access token; the response is only recorded."""
-        request = RelayedRequest("GET", path, {}, b"")
-        self._send_once(self._routes[token], request, renewed=True)
+    def send_probes(self, token: str) -> None:
+        """Send the probes with renewed access tokens; the responses are only recorded."""
+        for path in self._kit.probes:
+            request = RelayedRequest("GET", path, {}, b"")
+            self._send_once(self._routes[token], request, renewed=True)
 
     def _relay(self, request: Request) -> Response:
         route = self._routes.get(request.headers.get("Authorization", "").removeprefix("Bearer "))

@@ -5,26 +5,20 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
-from localdev.engine.dev_login import DEMO_USER_ID
-from localdev.live.kit import LiveKit
+from localdev.live.kit import LiveKit, LiveRelay
 from localdev.live.record import number_class
-from localdev.live.relay import Relay
 from localdev.stack import Stack
-from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccessToken, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 
 POLL_INTERVAL_S = 0.5
 CHECK_LIMIT_S = 300
-_LIFETIME = timedelta(days=30)
 _MAKE_CHECK_DUE = (
     "UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '1 second' WHERE id = :id"
 )
@@ -44,7 +38,7 @@ class Outcome:
 
 def sync_and_check(
     stack: Stack,
-    relay: Relay,
+    relay: LiveRelay,
     kit: LiveKit,
     token: str,
     *,
@@ -56,14 +50,13 @@ def sync_and_check(
     limit_s: seconds after which an unfinished first sync is left.
     change_mailbox: called between the first sync and the check.
     """
-    account = _connect(stack, kit.provider, token)
+    account = _connect(stack, kit, token)
     account.sync()
     status = _wait(account, limit_s)
     is_complete = status["runId"] is None and status["syncStatus"] == "completed"
     change_mailbox()
     check = _check(stack, account) if is_complete else "not tried"
-    for path in kit.probes:
-        relay.probe(token, path)
+    relay.send_probes(token)
     return Outcome(
         first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
@@ -72,21 +65,14 @@ def sync_and_check(
     )
 
 
-def _connect(stack: Stack, provider: Provider, token: str) -> DemoAccount:
-    """Connect a mailbox whose access token is the relay's; no address is stored."""
+def _connect(stack: Stack, kit: LiveKit, token: str) -> DemoAccount:
+    """Connect a mailbox whose secret is the relay's; no address is stored."""
     settings = Settings({"DATABASE_URL": stack.database_url})
-    tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
     with closing(Database(settings)) as database:
         store = CredentialStore(database)
         kms = make_aws_client("kms", stack.aws_url)
         key = Vault(stack.lambdas.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
-        account_id = store.connect_account(
-            user_id=DEMO_USER_ID,
-            provider=provider,
-            provider_account_id=token[:16],
-            email_address="mailbox@localhost",
-            seal=lambda account_id: tokens.seal_for_account(account_id, key),
-        )
+        account_id = kit.connect(store, key, token)
     headers = {"Authorization": f"Bearer {stack.token()}"}
     return DemoAccount(account_id, "", stack.api_url, headers)
 

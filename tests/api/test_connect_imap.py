@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from mailsync.api.password_mailboxes import PASSWORD_PROBLEMS
+from mailsync.api.password_problems import PASSWORD_PROBLEMS
 from mailsync.providers.imap import address, password_check
 from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
@@ -47,8 +47,8 @@ LOGINS: dict[str, tuple[str, Reply, str, str]] = {
     "not connected": (
         "^EXAMINE",
         b"{tag} BAD User is authenticated but not connected.\r\n",
-        UNREADABLE,
-        "open the inbox",
+        BUSY,
+        "try again in a few",
     ),
     "garbage banner": ("^GREETING$", b"220 smtp.example.org ESMTP\r\n", UNUSABLE, NO_IMAP),
     "binary banner": ("^GREETING$", b"\0\xff\x16\x03\r\n\r\n" * 50, UNUSABLE, NO_IMAP),
@@ -120,8 +120,8 @@ def test_a_right_password_connects_the_mailbox(at_dovecot: Dovecot, sql: Sql) ->
     assert response.status == 201
     assert response.json["emailAddress"] == "ann@example.org"
     assert stored(sql) == ONE_OF_EACH
-    other_name = connect(at_dovecot.port, host="LocalHost.", password=PASSWORD)
-    assert other_name.json["accountId"] == response.json["accountId"]
+    for other in ({"host": "LocalHost."}, {"userName": "ann@Example.ORG"}):
+        assert connect(at_dovecot.port, **other).json["accountId"] == response.json["accountId"]
 
 
 def test_a_wrong_password_connects_nothing(at_dovecot: Dovecot, sql: Sql, log: StringIO) -> None:
@@ -200,7 +200,7 @@ def test_the_whole_check_ends_before_the_api_must_answer() -> None:
 
 @pytest.mark.parametrize("fault", CERTIFICATES)
 def test_a_certificate_that_cannot_be_verified_gets_no_password(
-    *, dovecot_folder: Path, stage: Callable[..., None], sql: Sql, fault: str, tmp_path: Path
+    *, dovecot_folder: Path, stage: Callable[..., None], sql: Sql, fault: str
 ) -> None:
     authority, unknown = trustme.CA(), trustme.CA()
     past = datetime.now(UTC) - timedelta(days=2)
@@ -210,11 +210,9 @@ def test_a_certificate_that_cannot_be_verified_gets_no_password(
         "other name": _pem(authority.issue_cert("imap.example.org")),
         "unknown authority": _pem(unknown.issue_cert("localhost")),
     }[fault]
+    pems = {"server.pem": pem, "ca.pem": authority.cert_pem.bytes()}
     data = dovecot_folder / fault[:4]
-    data.mkdir()
-    (data / "server.pem").write_bytes(pem)
-    (data / "ca.pem").write_bytes(authority.cert_pem.bytes())
-    with dovecot(data, users=("ann@example.org",)) as server:
+    with dovecot(data, users=("ann@example.org",), certificates=pems) as server:
         stage(f"localhost:{server.port}", server.certificate)
         status, problem, detail = refused(connect(server.port), sql)
     assert (status, problem) == (422, UNUSABLE)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PROD = {
     "app_inbox_url": "https://app.mailsync.test/inbox",
     "microsoft_client_id": "0a1b2c3d-0000-4000-8000-000000000001",
+    "imap_servers": "public",
     "single_secret": False,
 }
 OWN_DATABASE = {**PROD, "database": "aurora"}

@@ -12,6 +12,7 @@ import pytest
 
 from infra import catalog
 from infra.catalog import Capability
+from infra.settings import StageSettings, provider_ports
 from mailsync import registry
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider
@@ -151,7 +152,7 @@ def test_functions_go_out_by_https_and_imap_only(own: Template) -> None:
 
 @pytest.mark.parametrize(
     ("kit_module", "ports"),
-    [(None, [143, 443, 993]), ("post.kit", [110, 143, 443, 993])],
+    [(None, [443]), ("post.kit", [110, 443, 993])],
     ids=["known", "synced"],
 )
 def test_functions_reach_each_port_of_the_providers_that_are_synced(
@@ -165,14 +166,37 @@ def test_functions_reach_each_port_of_the_providers_that_are_synced(
     assert sorted(port for _, port, *_ in ways_out(network(tmp_path))) == ports
 
 
-def network(folder: Path) -> Template:
-    """A stack with nothing but the network."""
+@pytest.mark.parametrize(
+    ("servers", "ports"),
+    [
+        (None, [443]),
+        ("public", [143, 443, 993]),
+        ("imap.mailsync.test:993", [443, 993]),
+        ("public,imap.mailsync.test:1993", [143, 443, 993, 1993]),
+    ],
+)
+def test_functions_reach_the_ports_of_the_mail_servers_that_the_stage_lists(
+    tmp_path: Path, servers: str | None, ports: list[int]
+) -> None:
+    found = network(tmp_path, imap_servers=servers)
+
+    assert sorted(port for _, port, *_ in ways_out(found)) == ports
+
+
+def network(folder: Path, **settings: object) -> Template:
+    """A stack with nothing but the network of a stage with these settings."""
     import aws_cdk as cdk
 
     from infra.private_network import PrivateNetwork
 
+    stage = StageSettings.from_context("test", {"test": {"app_inbox_url": "app://x", **settings}})
     app = cdk.App(outdir=str(folder))
-    PrivateNetwork(cdk.Stack(app, "Network"), "Network", retention="ONE_WEEK")
+    PrivateNetwork(
+        cdk.Stack(app, "Network"),
+        "Network",
+        retention="ONE_WEEK",
+        provider_ports=provider_ports(stage),
+    )
     app.synth()
     return Template(json.loads((folder / "Network.template.json").read_text()))
 

@@ -91,6 +91,8 @@ JWKS = "https://issuer.mailsync.test/.well-known/jwks.json"
         ("alarm_topic_arn", TOPIC, ["pager", "arn:aws:sqs:eu-west-1:111122223333:pager"]),
         ("microsoft_client_id", GUID, ["my app", GUID[:-1]]),
         ("microsoft_tenants", f"{GUID}, {GUID}", ["mailsync.test", f"{GUID},", [GUID]]),
+        ("imap_servers", "public", ["all", "imap.mailsync.test", "", "a:0", ["public"], 993]),
+        ("imap_servers", "public, imap.mailsync.test:993,a:1993", []),
         ("cors_origins", ["https://a.mailsync.test"], ["https://a.mailsync.test", ["*"]]),
         ("reserved_concurrency", {"sync-accounts": 20}, [{"sync-accounts": "20"}, 20]),
         ("api_limits", "sync=600", ["sync", "sync=0", "sink=1", 600]),
@@ -117,6 +119,7 @@ def test_the_form_of_each_setting_is_checked(name: str, valid: object, invalid: 
         ("jwt_issuer", "https://issuer.example/"),
         ("alarm_email", "ops@example.com"),
         ("cors_origins", ["https://a.mailsync.test", "https://inbox.example.org"]),
+        ("imap_servers", "public,imap.example.org:993"),
         ("microsoft_client_id", "00000000-0000-0000-0000-000000000000"),
     ],
 )

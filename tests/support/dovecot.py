@@ -133,12 +133,14 @@ def dovecot(
     capability: str = "",
     mailboxes: str = "  mailbox Sent {\n    auto = create\n    special_use = \\Sent\n  }",
     max_connections: int = 50,
+    certificates: Mapping[str, bytes] | None = None,
 ) -> Iterator[Dovecot]:
     """Run Dovecot until the end of the block.
 
     data: an empty folder with a short path, since sockets stand in it.
     capability: what the server advertises, instead of all that it can.
     mailboxes: the blocks `mailbox` of its configuration.
+    certificates: content of `server.pem` and of `ca.pem`, instead of a valid certificate.
 
     Where Dovecot is not installed the test is skipped with a sentence; in CI it fails.
     """
@@ -153,7 +155,11 @@ def dovecot(
         "max_connections": max_connections,
     }
     for attempt in range(3):  # another process can take a port that was free
-        server = _configured(data / str(attempt), users, settings)
+        folder = data / str(attempt)
+        folder.mkdir(parents=True)
+        for name, content in (certificates or {}).items():
+            (folder / name).write_bytes(content)
+        server = _configured(folder, users, settings)
         command = [*_as_owner(), program, "-F", "-c", str(server.data / "dovecot.conf")]
         process = subprocess.Popen(command)
         if _is_listening(server.port, process):
@@ -183,7 +189,6 @@ def _as_owner() -> list[str]:
 
 
 def _configured(data: Path, users: Sequence[str], values: Mapping[str, object]) -> Dovecot:
-    data.mkdir(parents=True)
     data.parent.chmod(0o755)
     open_server_tls_context(data)
     server = replace(

@@ -58,11 +58,11 @@ class ImapForm:
 
     def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
         """The folders below the inbox stand at the top, since on many servers all of them do."""
-        inbox = self._mailbox.folders.find("inbox").number
-        name = self._names()[folder.number].rpartition(self.options.separator)[2]
+        names = self._names()
+        above, _, name = names[folder.number].rpartition(self.options.separator)
         return {
-            "name": decode_modified_utf7(name) if folder.number != inbox else "INBOX",
-            "parent": None if folder.parent in (None, inbox) else self.folder_id(folder.parent),
+            "name": decode_modified_utf7(name),
+            "parent": above if above in names.values() and above != "INBOX" else None,
             "role": folder.role if folder.role in _ROLES_BY_IMAP else "other",
             "hidden": False,
         }

@@ -1,11 +1,22 @@
 """The product's view of a mailbox on an IMAP server on a loopback port."""
 
+import json
 import ssl
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mailsync.credentials import UnrenewableAccessToken
-from mailsync.model import AccessToken, FeedId, FeedRef, FolderId, FolderRef, RemoteId
+from mailsync.errors import MailsyncError
+from mailsync.model import (
+    AccessToken,
+    FeedId,
+    FeedRef,
+    FolderId,
+    FolderRef,
+    RemoteId,
+    UnreadableMessage,
+)
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
@@ -33,3 +44,29 @@ def open_imap_mailbox(
         budget=budget,
         memory=memory,
     )
+
+
+def read_first_message(mailbox: ImapMailbox) -> object:
+    """Return the text of the inbox's first message and whether it has attachments; the cause if it
+    is unreadable, or the name of the error."""
+    try:
+        page = mailbox.fetch_page(INBOX, None, limit=100)
+        [found] = mailbox.fetch_messages([page.changes[0].remote_id])  # type: ignore[union-attr]
+    except MailsyncError as error:
+        return type(error).__name__
+    if isinstance(found, UnreadableMessage):
+        return found.cause
+    return [getattr(found, "body_text", None), getattr(found, "has_attachments", None)]
+
+
+def main() -> None:
+    """Read the first message in this process; print the result and the peak memory in KB."""
+    port, certificate, user, password = sys.argv[1:]
+    result = read_first_message(open_imap_mailbox(int(port), Path(certificate), user, password))
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(line for line in status if line.startswith("VmHWM"))
+    print(json.dumps([result, int(peak.split()[1])]))
+
+
+if __name__ == "__main__":
+    main()

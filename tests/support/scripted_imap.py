@@ -20,9 +20,10 @@ from tests.support.imap_client import RawImap
 
 Edit = Callable[[list[bytes]], list[bytes]]
 """Changes the responses of the server behind: each without its CRLF, the tagged one last."""
-End = Literal["cut", "silence", "flood"]
+End = Literal["cut", "silence", "flood", "drip"]
 """What the server does after a reply: it ends the connection, never sends anything more, or sends a
-line that does not end."""
+line that does not end, as fast as it can or a byte at a time."""
+DRIP_PAUSE_S = 0.05
 Reply = bytes | Edit | End
 SEND_TIMEOUT_S = 10
 _SHUTDOWN_POLL_S = 0.05
@@ -103,8 +104,8 @@ class ScriptedImap:
     def rule_for(self, command: str, connection: int) -> Rule | None:
         return next((each for each in self.rules if each.applies(command, connection)), None)
 
-    def wait_until_stopped(self) -> None:
-        self._stopped.wait()
+    def wait_until_stopped(self, timeout_s: float | None = None) -> None:
+        self._stopped.wait(timeout_s)
 
     @property
     def is_stopped(self) -> bool:
@@ -177,6 +178,9 @@ class _Conversation:
             self._server.wait_until_stopped()
         while how == "flood" and not self._server.is_stopped:
             self._send(b"x" * 65_536)
+        while how == "drip" and not self._server.is_stopped:
+            self._send(b"x")
+            self._server.wait_until_stopped(DRIP_PAUSE_S)
         return True
 
     def _forwarded(self, tag: bytes, line: bytes, literals: Sequence[bytes]) -> list[bytes]:

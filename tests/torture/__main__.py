@@ -1,6 +1,7 @@
 """The torture from the command line; exit code 1 when a mirror differed from its mailbox."""
 
 import argparse
+import math
 import random
 import sys
 import tempfile
@@ -15,13 +16,15 @@ from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import MESSAGES, FirstSyncs
 from tests.torture.histories import falsified, stages
-from tests.torture.plots import toy_histories
-from tests.torture.scenarios import SCENARIOS
+from tests.torture.plots import imap_histories, toy_histories
+from tests.torture.scenarios import IMAP_SCENARIOS, SCENARIOS
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import World
+from tests.torture.world import GRAPH, IMAP_KINDS, World
 
 PROGRESS_S = 10
 SHOWN = 10
+FIRST_KIND = {GRAPH: GRAPH, "imap": next(iter(IMAP_KINDS))}
+"""The kind of provider whose syncs are killed, by the provider's name."""
 COMMAND = ".venv/bin/python -m tests.torture"
 
 
@@ -48,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         points, wrong_points = _try_points(world, options)
         failed = _try_first_syncs(world, options)
         events, wrong_history = _try_histories(world, options)
-        for toy in KINDS:
-            wrong_history += _try_toy_histories(world, toy, events, options)
+        for kind in KINDS if options.provider == GRAPH else IMAP_KINDS:
+            wrong_history += _try_histories_of_kind(world, kind, events, options)
     print(f"crash points tried         {points}")
     print(f"first syncs under faults   {options.first_syncs}")
     print(f"failed for good            {failed}")
@@ -68,8 +71,9 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
     progress = Progress()
     if not options.stride:
         return 0, 0
-    for scenario, dies in product(options.scenario or SCENARIOS, options.dies or DEATHS):
-        with CrashPoints(world, scenario, dies) as points:
+    scenarios = SCENARIOS if options.provider == GRAPH else IMAP_SCENARIOS
+    for scenario, dies in product(options.scenario or scenarios, options.dies or DEATHS):
+        with CrashPoints(world, scenario, dies, FIRST_KIND[options.provider]) as points:
             chosen = _chosen(points, options)
             print(f"{scenario} sync, the {dies} dies: {len(chosen)} of {points.moments} moments")
             for trial in points.trials(chosen):
@@ -77,7 +81,8 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
                 progress.report(f"moment {trial.moment} of {points.moments}")
                 if trial.wrong:
                     wrong += 1
-                    _show(f"--histories 0 --first-syncs 0 {trial}", trial.wrong)
+                    again = f"--provider {options.provider} --histories 0 --first-syncs 0"
+                    _show(f"{again} {trial}", trial.wrong)
     return tried, wrong
 
 
@@ -95,13 +100,14 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
         return 0
     failed = 0
     progress = Progress()
-    with FirstSyncs(world, MESSAGES) as syncs:
+    with FirstSyncs(world, MESSAGES, kind=FIRST_KIND[options.provider]) as syncs:
         print(f"first syncs under faults: {options.first_syncs}", flush=True)
         for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
             progress.report(str(trial))
             if trial.wrong:
                 failed += 1
                 again = f"--first-syncs {options.first_syncs} --seed {options.seed}"
+                again += f" --provider {options.provider}"
                 _show(f"--stride 0 --histories 0 {again}", (str(trial), *trial.wrong))
     return failed
 
@@ -110,7 +116,7 @@ def _try_histories(world: World, options: argparse.Namespace) -> tuple[Counter[s
     """What was played, and 1 when a history was found that breaks the law."""
     events, progress = Counter[str](), Progress()
     number, seed = options.histories, options.seed
-    if not number:
+    if not number or options.provider != GRAPH:
         return events, 0
 
     def on_history() -> None:
@@ -127,11 +133,12 @@ def _try_histories(world: World, options: argparse.Namespace) -> tuple[Counter[s
     return events, 1
 
 
-def _try_toy_histories(
-    world: World, toy: str, events: Counter[str], options: argparse.Namespace
+def _try_histories_of_kind(
+    world: World, kind: str, events: Counter[str], options: argparse.Namespace
 ) -> int:
-    """1 when a history of the toy provider was found that breaks the law."""
-    number, progress = options.toy_histories, Progress()
+    """1 when a history of an IMAP server or of the toy provider was found that breaks the law."""
+    is_imap, progress = kind in IMAP_KINDS, Progress()
+    number = math.ceil(options.histories / len(IMAP_KINDS)) if is_imap else options.toy_histories
     if not number:
         return 0
     began = events["histories"]
@@ -139,19 +146,20 @@ def _try_toy_histories(
     def on_history() -> None:
         progress.report(f"history {events['histories'] - began} of {number}")
 
-    print(f"random histories of a toy provider with {toy}: {number}", flush=True)
-    with Stage(world, FEW, kind=toy) as stage:
+    print(f"random histories, {kind}: {number}", flush=True)
+    with Stage(world, FEW, kind=kind) as stage:
         found = falsified(
             {False: stage},
-            plots=toy_histories(),
+            plots=imap_histories() if is_imap else toy_histories(),
             number=number,
             seed_number=options.seed,
             events=events,
             on_history=on_history,
         )
     if found:
-        again = f"--toy-histories {number} --seed {options.seed}"
-        _show(f"--stride 0 --first-syncs 0 --histories 0 {again}", (found,))
+        numbers = f"--histories {options.histories if is_imap else 0} --toy-histories {number}"
+        again = f"--provider {options.provider} {numbers} --seed {options.seed}"
+        _show(f"--stride 0 --first-syncs 0 {again}", (found,))
     return 1 if found else 0
 
 
@@ -167,13 +175,19 @@ def _parser() -> argparse.ArgumentParser:
         " wrong answers; compares the tables with the mailbox.",
     )
     add = parser.add_argument
+    add("--provider", choices=FIRST_KIND, default=GRAPH, help="whose mailboxes (graph)")
     add("--histories", type=int, default=2000, metavar="N", help="random histories (2000)")
     add("--toy-histories", type=int, default=250, metavar="N", help="of each of two kinds (250)")
     add("--first-syncs", type=int, default=100, metavar="N", help="under random faults (100)")
     add("--seed", type=int, default=random.randrange(10**6), help="of what is random (random)")
     add("--stride", type=int, default=1, metavar="N", help="every N-th moment (1); 0: none")
     add("--every-moment", action="store_true", help="also those that leave the same state")
-    add("--scenario", action="append", choices=SCENARIOS, help="only this sync is killed")
+    add(
+        "--scenario",
+        action="append",
+        choices={**SCENARIOS, **IMAP_SCENARIOS},
+        help="only this sync is killed",
+    )
     add("--dies", action="append", choices=DEATHS, help="only this is what dies")
     add("--moment", type=int, metavar="N", help="only this moment, to see a divergence again")
     return parser

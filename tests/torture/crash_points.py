@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.support.comparison import divergences, row_numbers
 from tests.torture.orders import Ending
-from tests.torture.scenarios import CONFIRMED_H, SCENARIOS
+from tests.torture.scenarios import CONFIRMED_H, IMAP_SCENARIOS, SCENARIOS
 from tests.torture.stage import Stage
-from tests.torture.world import World
+from tests.torture.world import GRAPH, World
 
 PAGE = 7
 DEATHS = ("execution", "function", "check")
@@ -39,9 +39,9 @@ class CrashPoints(Stage):
     each of them recovered in both ways.
     """
 
-    def __init__(self, world: World, scenario: str, dies: str) -> None:
-        self._scenario = SCENARIOS[scenario]
-        super().__init__(world, self._scenario.messages, f"{scenario}-{dies}")
+    def __init__(self, world: World, scenario: str, dies: str, kind: str = GRAPH) -> None:
+        self._scenario = (SCENARIOS if kind == GRAPH else IMAP_SCENARIOS)[scenario]
+        super().__init__(world, self._scenario.messages, f"{scenario}-{dies}", kind)
         self._at = (scenario, dies)
         self._dies = dies
         self.moments = 0
@@ -107,8 +107,8 @@ class CrashPoints(Stage):
         return self.sync(console=console, is_forked=False, max_events=self._scenario.max_events)
 
     def _wrong(self, *, is_confirmed: bool = False) -> Iterator[str]:
-        account_id, mailbox = self.mirror.account_id, self.mailbox
-        yield from divergences(self.tables, account_id, mailbox, is_confirmed=is_confirmed)
+        of_mirror = (self.mirror.account_id, self.mailbox, self.mirror.form)
+        yield from divergences(self.tables, *of_mirror, is_confirmed=is_confirmed)
         after = row_numbers(self.tables)
         repairs = self.tables.run("SELECT sum(repair_rounds) FROM mailsync.sync_runs")[0][0]
         if repairs and not self._scenario.mends:

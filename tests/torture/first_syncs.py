@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import FaultRule, FaultScript
 from tests.support.comparison import divergences
+from tests.torture.imap_lies import IMAP_FAULTS
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
+from tests.torture.world import GRAPH
 
 LOWEST, HIGHEST = 0.02, 0.15
 """The share of the requests that fail."""
@@ -33,10 +35,11 @@ class FirstSyncs(Stage):
 
     def under_faults(self, several: int, *, seed: int) -> Iterator[Trial]:
         """Errors, cuts and 429s, fewer in the first sync than in the last."""
+        faults = _FAULTS if self.mirror.kind == GRAPH else list(IMAP_FAULTS.values())
         for number in range(several):
             share = LOWEST + (HIGHEST - LOWEST) * number / max(1, several - 1)
             rules = [
-                FaultRule(fault=fault, rate=share / len(_FAULTS), times=None) for fault in _FAULTS
+                FaultRule(fault=fault, rate=share / len(faults), times=None) for fault in faults
             ]
             script = FaultScript(seed + number)
             script.add_rules(*rules)
@@ -50,4 +53,5 @@ class FirstSyncs(Stage):
         self.service.faults = FaultScript()
         if ending.outcome != "completed":
             return [f"it ends as {ending.outcome}: {ending.cause}"]
-        return divergences(self.tables, self.mirror.account_id, self.mirror.mailbox)
+        mirror = self.mirror
+        return divergences(self.tables, mirror.account_id, mirror.mailbox, mirror.form)

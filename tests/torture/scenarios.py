@@ -90,6 +90,20 @@ def _silence(stage: Stage) -> None:
     stage.pass_time(COMPARED_H)
 
 
+def _new_ids(stage: Stage) -> None:
+    """All folders are numbered anew, one is renamed, and messages moved meanwhile."""
+    stage.sync(is_forked=False)
+    mailbox = stage.mailbox
+    mailbox.expire_cursors()
+    for folder in mailbox.folders.list_all():
+        if folder.name == "Projects":
+            mailbox.rename_folder(folder.number, "Projekte")
+    moved, copied, purged = (each.number for each in mailbox.messages("inbox")[:3])
+    mailbox.move_message(moved, "archive")
+    mailbox.copy_message(copied, "archive")
+    mailbox.purge_message(purged)
+
+
 def _broken_feed(mailbox: Mailbox) -> Sequence[FaultRule]:
     """Two folders have no page, however small, and one not even without bodies."""
     inbox, archive = map(OutlookForm(mailbox).folder_id, ("inbox", "archive"))
@@ -121,3 +135,8 @@ SCENARIOS = {
         max_events=78,
     ),
 }
+IMAP_SCENARIOS = {
+    **{name: SCENARIOS[name] for name in ("initial", "incremental", "removal")},
+    "renumbered": Scenario(_new_ids, "SELECT count(*) FROM mailsync.message_keys"),
+}
+"""The faults of most others are Microsoft Graph's. Runs are handed over in the random histories."""

@@ -13,11 +13,11 @@ from tests.torture.first_syncs import FirstSyncs
 from tests.torture.histories import Stages, falsified, stages
 from tests.torture.lies import Lie
 from tests.torture.play import Play
-from tests.torture.plots import History, Mishap, Round, toy_histories
+from tests.torture.plots import History, Mishap, Round, imap_histories, toy_histories
 from tests.torture.random_changes import Change
-from tests.torture.scenarios import SCENARIOS
+from tests.torture.scenarios import IMAP_SCENARIOS, SCENARIOS
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import World
+from tests.torture.world import IMAP_KINDS, World
 
 POINTS = 2
 HISTORIES = 4
@@ -72,6 +72,35 @@ def test_the_law_holds_for_a_provider_whose_folders_are_labels(world: World, toy
 
     assert found is None
     assert events["runs completed"] > 0
+
+
+@pytest.mark.parametrize("kind", IMAP_KINDS)
+def test_the_law_holds_for_an_imap_server(world: World, kind: str) -> None:
+    events = Counter[str]()
+
+    with Stage(world, FEW, kind=kind) as stage:
+        found = falsified(
+            {False: stage},
+            plots=imap_histories(),
+            number=HISTORIES // 2,
+            seed_number=SEED,
+            events=events,
+        )
+
+    assert found is None
+    assert events["runs completed"] > 0
+
+
+@pytest.mark.parametrize(("scenario", "dies"), [*zip(IMAP_SCENARIOS, cycle(DEATHS), strict=False)])
+def test_a_sync_of_an_imap_mailbox_that_is_killed_loses_nothing(
+    world: World, scenario: str, dies: str
+) -> None:
+    with CrashPoints(world, scenario, dies, "imap qresync") as points:
+        states = points.distinct
+        trials = list(points.trials(states[3 :: len(states) // POINTS]))
+
+    assert len(trials) >= POINTS
+    assert {str(trial): trial.wrong for trial in trials if trial.wrong} == {}
 
 
 @pytest.mark.parametrize("fatal", [None, 20, 60])

@@ -87,6 +87,16 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(role: Role) -> None:
     assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone_folder_ids == ()
 
 
+def test_a_provider_may_let_its_users_delete_the_folder_of_a_role() -> None:
+    remote, known = folders_by_role(*FIXED)
+    gone = frozenset({RemoteId(Role.TRASH)})
+    only_inbox = frozenset({Role.INBOX})
+    listing = FolderListing(tuple(remote[:3]), gone_folder_ids=gone, permanent_roles=only_inbox)
+
+    assert diff_folders(listing, known).gone_folder_ids == (known[3].ref.id,)
+    assert explain_incomplete_listing(listing, known) is None
+
+
 @pytest.mark.parametrize("role", [*FIXED, Role.JUNK])
 def test_in_a_mailbox_that_was_created_again_the_folder_of_a_role_gets_its_new_id(
     role: Role,

@@ -6,6 +6,8 @@ from typing import Any
 
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.openapi_schemas import schema_reference
+from mailsync.api.password_problems import PASSWORD_PROBLEMS
+from mailsync.api.problems import PROBLEM_CONTENT_TYPE, problem_to_json
 from mailsync.api.provider_paths import (
     accounts_path,
     confirm_connection_path,
@@ -115,13 +117,29 @@ def _password(registration: RegisteredProvider) -> dict[str, Any]:
         "operationId": _operation_id("connect_mailbox_with_password", registration),
         "tags": [CONNECTIONS_TAG],
         "summary": f"Connect a mailbox of {registration.title} with its user name and password",
-        "description": "Checks the password at the mail server, stores the account of the caller"
-        " and starts its first sync. The password is stored encrypted and no response contains it."
-        " An account that the caller already has for the mailbox keeps its mail and gets the new"
-        " password.",
+        "description": "Signs in at the mail server within 15 seconds, stores the account of the"
+        " caller and starts its first sync. The server of a well-known provider is found by the"
+        " domain of the user name; other servers are named by `host`. The password is stored"
+        " encrypted and no response contains it. An account that the caller already has for the"
+        " mailbox keeps its mail and gets the new password. If nothing was connected, the problem's"
+        " type says who can correct it and `detail` says how.",
         "requestBody": _body("PasswordMailbox"),
-        "responses": _created_responses(400, 413, 422, 502),
+        "responses": _password_responses(),
     }
+
+
+def _password_responses() -> dict[str, Any]:
+    responses = _created_responses(400, 413, 422, 502)
+    content = responses["422"]["content"][PROBLEM_CONTENT_TYPE]
+    invalid = content.pop("example")
+    content["examples"] = {
+        "invalid-field": {"value": invalid},
+        **{
+            each.kind: {"value": problem_to_json(each, invalid["requestId"])}
+            for each in PASSWORD_PROBLEMS
+        },
+    }
+    return responses
 
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:

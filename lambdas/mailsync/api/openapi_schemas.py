@@ -30,6 +30,24 @@ _MAILBOX_REQUEST["properties"]["userId"] = {
     **_TEXT,
     "description": "The user who will own the account. Default: the caller.",
 }
+_PASSWORD_MAILBOX = _object(
+    "The user name and the password of a mailbox.",
+    userName={**_TEXT, "maxLength": 255},
+    password={**_TEXT, "maxLength": 1024, "writeOnly": True, "format": "password"},
+)
+_PASSWORD_MAILBOX["properties"] |= {
+    "host": {
+        **_TEXT,
+        "maxLength": 255,
+        "description": "The mail server. Default: the server of the provider.",
+    },
+    "port": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 65535,
+        "description": "The server's port with TLS, or 143 with STARTTLS. Default: 993.",
+    },
+}
 _WITHOUT_MODEL: dict[str, Any] = {
     "Problem": _object(
         "An error of Mailsync (RFC 9457).",
@@ -63,13 +81,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
         },
     ),
     "OrganisationMailbox": _MAILBOX_REQUEST,
-    "PasswordMailbox": _object(
-        "The user name and the password of a mailbox.",
-        userName={**_TEXT, "maxLength": 255},
-        password={**_TEXT, "maxLength": 1024, "writeOnly": True, "format": "password"},
-        host={**_TEXT, "maxLength": 255},
-        port={"type": "integer", "minimum": 1, "maximum": 65535},
-    ),
+    "PasswordMailbox": _PASSWORD_MAILBOX,
     "MailboxConnected": _object(
         "The account of a connected mailbox, and the run of its first sync.",
         success=_SUCCESS,
@@ -102,7 +114,8 @@ def _tidy(node: Any) -> Any:
         return int(node)
     if not isinstance(node, dict):
         return node
-    tidied = {key: part if key == "example" else _tidy(part) for key, part in node.items()}
+    examples = ("example", "examples")
+    tidied = {key: part if key in examples else _tidy(part) for key, part in node.items()}
     if isinstance(text := tidied.get("description"), str):
         tidied["description"] = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
     if isinstance(tidied.get("title"), str):

@@ -13,7 +13,13 @@ from mailsync.api.account_connector import (
     ConnectedAccount,
     unreadable_mailbox_problem,
 )
-from mailsync.api.problems import ApiError, Problem, invalid_field_problem
+from mailsync.api.password_problems import (
+    APP_PASSWORD_NEEDED,
+    PASSWORD_REFUSED,
+    SERVER_UNUSABLE,
+    with_advice,
+)
+from mailsync.api.problems import ApiError, invalid_field_problem
 from mailsync.credentials.token_set import seal_password
 from mailsync.providers.kit import (
     AppPasswordNeeded,
@@ -30,33 +36,6 @@ _USER_NAME = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]{1,255}")
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,1024}")
 
 _HOST = re.compile(rf"(?=.{{1,255}}$){HOST_NAME_PATTERN}")
-
-_PASSWORD_REFUSED = Problem(
-    kind="password-refused",
-    status=422,
-    title="The mail server refused the user name or the password",
-    detail="The mail server refused the user name or the password, so no mailbox was connected;"
-    " correct them and send the request again. Some servers want a password for apps instead of"
-    " the account's own.",
-)
-_APP_PASSWORD_NEEDED = Problem(
-    kind="app-password-needed",
-    status=422,
-    title="The mail server wants a password for apps",
-    detail="The mail server does not accept this password over IMAP, so no mailbox was connected."
-    " Switch on IMAP in the settings of the mailbox, create a password for apps there, and connect"
-    " the mailbox with it.",
-)
-_SERVER_UNUSABLE = Problem(
-    kind="mail-server-unusable",
-    status=422,
-    title="The mail server cannot be used",
-    detail="The certificate of imap.example.org has expired, so Mailsync does not send it a"
-    " password: correct the name of the server, or ask its operator for a valid certificate."
-    " No mailbox was connected.",
-)
-PASSWORD_PROBLEMS = (_PASSWORD_REFUSED, _APP_PASSWORD_NEEDED, _SERVER_UNUSABLE)
-"""The problems (422) of a sign-in at a mail server, as examples."""
 
 
 def parse_password_login(body: Any) -> PasswordLogin:
@@ -95,25 +74,17 @@ def connect_with_password(
     try:
         found = load_password_kit(connector.provider).check_password(login, settings)
     except AppPasswordNeeded as refusal:
-        raise ApiError(_advised(_APP_PASSWORD_NEEDED, str(refusal))) from None
+        raise ApiError(with_advice(APP_PASSWORD_NEEDED, str(refusal))) from None
     except PasswordRejected as refusal:
-        raise ApiError(_advised(_PASSWORD_REFUSED, str(refusal))) from None
+        raise ApiError(with_advice(PASSWORD_REFUSED, str(refusal))) from None
     except MailServerUnusable as error:
         detail = f"{error} No mailbox was connected."
-        raise ApiError(replace(_SERVER_UNUSABLE, detail=detail)) from None
+        raise ApiError(replace(SERVER_UNUSABLE, detail=detail)) from None
     except MailboxUnavailable as error:
         raise ApiError(unreadable_mailbox_problem(error)) from None
     return connector.connect(
         user_id, found, lambda account_id, key: seal_password(account_id, login.password, key)
     )
-
-
-def _advised(problem: Problem, advice: str) -> Problem:
-    """Return the problem with advice for this server in place of its last, general sentence."""
-    if not advice:
-        return problem
-    what = problem.detail[: problem.detail.index("no mailbox was connected")]
-    return replace(problem, detail=f"{what}no mailbox was connected. {advice}")
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailsync.model import (
-    PERMANENT_ROLES,
     FeedId,
     FeedPosition,
     FolderId,
@@ -32,7 +31,8 @@ class FolderTreeDiff:
     new_and_changed_folders: folders that are new, renamed, moved, or have another role.
     gone_folder_ids: folders to hide, because the provider answered a request by their id with "not
         found". A folder that is only missing from the listing is neither changed nor gone.
-    new_id_by_folder_id: folders with a role that have another id at the provider now.
+    new_id_by_folder_id: folders that have another id at the provider now: renamed ones, and those
+        with a role.
     """
 
     new_and_changed_folders: tuple[RemoteFolder, ...]
@@ -49,7 +49,7 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     with a permanent role (such as the Inbox) is gone only if another folder now has the role.
     """
     before = {folder.ref.remote_id: folder for folder in known}
-    kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
+    kept = listing.permanent_roles - {folder.role for folder in listing.folders}
     new_id_by_role = {
         folder.role: folder.remote_id
         for folder in listing.folders
@@ -58,6 +58,11 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     gone = [folder for folder in known if folder.ref.remote_id in listing.gone_folder_ids]
     by_role = {folder.role: folder.ref.id for folder in gone if folder.role in new_id_by_role}
     new_ids = {folder_id: new_id_by_role[role] for role, folder_id in by_role.items()}
+    new_ids |= {
+        folder.ref.id: listing.new_id_by_old_id[folder.ref.remote_id]
+        for folder in gone
+        if folder.ref.remote_id in listing.new_id_by_old_id
+    }
     return FolderTreeDiff(
         new_and_changed_folders=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
@@ -84,7 +89,8 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
     expected = {
         folder.role
         for folder in known
-        if folder.role in PERMANENT_ROLES and folder.ref.remote_id not in listing.failure_reasons
+        if folder.role in listing.permanent_roles
+        and folder.ref.remote_id not in listing.failure_reasons
     }
     if missing := (expected | {Role.INBOX}) - shown:
         lacked = ", ".join(sorted(missing))

@@ -24,7 +24,8 @@ class Role(StrEnum):
 
 
 PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
-"""Every mailbox has folders with these roles, and its owner cannot delete them."""
+"""Every mailbox has folders with these roles, and its owner cannot delete them, unless a
+`FolderListing` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,9 @@ class FolderListing:
         requests by their ids.
     failure_reasons: for each folder that could not be read completely, a sentence with the reason,
         by the provider's folder id.
+    new_id_by_old_id: known folders that were renamed at a provider whose ids change with the name,
+        as far as they were recognised. The old ids are gone.
+    permanent_roles: the roles of folders that every mailbox has and that its owner cannot delete.
 
     A known folder that appears in none of these fields was not part of this reading.
     """
@@ -80,6 +84,8 @@ class FolderListing:
     gone_folder_ids: frozenset[RemoteId] = frozenset()
     omitted_folder_ids: frozenset[RemoteId] = frozenset()
     failure_reasons: Mapping[RemoteId, str] = field(default_factory=dict)
+    new_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
+    permanent_roles: frozenset[Role] = PERMANENT_ROLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 
 from mailsync.model import FolderId, RemoteId, RunRef
 from mailsync.store import rows
-from mailsync.store.connection import Database, JsonBytes
+from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +54,45 @@ class MessageKeyStore:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
 
-    def keys_with_version(
+    def keys_without_version(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
-        """Return those keys of the folder's messages whose stored version is this one.
+        """Return those of the keys with which no message of this version is in the folder.
 
         versions: the versions by key.
         """
         states = [{"remote_key": key, "version": it} for key, it in versions.items()]
         with self._database.transaction() as tx:
             found = tx.run(
-                "keys_with_version",
+                "keys_without_version",
                 account_id=run.account_id,
                 folder_id=folder_id,
                 states=rows.to_jsonb(states),
             )
         return frozenset(RemoteId(key) for (key,) in found)
+
+    def fingerprints_in_folder(
+        self, run: RunRef, folder_id: FolderId, keys: Collection[RemoteId]
+    ) -> dict[RemoteId, str | None]:
+        """Return the fingerprints of those of the keys that messages in the folder have."""
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "fingerprints_in_folder",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                keys=_json(keys),
+            )
+        return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
+
+    def rename_keys(self, run: RunRef, old_prefix: str, new_prefix: str) -> None:
+        """Give each key that begins with one text the other text as its beginning.
+
+        Raises:
+            LeaseLost: another execution holds the lease of the mailbox.
+        """
+        prefixes = {"old_prefix": old_prefix, "new_prefix": new_prefix}
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("rename_keys", account_id=run.account_id, **prefixes)
 
     def declare_keys_void(self, run: RunRef, prefix: str) -> None:
         """Give messages whose keys begin with this text keys that no message has at the provider,

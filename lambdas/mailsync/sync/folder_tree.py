@@ -48,7 +48,7 @@ class MailboxSnapshot:
 
     folder_listing: the folder tree.
     tree_reading_depth: how much of the folder tree was read.
-    requested_at: value of the monotonic clock before the pages were requested.
+    requested_at: value of the monotonic clock before the folders and pages were requested.
     page_by_folder_id: the next page of each change feed that was read, by the id of the feed.
     changed_folder_ids: provider ids of folders whose counts changed since the last reading.
     postponed_feed_ids: change feeds that a later sync reads.
@@ -75,6 +75,7 @@ def read_mailbox(
     reading: how much of the folder tree to read.
     since_s: seconds since the last sync of the mailbox.
     """
+    requested_at = time.monotonic()  # a page may say what the list of folders says of its folder
     listing = mailbox.provider.list_folders(sort_folders_by_last_change(known), reading)
     moved = folders_with_changed_counts(listing, known)
     synced = [
@@ -82,7 +83,6 @@ def read_mailbox(
     ]
     chosen = choose_feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     waiting = {each.ref.id for each in feeds_of(synced)} - {each.ref.id for each in chosen}
-    requested_at = time.monotonic()
     pages = _fetch_next_pages(mailbox, chosen[:MAX_FEEDS_READ_AT_ONCE])
     return MailboxSnapshot(listing, reading, requested_at, pages, moved, frozenset(waiting))
 
@@ -111,6 +111,7 @@ def mirror_folders(
             plan.gone_folder_ids,
             new_ids=plan.new_id_by_folder_id,
             has_feed_per_folder=mailbox.provider.traits.has_feed_per_folder,
+            do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
         )
         logger.info(
             "folders_mirrored",

@@ -39,6 +39,7 @@ from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
 from mailsync.store.message_key_store import REUSED_KEY_MARK, Arrival, MessageKeyStore
 from mailsync.store.removal_store import RemovalStore
+from mailsync.sync.renamed_folders import find_renamed_folders
 
 _FetchResult = Message | GoneMessage | UnreadableMessage
 
@@ -81,7 +82,14 @@ class ProviderWithStableIds:
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
-        return self._provider.list_folders(known, reading)
+        listing = self._provider.list_folders(known, reading)
+        stored = {each.ref.remote_id for each in known}
+        gone = [each for each in known if each.ref.remote_id in listing.gone_folder_ids]
+        new = [each for each in listing.folders if each.remote_id not in stored]
+        if not gone or not new:
+            return listing
+        renamed = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
+        return replace(listing, new_id_by_old_id=renamed)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -168,9 +176,9 @@ class ProviderWithStableIds:
         if not page.compared_states or feed.folder is None:
             return page
         versions = {each.remote_id: each.state.version for each in page.compared_states}
-        same = self._keys.keys_with_version(self._run, feed.folder.id, versions)
-        named = {_key(each) for each in page.changes}
-        changed = (each for each in page.compared_states if each.remote_id not in same | named)
+        changed_keys = self._keys.keys_without_version(self._run, feed.folder.id, versions)
+        changed_keys -= {_key(each) for each in page.changes}
+        changed = (each for each in page.compared_states if each.remote_id in changed_keys)
         return replace(page, changes=(*page.changes, *changed), compared_states=())
 
     def _ids(self, keys: Sequence[RemoteId]) -> Mapping[RemoteId, RemoteId]:

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 import msal
 import requests
 
-from localdev.live.kit import LiveFailed, Upstream
+from localdev.live.kit import LiveFailed
 from localdev.live.record import Exchange, Recorder
+from localdev.live.relay import Upstream
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID
 from mailsync.credentials.identity import entra_errors

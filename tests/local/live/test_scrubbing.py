@@ -9,9 +9,8 @@ import pytest
 
 from localdev.live.graph.kit import KIT
 from localdev.live.graph.sign_in import sign_in_at_simulator
-from localdev.live.kit import Received, RelayedRequest
 from localdev.live.record import Recorder
-from localdev.live.relay import Relay
+from localdev.live.relay import Received, Relay, RelayedRequest
 from localdev.simulators import Simulators
 
 SECRET = "graceHopper"

@@ -1,11 +1,16 @@
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from localdev.simulators import ImapPorts, Simulators
 from mailsync.providers.graph.provider import GraphMailbox
+from mailsync.providers.imap import transport, wire
 from mailsync.providers.retry_budget import RetryBudget
+from tests.providers.contract.played_imap import Played, play_imap
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens
+from tests.support.dovecot import PASSWORD
 
 pytest.register_assert_rewrite(
     "tests.providers.contract.promises", "tests.providers.contract.server"
@@ -34,3 +39,22 @@ def graph(graph_server: ScriptedGraph, access: TwoTokens) -> Iterator[ScriptedGr
     with closing(mailbox):
         graph_server.mailbox, graph_server.access = mailbox, access
         yield graph_server
+
+
+@pytest.fixture(scope="session")
+def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    ports = ImapPorts(password=PASSWORD)
+    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
+        yield running
+
+
+@pytest.fixture
+def played(
+    running_imap: Simulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Played]:
+    """Three mails behind a scripted server; the client's time-outs are short."""
+    monkeypatch.setattr(wire, "READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(wire, "COMMAND_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.5)
+    with play_imap(running_imap, tmp_path) as played:
+        yield played

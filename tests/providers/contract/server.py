@@ -117,7 +117,7 @@ class Replica:
         for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
             pages = read_round(self.server, feed, self.cursors.get(feed))
             for page in pages:
-                self.take(page.changes)
+                self.take((*page.changes, *filter(self._is_news, page.compared_states)))
                 if page.listed_ids is not None:
                     self._keep(feed, page.listed_ids)
             if feed not in self.cursors:
@@ -156,6 +156,10 @@ class Replica:
             else:
                 assert isinstance(change, PartialChange | RemovedMessage | StateChange), change
                 self._ask({change.remote_id})
+
+    def _is_news(self, compared: StateChange) -> bool:
+        known = self.messages.get(compared.remote_id)
+        return known is None or known.version != compared.state.version
 
     def _keep(self, feed: FeedRef, listed: frozenset[RemoteId]) -> None:
         """Ask for messages of the feed's folder that are not among all that it lists."""

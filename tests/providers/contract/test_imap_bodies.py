@@ -2,100 +2,24 @@
 do not deliver is recorded, is gone, or is requested later."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
-from localdev.simulators.imap.server import ImapServer
-from localdev.simulators.mailbox import Mailbox
+from localdev.simulators import Simulators
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
-from mailsync.providers.imap import wire
 from mailsync.providers.imap.pieces import MAX_MESSAGE_BYTES
-from mailsync.providers.imap.provider import ImapMailbox
-from mailsync.providers.retry_budget import RetryBudget
+from mailsync.providers.response_memory import ResponseMemory
+from tests.providers.contract.played_imap import ALL, Played
 from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS, FIELD_ROWS, adding, cutting_after
 from tests.support.imap_mailbox import INBOX, open_imap_mailbox
 from tests.support.imap_profiles import SERVER_PROFILES
 from tests.support.mail import a_mail
-from tests.support.scripted_imap import Edit, Rule, ScriptedImap, replacing, scripted_imap, without
+from tests.support.scripted_imap import Edit, Rule, replacing, without
 
-ALL = ["a", "b", "c"]
 BODY = r"^UID FETCH .*BODY\.PEEK\[\]"
-MAX_ATTEMPTS = 4
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
-    with Simulators(tmp_path_factory.mktemp("simulators"), imap_ports=ports) as running:
-        yield running
-
-
-@pytest.fixture
-def imap(simulators: Simulators) -> ImapServer:
-    assert simulators.imap
-    return simulators.imap
-
-
-@dataclass
-class Played:
-    """A mailbox with three mails behind a scripted server. slept: pauses in seconds."""
-
-    server: ScriptedImap
-    client: ImapMailbox
-    mailbox: Mailbox
-    slept: list[float] = field(default_factory=list)
-
-    def listed(self) -> list[RemoteId]:
-        """Read the whole folder; return the ids of its messages."""
-        page = self.client.fetch_page(INBOX, None, limit=100)
-        return [change.remote_id for change in page.changes]  # type: ignore[union-attr]
-
-    def fetched(self, ids: Sequence[RemoteId]) -> list[str]:
-        """Return the subjects of the messages; of others, the cause or `gone`."""
-        return [_outcome(each) for each in self.client.fetch_messages(ids)]
-
-    def stored(self) -> list[str]:
-        """List and fetch, with the attempts that a sync makes."""
-        for _ in range(MAX_ATTEMPTS):
-            with suppress(ProviderThrottled, ProviderUnavailable):
-                return self.fetched(self.listed())
-        raise AssertionError("nothing is ever stored")
-
-
-def _outcome(found: Message | GoneMessage | UnreadableMessage) -> str:
-    if isinstance(found, Message):
-        return found.subject
-    return found.cause if isinstance(found, UnreadableMessage) else "gone"
-
-
-@pytest.fixture
-def played(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[Played]:
-    for subject in ALL:
-        mailbox.deliver(a_mail(subject))
-    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
-        slept: list[float] = []
-        client = open_imap_mailbox(
-            server.port,
-            server.certificate,
-            mailbox.address,
-            PASSWORD,
-            budget=RetryBudget(slept.append),
-        )
-        yield Played(server, client, mailbox, slept)
-        client.close()
-
-
-@pytest.fixture(autouse=True)
-def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(wire, "COMMAND_TIMEOUT_S", 2.0)
 
 
 ROWS_OF_LISTS = (4, 17, 18, 19, 20, 23, 25, 26, 27, 30, 31, 32, 44, 45, 52)
@@ -131,8 +55,11 @@ def test_rows_of_the_field(played: Played, row: int) -> None:
 
 
 @pytest.mark.parametrize("name", SERVER_PROFILES)
-def test_each_well_known_server_delivers_all(played: Played, imap: ImapServer, name: str) -> None:
-    imap.options_by_user_id[played.mailbox.user_id] = SERVER_PROFILES[name].options
+def test_each_well_known_server_delivers_all(
+    played: Played, running_imap: Simulators, name: str
+) -> None:
+    assert running_imap.imap
+    running_imap.imap.options_by_user_id[played.mailbox.user_id] = SERVER_PROFILES[name].options
     played.server.rules += SERVER_PROFILES[name].rules()
     assert played.stored() == ALL
 
@@ -288,3 +215,41 @@ def test_the_server_may_end_idle_connections(played: Played) -> None:
     page = played.client.fetch_page(INBOX, None, limit=100)
     assert [each.remote_id for each in page.changes] == ids  # type: ignore[union-attr]
     assert played.server.connection_count == 2
+
+
+def _bodies_asked(played: Played) -> list[str]:
+    """Return the sets of UIDs, counted from the first message, whose bodies were requested."""
+    texts = [text for _, text in played.server.commands if "BODY.PEEK[]" in text]
+    return [re.sub(r"UID FETCH (\S+) .*PEEK\[\](\S*)\)", r"\1 \2", text).strip() for text in texts]
+
+
+def test_a_batch_has_few_megabytes_and_a_large_message_comes_in_pieces(played: Played) -> None:
+    sizes = iter([5, 4, 11])
+    megabytes = re.compile(rb"RFC822\.SIZE \d+")
+
+    def sized(found: list[bytes]) -> list[bytes]:
+        return [megabytes.sub(lambda _: b"RFC822.SIZE %d000000" % next(sizes), it) for it in found]
+
+    played.server.rules.append(Rule("^UID FETCH .*HEADER", sized))
+    ids = played.listed()
+    assert played.fetched(ids) == ALL
+    first, second, third = (each.rpartition(":")[2] for each in ids)
+    assert _bodies_asked(played) == [first, second, f"{third} <0.4194304>"]
+
+
+def test_messages_count_against_the_memory_of_all_mailboxes(
+    played: Played, running_imap: Simulators
+) -> None:
+    body = "x" * 300_000
+    for number in range(3):
+        played.mailbox.deliver(a_mail(f"large {number}", body=body))
+    memory = ResponseMemory(own_bytes=500_000, large_bytes=3_000_000, wait_s=0.0)
+    share = memory.create_share_for_mailbox()
+    address = (played.server.port, played.server.certificate, played.mailbox.address, PASSWORD)
+    with closing(open_imap_mailbox(*address, memory=share)) as client:
+        ids = [each.remote_id for each in client.fetch_page(INBOX, None, limit=9).changes]  # type: ignore[union-attr]
+        assert len(client.fetch_messages(ids)) == 6
+        assert memory.large.locked(), "the texts are held until the client is closed"
+        with pytest.raises(ProviderUnavailable, match="memory"):
+            list(map(client.fetch_messages, [ids] * 9))
+    assert not memory.large.locked()

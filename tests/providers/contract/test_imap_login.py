@@ -1,22 +1,30 @@
 """How Mailsync signs in to IMAP servers, and what it takes for a refused password."""
 
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import pytest
 
 from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
-from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.model import AccessToken, TreeReadingDepth
+from mailsync.providers.imap import address as address_module
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.login import LoginRefused, Refusal, classify_refusal
+from mailsync.providers.imap.provider import ImapMailbox
+from mailsync.providers.imap.servers import AllowedServers
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
 from tests.support.field_imap import FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, capabilities, scripted_imap
@@ -130,7 +138,36 @@ def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: s
             refused.login(mailbox.address, "no token", is_token=True)
         with connection(imap.port, imap.certificate) as signed_in:
             signed_in.login(mailbox.address, token, is_token=True)
-            assert signed_in.list_folders()
+            assert signed_in.examine(b"INBOX").message_count == 0
+
+
+class Tokens:
+    """Access tokens of a mailbox; the first has expired at the server."""
+
+    def __init__(self, server: Dovecot) -> None:
+        self._expires_at = datetime.now(UTC) + timedelta(hours=1)
+        self._server = server
+        self.renewed: list[AccessToken] = []
+
+    def current_token(self) -> AccessToken:
+        return AccessToken(self._server.access_token(lifetime_s=-10), self._expires_at)
+
+    def renew_token(self, refused: AccessToken) -> AccessToken:
+        self.renewed.append(refused)
+        return AccessToken(self._server.access_token(), self._expires_at)
+
+
+def test_a_refused_token_is_renewed_and_used_on_a_new_connection(
+    scripted: Scripted, server: Dovecot
+) -> None:
+    script, tokens = scripted(), Tokens(server)
+    servers = AllowedServers(frozenset({f"localhost:{script.port}"}), is_any_public=False)
+    context = ssl.create_default_context(cafile=script.certificate)
+    address = MailboxAddress("localhost", script.port, "ann")
+    with closing(ImapMailbox(address, tokens, servers, context)) as mailbox:
+        assert mailbox.list_folders([], TreeReadingDepth.WHOLE).folders
+    assert (len(tokens.renewed), script.connection_count) == (1, 2)
+    assert not tokens.renewed[0].is_password
 
 
 LOGINS = {
@@ -164,7 +201,7 @@ def test_a_password_that_is_not_ascii_signs_in(tmp_path: Path, offered: tuple[st
         imap.current_options = ImapOptions(extensions=offered)
         with connection(imap.port, imap.certificate) as signed_in:
             signed_in.login(mailbox.address, password)
-            assert signed_in.list_folders()
+            assert signed_in.examine(b"INBOX").message_count == 0
         with connection(imap.port, imap.certificate) as refused, pytest.raises(LoginRefused):
             refused.login(mailbox.address, password + "ü")
 
@@ -220,6 +257,59 @@ def test_rows_of_the_field_at_the_login(scripted: Scripted, row: int) -> None:
     ):
         refused.login("ann", PASSWORD)
     assert commands(script).count("LOGIN") == 1
+
+
+REPEATED = PASSWORD.encode()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"{tag} NO You said %b\r\n" % REPEATED,
+        b"{tag} BAD You said %b\r\n" % REPEATED,
+        b"* BYE You said %b\r\n" % REPEATED,
+        b"You said %b\r\n" % REPEATED,
+    ],
+)
+@pytest.mark.parametrize("command", ["LOGIN", "EXAMINE"])
+def test_no_error_repeats_the_password(scripted: Scripted, command: str, reply: bytes) -> None:
+    script = scripted(Rule(f"^{command}", reply, None, "cut"))
+    errors = (ProviderUnavailable, ProviderRejected)
+    with connection(script.port, script.certificate) as opened, ExitStack() as expected:
+        caught = expected.enter_context(pytest.raises(errors))
+        opened.login("ann", PASSWORD)
+        opened.examine(b"INBOX")
+    assert PASSWORD not in str(caught.value)
+
+
+def test_what_was_said_before_tls_is_not_used_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain text injected behind the response to STARTTLS could answer the first commands."""
+    context, certificate = open_server_tls_context(tmp_path)
+    received: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        plain.sendall(b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] Hi\r\n")
+        tag = plain.recv(1000).split()[0]
+        injected = b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n" + tag + b" OK Injected\r\n"
+        plain.sendall(tag + b" OK Begin\r\n" + injected * 20)
+        with context.wrap_socket(plain, server_side=True) as secure:
+            while line := secure.recv(1000):
+                received.append(line)
+                answer = b"* CAPABILITY IMAP4rev1\r\n" if b"CAPA" in line else b""
+                secure.sendall(answer + line.split()[0] + b" OK Done\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve, args=(listener,))
+        thread.start()
+        monkeypatch.setattr(address_module, "STARTTLS_PORT", listener.getsockname()[1])
+        with connection(listener.getsockname()[1], certificate) as opened:
+            opened.login("ann", "word")
+            assert opened.capabilities == {"IMAP4REV1"}
+        thread.join()
+    assert b'LOGIN "ann" "word"' in b"".join(received)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

@@ -36,6 +36,7 @@ class ImapWorld(World):
     fetched: list[RemoteId]
     user = "ann"
     prefix = ""
+    separator = "/"
     script: ScriptedImap | None = None
 
     @property

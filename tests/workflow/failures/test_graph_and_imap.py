@@ -126,15 +126,23 @@ def messages(world: World) -> list[dict[str, Any]]:
 
 
 def in_common(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that both can express, in one form. Names of IMAP's keywords have neither blanks
-    nor an order; its inbox has a fixed name and its outbox no role; Graph's bodies are all HTML."""
+    """The columns that both can express, in one form.
+
+    Names of IMAP's keywords have neither blanks nor an order. Its inbox has a fixed name and its
+    folders below the inbox stand at the top, none has the name of its sibling, and its outbox has
+    no role. Graph's bodies are all HTML.
+    """
     row = {name: it for name, it in row.items() if name not in OURS | OF_ONE_PROVIDER.keys()}
     if "categories" in row:
         row["categories"] = sorted(map(keyword_of_category, row["categories"]))
     if row.get("html") is None and row.get("text") is not None:
         row |= {"html": text_to_html(row["text"]), "text": None}
-    for name in {"path", "display_name"} & row.keys():
-        row[name] = re.sub("^INBOX", "Inbox", row[name])
+    if "path" in row:
+        row["path"] = re.sub(
+            "^(INBOX|Inbox)(/|$)", lambda it: "" if it[2] else "Inbox", row["path"]
+        )
+        row["path"] = re.sub(r" \d(?=/|$)", "", row["path"])
+        row["display_name"] = row["path"].rpartition("/")[2]
     return row | ({"role": "other"} if row.get("role") == "outbox" else {})
 
 

@@ -1,5 +1,5 @@
-"""What IMAP servers say wrongly for a time deletes no mail, fetches none twice, and is mended as soon
-as they say it rightly."""
+"""What IMAP servers say wrongly for a time deletes no mail and fetches none twice, and is mended as
+soon as they say it rightly."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -18,7 +18,7 @@ from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
 from tests.support.dovecot import Dovecot, dovecot
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Rule, replacing, scripted_imap, without
+from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap, without
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
@@ -30,6 +30,7 @@ OPENED = "^(SELECT|EXAMINE)"
 NUMBERED = "^(SELECT|EXAMINE|STATUS|LIST)"
 _numbers = count()
 Happens = Callable[[ImapWorld], object]
+FOLDERS = "SELECT remote_id, id FROM mailsync.email_folders WHERE gone_at IS NULL"
 ALL_ROWS = "SELECT subject, id FROM mailsync.emails"
 
 
@@ -136,17 +137,23 @@ def server() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
+def script(server: Dovecot, tmp_path: Path) -> Iterator[ScriptedImap]:
+    with scripted_imap(tmp_path, behind=(server.port, server.certificate)) as running:
+        yield running
+
+
+@pytest.fixture
 def imap(
+    script: ScriptedImap,
     server: Dovecot,
-    prepared: Prepared,
     simulators: Simulators,
-    shared: Settings,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> Iterator[ImapWorld]:
+    prepared: Prepared = request.getfixturevalue("prepared")
+    shared: Settings = request.getfixturevalue("shared")
     prepared.connected.restore()
-    behind = (server.port, server.certificate)
-    with closing(Database(shared)) as database, scripted_imap(tmp_path, behind=behind) as script:
+    with closing(Database(shared)) as database:
         world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
         world.server, world.script, world.user = server, script, USERS[next(_numbers)]
         world.other, world.fetched = server.other_client(world.user), []
@@ -209,18 +216,17 @@ def test_a_uid_that_another_message_has_now_is_noticed(mirrored: ImapWorld) -> N
     before = ids(mirrored)
     mirrored.other.delete("Work")
     mirrored.other.create("Work")
-    for name in ("w1", "w2", "new"):
-        mirrored.deliver(name, "Work")
-    mirrored.deliver("w0")
     update = ("mailbox", "update", "-u", mirrored.user, "--uid-validity", number)
-    mirrored.server.doveadm(*update, "--min-next-uid", "9", "Work")
+    mirrored.server.doveadm(*update, "Work")
+    for name in ("w1", "w2", "new", "newer"):
+        mirrored.deliver(name, "Work")
 
     assert mirrored.sync() == "completed"
 
     assert mirrored.is_exact()
     after = ids(mirrored)
-    assert {name: after[name] for name in before} == before
-    assert len(mirrored.fetched) == 1
+    assert before.items() - after.items() == {("w0", before["w0"])}
+    assert len(mirrored.fetched) == 2
 
 
 def test_without_mod_sequences_flags_are_compared_once_an_hour(
@@ -243,3 +249,101 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     assert CheckOutcome.HANDED_OVER not in outcomes
     assert mirrored.is_exact()
     assert mirrored.fetched == []
+
+
+BODY_OF_4 = r"^UID FETCH ([1-4]:[4-8]|4) .*BODY\.PEEK\[\]"
+HEADER_OF_4 = r"^UID FETCH ([1-4]:[4-8]|4) .*HEADER"
+NOT_CONVERTED = b"{tag} NO Cannot convert\r\n"
+BAD_MAIL: dict[str, Rule] = {
+    "the server ends the connection": Rule(BODY_OF_4, "cut", ALWAYS),
+    "BYE": Rule(BODY_OF_4, b"* BYE Internal error\r\n", ALWAYS),
+    "NO": Rule(BODY_OF_4, NOT_CONVERTED, ALWAYS),
+    "its header is refused": Rule(rf"{HEADER_OF_4}|{BODY_OF_4}", NOT_CONVERTED, ALWAYS),
+    "its header ends the connection": Rule(rf"{HEADER_OF_4}|{BODY_OF_4}", "cut", ALWAYS),
+    "nothing is ever sent": Rule("^UID FETCH", without(r"FETCH \(UID 4 "), ALWAYS),
+    "malformed": Rule(BODY_OF_4, replacing(r"FETCH \(UID 4 ", b'FETCH (UID 4 X "'), ALWAYS),
+}
+
+
+@pytest.mark.parametrize("way", BAD_MAIL)
+def test_one_bad_mail_is_quarantined_and_the_others_arrive(imap: ImapWorld, way: str) -> None:
+    for number in range(8):
+        imap.deliver(f"m{number}")
+    rule = BAD_MAIL[way]
+    lies(imap, Rule(rule.pattern, rule.reply, ALWAYS))
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    assert len(ids(imap)) == 7
+    assert imap.rows("SELECT cause FROM mailsync.email_quarantine") == [["unanswered"]]
+
+    imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
+    assert imap.sync() == "completed"
+    assert imap.rows("SELECT attempts FROM mailsync.email_quarantine") == [[2]]
+
+    lies(imap)
+    imap.rows("UPDATE mailsync.email_quarantine SET last_tried_at = '2020-01-01' RETURNING 1")
+    assert imap.sync() == "completed"
+    assert imap.is_exact()
+
+
+def test_the_folder_of_a_role_can_be_deleted_or_renamed(mirrored: ImapWorld) -> None:
+    for name in ("Drafts", "Trash"):
+        mirrored.other.create(name)
+        mirrored.deliver(f"of {name}", name)
+    assert mirrored.sync() == "completed"
+    before = ids(mirrored)
+    mirrored.other.delete("Drafts")
+    mirrored.other.rename("Trash", "Old")
+
+    assert mirrored.sync() == "completed"
+    assert mirrored.is_exact()
+    after = ids(mirrored)
+    assert before.items() - after.items() == {("of Drafts", before["of Drafts"])}
+
+
+def test_a_renamed_folder_keeps_its_row_its_selection_and_its_mail(mirrored: ImapWorld) -> None:
+    mirrored.other.create("Work/Old")
+    mirrored.other.append("Work", "", None, b"Subject: no id\r\n\r\nno id\r\n")
+    for number in range(2):
+        mirrored.deliver("copy", "Work/Old")
+        mirrored.deliver(f"old{number}", "Work/Old")
+    assert mirrored.sync() == "completed"
+    mirrored.rows(
+        "UPDATE mailsync.email_folders SET selected = false"
+        " WHERE remote_id = 'Work/Old' RETURNING 1"
+    )
+    assert mirrored.sync() == "completed"
+    mirrored.fetched.clear()
+    before, folders = ids(mirrored), ids(mirrored, FOLDERS)
+    mirrored.other.rename("Work", "Play")
+    mirrored.deliver("news", "Play")
+
+    assert mirrored.hand_over() == "completed"
+
+    after = ids(mirrored)
+    assert len(mirrored.fetched) == 1
+    assert {name: after[name] for name in before} == before
+    assert ids(mirrored, FOLDERS) == {
+        name.replace("Work", "Play"): number for name, number in folders.items()
+    }
+    assert mirrored.sync() == "completed"
+    assert len(mirrored.fetched) == 1
+
+
+def test_a_new_folder_with_the_numbers_of_a_deleted_one_is_another(mirrored: ImapWorld) -> None:
+    folders = ids(mirrored, FOLDERS)
+    number = mirrored.one(
+        "SELECT split_part(remote_key, ':', 2) FROM mailsync.message_keys"
+        " WHERE remote_key LIKE 'Work:%'"
+    )[0]
+    mirrored.other.delete("Work")
+    mirrored.other.create("Other")
+    mirrored.server.doveadm(
+        "mailbox", "update", "-u", mirrored.user, "--uid-validity", number, "Other"
+    )
+    for name in ("x0", "x1", "x2"):
+        mirrored.deliver(name, "Other")
+
+    assert mirrored.sync() == "completed"
+
+    assert mirrored.is_exact()
+    assert ids(mirrored, FOLDERS)["Other"] != folders["Work"]

@@ -30,7 +30,7 @@ from mailsync.providers.imap.pieces import (
     read_in_pieces,
 )
 from mailsync.providers.imap.responses import FetchedItems
-from mailsync.providers.imap.wire import ResponseTooLong
+from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
 MAX_BATCH_BYTES = 8 * 2**20
@@ -50,27 +50,53 @@ _Result = Message | UnreadableMessage
 
 
 def fetch_listed(
-    connection: ImapConnection, uids: Sequence[int], items: str, *, uid_next: int
+    connection: ImapConnection,
+    uids: Sequence[int],
+    items: str,
+    *,
+    uid_next: int,
+    and_if_there: Sequence[int] = (),
 ) -> dict[int, FetchedItems]:
     """Fetch items of messages that the server listed. A message that the response lacks is
     requested again, and then searched for: silence does not prove that it is gone.
 
     uid_next: UID from which on the server's list may be wrong.
+    and_if_there: other messages, which may be gone.
 
     Raises:
         ProviderUnavailable: the server lists messages of which it sends nothing.
     """
-    found = connection.fetch(uids, items)
+    found = _fetch_in_parts(connection, [*uids, *and_if_there], items)
     for _ in range(2):
         if not (lacking := set(uids) - found.keys()):
             return found
-        found |= connection.fetch(lacking, items)
+        found |= _fetch_in_parts(connection, sorted(lacking), items)
     lacking = {uid for uid in uids if uid not in found and uid < uid_next}
     if lacking and lacking & set(connection.search(f"UID {min(lacking)}:{max(lacking)}")):
         raise ProviderUnavailable(
             f"The mail server lists {len(lacking)} messages that it does not send; trying again."
         )
     return found
+
+
+def _fetch_in_parts(
+    connection: ImapConnection, uids: Sequence[int], items: str
+) -> dict[int, FetchedItems]:
+    """Fetch items of messages; halve a request that the server rejects, down to one message, of
+    which then only the state is requested."""
+    if len(uids) == 1 and items != STATE_ITEMS:
+        with suppress(ProviderRejected):
+            return connection.fetch(uids, items)
+        return connection.fetch(uids, STATE_ITEMS)
+    try:
+        return connection.fetch(uids, items)
+    except ProviderRejected:
+        if items == STATE_ITEMS or not uids:
+            raise
+    half = len(uids) // 2
+    return _fetch_in_parts(connection, uids[:half], items) | _fetch_in_parts(
+        connection, uids[half:], items
+    )
 
 
 class MessageReader:
@@ -124,6 +150,8 @@ class MessageReader:
         try:
             self._receive(connection, uids)
         except _FAILURES as error:
+            if isinstance(error.__cause__, MemoryExceeded):
+                raise
             failure = error
         rest = [uid for uid in uids if uid not in self._found]
         if rest and isinstance(failure, ProviderThrottled) and self._has_paused(failure):
@@ -196,6 +224,8 @@ class MessageReader:
         Raises:
             failure: the server delivers no other message either.
         """
+        if failure and isinstance(failure.__cause__, MemoryExceeded):
+            raise failure
         connection = self._open_folder()
         connection.noop()
         if uid not in connection.search(f"UID {uid}:{uid}"):

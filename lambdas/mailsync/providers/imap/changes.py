@@ -39,10 +39,10 @@ def is_unchanged(position: FolderPosition, status: Mapping[str, int], now: float
 
 
 def is_flag_comparison_due(position: FolderPosition, now: float) -> bool:
-    """Return whether the flags of all messages are to be read again for the lack of
-    mod-sequences."""
+    """Return whether to begin to read the flags of all messages again, for the lack of
+    mod-sequences. A reading that has begun comes to its end first."""
     age = now - position.flags_compared_at
-    return not 0 <= age < MIN_TIME_BETWEEN_FLAG_COMPARISONS_S
+    return position.flags_from is None and not 0 <= age < MIN_TIME_BETWEEN_FLAG_COMPARISONS_S
 
 
 def can_name_changes(position: FolderPosition, opened: OpenFolder) -> bool:

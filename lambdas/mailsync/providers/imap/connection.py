@@ -1,29 +1,28 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.failures import cause_of_failure, requested_pause_s
+from mailsync.providers.imap.failures import (
+    cause_of_failure,
+    cause_of_pause,
+    requested_pause_s,
+)
 from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
 from mailsync.providers.imap.login import Login, open_session
-from mailsync.providers.imap.responses import (
-    FetchedItems,
-    parse_fetch,
-    parse_search,
-    split_responses,
-)
+from mailsync.providers.imap.pipeline import FetchPipeline
+from mailsync.providers.imap.responses import FetchedItems, parse_search
 from mailsync.providers.imap.transport import (
+    ConnectedClient,
     Deadline,
     ServerUnusable,
     open_socket,
@@ -34,6 +33,8 @@ from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
 
 LOGOUT_TIMEOUT_S = 5.0
+MAX_UIDS_PER_FETCH = 10_000
+"""The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
 _NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 
@@ -48,26 +49,9 @@ class OpenFolder:
     mod_seq: int | None
 
 
-class _Client(IMAPClient):  # type: ignore[misc]
-    """An IMAPClient over a connected socket. IMAPClient would look the host up again."""
-
-    def __init__(
-        self, address: MailboxAddress, connected: socket.socket, reserve: Callable[[int], bool]
-    ) -> None:
-        self._connected = connected
-        self._reserve = reserve
-        super().__init__(address.host, address.port, ssl=False, timeout=wire.READ_TIMEOUT_S)
-        self._imap.debug = 0
-        self._imap.is_readonly = True
-
-    def _create_IMAP4(self) -> Any:  # noqa: N802
-        return wire.LimitedImap(self.host, self.port, self._connected, self._reserve)
-
-
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
-    request_count: commands sent so far.
     is_broken: whether the connection cannot be used any more.
     is_cut: whether it is broken since the server ended it, or sent what is no response.
 
@@ -88,9 +72,9 @@ class ImapConnection:
     ) -> None:
         """deadline: ends the connection when it passes. memory: memory that literals are counted
         against until `release_memory`."""
-        self.request_count = 0
+        self._command_count = 0
         self.is_broken = self.is_cut = False
-        self._host = address.host
+        self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
         with self._failures("connect"), ExitStack() as on_failure:
             connected = open_socket(ip_addresses, address)
@@ -102,12 +86,13 @@ class ImapConnection:
             if address.begins_with_tls:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
-            self._client = _Client(address, connected, self._reserve)
+            self._client = ConnectedClient(address, connected, self._reserve)
             on_failure.callback(self._hang_up)
             if not address.begins_with_tls:
                 start_tls_by_command(self._client, address, context)
             on_failure.pop_all()
         self._imap = self._client._imap
+        self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
 
@@ -118,9 +103,15 @@ class ImapConnection:
         Raises:
             LoginRefused: the server refused the user name, the password or the token.
         """
+        self._secret = secret
         with self._failures("LOGIN"):
             session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
         self.capabilities, self._extensions = session.capabilities, session.extensions
+
+    @property
+    def request_count(self) -> int:
+        """Return the number of commands sent so far."""
+        return self._command_count + self._pipeline.sent_count
 
     @property
     def has_qresync(self) -> bool:
@@ -175,10 +166,19 @@ class ImapConnection:
         """Yield UID and items of each FETCH response that names one of these messages, as it
         arrives. Malformed responses are left out."""
         wanted = frozenset(uids)
-        for uid_set in format_uid_sets(wanted):
-            for uid, each in self._fetched(uid_set, items):
-                if uid in wanted:
-                    yield uid, each
+        ordered = sorted(wanted)
+        for start in range(0, len(ordered), MAX_UIDS_PER_FETCH):
+            for uid_set in format_uid_sets(ordered[start : start + MAX_UIDS_PER_FETCH]):
+                for uid, each in self._fetched(uid_set, items):
+                    if uid in wanted:
+                        yield uid, each
+
+    def send_ahead(self, uids: Iterable[int], items: str) -> None:
+        """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments
+        returns. Every other command before that drops the responses."""
+        with self._failures("FETCH"):
+            for uid_set in format_uid_sets(uids):
+                self._pipeline.send((uid_set, items))
 
     def fetch_changes(
         self, mod_seq: int, items: str, below: int
@@ -249,21 +249,10 @@ class ImapConnection:
     ) -> Iterator[tuple[int, FetchedItems]]:
         """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
         with self._failures("FETCH"):
-            tag, is_over = self._send("UID", "FETCH", uid_set, items, *modifiers), False
             try:
-                while not is_over:
-                    self._imap._get_response()
-                    is_over = self._imap.tagged_commands[tag] is not None
-                    for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
-                        with suppress(ValueError):
-                            found = parse_fetch(records)
-                            if isinstance(uid := found.get(b"UID"), int):
-                                yield uid, found
-                    if not is_over:
-                        self._imap._check_bye()
+                yield from self._pipeline.read((uid_set, items, *modifiers))
             finally:
-                self.is_broken |= not is_over  # the rest of the responses is still to come
-            self._finish("FETCH", tag)
+                self.is_broken |= self._pipeline.is_reading  # the rest is still to come
 
     def _command(self, name: str, *arguments: str | bytes) -> Mapping[str, list[Any]]:
         """Send a command; return the untagged responses by name."""
@@ -273,7 +262,8 @@ class ImapConnection:
 
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
-        self.request_count += 1
+        self._pipeline.drop()
+        self._command_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command(name, *arguments)
         return tag
@@ -289,13 +279,14 @@ class ImapConnection:
         """Send commands without waiting for the answer to each. Return the answer to each that the
         server rejects, None in place of the others, and all untagged responses by name."""
         with self._failures(str(commands[0][0])):
-            self.request_count += len(commands)
+            self._pipeline.drop()
+            self._command_count += len(commands)
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(*each) for each in commands]
             refusals: list[str | None] = []
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
-                text = data[0].decode("utf-8", "replace")
+                text = self._shown(data[0].decode("utf-8", "replace"))
                 refusals.append(None if typ == "OK" else text[:200])
             for each in refusals:
                 self._raise_pause(each or "")
@@ -328,22 +319,29 @@ class ImapConnection:
                 f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
         except IMAPClientError as failure:
-            text = str(failure)
+            said = failure.args[0] if failure.args else b""
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            text = self._shown(text)
             self._raise_pause(text)
             if what == "connect":
                 raise ProviderUnavailable(
-                    f"The mail server {self._host} does not accept the connection; its answer:"
-                    f" {text[:200]}"
+                    f"The mail server {self._host} does not accept the connection"
+                    f" ({text[:200]}); trying again."
                 ) from failure
             raise ProviderRejected(
                 f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
             ) from failure
 
+    def _shown(self, text: str) -> str:
+        """Return what the server said without the password, which it may repeat."""
+        return text.replace(self._secret, "...") if self._secret else text
+
     def _farewell(self) -> str:
         """Return the text of a BYE response; "" if there is none."""
         imap = getattr(self, "_imap", None)
         said = imap.untagged_responses.get("BYE", [b""]) if imap else [b""]
-        return said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
+        text = said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
+        return self._shown(text)
 
     def _raise_pause(self, text: str) -> None:
         pause_s = requested_pause_s(text)
@@ -351,7 +349,7 @@ class ImapConnection:
             raise ProviderThrottled(
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
-            ) from None
+            ) from cause_of_pause(text)
 
 
 def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:

@@ -6,13 +6,15 @@ from imaplib import IMAP4
 
 LONGEST_PAUSE_S = 3600.0
 _BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
+_CONNECTION_LIMIT = (
+    r"\[LIMIT\]|(?:too many|maximum number of) (?:\w+ )?(?:connections|sessions)|connection limit"
+)
+"""RFC 9051; Gmail: "Too many simultaneous connections. (Failure)"; Dovecot: "Maximum number of
+connections from user+IP exceeded"."""
 PAUSES: tuple[tuple[str, float], ...] = (
     # Gmail's limits of bandwidth last for hours (home-assistant/core #155699).
     (r"\[OVERQUOTA\]|bandwidth limit", 1800.0),
-    # RFC 9051; Gmail: "Too many simultaneous connections. (Failure)"; Dovecot: "Maximum number of
-    # connections from user+IP exceeded".
-    (r"\[LIMIT\]|too many (?:\w+ )?(?:connections|sessions)", 60.0),
-    (r"maximum number of (?:\w+ )?(?:connections|sessions)|connection limit", 60.0),
+    (_CONNECTION_LIMIT, 60.0),
     # Exchange Online also throttles without a time (imapsync, FAQ.Office365).
     (r"\[THROTTLED\]|throttled|rate limit|too many (?:requests|commands|login)", 60.0),
     # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
@@ -23,6 +25,15 @@ PAUSES: tuple[tuple[str, float], ...] = (
 )
 """Patterns of refusals that mean a pause, and its seconds."""
 _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in PAUSES)
+
+
+class TooManyConnections(Exception):
+    """The cause of a ProviderThrottled: the server has too many connections of this mailbox."""
+
+
+def cause_of_pause(text: str) -> TooManyConnections | None:
+    """Return the cause of a pause after a refusal with this text, if the text names it."""
+    return TooManyConnections() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
 
 
 def requested_pause_s(text: str) -> float | None:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mailsync.errors import CursorExpired, ProviderRejected
-from mailsync.model import Page, RemoteId, RemovedMessage, StateChange
+from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
+from mailsync.model import Page, RemoteId, RemovedMessage, StateChange, UnreadableMessage
 from mailsync.providers.imap.bodies import fetch_listed, size_of
 from mailsync.providers.imap.changes import (
     MAX_NAMED_REMOVALS,
@@ -27,6 +27,7 @@ from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
+from mailsync.providers.imap.read_ahead import ReadAhead
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import MAX_UID, format_uid_sets
 
@@ -47,12 +48,19 @@ class _Reported:
 
 
 class FolderReader:
-    """Reads a folder as the server opened it. sizes: of the messages listed last, in bytes."""
+    """Reads a folder as the server opened it.
+
+    sizes: of the messages listed last, in bytes.
+    ahead: requests what a full sync reads next.
+    """
 
     def __init__(self, connection: ImapConnection, opened: OpenFolder) -> None:
         self._connection = connection
         self._uids: Sequence[int] | None = None
+        self._is_careful = False
+        self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
+        self.ahead = ReadAhead(connection)
         self.opened = opened
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
@@ -61,6 +69,7 @@ class FolderReader:
         Raises:
             CursorExpired: the server has numbered the messages anew.
         """
+        self._is_careful, self._unread = limit == 1, ()
         if position is None:
             position = self._start()
         if position.uid_validity != self.opened.uid_validity:
@@ -92,6 +101,7 @@ class FolderReader:
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         left = [uid for uid in self.all_uids() if uid < below]
         items = self._listed(left[-limit:])
+        self.ahead.begin_page(self.sizes, left[-2 * limit : -limit])
         has_more = len(left) > limit
         after = replace(
             position,
@@ -100,7 +110,7 @@ class FolderReader:
             sample=choose_sample(position.sample, items),
         )
         return Page(
-            self._state_changes(items),
+            (*self._state_changes(items), *self._unreadable()),
             after.to_cursor(),
             has_more,
             valid_id_prefix=self._id_prefix,
@@ -109,10 +119,11 @@ class FolderReader:
 
     def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
         arrived = self._arrived(position)
-        sampled = self._sampled(position)
-        if is_renumbered(position.sample, sampled):
+        sample = {} if self._is_careful else position.sample
+        found = self._listed_with_sample(arrived[:limit], sample)
+        if is_renumbered(sample, found):
             return self._page_of_renumbering()
-        listed = self._listed(arrived[:limit])
+        listed = {uid: found[uid] for uid in arrived[:limit] if uid in found}
         reported = self._reported(position, len(arrived))
         removed = self._confirmed(reported.vanished, position.uid_next)
         states, flags_from = self._present_states(position, is_from_start=reported.compares_flags)
@@ -125,7 +136,7 @@ class FolderReader:
             if reported.compares_flags
             else position.flags_compared_at,
             flags_from=flags_from,
-            sample=choose_sample({}, sampled | listed),
+            sample=choose_sample(position.sample if self._is_careful else {}, found),
         )
         lacks_others = position.message_count + len(arrived) - len(removed or ())
         is_explained = removed is not None and lacks_others <= self.opened.message_count
@@ -133,6 +144,7 @@ class FolderReader:
             (
                 *(RemovedMessage(self.place(uid).to_id()) for uid in removed or ()),
                 *self._state_changes(reported.flags | listed),
+                *self._unreadable(),
             ),
             after.to_cursor(),
             len(arrived) > limit,
@@ -157,13 +169,15 @@ class FolderReader:
         found = self._connection.search(f"UID {position.uid_next}:{MAX_UID}")
         return [uid for uid in found if position.uid_next <= uid < self.opened.uid_next]
 
-    def _sampled(self, position: FolderPosition) -> dict[int, FetchedItems]:
-        """Return the messages of the sample as they are now. If one is another message, it is
-        requested twice: a server may err once."""
-        uids = [int(uid) for uid in position.sample]
-        found = self._connection.fetch(uids, LISTED_ITEMS) if uids else {}
-        if is_renumbered(position.sample, found):
-            found = self._connection.fetch(uids, LISTED_ITEMS)
+    def _listed_with_sample(
+        self, arrived: Sequence[int], sample: Mapping[str, str]
+    ) -> dict[int, FetchedItems]:
+        """Return new messages, and those of the sample that are there. If one of these is another
+        message, they are requested twice: a server may err once."""
+        sampled = [int(uid) for uid in sample]
+        found = self._listed(arrived, and_if_there=sampled)
+        if is_renumbered(sample, found):
+            found |= self._connection.fetch(sampled, LISTED_ITEMS)
         return found
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
@@ -220,10 +234,33 @@ class FolderReader:
             return None
         return frozenset(self.place(uid).to_id() for uid in uids)
 
-    def _listed(self, uids: Sequence[int]) -> dict[int, FetchedItems]:
-        found = fetch_listed(self._connection, uids, LISTED_ITEMS, uid_next=self.opened.uid_next)
+    def _listed(
+        self, uids: Sequence[int], and_if_there: Sequence[int] = ()
+    ) -> dict[int, FetchedItems]:
+        """Return the messages. On a page of one message only its state is requested: the server may
+        fail at its header. If it sends nothing of it, and something of others, it is unreadable."""
+        items = STATE_ITEMS if self._is_careful else LISTED_ITEMS
+        uid_next = self.opened.uid_next
+        try:
+            found = self.ahead.take_list(uids) or fetch_listed(
+                self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
+            )
+        except ProviderUnavailable:
+            if not self._is_careful or self._connection.is_broken or not self._sends_others(uids):
+                raise
+            found, self._unread = {}, uids
         self.sizes = {uid: size_of(each) for uid, each in found.items()}
         return found
+
+    def _sends_others(self, uids: Sequence[int]) -> bool:
+        others = [uid for uid in self.all_uids() if uid not in uids]
+        return not others or bool(self._connection.fetch(others[-2:], STATE_ITEMS))
+
+    def _unreadable(self) -> tuple[UnreadableMessage, ...]:
+        detail = "The mail server lists this message, and sends nothing of it."
+        return tuple(
+            UnreadableMessage(self.place(uid).to_id(), "unanswered", detail) for uid in self._unread
+        )
 
     def _state_changes(self, items: Mapping[int, FetchedItems]) -> tuple[StateChange, ...]:
         return tuple(to_state_change(self.place(uid), each) for uid, each in sorted(items.items()))

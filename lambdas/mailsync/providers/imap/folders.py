@@ -1,13 +1,14 @@
 """Convert the server's list of folders. Pure functions."""
 
+import re
+from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
-
-from imapclient.imap_utf7 import decode as decode_modified_utf7
 
 from mailsync.model import RemoteFolder, Role
 from mailsync.providers.imap.ids import folder_id
 from mailsync.providers.imap.listing import ListedFolder, is_inbox
 
+_ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _SPECIAL_USE = {
     "\\sent": Role.SENT,
     "\\drafts": Role.DRAFTS,
@@ -78,20 +79,20 @@ def _split(
     folder: ListedFolder, names: set[bytes], prefixes: Collection[bytes]
 ) -> tuple[bytes | None, bytes]:
     """Return the nearest folder above this one, and the name below it."""
-    if folder.separator is None:
-        return None, folder.name
-    parts = folder.name.split(folder.separator)
-    for length in range(len(parts) - 1, 0, -1):
-        above, below = (folder.separator.join(each) for each in (parts[:length], parts[length:]))
-        if below and (is_inbox(above) or above + folder.separator in prefixes):
+    name, end = folder.name, len(folder.name)
+    while folder.separator and (end := name.rfind(folder.separator, 0, end)) > 0:
+        above, below = name[:end], name[end + 1 :]
+        if below and (is_inbox(above) or name[: end + 1] in prefixes):
             return None, below
         if below and above in names:
             return above, below
-    return None, folder.name
+    return None, name
 
 
 def _roles(listed: Sequence[ListedFolder]) -> Mapping[bytes, Role]:
-    """Return the roles by name, each role once: special use counts more than a usual name."""
+    """Return the roles by name, each role once: special use counts more than a usual name, and the
+    first name in the alphabet more than another."""
+    listed = sorted(listed, key=lambda each: each.name)
     roles = {each.name: Role.INBOX for each in listed if is_inbox(each.name)}
     for of in (_special_use, _usual_name):
         for each in listed:
@@ -111,7 +112,16 @@ def _usual_name(folder: ListedFolder) -> Role | None:
 
 
 def _display(name: bytes) -> str:
+    """Return a name for people: modified UTF-7 (RFC 3501, section 5.1.3) or UTF-8. A part that is
+    neither is shown as it stands."""
+    return _ENCODED.sub(_decoded, name.decode("utf-8", "replace"))
+
+
+def _decoded(part: re.Match[str]) -> str:
+    if not part[1]:
+        return "&"
     try:
-        return str(decode_modified_utf7(name))
-    except (ValueError, LookupError):
-        return name.decode("utf-8", "replace")
+        padded = part[1].replace(",", "/") + "=" * (-len(part[1]) % 4)
+        return b64decode(padded, validate=True).decode("utf-16-be")
+    except ValueError:
+        return part[0]

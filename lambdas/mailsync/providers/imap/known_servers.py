@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from mailsync.providers.imap.address import TLS_PORT
 
+MAX_CONNECTIONS = 3
+"""The connections to a mailbox at the same time, at a server that is not known better."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownServer:
@@ -17,6 +20,8 @@ class KnownServer:
     domains: the domains of its addresses.
     advice: where a person creates a password for apps, or switches IMAP on; a sentence.
     accepts_passwords: False: no password of any kind is accepted; `advice` says what to do instead.
+    max_connections: connections that Mailsync opens to a mailbox at the same time. The person's own
+        programs need some as well: Gmail accepts 15, Yahoo a few.
     """
 
     title: str
@@ -25,6 +30,7 @@ class KnownServer:
     advice: str
     accepts_passwords: bool = True
     port: int = TLS_PORT
+    max_connections: int = MAX_CONNECTIONS
 
 
 def _create_at(url: str) -> str:
@@ -66,7 +72,9 @@ _NETEASE = (
     " authorization code that is shown there."
 )
 KNOWN_SERVERS = (
-    KnownServer("Gmail", "imap.gmail.com", ("gmail.com", "googlemail.com"), _GMAIL),
+    KnownServer(
+        "Gmail", "imap.gmail.com", ("gmail.com", "googlemail.com"), _GMAIL, max_connections=5
+    ),
     KnownServer(
         "Outlook",
         "outlook.office365.com",
@@ -92,8 +100,9 @@ KNOWN_SERVERS = (
             *("yahoo.com.mx", "yahoo.com.ph", "yahoo.com.sg", "yahoo.com.tw", "yahoo.com.vn"),
         ),
         _YAHOO,
+        max_connections=2,
     ),
-    KnownServer("Yahoo", "export.imap.mail.yahoo.com", (), _YAHOO),
+    KnownServer("Yahoo", "export.imap.mail.yahoo.com", (), _YAHOO, max_connections=2),
     KnownServer("iCloud", "imap.mail.me.com", ("icloud.com", "me.com", "mac.com"), _ICLOUD),
     KnownServer(
         "Fastmail",
@@ -112,7 +121,13 @@ KNOWN_SERVERS = (
         "GMX", "imap.gmx.com", ("gmx.com", "gmx.us", "gmx.co.uk", "gmx.fr", "gmx.es"), _GMX
     ),
     KnownServer("WEB.DE", "imap.web.de", ("web.de", "email.de"), _GMX),
-    KnownServer("AOL", "imap.aol.com", ("aol.com", "aim.com", "aol.de", "aol.co.uk"), _AOL),
+    KnownServer(
+        "AOL",
+        "imap.aol.com",
+        ("aol.com", "aim.com", "aol.de", "aol.co.uk"),
+        _AOL,
+        max_connections=2,
+    ),
     KnownServer(
         "Mail.ru",
         "imap.mail.ru",

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.providers.imap.failures import requested_pause_s
+from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
 
 MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
@@ -22,13 +22,8 @@ CLIENT_ID = '("name" "Mailsync" "version" "1")'
 NOT_CONNECTED_PAUSE_S = 300.0
 """Seconds to wait if Microsoft 365 says "User is authenticated but not connected"."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
-_PAUSES = re.compile(
-    r"\[(?:LIMIT|INUSE|UNAVAILABLE|OVERQUOTA|THROTTLED)\]|too many|throttl|try again later|temporar"
-    r"|rate limit|bandwidth limit|unavailable|server busy|maximum number of|internal error"
-    r"|timed? ?out",
-    re.IGNORECASE,
-)
-"""What servers say if the same login may succeed later."""
+_PAUSES = re.compile(r"unavailable|internal (?:server )?error|timed? ?out", re.IGNORECASE)
+"""What servers say at a login that may succeed later, beside what they say at any command."""
 _APP_PASSWORD = re.compile(
     r"application-specific password|app(?:lication)?[- ]?(?:specific )?password|web ?login"
     r"|log in via your web browser|weblogin|authori[sz](?:ed|ation) code|basic ?auth"
@@ -194,7 +189,7 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
                 retry_after_s=requested_pause_s(text),
-            )
+            ) from cause_of_pause(text)
         case Refusal.UNKNOWN:
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
@@ -211,7 +206,9 @@ def classify_refusal(text: str) -> Refusal:
     """Return what the text of a NO or BAD to a login means."""
     if _APP_PASSWORD.search(text):
         return Refusal.APP_PASSWORD
-    if _PAUSES.search(text) and "AUTHENTICATIONFAILED" not in text:
+    if "AUTHENTICATIONFAILED" not in text.upper() and (
+        requested_pause_s(text) is not None or _PAUSES.search(text)
+    ):
         return Refusal.PAUSE
     return Refusal.PASSWORD if _REFUSALS.search(text) else Refusal.UNKNOWN
 

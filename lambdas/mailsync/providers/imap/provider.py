@@ -16,6 +16,7 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.model import (
+    AccessToken,
     Cursor,
     FeedId,
     FeedRef,
@@ -26,6 +27,7 @@ from mailsync.model import (
     MessageListing,
     Page,
     RemoteId,
+    Role,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
@@ -36,10 +38,12 @@ from mailsync.providers.imap.bodies import MessageReader
 from mailsync.providers.imap.changes import is_unchanged
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
+from mailsync.providers.imap.failures import TooManyConnections
 from mailsync.providers.imap.folder_commands import list_folders, read_statuses
 from mailsync.providers.imap.folder_reader import FolderReader
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
+from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import FolderList, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
@@ -52,8 +56,10 @@ from mailsync.providers.kit import MailServerUnusable
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-MAX_CONNECTIONS = 3
 MESSAGES_PER_FETCH = 100
+MAX_FAILING_FEEDS = 3
+"""The number of folders in one call whose pages may fail. Each costs two logins if the server ends
+the connection, and many logins in a short time get an address banned."""
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
@@ -100,7 +106,9 @@ class ImapMailbox:
         self._statuses: dict[bytes, Mapping[str, int]] = {}
         self._budget, self._memory = budget or RetryBudget(), memory
         self._earlier_requests = 0
-        self.max_requests_in_flight = min(max_in_flight or MAX_CONNECTIONS, MAX_CONNECTIONS)
+        known = find_known_server(address.host)
+        most = known.max_connections if known else MAX_CONNECTIONS
+        self.max_requests_in_flight = min(max_in_flight or most, most)
 
     @property
     def request_count(self) -> int:
@@ -144,6 +152,7 @@ class ImapMailbox:
                 for name, it in answers.items()
                 if isinstance(it, str)
             },
+            permanent_roles=frozenset({Role.INBOX}),
         )
 
     def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:
@@ -171,11 +180,17 @@ class ImapMailbox:
     ) -> Mapping[FeedId, Page]:
         """Fetch the next page of many folders. Those that are unchanged according to the last list
         of folders are not opened."""
-        pages = {}
+        pages, failures = {}, 0
         for feed, cursor in positions:
-            with suppress(CursorExpired, FolderGone, ProviderRejected):
+            try:
                 unchanged = self._page_without_changes(feed, cursor)
                 pages[feed.id] = unchanged or self.fetch_page(feed, cursor, limit=limit)
+            except (CursorExpired, FolderGone, ProviderRejected):
+                continue
+            except ProviderUnavailable:
+                failures += 1
+                if failures > MAX_FAILING_FEEDS or not self._is_responsive:
+                    raise
         return pages
 
     def _page_without_changes(self, feed: FeedRef, cursor: Cursor | None) -> Page | None:
@@ -206,8 +221,9 @@ class ImapMailbox:
                     partial(self._connected_to, folder, uid_validity),
                     self._budget,
                 )
-                sizes = self._opened(folder).sizes
-                read = reader.read([each.uid for each in group], sizes)
+                opened, uids = self._opened(folder), [each.uid for each in group]
+                with opened.ahead.around_messages(uids):
+                    read = reader.read(uids, opened.sizes)
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
@@ -215,6 +231,12 @@ class ImapMailbox:
         self._disconnect()
         if self._memory:
             self._memory.close()
+
+    @property
+    def _is_responsive(self) -> bool:
+        """Return whether a failure may concern one folder: the server did not keep silent."""
+        connection = self._connection
+        return connection is not None and (connection.is_cut or not connection.is_broken)
 
     def _place(self, uid: int) -> MessagePlace:
         assert self._open
@@ -256,28 +278,33 @@ class ImapMailbox:
         if self._connection and self._connection.is_broken:
             self._disconnect()
         if self._connection is None:
-            access = self._access.current_token()
-            ip_addresses = find_server(self._servers, self._address)
-            for attempt in range(2):
-                connection = ImapConnection(
-                    self._address, ip_addresses, self._context, memory=self._memory
-                )
-                with ExitStack() as on_failure:
-                    on_failure.callback(connection.close)
-                    try:
-                        connection.login(
-                            self._address.user_name, access.token, is_token=not access.is_password
-                        )
-                    except LoginRefused:
-                        if attempt:
-                            raise ProviderThrottled("The mail server refuses the login.") from None
-                        access = self._access.renew_token(access)
-                        continue
-                    on_failure.pop_all()
-                self._connection = connection
-                break
-        assert self._connection
+            try:
+                self._connection = self._signed_in()
+            except ProviderThrottled as failure:
+                if isinstance(failure.__cause__, TooManyConnections):
+                    self.max_requests_in_flight = max(1, self.max_requests_in_flight - 1)
+                raise
         return self._connection
+
+    def _signed_in(self) -> ImapConnection:
+        """Return a new connection, signed in; renew a refused password or token once."""
+        access = self._access.current_token()
+        with suppress(LoginRefused):
+            return self._signed_in_with(access)
+        try:
+            return self._signed_in_with(self._access.renew_token(access))
+        except LoginRefused:
+            raise ProviderThrottled("The mail server refuses the login.") from None
+
+    def _signed_in_with(self, access: AccessToken) -> ImapConnection:
+        ip_addresses = find_server(self._servers, self._address)
+        connection = ImapConnection(self._address, ip_addresses, self._context, memory=self._memory)
+        with ExitStack() as on_failure:
+            on_failure.callback(connection.close)
+            user_name = self._address.user_name
+            connection.login(user_name, access.token, is_token=not access.is_password)
+            on_failure.pop_all()
+        return connection
 
     def _disconnect(self) -> None:
         if self._connection:

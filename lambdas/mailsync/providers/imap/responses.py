@@ -14,9 +14,10 @@ Records = Sequence[bytes | tuple[bytes, bytes]]
 """A response as imaplib keeps it: a text before each literal with the literal, then the rest."""
 FetchedItems = Mapping[bytes, Any]
 MAX_FOUND_UIDS = 5_000_000
+MAX_NESTING = 100
 _NUMBER = re.compile(rb"\s*(\d{1,10}) ?\s*\(")
 _NAME = re.compile(rb'\s*([^\s()\[\]"{]++(?:\[[^\]]*+\](?:<\d{1,20}>)?)?)\s*', re.DOTALL)
-_FLAGS = re.compile(rb"\((.*?)\)(?=[\s)]|\Z)", re.DOTALL)
+_FLAGS = re.compile(rb"\((.*?)\)(?=\s*\)|\s+[A-Za-z]|\s*\Z)", re.DOTALL)
 _QUOTED = re.compile(rb'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 _LITERAL = re.compile(rb"~?\{\d{1,20}\+?\}")
 _ATOM = re.compile(rb'[^\s()"]++')
@@ -126,12 +127,14 @@ class _FetchParser:
         )
 
     def _value(self) -> Any:
-        """Return a value. A stack holds the lists around it: a server may nest them deeply."""
+        """Return a value. A stack holds the lists around it."""
         stack: list[list[Any]] = []
         while True:
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
             sign = self._text[self._at : self._at + 1]
             if sign == b"(":
+                if len(stack) == MAX_NESTING:
+                    raise ValueError("lists in lists in lists")
                 stack.append([])
                 self._at += 1
                 continue

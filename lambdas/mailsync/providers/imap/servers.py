@@ -55,6 +55,12 @@ class AllowedServers:
     listed: frozenset[str]
     is_any_public: bool
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """Return the TCP ports of these servers."""
+        usual = {TLS_PORT, STARTTLS_PORT} if self.is_any_public else set()
+        return frozenset(usual | {int(each.rpartition(":")[2]) for each in self.listed})
+
     def find_addresses(self, host: str, port: int) -> Sequence[str]:
         """Return the IP addresses of a server, all of which may be connected to.
 

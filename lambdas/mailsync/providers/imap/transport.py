@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
+from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddress
 
 CONNECT_TIMEOUT_S = 10.0
@@ -38,6 +39,22 @@ _Result = TypeVar("_Result")
 
 class ServerUnusable(OSError):
     """The server cannot be used as it was named. The text is a sentence for the person."""
+
+
+class ConnectedClient(IMAPClient):  # type: ignore[misc]
+    """An IMAPClient over a connected socket. IMAPClient would look the host up again."""
+
+    def __init__(
+        self, address: MailboxAddress, connected: socket.socket, reserve: Callable[[int], bool]
+    ) -> None:
+        self._connected = connected
+        self._reserve = reserve
+        super().__init__(address.host, address.port, ssl=False, timeout=wire.READ_TIMEOUT_S)
+        self._imap.debug = 0
+        self._imap.is_readonly = True
+
+    def _create_IMAP4(self) -> Any:  # noqa: N802
+        return wire.LimitedImap(self.host, self.port, self._connected, self._reserve)
 
 
 class Deadline:

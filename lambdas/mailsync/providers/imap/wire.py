@@ -148,8 +148,12 @@ class LimitedImap(IMAP4):
         self._raw = _TimedSocket(connected, limit_bytes)
         self._reader = io.BufferedReader(self._raw, _READ_BYTES)
 
-    def _new_tag(self) -> bytes:
+    def begin_responses(self) -> None:
+        """Give the responses to the next command the whole time and the whole size."""
         self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
+
+    def _new_tag(self) -> bytes:
+        self.begin_responses()
         return super()._new_tag()  # type: ignore[misc,no-any-return]
 
     def _get_response(self, *_timeout: object) -> bytes | None:

@@ -89,14 +89,37 @@ SELECT k.remote_key
   FROM mailsync.email_placements p JOIN mailsync.message_keys k ON k.email_id = p.email_id
  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
 
--- keys_with_version --
--- Return those keys of a folder's messages whose stored version is the given one.
-SELECT k.remote_key
+-- keys_without_version --
+-- Return those of the keys with which no message of the given version is in the folder.
+SELECT s.remote_key
   FROM json_to_recordset(cast(:states AS json)) AS s (remote_key text, version text)
-  JOIN mailsync.message_keys k
-    ON k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key
-  JOIN mailsync.emails m ON m.id = k.email_id AND m.version = s.version AND m.removed_at IS NULL
-  JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
+ WHERE NOT EXISTS (
+       SELECT 1
+         FROM mailsync.message_keys k
+         JOIN mailsync.emails m ON m.id = k.email_id AND m.version = s.version AND m.removed_at IS NULL
+         JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
+        WHERE k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key)
+
+-- fingerprints_in_folder --
+-- Return the fingerprints of messages in a folder by key.
+SELECT k.remote_key, k.fingerprint
+  FROM mailsync.message_keys k
+  JOIN mailsync.email_placements p ON p.email_id = k.email_id AND p.folder_id = :folder_id
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
+
+-- rename_keys --
+-- Replace the beginning of keys. A key that another message has already is left.
+UPDATE mailsync.message_keys k
+   SET remote_key = cast(:new_prefix AS text)
+                    || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1)
+ WHERE k.account_id = cast(:account_id AS uuid)
+   AND starts_with(k.remote_key, cast(:old_prefix AS text))
+   AND NOT EXISTS (
+       SELECT 1 FROM mailsync.message_keys other
+        WHERE other.account_id = k.account_id
+          AND other.remote_key = cast(:new_prefix AS text)
+              || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1))
 
 -- declare_keys_void --
 -- Give messages whose keys begin with a text keys that the provider gives to no message.

@@ -1,0 +1,40 @@
+"""Define the problems (422) of a sign-in at a mail server by password."""
+
+from dataclasses import replace
+
+from mailsync.api.problems import Problem
+
+PASSWORD_REFUSED = Problem(
+    kind="password-refused",
+    status=422,
+    title="The mail server refused the user name or the password",
+    detail="The mail server refused the user name or the password, so no mailbox was connected;"
+    " correct them and send the request again. Some servers want a password for apps instead of"
+    " the account's own.",
+)
+APP_PASSWORD_NEEDED = Problem(
+    kind="app-password-needed",
+    status=422,
+    title="The mail server wants a password for apps",
+    detail="The mail server does not accept this password over IMAP, so no mailbox was connected."
+    " Switch on IMAP in the settings of the mailbox, create a password for apps there, and connect"
+    " the mailbox with it.",
+)
+SERVER_UNUSABLE = Problem(
+    kind="mail-server-unusable",
+    status=422,
+    title="The mail server cannot be used",
+    detail="The certificate of imap.example.org has expired, so Mailsync does not send it a"
+    " password: correct the name of the server, or ask its operator for a valid certificate."
+    " No mailbox was connected.",
+)
+PASSWORD_PROBLEMS = (PASSWORD_REFUSED, APP_PASSWORD_NEEDED, SERVER_UNUSABLE)
+"""The problems (422) of a sign-in at a mail server, as examples."""
+
+
+def with_advice(problem: Problem, advice: str) -> Problem:
+    """Return the problem with advice for this server in place of its last, general sentence."""
+    if not advice:
+        return problem
+    what = problem.detail[: problem.detail.index("no mailbox was connected")]
+    return replace(problem, detail=f"{what}no mailbox was connected. {advice}")

@@ -1,0 +1,106 @@
+"""Recognise renamed folders at a provider where a folder's id is its name.
+
+There, a renamed folder disappears under one id and appears under another. It is the same folder if
+its messages have the same numbers and the same fingerprints. Two folders may have the same numbers
+by chance, and copies the same fingerprints, but not both. A folder without stored mail, such as a
+deselected one, is recognised by its name if its parent is.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from mailsync.errors import FolderGone, ProviderRejected
+from mailsync.model import (
+    FeedId,
+    FeedRef,
+    FolderId,
+    FolderRef,
+    RemoteFolder,
+    RemoteId,
+    RunRef,
+    StateChange,
+    StoredFolder,
+)
+from mailsync.providers import MailProvider
+from mailsync.store.message_key_store import MessageKeyStore
+
+SAMPLE_SIZE = 10
+MAX_NEW_FOLDERS = 50
+"""The number of new folders of which a sample is read in one sync."""
+
+
+def find_renamed_folders(
+    provider: MailProvider,
+    keys: MessageKeyStore,
+    run: RunRef,
+    gone: Sequence[StoredFolder],
+    new: Sequence[RemoteFolder],
+) -> Mapping[RemoteId, RemoteId]:
+    """Return the new ids of renamed folders by their old ids. The messages of a renamed folder get
+    the keys that they have there.
+
+    gone: stored folders that do not exist any more.
+    new: folders that are not stored.
+
+    Raises:
+        LeaseLost: another execution holds the lease of the mailbox.
+    """
+    renamed: dict[RemoteId, RemoteId] = {}
+    for folder in sorted(new, key=lambda each: len(each.remote_id))[:MAX_NEW_FOLDERS]:
+        left = [each for each in gone if each.ref.remote_id not in renamed]
+        sample = _read_sample(provider, folder.remote_id)
+        same = (each for each in left if _is_same(keys, run, each, folder.remote_id, sample))
+        if before := next(same, None):
+            prefix = RemoteId(next(iter(sample)).rpartition(":")[0] + ":")
+            former = _former_key(prefix, before.ref.remote_id, folder.remote_id)
+            keys.rename_keys(run, former, prefix)
+        else:
+            along = (each for each in left if _is_renamed_with_parent(each, folder, renamed))
+            empty = (each for each in along if not keys.keys_in_folder(run, each.ref.id))
+            before = next(empty, None)
+        if before:
+            renamed[before.ref.remote_id] = folder.remote_id
+    return renamed
+
+
+def _read_sample(provider: MailProvider, folder: RemoteId) -> Mapping[RemoteId, str]:
+    """Return keys and fingerprints of the newest messages of a folder."""
+    feed = FeedRef(FeedId(0), FolderRef(FolderId(0), folder))
+    with suppress(FolderGone, ProviderRejected):
+        page = provider.fetch_page(feed, None, limit=SAMPLE_SIZE)
+        states = (each for each in page.changes if isinstance(each, StateChange))
+        return {each.remote_id: each.fingerprint for each in states if each.fingerprint}
+    return {}
+
+
+def _is_same(
+    keys: MessageKeyStore,
+    run: RunRef,
+    before: StoredFolder,
+    name: RemoteId,
+    sample: Mapping[RemoteId, str],
+) -> bool:
+    """Return whether stored messages of the folder `before` have the numbers and fingerprints of
+    the sample, and none has another fingerprint. An earlier sync may have renamed their keys."""
+    former = {_former_key(key, before.ref.remote_id, name): key for key in sample}
+    stored = keys.fingerprints_in_folder(run, before.ref.id, [*former, *sample])
+    agrees = [sample[former.get(key, key)] == each for key, each in stored.items()]
+    return bool(agrees) and all(agrees)
+
+
+def _is_renamed_with_parent(
+    before: StoredFolder, folder: RemoteFolder, renamed: Mapping[RemoteId, RemoteId]
+) -> bool:
+    """Return whether the new folder is where the stored one is after the renaming of its parent."""
+    parent = before.parent_remote_id
+    return (
+        parent is not None
+        and parent in renamed
+        and renamed[parent] == folder.parent_remote_id
+        and before.display_name == folder.display_name
+    )
+
+
+def _former_key(key: RemoteId, before: RemoteId, name: RemoteId) -> RemoteId:
+    """Return the key that a message had before its folder was renamed."""
+    return RemoteId(before + key.removeprefix(name))

@@ -1,0 +1,133 @@
+"""Compare a mail server over IMAP with the built-in server."""
+
+import getpass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from localdev.engine.dev_login import DEMO_USER_ID
+from localdev.live.imap.relay import USER, ImapRelay, ImapUpstream, Session, port_of_token
+from localdev.live.imap.words import VOCABULARY
+from localdev.live.kit import LiveFailed, SimulatedUpstream
+from localdev.live.record import Recorder
+from localdev.mail.generate import generate_mail
+from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators.behaviour import LATENCY_BY_NAME
+from localdev.simulators.mailbox import Mailbox
+from mailsync.credentials.token_set import seal_password
+from mailsync.credentials.vault import SealingKey
+from mailsync.model import AccountId, Provider
+from mailsync.providers.imap.address import TLS_PORT, MailboxAddress
+from mailsync.providers.imap.known_servers import find_server_of_address
+from mailsync.settings import Settings
+from mailsync.store.credential_store import CredentialStore
+
+_ADDRESS, _PASSWORD = "baseline@example.com", "built-in"
+_MESSAGES, _CHANGED = 600, 20  # several pages, and part of one
+_PAGE = "docs/live.md says how to run this."
+
+
+class ImapLiveKit:
+    """Compares a mail server with the built-in one; implements `LiveKit`."""
+
+    provider = Provider("imap")
+    vocabulary = VOCABULARY
+
+    def open_relay(self, folder: Path) -> ImapRelay:
+        return ImapRelay(folder)
+
+    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
+        address = MailboxAddress("localhost", port_of_token(token), USER)
+        return store.connect_account(
+            user_id=DEMO_USER_ID,
+            provider=self.provider,
+            provider_account_id=address.to_remote_id(),
+            email_address="mailbox@localhost",
+            seal=lambda account_id: seal_password(account_id, token, key),
+        )
+
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> ImapUpstream:
+        """Ask for the password, and sign in once.
+
+        Raises:
+            LiveFailed: a setting is missing, or the server cannot be reached or refuses the login.
+        """
+        address = environment.get("IMAP_ADDRESS", "")
+        if "@" not in address:
+            raise LiveFailed(f"Set IMAP_ADDRESS to the address of your mailbox. {_PAGE}")
+        known = find_server_of_address(address)
+        host, _, port = environment.get("IMAP_SERVER", known.host if known else "").partition(":")
+        if not host or not (port or "1").isdecimal():
+            raise LiveFailed(
+                f"Set IMAP_SERVER to the mail server, such as imap.example.org:993. {_PAGE}"
+            )
+        upstream = ImapUpstream(
+            host=host,
+            port=int(port or TLS_PORT),
+            trust=Settings(environment).provider_tls_context(),
+            user_name=environment.get("IMAP_USER_NAME") or address,
+            password=getpass.getpass(f"Password of {address} for {host}: "),
+        )
+        try:
+            with Session(upstream, recorder) as server:
+                is_signed_in = b"\nl OK" in b"\n" + server.log_in()
+        except OSError as failure:
+            raise LiveFailed(
+                f"{host}:{upstream.port} does not answer ({failure}). {_PAGE}"
+            ) from None
+        if not is_signed_in:
+            raise LiveFailed(f"{host} refused the login of {upstream.user_name}. {_PAGE}")
+        return upstream
+
+    @contextmanager
+    def simulate(
+        self, folder: Path, recorder: Recorder, *, latency: str
+    ) -> Iterator[SimulatedUpstream]:
+        with Simulators(folder, imap_ports=ImapPorts(password=_PASSWORD)) as simulators:
+            assert simulators.imap
+            mailbox = simulators.add_mailbox(_ADDRESS)
+            mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            simulators.service.latency = LATENCY_BY_NAME[latency]
+            trust = Settings({"CA_BUNDLE": str(simulators.imap.certificate)}).provider_tls_context()
+            upstream = ImapUpstream(
+                host="localhost",
+                port=simulators.imap.port,
+                trust=trust,
+                user_name=_ADDRESS,
+                password=_PASSWORD,
+            )
+            with Session(upstream, recorder) as server:
+                server.log_in()
+            yield SimulatedUpstream(
+                upstream, _changes(mailbox), lambda _: _stack_options(simulators)
+            )
+
+
+KIT = ImapLiveKit()
+
+
+def _changes(mailbox: Mailbox) -> Callable[[], None]:
+    """Return a function that delivers some messages, and marks others as read."""
+
+    def change() -> None:
+        unread = [each for each in mailbox.messages("inbox") if not each.is_read]
+        for message in unread[:_CHANGED]:
+            mailbox.mark_read(message.number, is_read=True)
+        for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+            mailbox.deliver(item)
+
+    return change
+
+
+def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
+    """Return options of a stack without simulators of its own. No account of it is Microsoft's."""
+    return {
+        "graph_url": simulators.graph_url,
+        "authority": simulators.authority,
+        "environment": {
+            "MICROSOFT_CLIENT_ID": "unused",
+            "MICROSOFT_CLIENT_SECRET": "unused",
+            "CA_BUNDLE": str(simulators.ca_bundle),
+        },
+    }

@@ -1,0 +1,98 @@
+"""A full sync over IMAP requests the next page before it is asked for it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from mailsync.model import RemoteId
+from tests.providers.contract.played_imap import Played
+from tests.support.imap_mailbox import INBOX
+from tests.support.mail import a_mail
+from tests.support.scripted_imap import Rule, without
+
+LIST, BODY = r"^UID FETCH .*HEADER\.FIELDS", r"^UID FETCH .*BODY\.PEEK\[\]"
+
+
+NEWEST_FIRST = ["e", "f", "c", "d", "a", "b"]
+ALL = ["a", "b", "c", "d", "e", "f"]
+
+
+@pytest.fixture(autouse=True)
+def three_pages(played: Played) -> None:
+    for subject in ALL[3:]:
+        played.mailbox.deliver(a_mail(subject))
+
+
+def pages(played: Played) -> Iterator[list[RemoteId]]:
+    """The ids of each page of two messages."""
+    cursor, has_more = None, True
+    while has_more:
+        page = played.client.fetch_page(INBOX, cursor, limit=2)
+        cursor, has_more = page.next_cursor, page.has_more
+        yield [change.remote_id for change in page.changes]  # type: ignore[union-attr]
+
+
+def sent(played: Played) -> list[str]:
+    """What was requested, a letter for each command: the list of a page, or its messages."""
+    kinds = {"HEADER.FIELDS": "l", "BODY.PEEK[]": "b"}
+    return [
+        letter
+        for _, command in played.server.commands
+        for part, letter in kinds.items()
+        if part in command
+    ]
+
+
+def test_a_page_after_the_first_is_there_before_it_is_asked_for(played: Played) -> None:
+    found, counts = [], []
+    for ids in pages(played):
+        counts.append(played.client.request_count)
+        found += played.fetched(ids)
+        counts.append(played.client.request_count)
+
+    assert found == NEWEST_FIRST
+    assert sent(played) == ["l", "b", "l", "b", "l", "b"]
+    assert counts[2] == counts[1]
+    assert counts[4] == counts[3]
+    assert counts[-1] - counts[0] == 5
+
+
+def test_no_message_is_requested_as_long_as_none_is_asked_for(played: Played) -> None:
+    assert len(list(pages(played))) == 3
+    assert sent(played) == ["l", "l", "l"]
+
+
+def test_what_another_command_interrupts_is_requested_again(played: Played) -> None:
+    found = []
+    for ids in pages(played):
+        assert INBOX.folder
+        played.client.list_folder_messages(INBOX.folder)
+        found += played.fetched(ids)
+
+    assert found == NEWEST_FIRST
+
+
+def test_a_message_that_is_lacking_in_what_was_read_ahead_is_requested_again(
+    played: Played,
+) -> None:
+    for pattern in (LIST, BODY):
+        played.server.rules += [Rule(pattern, lambda found: found), Rule(pattern, without("FETCH"))]
+    found = [subject for ids in pages(played) for subject in played.fetched(ids)]
+
+    assert found == NEWEST_FIRST
+
+
+def test_a_connection_that_breaks_under_what_was_read_ahead_costs_no_message(
+    played: Played,
+) -> None:
+    played.server.rules += [Rule(BODY, lambda found: found), Rule(BODY, "cut")]
+    found = [subject for ids in pages(played) for subject in played.fetched(ids)]
+
+    assert found == NEWEST_FIRST
+
+
+def test_what_the_server_rejects_ahead_is_an_error_only_where_it_is_read(played: Played) -> None:
+    played.server.rules += [Rule(LIST, lambda found: found), Rule(LIST, b"{tag} NO later\r\n")]
+    found = [subject for ids in pages(played) for subject in played.fetched(ids)]
+
+    assert found == NEWEST_FIRST
