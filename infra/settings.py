@@ -49,20 +49,16 @@ class StageSettings:
     single_secret: whether functions also read the previous release's secret, whose values win.
     microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
         no mailboxes of Microsoft 365.
-    imap_servers: mail servers whose mailboxes are connected by password, separated by commas:
-        "public" for every public server, and servers as "host:port". None: the stage syncs no
-        mailboxes over IMAP.
+    imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: there are none.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
-    microsoft_tenants: ids, separated by commas, of organisations whose mailboxes administrators can
-        connect.
+    microsoft_tenants: ids, with commas, of organisations whose mailboxes administrators connect.
     jwt_jwks_url: URL of the key set of the JWT's issuer. None: JWT_SECRET of the settings secret
         verifies the JWT.
     jwt_audience: accepted `aud` claims, separated by commas; required with jwt_jwks_url. "*": any.
         None: not checked.
     jwt_issuer: required `iss` claim. None: not checked.
-    confirm_connections: whether a user must confirm a connected mailbox with the JWT; recommended
-        unless all hosts beside the API are trusted.
+    confirm_connections: whether a user must confirm a connected mailbox (docs/security.md).
     log_source_ip: whether audit records contain the IP address of the request.
     public_url: URL of the API at a domain that you route to it yourself.
     domain_name: host name of the API, which the stage creates in API Gateway.
@@ -114,18 +110,6 @@ class StageSettings:
         assigns."""
         return f"https://{self.domain_name}" if self.domain_name else self.public_url
 
-    def provider_ports(self) -> Mapping[str, frozenset[int]]:
-        """Return the TCP ports that functions must reach for each provider for which the stage has
-        the required settings, by the provider's title."""
-        listed = self.imap_servers and ImapSettings({"IMAP_SERVERS": self.imap_servers}).servers
-        return {
-            each.title: listed.ports
-            if listed and "IMAP_SERVERS" in each.required_settings
-            else frozenset(each.ports)
-            for each in syncable_providers()
-            if all(getattr(self, name.lower(), "") is not None for name in each.required_settings)
-        }
-
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return warnings about valid but risky settings; `make synth` prints them."""
@@ -165,6 +149,19 @@ class StageSettings:
         if found := list(format_violations(settings)) or list(_violations(stage)):
             raise ValueError("\n".join(f"Stage {name!r}: {each}." for each in found))
         return stage
+
+
+def provider_ports(stage: StageSettings) -> Mapping[str, frozenset[int]]:
+    """Return the TCP ports that functions must reach for each provider for which the stage has the
+    required settings, by the provider's title."""
+    listed = stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).servers
+    return {
+        each.title: listed.ports
+        if listed and "IMAP_SERVERS" in each.required_settings
+        else frozenset(each.ports)
+        for each in syncable_providers()
+        if all(getattr(stage, name.lower(), "") is not None for name in each.required_settings)
+    }
 
 
 def _require_name_of_stack(stage: str) -> None:

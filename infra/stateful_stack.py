@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.aurora_database import AuroraDatabase
 from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
-from infra.settings import StageSettings
+from infra.settings import StageSettings, provider_ports
 from infra.settings_secret import StageSecrets
 from infra.sync_functions import SyncFunction
 from infra.token_key import TokenKey
@@ -38,7 +38,7 @@ class StatefulStack(cdk.Stack):
                 self,
                 "Network",
                 retention=stage.log_retention,
-                provider_ports=stage.provider_ports(),
+                provider_ports=provider_ports(stage),
                 zone_ids=stage.aurora_zone_ids,
             )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)

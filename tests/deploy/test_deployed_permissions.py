@@ -159,18 +159,18 @@ def test_a_public_function_reads_one_secret_and_nothing_else(sync: Template, fun
     assert services == {"logs", "xray", "secretsmanager"}
 
 
+KNOWING_PROVIDERS = touching(
+    Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
+)
+
+
 def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: Template) -> None:
     named_in = {
         "SETTINGS_SECRET_ARN": set[str](),
         "DATABASE_SECRET_ARN": touching(Capability.DATABASE),
         "PROVIDER_LOGINS_SECRET_ARN": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
         "APPLICATION_KEY_SECRET_ARN": touching(Capability.VERIFY_APPLICATION_JWT),
-        "MICROSOFT_CLIENT_ID": touching(
-            Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
-        ),
-        "IMAP_SERVERS": touching(
-            Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
-        ),
+        **dict.fromkeys(("MICROSOFT_CLIENT_ID", "IMAP_SERVERS"), KNOWING_PROVIDERS),
         "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA_OWNER_LOGIN),
         "TOKEN_KEY_ARN": touching(
             Capability.DECRYPT_STORED_TOKENS, Capability.ENCRYPT_STORED_TOKENS

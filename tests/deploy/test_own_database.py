@@ -12,7 +12,7 @@ import pytest
 
 from infra import catalog
 from infra.catalog import Capability
-from infra.settings import StageSettings
+from infra.settings import StageSettings, provider_ports
 from mailsync import registry
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider
@@ -195,7 +195,7 @@ def network(folder: Path, **settings: object) -> Template:
         cdk.Stack(app, "Network"),
         "Network",
         retention="ONE_WEEK",
-        provider_ports=stage.provider_ports(),
+        provider_ports=provider_ports(stage),
     )
     app.synth()
     return Template(json.loads((folder / "Network.template.json").read_text()))

@@ -16,7 +16,7 @@ from mailsync.providers.imap.responses import (
 from mailsync.providers.imap.uids import parse_uid_ranges
 
 MESSAGE = b"Subject: a\r\n\r\n)"
-RESPONSE = [
+RESPONSE: list[bytes | tuple[bytes, bytes]] = [
     (
         b'7 (UID 12 FLAGS (\\Seen $x) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 15'
         b" MODSEQ (9) EMAILID (M1) BODY[] {15}",

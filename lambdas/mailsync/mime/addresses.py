@@ -27,6 +27,8 @@ _TOKEN = re.compile(
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _QUOTED_LOCAL_PART = re.compile(r'"[^"]*"@\S+')
 _MAX_TOKENS = 100_000
+_AROUND_AT = re.compile(r" ?@ ?")
+_QUOTES = re.compile(r'"|\\(.)')
 _ROUTE = re.compile(r"^@[^:]*:")  # of servers on the way, as RFC 822 had it
 
 
@@ -52,6 +54,8 @@ def parse_addresses(value: str, *, limit: int = 10_000) -> tuple[Address, ...]:
     `value` is the text of the header with its bytes above 127 already decoded. A comma in an
     unquoted display name belongs to the name.
     """
+    if not value:
+        return ()
     found: list[Address] = []
     for mailbox in _joined(_mailboxes(_with_closed_quotes(value))):
         address = _address(mailbox)
@@ -115,7 +119,7 @@ def _address(mailbox: _Mailbox) -> Address:
         return Address(_name(words) or _name(comment), _compact(_ROUTE.sub("", mailbox.angle)))
     if _QUOTED_LOCAL_PART.fullmatch(words):
         return Address(_name(comment), words)
-    parts = re.sub(r" ?@ ?", "@", words).split()
+    parts = _AROUND_AT.sub("@", words).split()
     if len(parts) <= 1:
         return Address(_name(comment), "".join(parts))
     address = next((each for each in parts if "@" in each), "")
@@ -125,7 +129,9 @@ def _address(mailbox: _Mailbox) -> Address:
 
 def _name(words: str) -> str:
     """Return a display name without its quotation marks and with its encoded words decoded."""
-    return decode_header_text(re.sub(r'"|\\(.)', r"\1", words))
+    if '"' in words or "\\" in words:
+        words = _QUOTES.sub(r"\1", words)
+    return decode_header_text(words) if words else ""
 
 
 def _compact(address: str) -> str:

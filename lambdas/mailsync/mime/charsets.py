@@ -7,6 +7,9 @@ neither NUL nor half a surrogate pair.
 
 import codecs
 import re
+import sys
+from collections.abc import Sequence
+from functools import cache
 
 from mailsync.storable import to_storable_text
 
@@ -65,6 +68,8 @@ _CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _JIS = re.compile(rb"(?:\x1b([$(][@A-Z]))?((?:[^\x1b]|\x1b(?![$(][@A-Z]))*+)", re.DOTALL)
+_SHIFTED_AT_ONCE = 65_536
+_HIGH_BIT_SET = bytes(each | 0x80 for each in range(256))
 _SAMPLE_BYTES = 100_000
 # Windows-1252 with the C1 controls in its five holes, so that it decodes all bytes.
 _WINDOWS_1252 = "".join(
@@ -146,14 +151,24 @@ def _replacing(content: bytes, codec: str) -> str:
 
 def _to_shift_jis(content: bytes) -> bytes:
     """Convert ISO-2022-JP, whose codec lacks characters such as U+2460 that most programs send."""
-    pieces: list[bytes] = []
+    converted = bytearray()
     for found in _JIS.finditer(content):
         escape, text = found[1], found[2]
         if escape in (b"$B", b"$@"):
-            pieces += [_shifted(*text[at : at + 2]) for at in range(0, len(text) - 1, 2)]
+            for start in range(0, len(text) - 1, _SHIFTED_AT_ONCE):
+                chunk = text[start : min(start + _SHIFTED_AT_ONCE, len(text) & ~1)]
+                pairs = memoryview(chunk).cast("H")
+                converted += b"".join(map(_shifted_pairs().__getitem__, pairs))
         else:
-            pieces.append(bytes(each | 0x80 for each in text) if escape == b"(I" else text)
-    return b"".join(pieces)
+            converted += text.translate(_HIGH_BIT_SET) if escape == b"(I" else text
+    return bytes(converted)
+
+
+@cache
+def _shifted_pairs() -> Sequence[bytes]:
+    """Return the bytes in Shift_JIS of each character of JIS X 0208, by its two bytes in this
+    machine's order."""
+    return [_shifted(*pair.to_bytes(2, sys.byteorder)) for pair in range(65_536)]
 
 
 def _shifted(row: int, cell: int) -> bytes:

@@ -7,7 +7,7 @@ from datetime import datetime
 from mailsync.mime.addresses import parse_addresses
 from mailsync.mime.bodies import Attachment, choose_bodies
 from mailsync.mime.charsets import decode_unlabelled
-from mailsync.mime.headers import Header, parse_date, parse_identifiers
+from mailsync.mime.headers import Header, parse_date, parse_identifiers, read_header
 from mailsync.mime.parts import Part, split_message
 from mailsync.mime.preview import preview_of_body
 from mailsync.model import Address
@@ -74,6 +74,7 @@ def parse_message(raw: bytes) -> ParsedMessage:
     fields = _Fields(header)
     senders = fields.addresses("from") or fields.addresses("sender")
     to, cc = fields.addresses("to"), fields.addresses("cc")
+    sent_at = parse_date(header.text("date"))
     preview = preview_of_body(text or "", "text") or preview_of_body(html or "", "html")
     return ParsedMessage(
         internet_message_id=_message_id(header),
@@ -91,10 +92,16 @@ def parse_message(raw: bytes) -> ParsedMessage:
         has_attachments=any(not each.is_inline for each in attachments),
         attachments=attachments,
         importance=_importance(header),
-        sent_at=parse_date(header.text("date")),
+        sent_at=sent_at,
         kind=_kind(root, text or ""),
-        problems=(*problems, *fields.problems(), *bodies.problems),
+        problems=(*problems, *fields.problems(sent_at), *bodies.problems),
     )
+
+
+def parse_internet_message_id(raw: bytes) -> str | None:
+    """Return the `internet_message_id` of a message of which the header is enough."""
+    raw = _normalised(raw)
+    return _message_id(read_header(raw, 0, len(raw))[0])
 
 
 def _normalised(raw: bytes) -> bytes:
@@ -121,7 +128,7 @@ class _Fields:
             Address(each.name or each.address, each.address) for each in found[:MAX_ADDRESSES]
         )
 
-    def problems(self) -> tuple[str, ...]:
+    def problems(self, sent_at: datetime | None) -> tuple[str, ...]:
         found = []
         if odd := {
             name.title(): decode_unlabelled(value)[1]
@@ -133,7 +140,7 @@ class _Fields:
             found.append(f"has bytes above 127 in {', '.join(named[:_MAX_NAMED])}{more}")
         if self._has_too_many:
             found.append(f"has more than {MAX_ADDRESSES:,} addresses in one field")
-        if self._header.text("date") and parse_date(self._header.text("date")) is None:
+        if sent_at is None and self._header.text("date"):
             found.append("has a date that cannot be read")
         return tuple(found)
 

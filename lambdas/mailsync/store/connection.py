@@ -25,6 +25,7 @@ from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreU
 from mailsync.settings import Settings, load_settings
 from mailsync.store.database_url import DatabaseTarget, parse_database_url
 from mailsync.store.iam_token import iam_token
+from mailsync.store.parameters import JsonBytes, find_parameters
 from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_READ_ONLY_SESSION_SQL
 from mailsync.store.sqlstate import error_from_fields, read_only_error
 from mailsync.store.statements import read_statements
@@ -44,14 +45,6 @@ _OF_DRIVER: Mapping[str, str] = {
 }
 _OF_ANOTHER_HOST = frozenset({62, 64})
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH; its text quotes the host."""
-_SASL = 10
-
-
-class JsonBytes(bytes):
-    """Serialized JSON as a statement parameter; pg8000 calls `encode` and sends the result."""
-
-    def encode(self, _encoding: str) -> bytes:
-        return self
 
 
 class Connection(pg8000.native.Connection):  # type: ignore[misc]
@@ -71,6 +64,13 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         )
         self.register_out_adapter(JsonBytes, lambda value: value)
         self._usock.settimeout(SOCKET_READ_TIMEOUT_S)
+
+    def run(self, sql: str, **parameters: Any) -> Any:
+        if not parameters:
+            return super().run(sql)
+        statement, values_of = find_parameters(sql)
+        self._context = self.execute_unnamed(statement, values_of(parameters))
+        return self._context.rows
 
     def begin_transaction(self) -> bool:
         """Begin a transaction and return whether it is read-only.
@@ -112,7 +112,7 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         """
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802
-        is_sasl = int.from_bytes(data[:4]) == _SASL
+        is_sasl = int.from_bytes(data[:4]) == 10  # AuthenticationSASL
         if self._must_bind and not self._is_bound and not is_sasl:
             raise pg8000.native.InterfaceError(_NO_BINDING)  # before anything of the password goes
         super().handle_AUTHENTICATION_REQUEST(data, context)

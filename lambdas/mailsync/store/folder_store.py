@@ -105,6 +105,7 @@ class FolderStore:
         *,
         new_ids: Mapping[FolderId, RemoteId] | None = None,
         has_feed_per_folder: bool = True,
+        do_ids_survive_moves: bool = True,
     ) -> None:
         """Store new and changed folders; hide the folders that are gone, with their mail.
 
@@ -113,12 +114,20 @@ class FolderStore:
             the new id.
         has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
             the changes of the whole mailbox.
+        do_ids_survive_moves: see `ProviderTraits`. False: messages may have other ids after their
+            folder was gone, so a folder that comes back starts a full sync.
         """
         with FencedTransaction(self._database, run) as tx:
             if new_ids:
                 renamed = _change_remote_ids(tx, run.account_id, new_ids)
                 gone = [*gone, *(new_ids.keys() - renamed)]
             if changed:
+                if not do_ids_survive_moves:
+                    tx.run(
+                        "restart_hidden_folders",
+                        account_id=run.account_id,
+                        folders=rows.folders_json(changed),
+                    )
                 feed_id = None if has_feed_per_folder else _add_mailbox_feed(tx, run.account_id)
                 tx.run(
                     "save_folders",

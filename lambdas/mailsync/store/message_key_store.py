@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 
 from mailsync.model import FolderId, RemoteId, RunRef
 from mailsync.store import rows
-from mailsync.store.connection import Database, JsonBytes
+from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import orjson
 from mailsync.decisions.verify import ListingContradiction
 from mailsync.model import Address, Message, RemoteFolder, StateChange
 from mailsync.storable import to_storable_text
-from mailsync.store.connection import JsonBytes
+from mailsync.store.parameters import JsonBytes
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
 MAX_STATEMENT_BYTES = 2_000_000

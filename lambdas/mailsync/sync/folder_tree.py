@@ -111,6 +111,7 @@ def mirror_folders(
             plan.gone_folder_ids,
             new_ids=plan.new_id_by_folder_id,
             has_feed_per_folder=mailbox.provider.traits.has_feed_per_folder,
+            do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
         )
         logger.info(
             "folders_mirrored",

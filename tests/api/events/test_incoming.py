@@ -120,6 +120,21 @@ def test_an_account_of_another_provider_or_a_paused_one_is_refused(
     assert one(database, "SELECT count(*) FROM mailsync.sync_runs") == [0]
 
 
+def test_an_event_requests_a_sync_of_a_mailbox_over_imap(
+    database: Database, runs: RunStore, workflows: RunningForEver
+) -> None:
+    account = connect_account(database, "ben", Provider("imap"))
+    stage = Settings({"IMAP_SERVERS": "public"})
+    trigger = SyncStarter(runs, workflows, MACHINE)
+    receiver = EventReceiver(AccountStore(database), trigger, workflows, stage)
+
+    started = receive(receiver, "email/imap.sync", {"accountId": account})
+    refused = receive(receiver, SYNC, {"accountId": account})
+
+    assert workflows.started == [started["runId"]]
+    assert "MICROSOFT_CLIENT_ID" in refused["refused"] or "imap" in refused["refused"]
+
+
 def test_an_event_of_a_provider_that_the_stage_does_not_sync_is_refused(
     database: Database, runs: RunStore, workflows: RunningForEver, account_id: AccountId
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
+from mailsync.providers.imap import changes
 from tests.providers.contract.imap_server import ProxiedImap
 from tests.providers.contract.promises import ProviderContract
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
@@ -83,7 +84,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedImap]:
 
 
 @pytest.fixture(params=PROFILES)
-def options(request: pytest.FixtureRequest) -> ImapOptions:
+def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ImapOptions:
+    """Without CONDSTORE flags are compared once an hour; here at each reading."""
+    monkeypatch.setattr(changes, "MIN_TIME_BETWEEN_FLAG_COMPARISONS_S", 0)
     return PROFILES[request.param]
 
 

@@ -1,22 +1,32 @@
 """How Mailsync signs in to IMAP servers, and what it takes for a refused password."""
 
 import re
+import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
 import pytest
 
 from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.model import AccessToken, TreeReadingDepth
+from mailsync.providers.imap import address as address_module
+from mailsync.providers.imap import transport
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.login import LoginRefused, Refusal, classify_refusal
+from mailsync.providers.imap.provider import ImapMailbox
+from mailsync.providers.imap.servers import AllowedServers
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
 from tests.support.field_imap import FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, capabilities, scripted_imap
@@ -133,6 +143,35 @@ def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: s
             assert signed_in.examine(b"INBOX").message_count == 0
 
 
+class Tokens:
+    """Access tokens of a mailbox; the first has expired at the server."""
+
+    def __init__(self, server: Dovecot) -> None:
+        self._expires_at = datetime.now(UTC) + timedelta(hours=1)
+        self._server = server
+        self.renewed: list[AccessToken] = []
+
+    def current_token(self) -> AccessToken:
+        return AccessToken(self._server.access_token(lifetime_s=-10), self._expires_at)
+
+    def renew_token(self, refused: AccessToken) -> AccessToken:
+        self.renewed.append(refused)
+        return AccessToken(self._server.access_token(), self._expires_at)
+
+
+def test_a_refused_token_is_renewed_and_used_on_a_new_connection(
+    scripted: Scripted, server: Dovecot
+) -> None:
+    script, tokens = scripted(), Tokens(server)
+    servers = AllowedServers(frozenset({f"localhost:{script.port}"}), is_any_public=False)
+    context = ssl.create_default_context(cafile=script.certificate)
+    address = MailboxAddress("localhost", script.port, "ann")
+    with closing(ImapMailbox(address, tokens, servers, context)) as mailbox:
+        assert mailbox.list_folders([], TreeReadingDepth.WHOLE).folders
+    assert (len(tokens.renewed), script.connection_count) == (1, 2)
+    assert not tokens.renewed[0].is_password
+
+
 LOGINS = {
     "LOGIN by default": (("AUTH=PLAIN", "SASL-IR"), [], "LOGIN"),
     "LOGIN is disabled": (("AUTH=PLAIN", "LOGINDISABLED"), [], "AUTHENTICATE PLAIN"),
@@ -208,6 +247,19 @@ def test_a_server_that_rejects_an_extension_is_used_without_it(
         assert signed_in.examine(b"INBOX").message_count == 0
 
 
+def test_too_many_connections_are_a_pause() -> None:
+    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        with (
+            dovecot(Path(name) / "d", max_connections=1) as full,
+            full.other_client(),
+            connection(full.port, full.certificate) as refused,
+            pytest.raises(ProviderThrottled) as caught,
+        ):
+            refused.login("ann", PASSWORD)
+    assert caught.value.retry_after_s == 60
+
+
 FIELD_LOGINS = {37: LoginRefused, 39: ProviderThrottled, 40: ProviderThrottled}
 
 
@@ -243,6 +295,77 @@ def test_no_error_repeats_the_password(scripted: Scripted, command: str, reply: 
         opened.login("ann", PASSWORD)
         opened.examine(b"INBOX")
     assert PASSWORD not in str(caught.value)
+
+
+def test_what_was_said_before_tls_is_not_used_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain text injected behind the response to STARTTLS could answer the first commands."""
+    context, certificate = open_server_tls_context(tmp_path)
+    received: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        plain.sendall(b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] Hi\r\n")
+        tag = plain.recv(1000).split()[0]
+        injected = b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n" + tag + b" OK Injected\r\n"
+        plain.sendall(tag + b" OK Begin\r\n" + injected * 20)
+        with context.wrap_socket(plain, server_side=True) as secure:
+            while line := secure.recv(1000):
+                received.append(line)
+                answer = b"* CAPABILITY IMAP4rev1\r\n" if b"CAPA" in line else b""
+                secure.sendall(answer + line.split()[0] + b" OK Done\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve, args=(listener,))
+        thread.start()
+        monkeypatch.setattr(address_module, "STARTTLS_PORT", listener.getsockname()[1])
+        with connection(listener.getsockname()[1], certificate) as opened:
+            opened.login("ann", "word")
+            assert opened.capabilities == {"IMAP4REV1"}
+        thread.join()
+    assert b'LOGIN "ann" "word"' in b"".join(received)
+
+
+def test_a_handshake_that_comes_byte_by_byte_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes within the time-out of a read."""
+    monkeypatch.setattr(transport, "TLS_TIMEOUT_S", 0.5)
+    _, certificate = open_server_tls_context(tmp_path)
+
+    def drip(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        with plain, suppress(OSError):
+            plain.sendall(b"\x16\x03\x03\x40\x00")
+            while not is_over.wait(0.05):
+                plain.sendall(b"\x02")
+
+    is_over, began = Event(), time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=drip, args=(listener,))
+        thread.start()
+        with pytest.raises(ProviderUnavailable):
+            connection(listener.getsockname()[1], certificate)
+        is_over.set()
+        thread.join()
+    assert time.monotonic() - began < 5
+
+
+def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
+    server: Dovecot, tmp_path: Path
+) -> None:
+    _, unknown_authority = open_server_tls_context(tmp_path)
+    with pytest.raises(ProviderUnavailable, match=r"localhost is signed by .* readable"):
+        connection(server.port, unknown_authority)
+    nowhere = AllowedServers(frozenset(), is_any_public=True)
+    context = ssl.create_default_context(cafile=server.certificate)
+    address = MailboxAddress("localhost", 993, "ann")
+    with (
+        closing(ImapMailbox(address, Tokens(server), nowhere, context)) as mailbox,
+        pytest.raises(ProviderUnavailable, match=r"private network.* stays readable"),
+    ):
+        mailbox.list_folders([], TreeReadingDepth.WHOLE)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

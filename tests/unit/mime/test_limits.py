@@ -74,6 +74,30 @@ def test_a_message_of_40_megabytes_needs_little_more_memory_than_its_bytes() -> 
 
 
 @pytest.mark.parametrize(
+    ("charset", "repeated"),
+    [
+        *((b"iso-2022-jp", each) for each in (b"-!", b"\x1b$B-!", b"\x1b(I1", b"\x1b$")),
+        *((b"utf-8", each) for each in (b"a", b"\xc3\xa9", b"\xf0\x9f\x8e\x89", b"\xff", b"\0")),
+        *(
+            (each, b"+2AA-")
+            for each in (b"utf-7", b"hz", b"utf-16", b"gb2312", b"x; format=flowed")
+        ),
+    ],
+)
+def test_a_text_needs_few_times_its_bytes(charset: bytes, repeated: bytes) -> None:
+    head = b"Content-Type: text/plain; charset=" + charset + b"\n\n\x1b$B-!"
+    raw = head + repeated * (2_000_000 // len(repeated))
+    parse_message(raw[:1000])
+    tracemalloc.start()
+
+    thread_keys(parse_message(raw))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 12 * len(raw)
+
+
+@pytest.mark.parametrize(
     ("raw", "problem"),
     [
         (b"".join(NESTED % (each, each) for each in range(3_000)),

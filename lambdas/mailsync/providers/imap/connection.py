@@ -34,6 +34,8 @@ from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
 
 LOGOUT_TIMEOUT_S = 5.0
+MAX_UIDS_PER_FETCH = 10_000
+"""The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
 _NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 
@@ -165,10 +167,12 @@ class ImapConnection:
         """Yield UID and items of each FETCH response that names one of these messages, as it
         arrives. Malformed responses are left out."""
         wanted = frozenset(uids)
-        for uid_set in format_uid_sets(wanted):
-            for uid, each in self._fetched(uid_set, items):
-                if uid in wanted:
-                    yield uid, each
+        ordered = sorted(wanted)
+        for start in range(0, len(ordered), MAX_UIDS_PER_FETCH):
+            for uid_set in format_uid_sets(ordered[start : start + MAX_UIDS_PER_FETCH]):
+                for uid, each in self._fetched(uid_set, items):
+                    if uid in wanted:
+                        yield uid, each
 
     def send_ahead(self, uids: Iterable[int], items: str) -> None:
         """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments

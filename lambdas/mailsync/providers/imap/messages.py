@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mailsync.mime import parse_message, thread_keys
+from mailsync.mime import parse_internet_message_id, parse_message, thread_keys
 from mailsync.model import ListedMessage, Message, MessageState, StateChange
 from mailsync.providers.imap.ids import MessagePlace, folder_id
 
@@ -31,7 +31,7 @@ def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
     """Return a short hash of the Message-ID that `LISTED_ITEMS` request. None: the server sent
     none."""
     header = items.get(_HEADER)
-    found = parse_message(header).internet_message_id if header else None
+    found = parse_internet_message_id(header) if header else None
     return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
@@ -87,11 +87,7 @@ def _state(items: Mapping[bytes, Any]) -> MessageState:
 
 def _fingerprint(items: Mapping[bytes, Any]) -> str | None:
     header = items.get(_HEADER)
-    return (
-        None
-        if header is None
-        else _fingerprint_of(parse_message(header).internet_message_id, items)
-    )
+    return None if header is None else _fingerprint_of(parse_internet_message_id(header), items)
 
 
 def _fingerprint_of(internet_message_id: str | None, items: Mapping[bytes, Any]) -> str | None:

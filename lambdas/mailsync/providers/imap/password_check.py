@@ -45,12 +45,19 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     known = find_known_server(host)
     if known and not known.accepts_passwords:
         raise AppPasswordNeeded(known.advice)
-    address = MailboxAddress(host, login.port or TLS_PORT, login.user_name)
+    address = MailboxAddress(host, login.port or TLS_PORT, _spelling(login.user_name, known))
     deadline = Deadline(CHECK_TIMEOUT_S)
     with _explained(address, deadline):
         _sign_in(address, login.password, settings, deadline, known)
-    named = login.user_name if "@" in login.user_name else f"{login.user_name}@{host}"
+    named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
     return MailboxIdentity(address.to_remote_id(), named)
+
+
+def _spelling(user_name: str, known: KnownServer | None) -> str:
+    """Return the user name as it identifies the mailbox: a second spelling would be a second
+    account. Well-known providers ignore the case; elsewhere only that of a domain means nothing."""
+    local_part, at, domain = user_name.rpartition("@")
+    return user_name.lower() if known else f"{local_part}{at}{domain.lower() if at else domain}"
 
 
 def _sign_in(
@@ -72,6 +79,11 @@ def _sign_in(
         except LoginRefused as refused:
             kind = AppPasswordNeeded if refused.wants_app_password else PasswordRejected
             raise kind(advice) from None
+        except ProviderUnavailable as failure:
+            # QQ says one sentence to a wrong password and to a busy system.
+            if known and isinstance(failure.__cause__, LoginImpossible):
+                raise PasswordRejected(advice) from None
+            raise
         try:
             connection.examine(b"INBOX")
         except ProviderRejected:

@@ -60,6 +60,9 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 MESSAGES_PER_FETCH = 100
+MAX_FAILING_FEEDS = 3
+"""The number of folders in one call whose pages may fail. Each costs two logins if the server ends
+the connection, and many logins in a short time get an address banned."""
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
@@ -181,7 +184,7 @@ class ImapMailbox:
     ) -> Mapping[FeedId, Page]:
         """Fetch the next page of many folders. Those that are unchanged according to the last list
         of folders are not opened."""
-        pages = {}
+        pages, failures = {}, 0
         for feed, cursor in positions:
             try:
                 unchanged = self._page_without_changes(feed, cursor)
@@ -189,7 +192,8 @@ class ImapMailbox:
             except (CursorExpired, FolderGone, ProviderRejected):
                 continue
             except ProviderUnavailable:
-                if not self._is_responsive:
+                failures += 1
+                if failures > MAX_FAILING_FEEDS or not self._is_responsive:
                     raise
         return pages
 

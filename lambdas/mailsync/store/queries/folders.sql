@@ -53,7 +53,7 @@ RETURNING c.id
 -- save_folders --
 -- Store new and changed folders. feed_id is the feed of the mailbox; null: each folder gets a feed of
 -- its own, which a trigger names on the folder. A hidden folder comes back with its feed, and a
--- comparison by ids shows its mail again.
+-- comparison by ids shows its mail again, unless the feed begins anew.
 WITH remote AS (
   SELECT * FROM json_to_recordset(cast(:folders AS json)) AS r
          (remote_id text, parent_remote_id text, display_name text, role text, hidden boolean)),
@@ -72,6 +72,16 @@ saved AS (
 INSERT INTO mailsync.change_feeds (account_id, folder_id)
 SELECT account_id, id FROM saved WHERE feed_id IS NULL
     ON CONFLICT DO NOTHING
+
+-- restart_hidden_folders --
+-- Begin the feeds of those of these folders anew that are hidden and come back.
+UPDATE mailsync.change_feeds c
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = c.walk + 1, walking = true,
+       page_size = NULL, updated_at = now()
+  FROM mailsync.email_folders f
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NOT NULL AND c.id = f.feed_id
+   AND f.remote_id IN (SELECT remote_id
+                         FROM json_to_recordset(cast(:folders AS json)) AS r (remote_id text))
 
 -- change_remote_ids --
 -- Give folders their new ids at the provider, unless another folder has such an id; return the
