@@ -157,6 +157,7 @@ EXACT: dict[str, Rules] = {
         Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 1"), ALWAYS)
     ],
     "UIDNEXT too high": lambda: [
+        *FIELD_ROWS[18](),
         Rule(OPENED, replacing(r"UIDNEXT \d+", b"UIDNEXT 4294967295"), ALWAYS)
     ],
     "mod-sequence too high": lambda: [
