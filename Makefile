@@ -82,7 +82,7 @@ torture: setup ## kill the sync at every call, sync under faults, run random his
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES) --provider $(or $(PROVIDER),graph)
 
 bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
-	@$(BIN)/python -m benchmarks.$(PROVIDER)
+	@$(BIN)/python -m benchmarks.$(or $(PROVIDER),imap)
 
 soak: setup ## sync many changing mailboxes under injected failures; MINUTES=N
 	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES)

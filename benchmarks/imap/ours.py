@@ -21,6 +21,7 @@ from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncType
 from mailsync.providers.imap import connection as imap_connection
 from mailsync.providers.imap import messages as imap_messages
+from mailsync.providers.imap import pipeline, wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.runs import trigger
 from mailsync.settings import Settings
@@ -131,10 +132,9 @@ class Workflow:
 def measure_parts(shares: Shares) -> None:
     for name in ("recv_into", "read", "send", "sendall", "do_handshake"):
         shares.measure(ssl.SSLSocket, name, NETWORK)
-    for name, member in vars(imap_connection.ImapConnection).copy().items():
-        if callable(member) and not name.startswith("_"):
-            shares.measure(imap_connection.ImapConnection, name, IMAP)
     shares.measure(imap_connection.ImapConnection, "__init__", IMAP)
+    shares.measure(wire.LimitedImap, "_get_response", IMAP)
+    shares.measure(pipeline, "parse_fetch", IMAP)
     shares.measure(imap_messages, "parse_message", MIME)
     shares.measure(store_connection.Connection, "run", DATABASE)
 
