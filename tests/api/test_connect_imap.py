@@ -17,6 +17,7 @@ import trustme
 
 from mailsync.api.password_problems import PASSWORD_PROBLEMS
 from mailsync.providers.imap import address, password_check
+from mailsync.providers.imap.known_servers import KnownServer
 from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import ONE_OF_EACH, refusal, stored
@@ -179,6 +180,21 @@ def test_each_failure_of_a_server_has_a_sentence(
     assert time.monotonic() - began < password_check.CHECK_TIMEOUT_S + 2
     assert (problem, sentence in detail) == (kind, True), detail
     assert PASSWORD not in detail
+
+
+@pytest.mark.parametrize("name", ["app password needed", "no code", "no reason"])
+def test_a_refusal_of_a_well_known_server_says_where_to_create_a_password(
+    scripted: Callable[..., ScriptedImap], sql: Sql, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    advice = "Create a password for apps at https://example.com/apps."
+    known = KnownServer("Example", "localhost", (), advice)
+    monkeypatch.setattr(password_check, "find_known_server", lambda _: known)
+    pattern, reply, *_ = LOGINS[name]
+
+    status, problem, detail = refused(connect(scripted(Rule(pattern, reply)).port), sql)
+
+    assert (status, problem in (REFUSED, APP_PASSWORD)) == (422, True)
+    assert detail.endswith(f"so no mailbox was connected. {advice}")
 
 
 def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_request(

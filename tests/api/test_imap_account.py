@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
+from mailsync.errors import MailsyncError
 from mailsync.settings import load_settings
 from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.syncs import START, STATUS, executions
@@ -47,20 +48,26 @@ def connect(
     return lambda user="ann", **named: api(CONNECT, user=user, body=body | named)
 
 
-def run_workflow(run_id: str) -> None:
-    """Run the execution that the API has started. Step Functions would do it in a stage."""
+def run_workflow(run_id: str) -> str:
+    """Run the execution that the API has started, as Step Functions does in a stage. Return the
+    error with which it failed, or `completed`."""
     started = executions()[run_id]
     functions = load_functions()
 
     def invoke(placeholder: str, event: Any) -> Any:
-        result = functions[placeholder].handler(json.loads(json.dumps(event)), lambda_context())
+        try:
+            result = functions[placeholder].handler(event, lambda_context())
+        except MailsyncError as error:
+            cause = json.dumps({"errorMessage": str(error)})
+            raise StateFailed(type(error).__name__, cause) from error
         return json.loads(json.dumps(result))
 
     execution = Execution(run_id, started["executionArn"], invoke, list)
     try:
         execution.run(MAILBOX_SYNC_WORKFLOW.asl_text, json.loads(started["input"]))
     except StateFailed as failed:
-        pytest.fail(f"The sync failed: {failed}")
+        return failed.error
+    return "completed"
 
 
 def set_password(server: Dovecot, password: str) -> None:
@@ -92,7 +99,7 @@ def test_an_account_is_connected_synced_and_shown(
     connected = connect().json
     account = connected["accountId"]
     before = api(STATUS, query={"accountId": account}).json
-    run_workflow(connected["runId"])
+    assert run_workflow(connected["runId"]) == "completed"
     status = api(STATUS, query={"accountId": account}).json
     (listed,) = api("GET /api/email/accounts").json["accounts"]
     shown = api(f"GET /api/email/accounts/{account}").json
@@ -111,12 +118,14 @@ def test_a_mailbox_that_is_connected_again_keeps_its_mail_and_its_cursors(
     deliver(server, "kept")
     connected = connect().json
     account = connected["accountId"]
-    run_workflow(connected["runId"])
+    assert run_workflow(connected["runId"]) == "completed"
     rows, cursors = sql(ROWS, account=account), sql(CURSORS, account=account)
-    sql("UPDATE mailsync.email_accounts SET status = 'reauth_required'")
 
     set_password(server, "new word")
     try:
+        failing = api(START, body={"accountId": account}).json
+        assert run_workflow(failing["runId"]) == "AccessRevoked"
+        assert api(START, body={"accountId": account}).problem == (409, "account-not-connected")
         assert connect().problem == (422, "password-refused")
         assert connect(password="new word").json["accountId"] == account
     finally:
@@ -146,10 +155,10 @@ def test_a_sync_that_the_api_starts_brings_what_is_new(
 ) -> None:
     connected = connect().json
     account = connected["accountId"]
-    run_workflow(connected["runId"])
+    assert run_workflow(connected["runId"]) == "completed"
     deliver(server, "news")
     started = api(START, body={"accountId": account}).json
-    run_workflow(started["runId"])
+    assert run_workflow(started["runId"]) == "completed"
     assert "news" in [row[1] for row in sql(ROWS, account=account)]
     run = api(f"GET /api/email/runs/{started['runId']}").json
     assert (run["status"], [each["inserted"] for each in run["steps"]]) == ("completed", [1])

@@ -38,11 +38,14 @@ SELECT f.remote_id, f.id, f.gone_at IS NOT NULL, f.verified_at,
   FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account AS uuid)"""
 _QUARANTINE = """
-SELECT q.message_id,
+SELECT coalesce(k.remote_key, q.message_id),
        ARRAY(SELECT f.remote_id FROM mailsync.quarantine_placements p
                JOIN mailsync.email_folders f ON f.id = p.folder_id
               WHERE p.account_id = q.account_id AND p.message_id = q.message_id)
-  FROM mailsync.email_quarantine q WHERE q.account_id = cast(:account AS uuid)"""
+  FROM mailsync.email_quarantine q
+  LEFT JOIN mailsync.emails m ON m.account_id = q.account_id AND m.message_id = q.message_id
+  LEFT JOIN mailsync.message_keys k ON k.email_id = m.id
+ WHERE q.account_id = cast(:account AS uuid)"""
 _ACCOUNT = """
 SELECT a.status, a.sync_status, a.last_error, a.verified_at,
        (SELECT json_object_agg(id, status) FROM mailsync.sync_runs r WHERE r.account_id = a.id),

@@ -144,7 +144,10 @@ def _completed(
         try:
             found = mailbox.provider.fetch_messages(batch, one_by_one=one_by_one)
         except ResponseTooLarge:
-            break
+            if is_alone or at_once == 1 or not limits.is_fetch_one_request:
+                break
+            at_once //= 2
+            continue
         for each in found:
             fetched.append(each)
             chars += count_body_chars(each) if isinstance(each, Message) else 0

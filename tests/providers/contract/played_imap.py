@@ -10,6 +10,7 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
 from mailsync.providers.imap.provider import ImapMailbox
+from mailsync.providers.imap.reconnect import RequestedPause
 from mailsync.providers.retry_budget import RetryBudget
 from tests.support.dovecot import PASSWORD
 from tests.support.imap_mailbox import INBOX, open_imap_mailbox
@@ -43,6 +44,7 @@ class Played:
         for _ in range(MAX_ATTEMPTS):
             with suppress(ProviderThrottled, ProviderUnavailable):
                 return self.fetched(self.listed())
+            self.client.pause = RequestedPause()  # the workflow has waited
         raise AssertionError("nothing is ever stored")
 
 

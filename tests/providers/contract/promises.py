@@ -30,12 +30,13 @@ from tests.providers.contract.server import (
     Malformation,
     Replica,
     feed_of,
+    folder_fields,
     id_of,
+    listed_folders,
     read_round,
     reference,
 )
 from tests.support.builders import a_known_folder
-from tests.support.comparison import folders_in
 from tests.support.mail import a_mail
 
 PAUSE_S = 77.0
@@ -294,7 +295,7 @@ class ProviderContract:
             form.folder_id(each.number) for each in box.folders.list_all() if each.name != "Search"
         }
         shown = {each.remote_id: folder_fields(each) for each in found.values()}
-        assert shown == folders_in(box, form)
+        assert shown == listed_folders(server)
         assert found[RemoteId(form.folder_id(inner))].unread == 1
         box.rename_folder(inner, "Renamed")
         box.folders.move(hidden, outer)
@@ -381,17 +382,6 @@ class ProviderContract:
             server.provider.limits.max_small_sync_messages,
         )
         assert server.provider.throttled_for_s == 0
-
-
-def folder_fields(folder: RemoteFolder) -> dict[str, object]:
-    return {
-        "name": folder.display_name,
-        "parent": folder.parent_remote_id,
-        "role": folder.role,
-        "hidden": folder.is_hidden,
-        "total": folder.total,
-        "unread": folder.unread,
-    }
 
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:

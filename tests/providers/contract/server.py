@@ -19,13 +19,14 @@ from mailsync.model import (
     Message,
     Page,
     PartialChange,
+    RemoteFolder,
     RemoteId,
     RemovedMessage,
     StateChange,
     Upsert,
 )
 from mailsync.providers import MailProvider
-from tests.support.comparison import ProviderForm, in_mailbox
+from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
 PAGE = 5
@@ -222,6 +223,26 @@ def fields_of(message: Message) -> dict[str, Any]:
         "modified at": _seconds(message.modified_at),
         "web link": message.web_link,
     }
+
+
+def folder_fields(folder: RemoteFolder) -> dict[str, object]:
+    return {
+        "name": folder.display_name,
+        "parent": folder.parent_remote_id,
+        "role": folder.role,
+        "hidden": folder.is_hidden,
+        "total": folder.total,
+        "unread": folder.unread,
+    }
+
+
+def listed_folders(server: ContractServer) -> Things:
+    """The fields of the folders that the provider must list, by its ids."""
+    folders = folders_in(server.mailbox, server.form)
+    for each in folders.values():
+        if each["role"] == server.form.uncounted:
+            each |= {"total": None, "unread": None}
+    return folders
 
 
 def _seconds(moment: datetime | None) -> int | None:

@@ -9,6 +9,8 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.providers import ResponseTooLarge
+from mailsync.providers.imap import bodies
 from mailsync.providers.imap.pieces import MAX_MESSAGE_BYTES
 from mailsync.providers.response_memory import ResponseMemory
 from tests.providers.contract.played_imap import ALL, Played
@@ -176,19 +178,45 @@ def test_one_bad_message_does_not_stop_the_others(played: Played, name: str) -> 
     assert played.server.connection_count < 12
 
 
-def test_messages_that_are_gone_are_not_invented(played: Played) -> None:
+INVENTED = (
+    b"From: System Administrator <root@localhost>\r\nSubject: message unavailable\r\n\r\nGone.\r\n"
+)
+GONE = {
+    "Dovecot: NIL": b"BODY[] NIL",
+    "Courier: another mail": b"BODY[] {%d}\r\n%b" % (len(INVENTED), INVENTED),
+    "others: no text": b"X NIL",
+    "Cyrus: NO": None,
+}
+
+
+@pytest.mark.parametrize("server", GONE)
+def test_a_message_that_is_gone_is_gone_whatever_the_server_answers(
+    played: Played, server: str
+) -> None:
     ids = played.listed()
     gone = ids[1].rpartition(":")[2]
-    invented = (
-        b"From: System Administrator <root@localhost>\r\nSubject: message unavailable\r\n\r\n"
-    )
-    literal = b"BODY[] {%d}\r\n%b" % (len(invented), invented)
+    text = GONE[server]
+    reply: Edit | bytes = NOT_CONVERTED
+    if text is not None:
+        reply = replacing(rf"(?s)(UID {gone} .*)BODY\[\] .*\)", rb"\1" + text + b")")
+    with_it = rf"^UID FETCH (\d+:\d+|{gone}) .*PEEK\[\]" if text is None else BODY
     played.server.rules += [
-        Rule(BODY, replacing(rf"(?s)(UID {gone} .*)BODY\[\] .*\)", rb"\1" + literal + b")")),
+        Rule(with_it, reply, ALWAYS),
         Rule(rf"^UID FETCH {gone} \(UID FLAGS\)", without("FETCH"), ALWAYS),
         Rule(f"^UID SEARCH UID {gone}:{gone}", replacing(r"SEARCH \d+", b"SEARCH"), ALWAYS),
     ]
     assert played.fetched(ids) == ["a", "gone", "c"]
+
+
+def test_a_mail_that_only_looks_invented_is_stored(played: Played) -> None:
+    played.mailbox.deliver(a_mail("message unavailable"))
+    assert played.fetched(played.listed()) == [*ALL, "message unavailable"]
+
+
+def test_two_mails_with_one_message_id_are_two(played: Played) -> None:
+    for subject in ("d", "e"):
+        played.mailbox.deliver(a_mail(subject, internet_message_id="<one@example.com>"))
+    assert played.fetched(played.listed()) == [*ALL, "d", "e"]
 
 
 def test_a_folder_made_anew_meanwhile_gives_no_wrong_body(played: Played) -> None:
@@ -253,3 +281,15 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
         with pytest.raises(ProviderUnavailable, match="memory"):
             list(map(client.fetch_messages, [ids] * 9))
     assert not memory.large.locked()
+
+
+def test_texts_that_are_too_much_at_once_are_fetched_in_fewer(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 100_000)
+    for number in range(3):
+        played.mailbox.deliver(a_mail(f"large {number}", body="x" * 200_000))
+    ids = played.listed()
+    with pytest.raises(ResponseTooLarge):
+        played.fetched(ids)
+    assert [played.fetched([each])[0] for each in ids[3:]] == ["large 0", "large 1", "large 2"]

@@ -5,14 +5,19 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import FeedId, FeedRef
+from localdev.simulators.entra.certificates import open_server_tls_context
+from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.model import FeedId, FeedRef, TreeReadingDepth
+from mailsync.providers.imap import wire
 from mailsync.providers.imap.failures import requested_pause_s
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS
 from mailsync.providers.imap.messages import STATE_ITEMS
@@ -20,7 +25,7 @@ from mailsync.providers.imap.pieces import PIECE_BYTES
 from mailsync.providers.imap.provider import MAX_FAILING_FEEDS
 from tests.providers.contract.played_imap import ALL, Played
 from tests.support.dovecot import PASSWORD
-from tests.support.field_imap import ALWAYS
+from tests.support.field_imap import ALWAYS, adding
 from tests.support.imap_mailbox import INBOX
 from tests.support.scripted_imap import Edit, Rule
 
@@ -198,3 +203,35 @@ def test_folders_that_fail_cost_few_logins(played: Played) -> None:
     with pytest.raises(ProviderUnavailable):
         played.client.fetch_next_pages([(feed, None) for feed in feeds], limit=10)
     assert played.server.connection_count == 2 * (MAX_FAILING_FEEDS + 1)
+
+
+def test_a_folder_whose_name_is_a_command_is_never_sent(played: Played) -> None:
+    name = b"a\r\nx DELETE INBOX"
+    literal = b'* LIST () "/" {%d}\r\n%b' % (len(name), name)
+    played.server.rules.append(Rule("^LIST", adding(literal), ALWAYS))
+    listing = played.client.list_folders((), TreeReadingDepth.WHOLE)
+    assert [each.role for each in listing.folders if each.remote_id == "INBOX"] == ["inbox"]
+    with pytest.raises(ProviderRejected):
+        played.client._connected().examine(name)
+    assert not any("DELETE" in text for _, text in played.server.commands)
+
+
+def test_nothing_is_believed_that_came_before_tls(tmp_path: Path) -> None:
+    context, certificate = open_server_tls_context(tmp_path)
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        theirs.sendall(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] Hi\r\n")
+        tag = theirs.recv(1000).split()[0]
+        theirs.sendall(tag + b" OK Go\r\n* CAPABILITY IMAP4rev1 EVIL\r\n")
+        with context.wrap_socket(theirs, server_side=True) as secure:
+            tag = secure.recv(1000).split()[0]
+            secure.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" + tag + b" OK\r\n")
+
+    server = Thread(target=serve)
+    server.start()
+    imap = wire.LimitedImap("localhost", 143, ours, lambda _: True)
+    imap.starttls(ssl.create_default_context(cafile=certificate))
+    server.join()
+    assert imap.capabilities == ("IMAP4REV1", "AUTH=PLAIN")
+    imap.shutdown()

@@ -3,12 +3,13 @@
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -20,6 +21,7 @@ from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, TreeReadingDepth
 from mailsync.providers.imap import address as address_module
+from mailsync.providers.imap import transport
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.login import LoginRefused, Refusal, classify_refusal
@@ -245,6 +247,19 @@ def test_a_server_that_rejects_an_extension_is_used_without_it(
         assert signed_in.examine(b"INBOX").message_count == 0
 
 
+def test_too_many_connections_are_a_pause() -> None:
+    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        with (
+            dovecot(Path(name) / "d", max_connections=1) as full,
+            full.other_client(),
+            connection(full.port, full.certificate) as refused,
+            pytest.raises(ProviderThrottled) as caught,
+        ):
+            refused.login("ann", PASSWORD)
+    assert caught.value.retry_after_s == 60
+
+
 FIELD_LOGINS = {37: LoginRefused, 39: ProviderThrottled, 40: ProviderThrottled}
 
 
@@ -310,6 +325,47 @@ def test_what_was_said_before_tls_is_not_used_after_it(
             assert opened.capabilities == {"IMAP4REV1"}
         thread.join()
     assert b'LOGIN "ann" "word"' in b"".join(received)
+
+
+def test_a_handshake_that_comes_byte_by_byte_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes within the time-out of a read."""
+    monkeypatch.setattr(transport, "TLS_TIMEOUT_S", 0.5)
+    _, certificate = open_server_tls_context(tmp_path)
+
+    def drip(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        with plain, suppress(OSError):
+            plain.sendall(b"\x16\x03\x03\x40\x00")
+            while not is_over.wait(0.05):
+                plain.sendall(b"\x02")
+
+    is_over, began = Event(), time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=drip, args=(listener,))
+        thread.start()
+        with pytest.raises(ProviderUnavailable):
+            connection(listener.getsockname()[1], certificate)
+        is_over.set()
+        thread.join()
+    assert time.monotonic() - began < 5
+
+
+def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
+    server: Dovecot, tmp_path: Path
+) -> None:
+    _, unknown_authority = open_server_tls_context(tmp_path)
+    with pytest.raises(ProviderUnavailable, match=r"localhost is signed by .* readable"):
+        connection(server.port, unknown_authority)
+    nowhere = AllowedServers(frozenset(), is_any_public=True)
+    context = ssl.create_default_context(cafile=server.certificate)
+    address = MailboxAddress("localhost", 993, "ann")
+    with (
+        closing(ImapMailbox(address, Tokens(server), nowhere, context)) as mailbox,
+        pytest.raises(ProviderUnavailable, match=r"private network.* stays readable"),
+    ):
+        mailbox.list_folders([], TreeReadingDepth.WHOLE)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

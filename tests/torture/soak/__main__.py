@@ -8,22 +8,25 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pg8000.native
 
 from localdev.demo_account import connect
+from localdev.engine.simulator_process import IMAP_HOST
 from localdev.options import Options
-from localdev.simulators import Simulators
+from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
+from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 from tests.support.comparison import divergences
+from tests.support.imap_form import ImapForm
 from tests.torture.changes import fill
 from tests.torture.soak.background import background
 from tests.torture.soak.memory import Sampler, growing, thirds
@@ -74,16 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _soak(folder: Path, options: argparse.Namespace) -> Soak:
     soak = Soak()
-    with Simulators(folder / "simulators") as simulators, _running(folder, simulators) as stack:
+    ports = ImapPorts() if options.provider == "imap" else None
+    with (
+        Simulators(folder / "simulators", imap_ports=ports) as simulators,
+        _running(folder, simulators) as stack,
+    ):
         mailboxes = _connected(stack, simulators, options.accounts)
-        rules = faults(options.faults)
+        rules = faults(options.faults, options.provider)
         simulators.service.faults.add_rules(*rules)
-        traffic, memory = Traffic(list(mailboxes.values()), options.seed), Sampler()
+        memory = Sampler()
+        traffic = Traffic(list(mailboxes.values()), options.seed, options.provider)
         with (
             background(traffic.change, every_s=1 / options.rate),
             background(memory.sample, every_s=SAMPLED_EVERY_S),
         ):
-            _wait(options.minutes * 60, stack, traffic, simulators.service.log.clear)
+            _wait(options.minutes * 60, stack, traffic, simulators)
         soak.changes, soak.memory = traffic.done, dict(memory.largest)
         soak.requests, soak.faults = (
             rules[0].matched_count,
@@ -93,7 +101,8 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
         with _opened(stack) as tables:
             _settle(tables)
             for account_id, mailbox in mailboxes.items():
-                found = divergences(tables, account_id, mailbox)
+                form = ImapForm(mailbox, ImapOptions()) if simulators.imap else None
+                found = divergences(tables, account_id, mailbox, form)
                 soak.wrong += (f"{mailbox.address}: {each}" for each in found)
             soak.runs = tables.run(RUNS)
             soak.executions = tables.run(EXECUTIONS)[0][0]
@@ -115,6 +124,7 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(simulators.ca_bundle),
             "API_LIMITS": "connect=100000",  # one user connects all mailboxes
+            "IMAP_SERVERS": f"{IMAP_HOST}:{simulators.imap.port}" if simulators.imap else "",
         },
         time_scale=TICK_S / 60,
     )
@@ -125,10 +135,13 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
 def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, Mailbox]:
     """Each mailbox by the id of its account, once its first sync is done."""
     connected: dict[str, Mailbox] = {}
+    provider, imap = stack.provider, simulators.imap
+    if imap:
+        provider = replace(provider, imap_port=imap.port, imap_password=imap.password)
     for each in range(number):
         mailbox = simulators.add_mailbox(f"soak-{each}@example.org")
         fill(mailbox)
-        account = connect(stack.api_url, stack.provider, stack.token(), mailbox.address)
+        account = connect(stack.api_url, provider, stack.token(), mailbox.address)
         while account.status()["runId"]:
             time.sleep(0.1)
         connected[account.id] = mailbox
@@ -137,12 +150,27 @@ def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, M
     return connected
 
 
-def _wait(seconds: float, stack: Stack, traffic: Traffic, forget: Callable[[], None]) -> None:
-    """`forget` drops what the simulators remember of requests: it would look like a leak."""
+def _forget(simulators: Simulators) -> None:
+    """Drop what the simulators remember of requests: it would look like a leak."""
+    simulators.service.log.clear()
+    if simulators.imap:
+        simulators.imap.commands.clear()
+
+
+def _make_due(stack: Stack) -> None:
+    """Let all mailboxes be checked now, because nothing notifies Mailsync of mail over IMAP."""
+    with _opened(stack) as tables:
+        tables.run(DUE)
+
+
+def _wait(seconds: float, stack: Stack, traffic: Traffic, simulators: Simulators) -> None:
+    """Report the progress, again and again."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, PROGRESS_S))
-        forget()
+        _forget(simulators)
+        if simulators.imap:
+            _make_due(stack)
         with _opened(stack) as tables:
             overdue = tables.run(
                 "SELECT coalesce(extract(epoch FROM max(now() - next_sync_at)), 0)::int"
@@ -176,7 +204,8 @@ def _opened(stack: Stack) -> Iterator[pg8000.native.Connection]:
 def _report(soak: Soak, options: argparse.Namespace) -> Iterator[str]:
     """As Markdown; docs/soak.md is such a report."""
     command = ".venv/bin/python -m tests.torture.soak"
-    yield f"`{command} --accounts {options.accounts} --minutes {options.minutes:g}`"
+    provider = "" if options.provider == "graph" else f" --provider {options.provider}"
+    yield f"`{command} --accounts {options.accounts} --minutes {options.minutes:g}{provider}`"
     yield ""
     yield f"- mailboxes: {options.accounts}, {soak.messages:,} messages at the end"
     yield f"- changes: {soak.changes.total():,} of {len(soak.changes)} kinds"
@@ -203,6 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--accounts", type=int, default=200, help="default: %(default)s")
     add("--minutes", type=float, default=30, help="default: %(default)s")
+    add("--provider", choices=("graph", "imap"), default="graph", help="default: %(default)s")
     add("--rate", type=float, default=2, help="changes per second, default: %(default)s")
     add("--faults", type=float, default=0.05, help="share of requests, default: %(default)s")
     add("--seed", type=int, default=1, help="of the changes, default: %(default)s")

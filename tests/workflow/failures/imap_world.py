@@ -2,9 +2,14 @@
 
 import ssl
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from imaplib import IMAP4_SSL
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import pytest
 
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.model import AccessToken, Message, RemoteId
@@ -12,6 +17,7 @@ from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
+from mailsync.store.connection import Database
 from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.scripted_imap import ScriptedImap
 from tests.workflow.failures.world import World
@@ -25,6 +31,40 @@ SELECT f.remote_id, m.subject, m.is_read, m.is_flagged, m.categories::text, b.te
  WHERE m.removed_at IS NULL AND f.gone_at IS NULL"""
 NUMBERS = "SELECT subject, id FROM mailsync.emails WHERE removed_at IS NULL"
 INSERTED = "SELECT coalesce(sum(inserted), 0) FROM mailsync.sync_run_folders WHERE run_id = '{run}'"
+
+
+@contextmanager
+def readable_folder() -> Iterator[Path]:
+    """Dovecot's sockets stand in it, so its path is short, and Dovecot's user reads it."""
+    with TemporaryDirectory(prefix="imap") as data:
+        Path(data).chmod(0o755)
+        yield Path(data)
+
+
+@contextmanager
+def imap_world(
+    request: pytest.FixtureRequest,
+    server: Dovecot,
+    script: ScriptedImap,
+    **options: str,
+) -> Iterator["ImapWorld"]:
+    """An account on the server that is connected and not yet synced. The script stands in front.
+
+    options: `user`, `prefix` and `separator`.
+    """
+    simulators, prepared, shared, monkeypatch = map(
+        request.getfixturevalue, ("simulators", "prepared", "shared", "monkeypatch")
+    )
+    prepared.connected.restore()
+    with closing(Database(shared)) as database:
+        world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
+        world.server, world.script, world.fetched = server, script, []
+        for name, value in options.items():
+            setattr(world, name, value)
+        world.other = server.other_client(world.user)
+        world.install(monkeypatch)
+        yield world
+        world.other.logout()
 
 
 class ImapWorld(World):

@@ -19,6 +19,7 @@ from localdev.mail.item import MailItem
 from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.graph.properties import text_to_html
 from localdev.simulators.imap.flags import keyword_of_category
+from localdev.simulators.imap.options import WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.model import AccessToken, Provider
@@ -50,6 +51,11 @@ OF_ONE_PROVIDER = {
     "hidden": "IMAP has no hidden folders",
 }
 """docs/imap.md has the same list, and what `in_common` makes equal."""
+SERVERS = (
+    ImapOptions(),
+    ImapOptions(extensions=WITHOUT_QRESYNC),
+    ImapOptions(prefix="INBOX.", separator="."),
+)
 FOLDERS = """
 WITH RECURSIVE tree AS (
   SELECT f.*, f.display_name AS path FROM mailsync.email_folders f
@@ -183,6 +189,8 @@ def test_a_history_gives_equal_rows_through_graph_and_imap(
 ) -> None:
     chance = random.Random(seed)
     remote = worlds[0].remote
+    assert worlds[0].simulators.imap
+    worlds[0].simulators.imap.current_options = SERVERS[seed % len(SERVERS)]
     mail = generate_mail(200, owner=ADDRESS, seed=seed)
     remote.load_mail_items(islice(mail, 40))
 

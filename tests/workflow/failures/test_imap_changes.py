@@ -3,21 +3,15 @@ and no text is fetched twice."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-from localdev.simulators import Simulators
 from mailsync.model import SyncType
-from mailsync.settings import Settings
-from mailsync.store.connection import Database
 from tests.support.dovecot import dovecot
 from tests.support.scripted_imap import Rule, ScriptedImap, scripted_imap
-from tests.workflow.failures.conftest import Prepared
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world, readable_folder
 from tests.workflow.failures.test_imap import NUMBER_ANEW, SERVERS
 
 _SECONDS = count(1_000, 1_000)
@@ -25,6 +19,16 @@ _SECONDS = count(1_000, 1_000)
 
 def _expunge(world: ImapWorld, folder: str, uids: str) -> None:
     world.command(folder, ("STORE", uids, "+FLAGS", "\\Deleted"))
+
+
+def _moved_apart(world: ImapWorld) -> None:
+    world.command("INBOX", ("MOVE", "3", f"{world.prefix}Work"))
+    world.command(f"{world.prefix}Work", ("MOVE", "1", "INBOX"))
+
+
+def _rename_back(world: ImapWorld) -> None:
+    world.other.rename(f"{world.prefix}Old{world.separator}Work", f"{world.prefix}Work")
+    world.deliver("late", f"{world.prefix}Work")
 
 
 def _there_and_back(world: ImapWorld) -> None:
@@ -51,60 +55,32 @@ CHANGES: Mapping[str, Callable[[ImapWorld], object]] = {
     "a message is copied, and its original expunged": lambda it: it.command(
         "INBOX", ("COPY", "2", f"{it.prefix}Work"), ("STORE", "2", "+FLAGS", "\\Deleted")
     ),
-    "two messages are moved apart": lambda it: [
-        it.command("INBOX", ("MOVE", "3", f"{it.prefix}Work")),
-        it.command(f"{it.prefix}Work", ("MOVE", "1", "INBOX")),
-    ],
+    "two messages are moved apart": _moved_apart,
     "a message is moved there and back": _there_and_back,
     "messages are expunged, the newest among them": lambda it: _expunge(it, "INBOX", "5,12"),
     "the inbox is numbered anew": lambda it: _number_anew(it, "INBOX"),
     "a folder is renamed into another one": lambda it: it.other.rename(
         f"{it.prefix}Work", f"{it.prefix}Old{it.separator}Work"
     ),
-    "a folder is renamed back, and mail arrives": lambda it: [
-        it.other.rename(f"{it.prefix}Old{it.separator}Work", f"{it.prefix}Work"),
-        it.deliver("late", f"{it.prefix}Work"),
-    ],
+    "a folder is renamed back, and mail arrives": _rename_back,
     "a folder is deleted and created again": _create_again,
     "a folder is deleted": lambda it: it.other.delete(f"{it.prefix}Work"),
 }
 
 
-@contextmanager
-def _readable_folder() -> Iterator[Path]:
-    """Sockets stand in it: their paths are short, and Dovecot's user reads it."""
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        yield Path(data)
-
-
 @pytest.fixture(params=SERVERS)
-def imap(
-    request: pytest.FixtureRequest,
-    simulators: Simulators,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ImapWorld]:
-    """Twelve messages in the inbox and three in a folder, mirrored. A script without rules stands
-    in front of the server."""
+def imap(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImapWorld]:
+    """Twelve messages in the inbox and three in a folder, mirrored."""
     options = SERVERS[request.param]
-    prepared: Prepared = request.getfixturevalue("prepared")
-    shared: Settings = request.getfixturevalue("shared")
-    prepared.connected.restore()
+    names = {name: it for name, it in options.items() if name in ("prefix", "separator")}
     with (
-        _readable_folder() as data,
+        readable_folder() as data,
         dovecot(data / "d", **options) as server,
         scripted_imap(tmp_path, behind=(server.port, server.certificate)) as script,
-        closing(Database(shared)) as database,
+        imap_world(request, server, script, **names) as world,
     ):
-        world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
-        world.server, world.script, world.fetched = server, script, []
-        world.prefix, world.separator = options.get("prefix", ""), options.get("separator", "/")
-        world.other = server.other_client()
-        world.install(monkeypatch)
         _fill(world)
         yield world
-        world.other.logout()
 
 
 def _fill(world: ImapWorld) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.model import SyncType
-from mailsync.providers.imap import changes, folder_reader
+from mailsync.providers.imap import bodies, changes, folder_reader
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
@@ -347,3 +347,13 @@ def test_a_new_folder_with_the_numbers_of_a_deleted_one_is_another(mirrored: Ima
 
     assert mirrored.is_exact()
     assert ids(mirrored, FOLDERS)["Other"] != folders["Work"]
+
+
+def test_mails_with_too_much_text_for_one_call_arrive(
+    imap: ImapWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 5)
+    for number in range(8):
+        imap.deliver(f"m{number}")
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    assert imap.is_exact()

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import Message, UnreadableMessage
+from mailsync.providers import ResponseTooLarge
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.ids import MessagePlace
 from mailsync.providers.imap.messages import (
@@ -36,6 +37,8 @@ from mailsync.providers.retry_budget import RetryBudget
 MAX_BATCH_BYTES = 8 * 2**20
 MAX_WHOLE_BYTES = 10 * 2**20
 """The size of a message above which it is fetched in pieces."""
+MAX_TEXT_CHARS = 32 * 2**20
+"""The limit of the texts that one call returns."""
 MAX_SHORT_PAUSE_S = 10.0
 """The longest pause after a refusal that one message may cause: Yahoo and iCloud also ask for a
 short pause if they cannot read a message."""
@@ -130,6 +133,7 @@ class MessageReader:
             errors of `open_folder`
             ProviderThrottled, ProviderUnavailable, ProviderRejected: the server delivers no
                 message.
+            ResponseTooLarge: the texts of several messages exceed MAX_TEXT_CHARS.
         """
         known = dict(sizes)
         if unknown := [uid for uid in uids if uid not in known]:
@@ -139,6 +143,8 @@ class MessageReader:
         work = deque(_batches(uids, known))
         while work:
             work.extendleft(reversed(self._read_batch(work.popleft(), known)))
+            if len(uids) > 1 and sum(map(_text_chars, self._found.values())) > MAX_TEXT_CHARS:
+                raise ResponseTooLarge
         return {uid: each for uid, each in self._found.items() if each is not None}
 
     def _read_batch(self, uids: Sequence[int], sizes: Mapping[int, int]) -> Sequence[Sequence[int]]:
@@ -171,7 +177,7 @@ class MessageReader:
             items[uid] = {**items.get(uid, {}), **each}
             if has_body(items[uid]) and b"FLAGS" in items[uid] and not _is_invented(items[uid]):
                 self._add(uid, items.pop(uid))
-                connection.release_memory(_text_bytes(self._found[uid]))
+                connection.release_memory(_text_chars(self._found[uid]))
         late = [uid for uid, each in items.items() if has_body(each) and uid not in self._found]
         if not late:
             return
@@ -262,7 +268,7 @@ class MessageReader:
                 self._found[uid] = self._give_up(uid, None)
             else:
                 self._add(uid, items)
-                self._open_folder().release_memory(_text_bytes(self._found[uid]))
+                self._open_folder().release_memory(_text_chars(self._found[uid]))
 
     def _unreadable(self, uid: int, detail: str, cause: str = "unanswered") -> UnreadableMessage:
         return UnreadableMessage(self._place(uid).to_id(), cause, detail)
@@ -298,7 +304,7 @@ def _is_invented(items: FetchedItems) -> bool:
     return len(raw) < _MAX_PLACEHOLDER_BYTES and bool(_COURIER_PLACEHOLDER.search(raw))
 
 
-def _text_bytes(message: _Result | None) -> int:
+def _text_chars(message: _Result | None) -> int:
     if not isinstance(message, Message):
         return 0
     return len(message.body_text or "") + len(message.body_html or "")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS_TOGETHER = 20
 """Commands that are sent without waiting for the answer to each."""
+UNSENDABLE = "The name of a folder has characters that cannot be sent."
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 
@@ -53,8 +54,10 @@ def read_statuses(
     server refuses, its answer."""
     found: dict[bytes, Mapping[str, int] | str] = {}
     items = _status_items(connection)
-    for start in range(0, len(folders), COMMANDS_TOGETHER):
-        names = folders[start : start + COMMANDS_TOGETHER]
+    found |= {each: UNSENDABLE for each in folders if _UNSENDABLE.search(each)}
+    sendable = [each for each in folders if each not in found]
+    for start in range(0, len(sendable), COMMANDS_TOGETHER):
+        names = sendable[start : start + COMMANDS_TOGETHER]
         commands = [("STATUS", quote_name(each), items) for each in names]
         refusals, responses = connection.run_together(commands)
         numbers = dict(map(parse_status_line, join_literals(responses.get("STATUS", []))))
@@ -70,7 +73,7 @@ def quote_name(name: bytes) -> bytes:
         ProviderRejected: the name has line ends, which would begin another command.
     """
     if _UNSENDABLE.search(name):
-        raise ProviderRejected("The name of a folder has characters that cannot be sent.")
+        raise ProviderRejected(UNSENDABLE)
     return _quoted(name)
 
 

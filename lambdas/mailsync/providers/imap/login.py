@@ -17,6 +17,8 @@ from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
 
 MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
+MAX_REASON_BYTES = 1000
+"""How much of a refusal is searched for its reason."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
 """What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
 NOT_CONNECTED_PAUSE_S = 300.0
@@ -119,7 +121,6 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
             f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
         ) from LoginImpossible(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
-    imap.untagged_responses.clear()
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
     if "CAPABILITY" not in imap.untagged_responses:
@@ -175,14 +176,14 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
         except imap.abort:
             raise
         except imap.error as failure:
-            text = str(failure)
+            text = str(failure)[:MAX_REASON_BYTES]
             if "command error: BAD" not in text:
                 raise
             continue  # BAD is no refusal: the next command may be understood
         if status == "OK":
             imap.state = "AUTH"
             return
-        text = data[0].decode("utf-8", "replace") if data and data[0] else ""
+        text = data[0][:MAX_REASON_BYTES].decode("utf-8", "replace") if data and data[0] else ""
         break
     match classify_refusal(text):
         case Refusal.PAUSE:

@@ -79,6 +79,11 @@ def _sign_in(
         except LoginRefused as refused:
             kind = AppPasswordNeeded if refused.wants_app_password else PasswordRejected
             raise kind(advice) from None
+        except ProviderUnavailable as failure:
+            # QQ says one sentence to a wrong password and to a busy system.
+            if known and isinstance(failure.__cause__, LoginImpossible):
+                raise PasswordRejected(advice) from None
+            raise
         try:
             connection.examine(b"INBOX")
         except ProviderRejected:

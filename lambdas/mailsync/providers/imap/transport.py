@@ -20,6 +20,8 @@ from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddr
 
 CONNECT_TIMEOUT_S = 10.0
 """Seconds for the TCP connection, over all addresses of the server."""
+TLS_TIMEOUT_S = 20.0
+"""Seconds for the TLS handshake, however often the server sends a byte of it."""
 MAX_ADDRESSES = 4
 """Number of a server's addresses that are tried."""
 _CERTIFICATE_FAULTS: Mapping[int, str] = {
@@ -152,7 +154,7 @@ def start_tls_at_once(
     Raises:
         ServerUnusable: the certificate cannot be verified, or the server uses no TLS at this port.
     """
-    with _tls_faults(address):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).watch(connected):
         return context.wrap_socket(connected, server_hostname=address.host)
 
 
@@ -168,15 +170,14 @@ def start_tls_by_command(
         f"{address.host} offers no encryption at port {address.port}, so Mailsync does not send it"
         f" a password: use port {TLS_PORT}."
     )
-    # PREAUTH: signed in without TLS, by whoever stands between (RFC 9051, 11.1).
-    if client._imap.state != "NONAUTH" or "STARTTLS" not in client._imap.capabilities:
+    if "STARTTLS" not in client._imap.capabilities:
         raise refusal
-    with _tls_faults(address):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).watch(client._imap.sock):
         try:
             client.starttls(context)
         except IMAPClientAbortError:
             raise
-        except IMAPClientError:
+        except IMAPClientError:  # also after PREAUTH, which whoever stands between could send
             raise refusal from None
 
 
