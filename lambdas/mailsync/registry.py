@@ -51,6 +51,8 @@ class RegisteredProvider:
     ports: TCP ports of the provider's servers; a stage with a network of its own lets functions
         reach these ports.
     sends_notifications: whether the provider reports changes to a webhook.
+    max_flag_age_s: maximum seconds until a changed flag is read from a server that does not report
+        changed flags. None: the provider reports them.
     """
 
     provider: Provider
@@ -62,6 +64,7 @@ class RegisteredProvider:
     required_settings: tuple[str, ...] = ()
     ports: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
+    max_flag_age_s: int | None = None
 
     @property
     def uses_password(self) -> bool:
@@ -94,6 +97,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         kit_module="mailsync.providers.imap.kit",
         required_settings=("IMAP_SERVERS",),
         ports=(993, 143),
+        max_flag_age_s=3600,
     ),
 )
 

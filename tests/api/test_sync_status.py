@@ -135,6 +135,7 @@ def test_a_completed_sync_has_all_fields(api: Api, run: RunRef, database: Databa
     assert (shown["status"], shown["syncStatus"]) == ("active", "completed")
     assert (shown["runId"], shown["rate"], shown["etaSeconds"]) == (None, 0, None)
     assert (shown["lastError"], shown["nextRetryAt"], shown["pendingRemoval"]) == (None,) * 3
+    assert shown["maxFlagAgeSeconds"] is None
     assert "Retry-After" not in response.headers
 
 

@@ -80,6 +80,10 @@ class SyncStatusView(CamelModel):
     """The oldest `comparedAt` of the mirrored folders. Mailsync compares the message ids and
     versions of each folder with the provider once a week. Null: a folder has not been compared yet.
     """
+    max_flag_age_seconds: int | None
+    """Maximum number of seconds until a changed flag is seen, if the mail server does not report
+    changed flags: then Mailsync compares the flags of all messages so often. Null: the provider
+    reports them."""
     pending_removal: PendingRemoval | None
     """Mail that disappeared at the provider; Mailsync hides it and has not deleted it yet. Null: no
     mail is hidden."""

@@ -7,6 +7,7 @@ from mailsync.api.models import to_failure
 from mailsync.api.removal_models import to_optional_pending_removal
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.decisions.remaining_time import estimate_remaining_s
+from mailsync.registry import find_provider
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 _OPEN_RUN_STATUSES = ("queued", "syncing")
@@ -17,6 +18,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
     """Return the sync status of the account for a response."""
     syncing = account.sync_status in _OPEN_RUN_STATUSES and account.status == "active"
     progress, total = _progress(account)
+    provider = find_provider(account.provider)
     retries = account.failures > 0 and account.status == "active" and not syncing
     return SyncStatusView(
         account_id=account.id,
@@ -35,6 +37,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
+        max_flag_age_seconds=provider.max_flag_age_s if provider else None,
         pending_removal=to_optional_pending_removal(account.removal),
         run_id=account.run_id,
     )

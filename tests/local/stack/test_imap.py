@@ -77,6 +77,7 @@ def test_the_guides_calls_sync_a_mailbox_connected_by_password(imap: Mirror) -> 
     shown = httpx.get(f"{url}/sync?accountId={connected['accountId']}", timeout=60).json()
     assert {name: type(shown[name]) for name in STATUS_FIELDS} == STATUS_FIELDS
     assert (shown["provider"], shown["syncStatus"]) == ("imap", "completed")
+    assert shown["maxFlagAgeSeconds"] == 3600
     assert shown["initialSyncCompleted"] is True
     assert shown["syncProgress"] == shown["syncTotal"] >= len(WORDS) + 2
     assert len(imap.rows(PLACES, subject="By the guide")) == 1

@@ -12,6 +12,7 @@ from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import Cursor, Page, RemoteId, RemovedMessage, StateChange, TreeReadingDepth
+from mailsync.providers.imap import provider
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.provider import ImapMailbox
 from tests.support.dovecot import PASSWORD
@@ -72,11 +73,14 @@ class Played:
         """Change flags, add a message, and remove the newest known and an older one."""
         self._run("UID STORE {0} +FLAGS (\\Flagged)", 2)
         self._run("UID STORE {0} -FLAGS (\\Seen)", 3)
-        mail = b"From: a@example.com\r\nSubject: new\r\nMessage-ID: <new@x>\r\n\r\nnew\r\n"
-        assert self.other.command("APPEND INBOX {}", [mail]).status == "OK"
+        self.deliver("new")
         for number in (11, 4):
             self._run("UID STORE {0} +FLAGS (\\Deleted)", number)
         assert self.other.command("EXPUNGE").status == "OK"
+
+    def deliver(self, name: str) -> None:
+        mail = f"From: a@example.com\r\nMessage-ID: <{name}@x>\r\n\r\n{name}\r\n".encode()
+        assert self.other.command("APPEND INBOX {}", [mail]).status == "OK"
 
     def _run(self, command: str, number: int) -> None:
         uid = sorted(int(each.rpartition(":")[2]) for each in self.mirror.flags)[number]
@@ -137,6 +141,10 @@ def _rejected(pattern: str) -> Rules:
     return lambda: [Rule(pattern, b"{tag} BAD Unknown\r\n", ALWAYS)]
 
 
+def _dies_above(count: int) -> Callable[[list[bytes]], list[bytes]]:
+    return lambda found: found if len(found) <= count else [b"* BYE Out of memory"]
+
+
 EXACT: dict[str, Rules] = {
     "no lie": lambda: [],
     **{f"row {number}": FIELD_ROWS[number] for number in (1, 2, 16, 17, 18, 20, 25, 26)},
@@ -147,6 +155,15 @@ EXACT: dict[str, Rules] = {
     "NOMODSEQ": lambda: [Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"NOMODSEQ"), ALWAYS)],
     "mod-sequence goes back": lambda: [
         Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 1"), ALWAYS)
+    ],
+    "UIDNEXT too high": lambda: [
+        Rule(OPENED, replacing(r"UIDNEXT \d+", b"UIDNEXT 4294967295"), ALWAYS)
+    ],
+    "mod-sequence too high": lambda: [
+        Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 900000000000000"), ALWAYS)
+    ],
+    "no mod-sequence that 64 bits hold": lambda: [
+        Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ " + b"9" * 5_000), ALWAYS)
     ],
     "VANISHED of what exists": lambda: [
         Rule("CHANGEDSINCE", adding(b"* VANISHED (EARLIER) 1:743031307,4294967295"), ALWAYS)
@@ -168,6 +185,7 @@ def test_a_page_names_what_changed(played: Played, lie: str) -> None:
     assert time.thread_time() - began < 1
     assert played.mirrored() == played.on_server()
     played.server.rules.clear()
+    played.deliver("newer")
     played.mirror.read()
     assert played.mirrored() == played.on_server()
 
@@ -228,6 +246,19 @@ def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
     assert page.changes
+
+
+def test_a_server_that_dies_of_large_requests_gets_small_ones(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "MESSAGES_PER_SMALL_WINDOW", 4)
+    played.server.rules.append(Rule(r"^UID FETCH \d+:\d+ \(UID FLAGS\)", _dies_above(5), ALWAYS))
+    assert INBOX.folder
+
+    listing = played.mirror.client.list_folder_messages(INBOX.folder)
+
+    assert listing.is_complete
+    assert len(listing.messages) == COUNT
 
 
 LISTS: dict[int, tuple[Rules, set[str], set[str]]] = {

@@ -1,6 +1,7 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -353,6 +354,7 @@ class ImapConnection:
 
 
 def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:
-    """Return the number in the last response code of this name; None if there is none."""
+    """Return the number in the last response code of this name; None if there is none that 64 bits
+    hold."""
     found = responses.get(name, [b""])[-1]
-    return int(found) if isinstance(found, bytes) and found.isdigit() else None
+    return int(found) if isinstance(found, bytes) and re.fullmatch(rb"\d{1,18}", found) else None

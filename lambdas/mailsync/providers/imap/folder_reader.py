@@ -34,6 +34,9 @@ from mailsync.providers.imap.uids import MAX_UID, format_uid_sets
 FLAGS_PER_PAGE = 20_000
 """The messages whose flags one page reads for the lack of mod-sequences: some 20 MB while they are
 parsed. The next reading of the folder continues."""
+MESSAGES_PER_WINDOW, MESSAGES_PER_SMALL_WINDOW = 5_000, 50
+"""The messages whose flags one command requests; and after the server ended the connection
+meanwhile: some die of large requests (grommunio/gromox #214)."""
 ALL_UIDS = f"UID 1:{MAX_UID}"
 
 
@@ -54,8 +57,11 @@ class FolderReader:
     ahead: requests what a full sync reads next.
     """
 
-    def __init__(self, connection: ImapConnection, opened: OpenFolder) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: ImapConnection, opened: OpenFolder, window: int = MESSAGES_PER_WINDOW
+    ) -> None:
+        """window: messages whose flags one command requests."""
+        self._connection, self._window = connection, window
         self._uids: Sequence[int] | None = None
         self._is_careful = False
         self._unread: Sequence[int] = ()
@@ -86,6 +92,19 @@ class FolderReader:
         if self._uids is None or again:
             self._uids = self._connection.search(ALL_UIDS)
         return self._uids
+
+    def read_flags(self, uids: Sequence[int]) -> dict[int, FetchedItems]:
+        """Return the flags of messages that the server listed, by UID.
+
+        Raises:
+            ProviderUnavailable: the server lists messages of which it sends nothing.
+        """
+        found: dict[int, FetchedItems] = {}
+        for start in range(0, len(uids), self._window):
+            window = uids[start : start + self._window]
+            uid_next = self.opened.uid_next
+            found |= fetch_listed(self._connection, window, STATE_ITEMS, uid_next=uid_next)
+        return found
 
     def _start(self) -> FolderPosition:
         opened = self.opened
@@ -129,7 +148,7 @@ class FolderReader:
         states, flags_from = self._present_states(position, is_from_start=reported.compares_flags)
         after = FolderPosition(
             self.opened.uid_validity,
-            arrived[limit] if len(arrived) > limit else self._uid_next_after(position),
+            arrived[limit] if len(arrived) > limit else self.opened.uid_next,
             self.opened.mod_seq,
             self.opened.message_count - len(arrived[limit:]),
             flags_compared_at=int(time.time())
@@ -157,17 +176,17 @@ class FolderReader:
         start = replace(self._start(), is_renumbered=True)
         return Page((), start.to_cursor(), True, void_id_prefix=self._id_prefix)
 
-    def _uid_next_after(self, position: FolderPosition) -> int:
-        return max(self.opened.uid_next, position.uid_next)
-
     def _arrived(self, position: FolderPosition) -> list[int]:
         """Return the UIDs of new messages. A search above the highest UID may return that one. What
         arrived after the folder was opened is left to the next reading, as its numbers do not count
-        it."""
-        if self.opened.uid_next <= position.uid_next:
+        it. If UIDNEXT has gone back, the former value was wrong."""
+        first, end = position.uid_next, self.opened.uid_next
+        if end < first:
+            first = max(map(int, position.sample), default=0) + 1
+        if end <= first:
             return []
-        found = self._connection.search(f"UID {position.uid_next}:{MAX_UID}")
-        return [uid for uid in found if position.uid_next <= uid < self.opened.uid_next]
+        found = self._connection.search(f"UID {first}:{MAX_UID}")
+        return [uid for uid in found if first <= uid < end]
 
     def _listed_with_sample(
         self, arrived: Sequence[int], sample: Mapping[str, str]
@@ -221,9 +240,7 @@ class FolderReader:
             return (), None
         uids = [uid for uid in self.all_uids() if start <= uid < position.uid_next]
         window, left = uids[:FLAGS_PER_PAGE], uids[FLAGS_PER_PAGE:]
-        uid_next = self.opened.uid_next
-        items = fetch_listed(self._connection, window, STATE_ITEMS, uid_next=uid_next)
-        states = self._state_changes(items)
+        states = self._state_changes(self.read_flags(window))
         return states, left[0] if left else None
 
     def _listed_ids(self) -> frozenset[RemoteId] | None:

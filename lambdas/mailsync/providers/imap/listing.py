@@ -17,7 +17,7 @@ _LIST_LINE = re.compile(
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _EXTENDED_DATA = re.compile(rb' \(\(?"?(?:CHILDINFO|OLDNAME)\b.*\Z', re.DOTALL | re.IGNORECASE)
-_STATUS_ITEM = re.compile(rb"(?<![A-Za-z])([A-Za-z]{1,20}) (\d{1,19})(?!\d)")
+_STATUS_ITEM = re.compile(rb"(?<![A-Za-z])([A-Za-z]{1,20}) (\d{1,18})(?!\d)")
 _NAMESPACE_TOKEN = re.compile(rb'\(|\)|NIL|"(?:[^"\\]|\\.)*"', re.IGNORECASE)
 _FORBIDDEN = re.compile(rb"[\0\r\n]")
 _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})

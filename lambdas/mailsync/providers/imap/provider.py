@@ -40,14 +40,17 @@ from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
 from mailsync.providers.imap.failures import TooManyConnections
 from mailsync.providers.imap.folder_commands import list_folders, read_statuses
-from mailsync.providers.imap.folder_reader import FolderReader
+from mailsync.providers.imap.folder_reader import (
+    MESSAGES_PER_SMALL_WINDOW,
+    MESSAGES_PER_WINDOW,
+    FolderReader,
+)
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import FolderList, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import (
-    STATE_ITEMS,
     to_listed_message,
 )
 from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
@@ -103,6 +106,7 @@ class ImapMailbox:
         self._connection: ImapConnection | None = None
         self.pause = RequestedPause()
         self._open: FolderReader | None = None
+        self._window = MESSAGES_PER_WINDOW
         self._statuses: dict[bytes, Mapping[str, int]] = {}
         self._budget, self._memory = budget or RetryBudget(), memory
         self._earlier_requests = 0
@@ -204,7 +208,7 @@ class ImapMailbox:
     @repeated_if_cut
     def list_folder_messages(self, folder: FolderRef) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
-        items = self._connected().fetch(reader.all_uids(), STATE_ITEMS)
+        items = reader.read_flags(reader.all_uids())
         entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
         return MessageListing(tuple(entries), reader.opened.message_count)
 
@@ -262,7 +266,7 @@ class ImapMailbox:
         if self._open is None or self._open.opened.name != name or again:
             self._open = None
             try:
-                self._open = FolderReader(connection, connection.examine(name))
+                self._open = FolderReader(connection, connection.examine(name), self._window)
             except ProviderRejected:
                 if is_inbox(name) or not isinstance(read_statuses(connection, [name])[name], str):
                     raise
@@ -275,6 +279,8 @@ class ImapMailbox:
         Raises:
             AccessRevoked: the server refused the password.
         """
+        if self.is_cut:
+            self._window = MESSAGES_PER_SMALL_WINDOW
         if self._connection and self._connection.is_broken:
             self._disconnect()
         if self._connection is None:
