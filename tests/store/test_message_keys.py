@@ -88,3 +88,12 @@ def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(
 
         position = mirror.folder(mirror.first).feed.position
         assert position.is_full_sync_running is not survives
+
+
+def test_a_page_without_changes_costs_no_statement(mirror: Mirror) -> None:
+    keys, before = mirror.message_keys, mirror.database.statement_count
+
+    assert keys.ids_of_keys(mirror.run, []) == {}
+    assert keys.keys_of_ids(mirror.run, []) == {}
+    assert keys.unused_ids(mirror.run, []) == {}
+    assert mirror.database.statement_count == before
