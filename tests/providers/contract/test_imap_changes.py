@@ -158,7 +158,7 @@ EXACT: dict[str, Rules] = {
     ],
     "UIDNEXT too high": lambda: [
         *FIELD_ROWS[18](),
-        Rule(OPENED, replacing(r"UIDNEXT \d+", b"UIDNEXT 4294967295"), ALWAYS)
+        Rule(OPENED, replacing(r"UIDNEXT \d+", b"UIDNEXT 4294967295"), ALWAYS),
     ],
     "mod-sequence too high": lambda: [
         Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 900000000000000"), ALWAYS)
