@@ -101,7 +101,6 @@ _GONE = frozenset(
         "ErrorInvalidMailboxItemId",
     }
 )
-_MISCOUNTED = ("miscounted", "uncounted")
 _LISTS = re.compile(f"{TARGETS['folder lists']}|(^| )LIST ")
 
 
@@ -162,7 +161,7 @@ class Told:
     def miscounts(self, folder_id: str) -> bool:
         """Whether the provider named wrong counts of the folder."""
         return any(
-            fault.page == "old" or (fault.page in _MISCOUNTED and _concerns(fault, folder_id))
+            fault.page == "old" or (fault.page == "miscounted" and _concerns(fault, folder_id))
             for _, fault in self._of_folders()
         )
 

@@ -71,8 +71,7 @@ class Play:
         self._law = Law(self._mailbox, stage.mirror.form)
         self._lies: list[tuple[Lie, int]] = []
         self._lied_h: float | None = None
-        # Without CONDSTORE a server shows changed flags only to those who compare them.
-        self._has_lied_in_full = stage.mirror.kind == "imap plain"
+        self._has_lied_in_full = False
 
     def run(self) -> None:
         """Raises AssertionError with what is against the law."""

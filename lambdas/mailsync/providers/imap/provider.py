@@ -141,7 +141,10 @@ class ImapMailbox:
         own = [each for each in listed.folders if each.is_selectable]
         without = [each.name for each in own if not each.status]
         asked = read_statuses(connection, without)
-        answers = {each.name: each.status or asked.get(each.name, {}) for each in own}
+        answers = {
+            each.name: self._counted(each.name, each.status or asked.get(each.name, {}))
+            for each in own
+        }
         statuses = {name: it for name, it in answers.items() if not isinstance(it, str)}
         folders = to_remote_folders(own, statuses, listed.prefixes)
         self._statuses = dict(statuses)
@@ -158,6 +161,18 @@ class ImapMailbox:
             },
             permanent_roles=frozenset({Role.INBOX}),
         )
+
+    def _counted(self, name: bytes, answer: Mapping[str, int] | str) -> Mapping[str, int] | str:
+        """Return the answer to STATUS with the counts of the folder; some servers send a status
+        without them (163). Else the stored counts would pass for those of now."""
+        if isinstance(answer, str) or {"MESSAGES", "UNSEEN"} <= answer.keys():
+            return answer
+        try:
+            opened = self._opened(name, again=True).opened
+        except (FolderGone, ProviderRejected) as failure:
+            return str(failure)
+        unread = self._connected().search("UNSEEN")
+        return {**answer, "MESSAGES": opened.message_count, "UNSEEN": len(unread)}
 
     def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:
         """Return those of the folders that do not exist, or belong to others: the list lacks them,
