@@ -2,7 +2,7 @@
 
 MESSAGES ?= 3000#   number of messages in the demo mailbox
 MBOX     ?=#        mbox file, Maildir, folder of .eml files or .eml file that fills the demo mailbox
-PROVIDER ?=#        what the demo mailbox is connected as: graph (Microsoft 365), or imap; default: graph
+PROVIDER ?=#        what mailboxes are connected as: graph (Microsoft 365), or imap; default: graph
 HISTORIES ?= 2000#  number of random histories of `make torture`
 MINUTES  ?= 30#    duration of `make soak` in minutes
 STAGE    ?= dev#    stage for `make deploy`, `make synth` and `make dashboard`
@@ -84,8 +84,8 @@ torture: setup ## kill the sync at every call, sync under faults, run random his
 bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
 	@$(BIN)/python -m benchmarks.$(or $(PROVIDER),imap)
 
-soak: setup ## sync many changing mailboxes under injected failures; MINUTES=N
-	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES)
+soak: setup ## sync many changing mailboxes under injected failures; MINUTES=N, PROVIDER=imap
+	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --provider $(or $(PROVIDER),graph)
 
 sam: setup ## run each function in a container with `sam local`; SAM=PATH, IMAGE=NAME, FUNCTION=NAME
 	@$(BIN)/python -m localdev.containers $(if $(SAM),--sam "$(SAM)") $(if $(IMAGE),--image "$(IMAGE)") \

@@ -72,7 +72,7 @@ class RegisteredProvider:
         return self.oauth_access is None
 
 
-MICROSOFT = Provider("microsoft")
+MICROSOFT, IMAP = Provider("microsoft"), Provider("imap")
 PROVIDER_OF_EARLIEST_RELEASE = MICROSOFT
 """The provider of stored values that name no provider: they were stored when there was only one
 provider."""
@@ -91,7 +91,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
     ),
     RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
     RegisteredProvider(
-        Provider("imap"),
+        IMAP,
         "IMAP",
         "email/imap.sync",
         kit_module="mailsync.providers.imap.kit",

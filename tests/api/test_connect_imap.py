@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from mailsync.api.password_problems import PASSWORD_PROBLEMS
-from mailsync.providers.imap import address, password_check
+from mailsync.providers.imap import address, password_check, transport
 from mailsync.providers.imap.known_servers import KnownServer
 from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
@@ -197,10 +197,17 @@ def test_a_refusal_of_a_well_known_server_says_where_to_create_a_password(
     assert detail.endswith(f"so no mailbox was connected. {advice}")
 
 
-def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_request(
-    stage: Callable[..., None], is_impatient: None, sql: Sql
+@pytest.mark.parametrize("connect_timeout_s", [10, 1.2])
+def test_a_server_that_accepts_and_says_nothing_does_not_hold_the_request(
+    *,
+    stage: Callable[..., None],
+    is_impatient: None,
+    sql: Sql,
+    monkeypatch: Any,
+    connect_timeout_s: float,
 ) -> None:
-    """Each byte arrives within the time-out of a read; also before TLS has begun."""
+    """Whichever time ends first."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", connect_timeout_s)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         stage(f"localhost:{port}")

@@ -42,7 +42,8 @@ SELECT f.remote_id, json_build_object(
 _MUST_BE_EMPTY = {
     "folders that are not proven": "email_folders WHERE {owned} AND verified_at IS NULL"
     " AND gone_at IS NULL",
-    "full syncs under way": "change_feeds WHERE {owned} AND walking",
+    "full syncs under way": "change_feeds c WHERE {owned} AND walking AND NOT EXISTS (SELECT"
+    " FROM mailsync.email_folders f WHERE f.id = c.folder_id AND f.gone_at IS NOT NULL)",
     "messages in quarantine": "email_quarantine WHERE {owned}",
     "open runs": "sync_runs WHERE {owned} AND status IN ('queued', 'running')",
     "accounts that are not complete": "email_accounts WHERE id = '{account}' AND"

@@ -2,6 +2,7 @@
 
 import random
 import time
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from mailsync.providers.imap.responses import (
     parse_search,
     split_responses,
 )
-from mailsync.providers.imap.uids import parse_uid_ranges
+from mailsync.providers.imap.uids import MAX_RANGES, parse_uid_ranges
 
 MESSAGE = b"Subject: a\r\n\r\n)"
 RESPONSE: list[bytes | tuple[bytes, bytes]] = [
@@ -130,3 +131,13 @@ def test_ranges_of_thousands_of_millions_cost_nothing() -> None:
     ]
     with pytest.raises(ValueError, match="too many"):
         parse_search([], [b"UID ALL 1:4294967295"])
+
+
+def test_long_lines_need_little_memory() -> None:
+    line = b"12 " * 50_000
+    tracemalloc.start()
+    parse_search([line], [])
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2 * len(line)
+    assert len(parse_uid_ranges(b"1," * (MAX_RANGES + 9))) == MAX_RANGES

@@ -2,18 +2,22 @@
 
 import re
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from mailsync.errors import ProviderUnavailable, SettingMissing
+from mailsync.providers.imap import transport
+from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.known_servers import (
     KNOWN_SERVERS,
     find_known_server,
     find_server_of_address,
 )
 from mailsync.providers.imap.servers import AllowedServers, ImapSettings, are_public
+from mailsync.providers.imap.transport import ServerUnusable, open_socket
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.settings import HOST_NAME_PATTERN
 
@@ -118,3 +122,28 @@ def test_the_well_known_servers_are_complete_and_unambiguous() -> None:
         assert find_known_server(each.host.upper()) is each
         assert all(find_server_of_address(f"Ann@{name.upper()}") is each for name in each.domains)
     assert find_server_of_address("ann@example.org") is find_server_of_address("ann") is None
+
+
+def test_the_next_address_is_tried_if_one_accepts_no_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        where = MailboxAddress("imap.example.com", listener.getsockname()[1], "ann")
+        with open_socket(["127.0.0.2", "127.0.0.1"], where) as connected:
+            assert connected.getpeername() == listener.getsockname()
+        with pytest.raises(ServerUnusable, match="accepts no connections"):
+            open_socket(["127.0.0.2"], where)
+
+
+def test_a_name_with_many_addresses_costs_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeouts: list[float] = []
+
+    def silent(_: Any, timeout: float) -> None:
+        timeouts.append(timeout)
+        time.sleep(timeout)  # as a network does that drops packets
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", silent)
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.4)
+    with pytest.raises(ServerUnusable, match="cannot be reached"):
+        open_socket(["8.8.8.8"] * 1000, MailboxAddress("imap.example.com", 993, "ann"))
+    assert len(timeouts) == transport.MAX_ADDRESSES
+    assert sum(timeouts) < 0.5

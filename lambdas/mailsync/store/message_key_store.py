@@ -36,6 +36,8 @@ class MessageKeyStore:
 
     def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return the ids of stored messages by key."""
+        if not keys:
+            return {}
         with self._database.transaction() as tx:
             found = tx.run("ids_of_keys", account_id=run.account_id, keys=_json(keys))
         return {RemoteId(key): RemoteId(message_id) for key, message_id in found}
@@ -44,6 +46,8 @@ class MessageKeyStore:
         self, run: RunRef, ids: Collection[RemoteId]
     ) -> dict[RemoteId, tuple[RemoteId, str | None]]:
         """Return the keys and the Message-IDs of stored messages by id."""
+        if not ids:
+            return {}
         with self._database.transaction() as tx:
             found = tx.run("keys_of_ids", account_id=run.account_id, ids=_json(ids))
         return {RemoteId(message_id): (RemoteId(key), name) for message_id, key, name in found}
@@ -107,6 +111,8 @@ class MessageKeyStore:
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return an id for each key that no stored message has: the key itself, or an id made of it
         if a message that has another key now was first seen with this key."""
+        if not keys:
+            return {}
         with self._database.transaction() as tx:
             found = tx.run("owners_of_ids", account_id=run.account_id, ids=_json(keys))
         owners = {RemoteId(key): number for key, number in found}

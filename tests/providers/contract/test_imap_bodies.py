@@ -293,3 +293,11 @@ def test_texts_that_are_too_much_at_once_are_fetched_in_fewer(
     with pytest.raises(ResponseTooLarge):
         played.fetched(ids)
     assert [played.fetched([each])[0] for each in ids[3:]] == ["large 0", "large 1", "large 2"]
+
+
+def test_a_large_message_is_fetched_whole_if_the_server_rejects_pieces(played: Played) -> None:
+    played.server.rules += [
+        Rule("^UID FETCH .*HEADER", replacing(r"RFC822\.SIZE \d+", b"RFC822.SIZE 20000000")),
+        Rule(r"^UID FETCH .*\[\]<", b"{tag} BAD Invalid arguments\r\n", ALWAYS),
+    ]
+    assert played.fetched(played.listed()) == ALL

@@ -157,7 +157,8 @@ EXACT: dict[str, Rules] = {
         Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 1"), ALWAYS)
     ],
     "UIDNEXT too high": lambda: [
-        Rule(OPENED, replacing(r"UIDNEXT \d+", b"UIDNEXT 4294967295"), ALWAYS)
+        *FIELD_ROWS[18](),
+        Rule(OPENED, replacing(r"UIDNEXT \d+", b"UIDNEXT 4294967295"), ALWAYS),
     ],
     "mod-sequence too high": lambda: [
         Rule(OPENED, replacing(r"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 900000000000000"), ALWAYS)

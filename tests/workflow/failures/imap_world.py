@@ -139,3 +139,4 @@ class ImapWorld(World):
                         '["work"]' if "work" in head else "[]",
                         text.partition("\r\n\r\n")[2].replace("\r\n", "\n"),
                     )
+            self.other.close()  # Dovecot ends a session whose folder is numbered anew

@@ -17,6 +17,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
 from tests.support.dovecot import Dovecot, dovecot
+from tests.support.emf import Counted
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap, without
 from tests.workflow.failures.conftest import Prepared
@@ -357,3 +358,15 @@ def test_mails_with_too_much_text_for_one_call_arrive(
         imap.deliver(f"m{number}")
     assert imap.sync(SyncType.INITIAL) == "completed"
     assert imap.is_exact()
+
+
+def test_requests_and_pauses_are_counted_for_the_provider(
+    mirrored: ImapWorld, counted: Counted
+) -> None:
+    mirrored.deliver("news")
+    throttled = b"{tag} BAD Request is throttled. Suggested Backoff Time: 10 milliseconds\r\n"
+    lies(mirrored, Rule(r"^UID FETCH .*BODY\.PEEK\[\]", throttled))
+    with counted() as metrics:
+        assert mirrored.sync() == "completed"
+    assert metrics["ProviderRequests", "imap"] > 5
+    assert metrics["ProviderThrottles", "imap"] == 1

@@ -123,6 +123,7 @@ class MessageReader:
         self._found: dict[int, _Result | None] = {}
         self._failures: dict[int, int] = {}
         self._pauses = 0
+        self._rejects_pieces = False
 
     def read(self, uids: Sequence[int], sizes: Mapping[int, int]) -> dict[int, _Result]:
         """Return the messages by UID; those that are gone are left out.
@@ -149,9 +150,10 @@ class MessageReader:
 
     def _read_batch(self, uids: Sequence[int], sizes: Mapping[int, int]) -> Sequence[Sequence[int]]:
         """Read messages; return the batches in which the missing ones are to be requested."""
-        if len(uids) == 1 and sizes.get(uids[0], 0) > MAX_WHOLE_BYTES:
+        is_large = len(uids) == 1 and sizes.get(uids[0], 0) > MAX_WHOLE_BYTES
+        if is_large and not self._rejects_pieces:
             self._read_large(uids[0], sizes[uids[0]])
-            return []
+            return [uids] if self._rejects_pieces else []
         connection, failure = self._open_folder(), None
         try:
             self._receive(connection, uids)
@@ -216,6 +218,7 @@ class MessageReader:
         """Return whether it is decided what becomes of a message that failed in a request of its
         own. False: request it once more."""
         if failure and isinstance(failure.__cause__, ResponseTooLong):
+            self._found[uid] = self._unreadable(uid, str(MessageTooLarge()), "too_large")
             self._read_large(uid, MAX_MESSAGE_BYTES + 1)
             return True
         self._failures[uid] = self._failures.get(uid, 0) + 1
@@ -261,7 +264,9 @@ class MessageReader:
             items = read_in_pieces(self._open_folder, uid, size)
         except MessageTooLarge as failure:
             self._found[uid] = self._unreadable(uid, str(failure), "too_large")
-        except (ProviderUnavailable, ProviderRejected) as failure:
+        except ProviderRejected:
+            self._rejects_pieces = True
+        except ProviderUnavailable as failure:
             self._found[uid] = self._give_up(uid, failure)
         else:
             if items is None:

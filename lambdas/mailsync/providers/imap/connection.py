@@ -11,6 +11,7 @@ from typing import Any, Self
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.failures import (
@@ -32,6 +33,7 @@ from mailsync.providers.imap.transport import (
 )
 from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
+from mailsync.registry import IMAP
 
 LOGOUT_TIMEOUT_S = 5.0
 MAX_UIDS_PER_FETCH = 10_000
@@ -222,6 +224,7 @@ class ImapConnection:
 
     def close(self) -> None:
         """Log out, and close the connection."""
+        count_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
         self.release_memory()
         with self._watched, suppress(Exception):
             self._imap.timeout_s = LOGOUT_TIMEOUT_S
@@ -347,6 +350,7 @@ class ImapConnection:
     def _raise_pause(self, text: str) -> None:
         pause_s = requested_pause_s(text)
         if pause_s is not None:
+            count_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
             raise ProviderThrottled(
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,

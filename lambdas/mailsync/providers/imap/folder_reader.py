@@ -8,6 +8,7 @@ are read once an hour.
 """
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -118,13 +119,15 @@ class FolderReader:
         )
 
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
-        left = [uid for uid in self.all_uids() if uid < below]
-        items = self._listed(left[-limit:])
-        self.ahead.begin_page(self.sizes, left[-2 * limit : -limit])
-        has_more = len(left) > limit
+        uids = self.all_uids()
+        end = bisect_left(uids, below)
+        start = max(0, end - limit)
+        items = self._listed(uids[start:end])
+        self.ahead.begin_page(self.sizes, uids[max(0, start - limit) : start])
+        has_more = start > 0
         after = replace(
             position,
-            below=left[-limit] if has_more else None,
+            below=uids[start] if has_more else None,
             is_renumbered=position.is_renumbered and has_more,
             sample=choose_sample(position.sample, items),
         )

@@ -13,7 +13,9 @@ from enum import Enum, auto
 from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.metrics import PROVIDER_THROTTLES, count_provider_metric
 from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
+from mailsync.registry import IMAP
 
 MAX_CHALLENGES = 8
 """Number of continuation requests that a client answers during one login."""
@@ -187,6 +189,7 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
         break
     match classify_refusal(text):
         case Refusal.PAUSE:
+            count_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
                 retry_after_s=requested_pause_s(text),

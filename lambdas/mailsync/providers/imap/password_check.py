@@ -106,7 +106,7 @@ def _explained(address: MailboxAddress, deadline: Deadline) -> Iterator[None]:
         ) from None
     except (ProviderUnavailable, ProviderRejected) as failure:
         cause = failure.__cause__
-        if deadline.has_passed:
+        if deadline.has_passed or isinstance(cause, TimeoutError):
             raise MailServerUnusable(slow) from None
         if isinstance(cause, ServerUnusable | LoginImpossible):
             raise MailServerUnusable(str(cause)) from None

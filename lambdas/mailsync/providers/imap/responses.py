@@ -13,7 +13,7 @@ from mailsync.providers.imap.uids import MAX_UID, parse_uid_ranges
 Records = Sequence[bytes | tuple[bytes, bytes]]
 """A response as imaplib keeps it: a text before each literal with the literal, then the rest."""
 FetchedItems = Mapping[bytes, Any]
-MAX_FOUND_UIDS = 5_000_000
+MAX_FOUND_UIDS = 2_000_000
 MAX_NESTING = 100
 _NUMBER = re.compile(rb"\s*(\d{1,10}) ?\s*\(")
 _NAME = re.compile(rb'\s*([^\s()\[\]"{]++(?:\[[^\]]*+\](?:<\d{1,20}>)?)?)\s*', re.DOTALL)
@@ -26,6 +26,7 @@ _DATE = re.compile(
     r"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d)(?: ([+-])(\d\d)(\d\d))?", re.ASCII
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WORD = re.compile(rb"(?<!\S)\d{1,10}(?!\S)")
 _ESEARCH_ALL = re.compile(rb"\bALL +([\d:,]+)", re.IGNORECASE)
 
 
@@ -58,12 +59,12 @@ def parse_search(lines: Iterable[bytes], extended: Iterable[bytes]) -> list[int]
     Raises:
         ValueError: the server lists more than MAX_FOUND_UIDS.
     """
-    found = {
-        int(word)
-        for line in lines
-        for word in line.partition(b"(")[0].split()
-        if word.isdigit() and len(word) <= 10
-    }
+    found: set[int] = set()
+    for line in lines:
+        for word in _WORD.finditer(line.partition(b"(")[0]):
+            found.add(int(word[0]))
+            if len(found) > MAX_FOUND_UIDS:
+                raise ValueError("The server lists too many messages.")
     for line in extended:
         for each in parse_uid_ranges(match[1]) if (match := _ESEARCH_ALL.search(line)) else ():
             if len(each) + len(found) > MAX_FOUND_UIDS:

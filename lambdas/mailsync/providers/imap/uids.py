@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 MAX_UID = 2**32 - 1
 MAX_SET_CHARS = 900
 """The longest set in one command. Yahoo and UW IMAP accept lines of 1,000 bytes (MailKit,
 `ImapEngine.cs`)."""
-_RANGE = re.compile(rb"(\d{1,10})(?::(\d{1,10}))?")
+MAX_RANGES = 500_000
+_RANGE = re.compile(rb"(?<![^,\s])(\d{1,10})(?::(\d{1,10}))?(?![^,\s])")
 
 
 def format_uid_sets(uids: Iterable[int]) -> Iterator[str]:
@@ -24,12 +26,12 @@ def format_uid_sets(uids: Iterable[int]) -> Iterator[str]:
 
 
 def parse_uid_ranges(text: bytes) -> list[range]:
-    """Return the ranges of a set as a server sends it. Parts that are malformed are left out."""
+    """Return the ranges of a set as a server sends it, at most MAX_RANGES. Parts that are malformed
+    are left out."""
     found = []
-    for part in text.split(b","):
-        if match := _RANGE.fullmatch(part.strip()):
-            ends = sorted(int(each) for each in match.groups() if each is not None)
-            found.append(range(ends[0], ends[-1] + 1))
+    for match in islice(_RANGE.finditer(text), MAX_RANGES):
+        ends = sorted(int(each) for each in match.groups() if each is not None)
+        found.append(range(ends[0], ends[-1] + 1))
     return found
 
 

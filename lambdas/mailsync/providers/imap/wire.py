@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from imaplib import IMAP4
+from imaplib import IMAP4, Commands
 from typing import Any
 
 READ_TIMEOUT_S = 30.0
@@ -84,6 +84,7 @@ class LimitedImap(IMAP4):
     """
 
     timeout_s: float | None = None
+    literal: Any
     tagged_commands: Any
     untagged_responses: Any
     continuation_response: Any
@@ -155,6 +156,34 @@ class LimitedImap(IMAP4):
     def _new_tag(self) -> bytes:
         self.begin_responses()
         return super()._new_tag()  # type: ignore[misc,no-any-return]
+
+    def _command(self, name: str, *arguments: str | bytes) -> bytes:
+        """Send a command with its arguments as they are; return its tag.
+
+        Patch releases of Python after July 2026 quote arguments by themselves (python/cpython
+        #152703), which would change lists, searches and base64.
+
+        Raises:
+            IMAP4.error: imaplib's table does not allow the command in this state.
+        """
+        literator, self.literal = self.literal, None
+        if self.state not in Commands[name]:
+            raise self.error(f"{name} is not possible now.")
+        for status in ("OK", "NO", "BAD"):
+            self.untagged_responses.pop(status, None)
+        tag = self._new_tag()
+        words = (each.encode("ascii") if isinstance(each, str) else each for each in arguments)
+        self._send_line(b" ".join([tag, name.encode("ascii"), *words]))
+        while literator and not self.tagged_commands[tag]:
+            if self._get_response() is None:
+                self._send_line(literator(self.continuation_response))
+        return tag
+
+    def _send_line(self, line: bytes) -> None:
+        try:
+            self.send(line + b"\r\n")
+        except OSError as failure:
+            raise self.abort(f"The connection broke: {type(failure).__name__}.") from failure
 
     def _get_response(self, *_timeout: object) -> bytes | None:
         """Read a response into `tagged_commands` or `untagged_responses`. None: the server waits
