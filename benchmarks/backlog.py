@@ -96,7 +96,7 @@ class Catchup:
 
     def _claim(self, due: list[tuple[float, int]], now: float) -> Iterator[Batch]:
         """Yield batches of the mailboxes that are due, the longest overdue first."""
-        claimed = []
+        claimed: list[int] = []
         while due and due[0][0] <= now and len(claimed) < MAX_MAILBOXES_CLAIMED_PER_TICK:
             claimed.append(heapq.heappop(due)[1])
         for start in range(0, len(claimed), MAILBOXES_PER_BATCH):
@@ -104,7 +104,7 @@ class Catchup:
 
     def _retry_s(self, batch: Batch) -> float:
         self.throttled += 1
-        delay = min(MAX_RETRY_S, MIN_RETRY_S * 2**batch.throttles)
+        delay = min(MAX_RETRY_S, MIN_RETRY_S * 2.0**batch.throttles)
         batch.throttles += 1
         return delay * self._random.uniform(0.5, 1.5)
 

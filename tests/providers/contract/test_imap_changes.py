@@ -15,6 +15,7 @@ from mailsync.model import Cursor, Page, RemoteId, RemovedMessage, StateChange, 
 from mailsync.providers.imap import provider
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.provider import ImapMailbox
+from tests.support.builders import a_known_folder
 from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS, FIELD_ROWS, adding
 from tests.support.imap_client import RawImap
@@ -286,3 +287,27 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     counts = {str(each.remote_id): each.total for each in listing.folders}
     assert counts["INBOX"] == COUNT
     assert set(listing.failure_reasons) == {each for each, total in counts.items() if total is None}
+
+
+def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_name(
+    played: Played,
+) -> None:
+    played.server.rules += [
+        Rule("^NAMESPACE", replacing(r"NIL NIL$", b'(("Other/" "/")) (("#shared/" "/"))'), ALWAYS),
+        Rule("^LIST", adding(b'* LIST () "/" "Other/bob"', b'* LIST () "/" #shared/x'), ALWAYS),
+        Rule("^LIST", without("Archive"), ALWAYS),
+    ]
+    known = [a_known_folder(at, name) for at, name in enumerate(("Archive", "Other/bob", "Lost"))]
+
+    listing = played.mirror.client.list_folders(known, TreeReadingDepth.WHOLE)
+
+    names = {each.remote_id for each in listing.folders}
+    assert "INBOX" in names
+    assert not names & {"Other/bob", "#shared/x"}
+    assert listing.gone_folder_ids == {"Other/bob", "Lost"}
+    played.server.rules[1:] = [Rule("^LIST", without("LIST"), ALWAYS)]
+
+    listing = played.mirror.client.list_folders(known, TreeReadingDepth.WHOLE)
+
+    assert listing.gone_folder_ids == frozenset()
+    assert listing.omitted_folder_ids == {"Archive", "Other/bob", "Lost"}

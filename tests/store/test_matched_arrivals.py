@@ -1,0 +1,90 @@
+"""A message that arrives under another key is the stored one if exactly one can be meant."""
+
+from uuid import UUID
+
+from mailsync.model import FolderId, RemoteId, RemovedMessage, Upsert
+from mailsync.store.message_key_store import Arrival
+from tests.store.conftest import Mirror
+from tests.support.builders import a_message, a_remote_folder
+
+SAME = str(UUID(int=7))
+
+
+def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
+    remote_id = mirror.folder(folder).ref.remote_id
+    named = {"fingerprint": SAME}
+    messages = (a_message(each, remote_id, key=RemoteId(each), **named) for each in keys)
+    mirror.apply(folder, *map(Upsert, messages))
+
+
+def match(mirror: Mirror, *arrivals: tuple[str, FolderId], valid: tuple[str, ...] = ()) -> object:
+    return mirror.message_keys.match_arrivals(
+        mirror.run,
+        [Arrival(RemoteId(key), SAME, folder, f"{key[0]}:") for key, folder in arrivals],
+        [RemoteId(each) for each in valid],
+        is_only_folder=True,
+    )
+
+
+def placements(mirror: Mirror) -> list[list[object]]:
+    return mirror.rows(
+        "SELECT k.remote_key, p.folder_id, m.removed_at IS NULL FROM mailsync.message_keys k"
+        " JOIN mailsync.emails m ON m.id = k.email_id"
+        " LEFT JOIN mailsync.email_placements p ON p.email_id = m.id ORDER BY 1"
+    )
+
+
+def test_a_matched_message_is_shown_at_once_so_that_no_other_arrival_is_taken_for_it(
+    mirror: Mirror,
+) -> None:
+    store(mirror, mirror.first, "a:1")
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+
+    assert match(mirror, ("b:1", mirror.second)) == {"b:1": "a:1"}
+    assert match(mirror, ("a:2", mirror.first)) == {}
+
+    assert placements(mirror) == [["b:1", mirror.second, True]]
+
+
+def test_copies_that_arrive_together_are_not_matched(mirror: Mirror) -> None:
+    store(mirror, mirror.first, "a:1")
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+
+    assert match(mirror, ("b:1", mirror.second), ("a:2", mirror.first)) == {}
+
+
+def test_one_of_two_hidden_copies_is_not_chosen(mirror: Mirror) -> None:
+    store(mirror, mirror.first, "a:1", "a:2")
+    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in ("a:1", "a:2")))
+
+    assert match(mirror, ("b:1", mirror.second)) == {}
+
+
+def test_a_message_whose_key_is_reported_has_not_moved(mirror: Mirror) -> None:
+    store(mirror, mirror.first, "a:1")
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+
+    assert match(mirror, ("b:1", mirror.second), valid=("a:1", "b:1")) == {}
+
+
+def test_a_void_key_is_replaced_only_in_the_folder_of_the_arrival(mirror: Mirror) -> None:
+    store(mirror, mirror.first, "a:1")
+
+    assert match(mirror, ("b:1", mirror.second)) == {}
+    assert match(mirror, ("b:1", mirror.first)) == {"b:1": "a:1"}
+    assert placements(mirror) == [["b:1", mirror.first, True]]
+
+
+def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(
+    mirror: Mirror,
+) -> None:
+    store(mirror, mirror.first, "a:1")
+    for survives in (True, False):
+        mirror.folders.save_tree_changes(mirror.run, (), [mirror.first])
+
+        mirror.folders.save_tree_changes(
+            mirror.run, (a_remote_folder("F1"),), [], do_ids_survive_moves=survives
+        )
+
+        position = mirror.folder(mirror.first).feed.position
+        assert position.is_full_sync_running is not survives
