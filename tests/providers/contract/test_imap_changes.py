@@ -216,6 +216,20 @@ def test_a_page_that_sees_too_little_takes_nothing_away(played: Played, lie: str
     assert played.mirrored().keys() >= there & before
 
 
+def test_a_message_that_a_repair_stored_ahead_of_the_cursor_is_removed(played: Played) -> None:
+    assert INBOX.folder
+    played.deliver("newer than the cursor")
+    listing = played.mirror.client.list_folder_messages(INBOX.folder)
+    newest = max(listing.messages, key=lambda it: int(it.remote_id.rpartition(":")[2])).remote_id
+    played.mirror.flags[newest] = ""
+    played._run("UID STORE {0} +FLAGS (\\Deleted)", COUNT)
+    assert played.other.command("EXPUNGE").status == "OK"
+
+    played.mirror.read()
+
+    assert played.mirrored().keys() == played.on_server().keys()
+
+
 def test_what_vanished_is_searched_for_and_not_counted_up(played: Played) -> None:
     """A server may name every UID that there can be in one line."""
     before = played.mirrored()

@@ -147,7 +147,8 @@ class FolderReader:
             return self._page_of_renumbering()
         listed = {uid: found[uid] for uid in arrived[:limit] if uid in found}
         reported = self._reported(position, len(arrived))
-        removed = self._confirmed(reported.vanished, position.uid_next)
+        # A repair may have stored messages that are newer than the cursor.
+        removed = self._confirmed(reported.vanished, self.opened.uid_next)
         states, flags_from = self._present_states(position, is_from_start=reported.compares_flags)
         after = FolderPosition(
             self.opened.uid_validity,
@@ -160,7 +161,8 @@ class FolderReader:
             flags_from=flags_from,
             sample=choose_sample(position.sample if self._is_careful else {}, found),
         )
-        lacks_others = position.message_count + len(arrived) - len(removed or ())
+        counted = [uid for uid in removed or () if uid < position.uid_next]
+        lacks_others = position.message_count + len(arrived) - len(counted)
         is_explained = removed is not None and lacks_others <= self.opened.message_count
         return Page(
             (
@@ -209,11 +211,11 @@ class FolderReader:
             return _Reported(compares_flags=must_compare)
         if position.mod_seq is None or position.mod_seq == opened.mod_seq:
             return _Reported()
-        if position.uid_next <= 1:
+        if opened.uid_next <= 1:
             return _Reported()
         try:
             flags, vanished = self._connection.fetch_changes(
-                position.mod_seq, STATE_ITEMS, position.uid_next
+                position.mod_seq, STATE_ITEMS, opened.uid_next
             )
         except ProviderRejected:
             return _Reported(compares_flags=True)
