@@ -1,9 +1,15 @@
 """The whole product as `make dev` starts it, small, on free ports and in a folder of its own."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from moto.backends import get_backend
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 from localdev.options import Options
 from localdev.stack import Stack
 
@@ -37,3 +43,18 @@ def small_stack(
             environment=os.environ if environment is None else environment,
         )
     )
+
+
+@contextmanager
+def beside_other_stacks() -> Iterator[None]:
+    """Keep what another stack of this process has in moto's global variables, for a stack that
+    begins and ends within the block: its start deletes all of it."""
+    services: tuple[Any, ...] = (
+        get_backend("kms"),
+        get_backend("events"),
+        stepfunctions_parser_backends,
+    )
+    kept = [each[AWS_ACCOUNT_ID][AWS_REGION].__dict__ for each in services]
+    yield
+    for service, state in zip(services, kept, strict=True):
+        service[AWS_ACCOUNT_ID][AWS_REGION].__dict__ = state

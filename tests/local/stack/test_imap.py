@@ -15,7 +15,7 @@ from tests.local.mirror import Mirror, when
 from tests.support.guide import STATUS_FIELDS
 from tests.support.imap_client import RawImap
 from tests.support.paths import ROOT
-from tests.support.small_stack import small_stack
+from tests.support.small_stack import beside_other_stacks, small_stack
 from tests.support.up import paste
 
 WORDS = {
@@ -48,7 +48,8 @@ def imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     folder = tmp_path_factory.mktemp("stack")
     mbox = folder / "mbox"
     mbox.write_bytes(b"".join(in_charset(*each) for each in WORDS.items()))
-    with small_stack(folder / "data", provider="imap", mbox=mbox) as stack:
+    own = small_stack(folder / "data", provider="imap", mbox=mbox)
+    with beside_other_stacks(), own as stack:
         assert run_demo(stack) == 0
         yield Mirror.of(stack)
 

@@ -8,7 +8,7 @@ import httpx
 from localdev.demo_account import DemoAccount, connect
 from tests.local.mirror import Mirror
 from tests.support.dovecot import PASSWORD, dovecot
-from tests.support.small_stack import small_stack
+from tests.support.small_stack import beside_other_stacks, small_stack
 
 SUBJECTS = """
 SELECT m.subject FROM mailsync.emails m JOIN mailsync.email_accounts a ON a.id = m.account_id
@@ -25,7 +25,7 @@ def test_a_mailbox_on_ones_own_server_is_synced_beside_the_simulated_one(tmp_pat
             client.append("INBOX", "", "", b"Subject: On my own server\r\n\r\nText\r\n")
             client.logout()
             own = {"IMAP_SERVERS": f"{host}:{port}", "CA_BUNDLE": str(server.certificate)}
-            with small_stack(tmp_path, environment=own) as stack:
+            with beside_other_stacks(), small_stack(tmp_path, environment=own) as stack:
                 simulated = connect(stack.api_url, stack.provider, stack.token())
                 Mirror(stack, simulated).finished()
                 login = {"userName": "ann", "password": PASSWORD, "host": host, "port": port}

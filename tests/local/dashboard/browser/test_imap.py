@@ -10,7 +10,7 @@ from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
 from tests.local.dashboard.browser.test_views import PHONE, SCREENS, WIDER_THAN_ITSELF, barriers
 from tests.local.mirror import when
-from tests.support.small_stack import small_stack
+from tests.support.small_stack import beside_other_stacks, small_stack
 
 pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=WAIT_MS)
@@ -23,7 +23,8 @@ GIVEN_UP = "UPDATE mailsync.email_accounts SET status = 'reauth_required' RETURN
 @pytest.fixture(scope="module")
 def mirror(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowsedStack]:
     """With a mailbox that is connected over IMAP, and another that is not connected yet."""
-    with small_stack(tmp_path_factory.mktemp("stack"), provider="imap") as stack:
+    own = small_stack(tmp_path_factory.mktemp("stack"), provider="imap")
+    with beside_other_stacks(), own as stack:
         mirror = BrowsedStack.of(stack)
         mirror.control("POST", "mailboxes", address=OTHER, display_name="Grace")
         for number in range(3):

@@ -126,6 +126,7 @@ def begun_by_mallory(mirror: BrowsedStack, hosts: Hosts, tossed: list[str]) -> s
     begun = httpx.get(
         f"{api}/api/auth/microsoft", headers=json_headers(mirror, "mallory"), timeout=60
     )
+    assert begun.status_code == 200, begun.text
     name, value = begun.headers["set-cookie"].split(";")[0].split("=", 1)
     tossed[:] = [each.format(name, value) for each in TOSSED]
     return str(begun.json()["authorizationUrl"])
