@@ -88,8 +88,8 @@ class ProviderWithStableIds:
         new = [each for each in listing.folders if each.remote_id not in stored]
         if not gone or not new:
             return listing
-        renamed = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
-        return replace(listing, new_id_by_old_id=renamed)
+        renamed, prefixes = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
+        return replace(listing, new_id_by_old_id=renamed, new_key_prefix_by_old=prefixes)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -127,8 +127,6 @@ class ProviderWithStableIds:
     def _translated(self, pages: Sequence[tuple[FeedRef, Page]]) -> Mapping[FeedId, Page]:
         """Return the pages with the ids of their messages, by feed id. The removals of all pages
         are stored before the arrivals of any page are matched."""
-        for prefix in {page.void_id_prefix for _, page in pages if page.void_id_prefix}:
-            self._keys.declare_keys_void(self._run, prefix)
         pages = [
             (feed, self._with_changed_states(feed, self._with_removals(feed, page)))
             for feed, page in pages
