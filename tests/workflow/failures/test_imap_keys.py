@@ -68,6 +68,11 @@ def _give_uids_away_for_a_moment(world: ImapWorld) -> None:
     world.script.rules.clear()
 
 
+def _there_and_back(world: ImapWorld) -> None:
+    world.command("INBOX", ("MOVE", "2", "Work"))
+    world.command("Work", ("MOVE", "5", "INBOX"))
+
+
 HISTORIES: dict[str, Callable[[ImapWorld], None]] = {
     "a folder is renamed back": _rename_there_and_back,
     "messages have other Message-IDs for a moment": _give_uids_away_for_a_moment,
@@ -83,3 +88,22 @@ def test_what_a_check_read_and_did_not_store_changes_no_key(imap: ImapWorld, his
 
     assert dict(imap.rows(KEYS)) == dict(_keys_on_server(imap))
     assert before.items() <= dict(imap.rows(NUMBERS)).items()
+
+
+def test_a_message_that_returns_while_its_folder_is_read_is_no_new_one(imap: ImapWorld) -> None:
+    before = dict(imap.rows(NUMBERS))
+    imap.fetched.clear()
+    imap.command("INBOX", ("STORE", "1", "+FLAGS", "\\Flagged"))
+
+    def meanwhile(found: list[bytes]) -> list[bytes]:
+        _there_and_back(imap)
+        return found
+
+    assert imap.script
+    imap.script.rules.append(Rule("^(EXAMINE|SELECT) .*INBOX", meanwhile))
+
+    assert imap.sync() == "completed"
+
+    assert not imap.script.rules[0].times
+    assert dict(imap.rows(KEYS)) == dict(_keys_on_server(imap))
+    assert (dict(imap.rows(NUMBERS)), imap.fetched) == (before, [])
