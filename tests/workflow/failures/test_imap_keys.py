@@ -73,9 +73,18 @@ def _there_and_back(world: ImapWorld) -> None:
     world.command("Work", ("MOVE", "5", "INBOX"))
 
 
+def _move_back_between(world: ImapWorld) -> None:
+    world.other.create("Play")
+    world.command("INBOX", ("MOVE", "2", "Work"))
+    assert world.check().outcome is CheckOutcome.HANDED_OVER
+    assert dict(world.rows(KEYS))["m1"].startswith("Work:"), "the check matched nothing"
+    world.command("Work", ("MOVE", "5", "INBOX"))
+
+
 HISTORIES: dict[str, Callable[[ImapWorld], None]] = {
     "a folder is renamed back": _rename_there_and_back,
     "messages have other Message-IDs for a moment": _give_uids_away_for_a_moment,
+    "a message moves and moves back": _move_back_between,
 }
 
 
