@@ -57,8 +57,10 @@ def a_message(
     )
 
 
-def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Page:
-    return Page(tuple(changes), Cursor(next_cursor), has_more)
+def a_page(
+    *changes: Any, next_cursor: str = "c1", has_more: bool = False, void_id_prefix: str = ""
+) -> Page:
+    return Page(tuple(changes), Cursor(next_cursor), has_more, void_id_prefix=void_id_prefix)
 
 
 def a_page_write(feed: StoredFeed, page: Page) -> PageWrite:

@@ -74,6 +74,8 @@ class FolderListing:
         by the provider's folder id.
     new_id_by_old_id: known folders that were renamed at a provider whose ids change with the name,
         as far as they were recognised. The old ids are gone.
+    new_key_prefix_by_old: the beginnings that the keys of messages in these folders had, and have
+        now.
     permanent_roles: the roles of folders that every mailbox has and that its owner cannot delete.
 
     A known folder that appears in none of these fields was not part of this reading.
@@ -85,6 +87,7 @@ class FolderListing:
     omitted_folder_ids: frozenset[RemoteId] = frozenset()
     failure_reasons: Mapping[RemoteId, str] = field(default_factory=dict)
     new_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
+    new_key_prefix_by_old: Mapping[str, str] = field(default_factory=dict)
     permanent_roles: frozenset[Role] = PERMANENT_ROLES
 
 

@@ -104,6 +104,7 @@ class FolderStore:
         gone: Sequence[FolderId],
         *,
         new_ids: Mapping[FolderId, RemoteId] | None = None,
+        new_key_prefixes: Mapping[str, str] | None = None,
         has_feed_per_folder: bool = True,
         do_ids_survive_moves: bool = True,
     ) -> None:
@@ -112,6 +113,8 @@ class FolderStore:
         new_ids: stored folders that have another id at the provider now. Each keeps its selection
             and its mail, and starts a full sync. It is hidden instead if another stored folder has
             the new id.
+        new_key_prefixes: the new beginnings of the keys of messages by the old ones. A message that
+            is hidden under one of the new keys loses it.
         has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
             the changes of the whole mailbox.
         do_ids_survive_moves: see `ProviderTraits`. False: messages may have other ids after their
@@ -121,6 +124,7 @@ class FolderStore:
             if new_ids:
                 renamed = _change_remote_ids(tx, run.account_id, new_ids)
                 gone = [*gone, *(new_ids.keys() - renamed)]
+            _rename_keys(tx, run.account_id, new_key_prefixes or {})
             if changed:
                 if not do_ids_survive_moves:
                     tx.run(
@@ -292,6 +296,13 @@ def _change_remote_ids(
     entries = [{"folder_id": each, "remote_id": new_ids[each]} for each in sorted(new_ids)]
     found = tx.run("change_remote_ids", account_id=account_id, folders=rows.to_jsonb(entries))
     return frozenset(FolderId(folder_id) for (folder_id,) in found)
+
+
+def _rename_keys(tx: Transaction, account_id: AccountId, prefixes: Mapping[str, str]) -> None:
+    for old, new in prefixes.items():
+        renaming = {"account_id": account_id, "old_prefix": old, "new_prefix": new}
+        tx.run("void_keys_in_the_way", **renaming)
+        tx.run("rename_keys", **renaming)
 
 
 def _add_mailbox_feed(tx: Transaction, account_id: AccountId) -> FeedId:

@@ -214,6 +214,8 @@ class MailStore:
         ) as tx:
             if not self._advance(tx, write):
                 return None
+            if prefix := write.page.void_id_prefix:
+                tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
             counts = page_rows.save_messages(
                 tx,
                 run,

@@ -88,38 +88,25 @@ class MessageKeyStore:
             )
         return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
 
-    def rename_keys(self, run: RunRef, old_prefix: str, new_prefix: str) -> None:
-        """Give each key that begins with one text the other text as its beginning.
-
-        Raises:
-            LeaseLost: another execution holds the lease of the mailbox.
-        """
-        prefixes = {"old_prefix": old_prefix, "new_prefix": new_prefix}
-        with FencedTransaction(self._database, run) as tx:
-            tx.run("rename_keys", account_id=run.account_id, **prefixes)
-
-    def declare_keys_void(self, run: RunRef, prefix: str) -> None:
-        """Give messages whose keys begin with this text keys that no message has at the provider,
-        since the provider has given theirs to other messages.
-
-        Raises:
-            LeaseLost: another execution holds the lease of the mailbox.
-        """
-        with FencedTransaction(self._database, run) as tx:
-            tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
-
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
         """Return an id for each key that no stored message has: the key itself, or an id made of it
-        if a message that has another key now was first seen with this key."""
-        if not keys:
+        if messages that have other keys now were first seen with this key."""
+        ids = {key: key for key in keys}
+        while owners := self._owners_of_ids(run, ids.values()):
+            ids |= {
+                key: RemoteId(f"{key}{REUSED_KEY_MARK}{owners[taken]}")
+                for key, taken in ids.items()
+                if taken in owners
+            }
+        return ids
+
+    def _owners_of_ids(self, run: RunRef, ids: Collection[RemoteId]) -> dict[RemoteId, int]:
+        """Return the row ids of stored messages that have these ids and other keys."""
+        if not ids:
             return {}
         with self._database.transaction() as tx:
-            found = tx.run("owners_of_ids", account_id=run.account_id, ids=_json(keys))
-        owners = {RemoteId(key): number for key, number in found}
-        return {
-            key: RemoteId(f"{key}{REUSED_KEY_MARK}{owners[key]}") if key in owners else key
-            for key in keys
-        }
+            found = tx.run("owners_of_ids", account_id=run.account_id, ids=_json(ids))
+        return {RemoteId(message_id): number for message_id, number in found}
 
     def match_arrivals(
         self,

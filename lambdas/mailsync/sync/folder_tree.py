@@ -110,6 +110,7 @@ def mirror_folders(
             plan.new_and_changed_folders,
             plan.gone_folder_ids,
             new_ids=plan.new_id_by_folder_id,
+            new_key_prefixes=listing.new_key_prefix_by_old,
             has_feed_per_folder=mailbox.provider.traits.has_feed_per_folder,
             do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
         )

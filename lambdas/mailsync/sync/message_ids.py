@@ -12,8 +12,10 @@ messages have the same fingerprint.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.model import (
     Change,
     Cursor,
@@ -41,6 +43,9 @@ from mailsync.store.message_key_store import REUSED_KEY_MARK, Arrival, MessageKe
 from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
 
+MAX_MATCHED_PER_LISTING = 100
+"""The number of newest messages among which a comparison looks for those that moved: one more
+request, of 25 KB. Older ones that moved are fetched again."""
 _FetchResult = Message | GoneMessage | UnreadableMessage
 
 
@@ -88,8 +93,8 @@ class ProviderWithStableIds:
         new = [each for each in listing.folders if each.remote_id not in stored]
         if not gone or not new:
             return listing
-        renamed = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
-        return replace(listing, new_id_by_old_id=renamed)
+        renamed, prefixes = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
+        return replace(listing, new_id_by_old_id=renamed, new_key_prefix_by_old=prefixes)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -106,7 +111,11 @@ class ProviderWithStableIds:
 
     def list_folder_messages(self, folder: FolderRef) -> MessageListing:
         listing = self._provider.list_folder_messages(folder)
-        ids = self._ids([each.remote_id for each in listing.messages])
+        keys = [each.remote_id for each in listing.messages]
+        ids = self._keys.ids_of_keys(self._run, keys)
+        if len(ids) < len(keys):
+            ids |= self._matched_newest(folder, keys, ids)
+        ids |= self._keys.unused_ids(self._run, set(keys) - ids.keys())
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
@@ -127,8 +136,6 @@ class ProviderWithStableIds:
     def _translated(self, pages: Sequence[tuple[FeedRef, Page]]) -> Mapping[FeedId, Page]:
         """Return the pages with the ids of their messages, by feed id. The removals of all pages
         are stored before the arrivals of any page are matched."""
-        for prefix in {page.void_id_prefix for _, page in pages if page.void_id_prefix}:
-            self._keys.declare_keys_void(self._run, prefix)
         pages = [
             (feed, self._with_changed_states(feed, self._with_removals(feed, page)))
             for feed, page in pages
@@ -181,9 +188,25 @@ class ProviderWithStableIds:
         changed = (each for each in page.compared_states if each.remote_id in changed_keys)
         return replace(page, changes=(*page.changes, *changed), compared_states=())
 
-    def _ids(self, keys: Sequence[RemoteId]) -> Mapping[RemoteId, RemoteId]:
-        ids = self._keys.ids_of_keys(self._run, keys)
-        return ids | self._keys.unused_ids(self._run, set(keys) - ids.keys())
+    def _matched_newest(
+        self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
+    ) -> Mapping[RemoteId, RemoteId]:
+        """Return the ids of stored messages by their new keys, as far as they are among the newest
+        of the folder: a page may report that a message left, and a later one where it arrived."""
+        newest = FeedRef(FeedId(0), folder)
+        with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
+            page = self._provider.fetch_page(newest, None, limit=MAX_MATCHED_PER_LISTING)
+            arrivals = [
+                Arrival(key, it, folder.id, page.valid_id_prefix)
+                for key, it in _arrivals(page.changes)
+                if key not in known
+            ]
+            is_only_folder = self.traits.is_message_in_one_folder
+            if arrivals:
+                return self._keys.match_arrivals(
+                    self._run, arrivals, listed, is_only_folder=is_only_folder
+                )
+        return {}
 
 
 def give_stable_ids(provider: MailProvider, run: RunRef, database: Database) -> MailProvider:

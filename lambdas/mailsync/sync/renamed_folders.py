@@ -35,32 +35,29 @@ def find_renamed_folders(
     run: RunRef,
     gone: Sequence[StoredFolder],
     new: Sequence[RemoteFolder],
-) -> Mapping[RemoteId, RemoteId]:
-    """Return the new ids of renamed folders by their old ids. The messages of a renamed folder get
-    the keys that they have there.
+) -> tuple[Mapping[RemoteId, RemoteId], Mapping[str, str]]:
+    """Return the new ids of renamed folders by their old ids, and the new beginnings of their
+    messages' keys by the old ones.
 
     gone: stored folders that do not exist any more.
     new: folders that are not stored.
-
-    Raises:
-        LeaseLost: another execution holds the lease of the mailbox.
     """
     renamed: dict[RemoteId, RemoteId] = {}
+    prefixes: dict[str, str] = {}
     for folder in sorted(new, key=lambda each: len(each.remote_id))[:MAX_NEW_FOLDERS]:
         left = [each for each in gone if each.ref.remote_id not in renamed]
         sample = _read_sample(provider, folder.remote_id)
         same = (each for each in left if _is_same(keys, run, each, folder.remote_id, sample))
         if before := next(same, None):
             prefix = RemoteId(next(iter(sample)).rpartition(":")[0] + ":")
-            former = _former_key(prefix, before.ref.remote_id, folder.remote_id)
-            keys.rename_keys(run, former, prefix)
+            prefixes[_former_key(prefix, before.ref.remote_id, folder.remote_id)] = prefix
         else:
             along = (each for each in left if _is_renamed_with_parent(each, folder, renamed))
             empty = (each for each in along if not keys.keys_in_folder(run, each.ref.id))
             before = next(empty, None)
         if before:
             renamed[before.ref.remote_id] = folder.remote_id
-    return renamed
+    return renamed, prefixes
 
 
 def _read_sample(provider: MailProvider, folder: RemoteId) -> Mapping[RemoteId, str]:
@@ -81,7 +78,8 @@ def _is_same(
     sample: Mapping[RemoteId, str],
 ) -> bool:
     """Return whether stored messages of the folder `before` have the numbers and fingerprints of
-    the sample, and none has another fingerprint. An earlier sync may have renamed their keys."""
+    the sample, and none has another fingerprint. A sync of the previous version may have renamed
+    their keys without the folder."""
     former = {_former_key(key, before.ref.remote_id, name): key for key in sample}
     stored = keys.fingerprints_in_folder(run, before.ref.id, [*former, *sample])
     agrees = [sample[former.get(key, key)] == each for key, each in stored.items()]

@@ -38,7 +38,8 @@ QUIET_LIMIT_S = 900
 PROGRESS_S = 30
 SHOWN = 10
 STATE = """
-SELECT count(*) FILTER (WHERE sync_status = 'completed' AND next_sync_at > now()
+SELECT count(*) FILTER (WHERE sync_status = 'completed' AND lease_owner IS NULL
+                          AND next_sync_at > now()
                           AND last_sync_at > cast(:since AS timestamptz)),
        count(*)
   FROM mailsync.email_accounts"""
@@ -99,6 +100,7 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
         )
         simulators.service.faults.remove_all_rules()
         with _opened(stack) as tables:
+            _settle(tables)  # may count a sync that read the mailbox before its last changes
             _settle(tables)
             for account_id, mailbox in mailboxes.items():
                 form = ImapForm(mailbox, ImapOptions()) if simulators.imap else None

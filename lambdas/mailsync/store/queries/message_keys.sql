@@ -51,6 +51,8 @@ UPDATE mailsync.message_keys k SET remote_key = s.remote_key
 
 -- save_keys --
 -- Store the keys of messages, what they keep when they move, and the conversations that we gave them.
+-- A stored key stays: if it is another one, it changed after this message was requested by its former
+-- key. Keys change by the statements that match, rename and void them only.
 INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint, conversation_id)
 SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
   FROM json_to_recordset(cast(:keys AS json)) AS s
@@ -58,10 +60,9 @@ SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
  ORDER BY m.id
     ON CONFLICT (email_id) DO UPDATE
-   SET remote_key = excluded.remote_key, fingerprint = excluded.fingerprint,
-       conversation_id = excluded.conversation_id
- WHERE (k.remote_key, k.fingerprint, k.conversation_id)
-       IS DISTINCT FROM (excluded.remote_key, excluded.fingerprint, excluded.conversation_id)
+   SET fingerprint = excluded.fingerprint, conversation_id = excluded.conversation_id
+ WHERE (k.fingerprint, k.conversation_id)
+       IS DISTINCT FROM (excluded.fingerprint, excluded.conversation_id)
 
 -- stored_ids --
 -- Return which of these messages are stored, hidden ones included.
@@ -108,6 +109,18 @@ SELECT k.remote_key, k.fingerprint
  WHERE k.account_id = cast(:account_id AS uuid)
    AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
 
+-- void_keys_in_the_way --
+-- Void the keys of hidden messages that other messages get when the beginning of keys is replaced.
+UPDATE mailsync.message_keys k SET remote_key = '~' || k.email_id
+  FROM mailsync.emails m
+ WHERE k.account_id = cast(:account_id AS uuid) AND m.id = k.email_id AND m.removed_at IS NOT NULL
+   AND starts_with(k.remote_key, cast(:new_prefix AS text))
+   AND EXISTS (
+       SELECT 1 FROM mailsync.message_keys other
+        WHERE other.account_id = k.account_id
+          AND other.remote_key = cast(:old_prefix AS text)
+              || substr(k.remote_key, length(cast(:new_prefix AS text)) + 1))
+
 -- rename_keys --
 -- Replace the beginning of keys. A key that another message has already is left.
 UPDATE mailsync.message_keys k
@@ -122,6 +135,7 @@ UPDATE mailsync.message_keys k
               || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1))
 
 -- declare_keys_void --
--- Give messages whose keys begin with a text keys that the provider gives to no message.
+-- Give messages whose keys begin with a text keys that the provider gives to no message, because it
+-- has given theirs to other messages.
 UPDATE mailsync.message_keys SET remote_key = '~' || email_id
  WHERE account_id = cast(:account_id AS uuid) AND starts_with(remote_key, cast(:prefix AS text))
