@@ -30,7 +30,6 @@ SELECT f.remote_id, m.subject, m.is_read, m.is_flagged, m.categories::text, b.te
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
  WHERE m.removed_at IS NULL AND f.gone_at IS NULL"""
 NUMBERS = "SELECT subject, id FROM mailsync.emails WHERE removed_at IS NULL"
-INSERTED = "SELECT coalesce(sum(inserted), 0) FROM mailsync.sync_run_folders WHERE run_id = '{run}'"
 
 
 @contextmanager

@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from imaplib import IMAP4
 from typing import Any, Self
-
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
@@ -24,7 +23,6 @@ from mailsync.providers.imap.login import Login, open_session
 from mailsync.providers.imap.pipeline import FetchPipeline
 from mailsync.providers.imap.responses import FetchedItems, parse_search
 from mailsync.providers.imap.transport import (
-    ConnectedClient,
     Deadline,
     ServerUnusable,
     open_socket,
@@ -89,12 +87,12 @@ class ImapConnection:
             if address.begins_with_tls:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
-            self._client = ConnectedClient(address, connected, self._reserve)
-            on_failure.callback(self._hang_up)
+            imap = wire.LimitedImap(address.host, address.port, connected, self._reserve)
+            on_failure.callback(_hang_up, imap)
             if not address.begins_with_tls:
-                start_tls_by_command(self._client, address, context)
+                start_tls_by_command(imap, address, context)
             on_failure.pop_all()
-        self._imap = self._client._imap
+        self._imap = imap
         self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
@@ -229,12 +227,8 @@ class ImapConnection:
         with self._watched, suppress(Exception):
             self._imap.timeout_s = LOGOUT_TIMEOUT_S
             if not self.is_broken:
-                self._client.logout()
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        with suppress(Exception):
-            self._client.shutdown()
+                self._imap.logout()
+        _hang_up(self._imap)
 
     def __enter__(self) -> Self:
         return self
@@ -275,7 +269,7 @@ class ImapConnection:
     def _finish(self, name: str, tag: bytes) -> None:
         typ, data = self._imap._get_tagged_response(tag)
         if typ != "OK":
-            raise IMAPClientError(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
+            raise IMAP4.error(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
 
     def run_together(
         self, commands: Sequence[tuple[str | bytes, ...]]
@@ -286,7 +280,7 @@ class ImapConnection:
             self._pipeline.drop()
             self._command_count += len(commands)
             self._imap.untagged_responses.clear()
-            tags = [self._imap._command(*each) for each in commands]
+            tags = [self._imap._command(str(name), *words) for name, *words in commands]
             refusals: list[str | None] = []
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
@@ -310,7 +304,7 @@ class ImapConnection:
                 f"The mail server {self._host} sent more at once than this function has memory for"
                 " beside its other mailboxes; trying again."
             ) from failure
-        except (IMAPClientAbortError, OSError) as failure:
+        except (IMAP4.abort, OSError) as failure:
             self.is_broken = True
             self.is_cut = not isinstance(failure, TimeoutError)
             self._raise_pause(self._farewell())
@@ -322,7 +316,7 @@ class ImapConnection:
             raise ProviderUnavailable(
                 f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
-        except IMAPClientError as failure:
+        except IMAP4.error as failure:
             said = failure.args[0] if failure.args else b""
             text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
             text = self._shown(text)
@@ -355,6 +349,11 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
             ) from cause_of_pause(text)
+
+
+def _hang_up(imap: wire.LimitedImap) -> None:
+    with suppress(Exception):
+        imap.shutdown()
 
 
 def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:
