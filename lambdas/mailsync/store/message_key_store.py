@@ -12,6 +12,9 @@ from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.parameters import JsonBytes
 
+REUSED_KEY_MARK = "~"
+"""Separates a key from the digits that make another id of it. No key ends with it and digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -165,10 +168,6 @@ class MessageKeyStore:
                     is_only_folder=is_only_folder,
                 )
         return {RemoteId(key): RemoteId(message_id) for key, message_id, *_ in found}
-
-
-REUSED_KEY_MARK = "~"
-"""Separates a key from the digits that make another id of it. No key ends with it and digits."""
 
 
 def _json(values: Collection[RemoteId]) -> JsonBytes:
