@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import SyncType
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, adding
 from tests.support.scripted_imap import Edit, End, Rule, scripted_imap
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world, readable_folder
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 USERS = [f"user{number}" for number in range(50)]
 BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"

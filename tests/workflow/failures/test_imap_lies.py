@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from mailsync.providers.imap import bodies, changes, folder_reader
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.emf import Counted
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap, without
@@ -131,10 +130,8 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dovecot]:
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        with dovecot(Path(data) / "d", users=USERS) as running:
-            yield running
+    with readable_folder() as folder, dovecot(folder / "d", users=USERS) as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,7 +12,7 @@ from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.imap.pair import PROFILES, Pair, Side
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.imap_client import RawImap
 
 MAX_MAILBOXES = 1000
@@ -23,9 +22,8 @@ _NUMBERS = count()
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A folder with a short path, which the user that runs Dovecot can enter."""
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with readable_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
