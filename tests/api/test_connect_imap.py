@@ -1,4 +1,4 @@
-"""POST /api/email/accounts/imap, at real servers: what a person who connects a mailbox is told."""
+"""POST /api/email/accounts/imap, at real servers: the response explains each failure."""
 
 import re
 import socket

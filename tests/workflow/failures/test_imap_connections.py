@@ -53,7 +53,7 @@ def _twice(found: list[bytes]) -> list[bytes]:
 UNUSUAL: Mapping[str, Edit] = {
     "in the other order": _reversed,
     "twice": _twice,
-    "with flags that nobody asked for": adding(
+    "with flags that were not requested": adding(
         b"* 1 FETCH (FLAGS ())", b"* OK Still here", b"* 2 FETCH (UID 2 FLAGS ())"
     ),
 }

@@ -73,7 +73,7 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
     ),
     "row 2: all messages are named as removed": (FIELD_ROWS[2], _flag),
     "row 3: the newest message is counted and not listed": (FIELD_ROWS[3], _mail),
-    "row 4: silence about what was asked": (FIELD_ROWS[4], _mail),
+    "row 4: silence about what was requested": (FIELD_ROWS[4], _mail),
     "row 13: every folder is numbered anew": (FIELD_ROWS[13], _nothing),
     "row 16: the mod-sequence is 0": (FIELD_ROWS[16], _flag),
     "row 17: no mod-sequence": (FIELD_ROWS[17], _flag),
@@ -108,7 +108,7 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
     "no folders": (lambda: [Rule("^LIST", without("LIST"), ALWAYS)], _flag),
     "no inbox": (lambda: [Rule("^LIST", without('LIST .*"?INBOX"?$'), ALWAYS)], _flag),
     "a folder is missing": (lambda: [Rule("^LIST", without("Work"), ALWAYS)], _flag),
-    "a line that nobody can read": (
+    "an unreadable line": (
         lambda: [Rule("^LIST", replacing(r"LIST .*Work.*", b"LIST oops"), ALWAYS)],
         _flag,
     ),
