@@ -92,7 +92,8 @@ class MessageKeyStore:
         return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
 
     def rename_keys(self, run: RunRef, old_prefix: str, new_prefix: str) -> None:
-        """Give each key that begins with one text the other text as its beginning.
+        """Give each key that begins with one text the other text as its beginning, unless another
+        message has that key.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.

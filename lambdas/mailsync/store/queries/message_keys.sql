@@ -109,7 +109,7 @@ SELECT k.remote_key, k.fingerprint
    AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
 
 -- rename_keys --
--- Replace the beginning of keys. A key that another message has already is left.
+-- Replace the beginning of keys, unless another message has the new key.
 UPDATE mailsync.message_keys k
    SET remote_key = cast(:new_prefix AS text)
                     || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1)
