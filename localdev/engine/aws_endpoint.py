@@ -55,7 +55,8 @@ class FunctionInvoker(Protocol):
 
 class AwsEndpoint:
     """The local AWS endpoint. It listens on loopback from construction until `stop`; `url` is a
-    value for AWS_ENDPOINT_URL.
+    value for AWS_ENDPOINT_URL. Executions of the whole process invoke the functions of the endpoint
+    that was made last; when it stops, those of the one before.
 
     port: 0 for any free port.
     bus: gets the events that moto accepts.
@@ -70,12 +71,12 @@ class AwsEndpoint:
         moto = _forgetting(moto)
         if bus:
             moto = _events_beside(moto, bus)
-        boto_client.boto3 = LambdaClientFactory()  # type: ignore[attr-defined]
         application = restrict_to_signed_requests(
             _invocations_before(moto, host), lambda: self.port
         )
         self._server = _serve(application, port)
-        os.environ["MOTO_PORT"] = str(self.port)
+        self._before = (boto_client.boto3, os.environ.get("MOTO_PORT", ""))  # type: ignore[attr-defined]
+        _invoke_at(LambdaClientFactory(), str(self.port))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -93,6 +94,13 @@ class AwsEndpoint:
         """Stop serving. State machines that are still running end only with this process."""
         self._server.shutdown()
         self._server.server_close()
+        _invoke_at(*self._before)
+
+
+def _invoke_at(factory: Any, port: str) -> None:
+    """Let moto's executions invoke functions through clients of this factory, at this port."""
+    boto_client.boto3 = factory  # type: ignore[attr-defined]
+    os.environ["MOTO_PORT"] = port
 
 
 class LambdaClientFactory:

@@ -62,7 +62,7 @@ def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None
 def test_the_operations_page_names_alarms_and_functions_that_exist(sync: Template) -> None:
     ids = " ".join(sync.resources)
     alarms = set(re.findall(r"[Tt]he alarm `?(\w+)`? (?:means|fires|has)", OPERATIONS))
-    alarms |= set(re.findall(r"such an alarm[,:].* (\w+) for", OPERATIONS))
+    alarms |= set(re.findall(r"(Throttled\w+) for", OPERATIONS))
     functions = set(re.findall(r"`?(Functions\w+Function)\b", OPERATIONS))
 
     assert {"ThrottledMicrosoft", "PublishEventsFails"} < alarms

@@ -16,12 +16,14 @@ def printed(folder: Path, *variables: str, **environment: str) -> list[str]:
     show = folder / "show.mk"
     show.write_text(f"show:\n\t@printenv {' '.join(NAMES)}\n")
     command = ["make", "-f", "Makefile", "-f", str(show), "show", *variables]
-    # Not those of the make that may have started these tests.
+    return make(command, **environment).stdout.splitlines()
+
+
+def make(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make without the variables of the make that may have started these tests."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     env = {**own, "MFLAGS": "", **environment}
-    return subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False
-    ).stdout.splitlines()
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 def test_a_dollar_sign_of_a_secret_survives_make(tmp_path: Path) -> None:
@@ -63,13 +65,7 @@ def test_make_deploy_gets_the_name_of_its_settings_file_as_it_stands() -> None:
 
 
 def test_a_provider_that_is_not_simulated_is_named_with_those_that_are() -> None:
-    ran = subprocess.run(
-        ["make", "-o", ".venv/ready", "demo", "PROVIDER=im$ap"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = make(["make", "-o", ".venv/ready", "demo", "PROVIDER=im$ap"])
 
     assert (ran.stdout, ran.stderr.count("\n")) == ("", 2)
     assert ran.stderr.startswith("There is no simulated provider 'im$ap': PROVIDER (--provider) is")

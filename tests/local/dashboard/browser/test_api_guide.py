@@ -18,7 +18,7 @@ expect.set_options(timeout=WAIT_MS)
 
 GUIDE = (ROOT / "docs/api.md").read_text()
 TYPES = re.compile(r"(?<=\w): (?:string(?: \| null)?|RequestInit)\b")
-API, CONNECT, CONFIRM, ORGANISATION, START, PROGRESS, LIST = (
+API, CONNECT, CONFIRM, ORGANISATION, PASSWORD, START, PROGRESS, LIST = (
     TYPES.sub("", each) for each in re.findall(r"```ts\n(.*?)```", GUIDE, re.DOTALL)
 )
 LANDED = r"^{}.*accountId=[0-9a-f-]{{36}}"
@@ -76,6 +76,15 @@ def test_a_page_confirms_the_connection_behind_its_address(
 
     assert body.keys() >= FIRST
     assert body["accountId"] == mirror.account.id
+
+
+def test_a_password_is_not_used_by_a_stage_without_mail_servers(
+    app: Page, mirror: BrowsedStack
+) -> None:
+    """The examples with a mail server run in `tests/local/stack/test_imap.py`."""
+    example = PASSWORD.replace("await api(", "return (await api(").replace("});", "})).json();")
+
+    assert run(app, mirror, example, password="secret")["type"].endswith("provider-off")
 
 
 def test_a_sync_is_started_watched_to_its_end_and_listed(app: Page, mirror: BrowsedStack) -> None:
