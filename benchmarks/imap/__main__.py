@@ -17,7 +17,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -32,7 +31,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from mailsync.store.migrate import migrate
 from tests.store.pooler import find_free_port
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 
 OUT = Path("build/bench-imap.json")
 NEEDED = {"dovecot": "dovecot-imapd", "mbsync": "isync"}
@@ -46,20 +45,14 @@ def main() -> int:
             print(f"{program} is missing. On Debian: apt-get install -y {package}")
             return 1
     found: dict[str, dict[str, list[Measurement]]] = {}
-    with tempfile.TemporaryDirectory(prefix="bench") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with dovecot(folder / "d") as server, Postgres(folder / "postgres") as postgres:
-            migrate(Settings({"DATABASE_URL": postgres.url}))
-            postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
-            mail_bytes = fill_mailbox(server, options)
-            for round_trip_ms in options.rtt:
-                with _link(server.port, round_trip_ms) as port:
-                    found[f"{round_trip_ms:g}"] = _measure(options, server, postgres, folder, port)
+    with readable_folder() as folder, open_servers(folder, options) as (server, postgres, total):
+        for round_trip_ms in options.rtt:
+            with _link(server.port, round_trip_ms) as port:
+                found[f"{round_trip_ms:g}"] = _measure(options, server, postgres, folder, port)
     result = {
         "machine": _machine(),
         "options": vars(options),
-        "mail_bytes": mail_bytes,
+        "mail_bytes": total,
         "by_rtt_ms": found,
     }
     OUT.parent.mkdir(exist_ok=True)
@@ -99,7 +92,19 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fill_mailbox(server: Dovecot, options: argparse.Namespace) -> int:
+@contextmanager
+def open_servers(
+    folder: Path, options: argparse.Namespace
+) -> Iterator[tuple[Dovecot, Postgres, int]]:
+    """Start a mail server with the mailbox and an empty database; yield both, and the bytes of the
+    mail."""
+    with dovecot(folder / "d") as server, Postgres(folder / "postgres") as postgres:
+        migrate(Settings({"DATABASE_URL": postgres.url}))
+        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+        yield server, postgres, _fill_mailbox(server, options)
+
+
+def _fill_mailbox(server: Dovecot, options: argparse.Namespace) -> int:
     """Write the mailbox, and let the server index it, so that no measurement pays for it."""
     maildir = server.data / "mail" / "ann"
     total = write_maildir(maildir, options.messages, options.inbox, options.folders)

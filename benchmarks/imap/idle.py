@@ -8,23 +8,18 @@ function.
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import closing
-from pathlib import Path
 
-from benchmarks.imap.__main__ import fill_mailbox
+from benchmarks.imap.__main__ import open_servers
 from benchmarks.imap.ours import Workflow, connect_account, measure_parts, settings_of
 from benchmarks.imap.shares import OTHER, Shares
-from localdev.engine.postgres import Postgres
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.model import AccountId
-from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import migrate
 from mailsync.sync import batch
 from mailsync.sync.check import CheckReport, CheckWorker, check_account
-from tests.support.dovecot import dovecot
+from tests.support.dovecot import readable_folder
 
 MAX_CPU_S = 0.05
 
@@ -32,31 +27,25 @@ MAX_CPU_S = 0.05
 def main() -> int:
     """Return 0 if a check takes at most `MAX_CPU_S` seconds of CPU, else 1."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="bench") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with dovecot(folder / "d") as server, Postgres(folder / "postgres") as postgres:
-            migrate(Settings({"DATABASE_URL": postgres.url}))
-            postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
-            fill_mailbox(server, options)
-            login = postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)
-            settings = settings_of(login, server.port, str(server.certificate))
-            with closing(Database(settings)) as database:
-                account_id = connect_account(database, server.port)
-                workflow = Workflow(settings, database)
-                workflow.run(account_id)
-                opener = batch._opener(
-                    settings,
-                    database,
-                    workflow.vault,
-                    batch.ResponseMemory(
-                        own_bytes=batch.WORKER_RESPONSE_BYTES,
-                        large_bytes=batch.SHARED_RESPONSE_BYTES,
-                        wait_s=batch.SHARED_WAIT_S,
-                    ),
-                )
-                worker = CheckWorker(database, opener, lambda *_: None)
-                return _measure(worker, account_id, options.checks)
+    with readable_folder() as folder, open_servers(folder, options) as (server, postgres, _):
+        login = postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)
+        settings = settings_of(login, server.port, str(server.certificate))
+        with closing(Database(settings)) as database:
+            account_id = connect_account(database, server.port)
+            workflow = Workflow(settings, database)
+            workflow.run(account_id)
+            opener = batch._opener(
+                settings,
+                database,
+                workflow.vault,
+                batch.ResponseMemory(
+                    own_bytes=batch.WORKER_RESPONSE_BYTES,
+                    large_bytes=batch.SHARED_RESPONSE_BYTES,
+                    wait_s=batch.SHARED_WAIT_S,
+                ),
+            )
+            worker = CheckWorker(database, opener, lambda *_: None)
+            return _measure(worker, account_id, options.checks)
 
 
 def _options() -> argparse.Namespace:

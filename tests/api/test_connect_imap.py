@@ -1,4 +1,4 @@
-"""POST /api/email/accounts/imap, at real servers: what a person who connects a mailbox is told."""
+"""POST /api/email/accounts/imap, at real servers: the response explains each failure."""
 
 import re
 import socket
@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import ONE_OF_EACH, refusal, stored
 from tests.api.test_provider_paths import ask
 from tests.store.pooler import find_free_port
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.scripted_imap import End, Reply, Rule, ScriptedImap, scripted_imap
 
 REFUSED, APP_PASSWORD, UNUSABLE = (each.kind for each in PASSWORD_PROBLEMS)
@@ -75,9 +74,8 @@ CERTIFICATES = {
 @pytest.fixture(scope="session")
 def dovecot_folder() -> Iterator[Path]:
     """A folder with a short path, which Dovecot's user can enter."""
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with readable_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

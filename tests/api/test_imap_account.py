@@ -3,9 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from subprocess import CalledProcessError
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from mailsync.errors import MailsyncError
 from mailsync.settings import load_settings
 from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.syncs import START, STATUS, executions
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.execution import Execution, StateFailed
 from tests.support.functions import lambda_context, load_functions
 
@@ -30,10 +28,8 @@ CURSORS = """SELECT id, cursor_sealed FROM mailsync.change_feeds
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dovecot]:
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        with dovecot(Path(name) / "d", users=[ADDRESS]) as running:
-            yield running
+    with readable_folder() as folder, dovecot(folder / "d", users=[ADDRESS]) as running:
+        yield running
 
 
 @pytest.fixture

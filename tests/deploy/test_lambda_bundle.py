@@ -26,7 +26,7 @@ ELF_MACHINE = {"x86_64": 0x3E, "arm64": 0xB7}
 LIBRARIES = [
     "aws_lambda_powertools.event_handler",
     "cryptography.hazmat.primitives.ciphers.aead",
-    *("handlers", "httpx", "imapclient", "jwt", "mailsync", "msal", "orjson", "pg8000", "pydantic"),
+    *("handlers", "httpx", "jwt", "mailsync", "msal", "orjson", "pg8000", "pydantic"),
 ]
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from localdev.simulators import Simulators
+from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.graph_client import IMMUTABLE, graph_client
+from tests.support.dovecot import PASSWORD
 from tests.support.outlook_form import OutlookForm
 
 
@@ -16,6 +17,14 @@ from tests.support.outlook_form import OutlookForm
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     """Shared by a module; each test has a mailbox of its own in it."""
     with Simulators(tmp_path_factory.mktemp("simulators")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    """Shared by the tests of a process; each has a mailbox of its own in it."""
+    ports = ImapPorts(password=PASSWORD)
+    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
         yield running
 
 

@@ -10,8 +10,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,7 +17,7 @@ from mailsync.mime import ParsedMessage, parse_message, thread_keys
 from mailsync.model import Upsert
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 
 GARBAGE = ("<no-at>", "word", "unopened@x>", "<>", "ann@example.org", ",", '"quoted"', "\u00e9")
 ODD_IDS = ("<sp ace{}@x>", "<two@ats@{}>", '<"q u"@{}>', "<Case@X{}>", "<case@x{}>", "<\u00e9{}@x>")
@@ -28,11 +26,8 @@ Groups = set[frozenset[int]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dovecot]:
-    # Sockets stand in it: their paths are short, and Dovecot's user reads it.
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        with dovecot(Path(data) / "d") as running:
-            yield running
+    with readable_folder() as folder, dovecot(folder / "d") as running:
+        yield running
 
 
 def random_mails(chance: random.Random) -> Iterator[bytes]:

@@ -97,3 +97,43 @@ def test_a_page_without_changes_costs_no_statement(mirror: Mirror) -> None:
     assert keys.keys_of_ids(mirror.run, []) == {}
     assert keys.unused_ids(mirror.run, []) == {}
     assert mirror.database.statement_count == before
+
+
+def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
+    mirror: Mirror,
+) -> None:
+    store(mirror, mirror.first, "a:1")
+    late = a_message("a:1", "F1", key=RemoteId("a:1"), fingerprint=SAME, is_read=True)
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+    assert match(mirror, ("b:1", mirror.second)) == {"b:1": "a:1"}
+
+    mirror.mail.write_fetched_messages(mirror.run, None, [late])
+
+    assert mirror.rows("SELECT remote_key FROM mailsync.message_keys") == [["b:1"]]
+
+
+def test_a_hidden_message_gives_its_key_to_one_of_a_renamed_folder(mirror: Mirror) -> None:
+    store(mirror, mirror.second, "b:1")
+    mirror.apply(mirror.second, RemovedMessage(RemoteId("b:1")))
+    store(mirror, mirror.first, "a:1")
+
+    mirror.folders.save_tree_changes(
+        mirror.run, (), (), new_ids={mirror.first: RemoteId("B")}, new_key_prefixes={"a:": "b:"}
+    )
+
+    [(key, _)] = mirror.message_keys.keys_of_ids(mirror.run, [RemoteId("a:1")]).values()
+    assert key == "b:1"
+
+
+def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own(
+    mirror: Mirror,
+) -> None:
+    given = []
+    for number in range(3):
+        [new_id] = mirror.message_keys.unused_ids(mirror.run, [RemoteId("a:1")]).values()
+        given.append(new_id)
+        named = {"fingerprint": str(UUID(int=number)), "key": RemoteId("a:1")}
+        mirror.apply(mirror.first, Upsert(a_message(new_id, "F1", **named)))
+        mirror.apply(mirror.first, void_id_prefix="a:")
+
+    assert len(set(given)) == 3

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from imaplib import IMAP4_SSL
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jwt
 import pytest
@@ -121,6 +122,14 @@ class Dovecot:
         command = [*_as_owner(), "doveadm", "-c", str(self.data / "dovecot.conf"), *arguments]
         ran = subprocess.run(command, input=message, check=True, capture_output=True)
         return ran.stdout.decode()
+
+
+@contextmanager
+def readable_folder() -> Iterator[Path]:
+    """Yield a folder that Dovecot's user reads; its path is short, for the sockets in it."""
+    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ _AGREEING: Mapping[str, tuple[tuple[str, str], ...]] = {
     "a folder is gone": (("LIST", "less"), ("STATUS", "NO such folder"), ("EXAMINE", "NO")),
     "a message is gone": (("messages", "less"), ("counts", "one fewer")),
     "every message is gone": (("messages", "nothing"),),
-    "no change is told": (("FETCH", "no changes"), ("FETCH", "no removals")),
+    "no change is reported": (("FETCH", "no changes"), ("FETCH", "no removals")),
 }
 IMAP_LIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     **{

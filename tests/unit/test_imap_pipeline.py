@@ -73,7 +73,7 @@ def test_another_command_drops_what_was_sent_ahead(server: Server, pipeline: Fet
     assert [uid for uid, _ in pipeline.read(OTHER)] == [9]
 
 
-def test_a_rejection_of_what_was_sent_ahead_is_that_of_nobody(
+def test_a_rejection_of_a_dropped_command_raises_nothing(
     server: Server, pipeline: FetchPipeline
 ) -> None:
     pipeline.send(FIRST)

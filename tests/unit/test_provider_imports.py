@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 @pytest.mark.parametrize(
     ("provider", "others"),
     [
-        ("graph", ("imapclient", "imaplib", "mailsync.mime", "mailsync.providers.imap")),
+        ("graph", ("imaplib", "mailsync.mime", "mailsync.providers.imap")),
         ("imap", ("httpx", "msal", "mailsync.providers.graph")),
     ],
 )

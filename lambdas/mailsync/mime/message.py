@@ -99,7 +99,7 @@ def parse_message(raw: bytes) -> ParsedMessage:
 
 
 def parse_internet_message_id(raw: bytes) -> str | None:
-    """Return the `internet_message_id` of a message of which the header is enough."""
+    """Return the `internet_message_id` of a message, or of its header alone."""
     raw = _normalised(raw)
     return _message_id(read_header(raw, 0, len(raw))[0])
 

@@ -5,7 +5,7 @@ and keeps the first one as the message's id. Each page is translated from keys t
 request by id from ids to keys, so all other code works with ids.
 
 A message that moved disappears under one key and appears under another. All removals of the pages
-that are read together are therefore stored before the arrivals are looked at: an arrival is the
+that are read together are therefore stored before the arrivals are matched: an arrival is the
 moved message if exactly one stored message with its fingerprint is in no folder. Otherwise it is
 stored as a new message. A wrong match is impossible to see in the mail itself, because both
 messages have the same fingerprint.

@@ -26,7 +26,7 @@ from mailsync.store.message_key_store import MessageKeyStore
 
 SAMPLE_SIZE = 10
 MAX_NEW_FOLDERS = 50
-"""The number of new folders of which a sample is read in one sync."""
+"""The number of new folders that one sync compares with the stored ones."""
 
 
 def find_renamed_folders(

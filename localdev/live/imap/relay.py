@@ -21,6 +21,7 @@ from localdev.live.imap.words import describe_command, describe_responses
 from localdev.live.kit import LiveFailed
 from localdev.live.record import Exchange, Recorder
 from localdev.simulators.entra.certificates import open_server_tls_context
+from mailsync.providers.imap.address import STARTTLS_PORT
 from mailsync.providers.imap.responses import Records
 
 TIMEOUT_S = 60
@@ -128,7 +129,7 @@ class Session:
     def __init__(self, upstream: ImapUpstream, recorder: Recorder) -> None:
         self._upstream, self._recorder = upstream, recorder
         connected = socket.create_connection((upstream.host, upstream.port), timeout=TIMEOUT_S)
-        begins_with_tls = upstream.port != 143
+        begins_with_tls = upstream.port != STARTTLS_PORT
         if begins_with_tls:
             connected = upstream.trust.wrap_socket(connected, server_hostname=upstream.host)
         self._server = connected
@@ -158,12 +159,12 @@ class Session:
         return self.exchange(b"l AUTHENTICATE PLAIN\r\n", response + b"\r\n")
 
     def exchange(
-        self, line: bytes, answer: bytes = b"", client: ssl.SSLSocket | None = None
+        self, line: bytes, continuation: bytes = b"", client: ssl.SSLSocket | None = None
     ) -> bytes:
         """Send a command and record its responses; send them to the client as they arrive, or
         return them.
 
-        answer: what follows a continuation request.
+        continuation: what the client sends after a continuation request.
         """
         tag, _, command = line.strip().partition(b" ")
         self._server.sendall(line)
@@ -180,7 +181,7 @@ class Session:
             if first.startswith(tag + b" "):
                 break
             if first.startswith(b"+"):
-                self._server.sendall(answer or b"\r\n")
+                self._server.sendall(continuation or b"\r\n")
             elif first.startswith(b"* "):
                 untagged.append(_without_star(records))
                 if first.startswith(b"* BYE") and not command.upper().startswith(b"LOGOUT"):

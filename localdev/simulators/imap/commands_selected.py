@@ -74,7 +74,7 @@ def _opening(session: Session, selected: Selected, state: FolderState) -> Iterat
 
 
 def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
-    """Enable what the parameters ask for; return those of QRESYNC."""
+    """Enable the extensions that the parameters name; return the values of QRESYNC."""
     known = None
     for number, token in enumerate(parameters := list_of(rest[0]) if rest else []):
         if isinstance(token, list):

@@ -108,10 +108,10 @@ def _authenticate(session: Session, command: Command) -> Iterator[Untagged | str
         raise Rejected("Unsupported authentication mechanism.")
     if len(command.arguments) == 2:
         session.require("SASL-IR")
-        answer = text_of(command.arguments[1]).encode()
+        response = text_of(command.arguments[1]).encode()
     else:
-        answer = _challenge(session, b"")
-    content = _decoded(answer)
+        response = _challenge(session, b"")
+    content = _decoded(response)
     if mechanism == "PLAIN":
         words = content.split(b"\0")
         if len(words) != 3:
@@ -162,11 +162,11 @@ def _challenge(session: Session, content: bytes) -> bytes:
     return session.wire.read_line()
 
 
-def _decoded(answer: bytes) -> bytes:
-    if answer == b"*":
+def _decoded(response: bytes) -> bytes:
+    if response == b"*":
         raise BadCommand("Authentication aborted by client.")
     try:
-        return b64decode(answer.replace(b"=", b"") + b"=" * (-len(answer.rstrip(b"=")) % 4))
+        return b64decode(response.replace(b"=", b"") + b"=" * (-len(response.rstrip(b"=")) % 4))
     except binascii.Error:
         raise BadCommand("Invalid base64 data in an authentication response.") from None
 

@@ -61,7 +61,7 @@ def _duplicate(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
 
 
 def _partial(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
-    """Leave out what was asked for beside the UID; of LIST and STATUS, the items of STATUS."""
+    """Leave out all items but the UID; of STATUS responses, all items."""
     for each in responses:
         if isinstance(each, Fetched) and _is_about(each, fault):
             yield replace(each, items=tuple(item for item in each.items if item[0] == "UID"))

@@ -114,14 +114,17 @@ def quote(text: str) -> bytes:
     content = text.encode("utf-8", "replace")
     if len(content) > 1000 or re.search(rb"[\x00-\x1f\x7f-\xff]", content):
         return literal(content)
-    return b'"%b"' % re.sub(rb'(["\\])', rb"\\\1", content)
+    return _in_quotes(content)
 
 
 def quote_name(name: str, *, is_utf8: bool) -> bytes:
     """Return a folder's name as a quoted string, in UTF-8 or in modified UTF-7. A name with control
     characters is in modified UTF-7 always."""
     text = name if is_utf8 and name.isprintable() else encode_modified_utf7(name)
-    content = text.encode("utf-8", "replace")
+    return _in_quotes(text.encode("utf-8", "replace"))
+
+
+def _in_quotes(content: bytes) -> bytes:
     return b'"%b"' % re.sub(rb'(["\\])', rb"\\\1", content)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
 from localdev.simulators.imap.message_bytes import compose
 from tests.local.live.test_live import files, forms
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.paths import ROOT
 
 OWNER, FOLDER, MESSAGES = "grace.hopper@navy.example", "Compilers of 1952", 250
@@ -58,28 +57,29 @@ def settings(server: Dovecot) -> dict[str, str]:
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     folder = tmp_path_factory.mktemp("live")
     mail = list(generate_mail(MESSAGES, owner=OWNER, seed=7))
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        with dovecot(Path(data) / "d", users=(OWNER,), capability=CAPABILITY) as server:
-            client = server.other_client(OWNER)
-            client.create(f'"{FOLDER}"')
-            for number, item in enumerate(mail):
-                name = "INBOX" if number % 3 else f'"{FOLDER}"'
-                client.append(name, "\\Seen", "", compose(item))
-            client.logout()
-            done = subprocess.run(
-                [sys.executable, "-m", "localdev.live", *ARGUMENTS],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **settings(server)},
-                input=f"{PASSWORD}\n",
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,  # without a terminal the password comes from the input
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout
-            yield LiveRun(server, mail, folder, done.stdout)
+    with (
+        readable_folder() as data,
+        dovecot(data / "d", users=(OWNER,), capability=CAPABILITY) as server,
+    ):
+        client = server.other_client(OWNER)
+        client.create(f'"{FOLDER}"')
+        for number, item in enumerate(mail):
+            name = "INBOX" if number % 3 else f'"{FOLDER}"'
+            client.append(name, "\\Seen", "", compose(item))
+        client.logout()
+        done = subprocess.run(
+            [sys.executable, "-m", "localdev.live", *ARGUMENTS],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **settings(server)},
+            input=f"{PASSWORD}\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # without a terminal the password comes from the input
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        yield LiveRun(server, mail, folder, done.stdout)
 
 
 def test_a_first_sync_a_check_and_verification_took_place(live: LiveRun) -> None:

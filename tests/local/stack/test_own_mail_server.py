@@ -1,13 +1,12 @@
 """A whole stack that connects a mailbox on a mail server of the developer's own: a real Dovecot."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 
 from localdev.demo_account import DemoAccount, connect
 from tests.local.mirror import Mirror
-from tests.support.dovecot import PASSWORD, dovecot
+from tests.support.dovecot import PASSWORD, dovecot, readable_folder
 from tests.support.small_stack import beside_other_stacks, small_stack
 
 SUBJECTS = """
@@ -16,24 +15,21 @@ SELECT m.subject FROM mailsync.emails m JOIN mailsync.email_accounts a ON a.id =
 
 
 def test_a_mailbox_on_ones_own_server_is_synced_beside_the_simulated_one(tmp_path: Path) -> None:
-    # Sockets stand in it: their paths are short, and Dovecot's user reads it.
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        with dovecot(Path(data) / "d") as server:
-            host, port = "localhost", server.port
-            client = server.other_client()
-            client.append("INBOX", "", "", b"Subject: On my own server\r\n\r\nText\r\n")
-            client.logout()
-            own = {"IMAP_SERVERS": f"{host}:{port}", "CA_BUNDLE": str(server.certificate)}
-            with beside_other_stacks(), small_stack(tmp_path, environment=own) as stack:
-                simulated = connect(stack.api_url, stack.provider, stack.token())
-                Mirror(stack, simulated).finished()
-                login = {"userName": "ann", "password": PASSWORD, "host": host, "port": port}
-                url = f"{stack.api_url}/api/email/accounts/imap"
-                answer = httpx.post(url, headers=simulated.headers, json=login, timeout=60)
-                account_id = answer.json()["accountId"]
-                mine = DemoAccount(account_id, "ann", stack.api_url, simulated.headers)
-                mirror = Mirror(stack, mine)
+    with readable_folder() as folder, dovecot(folder / "d") as server:
+        host, port = "localhost", server.port
+        client = server.other_client()
+        client.append("INBOX", "", "", b"Subject: On my own server\r\n\r\nText\r\n")
+        client.logout()
+        own = {"IMAP_SERVERS": f"{host}:{port}", "CA_BUNDLE": str(server.certificate)}
+        with beside_other_stacks(), small_stack(tmp_path, environment=own) as stack:
+            simulated = connect(stack.api_url, stack.provider, stack.token())
+            Mirror(stack, simulated).finished()
+            login = {"userName": "ann", "password": PASSWORD, "host": host, "port": port}
+            url = f"{stack.api_url}/api/email/accounts/imap"
+            answer = httpx.post(url, headers=simulated.headers, json=login, timeout=60)
+            account_id = answer.json()["accountId"]
+            mine = DemoAccount(account_id, "ann", stack.api_url, simulated.headers)
+            mirror = Mirror(stack, mine)
 
-                assert mirror.finished()["syncStatus"] == "completed"
-                assert mirror.rows(SUBJECTS) == [["On my own server"]]
+            assert mirror.finished()["syncStatus"] == "completed"
+            assert mirror.rows(SUBJECTS) == [["On my own server"]]

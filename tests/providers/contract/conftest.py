@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import Simulators
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.imap import transport, wire
 from mailsync.providers.retry_budget import RetryBudget
 from tests.providers.contract.played_imap import Played, play_imap
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens
-from tests.support.dovecot import PASSWORD
 
 pytest.register_assert_rewrite(
     "tests.providers.contract.promises", "tests.providers.contract.server"
@@ -39,13 +38,6 @@ def graph(graph_server: ScriptedGraph, access: TwoTokens) -> Iterator[ScriptedGr
     with closing(mailbox):
         graph_server.mailbox, graph_server.access = mailbox, access
         yield graph_server
-
-
-@pytest.fixture(scope="session")
-def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
-    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, TreeR
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.provider import ImapMailbox
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.imap_client import RawImap
 from tests.support.imap_mailbox import open_imap_mailbox
 
@@ -51,13 +50,11 @@ class RoundTrips:
 @pytest.fixture(scope="module")
 def large_dovecot() -> Iterator[Dovecot]:
     """50,000 messages in 200 folders; in a folder all are the same file."""
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        with dovecot(Path(name) / "d", mailboxes="") as server:
-            for folder in range(FOLDERS):
-                _fill(server.data / "mail" / "ann" / f".Folder {folder}")
-            _give_to_owner_of(server.data / "mail")
-            yield server
+    with readable_folder() as folder, dovecot(folder / "d", mailboxes="") as server:
+        for number in range(FOLDERS):
+            _fill(server.data / "mail" / "ann" / f".Folder {number}")
+        _give_to_owner_of(server.data / "mail")
+        yield server
 
 
 def _fill(folder: Path) -> None:

@@ -44,7 +44,7 @@ WAYS = {
     "2 GB": Rule("^UID FETCH", b"* 1 FETCH (UID 1 BODY[] {2147483648}\r\n", then="flood"),
     "no IMAP": Rule("", b"HTTP/1.1 400 Bad Request\r\n\r\n", then="silence"),
     "no text": Rule("", b"\x00\xff\xfe\r\n\x80\r\n", then="silence"),
-    "a tag of nobody": Rule("", b"ZZZZ9 OK done\r\n", then="silence"),
+    "an unknown tag": Rule("", b"ZZZZ9 OK done\r\n", then="silence"),
 }
 
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from imaplib import IMAP4
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import pytest
@@ -28,7 +27,7 @@ from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.field_imap import FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, capabilities, scripted_imap
 
@@ -37,10 +36,8 @@ Connect = Callable[[], ImapConnection]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dovecot]:
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        with dovecot(Path(name) / "d") as running:
-            yield running
+    with readable_folder() as folder, dovecot(folder / "d") as running:
+        yield running
 
 
 def connection(port: int, certificate: Path) -> ImapConnection:
@@ -214,15 +211,14 @@ def test_no_argument_is_quoted_by_the_library(
 
 
 def test_too_many_connections_are_a_pause() -> None:
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        with (
-            dovecot(Path(name) / "d", max_connections=1) as full,
-            full.other_client(),
-            connection(full.port, full.certificate) as refused,
-            pytest.raises(ProviderThrottled) as caught,
-        ):
-            refused.login("ann", PASSWORD)
+    with (
+        readable_folder() as folder,
+        dovecot(folder / "d", max_connections=1) as full,
+        full.other_client(),
+        connection(full.port, full.certificate) as refused,
+        pytest.raises(ProviderThrottled) as caught,
+    ):
+        refused.login("ann", PASSWORD)
     assert caught.value.retry_after_s == 60
 
 

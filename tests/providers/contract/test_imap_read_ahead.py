@@ -1,4 +1,4 @@
-"""A full sync over IMAP requests the next page before it is asked for it."""
+"""A full sync over IMAP requests the next page before the caller does."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,6 @@ from tests.support.mail import a_mail
 from tests.support.scripted_imap import Rule, without
 
 LIST, BODY = r"^UID FETCH .*HEADER\.FIELDS", r"^UID FETCH .*BODY\.PEEK\[\]"
-
-
 NEWEST_FIRST = ["e", "f", "c", "d", "a", "b"]
 ALL = ["a", "b", "c", "d", "e", "f"]
 
@@ -24,7 +22,7 @@ def three_pages(played: Played) -> None:
 
 
 def pages(played: Played) -> Iterator[list[RemoteId]]:
-    """The ids of each page of two messages."""
+    """Yield the ids of each page of two messages."""
     cursor, has_more = None, True
     while has_more:
         page = played.client.fetch_page(INBOX, cursor, limit=2)
@@ -33,7 +31,7 @@ def pages(played: Played) -> Iterator[list[RemoteId]]:
 
 
 def sent(played: Played) -> list[str]:
-    """What was requested, a letter for each command: the list of a page, or its messages."""
+    """Return a letter for each command: `l` for the list of a page, `b` for its messages."""
     kinds = {"HEADER.FIELDS": "l", "BODY.PEEK[]": "b"}
     return [
         letter
@@ -43,7 +41,7 @@ def sent(played: Played) -> list[str]:
     ]
 
 
-def test_a_page_after_the_first_is_there_before_it_is_asked_for(played: Played) -> None:
+def test_a_page_after_the_first_is_there_before_its_request(played: Played) -> None:
     found, counts = [], []
     for ids in pages(played):
         counts.append(played.client.request_count)
@@ -57,7 +55,7 @@ def test_a_page_after_the_first_is_there_before_it_is_asked_for(played: Played) 
     assert counts[-1] - counts[0] == 5
 
 
-def test_no_message_is_requested_as_long_as_none_is_asked_for(played: Played) -> None:
+def test_no_message_is_requested_before_the_caller_fetches_one(played: Played) -> None:
     assert len(list(pages(played))) == 3
     assert sent(played) == ["l", "l", "l"]
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from imaplib import IMAP4_SSL
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -30,15 +28,6 @@ SELECT f.remote_id, m.subject, m.is_read, m.is_flagged, m.categories::text, b.te
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
  WHERE m.removed_at IS NULL AND f.gone_at IS NULL"""
 NUMBERS = "SELECT subject, id FROM mailsync.emails WHERE removed_at IS NULL"
-INSERTED = "SELECT coalesce(sum(inserted), 0) FROM mailsync.sync_run_folders WHERE run_id = '{run}'"
-
-
-@contextmanager
-def readable_folder() -> Iterator[Path]:
-    """Dovecot's sockets stand in it, so its path is short, and Dovecot's user reads it."""
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        yield Path(data)
 
 
 @contextmanager

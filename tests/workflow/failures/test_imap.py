@@ -3,8 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from localdev.simulators import Simulators
 from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
@@ -31,11 +29,8 @@ SERVERS: dict[str, dict[str, Any]] = {
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[Dovecot, str]]:
     """The server, and the prefix of its folders' names."""
     options = SERVERS[request.param]
-    # Sockets stand in it: their paths are short, and Dovecot's user reads it.
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        with dovecot(Path(data) / "d", **options) as running:
-            yield running, options.get("prefix", "")
+    with readable_folder() as folder, dovecot(folder / "d", **options) as running:
+        yield running, options.get("prefix", "")
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import SyncType
-from tests.support.dovecot import dovecot
+from tests.support.dovecot import dovecot, readable_folder
 from tests.support.scripted_imap import Rule, ScriptedImap, scripted_imap
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world, readable_folder
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 from tests.workflow.failures.test_imap import NUMBER_ANEW, SERVERS
 
 _SECONDS = count(1_000, 1_000)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import SyncType
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, adding
 from tests.support.scripted_imap import Edit, End, Rule, scripted_imap
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world, readable_folder
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 USERS = [f"user{number}" for number in range(50)]
 BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"
@@ -53,7 +53,7 @@ def _twice(found: list[bytes]) -> list[bytes]:
 UNUSUAL: Mapping[str, Edit] = {
     "in the other order": _reversed,
     "twice": _twice,
-    "with flags that nobody asked for": adding(
+    "with flags that were not requested": adding(
         b"* 1 FETCH (FLAGS ())", b"* OK Still here", b"* 2 FETCH (UID 2 FLAGS ())"
     ),
 }

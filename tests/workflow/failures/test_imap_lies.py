@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from mailsync.providers.imap import bodies, changes, folder_reader
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.emf import Counted
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap, without
@@ -74,7 +73,7 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
     ),
     "row 2: all messages are named as removed": (FIELD_ROWS[2], _flag),
     "row 3: the newest message is counted and not listed": (FIELD_ROWS[3], _mail),
-    "row 4: silence about what was asked": (FIELD_ROWS[4], _mail),
+    "row 4: silence about what was requested": (FIELD_ROWS[4], _mail),
     "row 13: every folder is numbered anew": (FIELD_ROWS[13], _nothing),
     "row 16: the mod-sequence is 0": (FIELD_ROWS[16], _flag),
     "row 17: no mod-sequence": (FIELD_ROWS[17], _flag),
@@ -109,7 +108,7 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
     "no folders": (lambda: [Rule("^LIST", without("LIST"), ALWAYS)], _flag),
     "no inbox": (lambda: [Rule("^LIST", without('LIST .*"?INBOX"?$'), ALWAYS)], _flag),
     "a folder is missing": (lambda: [Rule("^LIST", without("Work"), ALWAYS)], _flag),
-    "a line that nobody can read": (
+    "an unreadable line": (
         lambda: [Rule("^LIST", replacing(r"LIST .*Work.*", b"LIST oops"), ALWAYS)],
         _flag,
     ),
@@ -131,10 +130,8 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dovecot]:
-    with TemporaryDirectory(prefix="imap") as data:
-        Path(data).chmod(0o755)
-        with dovecot(Path(data) / "d", users=USERS) as running:
-            yield running
+    with readable_folder() as folder, dovecot(folder / "d", users=USERS) as running:
+        yield running
 
 
 @pytest.fixture

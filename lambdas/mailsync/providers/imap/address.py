@@ -8,8 +8,8 @@ TLS_PORT, STARTTLS_PORT = 993, 143
 
 @dataclass(frozen=True, slots=True)
 class MailboxAddress:
-    """A mailbox on a mail server. On port 993 the connection begins with TLS; on every other port
-    it becomes secure by STARTTLS (RFC 8314)."""
+    """A mailbox on a mail server. The connection begins with TLS; on port 143 alone it begins
+    without, and STARTTLS follows (RFC 8314)."""
 
     host: str
     port: int
@@ -17,6 +17,7 @@ class MailboxAddress:
 
     @property
     def begins_with_tls(self) -> bool:
+        """Return whether the connection begins with the TLS handshake."""
         return self.port != STARTTLS_PORT
 
     def to_remote_id(self) -> str:

@@ -31,6 +31,7 @@ from mailsync.providers.imap.pieces import (
     read_in_pieces,
 )
 from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.uids import ALL_UIDS
 from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -128,7 +129,7 @@ class MessageReader:
     def read(self, uids: Sequence[int], sizes: Mapping[int, int]) -> dict[int, _Result]:
         """Return the messages by UID; those that are gone are left out.
 
-        sizes: known sizes, in bytes; the server is asked for others.
+        sizes: known sizes, in bytes; those of other messages are requested.
 
         Raises:
             errors of `open_folder`
@@ -165,7 +166,7 @@ class MessageReader:
         if rest and isinstance(failure, ProviderThrottled) and self._has_paused(failure):
             return [rest]
         if len(uids) == 1:
-            return [rest] if rest and not self._is_settled(uids[0], failure) else []
+            return [rest] if rest and not self._resolve(uids[0], failure) else []
         if len(rest) == len(uids):
             return [rest[: len(rest) // 2], rest[len(rest) // 2 :]]
         # Most servers send messages in ascending order, so the first missing one is the cause.
@@ -177,14 +178,18 @@ class MessageReader:
         items: dict[int, FetchedItems] = {}
         for uid, each in connection.fetch_each(uids, WHOLE_ITEMS):
             items[uid] = {**items.get(uid, {}), **each}
-            if has_body(items[uid]) and b"FLAGS" in items[uid] and not _is_invented(items[uid]):
+            if (
+                has_body(items[uid])
+                and b"FLAGS" in items[uid]
+                and not _may_be_placeholder(items[uid])
+            ):
                 self._add(uid, items.pop(uid))
                 connection.release_memory(_text_chars(self._found[uid]))
         late = [uid for uid, each in items.items() if has_body(each) and uid not in self._found]
         if not late:
             return
         # Some servers send the flags in a response of their own, or leave out empty ones. Courier
-        # invents a mail in place of one that is gone, which its list shows until NOOP.
+        # sends a placeholder for a message that is gone, which its list shows until NOOP.
         connection.noop()
         flags = connection.fetch(late, STATE_ITEMS)
         for uid in late:
@@ -214,9 +219,9 @@ class MessageReader:
         self._pauses += 1
         return self._budget.sleep_if_budget_allows(pause_s, self._pauses - 1)
 
-    def _is_settled(self, uid: int, failure: Exception | None) -> bool:
-        """Return whether it is decided what becomes of a message that failed in a request of its
-        own. False: request it once more."""
+    def _resolve(self, uid: int, failure: Exception | None) -> bool:
+        """Decide what becomes of a message that failed in a request of its own. Return False if it
+        is to be requested once more."""
         if failure and isinstance(failure.__cause__, ResponseTooLong):
             self._found[uid] = self._unreadable(uid, str(MessageTooLarge()), "too_large")
             self._read_large(uid, MAX_MESSAGE_BYTES + 1)
@@ -249,7 +254,7 @@ class MessageReader:
         """Return whether the server delivers another message. True if there is no other."""
         if any(isinstance(each, Message) for each in self._found.values()):
             return True
-        others = self._open_folder().search("UID 1:4294967295")
+        others = self._open_folder().search(ALL_UIDS)
         others = [each for each in others if each not in self._found and each != uid]
         for other in {*others[-1:], *others[:1]}:
             try:
@@ -303,8 +308,8 @@ def _batches(uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[Sequence
         yield batch
 
 
-def _is_invented(items: FetchedItems) -> bool:
-    """Return whether the message may be one that Courier invents, of 129 bytes."""
+def _may_be_placeholder(items: FetchedItems) -> bool:
+    """Return whether the message may be Courier's placeholder, of 129 bytes."""
     raw = items[BODY]
     return len(raw) < _MAX_PLACEHOLDER_BYTES and bool(_COURIER_PLACEHOLDER.search(raw))
 

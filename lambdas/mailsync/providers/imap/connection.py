@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from imaplib import IMAP4
 from typing import Any, Self
-
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
@@ -24,14 +23,13 @@ from mailsync.providers.imap.login import Login, open_session
 from mailsync.providers.imap.pipeline import FetchPipeline
 from mailsync.providers.imap.responses import FetchedItems, parse_search
 from mailsync.providers.imap.transport import (
-    ConnectedClient,
     Deadline,
     ServerUnusable,
     open_socket,
     start_tls_at_once,
     start_tls_by_command,
 )
-from mailsync.providers.imap.uids import format_uid_sets, parse_uid_ranges
+from mailsync.providers.imap.uids import ALL_UIDS, format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.registry import IMAP
 
@@ -43,7 +41,7 @@ _NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 @dataclass(frozen=True, slots=True)
 class OpenFolder:
-    """What a server says of a folder when it is opened. mod_seq: None: no usable mod-sequence."""
+    """What a server reports of a folder that it opens. mod_seq: None: no usable mod-sequence."""
 
     name: bytes
     uid_validity: int
@@ -89,12 +87,12 @@ class ImapConnection:
             if address.begins_with_tls:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
-            self._client = ConnectedClient(address, connected, self._reserve)
-            on_failure.callback(self._hang_up)
+            imap = wire.LimitedImap(address.host, address.port, connected, self._reserve)
+            on_failure.callback(_hang_up, imap)
             if not address.begins_with_tls:
-                start_tls_by_command(self._client, address, context)
+                start_tls_by_command(imap, address, context)
             on_failure.pop_all()
-        self._imap = self._client._imap
+        self._imap = imap
         self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
@@ -140,7 +138,7 @@ class ImapConnection:
             )
         uid_next = numbers.get("UIDNEXT")
         if uid_next is None:
-            uid_next = max(self.search("UID 1:4294967295"), default=0) + 1
+            uid_next = max(self.search(ALL_UIDS), default=0) + 1
         mod_seq = numbers.get("HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
         return OpenFolder(
             folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None
@@ -160,10 +158,7 @@ class ImapConnection:
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
         """Return what the server sends of these messages, by UID. A message whose flags it does not
         send is left out."""
-        found: dict[int, FetchedItems] = {}
-        for uid, each in self.fetch_each(uids, items):
-            found[uid] = {**found.get(uid, {}), **each}
-        return {uid: each for uid, each in found.items() if b"FLAGS" in each}
+        return _joined(self.fetch_each(uids, items))
 
     def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
         """Yield UID and items of each FETCH response that names one of these messages, as it
@@ -192,8 +187,8 @@ class ImapConnection:
             exists, so the removal of a higher one would not be reported (cyrusimap/cyrus-imapd
             #6071).
 
-        If the server rejects the request for vanished UIDs, it is not asked for them again on this
-        connection (cyrusimap/cyrus-imapd #4787).
+        If the server rejects the request for vanished UIDs, this connection sends none again
+        (cyrusimap/cyrus-imapd #4787).
         """
         uid_set, since = f"1:{below - 1}", f"CHANGEDSINCE {mod_seq}"
         if self.has_qresync:
@@ -206,15 +201,13 @@ class ImapConnection:
     def _changed(
         self, uid_set: str, items: str, modifiers: str
     ) -> tuple[dict[int, FetchedItems], list[range]]:
-        found: dict[int, FetchedItems] = {}
-        for uid, each in self._fetched(uid_set, items, modifiers):
-            found[uid] = {**found.get(uid, {}), **each}
+        found = _joined(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
             for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
             for each in parse_uid_ranges(line.rpartition(b" ")[2])
         ]
-        return {uid: each for uid, each in found.items() if b"FLAGS" in each}, ranges
+        return found, ranges
 
     def release_memory(self, kept_bytes: int = 0) -> None:
         """Count the literals so far as dropped, except for `kept_bytes`."""
@@ -229,12 +222,8 @@ class ImapConnection:
         with self._watched, suppress(Exception):
             self._imap.timeout_s = LOGOUT_TIMEOUT_S
             if not self.is_broken:
-                self._client.logout()
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        with suppress(Exception):
-            self._client.shutdown()
+                self._imap.logout()
+        _hang_up(self._imap)
 
     def __enter__(self) -> Self:
         return self
@@ -275,22 +264,22 @@ class ImapConnection:
     def _finish(self, name: str, tag: bytes) -> None:
         typ, data = self._imap._get_tagged_response(tag)
         if typ != "OK":
-            raise IMAPClientError(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
+            raise IMAP4.error(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
 
     def run_together(
         self, commands: Sequence[tuple[str | bytes, ...]]
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
-        """Send commands without waiting for the answer to each. Return the answer to each that the
-        server rejects, None in place of the others, and all untagged responses by name."""
+        """Send commands without waiting for the response to each. Return for each the text of the
+        rejection, None if the server accepts it; and all untagged responses by name."""
         with self._failures(str(commands[0][0])):
             self._pipeline.drop()
             self._command_count += len(commands)
             self._imap.untagged_responses.clear()
-            tags = [self._imap._command(*each) for each in commands]
+            tags = [self._imap._command(str(name), *words) for name, *words in commands]
             refusals: list[str | None] = []
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
-                text = self._shown(data[0].decode("utf-8", "replace"))
+                text = self._without_secret(data[0].decode("utf-8", "replace"))
                 refusals.append(None if typ == "OK" else text[:200])
             for each in refusals:
                 self._raise_pause(each or "")
@@ -310,22 +299,22 @@ class ImapConnection:
                 f"The mail server {self._host} sent more at once than this function has memory for"
                 " beside its other mailboxes; trying again."
             ) from failure
-        except (IMAPClientAbortError, OSError) as failure:
+        except (IMAP4.abort, OSError) as failure:
             self.is_broken = True
             self.is_cut = not isinstance(failure, TimeoutError)
-            self._raise_pause(self._farewell())
+            self._raise_pause(self._bye_text())
             raise ProviderUnavailable(
                 f"The mail server {self._host} failed during {what}"
-                f" ({cause_of_failure(failure, self._farewell())}); trying again."
+                f" ({cause_of_failure(failure, self._bye_text())}); trying again."
             ) from failure
         except (ValueError, LookupError) as failure:
             raise ProviderUnavailable(
                 f"The mail server {self._host} sent an unusable response to {what}; trying again."
             ) from failure
-        except IMAPClientError as failure:
-            said = failure.args[0] if failure.args else b""
-            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-            text = self._shown(text)
+        except IMAP4.error as failure:
+            found = failure.args[0] if failure.args else b""
+            text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
+            text = self._without_secret(text)
             self._raise_pause(text)
             if what == "connect":
                 raise ProviderUnavailable(
@@ -336,16 +325,16 @@ class ImapConnection:
                 f"The mail server {self._host} rejects {what}; its answer: {text[:200]}"
             ) from failure
 
-    def _shown(self, text: str) -> str:
-        """Return what the server said without the password, which it may repeat."""
+    def _without_secret(self, text: str) -> str:
+        """Return a text of the server without the password, which it may repeat."""
         return text.replace(self._secret, "...") if self._secret else text
 
-    def _farewell(self) -> str:
+    def _bye_text(self) -> str:
         """Return the text of a BYE response; "" if there is none."""
         imap = getattr(self, "_imap", None)
-        said = imap.untagged_responses.get("BYE", [b""]) if imap else [b""]
-        text = said[-1].decode("utf-8", "replace") if isinstance(said[-1], bytes) else ""
-        return self._shown(text)
+        found = imap.untagged_responses.get("BYE", [b""]) if imap else [b""]
+        text = found[-1].decode("utf-8", "replace") if isinstance(found[-1], bytes) else ""
+        return self._without_secret(text)
 
     def _raise_pause(self, text: str) -> None:
         pause_s = requested_pause_s(text)
@@ -355,6 +344,20 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
             ) from cause_of_pause(text)
+
+
+def _joined(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
+    """Return the items of each message, which a server may send in several responses, by UID. A
+    message without flags is left out."""
+    found: dict[int, FetchedItems] = {}
+    for uid, items in responses:
+        found[uid] = {**found.get(uid, {}), **items}
+    return {uid: items for uid, items in found.items() if b"FLAGS" in items}
+
+
+def _hang_up(imap: wire.LimitedImap) -> None:
+    with suppress(Exception):
+        imap.shutdown()
 
 
 def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:

@@ -4,14 +4,17 @@ pause."""
 import re
 from imaplib import IMAP4
 
-LONGEST_PAUSE_S = 3600.0
+MAX_PAUSE_S = 3600.0
+NOT_CONNECTED_PAUSE_S = 300.0
+"""Seconds to wait if Office 365 says "User is authenticated but not connected", which lasts for
+minutes, or until the mailbox changes (MailKit #1494)."""
 _BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
 _CONNECTION_LIMIT = (
     r"\[LIMIT\]|(?:too many|maximum number of) (?:\w+ )?(?:connections|sessions)|connection limit"
 )
 """RFC 9051; Gmail: "Too many simultaneous connections. (Failure)"; Dovecot: "Maximum number of
 connections from user+IP exceeded"."""
-PAUSES: tuple[tuple[str, float], ...] = (
+_PAUSE_TEXTS: tuple[tuple[str, float], ...] = (
     # Gmail's limits of bandwidth last for hours (home-assistant/core #155699).
     (r"\[OVERQUOTA\]|bandwidth limit", 1800.0),
     (_CONNECTION_LIMIT, 60.0),
@@ -20,11 +23,10 @@ PAUSES: tuple[tuple[str, float], ...] = (
     # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
     (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 5.0),
     (r"\[INUSE\]", 5.0),
-    # Office 365, for minutes or until somebody changes the mailbox (MailKit #1494).
-    (r"authenticated but not connected", 300.0),
+    (r"authenticated but not connected", NOT_CONNECTED_PAUSE_S),
 )
 """Patterns of refusals that mean a pause, and its seconds."""
-_PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in PAUSES)
+_PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in _PAUSE_TEXTS)
 
 
 class TooManyConnections(Exception):
@@ -43,17 +45,17 @@ def requested_pause_s(text: str) -> float | None:
     milliseconds".
     """
     if match := _BACKOFF.search(text):
-        return min(LONGEST_PAUSE_S, int(match[1]) / (1 if match[2] else 1000))
+        return min(MAX_PAUSE_S, int(match[1]) / (1 if match[2] else 1000))
     return next((pause_s for pattern, pause_s in _PAUSES if pattern.search(text)), None)
 
 
-def cause_of_failure(failure: Exception, farewell: str) -> str:
+def cause_of_failure(failure: Exception, bye_text: str) -> str:
     """Return why a connection broke, as a phrase.
 
-    farewell: text with which the server ended the connection; "" if it did not say anything.
+    bye_text: text with which the server ended the connection; "" if it did not say anything.
     """
-    if farewell:
-        return f"it ended the connection: {farewell[:100]}"
+    if bye_text:
+        return f"it ended the connection: {bye_text[:100]}"
     if isinstance(failure, TimeoutError):
         return "it does not answer in time"
     return str(failure).rstrip(".") if isinstance(failure, IMAP4.abort) else type(failure).__name__

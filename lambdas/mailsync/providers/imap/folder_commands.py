@@ -12,12 +12,13 @@ from mailsync.providers.imap.listing import (
     parse_status_line,
     to_folder_list,
 )
+from mailsync.providers.imap.wire import quote
 
 if TYPE_CHECKING:
     from mailsync.providers.imap.connection import ImapConnection
 
 COMMANDS_TOGETHER = 20
-"""Commands that are sent without waiting for the answer to each."""
+"""The number of commands that are sent without waiting for the response to each."""
 UNSENDABLE = "The name of a folder has characters that cannot be sent."
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 
@@ -51,7 +52,7 @@ def read_statuses(
     connection: "ImapConnection", folders: Sequence[bytes]
 ) -> dict[bytes, Mapping[str, int] | str]:
     """Return the numbers of folders by name, as `ListedFolder.status`; of a folder whose status the
-    server refuses, its answer."""
+    server refuses, the text of the refusal."""
     found: dict[bytes, Mapping[str, int] | str] = {}
     items = _status_items(connection)
     found |= {each: UNSENDABLE for each in folders if _UNSENDABLE.search(each)}
@@ -74,7 +75,7 @@ def quote_name(name: bytes) -> bytes:
     """
     if _UNSENDABLE.search(name):
         raise ProviderRejected(UNSENDABLE)
-    return _quoted(name)
+    return quote(name)
 
 
 def join_literals(responses: Iterable[Any]) -> Iterator[bytes]:
@@ -82,7 +83,7 @@ def join_literals(responses: Iterable[Any]) -> Iterator[bytes]:
     line = b""
     for each in responses:
         if isinstance(each, tuple):
-            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + _quoted(each[1])
+            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + quote(each[1])
         elif each is not None:
             yield line + each
             line = b""
@@ -91,7 +92,3 @@ def join_literals(responses: Iterable[Any]) -> Iterator[bytes]:
 def _status_items(connection: "ImapConnection") -> str:
     mod_seq = " HIGHESTMODSEQ" if "CONDSTORE" in connection.capabilities else ""
     return f"(MESSAGES UNSEEN UIDNEXT UIDVALIDITY{mod_seq})"
-
-
-def _quoted(text: bytes) -> bytes:
-    return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'

@@ -30,7 +30,7 @@ from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
 from mailsync.providers.imap.read_ahead import ReadAhead
 from mailsync.providers.imap.responses import FetchedItems
-from mailsync.providers.imap.uids import MAX_UID, format_uid_sets
+from mailsync.providers.imap.uids import ALL_UIDS, MAX_UID, format_uid_sets
 
 FLAGS_PER_PAGE = 20_000
 """The messages whose flags one page reads for the lack of mod-sequences: some 20 MB while they are
@@ -38,7 +38,6 @@ parsed. The next reading of the folder continues."""
 MESSAGES_PER_WINDOW, MESSAGES_PER_SMALL_WINDOW = 5_000, 50
 """The messages whose flags one command requests; and after the server ended the connection
 meanwhile: some die of large requests (grommunio/gromox #214)."""
-ALL_UIDS = f"UID 1:{MAX_UID}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ class FolderReader:
         self, arrived: Sequence[int], sample: Mapping[str, str]
     ) -> dict[int, FetchedItems]:
         """Return new messages, and those of the sample that are there. If one of these is another
-        message, they are requested twice: a server may err once."""
+        message, the sample is requested again: a server may err once."""
         sampled = [int(uid) for uid in sample]
         found = self._listed(arrived, and_if_there=sampled)
         if is_renumbered(sample, found):

@@ -14,7 +14,12 @@ from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_THROTTLES, count_provider_metric
-from mailsync.providers.imap.failures import cause_of_pause, requested_pause_s
+from mailsync.providers.imap.failures import (
+    NOT_CONNECTED_PAUSE_S,
+    cause_of_pause,
+    requested_pause_s,
+)
+from mailsync.providers.imap.wire import quote
 from mailsync.registry import IMAP
 
 MAX_CHALLENGES = 8
@@ -23,10 +28,8 @@ MAX_REASON_BYTES = 1000
 """How much of a refusal is searched for its reason."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
 """What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
-NOT_CONNECTED_PAUSE_S = 300.0
-"""Seconds to wait if Microsoft 365 says "User is authenticated but not connected"."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
-_PAUSES = re.compile(r"unavailable|internal (?:server )?error|timed? ?out", re.IGNORECASE)
+_TEMPORARY = re.compile(r"unavailable|internal (?:server )?error|timed? ?out", re.IGNORECASE)
 """What servers say at a login that may succeed later, beside what they say at any command."""
 _APP_PASSWORD = re.compile(
     r"application-specific password|app(?:lication)?[- ]?(?:specific )?password|web ?login"
@@ -211,7 +214,7 @@ def classify_refusal(text: str) -> Refusal:
     if _APP_PASSWORD.search(text):
         return Refusal.APP_PASSWORD
     if "AUTHENTICATIONFAILED" not in text.upper() and (
-        requested_pause_s(text) is not None or _PAUSES.search(text)
+        requested_pause_s(text) is not None or _TEMPORARY.search(text)
     ):
         return Refusal.PAUSE
     return Refusal.PASSWORD if _REFUSALS.search(text) else Refusal.UNKNOWN
@@ -241,7 +244,7 @@ def _commands(
     else:
         can_quote = all(_QUOTABLE.fullmatch(each) for each in (user, secret))
         if "LOGINDISABLED" not in offered and can_quote:
-            found.append(("LOGIN", (_quoted(user), _quoted(secret)), ()))
+            found.append(("LOGIN", (quote(user), quote(secret)), ()))
         if "AUTH=PLAIN" in offered:
             found.append(_sasl(b"PLAIN", b"\0%b\0%b" % (user, secret), offered))
         elif "LOGINDISABLED" not in offered and not can_quote:
@@ -262,7 +265,3 @@ def _sasl(
     if "SASL-IR" in offered:
         return "AUTHENTICATE", (mechanism, encoded), ()
     return "AUTHENTICATE", (mechanism,), (encoded,)
-
-
-def _quoted(text: bytes) -> bytes:
-    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

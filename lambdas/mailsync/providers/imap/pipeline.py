@@ -55,7 +55,7 @@ class FetchPipeline:
             except IMAP4.abort:
                 raise
             except IMAP4.error:
-                continue  # the server rejects a command that nobody waits for
+                continue  # the responses would have been dropped
 
     def _start(self, arguments: Arguments) -> bytes:
         self.sent_count += 1

@@ -50,9 +50,7 @@ from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, pa
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import FolderList, is_inbox
 from mailsync.providers.imap.login import LoginRefused
-from mailsync.providers.imap.messages import (
-    to_listed_message,
-)
+from mailsync.providers.imap.messages import to_listed_message
 from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
@@ -134,18 +132,18 @@ class ImapMailbox:
     ) -> FolderListing:
         """List the folders of the mailbox's owner in one command, at every depth.
 
-        The numbers that come with the list tell `fetch_next_pages` which folders are unchanged.
+        `fetch_next_pages` does not open the folders whose numbers in the list are unchanged.
         """
         connection = self._connected()
         listed = list_folders(connection)
         own = [each for each in listed.folders if each.is_selectable]
         without = [each.name for each in own if not each.status]
-        asked = read_statuses(connection, without)
-        answers = {
-            each.name: self._counted(each.name, each.status or asked.get(each.name, {}))
+        requested = read_statuses(connection, without)
+        results = {
+            each.name: self._counted(each.name, each.status or requested.get(each.name, {}))
             for each in own
         }
-        statuses = {name: it for name, it in answers.items() if not isinstance(it, str)}
+        statuses = {name: it for name, it in results.items() if not isinstance(it, str)}
         folders = to_remote_folders(own, statuses, listed.prefixes)
         self._statuses = dict(statuses)
         missing = {each.ref.remote_id for each in known} - {each.remote_id for each in folders}
@@ -156,23 +154,23 @@ class ImapMailbox:
             omitted_folder_ids=frozenset(missing - gone),
             failure_reasons={
                 folder_id(name): f"The mail server does not open this folder: {it}"
-                for name, it in answers.items()
+                for name, it in results.items()
                 if isinstance(it, str)
             },
             permanent_roles=frozenset({Role.INBOX}),
         )
 
-    def _counted(self, name: bytes, answer: Mapping[str, int] | str) -> Mapping[str, int] | str:
-        """Return the answer to STATUS with the counts of the folder; some servers send a status
-        without them (163). Else the stored counts would pass for those of now."""
-        if isinstance(answer, str) or {"MESSAGES", "UNSEEN"} <= answer.keys():
-            return answer
+    def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
+        """Return a status with the counts of the folder, which some servers leave out (163): the
+        stored counts would pass for the present ones. Return a refusal as it is."""
+        if isinstance(status, str) or {"MESSAGES", "UNSEEN"} <= status.keys():
+            return status
         try:
             opened = self._opened(name, again=True).opened
         except (FolderGone, ProviderRejected) as failure:
             return str(failure)
         unread = self._connected().search("UNSEEN")
-        return {**answer, "MESSAGES": opened.message_count, "UNSEEN": len(unread)}
+        return {**status, "MESSAGES": opened.message_count, "UNSEEN": len(unread)}
 
     def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:
         """Return those of the folders that do not exist, or belong to others: the list lacks them,
@@ -181,8 +179,8 @@ class ImapMailbox:
             return set()
         others = {each for each in missing if folder_name(each) in listed.others}
         names = [folder_name(each) for each in sorted(missing - others)]
-        answers = read_statuses(self._connected(), names)
-        return others | {folder_id(name) for name in names if isinstance(answers[name], str)}
+        statuses = read_statuses(self._connected(), names)
+        return others | {folder_id(name) for name in names if isinstance(statuses[name], str)}
 
     @repeated_if_cut
     def fetch_page(

@@ -26,7 +26,7 @@ class RequestedPause:
         pause that the block reports."""
         if left_s := self.remaining_s:
             raise ProviderThrottled(
-                "The pause that the mail server asked for is not over.", retry_after_s=left_s
+                "The pause that the mail server requested is not over.", retry_after_s=left_s
             )
         try:
             yield
@@ -55,7 +55,7 @@ def repeated_if_cut(
     method: Callable[Concatenate[_Mailbox, _Parameters], _Result],
 ) -> Callable[Concatenate[_Mailbox, _Parameters], _Result]:
     """Repeat a method that only reads, once, if the server ended the connection meanwhile: servers
-    do so after some idle time or a number of messages. A silent server is not asked again."""
+    do so after some idle time or a number of messages. A silent server gets no second request."""
 
     def repeated(
         mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs

@@ -1,7 +1,4 @@
-"""Parse FETCH and SEARCH responses (RFC 9051, section 7), also malformed ones. Pure functions.
-
-The parser of IMAPClient reads a character at a time, and refuses flags with brackets.
-"""
+"""Parse FETCH and SEARCH responses (RFC 9051, section 7), also malformed ones. Pure functions."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

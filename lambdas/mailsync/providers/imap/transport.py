@@ -10,13 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from imaplib import IMAP4
+from typing import TypeVar
 
-from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
-
-from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddress
+from mailsync.providers.imap.wire import LimitedImap
 
 CONNECT_TIMEOUT_S = 10.0
 """Seconds for the TCP connection, over all addresses of the server."""
@@ -41,22 +39,6 @@ _Result = TypeVar("_Result")
 
 class ServerUnusable(OSError):
     """The server cannot be used as it was named. The text is a sentence for the person."""
-
-
-class ConnectedClient(IMAPClient):  # type: ignore[misc]
-    """An IMAPClient over a connected socket. IMAPClient would look the host up again."""
-
-    def __init__(
-        self, address: MailboxAddress, connected: socket.socket, reserve: Callable[[int], bool]
-    ) -> None:
-        self._connected = connected
-        self._reserve = reserve
-        super().__init__(address.host, address.port, ssl=False, timeout=wire.READ_TIMEOUT_S)
-        self._imap.debug = 0
-        self._imap.is_readonly = True
-
-    def _create_IMAP4(self) -> Any:  # noqa: N802
-        return wire.LimitedImap(self.host, self.port, self._connected, self._reserve)
 
 
 class Deadline:
@@ -159,7 +141,7 @@ def start_tls_at_once(
 
 
 def start_tls_by_command(
-    client: IMAPClient, address: MailboxAddress, context: ssl.SSLContext
+    imap: LimitedImap, address: MailboxAddress, context: ssl.SSLContext
 ) -> None:
     """Start TLS on a connection that begins without it (STARTTLS).
 
@@ -170,14 +152,14 @@ def start_tls_by_command(
         f"{address.host} offers no encryption at port {address.port}, so Mailsync does not send it"
         f" a password: use port {TLS_PORT}."
     )
-    if "STARTTLS" not in client._imap.capabilities:
+    if "STARTTLS" not in imap.capabilities:
         raise refusal
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).watch(client._imap.sock):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).watch(imap.sock):
         try:
-            client.starttls(context)
-        except IMAPClientAbortError:
+            imap.starttls(context)
+        except IMAP4.abort:
             raise
-        except IMAPClientError:  # also after PREAUTH, which whoever stands between could send
+        except IMAP4.error:  # also after PREAUTH, which an attacker in between could send
             raise refusal from None
 
 

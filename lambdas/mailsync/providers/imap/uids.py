@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 MAX_UID = 2**32 - 1
+ALL_UIDS = f"UID 1:{MAX_UID}"
+"""The search for all messages of a folder."""
 MAX_SET_CHARS = 900
 """The longest set in one command. Yahoo and UW IMAP accept lines of 1,000 bytes (MailKit,
 `ImapEngine.cs`)."""

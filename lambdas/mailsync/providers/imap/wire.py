@@ -24,10 +24,18 @@ MAX_RESPONSE_BYTES = 64 * 2**20
 MAX_GREETING_BYTES = 2**20
 _BYTES_PER_LINE = 100  # what a line in memory costs beside its content
 _READ_BYTES = 64 * 1024
+_STATES_BY_COMMAND = {**Commands, "ID": ("NONAUTH", "AUTH", "SELECTED")}
+"""The states of a connection in which a command is possible; imaplib lacks ID (RFC 2971)."""
 _STATUS = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
 _UNTAGGED = re.compile(rb"\* +(?:(\d{1,10}) +)?([A-Za-z][\w.-]*+) ?(.*)", re.DOTALL)
 _CODE = re.compile(rb"\[([\w-]++) ?([^\]]*)\]")
 _LITERAL = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
+
+
+def quote(text: bytes) -> bytes:
+    """Return the text as a quoted string (RFC 3501, section 4.3). No command may contain one with
+    line ends."""
+    return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
 
 
 class ResponseTooLong(IMAP4.abort):
@@ -101,7 +109,7 @@ class LimitedImap(IMAP4):
         self.host, self.port, self.sock = host, port, self._connected
 
     def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
-        """Begin TLS. What the server sent before it is dropped: anybody could have sent it."""
+        """Begin TLS. What the server sent before it is dropped: an attacker could have sent it."""
         typ, data = self._simple_command("STARTTLS")
         if typ != "OK" or ssl_context is None:
             raise self.error("The server does not begin TLS.")
@@ -121,7 +129,7 @@ class LimitedImap(IMAP4):
             super()._get_capabilities()  # type: ignore[misc]
 
     def shutdown(self) -> None:
-        """Close the socket, without a word to the server."""
+        """Close the socket, without LOGOUT."""
         self._reader.close()
         self.sock.close()
 
@@ -164,10 +172,10 @@ class LimitedImap(IMAP4):
         #152703), which would change lists, searches and base64.
 
         Raises:
-            IMAP4.error: imaplib's table does not allow the command in this state.
+            IMAP4.error: the command is not possible in this state.
         """
         literator, self.literal = self.literal, None
-        if self.state not in Commands[name]:
+        if self.state not in _STATES_BY_COMMAND[name]:
             raise self.error(f"{name} is not possible now.")
         for status in ("OK", "NO", "BAD"):
             self.untagged_responses.pop(status, None)

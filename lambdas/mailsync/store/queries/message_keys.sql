@@ -122,7 +122,7 @@ UPDATE mailsync.message_keys k SET remote_key = '~' || k.email_id
               || substr(k.remote_key, length(cast(:new_prefix AS text)) + 1))
 
 -- rename_keys --
--- Replace the beginning of keys. A key that another message has already is left.
+-- Replace the beginning of keys, unless another message has the new key.
 UPDATE mailsync.message_keys k
    SET remote_key = cast(:new_prefix AS text)
                     || substr(k.remote_key, length(cast(:old_prefix AS text)) + 1)

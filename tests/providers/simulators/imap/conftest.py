@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import Simulators
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.imap.pair import PROFILES, Pair, Side
-from tests.support.dovecot import PASSWORD, Dovecot, dovecot
+from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.imap_client import RawImap
+from tests.support.mail import a_mail
+from tests.support.scripted_imap import ScriptedImap, scripted_imap
 
 MAX_MAILBOXES = 1000
 _NUMBERS = count()
@@ -23,9 +24,8 @@ _NUMBERS = count()
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A folder with a short path, which the user that runs Dovecot can enter."""
-    with TemporaryDirectory(prefix="imap", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with readable_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +56,6 @@ def _capability(options: ImapOptions) -> str:
     return " ".join(["IMAP4rev1", *(each for each in options.extensions if "=" not in each)])
 
 
-@pytest.fixture(scope="session")
-def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
-    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
-        yield running
-
-
 @pytest.fixture
 def simulators(running_imap: Simulators) -> Iterator[Simulators]:
     """Shared by the tests of a process; each has a mailbox of its own."""
@@ -87,6 +80,15 @@ def user() -> str:
 @pytest.fixture
 def mailbox(simulators: Simulators, user: str) -> Mailbox:
     return simulators.add_mailbox(user, "Ada")
+
+
+@pytest.fixture
+def server(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[ScriptedImap]:
+    """A scripted server in front of a mailbox with three mails."""
+    for subject in ("a", "b", "c"):
+        mailbox.deliver(a_mail(subject))
+    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
+        yield server
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def profiles_with(extension: str) -> list[str]:
 
 
 class Pair:
-    """The two servers. `do` sends a command to both and compares their answers."""
+    """The two servers. A command is sent to both, and their answers are compared."""
 
     def __init__(self, dovecot: Side, simulated: Side) -> None:
         self.sides = (dovecot, simulated)
@@ -118,10 +118,10 @@ class Pair:
         for each in [*self.clients, *self._observers]:
             each.close()
 
-    def do(
+    def assert_same_answer(
         self, command: str, literals: Sequence[bytes] = (), *, by: Sequence[RawImap] = ()
     ) -> list[Any]:
-        """Send the command to both servers; return what both answer.
+        """Send the command to both servers, and compare their answers; return the answer.
 
         command: `{hello}` is the UID of the message with that subject, `<Box>` is a folder's
             name with prefix and separator, and `$m` is a saved mod-sequence.
@@ -144,10 +144,12 @@ class Pair:
         assert second == first, f"{command}: simulated: {second}; Dovecot: {first}"
         return first
 
-    def play(self, script: str, *, others: Sequence[RawImap] = ()) -> None:
+    def assert_same_answers(self, script: str, *, others: Sequence[RawImap] = ()) -> None:
         """Send the commands of a script, one on each line; those after `@` by other clients."""
         for line in script.strip().splitlines():
-            self.do(line.removeprefix("@"), by=others if line.startswith("@") else ())
+            self.assert_same_answer(
+                line.removeprefix("@"), by=others if line.startswith("@") else ()
+            )
 
     def present(self, clients: Sequence[RawImap]) -> list[str]:
         """Return the subjects of the messages in the open folder, which must be alike."""
@@ -171,14 +173,16 @@ class Pair:
 
     def append_message(self, message: bytes) -> None:
         """Append a message, which has a subject of its own, to the inbox."""
-        self.do('APPEND INBOX "02-Jan-2026 10:11:12 +0000" {}', [message], by=self._observers)
+        self.assert_same_answer(
+            'APPEND INBOX "02-Jan-2026 10:11:12 +0000" {}', [message], by=self._observers
+        )
 
     def append(self, *subjects: str, folder: str = "INBOX", flags: str = "") -> None:
         """Append messages that another client did not announce."""
         for subject in subjects:
             message = f"Subject: {subject}\r\nMessage-ID: <{subject}@x>\r\n\r\nHello\r\n".encode()
             command = f'APPEND <{folder}> ({flags}) "02-Jan-2026 10:11:12 +0000" {{}}'
-            self.do(command, [message], by=self._observers)
+            self.assert_same_answer(command, [message], by=self._observers)
 
 
 def _filled(command: str, side: Side) -> str:

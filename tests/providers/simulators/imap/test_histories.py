@@ -26,7 +26,7 @@ class History:
 
     def step(self) -> None:
         folder = self._random.choice(self.folders)
-        self._pair.do(f"SELECT <{folder}>", by=self._others)
+        self._pair.assert_same_answer(f"SELECT <{folder}>", by=self._others)
         present = self._pair.present(self._others)
         action = self._random.choice(
             ("append", "append", "flag", "flag", "move", "expunge", "copy")
@@ -36,7 +36,7 @@ class History:
         else:
             chosen = self._random.sample(present, self._random.randint(1, len(present)))
             getattr(self, f"_{action}")(",".join(f"{{{each}}}" for each in chosen))
-        self._pair.do("UNSELECT", by=self._others)
+        self._pair.assert_same_answer("UNSELECT", by=self._others)
         if self._random.random() < 0.1:
             self._rename()
 
@@ -50,23 +50,27 @@ class History:
 
     def _flag(self, uids: str) -> None:
         sign = self._random.choice(("", "+", "-"))
-        self._pair.do(f"UID STORE {uids} {sign}FLAGS.SILENT ({self._flags()})", by=self._others)
+        self._pair.assert_same_answer(
+            f"UID STORE {uids} {sign}FLAGS.SILENT ({self._flags()})", by=self._others
+        )
 
     def _move(self, uids: str) -> None:
         target = self._random.choice(self.folders)
-        self._pair.do(f"UID MOVE {uids} <{target}>", by=self._others)
+        self._pair.assert_same_answer(f"UID MOVE {uids} <{target}>", by=self._others)
 
     def _copy(self, uids: str) -> None:
         target = self._random.choice(self.folders)
-        self._pair.do(f"UID COPY {uids} <{target}>", by=self._others)
+        self._pair.assert_same_answer(f"UID COPY {uids} <{target}>", by=self._others)
 
     def _expunge(self, uids: str) -> None:
-        self._pair.do(f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)", by=self._others)
-        self._pair.do("EXPUNGE", by=self._others)
+        self._pair.assert_same_answer(
+            f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)", by=self._others
+        )
+        self._pair.assert_same_answer("EXPUNGE", by=self._others)
 
     def _rename(self) -> None:
         old, new = self.folders[-1], f"Box/Renamed{next(self._numbers)}"
-        self._pair.do(f"RENAME <{old}> <{new}>", by=self._others)
+        self._pair.assert_same_answer(f"RENAME <{old}> <{new}>", by=self._others)
         self.folders[-1] = new
 
     def _flags(self) -> str:
@@ -76,22 +80,26 @@ class History:
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_a_random_history(pair: Pair, options: ImapOptions, seed: int) -> None:
     for folder in FOLDERS[1:]:
-        pair.do(f"CREATE <{folder}>")
+        pair.assert_same_answer(f"CREATE <{folder}>")
     history = History(pair, seed)
     has_changes = options.offers("CONDSTORE")
     vanished = " VANISHED" if options.offers("QRESYNC") else ""
     if vanished:
-        pair.do("ENABLE QRESYNC")
+        pair.assert_same_answer("ENABLE QRESYNC")
     for number in range(STEPS):
         if has_changes and number == STEPS // 2:
             for place, folder in enumerate(history.folders):
                 pair.save_mod_seq(f"m{place}", folder)
         history.step()
-    pair.do('LIST "" *')
+    pair.assert_same_answer('LIST "" *')
     for place, folder in enumerate(history.folders):
-        pair.do(f"STATUS <{folder}> (MESSAGES UNSEEN)")
-        pair.do(f"EXAMINE <{folder}>")
-        pair.do("UID FETCH 1:4294967295 (FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
+        pair.assert_same_answer(f"STATUS <{folder}> (MESSAGES UNSEEN)")
+        pair.assert_same_answer(f"EXAMINE <{folder}>")
+        pair.assert_same_answer(
+            "UID FETCH 1:4294967295 (FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
+        )
         if has_changes:
-            pair.do(f"UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE $m{place}{vanished})")
+            pair.assert_same_answer(
+                f"UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE $m{place}{vanished})"
+            )
     history.close()

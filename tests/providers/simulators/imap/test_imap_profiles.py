@@ -1,8 +1,6 @@
 """The profiles of well-known servers work for a common client, apart from what they are for."""
 
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
@@ -13,16 +11,7 @@ from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.server import READING_SCOPES, ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.imap_profiles import SERVER_PROFILES, CappedView
-from tests.support.mail import a_mail
-from tests.support.scripted_imap import ScriptedImap, scripted_imap
-
-
-@pytest.fixture
-def server(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[ScriptedImap]:
-    for subject in ("a", "b", "c"):
-        mailbox.deliver(a_mail(subject))
-    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
-        yield server
+from tests.support.scripted_imap import ScriptedImap
 
 
 @pytest.fixture

@@ -309,26 +309,26 @@ PARTS_OF = {"mixed": ("1.1", "1.2"), "nested": ("2.1", "2.2", "2.HEADER", "2.TEX
 
 @pytest.mark.parametrize("script", [FOLDERS, EMPTY], ids=["folders", "an empty folder"])
 def test_an_empty_mailbox(pair: Pair, script: str) -> None:
-    pair.play(script)
+    pair.assert_same_answers(script)
 
 
 @pytest.mark.parametrize(
     "script", [STATUSES, FETCHES, STORES, SEARCHES], ids=["status", "fetch", "store", "search"]
 )
 def test_a_mailbox_with_mail(pair: Pair, script: str) -> None:
-    pair.do("CREATE <Box>")
+    pair.assert_same_answer("CREATE <Box>")
     pair.append(*"abcdefg")
     pair.append("h", flags="\\Seen \\Flagged $Later")
-    pair.play(script)
+    pair.assert_same_answers(script)
 
 
 def test_what_another_client_does(pair: Pair, options: ImapOptions) -> None:
-    pair.do("CREATE <Box>")
+    pair.assert_same_answer("CREATE <Box>")
     pair.append(*"abcd")
     if options.offers("QRESYNC"):
-        pair.do("ENABLE QRESYNC")
+        pair.assert_same_answer("ENABLE QRESYNC")
     others = [side.connect() for side in pair.sides]
-    pair.play(OTHER_CLIENT, others=others)
+    pair.assert_same_answers(OTHER_CLIENT, others=others)
     for each in others:
         each.close()
 
@@ -336,35 +336,35 @@ def test_what_another_client_does(pair: Pair, options: ImapOptions) -> None:
 @pytest.mark.parametrize("options", profiles_with("CONDSTORE"), indirect=True)
 def test_changes_since_a_mod_sequence(pair: Pair, options: ImapOptions) -> None:
     pair.save_mod_seq("early")
-    pair.do("CREATE <Box>")
+    pair.assert_same_answer("CREATE <Box>")
     pair.append(*"abcdefgh")
     pair.save_mod_seq("m")
-    pair.play(CHANGES)
+    pair.assert_same_answers(CHANGES)
     if options.offers("QRESYNC"):
-        pair.do("UNSELECT")
-        pair.do("ENABLE QRESYNC")
-        pair.do("SELECT INBOX")
-        pair.do("UID FETCH 1:4294967295 (UID FLAGS) (CHANGEDSINCE $early VANISHED)")
+        pair.assert_same_answer("UNSELECT")
+        pair.assert_same_answer("ENABLE QRESYNC")
+        pair.assert_same_answer("SELECT INBOX")
+        pair.assert_same_answer("UID FETCH 1:4294967295 (UID FLAGS) (CHANGEDSINCE $early VANISHED)")
 
 
 @pytest.mark.parametrize("options", profiles_with("QRESYNC"), indirect=True)
 def test_vanished_messages(pair: Pair) -> None:
     pair.save_mod_seq("early")
-    pair.do("CREATE <Box>")
+    pair.assert_same_answer("CREATE <Box>")
     pair.append(*"abcdefgh")
     pair.save_mod_seq("m")
-    pair.play(VANISHED)
+    pair.assert_same_answers(VANISHED)
 
 
 @pytest.mark.parametrize("options", ["QRESYNC"], indirect=True)
 def test_the_parts_of_messages(pair: Pair) -> None:
     for message in MESSAGES.values():
         pair.append_message(message.replace(b"\n", b"\r\n"))
-    pair.do("EXAMINE INBOX")
+    pair.assert_same_answer("EXAMINE INBOX")
     for name in MESSAGES:
-        pair.do(f"UID FETCH {{{name}}} (ENVELOPE)")
-        pair.do(f"UID FETCH {{{name}}} (BODYSTRUCTURE)")
+        pair.assert_same_answer(f"UID FETCH {{{name}}} (ENVELOPE)")
+        pair.assert_same_answer(f"UID FETCH {{{name}}} (BODYSTRUCTURE)")
         for part in (*PARTS, *PARTS_OF.get(name, ())):
-            pair.do(f"UID FETCH {{{name}}} (BODY.PEEK[{part}])")
-    pair.do("FETCH 1:* ALL")
-    pair.do("UID FETCH {mixed} (BODY.PEEK[1]<1.2> BODY.PEEK[2.MIME]<0.5>)")
+            pair.assert_same_answer(f"UID FETCH {{{name}}} (BODY.PEEK[{part}])")
+    pair.assert_same_answer("FETCH 1:* ALL")
+    pair.assert_same_answer("UID FETCH {mixed} (BODY.PEEK[1]<1.2> BODY.PEEK[2.MIME]<0.5>)")

@@ -96,7 +96,7 @@ def test_a_token_must_be_of_the_user_and_for_imap(
             assert client.read_response().startswith(b"X NO [AUTHENTICATIONFAILED]")
 
 
-def test_without_tls_nobody_can_log_in(imap: ImapServer, mailbox: Mailbox) -> None:
+def test_without_tls_no_login_is_possible(imap: ImapServer, mailbox: Mailbox) -> None:
     with RawImap(imap.starttls_port, None) as client:
         assert b"LOGINDISABLED" in client.greeting
         assert client.command(f"LOGIN {mailbox.address} x").code == "PRIVACYREQUIRED"

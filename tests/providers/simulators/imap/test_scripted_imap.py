@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.dovecot import PASSWORD
 from tests.support.imap_client import RawImap
-from tests.support.mail import a_mail
 from tests.support.scripted_imap import (
     Rule,
     ScriptedImap,
@@ -21,14 +19,6 @@ from tests.support.scripted_imap import (
     scripted_imap,
     without,
 )
-
-
-@pytest.fixture
-def server(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[ScriptedImap]:
-    for subject in ("a", "b", "c"):
-        mailbox.deliver(a_mail(subject))
-    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
-        yield server
 
 
 @pytest.fixture
