@@ -8,9 +8,9 @@ import pytest
 
 from mailsync.model import SyncType
 from mailsync.sync.check import CheckOutcome
-from tests.support.dovecot import dovecot
+from tests.support.dovecot import dovecot, readable_folder
 from tests.support.scripted_imap import Rule, replacing, scripted_imap
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world, readable_folder
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 KEYS = """
 SELECT m.subject, k.remote_key FROM mailsync.message_keys k
