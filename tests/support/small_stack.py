@@ -4,12 +4,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from moto.backends import get_backend
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.core.base_backend import BackendDict
 
-from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 from localdev.options import Options
 from localdev.stack import Stack
 
@@ -49,12 +46,12 @@ def small_stack(
 def beside_other_stacks() -> Iterator[None]:
     """Keep what another stack of this process has in moto's global variables, for a stack that
     begins and ends within the block: its start deletes all of it."""
-    services: tuple[Any, ...] = (
-        get_backend("kms"),
-        get_backend("events"),
-        stepfunctions_parser_backends,
-    )
-    kept = [each[AWS_ACCOUNT_ID][AWS_REGION].__dict__ for each in services]
+    kept = [
+        (service, account, region, backend.__dict__)
+        for service in list(BackendDict._instances)  # type: ignore[misc]
+        for account, regions in service.items()
+        for region, backend in regions.items()
+    ]
     yield
-    for service, state in zip(services, kept, strict=True):
-        service[AWS_ACCOUNT_ID][AWS_REGION].__dict__ = state
+    for service, account, region, state in kept:
+        service[account][region].__dict__ = state
