@@ -55,11 +55,13 @@ class BrokenDeployment:
             self._end(functions)
 
     def _end(self, functions: tuple[str, ...]) -> None:
+        """End the processes of these functions. A running execution may start others meanwhile,
+        which have the present settings."""
         host = self._mirror.stack.lambdas
-        for name in functions:
-            for pid in host.pids(name):
-                os.kill(pid, signal.SIGKILL)
-        when(lambda: not any(host.pids(name) for name in functions))
+        ended = {pid for name in functions for pid in host.pids(name)}
+        for pid in ended:
+            os.kill(pid, signal.SIGKILL)
+        when(lambda: ended.isdisjoint(pid for name in functions for pid in host.pids(name)))
 
     def seen(self, title: str) -> list[str]:
         """What is seen now where the page's section looks, in the form of its lines."""
