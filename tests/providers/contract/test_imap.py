@@ -12,6 +12,7 @@ import pytest
 from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
+from mailsync.errors import ProviderThrottled
 from mailsync.providers.imap import changes
 from tests.providers.contract.imap_server import ProxiedImap
 from tests.providers.contract.promises import ProviderContract
@@ -96,6 +97,8 @@ def mailbox(simulators: Simulators) -> Mailbox:
 
 
 class TestDovecot(ProviderContract):
+    REFUSED_TOKEN = ProviderThrottled
+
     @pytest.fixture
     def server(
         self, open_dovecot: OpenDovecot, proxy: ScriptedImap, mailbox: Mailbox, options: ImapOptions
@@ -108,6 +111,8 @@ class TestDovecot(ProviderContract):
 
 
 class TestSimulatedServer(ProviderContract):
+    REFUSED_TOKEN = ProviderThrottled
+
     @pytest.fixture
     def server(
         self, simulators: Simulators, proxy: ScriptedImap, mailbox: Mailbox, options: ImapOptions
