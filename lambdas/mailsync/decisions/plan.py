@@ -7,6 +7,7 @@ from mailsync.model import (
     Page,
     PagePlan,
     PartialChange,
+    PlacementChange,
     RemoteId,
     RemovedMessage,
     StateChange,
@@ -15,7 +16,13 @@ from mailsync.model import (
 )
 
 KeyedChange = TypeVar(
-    "KeyedChange", Upsert, PartialChange, StateChange, RemovedMessage, UnreadableMessage
+    "KeyedChange",
+    Upsert,
+    PartialChange,
+    StateChange,
+    PlacementChange,
+    RemovedMessage,
+    UnreadableMessage,
 )
 
 

@@ -105,6 +105,23 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacementChange:
+    """A message that exists and whose folders or flags may have changed, at a provider whose
+    messages keep their contents. Only a message that is not stored must be fetched by its id.
+
+    added, removed: the provider's ids of the folders that the message entered and left.
+    is_read, is_flagged, importance: the new value. None: unchanged.
+    """
+
+    remote_id: RemoteId
+    added: tuple[RemoteId, ...] = ()
+    removed: tuple[RemoteId, ...] = ()
+    is_read: bool | None = None
+    is_flagged: bool | None = None
+    importance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RemovedMessage:
     """A message that a change feed reports as removed from its folder; the message may still exist
     in another folder."""
@@ -136,7 +153,7 @@ class GoneMessage:
     remote_id: RemoteId
 
 
-Change = Upsert | PartialChange | StateChange | RemovedMessage | UnreadableMessage
+Change = Upsert | PartialChange | StateChange | PlacementChange | RemovedMessage | UnreadableMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +174,9 @@ class Page:
         stored message has such an id any more. Empty: there are none.
     compared_states: present states of messages whose changes the provider cannot name. Those that
         differ from the stored states are changes.
+    is_listing: the page lists messages that exist, newest first, of a full sync. Those that are not
+        stored become pending, instead of being fetched with this page; those that are stored count
+        as seen by the full sync with all their placements.
     """
 
     changes: tuple[Change, ...]
@@ -167,19 +187,21 @@ class Page:
     listed_ids: frozenset[RemoteId] | None = None
     void_id_prefix: str = ""
     compared_states: tuple[StateChange, ...] = ()
+    is_listing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListedMessage:
     """One message in a provider's list, with the state that is compared with the stored row.
 
+    is_read: None: the list has no read states.
     version: the provider's version of the message. None: the list has no versions.
     modified_at: time of the last modification. It is compared with rows that were stored without a
         version. None: the list has no such times.
     """
 
     remote_id: RemoteId
-    is_read: bool
+    is_read: bool | None
     version: str | None = None
     modified_at: datetime | None = None
 
