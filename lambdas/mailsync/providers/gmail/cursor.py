@@ -3,9 +3,9 @@
     {"list": H, "page": T, "restarts": N}    the listing of a full sync; changes after H come later
     {"history": H, "page": T, "next": N}     a round of the history after H
 
-`page` is the token of the next page; without it, the first page is next. `next` is where the round
-after this one starts: the `historyId` of this round's first page, because those of later pages can
-lie after changes that the round does not report.
+`page` is the token of the next page; null: the first page is next. `next` is where the following
+round starts: the `historyId` of this round's first page, because those of later pages can lie after
+changes that the round does not report.
 """
 
 from dataclasses import dataclass, replace
@@ -73,15 +73,14 @@ def parse_cursor(cursor: Cursor) -> ListCursor | HistoryCursor:
     """
     try:
         match orjson.loads(cursor):
-            case {"list": int(history_id), **more}:
-                return ListCursor(history_id, more.get("page"), more.get("restarts", 0))
-            case {"history": int(start), **more}:
-                return HistoryCursor(start, more.get("page"), more.get("next"))
+            case {"list": int(start), "page": str() | None as token, "restarts": int(restarts)}:
+                return ListCursor(start, token, restarts)
+            case {"history": int(start), "page": str() | None as token, "next": int() | None as to}:
+                return HistoryCursor(start, token, to)
     except orjson.JSONDecodeError:
         pass
     raise CursorExpired("The stored cursor of the Gmail mailbox has another form; reading it anew.")
 
 
 def _to_cursor(**fields: int | str | None) -> Cursor:
-    named = {name: value for name, value in fields.items() if value is not None}
-    return Cursor(orjson.dumps(named).decode())
+    return Cursor(orjson.dumps(fields).decode())

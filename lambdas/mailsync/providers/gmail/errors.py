@@ -244,26 +244,28 @@ def to_mailsync_error(response: GmailResponse) -> MailsyncError:
         )
     if sentence := response.sentence:
         return ProviderRejected(f"{said}: {sentence}. The mail stays readable.")
-    if response.status == TOO_LARGE_STATUS:
-        return ProviderUnavailable(
-            "The Gmail API sent more at once than fits into memory; trying again."
-        )
-    if response.status in (NO_RESPONSE_STATUS, UNSENT_STATUS):
-        return ProviderUnavailable("The Gmail API sent no complete response; trying again.")
-    if response.status == 401:
-        # Only the identity platform decides about a grant: an outage of it can make the API refuse
-        # good tokens.
-        return ProviderUnavailable(f"{said} to a valid access token, as in an outage; trying again.")
-    if response.is_transient or response.status < 400 or _is_foreign(response):
-        return ProviderUnavailable(f"{said}; trying again.")
+    if cause := _cause_of_outage(response, said):
+        return ProviderUnavailable(f"{cause}; trying again.")
     return ProviderRejected(
         f"{said}: a repetition would not help. The mail stays readable; report this error."
     )
 
 
+def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
+    """Return what happened, if it says nothing about the request. None: the API rejects it."""
+    if response.status == TOO_LARGE_STATUS:
+        return "The Gmail API sent more at once than fits into memory"
+    if response.status in (NO_RESPONSE_STATUS, UNSENT_STATUS):
+        return "The Gmail API sent no complete response"
+    if response.status == 401:
+        # Only the identity platform decides about a grant: in an outage an API refuses good tokens.
+        return f"{said} to a valid access token, as in an outage"
+    return said if response.is_transient or _is_foreign(response) else None
+
+
 def _is_foreign(response: GmailResponse) -> bool:
     """Return whether the response lacks the form of the API's errors, as that of a proxy does."""
-    return "error" not in response.body
+    return response.status < 400 or "error" not in response.body
 
 
 def _objects(error: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:

@@ -281,9 +281,7 @@ class _Wave:
             with self._http.stream("GET", url, headers=self._headers) as streamed:
                 content = self._reader.read(streamed, limit_bytes, held)
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
-            logger.warning(
-                "gmail_unreachable", path=_kind(request), cause=type(error).__name__
-            )
+            logger.warning("gmail_unreachable", path=_kind(request), cause=type(error).__name__)
             return GmailResponse(NO_RESPONSE_STATUS)
         if content is None:
             return GmailResponse(TOO_LARGE_STATUS)
@@ -309,9 +307,7 @@ class BodyReader:
         self._lock = Lock()
         self._large = Lock()
 
-    def read(
-        self, streamed: httpx.Response, limit_bytes: int, held: ExitStack
-    ) -> bytearray | None:
+    def read(self, streamed: httpx.Response, limit_bytes: int, held: ExitStack) -> bytearray | None:
         """Return the decompressed body, or None as soon as it exceeds the limit.
 
         held: releases the memory of the body when it is closed.

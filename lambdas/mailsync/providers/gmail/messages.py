@@ -1,0 +1,97 @@
+"""Convert messages of the Gmail API. Pure functions."""
+
+import binascii
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mailsync.mime import ParsedMessage, parse_message
+from mailsync.model import GoneMessage, Message, RemoteId
+from mailsync.providers.gmail.history import importance_of
+from mailsync.providers.gmail.labels import (
+    CHAT,
+    DRAFT,
+    IMPORTANT,
+    STARRED,
+    UNREAD,
+    folder_ids,
+)
+from mailsync.providers.gmail.responses import (
+    WrongResponse,
+    read_id,
+    read_label_ids,
+)
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_MILLISECONDS = re.compile(r"-?[0-9]{1,19}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message | GoneMessage:
+    """Return the message of a response to `messages.get` with `format=raw`. A chat is returned as
+    gone: chats are not mirrored.
+
+    Raises:
+        WrongResponse: the response is about another message, or lacks a field.
+    """
+    if read_id(item) != remote_id:
+        raise WrongResponse("id")
+    if CHAT in read_label_ids(item):
+        return GoneMessage(remote_id)
+    raw = decode_base64url(item, "raw")
+    if not raw and item.get("sizeEstimate") != 0:
+        raise WrongResponse("raw")
+    return to_message(item, parse_message(raw))
+
+
+def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
+    """Return the message with the fields of the API, and the contents of the mail itself."""
+    labels = read_label_ids(item)
+    return Message(
+        remote_id=read_id(item),
+        folder_remote_ids=folder_ids(labels),
+        internet_message_id=mail.internet_message_id,
+        conversation_id=read_id(item, "threadId"),
+        subject=mail.subject,
+        sender=mail.sender,
+        to=mail.to,
+        cc=mail.cc,
+        bcc=mail.bcc,
+        reply_to=mail.reply_to,
+        preview=mail.preview,
+        body_html=mail.body_html,
+        body_text=mail.body_text,
+        is_read=UNREAD not in labels,
+        is_draft=DRAFT in labels,
+        is_flagged=STARRED in labels,
+        has_attachments=mail.has_attachments,
+        importance=importance_of(IMPORTANT in labels),
+        received_at=_received_at(item) or mail.sent_at,
+        sent_at=mail.sent_at,
+        kind=mail.kind,
+    )
+
+
+def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
+    """Return the bytes of a field; the API pads some fields and others not."""
+    found = item.get(name)
+    if not isinstance(found, str) or not found.isascii():
+        raise WrongResponse(name)
+    text = found.encode("ascii").translate(_URL_SAFE).rstrip(b"=")
+    try:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except binascii.Error:
+        raise WrongResponse(name) from None
+
+
+def _received_at(item: Mapping[str, Any]) -> datetime | None:
+    """Return `internalDate`, which counts milliseconds since 1970 in UTC. None: no calendar has the
+    date."""
+    found = item.get("internalDate")
+    if not isinstance(found, str) or not _MILLISECONDS.fullmatch(found):
+        raise WrongResponse("internalDate")
+    try:
+        return _EPOCH + timedelta(milliseconds=int(found))
+    except OverflowError:
+        return None
