@@ -182,7 +182,8 @@ class GmailMailbox:
         if not response.is_ok:
             raise _history_error(response)
         body = response.body
-        next_start = position.next_start or max(position.start, read_number(body, "historyId"))
+        reported = read_number(body, "historyId")
+        next_start = position.next_start or max(position.start, reported)
         token = read_page_token(body, position.page_token)
         following = (
             HistoryCursor(position.start, token, next_start) if token else HistoryCursor(next_start)
