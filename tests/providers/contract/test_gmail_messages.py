@@ -147,12 +147,18 @@ def test_if_all_messages_fail_the_mailbox_failed_and_no_message(gmail: ScriptedG
         gmail.mailbox.fetch_messages([A])
 
 
-def test_a_quota_refusal_is_no_property_of_a_message(gmail: ScriptedGmail) -> None:
+def test_a_quota_refusal_is_no_property_of_a_message_and_loses_none_before_it(
+    gmail: ScriptedGmail,
+) -> None:
     refused = refusal(403, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries'")
     gmail.script(messages__a=answer(raw_message()), messages__b=refused)
 
+    [message] = gmail.mailbox.fetch_messages([A, B], one_by_one=True)
+
+    assert message.remote_id == A
     with pytest.raises(ProviderThrottled):
-        gmail.mailbox.fetch_messages([A, B])
+        gmail.mailbox.fetch_messages([B])
+    assert gmail.paths() == ["messages/a", "messages/b"]
 
 
 def test_after_a_few_equal_refusals_no_further_message_is_requested(gmail: ScriptedGmail) -> None:

@@ -1,7 +1,13 @@
-"""Fetch whole messages, several at the same time."""
+"""Fetch whole messages, several at the same time, for as few units as possible.
 
-from collections.abc import Sequence
+A message costs 20 units and a whole thread 40, so a thread of which three messages or more are
+wanted is requested as a whole.
+"""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from mailsync.errors import ProviderThrottled
 from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.providers.gmail import units
@@ -17,79 +23,173 @@ from mailsync.providers.gmail.http import (
     Request,
     path_of,
 )
-from mailsync.providers.gmail.messages import parse_raw_message
+from mailsync.providers.gmail.messages import (
+    parse_full_message,
+    parse_raw_message,
+    parse_thread,
+)
 
-MAX_TEXT_CHARS = 32 * 2**20
-"""The limit of the texts that one call returns."""
+MIN_WANTED_OF_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
+"""The number of wanted messages from which on a thread costs less than its messages."""
+MIN_CERTAIN_SHARE = 0.67
+"""The share of messages that must be read from threads without a request for the raw message. Below
+it, threads save nothing."""
+MIN_JUDGED_MESSAGES = 30
 MIN_FAILURES_OF_MAILBOX = 5
 """The number of messages that all fail from which on the failure is no property of the messages."""
+MAX_TEXT_CHARS = 32 * 2**20
+"""The limit of the texts that one call returns."""
 _Result = Message | GoneMessage | UnreadableMessage
 
 
-def fetch_messages(
-    client: GmailClient, ids: Sequence[RemoteId], *, one_by_one: bool = False
-) -> list[_Result]:
-    """Fetch messages by id; return one result per id, in the order of the ids.
+class MessageReader:
+    """Reads messages of one mailbox.
 
-    Raises:
-        ResponseTooLarge: request fewer ids at a time; never raised for a single id.
-        errors of `MailProvider`: a failure concerns the mailbox and not a single message.
+    thread_of: the thread of each message, as far as lists and the history have named it.
     """
-    requests = {
-        each: Request(path_of("messages", each), units.GET_MESSAGE, (("format", "raw"),), True)
-        for each in ids
-    }
-    ids_by_path = {request.path: remote_id for remote_id, request in requests.items()}
-    found = client.get_each(
-        list(requests.values()),
-        lambda request, response: parse_raw_message(ids_by_path[request.path], response.body),
-        one_by_one=one_by_one,
-    )
-    failed = [each for each in found if isinstance(each, GmailResponse)]
-    _require_mailbox(client, failed, has_success=len(failed) < len(found))
-    results = {
-        remote_id: _failed_message(remote_id, each) if isinstance(each, GmailResponse) else each
-        for remote_id, each in zip(requests, found, strict=True)
-    }
-    if len(results) > 1 and sum(map(_text_chars, results.values())) > MAX_TEXT_CHARS:
-        raise ResponseTooLarge
-    return [results[each] for each in ids]
+
+    def __init__(self, client: GmailClient) -> None:
+        self.thread_of: dict[RemoteId, RemoteId] = {}
+        self._client = client
+        self._wanted_count = self._certain_count = 0
+
+    def fetch(self, ids: Sequence[RemoteId], *, one_by_one: bool = False) -> Sequence[_Result]:
+        """Fetch messages by id; return one result per id, in the order of the ids.
+
+        If Gmail requests a pause meanwhile, the results of the first ids are returned, if there are
+        any.
+
+        Raises:
+            ResponseTooLarge: request fewer ids at a time; never raised for a single id.
+            errors of `MailProvider`: a failure concerns the mailbox and not a single message.
+        """
+        found: dict[RemoteId, _Result] = {}
+        try:
+            found.update(self._fetch_threads(ids, one_by_one=one_by_one))
+            rest = [each for each in dict.fromkeys(ids) if each not in found]
+            self._fetch_raw(rest, found, one_by_one=one_by_one)
+        except ProviderThrottled:
+            if ids[0] not in found:
+                raise
+        if len(found) > 1 and sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS:
+            raise ResponseTooLarge
+        end = next((at for at, each in enumerate(ids) if each not in found), len(ids))
+        return [found[each] for each in ids[:end]]
+
+    def _fetch_threads(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool
+    ) -> Mapping[RemoteId, _Result]:
+        """Return the messages that threads contain, as far as they equal the raw messages."""
+        wanted: dict[RemoteId, set[RemoteId]] = defaultdict(set)
+        for each in ids:
+            if thread_id := self.thread_of.get(each):
+                wanted[thread_id].add(each)
+        threads = {
+            path_of("threads", thread_id): (thread_id, found)
+            for thread_id, found in wanted.items()
+            if len(found) >= MIN_WANTED_OF_THREAD
+        }
+        if not threads or not self._are_threads_worthwhile():
+            return {}
+        full = (("format", "full"),)
+        responses = self._client.get_each(
+            [Request(path, units.GET_THREAD, full, True) for path in threads],
+            lambda request, response: parse_thread(response.body, *threads[request.path]),
+            one_by_one=one_by_one,
+        )
+        results: dict[RemoteId, _Result] = {}
+        for response in responses:
+            if not isinstance(response, GmailResponse):
+                results.update(response)
+        self._wanted_count += sum(len(ids_of_thread) for _, ids_of_thread in threads.values())
+        self._certain_count += len(results)
+        return results
+
+    def _are_threads_worthwhile(self) -> bool:
+        if self._wanted_count < MIN_JUDGED_MESSAGES:
+            return True
+        return self._certain_count >= MIN_CERTAIN_SHARE * self._wanted_count
+
+    def _fetch_raw(
+        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, one_by_one: bool
+    ) -> None:
+        """Add the results of requests for raw messages to `found`.
+
+        Raises:
+            ProviderThrottled: Gmail requested a pause; `found` has those before it.
+        """
+        if not ids:
+            return
+        by_path = {path_of("messages", each): each for each in ids}
+        responses = self._client.get_each(
+            [Request(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
+            lambda request, response: parse_raw_message(by_path[request.path], response.body),
+            one_by_one=one_by_one,
+        )
+        failed: dict[RemoteId, GmailResponse] = {}
+        for remote_id, each in zip(ids, responses, strict=True):
+            if isinstance(each, GmailResponse):
+                failed[remote_id] = each
+            else:
+                found[remote_id] = each
+        self._require_mailbox(list(failed.values()), has_success=len(failed) < len(ids))
+        for remote_id, response in failed.items():
+            found[remote_id] = self._failed_message(remote_id, response)
+
+    def _require_mailbox(self, failed: Sequence[GmailResponse], *, has_success: bool) -> None:
+        """Raise the error of the failed responses if it concerns the mailbox, and not single
+        messages.
+
+        It does if Gmail says so, if several messages are refused, or if no message was returned and
+        either many failed or the mailbox does not respond to a simple request.
+        """
+        for each in sorted(failed, key=lambda each: each.is_throttled):
+            if each.is_refusal_of_mailbox:
+                raise to_mailsync_error(each)
+        refused = [each for each in failed if each.status == 403]
+        if len(refused) >= MAX_EQUAL_REFUSALS or (refused and not has_success):
+            raise to_mailsync_error(refused[0])
+        unanswered = [each for each in failed if each.is_transient]
+        if not unanswered or has_success:
+            return
+        profile = self._client.get(Request("profile", units.GET_PROFILE))
+        if not profile.is_ok or len(unanswered) >= MIN_FAILURES_OF_MAILBOX:
+            raise to_mailsync_error(unanswered[0])
+
+    def _failed_message(self, remote_id: RemoteId, response: GmailResponse) -> _Result:
+        """Return the result for a message that was not fetched, while the mailbox responds.
+
+        The API's report that a message does not exist is only a hint: mail that was just sent can
+        be reported so for some seconds (byeokim/gmailpush #10).
+        """
+        if response.is_not_found or response.is_invalid_argument:
+            return GoneMessage(remote_id)
+        if response.status == TOO_LARGE_STATUS:
+            return self._without_attachments(remote_id) or _too_large(remote_id)
+        return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
+
+    def _without_attachments(self, remote_id: RemoteId) -> Message | GoneMessage | None:
+        """Return a large message, read without its attachments. None: that is impossible.
+
+        Raises:
+            ProviderThrottled: Gmail requested a pause.
+        """
+        request = Request(
+            path_of("messages", remote_id), units.GET_MESSAGE, (("format", "full"),), True
+        )
+        [found] = self._client.get_each(
+            [request], lambda _, response: (parse_full_message(remote_id, response.body),)
+        )
+        if isinstance(found, GmailResponse):
+            if found.is_refusal_of_mailbox:
+                raise to_mailsync_error(found)
+            return None
+        return found[0]
 
 
-def _require_mailbox(
-    client: GmailClient, failed: Sequence[GmailResponse], *, has_success: bool
-) -> None:
-    """Raise the error of the failed responses if it concerns the mailbox, and not single messages.
-
-    It does if Gmail says so, if several messages are refused, or if no message was returned and
-    either many failed or the mailbox does not respond to a simple request.
-    """
-    for each in failed:
-        if each.is_refusal_of_mailbox:
-            raise to_mailsync_error(each)
-    refused = [each for each in failed if each.status == 403]
-    if len(refused) >= MAX_EQUAL_REFUSALS or (refused and not has_success):
-        raise to_mailsync_error(refused[0])
-    unanswered = [each for each in failed if each.is_transient]
-    if not unanswered or has_success:
-        return
-    profile = client.get(Request("profile", units.GET_PROFILE))
-    if not profile.is_ok or len(unanswered) >= MIN_FAILURES_OF_MAILBOX:
-        raise to_mailsync_error(unanswered[0])
-
-
-def _failed_message(remote_id: RemoteId, response: GmailResponse) -> _Result:
-    """Return the result for a message that was not fetched, while the mailbox responds.
-
-    The API's report that a message does not exist is only a hint: mail that was just sent can be
-    reported so for some seconds (byeokim/gmailpush #10).
-    """
-    if response.is_not_found or response.is_invalid_argument:
-        return GoneMessage(remote_id)
-    if response.status == TOO_LARGE_STATUS:
-        size = f"{MAX_MESSAGE_RESPONSE_BYTES * 3 // 4 // 2**20} MB"
-        return UnreadableMessage(remote_id, "too_large", f"The message has more than {size}.")
-    return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
+def _too_large(remote_id: RemoteId) -> UnreadableMessage:
+    size = f"{MAX_MESSAGE_RESPONSE_BYTES * 3 // 4 // 2**20} MB"
+    return UnreadableMessage(remote_id, "too_large", f"The message has more than {size}.")
 
 
 def _text_chars(result: _Result) -> int:

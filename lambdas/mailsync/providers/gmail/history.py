@@ -57,6 +57,16 @@ def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
     )
 
 
+def threads_of_history(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, RemoteId]:
+    """Return the threads of the messages that records report as added, by message id.
+
+    Raises:
+        WrongResponse: see `parse_history`.
+    """
+    added = (entry["message"] for each in records for entry in read_objects(each, "messagesAdded"))
+    return {read_id(message): read_id(message, "threadId") for message in added}
+
+
 def _apply(record: Mapping[str, Any], found: dict[RemoteId, _NetChange]) -> None:
     for net, message, _ in _entries(record, "messagesAdded", found):
         net.is_deleted = False

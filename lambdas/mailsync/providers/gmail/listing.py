@@ -35,15 +35,14 @@ class MessageLists:
 
     def parse_page(
         self, response: GmailResponse, sent_token: str | None
-    ) -> tuple[tuple[RemoteId, ...], str | None]:
-        """Return the ids on a page, and the token of the next page; None: this page is the last."""
-        ids = dict.fromkeys(read_id(each) for each in read_objects(response.body, "messages"))
-        for each in read_objects(response.body, "messages"):
-            read_id(each, "threadId")
-        chats = self.chats() if ids else frozenset()
-        return tuple(each for each in ids if each not in chats), read_page_token(
-            response.body, sent_token
-        )
+    ) -> tuple[dict[RemoteId, RemoteId], str | None]:
+        """Return the threads of the messages on a page, by message id and in the page's order, and
+        the token of the next page; None: this page is the last."""
+        items = read_objects(response.body, "messages")
+        threads = {read_id(each): read_id(each, "threadId") for each in items}
+        for chat in self.chats() & threads.keys() if threads else ():
+            del threads[chat]
+        return threads, read_page_token(response.body, sent_token)
 
     def chats(self) -> frozenset[RemoteId]:
         """Return the ids of all chats. They are listed once for each object."""

@@ -1,8 +1,8 @@
 """Convert messages of the Gmail API. Pure functions."""
 
-import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,13 +17,15 @@ from mailsync.providers.gmail.labels import (
     UNREAD,
     folder_ids,
 )
+from mailsync.providers.gmail.payload import parse_payload
 from mailsync.providers.gmail.responses import (
     WrongResponse,
+    decode_base64url,
     read_id,
     read_label_ids,
+    read_objects,
 )
 
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _MILLISECONDS = re.compile(r"-?[0-9]{1,19}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,6 +45,44 @@ def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message |
     if not raw and item.get("sizeEstimate") != 0:
         raise WrongResponse("raw")
     return to_message(item, parse_message(raw))
+
+
+def parse_full_message(
+    remote_id: RemoteId, item: Mapping[str, Any]
+) -> Message | GoneMessage | None:
+    """Return the message of a response with `format=full`, as `parse_raw_message` would. None: it
+    is not certain that the raw message gives the same.
+
+    Raises:
+        WrongResponse: the response is about another message, or lacks a field.
+    """
+    if read_id(item) != remote_id:
+        raise WrongResponse("id")
+    if CHAT in read_label_ids(item):
+        return GoneMessage(remote_id)
+    mail = parse_payload(item.get("payload"))
+    return to_message(item, mail) if mail else None
+
+
+def parse_thread(
+    item: Mapping[str, Any], thread_id: RemoteId, wanted: Collection[RemoteId]
+) -> dict[RemoteId, Message | GoneMessage]:
+    """Return the wanted messages of a thread. Those that the thread lacks, or that are not certain
+    to equal the raw messages, are missing in the result.
+
+    Raises:
+        WrongResponse: the response is about another thread, or has no list of messages.
+    """
+    if read_id(item) != thread_id:
+        raise WrongResponse("id")
+    found: dict[RemoteId, Message | GoneMessage] = {}
+    for each in read_objects(item, "messages"):
+        with suppress(WrongResponse):
+            remote_id = read_id(each)
+            message = parse_full_message(remote_id, each) if remote_id in wanted else None
+            if message and read_id(each, "threadId") == thread_id:
+                found[remote_id] = message
+    return found
 
 
 def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
@@ -71,18 +111,6 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
         sent_at=mail.sent_at,
         kind=mail.kind,
     )
-
-
-def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
-    """Return the bytes of a field; the API pads some fields and others not."""
-    found = item.get(name)
-    if not isinstance(found, str) or not found.isascii():
-        raise WrongResponse(name)
-    text = found.encode("ascii").translate(_URL_SAFE).rstrip(b"=")
-    try:
-        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
-    except binascii.Error:
-        raise WrongResponse(name) from None
 
 
 def _received_at(item: Mapping[str, Any]) -> datetime | None:

@@ -30,11 +30,11 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.gmail import units
-from mailsync.providers.gmail.bodies import fetch_messages
+from mailsync.providers.gmail.bodies import MessageReader
 from mailsync.providers.gmail.cursor import HistoryCursor, ListCursor, parse_cursor
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.folders import read_folders
-from mailsync.providers.gmail.history import parse_history
+from mailsync.providers.gmail.history import parse_history, threads_of_history
 from mailsync.providers.gmail.http import GmailClient, Request
 from mailsync.providers.gmail.labels import ALL_MAIL
 from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageLists
@@ -95,6 +95,7 @@ class GmailMailbox:
             memory=memory,
         )
         self._lists = MessageLists(self._client)
+        self._messages = MessageReader(self._client)
 
     @property
     def max_requests_in_flight(self) -> int:
@@ -143,7 +144,7 @@ class GmailMailbox:
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
-        return fetch_messages(self._client, ids, one_by_one=one_by_one)
+        return self._messages.fetch(ids, one_by_one=one_by_one) if ids else ()
 
     def _count(self, used_units: int) -> None:
         self.request_count += used_units
@@ -163,13 +164,14 @@ class GmailMailbox:
             response = self._lists.fetch_page(None, size)
         if not response.is_ok:
             raise to_mailsync_error(response)
-        ids, token = self._lists.parse_page(response, position.page_token)
+        threads, token = self._lists.parse_page(response, position.page_token)
+        self._messages.thread_of |= threads
         following = (
             ListCursor(position.history_id, token, position.restarts)
             if token
             else HistoryCursor(position.history_id)
         )
-        changes = tuple(map(PlacementChange, ids))
+        changes = tuple(map(PlacementChange, threads))
         return Page(changes, following.to_text(), has_more=bool(token), is_listing=True)
 
     def _history_page(self, position: HistoryCursor, limit: int) -> Page:
@@ -188,7 +190,9 @@ class GmailMailbox:
         following = (
             HistoryCursor(position.start, token, next_start) if token else HistoryCursor(next_start)
         )
-        changes = parse_history(read_objects(body, "history"))
+        records = read_objects(body, "history")
+        changes = parse_history(records)
+        self._messages.thread_of |= threads_of_history(records)
         return Page(changes, following.to_text(), has_more=bool(token))
 
 

@@ -4,6 +4,7 @@ The functions that read a value raise `WrongResponse` if it is missing or has an
 documentation says: such a response is not believed, whatever else it says.
 """
 
+import binascii
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from mailsync.providers.gmail.errors import NO_RESPONSE_STATUS, GmailResponse
 from mailsync.retry_after import parse_retry_after_s
 
 _MAX_NUMBER = 2**64
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class WrongResponse(Exception):
@@ -80,6 +82,18 @@ def read_label_ids(item: Mapping[str, Any]) -> tuple[RemoteId, ...]:
     if not isinstance(found, list) or not all(isinstance(each, str) and each for each in found):
         raise WrongResponse("labelIds")
     return tuple(dict.fromkeys(map(RemoteId, found)))
+
+
+def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
+    """Return the bytes of a field; the API pads some fields and others not."""
+    found = item.get(name)
+    if not isinstance(found, str) or not found.isascii():
+        raise WrongResponse(name)
+    text = found.encode("ascii").translate(_URL_SAFE).rstrip(b"=")
+    try:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except binascii.Error:
+        raise WrongResponse(name) from None
 
 
 def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
