@@ -140,7 +140,9 @@ class ToyKit:
     push_kit = None
     provider: type[ToyProvider] = ToyProvider
 
-    def open_mailbox(self, account: model.Account, access: AccessTokenSource, *_: object) -> object:
+    def open_mailbox(
+        self, account: model.Account, access: AccessTokenSource, *_: object, **__: object
+    ) -> object:
         file, kind = os.environ["TOY"].split("|")
         mailbox = Mailbox(SimulatorDatabase(Path(file), "", earlier={}), account.remote_id)
         return self.provider(mailbox, access, kind)

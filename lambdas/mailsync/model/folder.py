@@ -94,6 +94,11 @@ class FolderListing:
     new_key_prefix_by_old: Mapping[str, str] = field(default_factory=dict)
     permanent_roles: frozenset[Role] = PERMANENT_ROLES
 
+    @property
+    def are_counts_read(self) -> bool:
+        """Return whether the provider's counts of every listed folder were read."""
+        return all(each.are_counts_read for each in self.folders)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFolder:

@@ -227,8 +227,9 @@ class MessageListing:
 class PagePlan:
     """The writes for one page of changes, at most one per message.
 
-    pending: ids of messages whose contents are fetched later, because the contents of the other
-        messages already fill the memory.
+    pending: ids of messages whose contents are fetched later: the contents of the other messages
+        already fill the memory, or the page only lists ids.
+    seen_ids: ids of stored messages that a page of a full sync lists.
     """
 
     upserts: tuple[Message, ...] = ()
@@ -236,7 +237,9 @@ class PagePlan:
     removed_ids: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
     state_changes: tuple[StateChange, ...] = ()
+    placement_changes: tuple[PlacementChange, ...] = ()
     pending: tuple[RemoteId, ...] = ()
+    seen_ids: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class FeedStore:
         pending if a page has named it and its contents are still to be fetched."""
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
-        return tuple(RemoteId(each) for (each,) in found)
+        return tuple(RemoteId(each) for each, *_ in found)
 
     def feed_id_of_folder(self, account_id: AccountId, folder_id: FolderId) -> FeedId:
         """Return the id of the change feed that reports the changes of a folder.

@@ -97,9 +97,17 @@ SELECT remote_id, selected FROM mailsync.email_folders
 -- full_sync_ended --
 -- Record the end of a feed's full sync, and in which folders its removals are doubtful. The next
 -- comparison of the others by ids is due as after a comparison, but the full sync does not count as
--- one.
+-- one. is_listing: the full sync saw no folders, so those with stored messages are compared, and those
+-- without the provider's count.
 UPDATE mailsync.email_folders f
-   SET compared_at = CASE WHEN f.id NOT IN (SELECT cast(each AS bigint)
+   SET compared_at = CASE WHEN NOT (cast(:is_listing AS boolean)
+                                    AND (f.remote_total IS NULL
+                                         OR EXISTS (SELECT 1 FROM mailsync.email_placements p
+                                                     WHERE p.account_id = f.account_id
+                                                       AND p.folder_id = f.id)
+                                         OR EXISTS (SELECT 1 FROM mailsync.change_feeds c
+                                                     WHERE c.id = f.feed_id AND c.walk > 1)))
+                           AND f.id NOT IN (SELECT cast(each AS bigint)
                                               FROM json_array_elements_text(cast(:doubtful AS json)) AS each)
                           THEN coalesce(f.compared_at, r.started_at - interval '1 second') END
   FROM mailsync.sync_runs r
