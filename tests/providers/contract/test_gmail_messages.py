@@ -161,6 +161,28 @@ def test_a_quota_refusal_is_no_property_of_a_message_and_loses_none_before_it(
     assert gmail.paths() == ["messages/a", "messages/b"]
 
 
+def test_what_was_fetched_before_the_quota_is_used_up_is_returned(
+    gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [RemoteId(f"m{number}") for number in range(25)]
+    gmail.script(**{f"messages__{each}": answer(raw_message(each)) for each in many})
+    left = [300]
+
+    def take(units: int, *, is_backfill: bool = False) -> None:
+        left[0] -= units
+        if left[0] < 0:
+            raise ProviderThrottled("no units", retry_after_s=12)
+
+    monkeypatch.setattr(gmail.quota, "take", take)
+
+    found = gmail.mailbox.fetch_messages(many)
+
+    assert [each.remote_id for each in found] == many[:10]
+    assert len(gmail.requests) == 10
+    with pytest.raises(ProviderThrottled):
+        gmail.mailbox.fetch_messages(many[10:])
+
+
 def test_after_a_few_equal_refusals_no_further_message_is_requested(gmail: ScriptedGmail) -> None:
     many = [f"m{number}" for number in range(40)]
     gmail.script(**{f"messages__{each}": refusal(403, "forbidden") for each in many})

@@ -19,6 +19,7 @@ from mailsync.providers.gmail.errors import (
 from mailsync.providers.gmail.http import (
     MAX_EQUAL_REFUSALS,
     MAX_MESSAGE_RESPONSE_BYTES,
+    MAX_REQUESTS_IN_FLIGHT,
     GmailClient,
     Request,
     path_of,
@@ -37,6 +38,9 @@ it, threads save nothing."""
 MIN_JUDGED_MESSAGES = 30
 MIN_FAILURES_OF_MAILBOX = 5
 """The number of messages that all fail from which on the failure is no property of the messages."""
+MESSAGES_PER_PART = MAX_REQUESTS_IN_FLIGHT
+"""The number of messages whose units are taken from the quota together. What was fetched before the
+quota is used up is returned."""
 MAX_TEXT_CHARS = 32 * 2**20
 """The limit of the texts that one call returns."""
 _Result = Message | GoneMessage | UnreadableMessage
@@ -116,10 +120,14 @@ class MessageReader:
         """Add the results of requests for raw messages to `found`.
 
         Raises:
-            ProviderThrottled: Gmail requested a pause; `found` has those before it.
+            ProviderThrottled: a pause is necessary; `found` has what was fetched before it.
         """
-        if not ids:
-            return
+        for start in range(0, len(ids), MESSAGES_PER_PART):
+            self._fetch_part(ids[start : start + MESSAGES_PER_PART], found, one_by_one=one_by_one)
+
+    def _fetch_part(
+        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, one_by_one: bool
+    ) -> None:
         by_path = {path_of("messages", each): each for each in ids}
         responses = self._client.get_each(
             [Request(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
