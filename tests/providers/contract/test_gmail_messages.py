@@ -153,7 +153,8 @@ def test_a_quota_refusal_is_no_property_of_a_message_and_loses_none_before_it(
     refused = refusal(403, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries'")
     gmail.script(messages__a=answer(raw_message()), messages__b=refused)
 
-    [message] = gmail.mailbox.fetch_messages([A, B], one_by_one=True)
+    gmail.mailbox._client.max_in_flight = 1
+    [message] = gmail.mailbox.fetch_messages([A, B])
 
     assert message.remote_id == A
     with pytest.raises(ProviderThrottled):

@@ -2,6 +2,7 @@
 
 import re
 from threading import Barrier
+from time import sleep
 
 import pytest
 
@@ -14,6 +15,7 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.model import Message, RemoteId, TreeReadingDepth
+from mailsync.providers.gmail import http
 from mailsync.providers.gmail.errors import QUOTA_PAUSE_S
 from tests.providers.contract.scripted_gmail import (
     ScriptedGmail,
@@ -76,7 +78,8 @@ def test_a_short_pause_is_slept_and_only_what_failed_is_sent_again(gmail: Script
     short = refusal(429, "rateLimitExceeded", Retry_After="1")
     gmail.script(messages__a=answer(raw_message()), messages__b=[short, answer(raw_message("b"))])
 
-    found = gmail.mailbox.fetch_messages([RemoteId("a"), RemoteId("b")], one_by_one=True)
+    gmail.mailbox._client.max_in_flight = 1
+    found = gmail.mailbox.fetch_messages([RemoteId("a"), RemoteId("b")])
 
     assert all(isinstance(each, Message) for each in found)
     assert gmail.paths() == ["messages/a", "messages/b", "messages/b"]
@@ -141,7 +144,8 @@ def test_a_rejected_token_is_renewed_once_for_all_requests(gmail: ScriptedGmail)
         messages__a=[refused, answer(raw_message())], messages__b=[answer(raw_message("b"))]
     )
 
-    found = gmail.mailbox.fetch_messages([RemoteId("a"), RemoteId("b")], one_by_one=True)
+    gmail.mailbox._client.max_in_flight = 1
+    found = gmail.mailbox.fetch_messages([RemoteId("a"), RemoteId("b")])
 
     assert all(isinstance(each, Message) for each in found)
     assert gmail.access.renewed == 1
@@ -167,15 +171,23 @@ def test_without_units_no_request_is_sent(
     assert gmail.requests == []
 
 
-@pytest.mark.parametrize("one_by_one", [False, True])
-def test_several_messages_are_fetched_at_the_same_time_unless_others_use_the_mailbox(
-    gmail: ScriptedGmail, one_by_one: bool
+@pytest.mark.parametrize(
+    ("one_by_one", "at_once"),
+    [(False, http.MAX_REQUESTS_IN_FLIGHT), (True, http.MAX_SHARED_IN_FLIGHT)],
+)
+def test_several_messages_are_fetched_at_the_same_time_and_fewer_beside_other_workers(
+    gmail: ScriptedGmail, one_by_one: bool, at_once: int
 ) -> None:
-    many = ["m1", "m2", "m3"]
+    many = [f"m{number}" for number in range(at_once)]
     gmail.script(**{f"messages__{each}": answer(raw_message(each)) for each in many})
-    together = Barrier(len(many))
-    gmail.before_answer = lambda: None if one_by_one else together.wait(timeout=10)
+    together = Barrier(at_once)
+    gmail.before_answer = lambda: together.wait(timeout=10)
 
     gmail.mailbox.fetch_messages(list(map(RemoteId, many)), one_by_one=one_by_one)
 
-    assert gmail.most_in_flight == (1 if one_by_one else 3)
+    assert gmail.most_in_flight == at_once
+    gmail.before_answer = lambda: sleep(0.01)
+    gmail.script(**{f"messages__more{each}": answer(raw_message(f"more{each}")) for each in many})
+    more = [RemoteId(f"more{each}") for each in many]
+    gmail.mailbox.fetch_messages(more, one_by_one=one_by_one)
+    assert gmail.most_in_flight == at_once

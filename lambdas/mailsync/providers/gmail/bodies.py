@@ -57,7 +57,7 @@ class MessageReader:
         self._client = client
         self._wanted_count = self._certain_count = 0
 
-    def fetch(self, ids: Sequence[RemoteId], *, one_by_one: bool = False) -> Sequence[_Result]:
+    def fetch(self, ids: Sequence[RemoteId], *, is_shared: bool = False) -> Sequence[_Result]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
         If Gmail requests a pause meanwhile, the results of the first ids are returned, if there are
@@ -69,9 +69,9 @@ class MessageReader:
         """
         found: dict[RemoteId, _Result] = {}
         try:
-            found.update(self._fetch_threads(ids, one_by_one=one_by_one))
+            found.update(self._fetch_threads(ids, is_shared=is_shared))
             rest = [each for each in dict.fromkeys(ids) if each not in found]
-            self._fetch_raw(rest, found, one_by_one=one_by_one)
+            self._fetch_raw(rest, found, is_shared=is_shared)
         except ProviderThrottled:
             if ids[0] not in found:
                 raise
@@ -81,7 +81,7 @@ class MessageReader:
         return [found[each] for each in ids[:end]]
 
     def _fetch_threads(
-        self, ids: Sequence[RemoteId], *, one_by_one: bool
+        self, ids: Sequence[RemoteId], *, is_shared: bool
     ) -> Mapping[RemoteId, _Result]:
         """Return the messages that threads contain, as far as they equal the raw messages."""
         wanted: dict[RemoteId, set[RemoteId]] = defaultdict(set)
@@ -99,7 +99,7 @@ class MessageReader:
         responses = self._client.get_each(
             [Request(path, units.GET_THREAD, full, True) for path in threads],
             lambda request, response: parse_thread(response.body, *threads[request.path]),
-            one_by_one=one_by_one,
+            is_shared=is_shared,
         )
         results: dict[RemoteId, _Result] = {}
         for response in responses:
@@ -115,7 +115,7 @@ class MessageReader:
         return self._certain_count >= MIN_CERTAIN_SHARE * self._wanted_count
 
     def _fetch_raw(
-        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, one_by_one: bool
+        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
         """Add the results of requests for raw messages to `found`.
 
@@ -123,16 +123,16 @@ class MessageReader:
             ProviderThrottled: a pause is necessary; `found` has what was fetched before it.
         """
         for start in range(0, len(ids), MESSAGES_PER_PART):
-            self._fetch_part(ids[start : start + MESSAGES_PER_PART], found, one_by_one=one_by_one)
+            self._fetch_part(ids[start : start + MESSAGES_PER_PART], found, is_shared=is_shared)
 
     def _fetch_part(
-        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, one_by_one: bool
+        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
         by_path = {path_of("messages", each): each for each in ids}
         responses = self._client.get_each(
             [Request(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
             lambda request, response: parse_raw_message(by_path[request.path], response.body),
-            one_by_one=one_by_one,
+            is_shared=is_shared,
         )
         failed: dict[RemoteId, GmailResponse] = {}
         for remote_id, each in zip(ids, responses, strict=True):

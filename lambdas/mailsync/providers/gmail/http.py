@@ -37,6 +37,9 @@ from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up
 MAX_REQUESTS_IN_FLIGHT = 10
 """Concurrent requests to a mailbox. Gmail limits them for all applications of a user together; 48
 were accepted and 64 were not (captures of allodia-eu/email-calendar-sync-engine)."""
+MAX_SHARED_IN_FLIGHT = 4
+"""Concurrent requests of one worker while others, as many as `MAX_REQUESTS_IN_FLIGHT`, use the
+mailbox as well."""
 MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of a decompressed response that contains no whole message."""
 MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
@@ -136,7 +139,7 @@ class GmailClient:
         requests: Sequence[Request],
         convert: Callable[[Request, GmailResponse], T],
         *,
-        one_by_one: bool = False,
+        is_shared: bool = False,
     ) -> list[T | GmailResponse]:
         """Send requests, several at the same time; return the converted responses, and failed
         responses as they are, in the order of the requests.
@@ -144,19 +147,19 @@ class GmailClient:
         convert: called by several threads at the same time, so that each large response is dropped
             before the next is read. If it raises WrongResponse, the request is sent again, and then
             fails with NO_RESPONSE_STATUS.
-        one_by_one: send one request at a time.
+        is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:
             ProviderThrottled: the quota lacks the units; no request was sent.
         """
-        results, repeat = self._send_all(requests, convert, one_by_one), 0
+        results, repeat = self._send_all(requests, convert, is_shared), 0
         while again := _repeatable(results):
             failed = [results[at] for at in again]
             pause_s = self._note_refusals(failed)
             if not self._budget.sleep_if_budget_allows(pause_s, repeat):
                 self._note_pause(failed)
                 break
-            sent = self._send_all([requests[at] for at in again], convert, one_by_one)
+            sent = self._send_all([requests[at] for at in again], convert, is_shared)
             repeat = 0 if len(_repeatable(sent)) < len(sent) else repeat + 1
             for at, result in zip(again, sent, strict=True):
                 results[at] = result
@@ -184,17 +187,17 @@ class GmailClient:
         self,
         requests: Sequence[Request],
         convert: Callable[[Request, GmailResponse], T],
-        one_by_one: bool,
+        is_shared: bool,
     ) -> list[T | GmailResponse]:
         """Send each request once; renew a rejected access token once."""
         token = self._access.current_token()
-        results = self._send_with_token(token, requests, convert, one_by_one)
+        results = self._send_with_token(token, requests, convert, is_shared)
         refused = [at for at, each in enumerate(results) if _has_status(each, 401, UNSENT_STATUS)]
         if any(_has_status(each, 401) for each in results):
             renewed = self._access.renew_token(token)
             if renewed.token != token.token:
                 part = [requests[at] for at in refused]
-                sent = self._send_with_token(renewed, part, convert, one_by_one)
+                sent = self._send_with_token(renewed, part, convert, is_shared)
                 for at, result in zip(refused, sent, strict=True):
                     results[at] = result
         return results
@@ -204,7 +207,7 @@ class GmailClient:
         token: AccessToken,
         requests: Sequence[Request],
         convert: Callable[[Request, GmailResponse], T],
-        one_by_one: bool,
+        is_shared: bool,
     ) -> list[T | GmailResponse]:
         if self.throttled_for_s:
             raise ProviderThrottled(
@@ -213,8 +216,9 @@ class GmailClient:
         if self._quota:
             self._quota.take(sum(each.units for each in requests))
         wave = _Wave(self._http, self._base_url, token, self._body_reader)
-        workers = 1 if one_by_one else min(self.max_in_flight, len(requests))
-        if workers == 1:
+        at_once = MAX_SHARED_IN_FLIGHT if is_shared else MAX_REQUESTS_IN_FLIGHT
+        workers = min(self.max_in_flight, at_once, len(requests))
+        if workers <= 1:
             results = [wave.exchange(each, convert) for each in requests]
         else:
             with ThreadPoolExecutor(workers, "gmail") as pool:

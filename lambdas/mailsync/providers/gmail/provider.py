@@ -48,7 +48,12 @@ from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-LIMITS = Limits(messages_per_fetch=40, max_small_sync_messages=150, news_interval_s=5.0)
+LIMITS = Limits(
+    messages_per_fetch=40,
+    max_small_sync_messages=150,
+    is_fetch_one_request=True,  # the client divides the messages of a call itself
+    news_interval_s=5.0,
+)
 MAX_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
@@ -144,7 +149,9 @@ class GmailMailbox:
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
-        return self._messages.fetch(ids, one_by_one=one_by_one) if ids else ()
+        """Fetch messages, several at the same time: fewer if `one_by_one` is set, because then
+        several workers compare folders of the mailbox."""
+        return self._messages.fetch(ids, is_shared=one_by_one) if ids else ()
 
     def _count(self, used_units: int) -> None:
         self.request_count += used_units
