@@ -248,6 +248,21 @@ def test_a_label_is_listed_with_read_states_and_the_count_of_gmail(gmail: Script
     assert "labelIds=Label_1&includeSpamTrash=true&labelIds=UNREAD" in queries[1]
 
 
+@pytest.mark.parametrize(
+    ("listed", "rest", "total"),
+    [(("a", "trashed"), ("a",), 2), (("a", "b"), ("c",), 1), (("a", "b"), (), 1), ((), ("a",), 1)],
+)
+def test_a_count_that_leaves_out_trash_is_no_difference(
+    gmail: ScriptedGmail, listed: tuple[str, ...], rest: tuple[str, ...], total: int
+) -> None:
+    gmail.script(messages=[ids(*listed), ids(), ids(), ids(*rest)])
+    gmail.script(labels__Label_1=answer({"id": "Label_1", "messagesTotal": 1}))
+
+    listing = gmail.mailbox.list_folder_messages(LABEL)
+
+    assert (len(listing.messages), listing.remote_total) == (len(listed), total)
+
+
 def test_all_mail_is_listed_without_spam_and_trash_and_has_no_count(gmail: ScriptedGmail) -> None:
     lists_of(gmail, all_ids=ids("a"), unread=ids())
 

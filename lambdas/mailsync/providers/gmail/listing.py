@@ -69,7 +69,19 @@ class MessageLists:
             )
         chats = self.chats() if ids else frozenset()
         entries = (ListedMessage(each, each not in unread) for each in ids if each not in chats)
-        return MessageListing(tuple(entries), counts.total)
+        total = counts.total
+        if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
+            total = len(ids)
+        return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
+
+    def _is_count_of_rest(self, label_id: RemoteId, total: int, ids: frozenset[RemoteId]) -> bool:
+        """Return whether Gmail's count of a label leaves out messages in Spam and Trash, which no
+        documentation says: the list without them is as long.
+
+        ids: the list with them. It contains the other one, or one of the two is wrong.
+        """
+        rest = self._ids((("labelIds", label_id),))
+        return rest is not None and len(rest) == total and rest < ids
 
     def _counts(self, label_id: RemoteId) -> LabelCounts:
         response = self._client.get(Request(path_of("labels", label_id), units.GET_LABEL))
