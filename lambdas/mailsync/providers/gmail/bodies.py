@@ -5,7 +5,8 @@ wanted is requested as a whole.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mailsync.errors import ProviderThrottled
 from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
@@ -38,12 +39,23 @@ it, threads save nothing."""
 MIN_JUDGED_MESSAGES = 30
 MIN_FAILURES_OF_MAILBOX = 5
 """The number of messages that all fail from which on the failure is no property of the messages."""
-MESSAGES_PER_PART = MAX_REQUESTS_IN_FLIGHT
-"""The number of messages whose units are taken from the quota together. What was fetched before the
-quota is used up is returned."""
+UNITS_PER_PART = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
+"""The units from which on a part of the messages is fetched before the next."""
 MAX_TEXT_CHARS = 32 * 2**20
 """The limit of the texts that one call returns."""
 _Result = Message | GoneMessage | UnreadableMessage
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Messages that are fetched at the same time: wanted messages by thread, and others."""
+
+    threads: dict[RemoteId, tuple[RemoteId, ...]] = field(default_factory=dict)
+    alone: list[RemoteId] = field(default_factory=list)
+
+    @property
+    def units(self) -> int:
+        return len(self.threads) * units.GET_THREAD + len(self.alone) * units.GET_MESSAGE
 
 
 class MessageReader:
@@ -69,9 +81,8 @@ class MessageReader:
         """
         found: dict[RemoteId, _Result] = {}
         try:
-            found.update(self._fetch_threads(ids, is_shared=is_shared))
-            rest = [each for each in dict.fromkeys(ids) if each not in found]
-            self._fetch_raw(rest, found, is_shared=is_shared)
+            for part in self._divide(ids):
+                self._fetch_part(part, found, is_shared=is_shared)
         except ProviderThrottled:
             if ids[0] not in found:
                 raise
@@ -80,32 +91,53 @@ class MessageReader:
         end = next((at for at, each in enumerate(ids) if each not in found), len(ids))
         return [found[each] for each in ids[:end]]
 
-    def _fetch_threads(
-        self, ids: Sequence[RemoteId], *, is_shared: bool
-    ) -> Mapping[RemoteId, _Result]:
-        """Return the messages that threads contain, as far as they equal the raw messages."""
-        wanted: dict[RemoteId, set[RemoteId]] = defaultdict(set)
+    def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
+        """Yield the messages in parts of about `UNITS_PER_PART`, so that what was fetched before
+        the quota is used up is returned."""
+        wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
         for each in ids:
-            if thread_id := self.thread_of.get(each):
-                wanted[thread_id].add(each)
-        threads = {
-            path_of("threads", thread_id): (thread_id, found)
-            for thread_id, found in wanted.items()
-            if len(found) >= MIN_WANTED_OF_THREAD
-        }
-        if not threads or not self._are_threads_worthwhile():
-            return {}
-        full = (("format", "full"),)
+            wanted[self.thread_of.get(each, each)][each] = None
+        part = _Part()
+        for thread_id, of_thread in wanted.items():
+            if len(of_thread) >= MIN_WANTED_OF_THREAD and self._are_threads_worthwhile():
+                part.threads[thread_id] = tuple(of_thread)
+            else:
+                part.alone.extend(of_thread)
+            if part.units >= UNITS_PER_PART:
+                yield part
+                part = _Part()
+        yield part
+
+    def _fetch_part(
+        self, part: "_Part", found: dict[RemoteId, _Result], *, is_shared: bool
+    ) -> None:
+        """Add the results for a part of the messages to `found`.
+
+        Raises:
+            ProviderThrottled: a pause is necessary; `found` has what was fetched before it.
+        """
+        found.update(self._fetch_threads(part.threads, is_shared=is_shared))
+        named = (each for of_thread in part.threads.values() for each in of_thread)
+        rest = [*(each for each in named if each not in found), *part.alone]
+        self._fetch_raw(rest, found, is_shared=is_shared)
+
+    def _fetch_threads(
+        self, threads: Mapping[RemoteId, Sequence[RemoteId]], *, is_shared: bool
+    ) -> Mapping[RemoteId, _Result]:
+        """Return those of the wanted messages, by thread, that equal the raw messages."""
+        by_path = {path_of("threads", each): each for each in threads}
         responses = self._client.get_each(
-            [Request(path, units.GET_THREAD, full, True) for path in threads],
-            lambda request, response: parse_thread(response.body, *threads[request.path]),
+            [Request(path, units.GET_THREAD, (("format", "full"),), True) for path in by_path],
+            lambda request, response: parse_thread(
+                response.body, by_path[request.path], threads[by_path[request.path]]
+            ),
             is_shared=is_shared,
         )
         results: dict[RemoteId, _Result] = {}
         for response in responses:
             if not isinstance(response, GmailResponse):
                 results.update(response)
-        self._wanted_count += sum(len(ids_of_thread) for _, ids_of_thread in threads.values())
+        self._wanted_count += sum(map(len, threads.values()))
         self._certain_count += len(results)
         return results
 
@@ -115,17 +147,6 @@ class MessageReader:
         return self._certain_count >= MIN_CERTAIN_SHARE * self._wanted_count
 
     def _fetch_raw(
-        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
-    ) -> None:
-        """Add the results of requests for raw messages to `found`.
-
-        Raises:
-            ProviderThrottled: a pause is necessary; `found` has what was fetched before it.
-        """
-        for start in range(0, len(ids), MESSAGES_PER_PART):
-            self._fetch_part(ids[start : start + MESSAGES_PER_PART], found, is_shared=is_shared)
-
-    def _fetch_part(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
         by_path = {path_of("messages", each): each for each in ids}

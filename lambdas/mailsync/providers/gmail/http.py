@@ -152,7 +152,7 @@ class GmailClient:
         Raises:
             ProviderThrottled: the quota lacks the units; no request was sent.
         """
-        results, repeat = self._send_all(requests, convert, is_shared), 0
+        results, repeat = self._send_all(requests, convert, is_shared) if requests else [], 0
         while again := _repeatable(results):
             failed = [results[at] for at in again]
             pause_s = self._note_refusals(failed)
