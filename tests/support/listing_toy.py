@@ -115,11 +115,10 @@ class ListingToy(ToyProvider):
             item = found[0].item
             flags = item.is_read, item.is_flagged, item.importance
             return model.PlacementChange(remote_id, (), (), *flags)
-        added = (RemoteId(str(entry.folder)),) if entry.folder else ()
-        removed = (RemoteId(str(entry.source)),) if entry.source else ()
-        if entry.kind is ChangeKind.REMOVED:
-            added = ()
-        removed: tuple[RemoteId, ...] = tuple(each for each in removed if each not in added)
+        has_come = entry.folder and entry.kind is not ChangeKind.REMOVED
+        has_left = entry.source and entry.source != entry.folder
+        added = (RemoteId(str(entry.folder)),) if has_come else ()
+        removed = (RemoteId(str(entry.source)),) if has_left else ()
         return model.PlacementChange(remote_id, added, removed)
 
     def all_messages(self) -> list[Message]:
