@@ -124,15 +124,18 @@ class StoredMessageState:
     version: str | None
     modified_at: datetime | None
     is_in_listed_folder: bool = True
+    is_flagged: bool = False
+    importance: str = "normal"
 
     def equals_listed_message(self, listed: ListedMessage) -> bool:
-        """Return whether the stored message has the read state and the version that the provider
-        lists.
+        """Return whether the stored message has the flags and the version that the provider lists.
 
         A message that an earlier release stored has no version. For such a message the time of the
         last modification is compared instead, if the provider lists that time.
         """
-        if listed.is_read not in (None, self.is_read):
+        stored = (self.is_read, self.is_flagged, self.importance)
+        flags = (listed.is_read, listed.is_flagged, listed.importance)
+        if any(flag not in (None, mine) for flag, mine in zip(flags, stored, strict=True)):
             return False
         if self.version is None or listed.version is None:
             return listed.modified_at is None or self.modified_at == listed.modified_at

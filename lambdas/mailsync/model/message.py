@@ -194,7 +194,7 @@ class Page:
 class ListedMessage:
     """One message in a provider's list, with the state that is compared with the stored row.
 
-    is_read: None: the list has no read states.
+    is_read, is_flagged, importance: None: the list does not say.
     version: the provider's version of the message. None: the list has no versions.
     modified_at: time of the last modification. It is compared with rows that were stored without a
         version. None: the list has no such times.
@@ -204,6 +204,8 @@ class ListedMessage:
     is_read: bool | None
     version: str | None = None
     modified_at: datetime | None = None
+    is_flagged: bool | None = None
+    importance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,8 +310,7 @@ def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
 
 def _entry(row: Sequence[Any]) -> StoredMessageState:
     """Return the entry in a row of `folder_entries` or `entries_of`."""
-    _, is_read, version, modified_at, is_here = row
-    return StoredMessageState(is_read, version, modified_at, is_here)
+    return StoredMessageState(*row[1:])
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:

@@ -29,9 +29,10 @@ other's lock."""
 PROJECT_SLOTS_TRIED = 3
 BLOCK_UNITS = 200
 """The number of units that one transaction takes, if one request needs no more."""
-HOLD_S = 1.0
-"""A block is used within one to two times this time, in seconds; the rest of it is given back."""
 WINDOW_S = 60.0
+HOLD_SHARE = 1 / 60
+"""A block is used within one to two times this share of the window; the rest of it is given back.
+"""
 RESERVED_SHARE = 0.1
 """The share of a quota that backfills leave to new mail."""
 MAX_SLEEP_S = 1.0
@@ -47,10 +48,14 @@ PAUSE_AFTER_REFUSAL_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """The provider's limits, in its units per minute, of a mailbox and of the project."""
+    """The provider's limits, in its units per minute, of a mailbox and of the project.
+
+    window_s: the length of the minute, in seconds.
+    """
 
     per_mailbox: int
     per_project: int
+    window_s: float = WINDOW_S
 
 
 class QuotaLimitsSection(SettingsSection):
@@ -79,6 +84,11 @@ class QuotaStatus:
     units_per_minute: int
     taken: int
     paused_until: datetime | None
+
+    @property
+    def units_left(self) -> int:
+        """Return how many units are left of the last minute."""
+        return max(0, self.units_per_minute - self.taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +237,8 @@ class MailboxQuota:
             units=wanted.units,
             block=wanted.block,
             awaited=max(wanted.units, limit // 2 if is_patient else 0),
-            hold_s=HOLD_S,
-            window_s=WINDOW_S,
+            hold_s=self._limits.window_s * HOLD_SHARE,
+            window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)
 

@@ -167,6 +167,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             if feed.has_pending and not news.is_due(feed.position):
                 pause = store_pending_messages(mailbox, feed.ref)
                 slowest_s = max(slowest_s, time.monotonic() - started)
+                news.has_stored_pending = True
                 if pause:
                     return _paused(mailbox, feed.ref, pause, progressed=True)
                 continue
@@ -191,9 +192,12 @@ class _NewsClock:
     """When the changes of a feed were last read to the end of a round, and when they are due again.
 
     interval_s: see `Limits.news_interval_s`. None: after all pending messages.
+    has_stored_pending: whether pending messages were stored since the last page, so that changes
+        which take longer than the interval do not hold them up for ever.
     """
 
     def __init__(self, interval_s: float | None) -> None:
+        self.has_stored_pending = False
         self._interval_s = interval_s
         self._began_at: float | None = None
         self._read_from: float | None = None
@@ -209,10 +213,11 @@ class _NewsClock:
             return False
         if self._read_from is None or not position.is_start_of_round:
             return True
-        return self._is_over(self._read_from)
+        return self.has_stored_pending and self._is_over(self._read_from)
 
     def add(self, page: Page, counts: WrittenRowCounts | None, *, is_start: bool) -> None:
         """Record that a page was stored. counts: None: it was not. is_start: it began a round."""
+        self.has_stored_pending = False
         if is_start:
             self._began_at = time.monotonic()
         if counts is not None and not page.has_more and not page.is_listing:

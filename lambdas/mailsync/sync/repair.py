@@ -85,15 +85,21 @@ def _adopt_listing(
     """Store what the list says of stored messages, without requesting them; return the differences
     that are left.
 
-    Read states are those of the list. Messages that the list lacks leave the folder only if the
+    Flags are those of the list. Messages that the list lacks leave the folder only if the
     list has as many messages as the provider counts in the folder; else each is requested. A
     message that is then in no folder is hidden, and requested by its id before it is deleted.
     """
-    is_read = {entry.remote_id: entry.is_read for entry in listing.messages}
+    entries = {entry.remote_id: entry for entry in listing.messages}
     mailbox.mail.save_placement_changes(
         mailbox.run,
         [
-            PlacementChange(each, added=(folder.ref.remote_id,), is_read=is_read[each])
+            PlacementChange(
+                each,
+                added=(folder.ref.remote_id,),
+                is_read=entries[each].is_read,
+                is_flagged=entries[each].is_flagged,
+                importance=entries[each].importance,
+            )
             for each in difference.changed_ids
         ],
     )

@@ -107,7 +107,8 @@ def _with_contents(
 ) -> PagePlan:
     """Return the plan with the contents of the messages that the page only names, except for
     stored messages in the state that the page names."""
-    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in unchanged]
+    known = frozenset(unchanged)
+    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
     plan, not_stored = _split_state_changes(mailbox, plan)
     plan, not_known = split_placement_changes(mailbox, feed, plan)
     wanted += [*not_stored, *not_known]

@@ -115,7 +115,7 @@ UPDATE mailsync.email_folders f
 
 -- folder_entries --
 -- Return every message of a folder, for a comparison by ids.
-SELECT m.message_id, m.is_read, m.version, m.modified_at, true
+SELECT m.message_id, m.is_read, m.version, m.modified_at, true, m.is_flagged, m.importance
   FROM mailsync.email_placements p JOIN mailsync.emails m ON m.id = p.email_id
  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
 
@@ -124,7 +124,7 @@ SELECT m.message_id, m.is_read, m.version, m.modified_at, true
 -- by ids.
 SELECT m.message_id, m.is_read, m.version, m.modified_at,
        EXISTS (SELECT 1 FROM mailsync.email_placements p
-                WHERE p.email_id = m.id AND p.folder_id = :folder_id)
+                WHERE p.email_id = m.id AND p.folder_id = :folder_id), m.is_flagged, m.importance
   FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
