@@ -96,6 +96,9 @@ class ToyProvider:
         entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
         return model.MessageListing(entries, len(entries))
 
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        pass
+
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage]:

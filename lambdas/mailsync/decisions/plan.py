@@ -70,6 +70,7 @@ def _merged(earlier: Change | None, change: Change) -> Change:
         is_read=earlier.is_read if change.is_read is None else change.is_read,
         is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
         importance=change.importance or earlier.importance,
+        group=change.group or earlier.group,
     )
 
 

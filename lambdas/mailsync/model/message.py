@@ -1,6 +1,7 @@
 """Define messages, and the changes of messages that a provider reports."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailsync.model.ids import Cursor, RemoteId
@@ -111,6 +112,8 @@ class PlacementChange:
 
     added, removed: the provider's ids of the folders that the message entered and left.
     is_read, is_flagged, importance: the new value. None: unchanged.
+    group: text that messages share whose contents cost less if they are fetched together. None: the
+        provider has no such groups.
     """
 
     remote_id: RemoteId
@@ -119,6 +122,7 @@ class PlacementChange:
     is_read: bool | None = None
     is_flagged: bool | None = None
     importance: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +236,7 @@ class PagePlan:
     pending: ids of messages whose contents are fetched later: the contents of the other messages
         already fill the memory, or the page only lists ids.
     seen_ids: ids of stored messages that a page of a full sync lists.
+    groups: `PlacementChange.group` of pending messages that have one.
     """
 
     upserts: tuple[Message, ...] = ()
@@ -242,6 +247,7 @@ class PagePlan:
     placement_changes: tuple[PlacementChange, ...] = ()
     pending: tuple[RemoteId, ...] = ()
     seen_ids: tuple[RemoteId, ...] = ()
+    groups: Mapping[RemoteId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

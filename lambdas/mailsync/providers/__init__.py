@@ -189,6 +189,11 @@ class MailProvider(Protocol):
         """
         ...
 
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        """Note the groups (`PlacementChange.group`) of messages that are fetched next. A provider
+        without groups does nothing."""
+        ...
+
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:

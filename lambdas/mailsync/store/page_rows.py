@@ -187,7 +187,7 @@ def leave_pending(
             "add_pending",
             account_id=run.account_id,
             feed_id=feed.id,
-            ids=rows.to_jsonb(plan.pending),
+            ids=rows.to_jsonb([[each, plan.groups.get(each)] for each in plan.pending]),
             is_news=is_news,
         )
     return WrittenRowCounts(pending=len(plan.pending))

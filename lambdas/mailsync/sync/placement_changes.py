@@ -45,7 +45,8 @@ def plan_listing(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) ->
         pending = [each for each in listed if each not in found.shown]
     else:
         pending = [] if page.has_more else _ids_in_mirrored_folders(mailbox, feed)
-    return replace(plan, placement_changes=(), seen_ids=seen, pending=tuple(pending))
+    groups = {each.remote_id: each.group for each in plan.placement_changes if each.group}
+    return replace(plan, placement_changes=(), seen_ids=seen, pending=tuple(pending), groups=groups)
 
 
 def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:

@@ -145,7 +145,9 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
     Raises:
         ProviderThrottled: the provider requested a pause before the first message.
     """
-    wanted = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
+    groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
+    wanted = tuple(groups)
+    mailbox.provider.note_groups({each: it for each, it in groups.items() if it})
     with mailbox.backfilling():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     fetched = wanted[: len(wanted) - len(plan.pending)]

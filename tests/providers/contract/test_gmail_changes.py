@@ -64,7 +64,7 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
 
     assert gmail.paths()[:2] == ["profile", "messages"]
     changes = (*first.changes, *second.changes)
-    assert changes == tuple(PlacementChange(RemoteId(each)) for each in "cbba")
+    assert changes == tuple(PlacementChange(RemoteId(each), group=each) for each in "cbba")
     assert (first.is_listing, first.has_more) == (second.is_listing, not second.has_more)
     assert parse_cursor(second.next_cursor) == HistoryCursor(7)
     first_list, _, second_list = params(gmail, "messages")
@@ -78,7 +78,7 @@ def test_chats_are_not_listed(gmail: ScriptedGmail) -> None:
 
     page = gmail.mailbox.fetch_page(FEED, None, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("mail")),)
+    assert page.changes == (PlacementChange(RemoteId("mail"), group="mail"),)
     assert params(gmail, "messages")[1]["labelIds"] == ["CHAT"]
 
 
@@ -90,7 +90,7 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
 
     page = gmail.mailbox.fetch_page(FEED, cursor, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("a")),)
+    assert page.changes == (PlacementChange(RemoteId("a"), group="a"),)
     assert parse_cursor(page.next_cursor) == ListCursor(7, "new", restarts=1)
     gmail.script(messages=BAD_TOKEN)
     with pytest.raises(ProviderUnavailable, match="again and again"):

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from localdev.http_server import Response
-from mailsync.model import FeedId, FeedRef, GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.model import (
+    FeedId,
+    FeedRef,
+    GoneMessage,
+    Message,
+    PlacementChange,
+    RemoteId,
+    UnreadableMessage,
+)
 from mailsync.providers.gmail import bodies, http
 from mailsync.providers.gmail.cursor import ListCursor
 from tests.providers.contract.scripted_gmail import (
@@ -46,7 +54,11 @@ def script_thread(gmail: ScriptedGmail, items: Sequence[Mapping[str, Any]]) -> N
     gmail.script(messages=[answer({"messages": listed}), ids()])
     gmail.script(threads__t=answer({"id": "t", "historyId": "9", "messages": items}))
     gmail.script(**{f"messages__{each}": answer(raw_message(each, mail(each))) for each in IDS})
-    gmail.mailbox.fetch_page(FEED, ListCursor(7).to_text(), limit=100)
+    page = gmail.mailbox.fetch_page(FEED, ListCursor(7).to_text(), limit=100)
+    gmail.mailbox.note_groups(
+        {each.remote_id: each.group for each in page.changes
+         if isinstance(each, PlacementChange) and each.group}
+    )  # fmt: skip
     gmail.requests.clear()
 
 

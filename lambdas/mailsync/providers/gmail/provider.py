@@ -49,7 +49,7 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(
-    messages_per_fetch=40,
+    messages_per_fetch=100,
     max_small_sync_messages=150,
     is_fetch_one_request=True,  # the client divides the messages of a call itself
     news_interval_s=5.0,
@@ -146,6 +146,9 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder(folder)
 
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
+
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
@@ -172,13 +175,12 @@ class GmailMailbox:
         if not response.is_ok:
             raise to_mailsync_error(response)
         threads, token = self._lists.parse_page(response, position.page_token)
-        self._messages.thread_of |= threads
         following = (
             ListCursor(position.history_id, token, position.restarts)
             if token
             else HistoryCursor(position.history_id)
         )
-        changes = tuple(map(PlacementChange, threads))
+        changes = tuple(PlacementChange(each, group=it) for each, it in threads.items())
         return Page(changes, following.to_text(), has_more=bool(token), is_listing=True)
 
     def _history_page(self, position: HistoryCursor, limit: int) -> Page:
