@@ -48,6 +48,7 @@ LIMITED = {
     "joined_keys.run_id": "80 characters, the name of an execution",
     "message_keys.remote_key": "MAX_REMOTE_ID_BYTES",
     "pending_connections.token_hash": "32 bytes",
+    "pending_messages.group_id": "MAX_REMOTE_ID_BYTES",
     "pending_messages.message_id": "MAX_REMOTE_ID_BYTES",
     "proof_differences.message_id": "MAX_REMOTE_ID_BYTES",
     "provider_subscriptions.remote_id": "MAX_REMOTE_ID_BYTES",

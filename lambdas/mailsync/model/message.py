@@ -112,8 +112,8 @@ class PlacementChange:
 
     added, removed: the provider's ids of the folders that the message entered and left.
     is_read, is_flagged, importance: the new value. None: unchanged.
-    group: text that messages share whose contents cost less if they are fetched together. None: the
-        provider has no such groups.
+    group: text that messages share whose contents cost less if they are fetched together, at most
+        `MAX_REMOTE_ID_BYTES` bytes. None: the provider has no such groups.
     """
 
     remote_id: RemoteId
