@@ -13,6 +13,7 @@ from localdev.simulators.control import CONTROL_PATH_PREFIX, ControlApi
 from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
+from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.server import VERSION_PATH_PREFIX, GraphServer
 from localdev.simulators.imap.server import ImapServer
@@ -52,6 +53,7 @@ class Simulators:
         *,
         graph_port: int = 0,
         entra_port: int = 0,
+        gmail_port: int = 0,
         host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
@@ -69,6 +71,8 @@ class Simulators:
         self.entra = EntraServer(
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
+        self.gmail = GmailServer(self.service)
+        self._gmail_server = Server(self.gmail, port=gmail_port)
         self.notifier = Notifier(self.service)
         self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
         self._control = ControlApi(
@@ -89,6 +93,11 @@ class Simulators:
     @property
     def graph_url(self) -> str:
         return self.graph.base_url
+
+    @property
+    def gmail_url(self) -> str:
+        """Return the root of the Gmail API, without a path."""
+        return f"http://{self._host}:{self._gmail_server.port}"
 
     @property
     def control_url(self) -> str:
@@ -120,6 +129,7 @@ class Simulators:
     def start(self) -> Self:
         self._graph_server.start()
         self._entra_server.start()
+        self._gmail_server.start()
         self.notifier.start()
         if self.imap:
             self.imap.start()
@@ -131,6 +141,7 @@ class Simulators:
         self.notifier.stop()
         self._graph_server.stop()
         self._entra_server.stop()
+        self._gmail_server.stop()
         self.service.database.close()
 
     def __enter__(self) -> Self:

@@ -1,0 +1,1 @@
+"""Simulate the Gmail API (REST, v1) in front of the simulated mailboxes."""

@@ -1,0 +1,134 @@
+"""Apply injected faults to responses of the simulated Gmail API: rejections, broken transport and
+forged answers.
+
+A forgery of `Fault.page` changes the list of a response: `messages`, `history`, `labels`, `threads`.
+`about` contains ids of messages or labels. `earlier changes` lowers `historyId` by `off_by`, and
+`renumbered` raises it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from localdev.http_server import Response
+from localdev.simulators.faults import UNKNOWN_ERROR, Fault
+from localdev.simulators.gmail.call import GmailCall, GmailResult
+from localdev.simulators.gmail.errors import GmailError
+from localdev.simulators.gmail.quota import retry_after_text
+
+_CLOSED_WITHOUT_ANSWER = -1
+_LISTS = ("history", "messages", "labels", "threads")
+_COUNTS = ("messagesTotal", "messagesUnread", "threadsTotal", "threadsUnread")
+_OF_A_PART = ("id", "threadId", "labelIds")
+_REMOVALS = ("messagesDeleted", "labelsRemoved")
+_ADDITIONS = ("messagesAdded", "labelsAdded")
+_HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+_REASON_BY_STATUS = {
+    400: ("failedPrecondition", "Precondition check failed."),
+    401: ("authError", "Invalid Credentials"),
+    403: ("rateLimitExceeded", "Rate Limit Exceeded"),
+    404: ("notFound", "Requested entity was not found."),
+    429: ("rateLimitExceeded", "Resource has been exhausted (e.g. check quota)."),
+    500: ("backendError", "Internal error encountered."),
+    503: ("backendError", "The service is currently unavailable."),
+}
+JsonObject = dict[str, Any]
+
+
+def error_of_fault(fault: Fault) -> GmailError:
+    """Return the error of a fault with a status. Without code and message it has Google's for the
+    status; `retry_after` is named in the message, as Gmail does."""
+    assert fault.status is not None
+    reason, message = _REASON_BY_STATUS.get(fault.status, ("backendError", "Backend Error"))
+    if fault.code != UNKNOWN_ERROR:
+        reason = fault.code
+    message = fault.message or message
+    if fault.retry_after is not None:
+        message = f"{message}  {retry_after_text(fault.retry_after)}"
+    status = "FAILED_PRECONDITION" if reason == "failedPrecondition" else None
+    return GmailError(fault.status, reason, message, status=status, headers=fault.headers)
+
+
+def corrupt_response(response: Response, fault: Fault) -> Response:
+    """Apply a fault that replaces or cuts the body of a response."""
+    if fault.html:
+        page = _HTML.format(fault.message or "The service is unavailable.").encode()
+        headers = {**response.headers, "Content-Type": "text/html"}
+        response = replace(response, body=page, headers=headers)
+    elif fault.body is not None:
+        response = replace(response, body=fault.body.encode())
+    if fault.truncate_json:
+        response = replace(response, body=response.body[: len(response.body) // 2])
+    if fault.cut == "before answer":
+        return replace(response, cut_after_bytes=_CLOSED_WITHOUT_ANSWER)
+    if fault.cut == "mid body":
+        return replace(response, cut_after_bytes=len(response.body) // 2)
+    return response
+
+
+def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailResult:
+    """Apply a fault that forges an answer."""
+    if fault.page is None or not isinstance(result.document, dict):
+        return result
+    document = dict(result.document)
+    if "historyId" in document and fault.page in ("earlier changes", "renumbered"):
+        sign = -1 if fault.page == "earlier changes" else 1
+        document["historyId"] = str(max(0, int(document["historyId"]) + sign * fault.off_by))
+    name = next((each for each in _LISTS if each in document), None)
+    if name is None or ("threadId" not in document and name == "messages" and "id" in document):
+        return replace(result, document=_forged_object(document, fault))
+    if fault.page in ("no link", "nothing"):
+        document.pop("nextPageToken", None)
+    if fault.page in ("same link", "empty", "ever empty"):
+        token = call.text("pageToken") or document.get("nextPageToken")
+        if token:
+            document["nextPageToken"] = token
+    items = _items(name, document[name], fault)
+    del document[name]
+    return replace(result, document=document | ({name: items} if items else {}))
+
+
+def _items(name: str, items: list[JsonObject], fault: Fault) -> list[JsonObject]:
+    if fault.page in ("empty", "ever empty", "nothing"):
+        return []
+    if fault.page == "duplicate":
+        return items * 2
+    if fault.page == "less":
+        return [
+            each
+            for place, each in enumerate(items)
+            if (not _ids(each) & {*fault.about} if fault.about else place % 2)
+        ]
+    if name == "history":
+        found = [_forged_record(each, fault) for each in items]
+        return [each for each in found if each]
+    return [_forged_object(each, fault) for each in items]
+
+
+def _ids(item: Mapping[str, Any]) -> set[str]:
+    """Return the ids of a message, thread or label, or of the messages of a history record."""
+    named = {str(item.get("id"))}
+    return named | {str(each["id"]) for each in item.get("messages", ())}
+
+
+def _forged_record(record: JsonObject, fault: Fault) -> JsonObject | None:
+    if fault.about and not _ids(record) & {*fault.about}:
+        return record
+    if fault.page == "removed":
+        deleted = [{"message": each} for each in record["messages"]]
+        return {"id": record["id"], "messages": record["messages"], "messagesDeleted": deleted}
+    left_out = {"no removals": _REMOVALS, "no changes": _ADDITIONS}.get(fault.page or "", ())
+    kept = {name: value for name, value in record.items() if name not in left_out}
+    return kept if kept.keys() - {"id", "messages"} else None
+
+
+def _forged_object(item: JsonObject, fault: Fault) -> JsonObject:
+    if fault.about and item.get("id") not in fault.about:
+        return item
+    if fault.page == "partial":
+        return {name: value for name, value in item.items() if name in _OF_A_PART}
+    if fault.page == "uncounted":
+        return {name: value for name, value in item.items() if name not in _COUNTS}
+    if fault.page == "miscounted":
+        return item | {each: item[each] + fault.off_by for each in _COUNTS if each in item}
+    return item

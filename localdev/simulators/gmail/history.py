@@ -1,0 +1,207 @@
+"""Make Gmail's history records from the journal of a simulated mailbox.
+
+The journal is read backwards from the present, so that each record has the labels that its message
+had then. Source: Gmail API documentation, "users.history.list"; captures of
+allodia-eu/email-calendar-sync-engine.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from localdev.simulators.folders import PURGED, RETAINED
+from localdev.simulators.gmail.ids import change_number, history_id, message_id, thread_id
+from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL
+from localdev.simulators.gmail.mailbox import GmailMailbox, labels_of_flags
+from localdev.simulators.journal import ChangeKind, JournalEntry
+
+HISTORY_TYPES = {
+    "messageAdded": "messagesAdded",
+    "messageDeleted": "messagesDeleted",
+    "labelAdded": "labelsAdded",
+    "labelRemoved": "labelsRemoved",
+}
+"""The list of a record for each value of the parameter `historyTypes`."""
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A message at one time. id: None: Gmail did not show it."""
+
+    id: str | None
+    thread_id: str
+    labels: frozenset[str]
+
+    def to_json(self, *, has_labels: bool) -> JsonObject:
+        document: JsonObject = {"id": self.id, "threadId": self.thread_id}
+        if has_labels and self.labels:
+            document["labelIds"] = sorted(self.labels)
+        return document
+
+
+@dataclass(slots=True)
+class _Past:
+    """What is known of a message while the journal is read backwards.
+
+    placements: the folders after the entry that is read next.
+    versions: pairs of an id number and a thread, flags: rows of `gmail_flags`; newest first.
+    exists: whether the message exists after the entry that is read next.
+    """
+
+    placements: set[int]
+    versions: list[tuple[int, str]]
+    flags: list[tuple[int, set[str]]]
+    exists: bool
+
+    def flags_at(self, number: int) -> set[str]:
+        known = [labels for change, labels in self.flags if change <= number]
+        if known:
+            return known[0]
+        return self.flags[-1][1] if self.flags else set()
+
+    def version_at(self, number: int) -> tuple[int, str] | None:
+        return next((each for each in self.versions if each[0] <= number), None)
+
+
+class History:
+    """Reads the history of one mailbox."""
+
+    def __init__(self, gmail: GmailMailbox) -> None:
+        self._gmail = gmail
+        self._database = gmail.neutral.database
+        find = gmail.neutral.folders.find
+        self._outside = {find(RETAINED).number, find(PURGED).number}
+
+    def is_expired(self, start: int) -> bool:
+        """Return whether Gmail no longer knows the history after this id, or does not know it
+        yet."""
+        number = change_number(start)
+        if number < self._gmail.history_start or start > self._gmail.history_id:
+            return True
+        return self._gmail.neutral.journal.has_position_expired(number, None)
+
+    def records_after(self, start: int, *, until: int | None = None) -> list[JsonObject]:
+        """Return the records with ids above `start`, oldest first.
+
+        until: number of the last change to report. None: all changes.
+        """
+        hidden = {
+            row["number"]
+            for row in self._database.fetch_rows("SELECT number FROM gmail_hidden_change")
+        }
+        entries = [
+            each
+            for each in self._gmail.neutral.journal.entries_between(change_number(start) - 1)
+            if each.message is not None
+        ]
+        pasts = self._pasts({each.message for each in entries if each.message is not None})
+        found: list[JsonObject] = []
+        for entry in reversed(entries):
+            assert entry.message is not None
+            before, after = self._undo(entry, pasts[entry.message])
+            if entry.number in hidden or (until is not None and entry.number > until):
+                continue
+            found += reversed(list(self._records(entry, before, after)))
+        return [each for each in reversed(found) if int(each["id"]) > start]
+
+    def _pasts(self, numbers: Collection[int]) -> dict[int, _Past]:
+        """Return what is known of messages at present."""
+        chosen = orjson.dumps(list(numbers)).decode()
+        among = "message IN (SELECT value FROM json_each(?))"
+        pasts = {number: _Past(set(), [], [], False) for number in numbers}
+        for row in self._database.fetch_rows(f"SELECT * FROM placement WHERE {among}", chosen):
+            pasts[row["message"]].placements.add(row["folder"])
+        for row in self._database.fetch_rows(
+            f"SELECT * FROM gmail_message WHERE {among} ORDER BY id_number DESC", chosen
+        ):
+            pasts[row["message"]].versions.append((row["id_number"], row["thread"]))
+        for row in self._database.fetch_rows(
+            f"SELECT * FROM gmail_flags WHERE {among} ORDER BY change DESC", chosen
+        ):
+            labels = labels_of_flags(
+                is_read=row["is_read"],
+                is_flagged=row["is_flagged"],
+                is_important=row["is_important"],
+            )
+            pasts[row["message"]].flags.append((row["change"], labels))
+        for row in self._database.fetch_rows(
+            "SELECT number FROM message WHERE number IN (SELECT value FROM json_each(?))", chosen
+        ):
+            pasts[row["number"]].exists = True
+        return pasts
+
+    def _undo(self, entry: JournalEntry, past: _Past) -> tuple[_State, _State]:
+        """Return the message before and after an entry; leave what it was before in `past`."""
+        after = self._state(past, entry.number)
+        if entry.kind in (ChangeKind.ADDED, ChangeKind.MOVED) and entry.folder is not None:
+            past.placements.discard(entry.folder)
+        if entry.source is not None:
+            past.placements.add(entry.source)
+        is_first = not past.versions or past.versions[-1][0] == entry.number
+        past.exists = not is_first
+        return self._state(past, entry.number - 1), after
+
+    def _state(self, past: _Past, number: int) -> _State:
+        version = past.version_at(number)
+        thread = thread_id(version[1]) if version else ""
+        if version is None or not past.exists or past.placements & self._outside:
+            return _State(None, thread, frozenset())
+        labels = self._gmail.labels.ids_at_any_time(past.placements) | past.flags_at(number)
+        return _State(message_id(version[0]), thread, frozenset(labels))
+
+    def _records(self, entry: JournalEntry, before: _State, after: _State) -> Iterator[JsonObject]:
+        for place, (name, state, labels) in enumerate(self._events(before, after)):
+            has_labels = self._gmail.behaviour.has_label_ids_in_history
+            message = state.to_json(has_labels=has_labels)
+            item: JsonObject = {"message": message}
+            if labels:
+                item["labelIds"] = sorted(labels)
+            bare = {"id": message["id"], "threadId": message["threadId"]}
+            yield {
+                "id": str(history_id(entry.number, place)),
+                "messages": [bare],
+                name: [item],
+            }
+
+    def _events(
+        self, before: _State, after: _State
+    ) -> Iterator[tuple[str, _State, Collection[str]]]:
+        """Yield the list, the message and the changed labels of each record of a change."""
+        if before.id is not None and before.id != after.id:
+            yield "messagesDeleted", before, ()
+        if after.id is not None and before.id != after.id:
+            yield "messagesAdded", after, ()
+        if after.id is None or before.id != after.id:
+            return
+        if added := after.labels - before.labels:
+            yield "labelsAdded", after, added
+        removed = before.labels - after.labels
+        if after.labels & OUTSIDE_ALL_MAIL:
+            removed -= self._unreported()
+        if removed:
+            yield "labelsRemoved", after, removed
+
+    def _unreported(self) -> set[str]:
+        return set() if self._gmail.behaviour.is_inbox_removal_reported else {"INBOX"}
+
+
+def filter_records(
+    records: Iterable[JsonObject], lists: Collection[str], label_id: str | None
+) -> list[JsonObject]:
+    """Return the records that have one of these lists, with only these, about the label."""
+    found = []
+    for record in records:
+        kept = {name: value for name, value in record.items() if name in lists}
+        if kept and (label_id is None or any(map(lambda it: _has(it, label_id), kept.values()))):
+            found.append({"id": record["id"], "messages": record["messages"], **kept})
+    return found
+
+
+def _has(entries: Sequence[JsonObject], label_id: str) -> bool:
+    return any(
+        label_id in (*entry.get("labelIds", ()), *entry["message"].get("labelIds", ()))
+        for entry in entries
+    )

@@ -1,0 +1,76 @@
+"""Make Gmail's ids from the numbers of the simulated mailbox, and read the numbers from ids.
+
+Gmail's ids of messages and threads have 16 hexadecimal digits. Ids of history records are numbers
+that grow with every change and have gaps. Page tokens are decimal strings of 20 digits, also with
+leading zeros (captures in public issue reports).
+"""
+
+import re
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from localdev.simulators.wire_time import format_utc_seconds
+
+FIRST_MESSAGE_ID = 0x1900000000000000
+RECORDS_PER_CHANGE = 4
+_FIRST_HISTORY_ID = 1_000
+_YEAR_ONE_S = 62_135_596_800
+_MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
+_TOKEN = re.compile(r"[0-9]{20}")
+
+
+def message_id(id_number: int) -> str:
+    return f"{FIRST_MESSAGE_ID + id_number:016x}"
+
+
+def id_number_of(text: str) -> int | None:
+    """Return the number in a message's id; None: the text has not the form of an id."""
+    return int(text, 16) - FIRST_MESSAGE_ID if _MESSAGE_ID.fullmatch(text) else None
+
+
+def is_id(text: str) -> bool:
+    return _MESSAGE_ID.fullmatch(text) is not None
+
+
+def thread_id(thread_key: str) -> str:
+    """Return the id of the thread whose messages share this key."""
+    digest = sha256(thread_key.encode("utf-8", "replace")).digest()
+    return f"{int.from_bytes(digest[:8]) >> 2 | 1 << 60:016x}"
+
+
+def history_id(change_number: int, place: int = RECORDS_PER_CHANGE - 1) -> int:
+    """Return the id of a history record of a change. place: its place among the change's."""
+    return _FIRST_HISTORY_ID + RECORDS_PER_CHANGE * change_number + place
+
+
+def change_number(history: int) -> int:
+    """Return the number of the change to which the history's position belongs."""
+    return (history - _FIRST_HISTORY_ID) // RECORDS_PER_CHANGE
+
+
+def page_token(received_at: str, number: int) -> str:
+    """Return the token of the page that begins after a message."""
+    seconds = int(datetime.fromisoformat(received_at).timestamp()) + _YEAR_ONE_S
+    return f"{seconds:012d}{number:08d}"
+
+
+def position_of_token(token: str) -> tuple[str, int] | None:
+    """Return the time and the number of the message after which a page begins; None: the text is no
+    token."""
+    if not _TOKEN.fullmatch(token):
+        return None
+    seconds = int(token[:12]) - _YEAR_ONE_S
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError):
+        return None
+    return format_utc_seconds(moment), int(token[12:])
+
+
+def history_token(record_id: int) -> str:
+    """Return the token of the page that begins after a history record."""
+    return f"{record_id:020d}"
+
+
+def record_of_history_token(token: str) -> int | None:
+    return int(token) if _TOKEN.fullmatch(token) else None

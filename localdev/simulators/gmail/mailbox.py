@@ -1,0 +1,266 @@
+"""Read a simulated mailbox (`simulators.mailbox`) as Gmail shows it: ids, labels, lists, counts."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from sqlite3 import Row
+from typing import Any
+
+import orjson
+
+from localdev.simulators.folders import PURGED, RETAINED
+from localdev.simulators.gmail.behaviour import GmailBehaviour
+from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
+from localdev.simulators.gmail.ids import (
+    history_id,
+    id_number_of,
+    is_id,
+    message_id,
+    page_token,
+    position_of_token,
+    thread_id,
+)
+from localdev.simulators.gmail.labels import (
+    FLAG_LABELS,
+    IMPORTANT,
+    OUTSIDE_ALL_MAIL,
+    STARRED,
+    UNREAD,
+    GmailLabels,
+)
+from localdev.simulators.gmail.message_view import GmailMessage
+from localdev.simulators.imap.message_bytes import compose
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
+
+_IN_JSON = "IN (SELECT value FROM json_each(?))"
+_IS_PLACED = f"EXISTS (SELECT 1 FROM placement WHERE message = m.number AND folder {_IN_JSON})"
+_ROWS = """
+SELECT m.number, m.received_at, v.id_number, v.thread, m.is_read, m.is_flagged, m.importance,
+       (SELECT json_group_array(folder) FROM placement WHERE message = m.number) AS folders
+  FROM message m JOIN gmail_message v ON v.message = m.number AND v.id_number =
+       (SELECT max(id_number) FROM gmail_message WHERE message = m.number)
+ WHERE m.mailbox_id = ?
+"""
+_FLAG_SQL = {
+    UNREAD: "m.is_read = 0",
+    STARRED: "m.is_flagged = 1",
+    IMPORTANT: "m.importance = 'high'",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedMessage:
+    """A message without its contents. number: its number in the simulated mailbox."""
+
+    number: int
+    id: str
+    thread_id: str
+    label_ids: tuple[str, ...]
+    received_at: str
+
+
+class GmailMailbox:
+    """Reads a mailbox in Gmail's terms. The first object of a mailbox starts its history."""
+
+    def __init__(self, mailbox: Mailbox, behaviour: GmailBehaviour) -> None:
+        self.neutral = mailbox
+        self.labels = GmailLabels(mailbox)
+        self.behaviour = behaviour
+        self._database = mailbox.database
+        self._register()
+
+    @property
+    def history_id(self) -> int:
+        """Return the present historyId of the mailbox."""
+        return history_id(self.newest_change)
+
+    @property
+    def newest_change(self) -> int:
+        """Return the number of the newest change that the history shows, or that ended it."""
+        row = self._database.fetch_row(
+            "SELECT number FROM change WHERE mailbox_id = ?"
+            " AND (message IS NOT NULL OR kind = 'cursors expired')"
+            " AND number NOT IN (SELECT number FROM gmail_hidden_change)"
+            " ORDER BY number DESC LIMIT 1",
+            self.neutral.user_id,
+        )
+        return int(row["number"]) if row else 0
+
+    @property
+    def history_start(self) -> int:
+        """Return the number of the change after which the history of the mailbox begins."""
+        row = self._database.fetch_row(
+            "SELECT since FROM gmail_mailbox WHERE mailbox_id = ?", self.neutral.user_id
+        )
+        return int(row["since"]) if row else 0
+
+    def find_number(self, text: str) -> int:
+        """Return the number of the message with this id. Raises GmailError 404, or 400 for a text
+        that is no id."""
+        if not is_id(text):
+            raise invalid_argument("Invalid id value")
+        row = self._database.fetch_row(
+            "SELECT message FROM gmail_message v WHERE id_number = ? AND mailbox_id = ?"
+            " AND id_number = (SELECT max(id_number) FROM gmail_message WHERE message = v.message)",
+            *(id_number_of(text), self.neutral.user_id),
+        )
+        if row is None or not self.list_numbers([row["message"]]):
+            raise not_found()
+        return int(row["message"])
+
+    def message(self, text: str) -> GmailMessage:
+        """Return the message with this id. Raises GmailError, see `find_number`."""
+        return self.messages_of([self.find_number(text)])[0]
+
+    def messages_of(self, numbers: Sequence[int]) -> list[GmailMessage]:
+        """Return the visible messages with these numbers, in the order of the numbers."""
+        found = {each.number: each for each in self.neutral.find_messages(numbers)}
+        listed = {each.number: each for each in self.list_numbers(numbers)}
+        return [self._message(listed[each], found[each]) for each in numbers if each in listed]
+
+    def list_numbers(self, numbers: Sequence[int]) -> list[ListedMessage]:
+        """Return those of the messages with these numbers that exist for Gmail."""
+        rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
+        return [self._listed(row) for row in rows]
+
+    def list_all(self) -> list[ListedMessage]:
+        """Return all messages, Spam and Trash included, newest first."""
+        return [self._listed(row) for row in self._rows("ORDER BY m.received_at DESC")]
+
+    def list_page(
+        self,
+        label_ids: Collection[str],
+        *,
+        includes_spam_trash: bool,
+        token: str | None,
+        limit: int,
+    ) -> tuple[list[ListedMessage], str | None]:
+        """Return a page of the messages with all of these labels, newest first, and the token of
+        the next page. Raises GmailError 400 for an unknown label or page token."""
+        where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
+        if token is not None:
+            after = position_of_token(token)
+            if after is None:
+                raise invalid_argument("Invalid pageToken")
+            where, values = f"{where} AND (m.received_at, m.number) < (?, ?)", [*values, *after]
+        rows = self._rows(
+            f"{where} ORDER BY m.received_at DESC, m.number DESC LIMIT ?", *values, limit + 1
+        )
+        listed = [self._listed(row) for row in rows[:limit]]
+        has_more = len(rows) > limit and bool(listed)
+        last = listed[-1] if has_more else None
+        return listed, page_token(last.received_at, last.number) if last else None
+
+    def count(self, label_ids: Collection[str], *, includes_spam_trash: bool) -> dict[str, int]:
+        """Return the numbers of messages, unread messages, threads, and threads with one."""
+        where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
+        rows = self._rows(where, *values)
+        unread = [row for row in rows if not row["is_read"]]
+        return {
+            "messagesTotal": len(rows),
+            "messagesUnread": len(unread),
+            "threadsTotal": len({row["thread"] for row in rows}),
+            "threadsUnread": len({row["thread"] for row in unread}),
+        }
+
+    def numbers_of_thread(self, text: str) -> list[int]:
+        """Return the numbers of the visible messages of a thread, oldest first. Raises GmailError
+        404."""
+        if not is_id(text):
+            raise invalid_argument("Invalid id value")
+        keys = self._database.fetch_rows(
+            "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?", self.neutral.user_id
+        )
+        key = next((row["thread"] for row in keys if thread_id(row["thread"]) == text), None)
+        rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", key)
+        if not rows:
+            raise not_found()
+        return [row["number"] for row in rows]
+
+    def _selection(
+        self, label_ids: Collection[str], *, includes_spam_trash: bool
+    ) -> tuple[str, list[Any]]:
+        conditions, values = [], []
+        for each in label_ids:
+            label = self.labels.by_id.get(each)
+            if label is None or not label.is_listed:
+                raise GmailError(400, "invalidArgument", f"Invalid label: {each}")
+            if each in FLAG_LABELS:
+                conditions.append(_FLAG_SQL[each])
+            else:
+                conditions.append(_IS_PLACED)
+                values.append(orjson.dumps([label.folder_number or -1]).decode())
+        if not includes_spam_trash and not OUTSIDE_ALL_MAIL & {*label_ids}:
+            conditions.append(f"NOT {_IS_PLACED}")
+            values.append(orjson.dumps(self._numbers_of_roles("trash", "junk")).decode())
+        return "".join(f" AND {each}" for each in conditions), values
+
+    def _rows(self, where: str, *values: Any) -> list[Row]:
+        """Return the rows of messages that Gmail shows, with a further condition and order."""
+        hidden = self._numbers_of_roles(RETAINED, PURGED)
+        return self._database.fetch_rows(
+            f"{_ROWS} AND NOT {_IS_PLACED} {where}",
+            *(self.neutral.user_id, orjson.dumps(hidden).decode(), *values),
+        )
+
+    def _numbers_of_roles(self, *roles: str) -> list[int]:
+        return [self.neutral.folders.find(role).number for role in roles]
+
+    def _listed(self, row: Row) -> ListedMessage:
+        labels = self.labels.ids_of_folders(orjson.loads(row["folders"]))
+        labels |= labels_of_flags(
+            is_read=row["is_read"],
+            is_flagged=row["is_flagged"],
+            is_important=row["importance"] == "high",
+        )
+        return ListedMessage(
+            number=row["number"],
+            id=message_id(row["id_number"]),
+            thread_id=thread_id(row["thread"]),
+            label_ids=tuple(sorted(labels)),
+            received_at=row["received_at"],
+        )
+
+    def _message(self, listed: ListedMessage, message: Message) -> GmailMessage:
+        raw = self.neutral.original(message.blob_number) or compose(message.item)
+        row = self._database.fetch_row(
+            "SELECT max(number) AS number FROM change WHERE message = ?", listed.number
+        )
+        return GmailMessage(
+            id=listed.id,
+            thread_id=listed.thread_id,
+            label_ids=listed.label_ids,
+            history_id=str(history_id(row["number"] if row else 0)),
+            internal_date_ms=round(message.item.received_at.timestamp() * 1000),
+            size_estimate=len(raw),
+            snippet=message.preview,
+            raw=raw,
+        )
+
+    def _register(self) -> None:
+        """Let Gmail serve the mailbox from now on: give ids to the messages that it has."""
+        user_id, database = self.neutral.user_id, self._database
+        known = "SELECT 1 FROM gmail_mailbox WHERE mailbox_id = ?"
+        if database.fetch_row(known, user_id):
+            return
+        with database.transaction():
+            if database.fetch_row(known, user_id):
+                return
+            newest = self.newest_change
+            database.execute_write("INSERT INTO gmail_mailbox VALUES (?, ?)", user_id, newest)
+            database.execute_write(
+                "INSERT INTO gmail_message SELECT min(c.number), m.number, m.mailbox_id, m.thread"
+                "  FROM message m JOIN change c ON c.message = m.number AND c.kind = 'added'"
+                " WHERE m.mailbox_id = ? GROUP BY m.number",
+                user_id,
+            )
+            database.execute_write(
+                "INSERT OR IGNORE INTO gmail_flags SELECT changed, number, is_read, is_flagged,"
+                " importance = 'high' FROM message WHERE mailbox_id = ?",
+                user_id,
+            )
+
+
+def labels_of_flags(*, is_read: bool, is_flagged: bool, is_important: bool) -> set[str]:
+    flags = {UNREAD: not is_read, STARRED: is_flagged, IMPORTANT: is_important}
+    return {label for label, is_set in flags.items() if is_set}

@@ -1,0 +1,26 @@
+"""Define a message as the simulated Gmail knows it, before it becomes JSON."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GmailMessage:
+    """A message of a simulated Gmail mailbox.
+
+    id, thread_id: 16 hexadecimal digits.
+    label_ids: empty for archived mail without a label.
+    history_id: id of the message's last history record, a decimal number.
+    internal_date_ms: time of receipt in milliseconds since 1970 in UTC.
+    size_estimate: size in bytes.
+    snippet: the first characters of the body as one line.
+    raw: the message (RFC 5322).
+    """
+
+    id: str
+    thread_id: str
+    label_ids: tuple[str, ...]
+    history_id: str
+    internal_date_ms: int
+    size_estimate: int
+    snippet: str
+    raw: bytes

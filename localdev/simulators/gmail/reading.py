@@ -1,0 +1,98 @@
+"""Serve the methods of the Gmail API that read the profile, labels, lists and the history.
+
+Source: Gmail API documentation, reference of `users`.
+"""
+
+import re
+
+from localdev.simulators.gmail.call import GmailCall, GmailResult
+from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
+from localdev.simulators.gmail.history import HISTORY_TYPES, History, filter_records
+from localdev.simulators.gmail.ids import history_token, record_of_history_token
+from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL, GmailLabel
+from localdev.simulators.gmail.tokens import READING_SCOPES
+
+_MAX_ESTIMATE = 201
+_UINT64 = re.compile(r"[0-9]{1,20}")
+
+
+def get_profile(call: GmailCall) -> GmailResult:
+    gmail = call.gmail
+    counts = gmail.count((), includes_spam_trash=call.behaviour.does_profile_count_trash)
+    return GmailResult(
+        document={
+            "emailAddress": gmail.neutral.address,
+            "messagesTotal": counts["messagesTotal"],
+            "threadsTotal": counts["threadsTotal"],
+            "historyId": str(gmail.history_id),
+        }
+    )
+
+
+def list_labels(call: GmailCall) -> GmailResult:
+    labels = [each.to_json() for each in call.gmail.labels.by_id.values() if each.is_listed]
+    return GmailResult(document={"labels": labels})
+
+
+def get_label(call: GmailCall) -> GmailResult:
+    label = call.gmail.labels.by_id.get(call.names[0])
+    if label is None or not label.is_listed:
+        raise not_found()
+    return GmailResult(document={**label.to_json(), **_counts(call, label)})
+
+
+def _counts(call: GmailCall, label: GmailLabel) -> dict[str, int]:
+    with_trash = call.behaviour.is_trash_counted or label.id in OUTSIDE_ALL_MAIL
+    return call.gmail.count([label.id], includes_spam_trash=with_trash)
+
+
+def list_messages(call: GmailCall) -> GmailResult:
+    if call.text("q"):
+        require_reading(call)
+        raise invalid_argument("The simulator does not search mail.")
+    listed, token = call.gmail.list_page(
+        call.texts("labelIds"),
+        includes_spam_trash=call.is_true("includeSpamTrash"),
+        token=call.text("pageToken"),
+        limit=call.page_size(),
+    )
+    document: dict[str, object] = {"resultSizeEstimate": _MAX_ESTIMATE if token else len(listed)}
+    if listed:
+        document["messages"] = [{"id": each.id, "threadId": each.thread_id} for each in listed]
+    if token:
+        document["nextPageToken"] = token
+    return GmailResult(document=document)
+
+
+def list_history(call: GmailCall) -> GmailResult:
+    start = call.text("startHistoryId")
+    if start is None or not _UINT64.fullmatch(start):
+        raise invalid_argument("Invalid startHistoryId" if start else "Missing startHistoryId")
+    types = call.texts("historyTypes")
+    if unknown := {*types} - {*HISTORY_TYPES}:
+        raise invalid_argument(f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\"")
+    history, newest = History(call.gmail), call.gmail.history_id
+    if history.is_expired(int(start)):
+        raise not_found()
+    after = int(start)
+    if (token := call.text("pageToken")) is not None:
+        position = record_of_history_token(token)
+        if position is None or not after <= position <= newest:
+            raise invalid_argument("Invalid pageToken")
+        after = position
+    records = history.records_after(after)
+    page = records[: call.page_size()]
+    lists = [HISTORY_TYPES[each] for each in types or HISTORY_TYPES]
+    document: dict[str, object] = {"historyId": str(newest)}
+    if shown := filter_records(page, lists, call.text("labelId")):
+        document["history"] = shown
+    if len(records) > len(page):
+        document["nextPageToken"] = history_token(int(page[-1]["id"]))
+    return GmailResult(document=document)
+
+
+def require_reading(call: GmailCall) -> None:
+    """Raise GmailError 403 if the token permits only metadata."""
+    if not READING_SCOPES & {*call.scopes}:
+        message = "Metadata scope does not allow this parameter or format."
+        raise GmailError(403, "forbidden", message)

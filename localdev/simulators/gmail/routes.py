@@ -1,0 +1,64 @@
+"""Find the function that serves a path of the Gmail API, its name and its cost.
+
+Source: Google's discovery document of the Gmail API; Gmail API documentation, "Usage limits" (costs
+for projects created since May 2026).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from localdev.simulators.gmail import messages, reading
+from localdev.simulators.gmail.call import GmailCall, GmailResult
+from localdev.simulators.gmail.errors import GmailError
+
+VERSION_PATH_PREFIX = "/gmail/v1/users/"
+Handler = Callable[[GmailCall], GmailResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method of the API. pattern: its path below the user, `*` for an id. units: its cost."""
+
+    method: str
+    pattern: str
+    name: str
+    units: int
+    handler: Handler
+
+
+ROUTES = (
+    Route("GET", "profile", "getProfile", 1, reading.get_profile),
+    Route("GET", "labels", "labels.list", 1, reading.list_labels),
+    Route("GET", "labels/*", "labels.get", 1, reading.get_label),
+    Route("GET", "messages", "messages.list", 5, reading.list_messages),
+    Route("GET", "messages/*", "messages.get", 20, messages.get_message),
+    Route("GET", "history", "history.list", 2, reading.list_history),
+)
+_ROUTE_EXPRESSIONS = [
+    (each, re.compile(re.escape(each.pattern).replace(r"\*", "([^/]+)"))) for each in ROUTES
+]
+
+
+def split_user(path: str) -> tuple[str, str]:
+    """Return the user that the path names, `me` or an address, and the path below the user. Raises
+    GmailError 404."""
+    if not path.startswith(VERSION_PATH_PREFIX):
+        raise GmailError(404, "notFound", "Not Found")
+    user, _, rest = path.removeprefix(VERSION_PATH_PREFIX).partition("/")
+    return unquote(user), rest
+
+
+def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
+    """Return the route of a path below the user, and the ids in the path. Raises GmailError 404, or
+    405 for an unknown method of a path."""
+    is_path_known = False
+    for route, expression in _ROUTE_EXPRESSIONS:
+        if found := expression.fullmatch(path):
+            if route.method == method:
+                return route, tuple(map(unquote, found.groups()))
+            is_path_known = True
+    if is_path_known:
+        raise GmailError(405, "httpMethodNotAllowed", "Method not allowed")
+    raise GmailError(404, "notFound", "Not Found")

@@ -1,0 +1,59 @@
+"""Define the SQLite tables that only the simulated Gmail uses.
+
+The journal of the simulated mailbox says which placements and fields changed. Gmail's history also
+needs the values that a message had at each change, and the threads of deleted messages: triggers
+keep both, for the mailboxes that Gmail serves.
+
+gmail_mailbox: mailboxes that Gmail serves; its history begins after the change `since`.
+gmail_message: ids of messages. A draft gets another id when it is edited, so a message can have
+    several; the newest is valid. `id_number` is the number of the change that made the id.
+gmail_flags: read state, star and importance of a message since a change.
+gmail_label: folders whose label has a fixed id, such as categories. is_listed: whether
+    `labels.list` and `labels.get` know it.
+gmail_hidden_change: changes that the history leaves out.
+"""
+
+from dataclasses import fields
+
+from localdev.mail.item import MailItem
+from localdev.simulators.message import ITEM_FIELDS_OUTSIDE_BLOB
+
+_CONTENT_FIELDS = sorted(
+    {each.name for each in fields(MailItem)} - {*ITEM_FIELDS_OUTSIDE_BLOB, "folder", "original"}
+)
+_IS_OTHER_CONTENT = " OR ".join(
+    f"',' || new.fields || ',' LIKE '%,{name},%'" for name in _CONTENT_FIELDS
+)
+
+GMAIL_SCHEMA = f"""
+CREATE INDEX IF NOT EXISTS message_by_age ON message (mailbox_id, received_at, number);
+CREATE TABLE IF NOT EXISTS gmail_mailbox (mailbox_id TEXT PRIMARY KEY, since INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS gmail_message (
+    id_number INTEGER PRIMARY KEY, message INTEGER NOT NULL, mailbox_id TEXT NOT NULL,
+    thread TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS gmail_ids_of_message ON gmail_message (message, id_number);
+CREATE INDEX IF NOT EXISTS gmail_ids_of_thread ON gmail_message (mailbox_id, thread);
+CREATE TABLE IF NOT EXISTS gmail_flags (
+    change INTEGER PRIMARY KEY, message INTEGER NOT NULL, is_read INTEGER NOT NULL,
+    is_flagged INTEGER NOT NULL, is_important INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS gmail_flags_of_message ON gmail_flags (message, change);
+CREATE TABLE IF NOT EXISTS gmail_label (
+    folder INTEGER PRIMARY KEY, mailbox_id TEXT NOT NULL, label_id TEXT NOT NULL,
+    is_listed INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS gmail_hidden_change (number INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS gmail_watch (
+    mailbox_id TEXT PRIMARY KEY, topic TEXT NOT NULL, label_ids TEXT NOT NULL,
+    is_exclusion INTEGER NOT NULL, expires_at REAL NOT NULL, announced INTEGER NOT NULL,
+    renewals INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS gmail_id_is_new AFTER INSERT ON change
+    WHEN new.message IS NOT NULL
+     AND EXISTS (SELECT 1 FROM gmail_mailbox WHERE mailbox_id = new.mailbox_id)
+     AND (NOT EXISTS (SELECT 1 FROM gmail_message WHERE message = new.message)
+          OR new.kind = 'changed' AND ({_IS_OTHER_CONTENT})) BEGIN
+    INSERT INTO gmail_message SELECT new.number, number, mailbox_id, thread FROM message
+     WHERE number = new.message; END;
+CREATE TRIGGER IF NOT EXISTS gmail_flags_are_set AFTER UPDATE OF changed ON message
+    WHEN EXISTS (SELECT 1 FROM gmail_mailbox WHERE mailbox_id = new.mailbox_id) BEGIN
+    INSERT OR REPLACE INTO gmail_flags VALUES (new.changed, new.number, new.is_read,
+        new.is_flagged, new.importance = 'high'); END;
+"""

@@ -1,0 +1,202 @@
+"""Serve the simulated Gmail API over HTTP. A request passes the token check, the quota and the
+injected faults, then the handler of its route.
+
+Source: Gmail API documentation; captures of allodia-eu/email-calendar-sync-engine.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, unquote, unquote_plus
+
+import orjson
+
+from localdev.http_server import Request, Response
+from localdev.simulators.faults import Fault, FaultScript
+from localdev.simulators.gmail.behaviour import GmailBehaviour
+from localdev.simulators.gmail.call import GmailCall, GmailResult
+from localdev.simulators.gmail.corruption import corrupt_response, corrupt_result, error_of_fault
+from localdev.simulators.gmail.errors import GmailError, error_info, invalid_argument
+from localdev.simulators.gmail.mailbox import GmailMailbox
+from localdev.simulators.gmail.quota import Quota
+from localdev.simulators.gmail.routes import find_route, split_user
+from localdev.simulators.gmail.tokens import (
+    METADATA_SCOPE,
+    READING_SCOPES,
+    Bearer,
+    RegisteredTokens,
+    TokenCheck,
+)
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.request_log import RequestLog, RequestRecord
+from localdev.simulators.service import SimulatorService, UserNotFound
+
+_HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Cache-Control": "private"}
+
+
+@dataclass(slots=True)
+class _Visit:
+    """What the request log records besides the request."""
+
+    mailbox: Mailbox | None = None
+    in_flight: int = 0
+
+
+class GmailServer:
+    """The simulated Gmail API as an application for `Server`.
+
+    tokens: tokens that tests register. check_token: decides about all others; None: they are
+        refused.
+    """
+
+    def __init__(self, service: SimulatorService) -> None:
+        self.behaviour = GmailBehaviour()
+        self.quota = Quota()
+        self.tokens = RegisteredTokens()
+        self.check_token: TokenCheck | None = None
+        self.faults = FaultScript()
+        self.log = RequestLog()
+        self._service = service
+
+    def set_behaviour(self, **values: Any) -> None:
+        """Set switches of `GmailBehaviour` by name. Raises TypeError for an unknown switch."""
+        self.behaviour = replace(self.behaviour, **values)
+
+    def open(self, mailbox: Mailbox) -> GmailMailbox:
+        """Return the mailbox as Gmail shows it."""
+        return GmailMailbox(mailbox, self.behaviour)
+
+    def __call__(self, request: Request) -> Response:
+        return self.serve(request, in_batch=False)
+
+    def serve(self, request: Request, *, in_batch: bool) -> Response:
+        began, visit = time.monotonic(), _Visit()
+        fault = self.faults.next_fault(request.method, _target(request), in_batch=in_batch)
+        try:
+            response = _response(self._result(request, visit, fault))
+        except GmailError as error:
+            headers = {**_HEADERS, **error.headers}
+            response = Response(error.code, orjson.dumps(error.to_json()), headers)
+        if fault:
+            response = corrupt_response(response, fault)
+        self._record(request, response, visit, began=began, in_batch=in_batch)
+        return response
+
+    def _result(self, request: Request, visit: _Visit, fault: Fault | None) -> GmailResult:
+        bearer = self._bearer(request)
+        user, path = split_user(request.path)
+        mailbox = visit.mailbox = self._mailbox(bearer, user)
+        visit.in_flight = self.quota.in_flight(mailbox.user_id)
+        behaviour = self.behaviour
+        _check_scopes(bearer)
+        if not behaviour.is_api_enabled:
+            raise _api_is_disabled()
+        with ExitStack() as held:
+            held.enter_context(self.quota.counted_request(mailbox.user_id, behaviour))
+            route, names = find_route(request.method, path)
+            self.quota.charge(mailbox.user_id, route.name, route.units, behaviour)
+            if fault:
+                time.sleep(fault.delay_s)
+                if fault.status is not None:
+                    raise error_of_fault(fault)
+            call = GmailCall(
+                gmail=GmailMailbox(mailbox, behaviour),
+                names=names,
+                params=parse_qs(request.query, keep_blank_values=True),
+                body=_json_body(request),
+                scopes=bearer.scopes,
+            )
+            result = route.handler(call)
+            latency = self._service.latency
+            time.sleep(
+                latency.page_latency_s(
+                    full=result.full_message_count, lean=result.bodiless_message_count
+                )
+            )
+        return corrupt_result(result, fault, call) if fault else result
+
+    def _bearer(self, request: Request) -> Bearer:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        bearer = self.tokens.check(token) if scheme.lower() == "bearer" else None
+        if bearer is None and self.check_token and scheme.lower() == "bearer":
+            bearer = self.check_token(token)
+        if bearer is None:
+            raise _not_authenticated()
+        return bearer
+
+    def _mailbox(self, bearer: Bearer, user: str) -> Mailbox:
+        try:
+            mailbox = self._service.find_mailbox(bearer.user_id)
+        except UserNotFound:
+            message = "Mail service not enabled"
+            raise GmailError(
+                400, "failedPrecondition", message, status="FAILED_PRECONDITION"
+            ) from None
+        if user.lower() not in ("me", mailbox.address.lower()):
+            raise GmailError(403, "forbidden", f"Delegation denied for {mailbox.address}")
+        return mailbox
+
+    def _record(
+        self, request: Request, response: Response, visit: _Visit, *, began: float, in_batch: bool
+    ) -> None:
+        self.log.add(
+            RequestRecord(
+                at=time.time(),
+                method=request.method,
+                path=request.path,
+                query=request.query,
+                link="next" if "pageToken" in request.query else None,
+                prefer="",
+                status=response.status,
+                mailbox=visit.mailbox.address if visit.mailbox else None,
+                in_flight=visit.in_flight,
+                in_batch=in_batch,
+                duration_s=time.monotonic() - began,
+            )
+        )
+
+
+def _check_scopes(bearer: Bearer) -> None:
+    if not bearer.scopes & (READING_SCOPES | {METADATA_SCOPE}):
+        message = "Request had insufficient authentication scopes."
+        details = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service="gmail.googleapis.com")
+        raise GmailError(403, "insufficientPermissions", message, details=(details,))
+
+
+def _not_authenticated() -> GmailError:
+    message = (
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login"
+        " cookie or other valid authentication credential."
+    )
+    return GmailError(401, "authError", message)
+
+
+def _api_is_disabled() -> GmailError:
+    message = (
+        "Gmail API has not been used in project 123456789012 before or it is disabled. Enable it,"
+        " then retry."
+    )
+    details = error_info("SERVICE_DISABLED", service="gmail.googleapis.com")
+    return GmailError(403, "accessNotConfigured", message, details=(details,))
+
+
+def _json_body(request: Request) -> Any:
+    if not request.body:
+        return None
+    try:
+        return orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        raise invalid_argument("Invalid JSON payload received.") from None
+
+
+def _target(request: Request) -> str:
+    """Return the text that fault rules are matched with: decoded path and query."""
+    query = f"?{unquote_plus(request.query)}" if request.query else ""
+    return unquote(request.path) + query
+
+
+def _response(result: GmailResult) -> Response:
+    if result.document is None:
+        return Response(204)
+    return Response(200, orjson.dumps(result.document), _HEADERS)

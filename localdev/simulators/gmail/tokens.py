@@ -1,0 +1,47 @@
+"""Decide what a bearer token of a request to the simulated Gmail API permits."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from secrets import token_urlsafe
+
+READ_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
+METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
+READING_SCOPES = frozenset(
+    {READ_SCOPE, "https://www.googleapis.com/auth/gmail.modify", "https://mail.google.com/"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What an access token permits: the user's id in the simulators, and the granted scopes."""
+
+    user_id: str
+    scopes: frozenset[str]
+
+
+TokenCheck = Callable[[str], Bearer | None]
+"""Returns what an access token permits; None: the token is unknown, expired or revoked."""
+
+
+class RegisteredTokens:
+    """Access tokens that a test made, without a sign-in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bearers: dict[str, Bearer] = {}
+
+    def register(self, user_id: str, scopes: frozenset[str] = frozenset({READ_SCOPE})) -> str:
+        """Return a new token of the user."""
+        token = "ya29.test-" + token_urlsafe(32)
+        with self._lock:
+            self._bearers[token] = Bearer(user_id, scopes)
+        return token
+
+    def revoke(self, token: str) -> None:
+        with self._lock:
+            self._bearers.pop(token, None)
+
+    def check(self, token: str) -> Bearer | None:
+        with self._lock:
+            return self._bearers.get(token)
