@@ -72,11 +72,12 @@ class RegisteredProvider:
         return self.oauth_access is None
 
 
-MICROSOFT, IMAP = Provider("microsoft"), Provider("imap")
+MICROSOFT, GOOGLE, IMAP = Provider("microsoft"), Provider("google"), Provider("imap")
 PROVIDER_OF_EARLIEST_RELEASE = MICROSOFT
 """The provider of stored values that name no provider: they were stored when there was only one
 provider."""
 GRAPH_URL_SETTING = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
+GMAIL_URL_SETTING = UrlSetting("GMAIL_URL", "https://gmail.googleapis.com")
 
 REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
     RegisteredProvider(
@@ -89,7 +90,17 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         required_settings=("MICROSOFT_CLIENT_ID",),
         sends_notifications=True,
     ),
-    RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
+    RegisteredProvider(
+        GOOGLE,
+        "Gmail",
+        "email/gmail.sync",
+        api_url_setting=GMAIL_URL_SETTING,
+        oauth_access=OAuthAccess(
+            "google", ("openid", "email", "https://www.googleapis.com/auth/gmail.readonly")
+        ),
+        required_settings=("GOOGLE_CLIENT_ID",),
+        sends_notifications=True,
+    ),
     RegisteredProvider(
         IMAP,
         "IMAP",

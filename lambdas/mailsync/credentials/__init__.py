@@ -25,7 +25,6 @@ from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
     AccountNotConnected,
-    MailsyncError,
     ProviderThrottled,
     ProviderUnavailable,
 )
@@ -75,6 +74,10 @@ class CredentialStore(Protocol):
         Raises:
             AccountNotConnected: the account has no credentials.
         """
+        ...
+
+    def save_address(self, account_id: AccountId, address: str) -> None:
+        """Store the email address that the account has now at its provider."""
         ...
 
     def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
@@ -150,11 +153,14 @@ class StoredAccessToken:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)
+            # Each in a transaction of its own: a disconnection locks the account first.
+            if isinstance(outcome, TokenSet):
+                if outcome.address is not None:
+                    self._store.save_address(self._account_id, outcome.address)
+                return outcome.access_token
             # Raised here and not in the block, so that the pause or the end of the grant is
             # committed first.
-            if isinstance(outcome, MailsyncError):
-                raise outcome
-            return outcome
+            raise outcome
         raise ProviderUnavailable(
             f"Other workers kept renewing the token of account {self._account_id}. Stored mail"
             " stays readable; the sync is retried."
@@ -162,7 +168,7 @@ class StoredAccessToken:
 
     def _exchange(
         self, grant: str | None, key: SealingKey, renewal: LockedCredentials
-    ) -> AccessToken | AccessRevoked | ProviderThrottled:
+    ) -> TokenSet | AccessRevoked | ProviderThrottled:
         try:
             renewed = _tokens(
                 self._settings, self._provider, grant, renewal.credentials.organisation_id
@@ -180,7 +186,7 @@ class StoredAccessToken:
                 renewal.end_grant()
             return error
         renewal.save(renewed.seal_for_account(self._account_id, key))
-        return renewed.access_token
+        return renewed
 
 
 class StoredPassword:
