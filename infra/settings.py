@@ -120,18 +120,7 @@ class StageSettings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return warnings about valid but risky settings; `make synth` prints them."""
-        found = (
-            (
-                self.jwt_jwks_url is not None and self.jwt_audience == ANY_JWT_AUDIENCE,
-                f'jwt_audience is "{ANY_JWT_AUDIENCE}": the API accepts tokens that the issuer of'
-                " jwt_jwks_url made for any of its clients",
-            ),
-            (
-                self.log_level in ("WARN", "ERROR"),
-                f"log_level {self.log_level} drops the audit records of docs/security.md",
-            ),
-        )
-        return tuple(f"Stage {self.name!r}: {sentence}." for holds, sentence in found if holds)
+        return tuple(f"Stage {self.name!r}: {each}." for each in _warnings(self))
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
@@ -169,6 +158,17 @@ def provider_ports(stage: StageSettings) -> Mapping[str, frozenset[int]]:
         for each in syncable_providers()
         if all(getattr(stage, name.lower(), "") is not None for name in each.required_settings)
     }
+
+
+def _warnings(stage: StageSettings) -> Iterator[str]:
+    """Yield a sentence for each setting that is valid but risky."""
+    if stage.jwt_jwks_url is not None and stage.jwt_audience == ANY_JWT_AUDIENCE:
+        yield (
+            f'jwt_audience is "{ANY_JWT_AUDIENCE}": the API accepts tokens that the issuer of'
+            " jwt_jwks_url made for any of its clients"
+        )
+    if stage.log_level in ("WARN", "ERROR"):
+        yield f"log_level {stage.log_level} drops the audit records of docs/security.md"
 
 
 def _require_name_of_stack(stage: str) -> None:

@@ -175,6 +175,31 @@ class PushStore:
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
+    def is_subscribed_by_others(self, account_id: AccountId) -> bool:
+        """Return whether another account of the same mailbox has a push subscription."""
+        with self._database.transaction() as tx:
+            [[is_subscribed]] = tx.run("is_subscribed_by_others", account_id=account_id)
+        return bool(is_subscribed)
+
+    def save_mailbox_notifications(self, provider: Provider, addresses: Sequence[str]) -> int:
+        """Make the mailboxes due for which a verified notification arrived; return the number of
+        accounts of these mailboxes.
+
+        A mailbox is found by the address for which its subscription was made, else by its present
+        address, so that notifications of a renamed mailbox are accepted under both.
+
+        addresses: addresses in lower case.
+        """
+        if not addresses:
+            return 0
+        names = {"provider": provider, "addresses": to_jsonb(sorted(set(addresses)))}
+        with self._database.transaction() as tx:
+            found = tx.run("find_subscribed_mailboxes", **names) or tx.run(
+                "find_renamed_mailboxes", **names
+            )
+            _notify(tx, [AccountId(account_id) for (account_id,) in found])
+        return len(found)
+
     def save_notifications(self, notifications: Sequence[Notification]) -> int:
         """Make the mailboxes due for which a genuine notification arrived; return the number of
         genuine notifications.

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.api.signing_keys import PublishedKeySet
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.credentials.identity.entra import (
     begin_sign_in,
@@ -24,6 +23,7 @@ from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import AccessToken
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.published_keys import PublishedKeySet
 from mailsync.settings import is_https_or_loopback_url
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
@@ -36,7 +36,8 @@ REDIRECTS = (301, 302, 303, 307, 308)
 ORGANISATION = "72f988bf-0000-4000-8000-000000000000"
 CLIENTS = {
     "mailsync/credentials/identity/entra.py",
-    "mailsync/api/signing_keys.py",
+    "mailsync/json_request.py",
+    "mailsync/published_keys.py",
     "mailsync/providers/graph/http.py",
     "mailsync/providers/server_status.py",
 }

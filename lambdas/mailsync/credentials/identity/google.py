@@ -26,6 +26,7 @@ from mailsync.credentials.identity import (
 from mailsync.credentials.identity.google_settings import GoogleSettings
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import AccessRevoked, ProviderRejected
+from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S
 from mailsync.json_request import JsonResponse, NoJsonResponse, send_json_request
 from mailsync.log import logger
 from mailsync.model import AccessToken
@@ -33,11 +34,6 @@ from mailsync.registry import OAuthAccess
 from mailsync.settings import Settings
 
 REQUEST_TIMEOUT_S = 15.0
-MAX_CLOCK_SKEW_S = 60.0
-"""The seconds by which Google's clock and ours may differ."""
-ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-"""The two spellings of the issuer in Google's tokens (Google Identity documentation, "OpenID
-Connect")."""
 _ALL_OF_GMAIL = "https://mail.google.com/"
 _NO_APP_ONLY_ACCESS = "Google issues no app-only tokens to Mailsync; each user connects a mailbox."
 
