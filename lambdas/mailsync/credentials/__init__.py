@@ -147,7 +147,7 @@ class StoredAccessToken:
             if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
                 return stored
             _respect_pause(before)
-            grant = _grant(self._account_id, before, self._vault)
+            grant = open_grant(self._account_id, before, self._vault)
             key = self._vault.newest_sealing_key()
             with self._store.lock_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
@@ -313,12 +313,13 @@ def get_access_token_without_lock(
     if stored and _is_fresh(stored):
         return UnrenewableAccessToken(stored)
     _respect_pause(credentials)
-    grant = _grant(account.id, credentials, vault)
+    grant = open_grant(account.id, credentials, vault)
     issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
     return UnrenewableAccessToken(issued.access_token)
 
 
-def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
+def open_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
+    """Decrypt and return the grant. None: the account has none."""
     if credentials.sealed_grant is None:
         return None
     return vault.open_sealed_text(grant_sealing_context(account_id), credentials.sealed_grant)

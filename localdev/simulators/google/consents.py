@@ -141,6 +141,11 @@ class ConsentStore(consents.ConsentStore):
         """Accept the tokens of the user again, as after a new sign-in of the organisation."""
         return self._refuse_consents(user_id, 0)
 
+    def forget_all(self) -> None:
+        """Delete all consents and tokens, as if nobody had signed in yet."""
+        for table in ("consent", "code", "refresh_token", "offline_consent", "access_token"):
+            self._write(f"DELETE FROM {{}}{table}")
+
     def revoke_token(self, token: str) -> bool:
         """End all tokens of the account to which a refresh or access token belongs.
 

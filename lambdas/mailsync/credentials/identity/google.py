@@ -101,6 +101,7 @@ def finish_sign_in(
     if response.status != 200:
         raise google_errors.to_exchange_error(response)
     document = response.document
+    access = _access(document)
     _require_scopes(oauth, document)
     claims = _claims_of_id_token(settings, document, flow["nonce"])
     grant = document.get("refresh_token")
@@ -112,8 +113,8 @@ def finish_sign_in(
             " https://myaccount.google.com/connections and start the sign-in again.",
         )
     _note_time_limit(document)
-    tokens = TokenSet(_access(document), grant=grant)
-    return SignInResult(claims["sub"], str(claims.get("email") or ""), tokens)
+    address = str(claims.get("email") or "")
+    return SignInResult(claims["sub"], address, TokenSet(access, grant=grant))
 
 
 def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
@@ -188,9 +189,10 @@ def _require_own_response(flow: Mapping[str, Any], query: Mapping[str, str]) -> 
 def _require_scopes(oauth: OAuthAccess, document: Mapping[str, Any]) -> None:
     """Raise SignInRejected unless every API scope was granted; each has a box that may be unticked.
 
+    A response without `scope` granted what was requested (RFC 6749, 5.1).
     Source: Google Identity documentation, "How to handle granular permissions".
     """
-    granted = str(document.get("scope")).split()
+    granted = str(document.get("scope", " ".join(oauth.scopes))).split()
     missing = [each for each in oauth.scopes if each.startswith("https:") and each not in granted]
     if missing and _ALL_OF_GMAIL not in granted:
         raise SignInRejected(
