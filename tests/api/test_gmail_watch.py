@@ -18,7 +18,8 @@ from tests.api.test_disconnect_google import disconnect
 
 REMOTE_IDS = "SELECT remote_id FROM mailsync.provider_subscriptions ORDER BY created_at"
 NEXT = """SELECT next_try_at > now() + interval '19 hours',
-  next_try_at < now() + interval '26 hours', expires_at < now() + interval '7 days' FROM mailsync.provider_subscriptions"""
+  next_try_at < now() + interval '26 hours',
+  expires_at < now() + interval '7 days' FROM mailsync.provider_subscriptions"""
 
 
 @pytest.fixture
