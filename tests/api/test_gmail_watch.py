@@ -3,6 +3,7 @@ with the last account; and what happens when Gmail refuses it."""
 
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.api.requests import Sql
 from tests.api.sign_in import ANN, account_of
 from tests.api.subscriptions import MIRRORED, NO_WORK, ONE_FAILED, ONE_MADE, RENEW_NOW, tick
 from tests.api.test_disconnect_google import disconnect
+from tests.api.test_provider_paths import ask
 
 REMOTE_IDS = "SELECT remote_id FROM mailsync.provider_subscriptions ORDER BY created_at"
 NEXT = """SELECT next_try_at > now() + interval '19 hours',
@@ -149,3 +151,27 @@ def test_a_mailbox_that_cannot_be_reached_is_still_disconnected(
 
     assert "push_not_ended" in log.getvalue()
     assert sql("SELECT count(*) FROM mailsync.provider_subscriptions") == [[0]]
+
+
+def test_the_account_shows_whether_its_notifications_work(
+    google: Simulators, watched: WatchedMailbox, sql: Sql
+) -> None:
+    account_id = connect(google, sql)
+
+    def shown() -> Any:
+        return ask("api", f"GET /api/email/accounts/{account_id}").json["notifications"]
+
+    assert shown() is None
+    watched.refusal = refusal(403, "User not authorized")
+    tick()
+    assert (shown()["state"], shown()["lastError"]) == ("lapsed", "ProviderRejected")
+    watched.refusal = None
+    sql(RENEW_NOW)
+    tick()
+    assert (shown()["state"], shown()["lastError"]) == ("working", None)
+    sql("UPDATE mailsync.email_accounts SET changed_at = now() + interval '1 hour'")
+    assert shown()["state"] == "silent"
+    sql("UPDATE mailsync.email_accounts SET notified_at = now() + interval '50 minutes'")
+    assert shown()["state"] == "working"
+    sql("UPDATE mailsync.provider_subscriptions SET expires_at = now()")
+    assert shown()["state"] == "lapsed"

@@ -103,7 +103,7 @@ def forgeries(google: Simulators) -> dict[str, str]:
         "long": "x" * 9_000,
         "altered": altered(genuine),
         "other key": signed_by(rsa_key(), genuine),
-        "unsigned": jwt.encode(claims, None, "none"),
+        "unsigned": jwt.encode(claims, "", "none"),
         "hmac": hs256(b"secret", "google-simulator", **claims).removeprefix("Bearer "),
         "unknown key": jwt.encode(claims, rsa_key(), "RS256", headers={"kid": "unknown"}),
         "no key id": jwt.encode(claims, rsa_key(), "RS256"),

@@ -123,6 +123,13 @@ SELECT a.id::text
    AND lower(a.email_address) IN
        (SELECT json_array_elements_text(cast(:addresses AS json)))
 
+-- push_state --
+-- Return what is known of the notifications of an account of this user.
+SELECT s.expires_at, s.created_at, a.notified_at, a.changed_at, s.last_error, now()
+  FROM mailsync.email_accounts a
+  JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
+ WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+
 -- is_subscribed_by_others --
 -- Return whether another account of the same mailbox has a subscription.
 SELECT EXISTS (
