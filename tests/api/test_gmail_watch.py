@@ -14,7 +14,15 @@ from tests.api.gmail_push import AUDIENCE, TOPIC, WatchedMailbox, refusal
 from tests.api.google_sign_in import sign_in
 from tests.api.requests import Sql
 from tests.api.sign_in import ANN, account_of
-from tests.api.subscriptions import MIRRORED, NO_WORK, ONE_FAILED, ONE_MADE, RENEW_NOW, tick
+from tests.api.subscriptions import (
+    MIRRORED,
+    NO_WORK,
+    ONE_FAILED,
+    ONE_MADE,
+    RENEW_NOW,
+    TOKEN_ENDS,
+    tick,
+)
 from tests.api.test_disconnect_google import disconnect
 from tests.api.test_provider_paths import ask
 
@@ -95,6 +103,22 @@ def test_a_renamed_mailbox_gets_a_subscription_of_its_new_address_and_keeps_its_
 
     assert sql(REMOTE_IDS) == [[f"ann.new@example.org#{account_id}"]]
     assert (watched.topic, "stop" in watched.calls) == (TOPIC, False)
+
+
+def test_a_renamed_address_is_taken_over_at_the_next_renewal_of_the_token(
+    google: Simulators, watched: WatchedMailbox, sql: Sql
+) -> None:
+    connect(google, sql)
+    accounts, new = google.google.accounts, "ann.new@example.org"
+    subject = accounts.find(ANN).subject
+    accounts.rename(ANN, new)
+    sql(TOKEN_ENDS)
+
+    assert tick() == ONE_MADE
+
+    accounts.rename(new, ANN)
+    kept = "SELECT email_address, provider_account_id FROM mailsync.email_accounts"
+    assert sql(kept) == [[new, subject]]
 
 
 def test_another_topic_takes_the_place_of_the_first(
