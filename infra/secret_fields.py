@@ -5,7 +5,11 @@ from infra.settings import StageSettings
 JWT_KEY_FIELD = "JWT_SECRET"
 FIELDS_OF_SECRET = {
     "Database": ("DATABASE_URL", "DATABASE_CA_BUNDLE"),
-    "ProviderLogins": ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"),
+    "ProviderLogins": (
+        "MICROSOFT_CLIENT_SECRET",
+        "MICROSOFT_CLIENT_CERTIFICATE",
+        "GOOGLE_CLIENT_SECRET",
+    ),
     "ApplicationKey": (JWT_KEY_FIELD,),
     "Migration": ("MIGRATION_DATABASE_URL",),
 }

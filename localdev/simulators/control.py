@@ -24,6 +24,8 @@ from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
+from localdev.simulators.google.consents import GrantEnd
+from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
@@ -57,6 +59,7 @@ class ControlApi:
         self,
         service: SimulatorService,
         entra: EntraServer,
+        google: GoogleIdentityServer,
         notifier: Notifier,
         imap: ImapServer | None,
         *,
@@ -65,6 +68,7 @@ class ControlApi:
         self._authorization = f"Bearer {secret}".encode()
         self._service = service
         self._consents = entra.consents
+        self._google = google
         self._notifier = notifier
         self._imap = imap
         self._actions: dict[tuple[str, str], Callable[[JsonObject], Any]] = {
@@ -79,6 +83,7 @@ class ControlApi:
                 fields["pem"]
             ),
             ("POST", "switches"): self._set_behaviour,
+            ("POST", "google-switches"): lambda fields: google.set_behaviour(**fields),
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
             ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
@@ -89,6 +94,10 @@ class ControlApi:
         self._mailbox_actions = MAILBOX_ACTION_BY_NAME | {
             "revoke": self._revoke,
             "expire-refresh-tokens": self._expire_refresh_tokens,
+            "google-end-grants": self._end_google_grants,
+            "google-rename": lambda mailbox, *, address: google.accounts.rename(
+                mailbox.user_id, address
+            ),
             "lifecycle": self._send_lifecycle_event,
             "expire-subscriptions": self._expire_subscriptions,
         }
@@ -132,6 +141,9 @@ class ControlApi:
 
     def _expire_refresh_tokens(self, mailbox: Mailbox) -> JsonObject:
         return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
+
+    def _end_google_grants(self, mailbox: Mailbox, end: str = GrantEnd.REVOKED) -> JsonObject:
+        return {"ended": self._google.consents.end_grants(mailbox.user_id, GrantEnd(end))}
 
     def _send_lifecycle_event(self, mailbox: Mailbox, event: str) -> JsonObject:
         return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, event)}
