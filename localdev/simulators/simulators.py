@@ -131,6 +131,7 @@ class Simulators:
         self._entra_server.start()
         self._gmail_server.start()
         self.notifier.start()
+        self.gmail.pusher.start()
         if self.imap:
             self.imap.start()
         return self
@@ -138,6 +139,7 @@ class Simulators:
     def stop(self) -> None:
         if self.imap:
             self.imap.stop()
+        self.gmail.pusher.stop()
         self.notifier.stop()
         self._graph_server.stop()
         self._entra_server.stop()
