@@ -76,7 +76,12 @@ class Simulators:
         self.notifier = Notifier(self.service)
         self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
         self._control = ControlApi(
-            self.service, self.entra, self.notifier, self.imap, secret=self.control_secret
+            self.service,
+            self.entra,
+            self.notifier,
+            self.imap,
+            gmail=self.gmail,
+            secret=self.control_secret,
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
