@@ -115,6 +115,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         GOOGLE,
         "Gmail",
         "email/gmail.sync",
+        kit_module="mailsync.providers.gmail.kit",
         api_url_setting=GMAIL_URL_SETTING,
         oauth_access=OAuthAccess(
             "google",

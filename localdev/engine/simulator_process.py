@@ -25,6 +25,7 @@ _PORTS = {
     "graph": "graphPort",
     "entra": "entraPort",
     "google": "googlePort",
+    "gmail": "gmailPort",
     "imap": "imapPort",
     "imap-starttls": "imapStarttlsPort",
 }

@@ -92,6 +92,7 @@ class Simulators:
             self.google,
             self.notifier,
             self.imap,
+            gmail=self.gmail,
             secret=self.control_secret,
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
@@ -153,6 +154,7 @@ class Simulators:
         self._gmail_server.start()
         self._google_server.start()
         self.notifier.start()
+        self.gmail.pusher.start()
         if self.imap:
             self.imap.start()
         return self
@@ -160,6 +162,7 @@ class Simulators:
     def stop(self) -> None:
         if self.imap:
             self.imap.stop()
+        self.gmail.pusher.stop()
         self.notifier.stop()
         self._graph_server.stop()
         self._entra_server.stop()
