@@ -28,7 +28,7 @@ _ROWS = """
 SELECT coalesce(k.remote_key, m.message_id), m.id,
        ARRAY(SELECT f.remote_id FROM mailsync.email_placements p
                JOIN mailsync.email_folders f ON f.id = p.folder_id WHERE p.email_id = m.id),
-       m.is_read, m.version, m.removed_at IS NOT NULL
+       m.is_read, coalesce(m.version, ''), m.removed_at IS NOT NULL
   FROM mailsync.emails m LEFT JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.account_id = cast(:account AS uuid)"""
 _FOLDERS = """
