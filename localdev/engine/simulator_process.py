@@ -23,6 +23,7 @@ STOP_TIMEOUT_S = 10
 _PORTS = {
     "graph": "graphPort",
     "entra": "entraPort",
+    "gmail": "gmailPort",
     "imap": "imapPort",
     "imap-starttls": "imapStarttlsPort",
 }

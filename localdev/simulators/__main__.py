@@ -32,6 +32,7 @@ def main() -> int:
         options.data,
         graph_port=options.graph_port,
         entra_port=options.entra_port,
+        gmail_port=options.gmail_port,
         host=options.host,
         client_id=options.client_id,
         client_secret=options.client_secret,
@@ -59,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--graph-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--entra-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--gmail-port", type=int, default=0, help="0 takes a free port")
     _add_imap(parser)
     parser.add_argument("--host", choices=("127.0.0.1", "localhost"), default="127.0.0.1")
     parser.add_argument("--mailbox", action="append", help=f"address, repeatable ({_ACCOUNT})")
@@ -75,8 +77,12 @@ def _options() -> argparse.Namespace:
 
 
 def _add_imap(parser: argparse.ArgumentParser) -> None:
-    providers = parser.add_argument("--provider", choices=("graph", "imap"), default="graph")
-    providers.help = "imap: mail is served over IMAP as well, and keeps its original bytes"
+    providers = parser.add_argument(
+        "--provider", choices=("graph", "imap", "gmail"), default="graph"
+    )
+    providers.help = (
+        "imap: mail is served over IMAP as well; imap, gmail: mail keeps its original bytes"
+    )
     parser.add_argument("--imap-port", type=int, default=0, help="with TLS; 0 takes a free port")
     parser.add_argument("--imap-starttls-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--imap-prefix", default="", help="of folder names, such as INBOX.")
@@ -118,7 +124,7 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
         mailbox.load_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
     if not options.mbox:
         return None
-    loaded = load_mail(options.mbox, keeps_originals=options.provider == "imap")
+    loaded = load_mail(options.mbox, keeps_originals=options.provider != "graph")
     stored = mailbox.load_mail_items(loaded.items)
     for each in loaded.problems:
         print(f"not loaded: {each}", file=sys.stderr)
@@ -134,6 +140,8 @@ def _addresses(simulators: Simulators) -> dict[str, object]:
         **ports,
         **({"imapPassword": imap.password} if imap else {}),
         "graphUrl": simulators.graph_url,
+        "gmailUrl": simulators.gmail_url,
+        "gmailPort": int(simulators.gmail_url.rsplit(":", 1)[1]),
         "controlUrl": simulators.control_url,
         "controlSecret": simulators.control_secret,
         "clientSecret": simulators.client_secret,

@@ -4,8 +4,8 @@ inject faults.
 Requests carry the control secret as a bearer token; without it the response is 401. `GET` reads
 state. Every `POST` takes and returns one JSON object. A 400 response says what is wrong.
 
-Messages and folders are named by Graph's ids and well-known names. While the IMAP server runs, they
-may also be named as IMAP names them; see `localdev.simulators.imap.owner`.
+Messages and folders are named by Graph's ids and well-known names, or by Gmail's ids. While the
+IMAP server runs, they may also be named as IMAP names them; see `localdev.simulators.imap.owner`.
 """
 
 import hmac
@@ -24,6 +24,14 @@ from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
+from localdev.simulators.gmail.control import (
+    gmail_actions,
+    gmail_mailbox_actions,
+    number_of_label,
+)
+from localdev.simulators.gmail.control import number_of_message as number_of_gmail_message
+from localdev.simulators.gmail.errors import GmailError
+from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
@@ -35,10 +43,12 @@ from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNo
 from localdev.simulators.service import SimulatorService, UserNotFound
 
 CONTROL_PATH_PREFIX = "/_sim/"
+_GMAIL_PREFIX = "gmail-"
 _FOLDER_FIELDS = ("folder", "destination", "parent")
 _ANSWERED_400 = (
     FolderMoveRefused,
     FolderNotFound,
+    GmailError,
     MessageNotFound,
     MessageAlreadyPurged,
     UserNotFound,
@@ -60,6 +70,7 @@ class ControlApi:
         notifier: Notifier,
         imap: ImapServer | None,
         *,
+        gmail: GmailServer,
         secret: str,
     ) -> None:
         self._authorization = f"Bearer {secret}".encode()
@@ -67,6 +78,7 @@ class ControlApi:
         self._consents = entra.consents
         self._notifier = notifier
         self._imap = imap
+        self._gmail = gmail
         self._actions: dict[tuple[str, str], Callable[[JsonObject], Any]] = {
             ("GET", "state"): self._state,
             ("GET", "messages"): self._messages,
@@ -85,13 +97,19 @@ class ControlApi:
             ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
             ("DELETE", "token-faults"): lambda _: service.token_faults.remove_all_rules(),
             **(imap_actions(imap) if imap else {}),
+            **gmail_actions(gmail),
         }
-        self._mailbox_actions = MAILBOX_ACTION_BY_NAME | {
-            "revoke": self._revoke,
-            "expire-refresh-tokens": self._expire_refresh_tokens,
-            "lifecycle": self._send_lifecycle_event,
-            "expire-subscriptions": self._expire_subscriptions,
-        }
+        of_gmail = gmail_mailbox_actions(gmail, mail_item_from_json)
+        self._mailbox_actions = (
+            MAILBOX_ACTION_BY_NAME
+            | of_gmail
+            | {
+                "revoke": self._revoke,
+                "expire-refresh-tokens": self._expire_refresh_tokens,
+                "lifecycle": self._send_lifecycle_event,
+                "expire-subscriptions": self._expire_subscriptions,
+            }
+        )
 
     def __call__(self, request: Request) -> Response:
         name = request.path.removeprefix(CONTROL_PATH_PREFIX)
@@ -107,7 +125,9 @@ class ControlApi:
                 return _json(200, action(arguments))
             if request.method == "POST" and name in self._mailbox_actions:
                 mailbox = self._service.find_mailbox(arguments.pop("mailbox"))
-                fields = self._with_graph_ids(mailbox, arguments)
+                fields = arguments
+                if not name.startswith(_GMAIL_PREFIX):
+                    fields = self._with_graph_ids(mailbox, arguments)
                 result = self._mailbox_actions[name](mailbox, **fields)
                 return _json(200, {"id": result} if isinstance(result, str) else result)
         except _ANSWERED_400 as refusal:
@@ -115,17 +135,25 @@ class ControlApi:
         return _json(404, {"error": "NotFound", "message": f"no action {request.method} {name}"})
 
     def _with_graph_ids(self, mailbox: Mailbox, fields: JsonObject) -> JsonObject:
-        """Return the fields with Graph's ids in the place of IMAP's. Other values are kept."""
-        if self._imap is None:
-            return fields
-        presented = ImapMailbox(mailbox, self._imap.options(mailbox))
+        """Return the fields with Graph's ids in the place of IMAP's and Gmail's. Other values are
+        kept."""
         ids, found = OutlookMailbox(mailbox).ids, {}
         for name, value in fields.items():
-            if name == "id" and (number := number_of_message(presented, str(value))):
+            if name == "id" and (number := self._number_of_message(mailbox, str(value))):
                 found[name] = ids.immutable_id(number)
-            elif name in _FOLDER_FIELDS and (number := number_of_folder(presented, str(value))):
+            elif name in _FOLDER_FIELDS and (number := self._number_of_folder(mailbox, str(value))):
                 found[name] = ids.folder_id(number)
         return fields | found
+
+    def _number_of_message(self, mailbox: Mailbox, text: str) -> int | None:
+        presented = self._imap and ImapMailbox(mailbox, self._imap.options(mailbox))
+        number = number_of_message(presented, text) if presented else None
+        return number or number_of_gmail_message(self._gmail, mailbox, text)
+
+    def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
+        presented = self._imap and ImapMailbox(mailbox, self._imap.options(mailbox))
+        number = number_of_folder(presented, text) if presented else None
+        return number or number_of_label(self._gmail, mailbox, text)
 
     def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
         return {"revoked": self._consents.revoke_consents_of_user(mailbox.user_id, **number)}

@@ -246,9 +246,12 @@ class Mailbox:
     def purge_message(self, number: int) -> None:
         """Delete the message with all traces, as servers do after the retention period."""
         with self.database.transaction():
-            for placement in self.message(number).placements:
+            placements = self.message(number).placements
+            for placement in placements:
                 self._journal_of_placement(ChangeKind.REMOVED, number, None, placement)
                 self._remove_placement(number, placement)
+            if not placements:
+                self._journal_of_placement(ChangeKind.REMOVED, number, None)
             self.database.execute_write("DELETE FROM message WHERE number = ?", number)
 
     def send_draft(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Record the requests that the Graph simulator receives, for tests and the dashboard."""
+"""Record the requests that the simulated Graph and Gmail receive, for tests and the dashboard."""
 
 import threading
 from collections import deque
@@ -10,9 +10,10 @@ _KEPT = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One request that the Graph simulator received.
+    """One request that the simulated Graph or Gmail received.
 
-    link: `next` or `delta` if the request followed a link of that kind. None: it followed no link.
+    link: `next` or `delta` if the request followed a link of that kind; `next` for a page token of
+        Gmail. None: it followed no link.
     in_flight: number of the mailbox's other requests that were in flight when this request arrived.
     """
 

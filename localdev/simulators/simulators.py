@@ -76,7 +76,12 @@ class Simulators:
         self.notifier = Notifier(self.service)
         self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
         self._control = ControlApi(
-            self.service, self.entra, self.notifier, self.imap, secret=self.control_secret
+            self.service,
+            self.entra,
+            self.notifier,
+            self.imap,
+            gmail=self.gmail,
+            secret=self.control_secret,
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
@@ -131,6 +136,7 @@ class Simulators:
         self._entra_server.start()
         self._gmail_server.start()
         self.notifier.start()
+        self.gmail.pusher.start()
         if self.imap:
             self.imap.start()
         return self
@@ -138,6 +144,7 @@ class Simulators:
     def stop(self) -> None:
         if self.imap:
             self.imap.stop()
+        self.gmail.pusher.stop()
         self.notifier.stop()
         self._graph_server.stop()
         self._entra_server.stop()

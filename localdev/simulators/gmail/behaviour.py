@@ -22,10 +22,10 @@ class GmailBehaviour:
     is_label_deletion_in_history: whether the history reports that messages lost a deleted label.
     is_trash_counted: whether `labels.get` counts messages that are in Trash or Spam as well.
     does_profile_count_trash: whether `messagesTotal` of the profile counts Trash and Spam.
-    history_lag_s: seconds for which `history.list` lacks the newest changes.
     largest_page: maximum number of entries on a page of a list.
     is_api_enabled: False: the API is not enabled in the project (`accessNotConfigured`).
     push_url: where Pub/Sub posts its messages. None: nobody subscribes to the topic.
+    push_retry_s: seconds until a push that was not accepted is posted again.
     push_interval_s: minimum seconds between two pushes for a mailbox.
     pushes_lost: pushes are counted and not sent.
 
@@ -45,9 +45,9 @@ class GmailBehaviour:
     is_label_deletion_in_history: bool = False
     is_trash_counted: bool = True
     does_profile_count_trash: bool = True
-    history_lag_s: float = 0
     largest_page: int = 500
     is_api_enabled: bool = True
     push_url: str | None = None
+    push_retry_s: float = 10
     push_interval_s: float = 1
     pushes_lost: bool = False

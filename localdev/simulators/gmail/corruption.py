@@ -1,9 +1,9 @@
 """Apply injected faults to responses of the simulated Gmail API: rejections, broken transport and
 forged answers.
 
-A forgery of `Fault.page` changes the list of a response: `messages`, `history`, `labels`, `threads`.
-`about` contains ids of messages or labels. `earlier changes` lowers `historyId` by `off_by`, and
-`renumbered` raises it.
+A forgery of `Fault.page` changes the list of a response (messages, history records, labels or
+threads), or an object. `about` contains ids of messages or labels. `earlier changes` lowers
+`historyId` by `off_by`, and `renumbered` raises it.
 """
 
 from collections.abc import Mapping

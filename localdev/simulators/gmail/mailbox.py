@@ -60,10 +60,16 @@ class ListedMessage:
 
 
 class GmailMailbox:
-    """Reads a mailbox in Gmail's terms. The first object of a mailbox starts its history."""
+    """Reads a mailbox in Gmail's terms. The first object of a mailbox starts its history.
 
-    def __init__(self, mailbox: Mailbox, behaviour: GmailBehaviour) -> None:
+    held_change: number of the newest change that `history.list` reports. None: all changes.
+    """
+
+    def __init__(
+        self, mailbox: Mailbox, behaviour: GmailBehaviour, *, held_change: int | None = None
+    ) -> None:
         self.neutral = mailbox
+        self.held_change = held_change
         self.labels = GmailLabels(mailbox)
         self.behaviour = behaviour
         self._database = mailbox.database
@@ -222,7 +228,8 @@ class GmailMailbox:
         )
 
     def _message(self, listed: ListedMessage, message: Message) -> GmailMessage:
-        raw = self.neutral.original(message.blob_number) or compose(message.item)
+        original = self.neutral.original(message.blob_number)
+        raw = compose(message.item) if original is None else original
         row = self._database.fetch_row(
             "SELECT max(number) AS number FROM change WHERE message = ?", listed.number
         )

@@ -8,7 +8,7 @@ import re
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
 from localdev.simulators.gmail.history import HISTORY_TYPES, History, filter_records
-from localdev.simulators.gmail.ids import history_token, record_of_history_token
+from localdev.simulators.gmail.ids import history_id, history_token, record_of_history_token
 from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL, GmailLabel
 from localdev.simulators.gmail.tokens import READING_SCOPES
 
@@ -65,22 +65,16 @@ def list_messages(call: GmailCall) -> GmailResult:
 
 
 def list_history(call: GmailCall) -> GmailResult:
-    start = call.text("startHistoryId")
-    if start is None or not _UINT64.fullmatch(start):
-        raise invalid_argument("Invalid startHistoryId" if start else "Missing startHistoryId")
+    gmail, held = call.gmail, call.gmail.held_change
+    newest = gmail.history_id if held is None else min(gmail.history_id, history_id(held))
     types = call.texts("historyTypes")
     if unknown := {*types} - {*HISTORY_TYPES}:
         raise invalid_argument(f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\"")
-    history, newest = History(call.gmail), call.gmail.history_id
-    if history.is_expired(int(start)):
+    history = History(gmail)
+    start = _start_history_id(call)
+    if history.is_expired(start):
         raise not_found()
-    after = int(start)
-    if (token := call.text("pageToken")) is not None:
-        position = record_of_history_token(token)
-        if position is None or not after <= position <= newest:
-            raise invalid_argument("Invalid pageToken")
-        after = position
-    records = history.records_after(after)
+    records = history.records_after(_history_position(call, start), until=held)
     page = records[: call.page_size()]
     lists = [HISTORY_TYPES[each] for each in types or HISTORY_TYPES]
     document: dict[str, object] = {"historyId": str(newest)}
@@ -89,6 +83,24 @@ def list_history(call: GmailCall) -> GmailResult:
     if len(records) > len(page):
         document["nextPageToken"] = history_token(int(page[-1]["id"]))
     return GmailResult(document=document)
+
+
+def _start_history_id(call: GmailCall) -> int:
+    text = call.text("startHistoryId")
+    if text is None or not _UINT64.fullmatch(text):
+        raise invalid_argument("Invalid startHistoryId" if text else "Missing startHistoryId")
+    return int(text)
+
+
+def _history_position(call: GmailCall, start: int) -> int:
+    """Return the id of the record after which the page begins."""
+    token = call.text("pageToken")
+    if token is None:
+        return start
+    position = record_of_history_token(token)
+    if position is None or position < start:
+        raise invalid_argument("Invalid pageToken")
+    return position
 
 
 def require_reading(call: GmailCall) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from localdev.simulators.gmail import messages, reading
+from localdev.simulators.gmail import messages, reading, watches
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 
@@ -35,6 +35,8 @@ ROUTES = (
     Route("GET", "messages", "messages.list", 5, reading.list_messages),
     Route("GET", "messages/*", "messages.get", 20, messages.get_message),
     Route("GET", "history", "history.list", 2, reading.list_history),
+    Route("POST", "watch", "watch", 100, watches.start_watch),
+    Route("POST", "stop", "stop", 50, watches.stop_watch),
 )
 _ROUTE_EXPRESSIONS = [
     (each, re.compile(re.escape(each.pattern).replace(r"\*", "([^/]+)"))) for each in ROUTES

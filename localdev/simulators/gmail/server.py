@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.faults import Fault, FaultScript
+from localdev.simulators.faults import Fault
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.corruption import corrupt_response, corrupt_result, error_of_fault
@@ -28,8 +28,9 @@ from localdev.simulators.gmail.tokens import (
     RegisteredTokens,
     TokenCheck,
 )
+from localdev.simulators.gmail.watches import Pusher
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.request_log import RequestLog, RequestRecord
+from localdev.simulators.request_log import RequestRecord
 from localdev.simulators.service import SimulatorService, UserNotFound
 
 _HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Cache-Control": "private"}
@@ -55,9 +56,9 @@ class GmailServer:
         self.quota = Quota()
         self.tokens = RegisteredTokens()
         self.check_token: TokenCheck | None = None
-        self.faults = FaultScript()
-        self.log = RequestLog()
-        self._service = service
+        self.service = service
+        self.pusher = Pusher(self)
+        self._held: dict[str, tuple[int, float]] = {}
 
     def set_behaviour(self, **values: Any) -> None:
         """Set switches of `GmailBehaviour` by name. Raises TypeError for an unknown switch."""
@@ -65,14 +66,22 @@ class GmailServer:
 
     def open(self, mailbox: Mailbox) -> GmailMailbox:
         """Return the mailbox as Gmail shows it."""
-        return GmailMailbox(mailbox, self.behaviour)
+        held, until = self._held.get(mailbox.user_id, (0, 0.0))
+        held_change = held if time.monotonic() < until else None
+        return GmailMailbox(mailbox, self.behaviour, held_change=held_change)
+
+    def hold_history(self, mailbox: Mailbox, seconds: float) -> None:
+        """Let `history.list` report no changes after the present ones for some seconds. The profile
+        and pushes name them."""
+        newest = self.open(mailbox).newest_change
+        self._held[mailbox.user_id] = (newest, time.monotonic() + seconds)
 
     def __call__(self, request: Request) -> Response:
         return self.serve(request, in_batch=False)
 
     def serve(self, request: Request, *, in_batch: bool) -> Response:
         began, visit = time.monotonic(), _Visit()
-        fault = self.faults.next_fault(request.method, _target(request), in_batch=in_batch)
+        fault = self.service.faults.next_fault(request.method, _target(request), in_batch=in_batch)
         try:
             response = _response(self._result(request, visit, fault))
         except GmailError as error:
@@ -101,14 +110,14 @@ class GmailServer:
                 if fault.status is not None:
                     raise error_of_fault(fault)
             call = GmailCall(
-                gmail=GmailMailbox(mailbox, behaviour),
+                gmail=self.open(mailbox),
                 names=names,
                 params=parse_qs(request.query, keep_blank_values=True),
                 body=_json_body(request),
                 scopes=bearer.scopes,
             )
             result = route.handler(call)
-            latency = self._service.latency
+            latency = self.service.latency
             time.sleep(
                 latency.page_latency_s(
                     full=result.full_message_count, lean=result.bodiless_message_count
@@ -127,7 +136,7 @@ class GmailServer:
 
     def _mailbox(self, bearer: Bearer, user: str) -> Mailbox:
         try:
-            mailbox = self._service.find_mailbox(bearer.user_id)
+            mailbox = self.service.find_mailbox(bearer.user_id)
         except UserNotFound:
             message = "Mail service not enabled"
             raise GmailError(
@@ -140,7 +149,7 @@ class GmailServer:
     def _record(
         self, request: Request, response: Response, visit: _Visit, *, began: float, in_batch: bool
     ) -> None:
-        self.log.add(
+        self.service.log.add(
             RequestRecord(
                 at=time.time(),
                 method=request.method,

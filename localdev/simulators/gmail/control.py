@@ -1,0 +1,106 @@
+"""Offer actions of the control API `/_sim/` that only Gmail has, and find what Gmail's ids name."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from localdev.mail.item import MailItem
+from localdev.simulators.gmail.ids import is_id
+from localdev.simulators.gmail.labels import SYSTEM_LABELS
+from localdev.simulators.gmail.owner import GmailOwner, folder_of_label
+from localdev.simulators.gmail.server import GmailServer
+from localdev.simulators.gmail.tokens import READ_SCOPE
+from localdev.simulators.mailbox import Mailbox
+
+JsonObject = dict[str, Any]
+MailReader = Callable[[JsonObject], MailItem]
+
+
+def gmail_actions(server: GmailServer) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
+    """Return the actions by method and name: quota counts, switches, watches and pushes."""
+    return {
+        ("GET", "gmail-quota"): lambda _: server.quota.to_json(),
+        ("DELETE", "gmail-quota"): lambda _: server.quota.reset(),
+        ("GET", "gmail-switches"): lambda _: asdict(server.behaviour),
+        ("POST", "gmail-switches"): lambda fields: _set_behaviour(server, fields),
+        ("GET", "gmail-watches"): lambda _: server.pusher.watches(),
+        ("GET", "gmail-pushes"): lambda _: list(server.pusher.deliveries),
+    }
+
+
+def gmail_mailbox_actions(
+    server: GmailServer, read_mail: MailReader
+) -> dict[str, Callable[..., Any]]:
+    """Return the actions on one mailbox by name. They take and return Gmail's ids.
+
+    read_mail: reads a mail from JSON with the fields of `MailItem`.
+    """
+
+    def of_owner(action: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda mailbox, **fields: action(GmailOwner(mailbox, server.behaviour), **fields)
+
+    def of_message(action: Callable[..., Any]) -> Callable[..., Any]:
+        return of_owner(lambda owner, *, id, **fields: action(owner, id, **fields))
+
+    return {
+        "gmail-deliver": of_owner(
+            lambda owner, *, labels=("INBOX",), **fields: owner.deliver(read_mail(fields), labels)
+        ),
+        "gmail-chat": of_owner(_chat),
+        "gmail-modify": of_message(GmailOwner.modify),
+        "gmail-modify-all": of_owner(
+            lambda owner, *, labels, **fields: {"changed": owner.modify_all(labels, **fields)}
+        ),
+        "gmail-archive": of_message(GmailOwner.archive),
+        "gmail-trash": of_message(GmailOwner.trash),
+        "gmail-untrash": of_message(GmailOwner.untrash),
+        "gmail-spam": of_message(GmailOwner.mark_as_spam),
+        "gmail-unspam": of_message(GmailOwner.unmark_as_spam),
+        "gmail-star": of_message(GmailOwner.star),
+        "gmail-mark-read": of_message(GmailOwner.mark_read),
+        "gmail-mark-important": of_message(GmailOwner.mark_important),
+        "gmail-delete-for-good": of_message(GmailOwner.delete_for_good),
+        "gmail-empty-trash": of_owner(lambda owner: {"deleted": owner.empty_trash()}),
+        "gmail-edit-draft": of_message(GmailOwner.edit_draft),
+        "gmail-send-draft": of_message(GmailOwner.send_draft),
+        "gmail-create-label": of_owner(GmailOwner.create_label),
+        "gmail-rename-label": of_owner(
+            lambda owner, *, label, name: owner.rename_label(label, name)
+        ),
+        "gmail-nest-label": of_owner(
+            lambda owner, *, label, parent=None: owner.nest_label(label, parent)
+        ),
+        "gmail-delete-label": of_owner(lambda owner, *, label: owner.delete_label(label)),
+        "gmail-add-unknown-label": of_message(
+            lambda owner, id, *, label: owner.add_unknown_label(id, label)
+        ),
+        "gmail-hold-history": lambda mailbox, *, seconds: server.hold_history(mailbox, seconds),
+        "gmail-token": lambda mailbox, *, scopes=(READ_SCOPE,): {
+            "token": server.tokens.register(mailbox.user_id, frozenset(scopes))
+        },
+        "gmail-expire-watch": server.pusher.expire_watch,
+        "gmail-push": lambda mailbox, **fields: {"status": server.pusher.push(mailbox, **fields)},
+    }
+
+
+def number_of_message(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
+    """Return the number of the message with this id in the simulated mailbox; None: the text is no
+    id of Gmail."""
+    return server.open(mailbox).find_number(text) if is_id(text) else None
+
+
+def number_of_label(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
+    """Return the folder of the label with this id; None: the text is no id of a label."""
+    if text in SYSTEM_LABELS or text.startswith("Label_"):
+        return folder_of_label(server.open(mailbox), text)
+    return None
+
+
+def _set_behaviour(server: GmailServer, fields: JsonObject) -> JsonObject:
+    server.set_behaviour(**fields)
+    return asdict(server.behaviour)
+
+
+def _chat(owner: GmailOwner, *, text: str, when: str | None = None) -> str:
+    return owner.chat(text, datetime.fromisoformat(when) if when else None)

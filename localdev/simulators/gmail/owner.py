@@ -1,0 +1,249 @@
+"""Change a simulated mailbox as its owner does in Gmail.
+
+A message whose last label is taken away is archived: it is placed in the folder `archive`, which is
+no label. Messages and labels are named by Gmail's ids.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from localdev.mail.item import MailItem
+from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.gmail.behaviour import GmailBehaviour
+from localdev.simulators.gmail.labels import CHAT, IMPORTANT, STARRED, UNREAD
+from localdev.simulators.gmail.mailbox import GmailMailbox
+from localdev.simulators.mailbox import Mailbox
+
+_FIELD_BY_FLAG: dict[str, Callable[[bool], dict[str, Any]]] = {
+    UNREAD: lambda is_set: {"is_read": not is_set},
+    STARRED: lambda is_set: {"is_flagged": is_set},
+    IMPORTANT: lambda is_set: {"importance": "high" if is_set else "normal"},
+}
+
+
+class GmailOwner:
+    """Changes a mailbox on behalf of its owner."""
+
+    def __init__(self, mailbox: Mailbox, behaviour: GmailBehaviour | None = None) -> None:
+        self.gmail = GmailMailbox(mailbox, behaviour or GmailBehaviour())
+        self._mailbox = mailbox
+        self._database = mailbox.database
+
+    def id_of(self, number: int) -> str:
+        """Return the id of a message by its number in the simulated mailbox."""
+        (listed,) = self.gmail.list_numbers([number])
+        return listed.id
+
+    def deliver(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
+        """Store a new message with these labels; return its id."""
+        folders = [self._folder(each) for each in label_ids] or [self._archive]
+        with self._database.transaction():
+            number = self._mailbox.deliver(item, folders[0])
+            for each in folders[1:]:
+                self._mailbox.add_to_folder(number, each)
+        return self.id_of(number)
+
+    def modify(
+        self, message_id: str, *, add: Collection[str] = (), remove: Collection[str] = ()
+    ) -> None:
+        """Add and remove labels. Trash and Spam take a message out of the inbox."""
+        number = self.gmail.find_number(message_id)
+        with self._database.transaction():
+            self._modify(number, set(add), set(remove))
+
+    def modify_all(
+        self,
+        label_ids: Collection[str],
+        *,
+        add: Collection[str] = (),
+        remove: Collection[str] = (),
+        limit: int = 10_000,
+    ) -> int:
+        """Change the labels of the newest messages with these labels, as a filter or a selection of
+        all conversations does; return the number of messages."""
+        listed, _ = self.gmail.list_page(
+            label_ids, includes_spam_trash=False, token=None, limit=limit
+        )
+        with self._database.transaction():
+            for each in listed:
+                self._modify(each.number, set(add), set(remove))
+        return len(listed)
+
+    def archive(self, message_id: str) -> None:
+        self.modify(message_id, remove=["INBOX"])
+
+    def trash(self, message_id: str) -> None:
+        self.modify(message_id, add=["TRASH"])
+
+    def untrash(self, message_id: str) -> None:
+        """Take a message out of the trash; it does not return to the inbox."""
+        self.modify(message_id, remove=["TRASH"])
+
+    def mark_as_spam(self, message_id: str) -> None:
+        self.modify(message_id, add=["SPAM"])
+
+    def unmark_as_spam(self, message_id: str) -> None:
+        self.modify(message_id, add=["INBOX"], remove=["SPAM"])
+
+    def star(self, message_id: str, *, is_starred: bool = True) -> None:
+        self._flag(message_id, STARRED, is_set=is_starred)
+
+    def mark_read(self, message_id: str, *, is_read: bool = True) -> None:
+        self._flag(message_id, UNREAD, is_set=not is_read)
+
+    def mark_important(self, message_id: str, *, is_important: bool = True) -> None:
+        self._flag(message_id, IMPORTANT, is_set=is_important)
+
+    def delete_for_good(self, message_id: str) -> None:
+        self._mailbox.purge_message(self.gmail.find_number(message_id))
+
+    def empty_trash(self) -> int:
+        """Delete all messages in the trash for good; return their number."""
+        trashed = self._mailbox.messages("trash")
+        with self._database.transaction():
+            for each in trashed:
+                self._mailbox.purge_message(each.number)
+        return len(trashed)
+
+    def edit_draft(self, message_id: str, **fields: Any) -> str:
+        """Change fields of a draft, named as in `MailItem`; return the id that it has then. A draft
+        with another subject is in another thread."""
+        number = self.gmail.find_number(message_id)
+        if "subject" in fields:
+            self._database.execute_write(
+                "UPDATE message SET thread = ? WHERE number = ?", fields["subject"], number
+            )
+        self._mailbox.change_message_fields(number, **fields)
+        return self.id_of(number)
+
+    def send_draft(self, message_id: str) -> str:
+        """Send a draft; return the id that the sent message has."""
+        number = self.gmail.find_number(message_id)
+        with self._database.transaction():
+            self._mailbox.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
+            self._modify(number, {"SENT"}, {"DRAFT"})
+        return self.id_of(number)
+
+    def chat(self, text: str, when: datetime | None = None) -> str:
+        """Store a line of a chat, which has the label CHAT and an empty raw message."""
+        moment = (when or datetime.now(UTC)).replace(microsecond=0)
+        item = MailItem(
+            subject="", body=text, received_at=moment, sent_at=moment, is_read=True, original=b""
+        )
+        return self.deliver(item, [CHAT])
+
+    def create_label(self, name: str, *, is_hidden: bool = False) -> str:
+        """Create a label. `a/b` is nested below `a` if there is a label `a`."""
+        above, _, last = name.rpartition("/")
+        parent = self._label_of_name(above)
+        number = self._mailbox.create_folder(
+            last if parent else name, parent=parent, hidden=is_hidden
+        )
+        self.gmail.labels.forget()
+        return f"Label_{number}"
+
+    def rename_label(self, label_id: str, name: str) -> None:
+        """Rename a label, with the labels nested below it. A slash nests the label."""
+        folder = self._folder(label_id)
+        above, _, last = name.rpartition("/")
+        parent = self._label_of_name(above)
+        with self._database.transaction():
+            self._mailbox.folders.move(folder, parent)
+            self._mailbox.rename_folder(folder, last if parent else name)
+        self.gmail.labels.forget()
+
+    def nest_label(self, label_id: str, parent_id: str | None) -> None:
+        """Nest a label below another one. None: at the top."""
+        parent = self._folder(parent_id) if parent_id else None
+        self._mailbox.folders.move(self._folder(label_id), parent)
+        self.gmail.labels.forget()
+
+    def delete_label(self, label_id: str) -> None:
+        """Delete a label. Its messages stay, and so do the labels nested below it, under their full
+        names."""
+        folder = self._folder(label_id)
+        names = {
+            label.folder_number: label.name
+            for label in self.gmail.labels.by_id.values()
+            if label.folder_number is not None
+        }
+        with self._database.transaction(), self._history_of_label_deletion():
+            for child in self._mailbox.folders.list_children(folder):
+                self._mailbox.folders.move(child.number, None)
+                self._mailbox.rename_folder(child.number, names[child.number])
+            for message in self._mailbox.messages(folder):
+                self._modify(message.number, set(), {label_id})
+            self._mailbox.folders.remove(folder)
+        self.gmail.labels.forget()
+
+    def add_unknown_label(self, message_id: str, label_id: str) -> None:
+        """Give a message a label that neither `labels.list` nor `labels.get` knows."""
+        known = self.gmail.labels.by_id.get(label_id)
+        folder = known.folder_number if known else None
+        if folder is None:
+            folder = self.gmail.labels.create_fixed(label_id, is_listed=False)
+        self._mailbox.add_to_folder(self.gmail.find_number(message_id), folder)
+
+    @contextmanager
+    def hidden_from_history(self) -> Iterator[None]:
+        """Leave the changes in the `with` block out of the history. Use it in one thread."""
+        newest = self._mailbox.journal.newest_change_number
+        yield
+        self._database.execute_write(
+            "INSERT INTO gmail_hidden_change SELECT number FROM change"
+            " WHERE mailbox_id = ? AND number > ?",
+            *(self._mailbox.user_id, newest),
+        )
+
+    @contextmanager
+    def _history_of_label_deletion(self) -> Iterator[None]:
+        if self.gmail.behaviour.is_label_deletion_in_history:
+            yield
+            return
+        with self.hidden_from_history():
+            yield
+
+    @property
+    def _archive(self) -> int:
+        return self._mailbox.folders.find("archive").number
+
+    def _flag(self, message_id: str, label: str, *, is_set: bool) -> None:
+        change = {"add" if is_set else "remove": [label]}
+        self.modify(message_id, **change)
+
+    def _modify(self, number: int, add: set[str], remove: set[str]) -> None:
+        for label in (add | remove) & _FIELD_BY_FLAG.keys():
+            self._mailbox.change_message_fields(number, **_FIELD_BY_FLAG[label](label in add))
+        if add & {"TRASH", "SPAM"}:
+            remove = remove | {"INBOX"} - add
+        present = {each.folder_number for each in self._mailbox.message(number).placements}
+        wanted = present | {self._folder(each) for each in add - _FIELD_BY_FLAG.keys()}
+        wanted -= {self._folder(each) for each in remove - _FIELD_BY_FLAG.keys()} | {self._archive}
+        wanted = wanted or {self._archive}
+        for folder in sorted(wanted - present):
+            self._mailbox.add_to_folder(number, folder)
+        for folder in sorted(present - wanted):
+            self._mailbox.remove_from_folder(number, folder)
+
+    def _folder(self, label_id: str) -> int:
+        return self.gmail.labels.folder_for(label_id)
+
+    def _label_of_name(self, name: str) -> int | None:
+        """Return the folder of the user's label with this name; None: there is none."""
+        for label in self.gmail.labels.by_id.values():
+            if not label.is_system and label.name == name:
+                return label.folder_number
+        return None
+
+
+def folder_of_label(gmail: GmailMailbox, text: str) -> int | None:
+    """Return the folder of a label by its id or name; None: there is no such label."""
+    for label in gmail.labels.by_id.values():
+        if text in (label.id, label.name) and label.folder_number is not None:
+            return label.folder_number
+    try:
+        return gmail.labels.folder_for(text)
+    except FolderNotFound:
+        return None
