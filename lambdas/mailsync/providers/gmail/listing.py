@@ -50,13 +50,17 @@ class MessageLists:
         the token of the next page; None: this page is the last."""
         items = read_objects(response.body, "messages")
         threads = {read_id(each): read_id(each, "threadId") for each in items}
-        for chat in self.chats() & threads.keys() if threads else ():
-            del threads[chat]
+        if threads:
+            for chat in self.chats(is_fresh=sent_token is None) & threads.keys():
+                del threads[chat]
         return threads, read_page_token(response.body, sent_token)
 
-    def chats(self) -> frozenset[RemoteId]:
-        """Return the ids of all chats. They are listed once for each object."""
-        if self._chats is None:
+    def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
+        """Return the ids of all chats.
+
+        is_fresh: list them now. False: an earlier list of this object may lack the newest ones.
+        """
+        if self._chats is None or is_fresh:
             self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT))) or frozenset()
         return self._chats
 
@@ -80,7 +84,7 @@ class MessageLists:
             raise ProviderUnavailable(
                 "The Gmail API returns a label, and an error for its messages; trying again."
             )
-        chats = self.chats() if ids else frozenset()
+        chats = self.chats(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
         total = counts.total
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
