@@ -18,7 +18,7 @@ from mailsync.store.quota_store import (
     MailboxQuota,
     QuotaLimits,
     open_quota,
-    quota_of_account,
+    quotas_of_accounts,
 )
 from tests.store.rows import rows
 from tests.support.builders import connect_account
@@ -56,9 +56,7 @@ def take_all(quota: MailboxQuota) -> tuple[int, float]:
 
 def left_of(database: Database, account_id: AccountId) -> int:
     with database.transaction() as tx:
-        status = quota_of_account(tx, account_id)
-    assert status is not None
-    return status.units_left
+        return quotas_of_accounts(tx, [account_id])[account_id].units_left
 
 
 @pytest.mark.parametrize(

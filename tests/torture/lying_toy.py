@@ -74,4 +74,6 @@ class LyingToy(ToyProvider):
 
 
 class LyingListingToy(LyingToy, ListingToy):
-    """The toy whose full sync lists ids."""
+    """The toy whose full sync lists ids, and whose counts of unchanged labels are not read."""
+
+    do_counts_cost = True

@@ -172,15 +172,22 @@ class FolderStore:
             )
 
     def recount_stored_messages(
-        self, run: RunRef, *, is_message_in_one_folder: bool = True
+        self,
+        run: RunRef,
+        *,
+        is_message_in_one_folder: bool = True,
+        has_unread_counts: bool = False,
     ) -> dict[FolderId, CountedFolder]:
         """Count the stored messages of every mirrored folder; return these counts together with the
         provider's.
 
         is_message_in_one_folder: each message is in one folder. False: count the messages of the
             account as well, because the counts of its folders add up to more.
+        has_unread_counts: the provider's counts of unchanged folders were not read. The run then
+            verifies the folders that changed, not the mailbox.
         """
         with FencedTransaction(self._database, run) as tx:
+            tx.run("note_unread_counts", run_id=run.run_id, is_left=has_unread_counts)
             tx.run("recount", account_id=run.account_id)
             if not is_message_in_one_folder:
                 tx.run("count_messages", account_id=run.account_id)

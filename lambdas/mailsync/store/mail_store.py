@@ -129,13 +129,22 @@ class MailStore:
         return counts
 
     def write_pending_messages(
-        self, run: RunRef, feed: FeedRef, plan: PagePlan, fetched: Sequence[RemoteId]
+        self,
+        run: RunRef,
+        feed: FeedRef,
+        plan: PagePlan,
+        fetched: Sequence[RemoteId],
+        *,
+        request_count: int = 1,
+        has_more: bool = False,
     ) -> WrittenRowCounts:
         """Write pending messages of a feed whose contents were fetched by id, and delete the record
         that they are pending.
 
         plan: the writes of these messages.
         fetched: the ids of these messages.
+        request_count: number of requests to the provider that they cost.
+        has_more: whether pending messages of the feed remain.
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
@@ -150,6 +159,7 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
+                _count_page(tx, run, feed, counts, requests=request_count, has_more=has_more)
                 return counts
 
         counts = page_rows.retry_with_savepoints(write)
@@ -325,17 +335,36 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCou
             added=counts.inserted - counts.removed,
             is_active=not full_sync_running,
         )
+    _count_page(
+        tx,
+        run,
+        write.feed.ref,
+        counts,
+        requests=write.request_count,
+        has_more=write.page.has_more,
+    )
+
+
+def _count_page(
+    tx: Transaction,
+    run: RunRef,
+    feed: FeedRef,
+    counts: WrittenRowCounts,
+    *,
+    requests: int,
+    has_more: bool,
+) -> None:
     tx.run(
         "count_page",
         run_id=run.run_id,
-        folder_id=folder_id,
-        requests=write.request_count,
+        folder_id=feed.folder.id if feed.folder else None,
+        requests=requests,
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,
         removed=counts.removed,
         quarantined=counts.quarantined,
-        has_more=write.page.has_more,
+        has_more=has_more,
     )
 
 

@@ -8,7 +8,7 @@ within seconds; the window is longer than a minute by that time.
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +16,13 @@ from random import sample
 from threading import Lock
 from typing import Any
 
+from mailsync.decisions.remaining_time import RESERVED_QUOTA_SHARE, QuotaStatus
 from mailsync.errors import ProviderThrottled, SettingMissing
 from mailsync.log import logger
 from mailsync.model import Account, AccountId
 from mailsync.registry import NumberSetting, QuotaSettings, find_provider
 from mailsync.settings import Settings, SettingsSection
+from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 
 PROJECT_SLOTS = 8
@@ -33,8 +35,6 @@ WINDOW_S = 60.0
 HOLD_SHARE = 1 / 60
 """A block is used within one to two times this share of the window; the rest of it is given back.
 """
-RESERVED_SHARE = 0.1
-"""The share of a quota that backfills leave to new mail."""
 MAX_SLEEP_S = 1.0
 """The longest wait for units in a function, in seconds. A Wait of the workflow costs less than a
 longer one."""
@@ -70,25 +70,6 @@ class QuotaLimitsSection(SettingsSection):
         if not _NUMBER.fullmatch(value):
             raise SettingMissing(f"The setting {setting.name} must be a whole number from 1.")
         return int(value)
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaStatus:
-    """The quota of a mailbox.
-
-    units_per_minute: its limit.
-    taken: units that were taken in the last minute.
-    paused_until: until when the provider accepts no request. None: it accepts them.
-    """
-
-    units_per_minute: int
-    taken: int
-    paused_until: datetime | None
-
-    @property
-    def units_left(self) -> int:
-        """Return how many units are left of the last minute."""
-        return max(0, self.units_per_minute - self.taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +207,7 @@ class MailboxQuota:
         [[bucket_id, paused_s]] = tx.run("lock_quota", **bucket, slot=slot)
         if paused_s:
             return _Grant(bucket_id, 0, None, 0.0, paused_s)
-        share = 1 - RESERVED_SHARE if wanted.is_backfill else 1.0
+        share = 1 - RESERVED_QUOTA_SHARE if wanted.is_backfill else 1.0
         limit = int(bucket["units_per_minute"] * share)
         # A backfill waits for many units, since each wait costs states of the execution.
         is_patient = wanted.is_backfill and not is_project
@@ -236,7 +217,7 @@ class MailboxQuota:
             limit=limit,
             units=wanted.units,
             block=wanted.block,
-            awaited=max(wanted.units, limit // 2 if is_patient else 0),
+            awaited=max(wanted.units, limit // 8 if is_patient else 0),
             hold_s=self._limits.window_s * HOLD_SHARE,
             window_s=self._limits.window_s,
         )
@@ -267,10 +248,13 @@ def open_quota(database: Database, account: Account, settings: Settings) -> Mail
     return MailboxQuota(database, account, limits)
 
 
-def quota_of_account(tx: Transaction, account_id: AccountId) -> QuotaStatus | None:
-    """Return the quota of a mailbox. None: its provider has none, or nothing was taken yet."""
-    found = tx.run("quota_of_account", account_id=account_id)
-    return QuotaStatus(*found[0]) if found else None
+def quotas_of_accounts(
+    tx: Transaction, account_ids: Iterable[AccountId]
+) -> dict[AccountId, QuotaStatus]:
+    """Return the quota of each mailbox, by account id. The result lacks mailboxes of providers
+    without a quota, and those for which nothing was taken yet."""
+    found = tx.run("quotas", account_ids=rows.to_jsonb(list(account_ids)))
+    return {AccountId(account_id): QuotaStatus(*quota) for account_id, *quota in found}
 
 
 def _return_units(tx: Transaction, sources: tuple[_Grant, ...], units: int) -> None:

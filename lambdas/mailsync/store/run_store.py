@@ -160,12 +160,6 @@ class RunStore:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
-    def note_unread_counts(self, run: RunRef, *, is_left: bool) -> None:
-        """Record whether the verification left the provider's counts of unchanged folders unread.
-        The run then verifies the folders that changed, not the mailbox."""
-        with self._database.transaction() as tx:
-            tx.run("note_unread_counts", run_id=run.run_id, is_left=is_left)
-
     def complete(self, run: RunRef) -> bool:
         """Close the run: as completed if every folder is verified, else as failed. Return whether
         the run was closed as completed.

@@ -139,10 +139,9 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     """Store pages of a change feed until the feed is up to date or the time budget is spent; return
     what remains.
 
-    A round reports changes up to the moment when it started. A round that an earlier sync left
-    unfinished may be hours old, so one more round follows it. If the provider has a
-    `news_interval_s`, the changes are read first, and then at least that often between batches of
-    pending messages.
+    A round that an earlier sync left unfinished may be hours old, so one more round follows it. If
+    the provider has a `news_interval_s`, the changes are read first, and then at least that often
+    between batches of pending messages.
 
     If a transient failure occurs after pages were stored, the result requests a pause of the
     workflow instead: attempts that made progress do not count towards the retries of the state. The

@@ -148,10 +148,18 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
     groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
     mailbox.provider.note_groups({each: it for each, it in groups.items() if it})
+    requests_before = mailbox.provider.request_count
     with mailbox.backfilling():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     fetched = wanted[: len(wanted) - len(plan.pending)]
-    counts = mailbox.mail.write_pending_messages(mailbox.run, feed, plan, fetched)
+    counts = mailbox.mail.write_pending_messages(
+        mailbox.run,
+        feed,
+        plan,
+        fetched,
+        request_count=mailbox.provider.request_count - requests_before,
+        has_more=bool(plan.pending) or len(wanted) == DEFAULT_PAGE_SIZE,
+    )
     logger.info(
         "pending_stored", **log_fields_of_feed(feed), fetched=len(fetched), stored=counts.inserted
     )

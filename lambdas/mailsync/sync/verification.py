@@ -98,8 +98,11 @@ def recalculate_counts(
     mailbox.folders.delete_folders_gone_twice(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
     is_message_in_one_folder = mailbox.provider.traits.is_message_in_one_folder
+    unread = _folders_with_unread_counts(known, listing)
     counted = mailbox.folders.recount_stored_messages(
-        run, is_message_in_one_folder=is_message_in_one_folder
+        run,
+        is_message_in_one_folder=is_message_in_one_folder,
+        has_unread_counts=bool(unread),
     )
     failed = mailbox.run_folders.failed_folder_ids(run)
     steady = frozenset(
@@ -108,8 +111,6 @@ def recalculate_counts(
         if (earlier := before.get(each.ref.id))
         and (earlier.remote_total, earlier.remote_unread) == (each.remote_total, each.remote_unread)
     )
-    unread = _folders_with_unread_counts(known, listing)
-    mailbox.runs.note_unread_counts(run, is_left=bool(unread))
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}
     return _classify(mailbox, open_folders, steady, len(failed))
 

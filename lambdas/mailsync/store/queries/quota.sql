@@ -53,14 +53,20 @@ SELECT :provider, cast(:account_id AS uuid), slot, :units_per_minute,
     ON CONFLICT (provider, account_id, slot) DO UPDATE
    SET paused_until = greatest(b.paused_until, excluded.paused_until)
 
--- quota_of_account --
--- Return the quota of a mailbox: its limit of units per minute, the units that were taken in the last
--- minute, and until when it or its project is paused.
-SELECT b.units_per_minute,
+-- quotas --
+-- Return the quotas of mailboxes: the limit of units per minute, the units that were taken in the last
+-- minute, until when the mailbox or its project is paused, the number of pending messages, and the
+-- units that the open run has used for its pages.
+SELECT b.account_id::text, b.units_per_minute,
        (SELECT coalesce(sum(u.units), 0) FROM mailsync.quota_use u
          WHERE u.bucket_id = b.id AND u.until > now() - interval '1 minute')::int,
        (SELECT max(p.paused_until) FROM mailsync.quota_buckets p
          WHERE p.provider = b.provider AND (p.account_id = b.account_id OR p.account_id IS NULL)
-           AND p.paused_until > now())
+           AND p.paused_until > now()),
+       (SELECT count(*) FROM mailsync.pending_messages w WHERE w.account_id = b.account_id)::int,
+       (SELECT coalesce(sum(f.requests), 0)
+          FROM mailsync.sync_runs r JOIN mailsync.sync_run_folders f ON f.run_id = r.id
+         WHERE r.account_id = b.account_id AND r.status IN ('queued', 'running'))::int
   FROM mailsync.quota_buckets b
- WHERE b.account_id = cast(:account_id AS uuid)
+ WHERE b.account_id IN (SELECT cast(each AS uuid)
+                          FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
