@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from sqlite3 import Row
 from typing import Any
 
@@ -33,13 +34,19 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 
 _IN_JSON = "IN (SELECT value FROM json_each(?))"
-_IS_PLACED = f"EXISTS (SELECT 1 FROM placement WHERE message = m.number AND folder {_IN_JSON})"
+_IS_PLACED = f"m.number IN (SELECT message FROM placement WHERE folder {_IN_JSON})"
 _ROWS = """
 SELECT m.number, m.received_at, v.id_number, v.thread, m.is_read, m.is_flagged, m.importance,
        (SELECT json_group_array(folder) FROM placement WHERE message = m.number) AS folders
   FROM message m JOIN gmail_message v ON v.message = m.number AND v.id_number =
        (SELECT max(id_number) FROM gmail_message WHERE message = m.number)
  WHERE m.mailbox_id = ?
+"""
+_COUNTS = """
+SELECT count(*) AS messagesTotal, count(*) FILTER (WHERE m.is_read = 0) AS messagesUnread,
+       count(DISTINCT m.thread) AS threadsTotal,
+       count(DISTINCT m.thread) FILTER (WHERE m.is_read = 0) AS threadsUnread
+  FROM message m WHERE m.mailbox_id = ?
 """
 _FLAG_SQL = {
     UNREAD: "m.is_read = 0",
@@ -160,14 +167,11 @@ class GmailMailbox:
     def count(self, label_ids: Collection[str], *, includes_spam_trash: bool) -> dict[str, int]:
         """Return the numbers of messages, unread messages, threads, and threads with one."""
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
-        rows = self._rows(where, *values)
-        unread = [row for row in rows if not row["is_read"]]
-        return {
-            "messagesTotal": len(rows),
-            "messagesUnread": len(unread),
-            "threadsTotal": len({row["thread"] for row in rows}),
-            "threadsUnread": len({row["thread"] for row in unread}),
-        }
+        row = self._database.fetch_row(
+            f"{_COUNTS} AND NOT {_IS_PLACED} {where}", self.neutral.user_id, self._hidden, *values
+        )
+        assert row is not None
+        return dict(row)
 
     def numbers_of_thread(self, text: str) -> list[int]:
         """Return the numbers of the visible messages of a thread, oldest first. Raises GmailError
@@ -198,19 +202,23 @@ class GmailMailbox:
                 values.append(orjson.dumps([label.folder_number or -1]).decode())
         if not includes_spam_trash and not OUTSIDE_ALL_MAIL & {*label_ids}:
             conditions.append(f"NOT {_IS_PLACED}")
-            values.append(orjson.dumps(self._numbers_of_roles("trash", "junk")).decode())
+            values.append(self._numbers_of_roles("trash", "junk"))
         return "".join(f" AND {each}" for each in conditions), values
 
     def _rows(self, where: str, *values: Any) -> list[Row]:
         """Return the rows of messages that Gmail shows, with a further condition and order."""
-        hidden = self._numbers_of_roles(RETAINED, PURGED)
         return self._database.fetch_rows(
-            f"{_ROWS} AND NOT {_IS_PLACED} {where}",
-            *(self.neutral.user_id, orjson.dumps(hidden).decode(), *values),
+            f"{_ROWS} AND NOT {_IS_PLACED} {where}", self.neutral.user_id, self._hidden, *values
         )
 
-    def _numbers_of_roles(self, *roles: str) -> list[int]:
-        return [self.neutral.folders.find(role).number for role in roles]
+    @cached_property
+    def _hidden(self) -> str:
+        """Return the folders of deleted mail, as JSON."""
+        return self._numbers_of_roles(RETAINED, PURGED)
+
+    def _numbers_of_roles(self, *roles: str) -> str:
+        numbers = [self.neutral.folders.find(role).number for role in roles]
+        return orjson.dumps(numbers).decode()
 
     def _listed(self, row: Row) -> ListedMessage:
         labels = self.labels.ids_of_folders(orjson.loads(row["folders"]))

@@ -8,7 +8,15 @@ import pytest
 
 from localdev.http_server import Response
 from mailsync.errors import CursorExpired, ProviderUnavailable
-from mailsync.model import Cursor, FeedId, FeedRef, PlacementChange, RemoteId, RemovedMessage
+from mailsync.model import (
+    Cursor,
+    FeedId,
+    FeedRef,
+    PartialChange,
+    PlacementChange,
+    RemoteId,
+    RemovedMessage,
+)
 from mailsync.providers.gmail.cursor import MAX_RESTARTS, HistoryCursor, ListCursor, parse_cursor
 from tests.providers.contract.scripted_gmail import (
     NOT_FOUND,
@@ -191,21 +199,23 @@ def test_a_draft_that_was_edited_twice_is_one_that_is_left(gmail: ScriptedGmail)
     }
 
 
-@pytest.mark.parametrize(
-    ("labels", "removed"),
-    [(("TRASH",), ("INBOX",)), (("TRASH", "INBOX"), ())],
-    ids=["as Gmail does it", "kept by an IMAP client"],
-)
-def test_trash_takes_a_message_out_of_the_inbox_unless_gmail_says_otherwise(
-    gmail: ScriptedGmail, labels: tuple[str, ...], removed: tuple[str, ...]
+def test_trash_takes_a_message_out_of_the_inbox_and_if_that_is_unclear_it_is_fetched(
+    gmail: ScriptedGmail,
 ) -> None:
-    trashed = record(11, labelsAdded=[of("a", *labels, changed=("TRASH",))])
-    gmail.script(profile=profile(9), history=history(trashed))
+    records = [
+        record(11, labelsAdded=[of("a", "TRASH", changed=("TRASH",))]),
+        record(12, labelsAdded=[of("b", "TRASH", "INBOX", changed=("TRASH",))]),
+        record(13, labelsAdded=[of("c", "SPAM", "INBOX", changed=("SPAM",))]),
+        record(14, labelsRemoved=[of("c", "SPAM", changed=("INBOX",))]),
+    ]
+    gmail.script(profile=profile(9), history=history(*records))
+    trash, spam, inbox = map(RemoteId, ("TRASH", "SPAM", "INBOX"))
 
-    [change] = gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes
-
-    assert isinstance(change, PlacementChange)
-    assert (change.added, change.removed) == (("TRASH",), removed)
+    assert gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes == (
+        PlacementChange(RemoteId("a"), (trash,), (inbox,)),
+        PartialChange(RemoteId("b")),
+        PlacementChange(RemoteId("c"), (spam,), (inbox,)),
+    )
 
 
 def test_history_of_chats_is_left_out(gmail: ScriptedGmail) -> None:

@@ -263,14 +263,21 @@ def test_a_count_that_leaves_out_trash_is_no_difference(
     assert (len(listing.messages), listing.remote_total) == (len(listed), total)
 
 
-def test_all_mail_is_listed_without_spam_and_trash_and_has_no_count(gmail: ScriptedGmail) -> None:
-    lists_of(gmail, all_ids=ids("a"), unread=ids())
+def test_all_mail_is_listed_without_spam_and_trash_and_with_all_flags(
+    gmail: ScriptedGmail,
+) -> None:
+    gmail.script(messages=[ids("a", "b"), ids(), ids("a"), ids("b"), ids()])
 
     listing = gmail.mailbox.list_folder_messages(FolderRef(FolderId(2), ALL_MAIL))
 
-    assert listing.messages == (ListedMessage(A, True),)
+    assert {*listing.messages} == {
+        ListedMessage(A, True, is_flagged=True, importance="normal"),
+        ListedMessage(B, True, is_flagged=False, importance="high"),
+    }
     assert listing.remote_total is None
-    assert gmail.requests[0].query == "maxResults=500"
+    queries = [each.query.partition("&maxResults")[0] for each in gmail.requests]
+    labels = [f"labelIds={each}" for each in ("UNREAD", "STARRED", "IMPORTANT")]
+    assert queries == ["maxResults=500", *labels, "includeSpamTrash=true&labelIds=CHAT"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailsync.model import Change, PlacementChange, RemoteId, RemovedMessage
+from mailsync.model import Change, PartialChange, PlacementChange, RemoteId, RemovedMessage
 from mailsync.providers.gmail.labels import (
     CHAT,
     IMPORTANT,
@@ -32,9 +32,14 @@ from mailsync.providers.gmail.responses import (
 
 @dataclass(slots=True)
 class _NetChange:
-    """What records say about one message: for each label, whether the message has it now."""
+    """What records say about one message: for each label, whether the message has it now.
+
+    was_in_inbox: whether the message had INBOX when it came to Trash or Spam. Gmail takes it out of
+        the inbox then, unless an IMAP client moved it; only the message itself shows which.
+    """
 
     is_deleted: bool = False
+    was_in_inbox: bool = False
     has_label: dict[RemoteId, bool] = field(default_factory=dict)
 
     def set_labels(self, label_ids: Iterable[RemoteId], is_added: bool) -> None:
@@ -73,8 +78,8 @@ def _apply(record: Mapping[str, Any], found: dict[RemoteId, _NetChange]) -> None
         net.set_labels(read_label_ids(message), True)
     for net, message, label_ids in _entries(record, "labelsAdded", found):
         if OUTSIDE_ALL_MAIL & {*label_ids} and INBOX not in label_ids:
-            # Gmail then takes the message out of the inbox, without a word about it.
-            net.set_labels({INBOX} - {*read_label_ids(message)}, False)
+            net.was_in_inbox = INBOX in read_label_ids(message)
+            net.set_labels(() if net.was_in_inbox else (INBOX,), False)
         net.set_labels(label_ids, True)
     for net, _, label_ids in _entries(record, "labelsRemoved", found):
         net.set_labels(label_ids, False)
@@ -101,6 +106,8 @@ def _to_change(message_id: RemoteId, net: _NetChange) -> Change:
     if net.is_deleted:
         return RemovedMessage(message_id)
     has = net.has_label
+    if net.was_in_inbox and INBOX not in has:
+        return PartialChange(message_id)
     is_unread, is_important = has.get(UNREAD), has.get(IMPORTANT)
     return PlacementChange(
         message_id,
