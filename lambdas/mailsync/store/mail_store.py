@@ -188,6 +188,12 @@ class MailStore:
             found = tx.run("stored_ids", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
         return frozenset(RemoteId(each) for (each,) in found)
 
+    def ids_in_folders(self, run: RunRef) -> frozenset[RemoteId]:
+        """Return the ids of all stored messages that are in a folder."""
+        with self._database.transaction() as tx:
+            found = tx.run("placed_ids", account_id=run.account_id)
+        return frozenset(RemoteId(each) for (each,) in found)
+
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
@@ -225,14 +231,13 @@ class MailStore:
                 is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
             )
             counts += page_rows.mark_seen_by_full_sync(tx, run, write.unchanged_ids)
-            if ref.folder:
-                counts += page_rows.save_states(
-                    tx,
-                    run,
-                    ref.folder,
-                    plan.state_changes,
-                    is_only_folder=write.is_message_in_one_folder,
-                )
+            counts += page_rows.save_states(
+                tx,
+                run,
+                ref.folder,
+                plan.state_changes,
+                is_only_folder=write.is_message_in_one_folder,
+            )
             counts += page_rows.hide_removed_messages(tx, run, ref, plan)
             counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
             counts += page_rows.leave_pending(tx, run, ref, plan)
