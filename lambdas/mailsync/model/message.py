@@ -157,7 +157,8 @@ class Page:
     valid_id_prefix: the text with which every present id of the folder's messages begins. A stored
         message of the folder whose id begins otherwise has another id now.
     listed_ids: the ids of all messages of the folder, in the feed of a mailbox those of all
-        messages of the mailbox, if messages were removed that the provider cannot name. None: `changes` names all that were removed.
+        messages of the mailbox, if messages were removed that the provider cannot name. None:
+        `changes` names all that were removed.
     void_id_prefix: the text with which ids begin that the provider has given to other messages. No
         stored message has such an id any more. Empty: there are none.
     compared_states: present states of messages whose changes the provider cannot name. Those that

@@ -18,6 +18,7 @@ from tests.providers.contract.imap_server import ProxiedImap
 from tests.providers.contract.promises import ProviderContract
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
 from tests.support.dovecot_mailbox import DovecotForm, DovecotMailbox
+from tests.support.gmail_imap_form import GMAIL_OPTIONS, GmailImapForm
 from tests.support.imap_form import ImapForm
 from tests.support.scripted_imap import ScriptedImap, scripted_imap
 
@@ -107,6 +108,23 @@ class TestDovecot(ProviderContract):
         proxy.behind = (real.port, real.certificate)
         replayed = DovecotMailbox(mailbox, real, user, options)
         with closing(ProxiedImap(proxy, replayed, DovecotForm(replayed, options), user)) as server:
+            yield server
+
+
+class TestGmail(ProviderContract):
+    """The simulated server with Gmail's extensions."""
+
+    REFUSED_TOKEN = ProviderThrottled
+
+    @pytest.fixture
+    def server(
+        self, simulators: Simulators, proxy: ScriptedImap, mailbox: Mailbox
+    ) -> Iterator[ProxiedImap]:
+        assert simulators.imap
+        simulators.imap.options_by_user_id[mailbox.user_id] = GMAIL_OPTIONS
+        proxy.behind = (simulators.imap.port, simulators.imap.certificate)
+        form = GmailImapForm(mailbox)
+        with closing(ProxiedImap(proxy, mailbox, form, mailbox.address)) as server:
             yield server
 
 

@@ -18,8 +18,8 @@ class SourcePosition:
     uid_next: UID that every message lacked then.
     mod_seq: highest mod-sequence.
     changes_from: mod-sequence after which the next reading asks for changes: that of the reading
-        before. The server may show a change a little later than its mod-sequence (nylas/sync-engine,
-        `inbox/crispin.py`).
+        before. The server may show a change a little later than its mod-sequence
+        (nylas/sync-engine, `inbox/crispin.py`).
     message_count: messages in the folder, without those that are still to be read.
     """
 
@@ -35,8 +35,8 @@ class MailboxPosition:
     """How far a mailbox was read.
 
     sources: by the id of the folder.
-    reading, below: in a full sync, which reads the newest messages of each folder first: the folder,
-        and the lowest UID that was read in it. None: the full sync has ended.
+    reading, below: in a full sync, which reads the newest messages of each folder first: the
+        folder, and the lowest UID that was read in it. None: the full sync has ended.
     reported: a digest of each message that the last page reported, by id. `changes_from` lets the
         server name them again.
     """
@@ -91,8 +91,8 @@ def require_readable_on(known: SourcePosition, opened: OpenFolder) -> None:
 
 
 def is_source_unchanged(known: SourcePosition, status: Mapping[str, int]) -> bool:
-    """Return whether the folder is as it was read, according to its status. A number that the server
-    leaves out is never an unchanged one."""
+    """Return whether the folder is as it was read, according to its status. A number that the
+    server leaves out is never an unchanged one."""
     numbers = {
         "UIDVALIDITY": known.uid_validity,
         "UIDNEXT": known.uid_next,
@@ -106,9 +106,9 @@ def is_source_unchanged(known: SourcePosition, status: Mapping[str, int]) -> boo
 def has_unexplained_removals(lacking: Mapping[str, int], arrived: Mapping[str, int]) -> bool:
     """Return whether messages left the folders that did not arrive in another one of them.
 
-    A message that moves to the trash leaves All Mail and arrives in the trash, with all its folders.
-    If a removal and an arrival elsewhere only happen to coincide, the counts of the folders differ
-    at the verification, which compares the ids.
+    A message that moves to the trash leaves All Mail and arrives in the trash, with all its
+    folders. If a removal and an arrival elsewhere only happen to coincide, the counts of the
+    folders differ at the verification, which compares the ids.
 
     lacking, arrived: by folder, the messages that are gone and those that are new.
     """
