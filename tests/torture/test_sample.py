@@ -18,7 +18,7 @@ from tests.torture.plots import History, Mishap, Round, imap_histories, toy_hist
 from tests.torture.random_changes import Change
 from tests.torture.scenarios import SCENARIOS
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import IMAP_KINDS, World
+from tests.torture.world import CHANGES_BY_IMAP_KIND, IMAP_KINDS, World
 
 POINTS = 2
 HISTORIES = 4
@@ -82,7 +82,7 @@ def test_the_law_holds_for_an_imap_server(world: World, kind: str) -> None:
     with Stage(world, FEW, kind=kind) as stage:
         found = falsified(
             {False: stage},
-            plots=imap_histories(),
+            plots=imap_histories(CHANGES_BY_IMAP_KIND[kind]),
             number=HISTORIES // 2,
             seed_number=SEED,
             events=events,

@@ -88,10 +88,10 @@ class GmailView:
         self._read_on()
         return _FIRST_MESSAGE_ID + self._seen[number].contents
 
-    def folders_of(self, number: int) -> Sequence[int]:
-        """Return the folders that show a message."""
+    def uids_of(self, number: int) -> Mapping[int, int]:
+        """Return the UIDs of a message by the folders that show it."""
         self._read_on()
-        return list(self._seen[number].uids)
+        return self._seen[number].uids
 
     def numbers_of(self, folder: int) -> tuple[int, int]:
         """Return the newest UID that was shown in the folder, and the newest change in it."""
