@@ -20,7 +20,11 @@ class GmailImapForm(ImapForm):
 
     def __init__(self, mailbox: Mailbox, options: ImapOptions = GMAIL_OPTIONS) -> None:
         super().__init__(mailbox, options)
-        self._view = GmailView(mailbox, options)
+
+    @property
+    def _view(self) -> GmailView:
+        """That of now: the mailbox may be that of an earlier time."""
+        return GmailView(self._mailbox, self.options)
 
     def message_id(self, number: int) -> str:
         return format(self._view.message_id(number), "x")

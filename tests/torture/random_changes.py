@@ -160,7 +160,7 @@ IMAP_CHANGES = tuple(each for each in KINDS if each != "changed there")
 what two versions share (Message-ID, size, time of receipt) no two messages of a real server do."""
 _OF_GMAIL = ("label", "label", "unlabel once", "read labelled")
 GMAIL_CHANGES = (*KINDS, *_OF_GMAIL, *_OF_GMAIL)
-"""Of a mailbox on Gmail's IMAP server, where a message may have labels and is always in a folder."""
+"""Of a mailbox on Gmail's IMAP server, where a message may have labels and is always in one."""
 
 
 def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:

@@ -41,11 +41,13 @@ class GmailFolders:
 
     all_mail: name of the folder with every message that is neither in the trash nor in junk.
     others: names of the trash and of junk, as far as the server shows them.
+    labels: names of the other mirrored folders, each of which is a label.
     by_special_use: names by attribute.
     """
 
     all_mail: bytes
     others: tuple[bytes, ...]
+    labels: tuple[bytes, ...]
     by_special_use: dict[str, bytes]
 
     @property
@@ -85,24 +87,30 @@ def is_important(labels: Iterable[bytes]) -> bool:
 
 def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
     """Return the folders by their meaning. Raises AllMailHidden."""
-    uses = {use: each.name for each in listed if each.is_selectable for use in each.flags}
+    own = _mirrored(listed)
+    uses = {use: each.name for each in own for use in each.flags}
     if "\\all" not in uses:
         raise AllMailHidden
     others = tuple(uses[use] for use in ("\\trash", "\\junk") if use in uses)
-    return GmailFolders(uses["\\all"], others, uses)
+    labels = (each.name for each in own if each.name not in (uses["\\all"], *others))
+    return GmailFolders(uses["\\all"], others, tuple(labels), uses)
 
 
 def mirrored_folders(
-    listed: Sequence[ListedFolder],
+    listed: Iterable[ListedFolder],
 ) -> tuple[Sequence[ListedFolder], tuple[bytes, ...]]:
     """Return the folders that are mirrored, and the beginning of the names of Gmail's own, which is
     not shown. All Mail has the role of an archive: it is where archived mail is."""
-    own = [each for each in listed if each.is_selectable and not each.flags & _NOT_MIRRORED]
+    own = _mirrored(listed)
     folders = [
         replace(each, flags=each.flags | {"\\archive"}) if "\\all" in each.flags else each
         for each in own
     ]
     return folders, tuple(_prefix(each) for each in own if "\\all" in each.flags)
+
+
+def _mirrored(listed: Iterable[ListedFolder]) -> list[ListedFolder]:
+    return [each for each in listed if each.is_selectable and not each.flags & _NOT_MIRRORED]
 
 
 def _prefix(folder: ListedFolder) -> bytes:
