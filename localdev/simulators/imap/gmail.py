@@ -3,7 +3,8 @@
 A message in the neutral trash or junk folder is shown there only; another one in All Mail, which is
 the neutral folder `archive`, and in the folder of each label. Its UID in a folder is the number of
 the change since which it is shown there. X-GM-MSGID follows the contents: an edited draft has
-another one, as in Gmail. A renamed label changes no mod-sequence.
+another one, as in Gmail. A renamed label changes no mod-sequence. The folder Starred is always
+empty.
 """
 
 import re
@@ -33,9 +34,9 @@ SELECT m.number, m.received_at, m.blob, m.is_read, m.is_flagged, m.is_draft, m.c
 """
 _SYSTEM_LABELS = {"inbox": "\\Inbox", "sent": "\\Sent", "drafts": "\\Draft"}
 _STARRED = Folder(
-    number=-1, parent=None, name="", role="starred", is_hidden=False, search_filter=None
+    number=0, parent=None, name="", role="starred", is_hidden=False, search_filter=None
 )
-_ABOVE = replace(_STARRED, number=-2, role="above")
+_ABOVE = replace(_STARRED, role="above")
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class GmailView:
         self._newest_changes: dict[int, int] = {}
 
     def list_folders(self) -> list[NamedFolder]:
-        """Return the folders with the counts of what they show, and those that show a flag."""
+        """Return the folders with the counts of what they show, and those above and of a flag."""
         self._read_on()
         rows = self._rows()
         shown = [(folder, rows[n]["is_read"]) for n in rows for folder in self._seen[n].uids]
@@ -72,13 +73,10 @@ class GmailView:
             )
             for each in self.mailbox.folders.list_all()
         ]
-        starred = [row for row in rows.values() if row["is_flagged"]]
-        unread = sum(not each["is_read"] for each in starred)
-        folder = replace(_STARRED, total=len(starred), unread=unread)
         return [
             *name_folders(counted, self._options),
             NamedFolder("[Gmail]", _ABOVE, has_children=True, flags=("\\Noselect",)),
-            NamedFolder("[Gmail]/Starred", folder, has_children=False, special_use="\\Flagged"),
+            NamedFolder("[Gmail]/Starred", _STARRED, has_children=False, special_use="\\Flagged"),
         ]
 
     def state(self, folder: int) -> "GmailFolderState":
@@ -179,6 +177,14 @@ class GmailFolderState(FolderState):
 
     def list_messages(self) -> list[ListedMessage]:
         return self._view.list_messages(self.folder)
+
+    @property
+    def exists(self) -> bool:
+        return self.folder == _STARRED.number or super().exists
+
+    @property
+    def uid_validity(self) -> int:
+        return super().uid_validity or 1
 
     @property
     def uid_next(self) -> int:
