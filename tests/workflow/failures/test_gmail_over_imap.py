@@ -34,6 +34,11 @@ from tests.workflow.failures.world import World
 LABELS = ("Work", "Work/Deep", "Grüße", "2024", "NIL", 'a "b" \\c', "Archive")
 MESSAGES = 21
 ROWS = "SELECT subject, id FROM mailsync.emails"
+MISPLACED = """
+SELECT m.subject FROM mailsync.emails m
+ WHERE m.removed_at IS NULL AND NOT EXISTS (
+       SELECT FROM mailsync.email_placements p
+        WHERE p.email_id = m.id AND p.folder_id = m.folder_id)"""
 HIDDEN = "SELECT count(*) FROM mailsync.emails WHERE removed_at IS NOT NULL"
 LAST_ERROR = "SELECT last_error_message FROM mailsync.email_accounts"
 PER_FOLDER = "SELECT f.remote_id, f.total, f.remote_total FROM mailsync.email_folders f"
@@ -72,6 +77,7 @@ class GmailWorld(World):
         """Rows, folders and counts; shows the difference when it is asserted."""
         with closing(connect(self.settings)) as tables:
             assert divergences(tables, self.account_id, self.remote, self.form) == []
+        assert self.rows(MISPLACED) == []
         return True
 
     def stays_exact(self, change: Callable[[], object]) -> bool:

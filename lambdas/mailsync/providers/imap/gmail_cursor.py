@@ -35,8 +35,6 @@ class MailboxPosition:
     """How far a mailbox was read.
 
     sources: by the id of the folder.
-    labels: ids of the folders of labels whose messages were read. A renamed label is a new folder,
-        and changes no message.
     reading, below: in a full sync, which reads the newest messages of each folder first: the
         folder, and the lowest UID that was read in it. None: the full sync has ended.
     reported: a digest of each message that the last page reported, by id. `changes_from` lets the
@@ -44,14 +42,12 @@ class MailboxPosition:
     """
 
     sources: Mapping[str, SourcePosition]
-    labels: frozenset[str]
     reading: str | None = None
     below: int = 0
     reported: Mapping[RemoteId, str] = field(default_factory=dict)
 
     def to_cursor(self) -> Cursor:
-        fields = asdict(self) | {"labels": sorted(self.labels)}
-        return Cursor(orjson.dumps(fields).decode())
+        return Cursor(orjson.dumps(asdict(self)).decode())
 
 
 def parse_mailbox_cursor(cursor: Cursor) -> MailboxPosition:
@@ -63,7 +59,7 @@ def parse_mailbox_cursor(cursor: Cursor) -> MailboxPosition:
     try:
         fields = orjson.loads(cursor)
         sources = {name: SourcePosition(**each) for name, each in fields.pop("sources").items()}
-        return MailboxPosition(sources, frozenset(fields.pop("labels")), **fields)
+        return MailboxPosition(sources, **fields)
     except (TypeError, ValueError, KeyError, AttributeError):
         raise CursorExpired("The stored position of the mailbox is unreadable.") from None
 

@@ -109,9 +109,7 @@ class GmailFeed:
         opened = [self._open_folder(name, True).opened for name in self._folders.sources]
         first = opened[0]
         sources = {str(folder_id(each.name)): start_of(each) for each in opened}
-        return MailboxPosition(
-            sources, self._labels, reading=folder_id(first.name), below=first.uid_next
-        )
+        return MailboxPosition(sources, reading=folder_id(first.name), below=first.uid_next)
 
     def _page_of_full_sync(self, position: MailboxPosition, reading: str, limit: int) -> Page:
         names = list(position.sources)
@@ -142,11 +140,7 @@ class GmailFeed:
             self._read_source(name, position, found)
         is_gone = bool(position.sources.keys() - found.sources.keys())
         lists_all = is_gone or has_unexplained_removals(found.lacking, found.arrived)
-        labels = position.labels & self._labels
-        for name in self._folders.labels:
-            if folder_id(name) not in labels and self._read_label(name, found):
-                labels |= {folder_id(name)}
-        after = MailboxPosition(found.sources, labels, reported=_digests(found.listed))
+        after = MailboxPosition(found.sources, reported=_digests(found.listed))
         news = [
             each
             for each in found.listed
@@ -176,16 +170,6 @@ class GmailFeed:
             known.changes_from if rest else known.mod_seq,
             opened.message_count - len(rest),
         )
-
-    def _read_label(self, name: bytes, found: _Round) -> bool:
-        """Add the messages of a label that is new. Return False if the server refuses its folder;
-        it is read later then, or compared."""
-        try:
-            reader = self._open_folder(name, True)
-        except ProviderRejected:
-            return False
-        found.listed += self._listed(reader, reader.all_uids())
-        return True
 
     def _arrived(self, known: SourcePosition, reader: FolderReader) -> list[int]:
         first, end = known.uid_next, reader.opened.uid_next
@@ -238,10 +222,6 @@ class GmailFeed:
                 return None
             ids.update(map(gmail_id, found.values()))
         return frozenset(ids)
-
-    @property
-    def _labels(self) -> frozenset[str]:
-        return frozenset(map(folder_id, self._folders.labels))
 
     def _page(
         self, listed: Sequence[GmailMessage], after: MailboxPosition, *, has_more: bool

@@ -41,13 +41,11 @@ class GmailFolders:
 
     all_mail: name of the folder with every message that is neither in the trash nor in junk.
     others: names of the trash and of junk, as far as the server shows them.
-    labels: names of the other mirrored folders, each of which is a label.
     by_special_use: names by attribute.
     """
 
     all_mail: bytes
     others: tuple[bytes, ...]
-    labels: tuple[bytes, ...]
     by_special_use: dict[str, bytes]
 
     @property
@@ -92,8 +90,7 @@ def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
     if "\\all" not in uses:
         raise AllMailHidden
     others = tuple(uses[use] for use in ("\\trash", "\\junk") if use in uses)
-    labels = (each.name for each in own if each.name not in (uses["\\all"], *others))
-    return GmailFolders(uses["\\all"], others, tuple(labels), uses)
+    return GmailFolders(uses["\\all"], others, uses)
 
 
 def mirrored_folders(

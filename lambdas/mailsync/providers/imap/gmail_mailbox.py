@@ -144,11 +144,9 @@ class GmailMailbox(ImapMailbox):
         once."""
         statuses, self._statuses = self._statuses, {}
         sources = [folder_id(each) for each in self._folders.sources] if self._folders else []
-        labels = frozenset(map(folder_id, self._folders.labels)) if self._folders else frozenset()
         return (
             position.reading is None
             and sources == list(position.sources)
-            and labels <= position.labels
             and all(
                 is_source_unchanged(known, statuses.get(folder_name(RemoteId(name)), {}))
                 for name, known in position.sources.items()
