@@ -34,6 +34,7 @@ from tests.workflow.failures.world import World
 LABELS = ("Work", "Work/Deep", "Grüße", "2024", "NIL", 'a "b" \\c', "Archive")
 MESSAGES = 21
 ROWS = "SELECT subject, id FROM mailsync.emails"
+REPAIRS = "SELECT sum(repair_rounds)::int FROM mailsync.sync_runs"
 MISPLACED = """
 SELECT m.subject FROM mailsync.emails m
  WHERE m.removed_at IS NULL AND NOT EXISTS (
@@ -189,17 +190,21 @@ def test_flags_are_those_of_the_mail_and_fetch_nothing(gmail: GmailWorld) -> Non
         assert gmail.stays_exact(partial(change, **fields))
 
 
-def test_a_mail_that_is_deleted_for_good_is_hidden_and_deleted_later(gmail: GmailWorld) -> None:
-    box, number = gmail.remote, gmail.newest()
-    gmail.remote.deliver(a_mail("spam"), "junk")
-    box.purge_message(number)
+@pytest.mark.parametrize("arrivals", [0, 1])
+def test_a_mail_that_is_deleted_for_good_is_hidden_and_deleted_later(
+    gmail: GmailWorld, arrivals: int
+) -> None:
+    """The page says that it is gone, unless another mail has arrived in junk at the same time."""
+    for _ in range(arrivals):
+        gmail.remote.deliver(a_mail("spam"), "junk")
+    gmail.remote.purge_message(gmail.newest())
     assert gmail.mirrors()
-    assert gmail.one(HIDDEN) == [1]
+    assert (gmail.one(HIDDEN), gmail.one(REPAIRS)) == ([1], [arrivals])
 
     gmail.let_time_pass(hours=2.1)
     assert gmail.mirrors()
 
-    assert (gmail.one(HIDDEN), len(gmail.rows(ROWS))) == ([0], MESSAGES)
+    assert (gmail.one(HIDDEN), len(gmail.rows(ROWS))) == ([0], MESSAGES - 1 + arrivals)
     assert gmail.is_exact()
 
 
@@ -242,7 +247,6 @@ def _status(name: str, value: bytes) -> list[Rule]:
 
 LIES: dict[str, Callable[[], list[Rule]]] = {
     "short lists": lambda: [Rule("^UID SEARCH", replacing(r"^(\* SEARCH) \d+", rb"\1"), ALWAYS)],
-    "empty lists": lambda: [Rule("^UID SEARCH", replacing(r"^\* SEARCH.*", b"* SEARCH"), ALWAYS)],
     "a UID is left out": lambda: [Rule("^UID FETCH", without(r"\* 3 FETCH"), ALWAYS)],
     "no ids": lambda: [Rule("^UID FETCH", replacing(r"X-GM-MSGID \d+ ?", b""), ALWAYS)],
     "no labels": lambda: [Rule("^UID FETCH", replacing(r"X-GM-LABELS \(.*?\) ?", b""), ALWAYS)],
@@ -262,7 +266,8 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: str) -> None:
-    box, first, second = gmail.remote, *(each.number for each in gmail.remote.messages("inbox")[:2])
+    box = gmail.remote
+    first, second, other = (each.number for each in box.messages("inbox")[:3])
     rows = dict(gmail.rows(ROWS))
     box.move_message(first, "trash")
     box.mark_starred(second)
@@ -271,6 +276,8 @@ def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: st
 
     for _ in range(2):
         gmail.sync()
+        shown = gmail.stored().get(gmail.id_of(other))
+        assert shown == gmail.in_mailbox()[gmail.id_of(other)] or lie == "short lists"
         gmail.let_time_pass(hours=2.1)
     gmail.script.rules.clear()
     gmail.fetched.clear()
