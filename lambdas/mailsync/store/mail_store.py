@@ -27,7 +27,7 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.store import page_rows, rows
+from mailsync.store import page_rows, rows, state_rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
@@ -231,7 +231,7 @@ class MailStore:
                 is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
             )
             counts += page_rows.mark_seen_by_full_sync(tx, run, write.unchanged_ids)
-            counts += page_rows.save_states(
+            counts += state_rows.save_states(
                 tx,
                 run,
                 ref.folder,

@@ -96,6 +96,12 @@ class GmailView:
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
+    def shows(self, listed: ListedMessage, folder: int) -> bool:
+        """Return whether the folder still shows the message."""
+        statement = "SELECT 1 FROM message WHERE number = ?"
+        exists = self.mailbox.database.fetch_row(statement, listed.number) is not None
+        return exists and self.uids_of(listed.number).get(folder) == listed.uid
+
     def list_messages(self, folder: int) -> list[ListedMessage]:
         self._read_on()
         labels = self._label_by_folder()

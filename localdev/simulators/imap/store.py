@@ -58,8 +58,7 @@ class ImapMailbox:
     def is_in_folder(self, listed: ListedMessage, folder: NamedFolder) -> bool:
         """Return whether the message is still in the folder."""
         if self._gmail:
-            present = self._gmail.list_messages(folder.folder.number)
-            return listed.uid in {each.uid for each in present}
+            return self._gmail.shows(listed, folder.folder.number)
         return (
             self.neutral.database.fetch_row(
                 "SELECT 1 FROM placement WHERE message = ? AND folder = ?",

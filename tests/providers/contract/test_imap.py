@@ -27,6 +27,7 @@ PROFILES = {
     "CONDSTORE, INBOX.": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
     "neither, .": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
 }
+DOVECOT_PROFILES = {**PROFILES, "QRESYNC, INBOX.": ImapOptions(prefix="INBOX.", separator=".")}
 MAX_USERS = 1_000
 SPECIAL_USE = {"Drafts": "Drafts", "Sent Items": "Sent", "Deleted Items": "Trash"}
 SPECIAL_USE |= {"Archive": "Archive", "Junk Email": "Junk"}
@@ -85,10 +86,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedImap]:
         yield proxy
 
 
-@pytest.fixture(params=PROFILES)
-def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ImapOptions:
+@pytest.fixture(autouse=True)
+def compares_flags_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CONDSTORE flags are compared once an hour; here at each reading."""
     monkeypatch.setattr(changes, "MIN_TIME_BETWEEN_FLAG_COMPARISONS_S", 0)
+
+
+@pytest.fixture(params=PROFILES)
+def options(request: pytest.FixtureRequest) -> ImapOptions:
     return PROFILES[request.param]
 
 
@@ -99,6 +104,10 @@ def mailbox(simulators: Simulators) -> Mailbox:
 
 class TestDovecot(ProviderContract):
     REFUSED_TOKEN = ProviderThrottled
+
+    @pytest.fixture(params=DOVECOT_PROFILES)
+    def options(self, request: pytest.FixtureRequest) -> ImapOptions:
+        return DOVECOT_PROFILES[request.param]
 
     @pytest.fixture
     def server(

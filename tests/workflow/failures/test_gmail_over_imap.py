@@ -267,7 +267,9 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: str) -> None:
     box = gmail.remote
-    first, second, other = (each.number for each in box.messages("inbox")[:3])
+    first, second, binned = (each.number for each in box.messages("inbox")[:3])
+    box.move_message(binned, "trash")
+    assert gmail.mirrors()
     rows = dict(gmail.rows(ROWS))
     box.move_message(first, "trash")
     box.mark_starred(second)
@@ -275,9 +277,12 @@ def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: st
     gmail.script.rules[:] = LIES[lie]()
 
     for _ in range(2):
-        gmail.sync()
-        shown = gmail.stored().get(gmail.id_of(other))
-        assert shown == gmail.in_mailbox()[gmail.id_of(other)] or lie == "short lists"
+        assert gmail.sync() != "completed" or not lie.startswith("no ")
+        shown, held = gmail.stored(), gmail.in_mailbox()
+        for key in (gmail.id_of(binned), gmail.id_of(second)):
+            found = shown.get(key, {}).get("folders")
+            assert found == held[key]["folders"] or lie == "short lists"
+        assert shown == held or "goes back" not in lie
         gmail.let_time_pass(hours=2.1)
     gmail.script.rules.clear()
     gmail.fetched.clear()

@@ -109,7 +109,7 @@ class GmailFeed:
         opened = [self._open_folder(name, True).opened for name in self._folders.sources]
         first = opened[0]
         sources = {str(folder_id(each.name)): start_of(each) for each in opened}
-        return MailboxPosition(sources, reading=folder_id(first.name), below=first.uid_next)
+        return MailboxPosition(sources, reading=folder_id(first.name), below=MAX_UID + 1)
 
     def _page_of_full_sync(self, position: MailboxPosition, reading: str, limit: int) -> Page:
         names = list(position.sources)
@@ -126,8 +126,7 @@ class GmailFeed:
         if start > 0:
             after = replace(position, below=uids[start])
         elif following:
-            below = position.sources[following[0]].uid_next
-            after = replace(position, reading=following[0], below=below)
+            after = replace(position, reading=following[0], below=MAX_UID + 1)
         else:
             after = replace(position, reading=None, below=0)
         if not listed and after.reading is not None:  # an empty folder is worth no page
