@@ -35,6 +35,7 @@ default, attachments included, so real text is shorter. Measured: a body of this
 Lambda function 100 to 310 MB while it is stored."""
 
 WriteResult = TypeVar("WriteResult")
+Placed = TypeVar("Placed", Message, StateChange)
 
 
 def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
@@ -77,7 +78,7 @@ def save_messages(
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
-    messages, left = _split_mirrored(tx, run, folder, messages)
+    messages, left = split_mirrored(tx, run, folder, messages)
     messages = with_conversation_ids(tx, run, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
@@ -239,34 +240,6 @@ def hide_unseen_by_full_sync(
     return WrittenRowCounts(removed=removed)
 
 
-def save_states(
-    tx: Transaction,
-    run: RunRef,
-    folder: FolderRef,
-    changes: Sequence[StateChange],
-    *,
-    is_only_folder: bool,
-) -> WrittenRowCounts:
-    """Store the new states of messages that are stored, and show the messages in this folder.
-
-    is_only_folder: whether a message of this provider is in one folder only.
-    """
-    if not changes:
-        return WrittenRowCounts()
-    ids = rows.to_jsonb([each.remote_id for each in changes])
-    locked = tx.run("lock_messages", account_id=run.account_id, ids=ids)
-    updated = tx.run_returning_row_count(
-        "save_states", account_id=run.account_id, states=rows.states_json(changes)
-    )
-    tx.run(
-        "show_again",
-        folder_id=folder.id,
-        email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
-        is_only_folder=is_only_folder,
-    )
-    return WrittenRowCounts(updated=updated, unchanged=len(changes) - updated)
-
-
 def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:
     """Store the keys of messages whose provider's ids change when a message moves, and which
     messages are in the conversations that we give."""
@@ -287,9 +260,9 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
-def _split_mirrored(
-    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Message]
-) -> tuple[Sequence[Message], frozenset[RemoteId]]:
+def split_mirrored(
+    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Placed]
+) -> tuple[Sequence[Placed], frozenset[RemoteId]]:
     """Return the messages with their mirrored folders, and the ids of those in no mirrored folder.
 
     A folder that is not stored yet counts as mirrored if the messages have `folder` to stay in

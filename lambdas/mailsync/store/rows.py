@@ -92,6 +92,16 @@ def ids_and_folders_json(rows: Iterable[JsonRow]) -> JsonBytes:
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
+def folders_of_states_json(changes: Iterable[StateChange]) -> JsonBytes:
+    """Return the message ids and folder ids of the changes as JSON."""
+    return to_jsonb(
+        [
+            {"message_id": each.remote_id, "folder_remote_ids": list(each.folder_remote_ids)}
+            for each in changes
+        ]
+    )
+
+
 def states_json(changes: Iterable[StateChange]) -> JsonBytes:
     """Return the message ids and states of the changes as JSON."""
     return to_jsonb(
@@ -103,6 +113,7 @@ def states_json(changes: Iterable[StateChange]) -> JsonBytes:
                 "is_draft": each.state.is_draft,
                 "categories": _storable(list(each.state.categories)),
                 "version": _storable(each.state.version),
+                "importance": each.state.importance,
             }
             for each in changes
         ]

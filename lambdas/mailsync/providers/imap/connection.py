@@ -151,6 +151,20 @@ class ImapConnection:
             extended = join_literals(responses.get("ESEARCH", []))
             return parse_search(join_literals(responses.get("SEARCH", [])), extended)
 
+    def search_together(self, criteria: Sequence[str]) -> list[int]:
+        """Return the UIDs that match one of the criteria, of all searches in one round trip.
+
+        Raises:
+            ProviderRejected: the server rejects a search.
+        """
+        refusals, responses = self.run_together([("UID", "SEARCH", each) for each in criteria])
+        for each in refusals:
+            if each is not None:
+                raise ProviderRejected(f"The mail server rejects SEARCH; its answer: {each}")
+        with self._failures("SEARCH"):
+            extended = join_literals(responses.get("ESEARCH", []))
+            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
+
     def noop(self) -> None:
         """Let the server report what changed in the open folder."""
         self._command("NOOP")

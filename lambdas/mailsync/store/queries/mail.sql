@@ -94,6 +94,11 @@ SELECT remote_id, selected FROM mailsync.email_folders
  WHERE account_id = cast(:account_id AS uuid)
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
+-- placed_ids --
+-- Return the ids of all messages of an account that are in a folder.
+SELECT message_id FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NULL
+
 -- full_sync_ended --
 -- Record the end of a feed's full sync, and in which folders its removals are doubtful. The next
 -- comparison of the others by ids is due as after a comparison, but the full sync does not count as

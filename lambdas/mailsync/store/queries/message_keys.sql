@@ -75,14 +75,16 @@ SELECT message_id FROM mailsync.emails
 -- covers the state.
 UPDATE mailsync.emails m
    SET is_read = s.is_read, is_flagged = s.is_flagged, is_draft = s.is_draft,
-       categories = s.categories, version = s.version, updated_at = now(),
+       categories = s.categories, version = s.version,
+       importance = coalesce(s.importance, m.importance), updated_at = now(),
        row_hash = '00000000-0000-0000-0000-000000000000'
   FROM json_to_recordset(cast(:states AS json)) AS s
        (message_id text, is_read boolean, is_flagged boolean, is_draft boolean, categories jsonb,
-        version text)
+        version text, importance text)
  WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
-   AND (m.is_read, m.is_flagged, m.is_draft, m.categories, m.version)
-       IS DISTINCT FROM (s.is_read, s.is_flagged, s.is_draft, s.categories, s.version)
+   AND (m.is_read, m.is_flagged, m.is_draft, m.categories, m.version, m.importance)
+       IS DISTINCT FROM (s.is_read, s.is_flagged, s.is_draft, s.categories, s.version,
+                         coalesce(s.importance, m.importance))
 
 -- keys_in_folder --
 -- Return the keys of the messages of a folder.

@@ -170,6 +170,19 @@ UPDATE mailsync.emails m
        removed_at = NULL, gone_at = NULL, confirm_at = NULL, updated_at = now()
   FROM shown s WHERE m.id = s.id
 
+-- show_in_placements --
+-- Show locked messages in the folders in which they are placed now.
+UPDATE mailsync.emails m
+   SET folder_id = k.folder_id, removed_at = NULL, gone_at = NULL, confirm_at = NULL,
+       updated_at = now()
+  FROM (SELECT DISTINCT ON (p.email_id) p.email_id, p.folder_id
+          FROM mailsync.email_placements p JOIN mailsync.email_folders f ON f.id = p.folder_id
+         WHERE p.email_id IN (SELECT cast(each AS bigint)
+                                FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+         ORDER BY p.email_id, array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role),
+                  p.folder_id) k
+ WHERE m.id = k.email_id AND (m.folder_id <> k.folder_id OR m.removed_at IS NOT NULL)
+
 -- fill_placements --
 -- Give the next messages of an account their placements, a limited number at a time, each as its row
 -- is once it is locked. Returns the last message of the batch; null if it was the last batch.
