@@ -58,6 +58,7 @@ LIMITED = {
     "sign_ins.state_hash": "32 bytes",
     "sync_run_folders.run_id": "80 characters, the name of an execution",
     "sync_runs.execution_name": "80 characters, the name of an execution",
+    "quota_buckets.provider": "our own",
     "sync_runs.id": "80 characters, the name of an execution",
     "sync_runs.idempotency_key": "255 characters, refused by the API",
 }

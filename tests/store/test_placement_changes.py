@@ -1,7 +1,6 @@
 """Changes of placements: they add up in any division into pages, and hide what is then nowhere."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -30,7 +29,7 @@ SELECT f.remote_id FROM mailsync.emails m JOIN mailsync.email_folders f ON f.id 
 
 
 @pytest.fixture
-def labels(database: Database, mirror: Mirror) -> Iterator[Mirror]:
+def labels(mirror: Mirror) -> Mirror:
     """Four labels, of which one is the folder of all mail, and eight messages of the inbox."""
     roles = {"inbox": Role.INBOX, "trash": Role.TRASH}
     folders = (a_remote_folder(each, role=roles.get(each, Role.OTHER)) for each in LABELS)
