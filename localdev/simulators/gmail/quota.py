@@ -8,7 +8,7 @@ allodia-eu/email-calendar-sync-engine.
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,9 +45,10 @@ class QuotaCounts:
 
 
 class Quota:
-    """The quota of one project. Thread-safe."""
+    """The quota of one project. Thread-safe. clock: returns the time, by which minutes begin."""
 
     def __init__(self) -> None:
+        self.clock: Callable[[], float] = time.time
         self._lock = threading.Lock()
         self._users: dict[str, _Window] = {}
         self._project = _Window()
@@ -97,7 +98,7 @@ class Quota:
 
     def charge(self, user_id: str, method: str, units: int, behaviour: GmailBehaviour) -> None:
         """Count the units of a request. Raises GmailError 403 or 429 if they exceed a limit."""
-        now = time.time()
+        now = self.clock()
         user_limit = behaviour.units_per_minute_of_user
         project_limit = behaviour.units_per_minute_of_project
         with self._lock:

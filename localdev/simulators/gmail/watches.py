@@ -9,7 +9,8 @@ import threading
 import time
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Row
@@ -103,6 +104,7 @@ class Pusher:
         self._server = server
         self._last_at: dict[str, float] = {}
         self._pending: list[_Push] = []
+        self._is_paused = False
         self._turn = threading.Lock()
         self._ended = threading.Event()
         self._http = httpx.Client(timeout=_TIMEOUT_S, trust_env=False)
@@ -142,6 +144,17 @@ class Pusher:
         body = _message(address or mailbox.address, newest)
         return self._post(body, mailbox.user_id, newest, token)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Post nothing by itself while the `with` block runs; for tests."""
+        self._is_paused = True
+        with self._turn:
+            pass
+        try:
+            yield
+        finally:
+            self._is_paused = False
+
     def deliver_pending_pushes(self) -> None:
         """Announce all changes so far that are due, and try once to post each message."""
         with self._turn:
@@ -150,7 +163,8 @@ class Pusher:
     def _work(self) -> None:
         while not self._ended.wait(_TURN_S):
             with self._turn:
-                self._take_turn()
+                if not self._is_paused:
+                    self._take_turn()
 
     def _rows(self) -> list[Row]:
         return self._server.service.database.fetch_rows(

@@ -1,0 +1,114 @@
+"""Lists of messages and labels, and their counts."""
+
+from localdev.mail.generate import generate_mail
+from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
+from tests.support.mail import a_mail
+
+
+def test_pages_list_each_message_once_newest_first(gmail: GmailClient) -> None:
+    gmail.mailbox.load_mail_items(generate_mail(700, owner=gmail.mailbox.address, seed=3))
+
+    pages = list(gmail.pages("messages", maxResults=900, **WITH_TRASH))
+
+    assert [len(each["messages"]) for each in pages] == [500, 200]
+    listed = [each["id"] for page in pages for each in page["messages"]]
+    owned = gmail.owner.gmail.list_all()
+    assert len({*listed}) == 700
+    assert {*listed} == {each.id for each in owned}
+    received = {each.id: each.received_at for each in owned}
+    dates = [received[each] for each in listed]
+    assert dates == sorted(dates, reverse=True)
+    threads = {each["id"]: each["threadId"] for page in pages for each in page["messages"]}
+    assert threads == {each.id: each.thread_id for each in owned}
+
+
+def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> None:
+    owner = gmail.owner
+    label = owner.create_label("work")
+    both = owner.deliver(a_mail("both"), ["INBOX", label])
+    inbox = owner.deliver(a_mail("inbox", is_read=True, minutes=1))
+    archived = owner.deliver(a_mail("archived", minutes=2), [])
+    trashed = owner.deliver(a_mail("trashed", minutes=3), ["INBOX", label])
+    owner.trash(trashed)
+    chat = owner.chat("hello")
+
+    assert gmail.listed(**WITH_TRASH) == [chat, trashed, archived, inbox, both]
+    assert gmail.listed() == [chat, archived, inbox, both]
+    assert gmail.listed(labelIds=[label]) == [both]
+    assert gmail.listed(labelIds=[label], **WITH_TRASH) == [trashed, both]
+    assert gmail.listed(labelIds=["INBOX", "UNREAD"]) == [both]
+    assert gmail.listed(labelIds="TRASH") == [trashed]
+    assert gmail.listed(labelIds="CHAT") == [chat]
+    assert gmail.get("messages", labelIds="CATEGORY_SOCIAL") == {"resultSizeEstimate": 0}
+    assert gmail.error("messages", labelIds="Label_99999")[:2] == (400, "invalidArgument")
+    assert gmail.error("messages", pageToken="no token")[2] == "Invalid pageToken"
+    assert gmail.get(f"messages/{archived}", format="minimal")["labelIds"] == ["UNREAD"]
+    owner.mark_read(archived)
+    assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
+
+
+def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
+    owner = gmail.owner
+    above = owner.create_label("work")
+    nested = owner.create_label("work/berlin")
+    lonely = owner.create_label("gone/paris", is_hidden=True)
+    for minutes in range(3):
+        owner.deliver(a_mail("one thread", minutes=minutes, is_read=minutes > 0), [nested])
+    trashed = owner.deliver(a_mail("trashed"), [nested])
+    owner.trash(trashed)
+
+    labels = {each["id"]: each for each in gmail.get("labels")["labels"]}
+    assert labels["INBOX"] == {"id": "INBOX", "name": "INBOX", "type": "system"}
+    assert [labels[each]["name"] for each in (above, nested, lonely)] == [
+        *("work", "work/berlin", "gone/paris"),
+    ]
+    assert labels[lonely]["labelListVisibility"] == "labelHide"
+    counts = {"messagesTotal": 4, "messagesUnread": 2, "threadsTotal": 2, "threadsUnread": 2}
+    assert gmail.get(f"labels/{nested}") == labels[nested] | counts
+    gmail.server.set_behaviour(is_trash_counted=False)
+    assert gmail.get(f"labels/{nested}")["messagesTotal"] == 3
+    assert gmail.get("labels/UNREAD")["messagesTotal"] == 1
+    assert gmail.error("labels/Label_99999")[:2] == (404, "notFound")
+
+
+def test_a_renamed_or_nested_label_keeps_its_id_and_takes_its_children_along(
+    gmail: GmailClient,
+) -> None:
+    owner = gmail.owner
+    above, other = owner.create_label("work"), owner.create_label("other")
+    nested = owner.create_label("work/berlin")
+    start = gmail.history_id()
+
+    owner.rename_label(above, "job")
+    owner.nest_label(above, other)
+
+    names = {each["id"]: each["name"] for each in gmail.get("labels")["labels"]}
+    assert (names[above], names[nested]) == ("other/job", "other/job/berlin")
+    assert gmail.history_id() == start
+
+
+def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> None:
+    message = gmail.owner.deliver(a_mail("one"))
+    start = gmail.history_id()
+
+    gmail.owner.add_unknown_label(message, "Label_777")
+
+    assert "Label_777" in gmail.get(f"messages/{message}")["labelIds"]
+    assert gmail.records(start)[0]["labelsAdded"][0]["labelIds"] == ["Label_777"]
+    assert "Label_777" not in {each["id"] for each in gmail.get("labels")["labels"]}
+    assert gmail.error("labels/Label_777")[0] == 404
+    assert gmail.error("messages", labelIds="Label_777")[0] == 400
+
+
+def test_ten_thousand_messages_change_at_once(gmail: GmailClient) -> None:
+    gmail.mailbox.load_mail_items(generate_mail(900, owner=gmail.mailbox.address, seed=5))
+    label, start = gmail.owner.create_label("filtered"), gmail.history_id()
+
+    changed = gmail.owner.modify_all(["INBOX"], add=[label], remove=["INBOX"])
+
+    assert {*gmail.listed(labelIds=label)} == {
+        each["labelsAdded"][0]["message"]["id"]
+        for each in gmail.records(start, maxResults=500, historyTypes=["labelAdded"])
+    }
+    assert changed == gmail.get(f"labels/{label}")["messagesTotal"] > 300
+    assert gmail.get("labels/INBOX")["messagesTotal"] == 0
