@@ -32,7 +32,7 @@ from localdev.simulators.gmail.control import (
 from localdev.simulators.gmail.control import number_of_message as number_of_gmail_message
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.server import GmailServer
-from localdev.simulators.google.consents import GrantEnd
+from localdev.simulators.google.control import google_mailbox_actions
 from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
@@ -79,7 +79,6 @@ class ControlApi:
         self._authorization = f"Bearer {secret}".encode()
         self._service = service
         self._consents = entra.consents
-        self._google = google
         self._notifier = notifier
         self._imap = imap
         self._gmail = gmail
@@ -107,12 +106,9 @@ class ControlApi:
         self._mailbox_actions: dict[str, Callable[..., Any]] = {
             **MAILBOX_ACTION_BY_NAME,
             **gmail_mailbox_actions(gmail, mail_item_from_json),
+            **google_mailbox_actions(google),
             "revoke": self._revoke,
             "expire-refresh-tokens": self._expire_refresh_tokens,
-            "google-end-grants": self._end_google_grants,
-            "google-rename": lambda mailbox, *, address: google.accounts.rename(
-                mailbox.user_id, address
-            ),
             "lifecycle": self._send_lifecycle_event,
             "expire-subscriptions": self._expire_subscriptions,
         }
@@ -166,9 +162,6 @@ class ControlApi:
 
     def _expire_refresh_tokens(self, mailbox: Mailbox) -> JsonObject:
         return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
-
-    def _end_google_grants(self, mailbox: Mailbox, end: str = GrantEnd.REVOKED) -> JsonObject:
-        return {"ended": self._google.consents.end_grants(mailbox.user_id, GrantEnd(end))}
 
     def _send_lifecycle_event(self, mailbox: Mailbox, event: str) -> JsonObject:
         return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, event)}

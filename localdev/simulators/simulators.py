@@ -2,6 +2,7 @@
 mailboxes."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -14,7 +15,9 @@ from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.gmail.server import GmailServer
+from localdev.simulators.gmail.tokens import Bearer
 from localdev.simulators.google import server as google_server
+from localdev.simulators.google.consents import AccessTokenRefused
 from localdev.simulators.google.server import (
     GOOGLE_CLIENT_ID,
     GOOGLE_CLIENT_SECRET,
@@ -79,11 +82,11 @@ class Simulators:
         self.entra = EntraServer(
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
-        self.gmail = GmailServer(self.service)
-        self._gmail_server = Server(self.gmail, port=gmail_port)
         self.google = GoogleIdentityServer(
             self.service, client_id=GOOGLE_CLIENT_ID, client_secret=GOOGLE_CLIENT_SECRET
         )
+        self.gmail = self._open_gmail()
+        self._gmail_server = Server(self.gmail, port=gmail_port)
         self.notifier = Notifier(self.service)
         self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
         self._control = ControlApi(
@@ -96,12 +99,9 @@ class Simulators:
             secret=self.control_secret,
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
-        # A sign-in comes from the application's page, and its form from the page of this server.
-        pages = RequestGuard(accepts_own_pages=True, accepts_navigation_to=is_browser_path)
+        pages = _guard_of_sign_in(is_browser_path)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
-        google_pages = RequestGuard(
-            accepts_own_pages=True, accepts_navigation_to=google_server.is_browser_path
-        )
+        google_pages = _guard_of_sign_in(google_server.is_browser_path)
         self._google_server = Server(self.google, port=google_port, tls=tls, guard=google_pages)
         self.google.base_url = f"https://{host}:{self._google_server.port}"
         self.graph.base_url = f"{self.graph_origin}{VERSION_PATH_PREFIX}"
@@ -187,6 +187,19 @@ class Simulators:
             starttls_port=ports.starttls,
         )
 
+    def _open_gmail(self) -> GmailServer:
+        gmail = GmailServer(self.service)
+        gmail.check_token = self._check_google_token
+        gmail.pusher.sign = self.google.push_tokens.sign
+        return gmail
+
+    def _check_google_token(self, token: str) -> Bearer | None:
+        try:
+            bearer = self.google.verify_access_token(token)
+        except AccessTokenRefused:
+            return None
+        return Bearer(bearer.user_id, bearer.scopes)
+
     def _own_secret(self, name: str) -> str:
         return self.service.database.read_or_create_secret(
             name, lambda: token_urlsafe(32).encode()
@@ -196,3 +209,9 @@ class Simulators:
         if request.path.startswith(CONTROL_PATH_PREFIX):
             return self._control(request)
         return self.graph(request)
+
+
+def _guard_of_sign_in(is_browser_path: Callable[[str], bool]) -> RequestGuard:
+    """Accept a sign-in: it comes from the application's page, and its form from the page of the
+    identity platform's server."""
+    return RequestGuard(accepts_own_pages=True, accepts_navigation_to=is_browser_path)
