@@ -123,14 +123,16 @@ UPDATE mailsync.emails m
 
 -- lock_unseen --
 -- Lock the messages that the finished full sync of a feed has not seen in one of its folders; return
--- their ids.
+-- their ids. The array leaves one plan, the primary key: without statistics of a new account, the
+-- planner reads all messages of the account once for each placement (5 s for 5,000 messages).
 SELECT m.id FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
-   AND m.id IN (SELECT p.email_id
-                  FROM mailsync.email_folders f
-                  JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
-                 WHERE f.account_id = cast(:account_id AS uuid) AND f.feed_id = :feed_id
-                   AND p.generation < :generation)
+   AND m.id = ANY (ARRAY(
+       SELECT p.email_id
+         FROM mailsync.email_folders f
+         JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+        WHERE f.account_id = cast(:account_id AS uuid) AND f.feed_id = :feed_id
+          AND p.generation < :generation))
  ORDER BY m.id FOR UPDATE
 
 -- sweep_sizes --
