@@ -28,7 +28,7 @@ from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
-from mailsync.providers.imap.read_ahead import ReadAhead
+from mailsync.providers.imap.read_ahead import ReadAhead, Window
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import ALL_UIDS, MAX_UID, format_uid_sets
 
@@ -66,8 +66,8 @@ class FolderReader:
         self._is_careful = False
         self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
-        self.ahead = ReadAhead(connection)
         self.opened = opened
+        self.ahead = ReadAhead(connection, self.place)
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
         """Return the next page after this position. None: begin a full sync.
@@ -122,7 +122,7 @@ class FolderReader:
         end = bisect_left(uids, below)
         start = max(0, end - limit)
         items = self._listed(uids[start:end])
-        self.ahead.begin_page(self.sizes, uids[max(0, start - limit) : start])
+        self.ahead.begin_page(Window(uids, start, end, limit), self.sizes)
         has_more = start > 0
         after = replace(
             position,

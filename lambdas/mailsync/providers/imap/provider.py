@@ -239,8 +239,8 @@ class ImapMailbox:
                     self._budget,
                 )
                 opened, uids = self._opened(folder), [each.uid for each in group]
-                with opened.ahead.around_messages(uids):
-                    read = reader.read(uids, opened.sizes)
+                with opened.ahead.around_messages(uids) as received:
+                    read = reader.read(uids, opened.sizes, received)
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
