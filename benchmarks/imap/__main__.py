@@ -89,7 +89,20 @@ def _options() -> argparse.Namespace:
         default=0,
         help="mbsync: PipelineDepth; default: unlimited, as mbsync's own",
     )
+    add_postgres_option(parser)
     return parser.parse_args()
+
+
+def add_postgres_option(parser: argparse.ArgumentParser) -> None:
+    """Let the caller choose the Postgres: Debian's has lz4, as RDS and Supabase have, and the
+    embedded one has not."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    parser.add_argument(
+        "--postgres",
+        type=Path,
+        default=installed[-1].parent if installed else None,
+        help="folder of Postgres' programs; default: Debian's, else the embedded ones (%(default)s)",
+    )
 
 
 @contextmanager
@@ -98,7 +111,8 @@ def open_servers(
 ) -> Iterator[tuple[Dovecot, Postgres, int]]:
     """Start a mail server with the mailbox and an empty database; yield both, and the bytes of the
     mail."""
-    with dovecot(folder / "d") as server, Postgres(folder / "postgres") as postgres:
+    database = Postgres(folder / "postgres", programs=options.postgres)
+    with dovecot(folder / "d") as server, database as postgres:
         migrate(Settings({"DATABASE_URL": postgres.url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
         yield server, postgres, _fill_mailbox(server, options)

@@ -82,7 +82,11 @@ def save_messages(
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
-    sent = [rows.message_to_row(each) for each in messages if each not in large]
+    sent = [
+        rows.message_to_row(each) | (_key_row(each) or {})
+        for each in messages
+        if each not in large
+    ]
     if not is_first_full_sync:
         sent = _differing(tx, run, folder_id, sent)
     upsert = _upsert_with_savepoints if savepoints else _upsert
@@ -92,7 +96,8 @@ def save_messages(
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
-    _save_keys(tx, run, messages)
+    if saved.inserted + saved.updated < len(messages):
+        _save_keys(tx, run, messages)
     written = saved.inserted + saved.updated + len(refused)
     return (
         counts
@@ -263,17 +268,23 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
     """Store the keys of messages whose provider's ids change when a message moves, and which
     messages are in the conversations that we give."""
     keys = [
-        {
-            "message_id": each.remote_id,
-            "remote_key": each.key or each.remote_id,
-            "fingerprint": each.fingerprint,
-            "conversation_id": each.conversation_id if needs_conversation(each) else None,
-        }
-        for each in messages
-        if each.key or needs_conversation(each)
+        {"message_id": each.remote_id, **row} for each in messages if (row := _key_row(each))
     ]
     if keys:
         tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))
+
+
+def _key_row(message: Message) -> JsonRow | None:
+    """Return the values of the message's key by name. None: its id is its key, and the provider
+    names its conversation."""
+    has_own_conversation = needs_conversation(message)
+    if not (message.key or has_own_conversation):
+        return None
+    return {
+        "remote_key": message.key or message.remote_id,
+        "fingerprint": message.fingerprint,
+        "own_conversation_id": message.conversation_id if has_own_conversation else None,
+    }
 
 
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
