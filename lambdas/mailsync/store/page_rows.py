@@ -313,7 +313,11 @@ def _split_mirrored(
         (each, tuple(name for name in each.folder_remote_ids if name not in left_out))
         for each in messages
     ]
-    kept = [replace(each, folder_remote_ids=folders) for each, folders in mirrored if folders]
+    kept = [
+        each if folders == each.folder_remote_ids else replace(each, folder_remote_ids=folders)
+        for each, folders in mirrored
+        if folders
+    ]
     return kept, frozenset(each.remote_id for each, folders in mirrored if not folders)
 
 

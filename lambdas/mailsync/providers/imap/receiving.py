@@ -68,7 +68,7 @@ def is_complete(items: FetchedItems) -> bool:
 def to_result(place: MessagePlace, items: FetchedItems) -> ReadResult:
     """Return the message; an UnreadableMessage for Exchange's placeholder."""
     raw = items[BODY]
-    if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw):
+    if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw, 0, _header_end(raw)):
         detail = "The mail server sent a notice in place of this message."
         return UnreadableMessage(place.to_id(), "unanswered", detail)
     return to_message(place, items)
@@ -82,4 +82,12 @@ def count_text_chars(message: ReadResult | None) -> int:
 
 def _may_be_placeholder(raw: bytes) -> bool:
     """Return whether the message may be Courier's placeholder, of 129 bytes."""
-    return len(raw) < _MAX_PLACEHOLDER_BYTES and bool(_COURIER_PLACEHOLDER.search(raw))
+    if len(raw) >= _MAX_PLACEHOLDER_BYTES or b"message unavailable" not in raw:
+        return False
+    return bool(_COURIER_PLACEHOLDER.search(raw))
+
+
+def _header_end(raw: bytes) -> int:
+    """Return the end of the header, where a pattern need not look further."""
+    end = raw.find(b"\r\n\r\n")
+    return len(raw) if end < 0 else end
