@@ -101,7 +101,7 @@ def add_postgres_option(parser: argparse.ArgumentParser) -> None:
         "--postgres",
         type=Path,
         default=installed[-1].parent if installed else None,
-        help="folder of Postgres' programs; default: Debian's, else the embedded ones (%(default)s)",
+        help="folder of Postgres' programs; default: Debian's if there, else the embedded ones",
     )
 
 

@@ -64,12 +64,15 @@ class Limits:
         so that it connects once. 1: connecting costs nothing.
     is_fetch_one_request: one call of `fetch_messages` is one request for all its messages. False:
         the provider counts a request per message, and processes several of them at the same time.
+    messages_per_page: number of messages per page if the provider stores larger pages more
+        efficiently than those of the default size. It bounds the bytes of a page itself.
     """
 
     messages_per_fetch: int
     max_small_sync_messages: int
     feeds_per_connection: int = 1
     is_fetch_one_request: bool = False
+    messages_per_page: int = 0
 
 
 @dataclass(frozen=True, slots=True)

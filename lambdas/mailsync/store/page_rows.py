@@ -83,9 +83,7 @@ def save_messages(
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
     sent = [
-        rows.message_to_row(each) | (_key_row(each) or {})
-        for each in messages
-        if each not in large
+        rows.message_to_row(each) | (_key_row(each) or {}) for each in messages if each not in large
     ]
     if not is_first_full_sync:
         sent = _differing(tx, run, folder_id, sent)
@@ -267,9 +265,7 @@ def save_states(
 def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:
     """Store the keys of messages whose provider's ids change when a message moves, and which
     messages are in the conversations that we give."""
-    keys = [
-        {"message_id": each.remote_id, **row} for each in messages if (row := _key_row(each))
-    ]
+    keys = [{"message_id": each.remote_id, **row} for each in messages if (row := _key_row(each))]
     if keys:
         tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))
 

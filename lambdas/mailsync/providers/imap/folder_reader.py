@@ -120,13 +120,16 @@ class FolderReader:
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         uids = self.all_uids()
         end = bisect_left(uids, below)
-        start = max(0, end - limit)
-        items = self._listed(uids[start:end])
-        self.ahead.begin_page(Window(uids, start, end, limit), self.sizes)
-        has_more = start > 0
+        listed = Window(uids, max(0, end - limit), end, limit)
+        items = self._listed(listed.page)
+        window = listed.cut(self.sizes)
+        items = {uid: items[uid] for uid in window.page if uid in items}
+        self.sizes = {uid: self.sizes[uid] for uid in items}
+        self.ahead.begin_page(window, self.sizes)
+        has_more = window.start > 0
         after = replace(
             position,
-            below=uids[start] if has_more else None,
+            below=uids[window.start] if has_more else None,
             is_renumbered=position.is_renumbered and has_more,
             sample=choose_sample(position.sample, items),
         )

@@ -12,7 +12,7 @@ A failure of what was read ahead is in the result, and has its effect where the 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailsync.providers.imap.background import BackgroundRead
 from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, size_of
@@ -39,18 +39,31 @@ class Window:
     def page(self) -> Sequence[int]:
         return self.uids[self.start : self.end]
 
+    def cut(self, sizes: Mapping[int, int]) -> "Window":
+        """Return the newest messages of the page, as many as fit into one request, at least one.
+
+        sizes: of the messages, in bytes.
+        """
+        start, total = self.end, 0
+        while start > self.start:
+            total += sizes.get(self.uids[start - 1], 0)
+            if total > MAX_BATCH_BYTES and start < self.end:
+                break
+            start -= 1
+        return replace(self, start=start)
+
     def next(self) -> "Window":
         return Window(self.uids, max(0, self.start - self.limit), self.start, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What was read of one page. listed: the listed items of the next page, as far as they came.
-    is_next_requested: whether the messages of the next page were requested."""
+    """What was read of one page. listed: the listed items of what follows it, as far as they came.
+    following: the next page, if its messages were requested."""
 
     received: Received
     listed: dict[int, FetchedItems] = field(default_factory=dict)
-    is_next_requested: bool = False
+    following: Window | None = None
 
 
 class ReadAhead:
@@ -83,15 +96,15 @@ class ReadAhead:
         window, self._window = self._window, Window()
         step = self._taken(uids)
         is_whole_page = set(window.page) == set(uids) == self._sizes.keys()
-        if step is None and is_whole_page and window.start and _is_one_batch(self._sizes):
+        if step is None and is_whole_page and window.start and _is_one_batch(window, self._sizes):
             step = self._read(window)
         if step is None:
             yield None
             return
         self._listed = step.listed
         yield step.received
-        if step.is_next_requested and self._connection.can_read_in_background:
-            following = window.next()
+        following = step.following
+        if following and self._connection.can_read_in_background:
             reading = self._connection.read_in_background(lambda: self._read(following))
             self._reading = (following.page, reading)
 
@@ -105,25 +118,26 @@ class ReadAhead:
     def _read(self, window: Window) -> _Step:
         """Read the messages of a page and the list of the next one, and request the messages of
         that."""
-        connection, following = self._connection, window.next().page
+        connection, following = self._connection, window.next()
         with suppress(*FAILURES):  # it is a failure of the requests below as well, if it persists
             connection.send_ahead(window.page, WHOLE_ITEMS)
-            if following:
-                connection.send_ahead(following, LISTED_ITEMS)
+            if following.page:
+                connection.send_ahead(following.page, LISTED_ITEMS)
         received = receive_messages(connection, window.page, self._place_of)
-        if received.failure or not following:
+        if received.failure or not following.page:
             return _Step(received)
         with suppress(*FAILURES):
-            listed = connection.fetch(following, LISTED_ITEMS)
+            listed = connection.fetch(following.page, LISTED_ITEMS)
             sizes = {uid: size_of(each) for uid, each in listed.items()}
-            if sizes.keys() != set(following) or not _is_one_batch(sizes):
+            following = following.cut(sizes)
+            if not set(following.page) <= sizes.keys() or not _is_one_batch(following, sizes):
                 return _Step(received, listed)
-            connection.send_ahead(following, WHOLE_ITEMS)
-            return _Step(received, listed, is_next_requested=True)
+            connection.send_ahead(following.page, WHOLE_ITEMS)
+            return _Step(received, listed, following)
         return _Step(received)
 
 
-def _is_one_batch(sizes: Mapping[int, int]) -> bool:
-    """Return whether the messages are fetched with one command. So the texts of at most this many
-    bytes are in memory beside the page that the caller stores."""
-    return sum(sizes.values()) <= MAX_BATCH_BYTES
+def _is_one_batch(window: Window, sizes: Mapping[int, int]) -> bool:
+    """Return whether the page is no single large message. So the texts of at most this many bytes
+    are in memory beside the page that the caller stores."""
+    return sum(sizes.get(uid, 0) for uid in window.page) <= MAX_BATCH_BYTES
