@@ -16,6 +16,7 @@ from benchmarks.imap.ours import Workflow, connect_account, measure_parts, setti
 from benchmarks.imap.shares import OTHER, Shares
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.model import AccountId
+from mailsync.providers.response_memory import ResponseMemory
 from mailsync.store.connection import Database
 from mailsync.sync import batch
 from mailsync.sync.check import CheckReport, CheckWorker, check_account
@@ -38,7 +39,7 @@ def main() -> int:
                 settings,
                 database,
                 workflow.vault,
-                batch.ResponseMemory(
+                ResponseMemory(
                     own_bytes=batch.WORKER_RESPONSE_BYTES,
                     large_bytes=batch.SHARED_RESPONSE_BYTES,
                     wait_s=batch.SHARED_WAIT_S,

@@ -270,12 +270,12 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
         tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))
 
 
-def _key_row(message: Message) -> JsonRow | None:
-    """Return the values of the message's key by name. None: its id is its key, and the provider
+def _key_row(message: Message) -> JsonRow:
+    """Return the values of the message's key by name; none if its id is its key, and the provider
     names its conversation."""
     has_own_conversation = needs_conversation(message)
     if not (message.key or has_own_conversation):
-        return None
+        return {}
     return {
         "remote_key": message.key or message.remote_id,
         "fingerprint": message.fingerprint,
