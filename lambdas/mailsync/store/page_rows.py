@@ -82,9 +82,7 @@ def save_messages(
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
-    sent = [
-        rows.message_to_row(each) | (_key_row(each) or {}) for each in messages if each not in large
-    ]
+    sent = [rows.message_to_row(each) | _key_row(each) for each in messages if each not in large]
     if not is_first_full_sync:
         sent = _differing(tx, run, folder_id, sent)
     upsert = _upsert_with_savepoints if savepoints else _upsert
@@ -271,15 +269,14 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
 
 
 def _key_row(message: Message) -> JsonRow:
-    """Return the values of the message's key by name; none if its id is its key, and the provider
-    names its conversation."""
-    has_own_conversation = needs_conversation(message)
-    if not (message.key or has_own_conversation):
+    """Return the values of `save_keys` for a message by name; none if it needs no row there."""
+    is_conversation_ours = needs_conversation(message)
+    if not (message.key or is_conversation_ours):
         return {}
     return {
         "remote_key": message.key or message.remote_id,
         "fingerprint": message.fingerprint,
-        "own_conversation_id": message.conversation_id if has_own_conversation else None,
+        "own_conversation_id": message.conversation_id if is_conversation_ours else None,
     }
 
 
@@ -351,10 +348,11 @@ def _upsert(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[JsonRow]
 ) -> tuple[WrittenRowCounts, list[JsonRow]]:
     counts = WrittenRowCounts()
-    for chunk in rows.chunk_rows_by_size(sent):
-        inserted, updated = tx.run(
-            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
-        )[0]
+    account_id = run.account_id
+    for page in rows.chunk_rows_by_size(sent):
+        [[inserted, updated]] = tx.run(
+            "upsert_emails", account_id=account_id, folder_id=folder_id, page=page
+        )
         counts += WrittenRowCounts(inserted=inserted, updated=updated)
     if counts.inserted < len(sent):
         tx.run(

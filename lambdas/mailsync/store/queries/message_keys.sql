@@ -57,10 +57,7 @@ INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, finger
 SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.own_conversation_id
   FROM json_to_recordset(cast(:keys AS json)) AS s
        (message_id text, remote_key text, fingerprint uuid, own_conversation_id bigint)
- CROSS JOIN LATERAL (
-       SELECT m.id, m.account_id FROM mailsync.emails m
-        WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
-        LIMIT 1) m
+  JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
  ORDER BY m.id
     ON CONFLICT (email_id) DO UPDATE
    SET fingerprint = excluded.fingerprint, conversation_id = excluded.conversation_id
