@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mailsync.model import RemoteId
-from mailsync.providers.imap import connection, read_ahead
+from mailsync.providers.imap import connection, read_ahead, wire
 from tests.providers.contract.played_imap import Played
 from tests.support.imap_mailbox import INBOX
 from tests.support.mail import a_mail
@@ -77,8 +77,10 @@ def test_closing_ends_a_read_of_a_server_that_keeps_silent(
     played.server.rules += [Rule(BODY, lambda found: found), Rule(BODY, "silence")]
     assert played.fetched(next(pages(played))) == NEWEST_FIRST[:2]
     wait_until(lambda: len(sent(played)) == 4)
+    began = time.monotonic()
     played.client.close()
 
+    assert time.monotonic() - began < wire.READ_TIMEOUT_S / 2
     assert "read-ahead" not in {each.name for each in threading.enumerate()}
 
 
