@@ -46,15 +46,16 @@ def message_to_row(message: Message) -> JsonRow:
         "kind": message.kind,
     }
     row = {name: _storable(value) for name, value in row.items()}
-    bodies = {"html": _storable(message.body_html), "text": _storable(message.body_text)}
+    html, text = (orjson.dumps(_storable(it)) for it in (message.body_html, message.body_text))
     return {
         "message_id": message.remote_id,
         "folder_remote_ids": list(message.folder_remote_ids),
         "row_hash": _digest(row),
         "version": _storable(message.version),
-        "body_hash": _digest(bodies),
+        "body_hash": _hex(b'{"html":', html, b',"text":', text, b"}"),
         **row,
-        **bodies,
+        "html": orjson.Fragment(html),
+        "text": orjson.Fragment(text),
     }
 
 
@@ -170,4 +171,12 @@ def _storable(value: Any) -> Any:
 
 
 def _digest(values: JsonRow) -> str:
-    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    return _hex(orjson.dumps(values, option=orjson.OPT_SORT_KEYS))
+
+
+def _hex(*parts: bytes) -> str:
+    """Return the first half of the SHA-256 of all parts, in hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:32]

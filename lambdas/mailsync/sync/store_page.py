@@ -20,7 +20,7 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import ResponseTooLarge
+from mailsync.providers import Limits, ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.sync.mailbox import Mailbox
@@ -33,10 +33,9 @@ equals the maximum length of one body. Measured: 100 bodies of 3 million charact
 while they are stored."""
 
 
-def page_size_of_feed(feed: StoredFeed) -> int:
-    """Return the number of messages per page to request from the feed: the number that last worked,
-    or the default."""
-    return feed.position.page_size or DEFAULT_PAGE_SIZE
+def max_page_size(limits: Limits) -> int:
+    """Return the number of messages per page to request if all is well."""
+    return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
 
 
 def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
@@ -186,7 +185,7 @@ def _completed(
     mailbox: Mailbox, plan: PagePlan, wanted: Sequence[RemoteId], *, one_by_one: bool
 ) -> tuple[PagePlan, ProviderThrottled | None]:
     """Fetch the messages that are only named; return the plan with them, and with those that are
-    left pending: what exceeds a page of the default size, or the memory limit.
+    left pending: what exceeds a page, or the memory limit.
 
     If the provider requests a pause after some messages were fetched, the others are left pending
     too, and the pause is returned.
@@ -197,7 +196,7 @@ def _completed(
     is_alone = one_by_one and not limits.is_fetch_one_request
     at_once = 1 if is_alone else limits.messages_per_fetch
     while (
-        len(fetched) < min(len(wanted), DEFAULT_PAGE_SIZE)
+        len(fetched) < min(len(wanted), max_page_size(limits))
         and chars <= MAX_FETCHED_BODY_CHARS_PER_PAGE
     ):
         batch = wanted[len(fetched) : len(fetched) + at_once]

@@ -3,16 +3,17 @@ error of the product."""
 
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from imaplib import IMAP4
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.background import BackgroundRead
 from mailsync.providers.imap.failures import (
     cause_of_failure,
     cause_of_pause,
@@ -36,6 +37,7 @@ from mailsync.registry import IMAP
 LOGOUT_TIMEOUT_S = 5.0
 MAX_UIDS_PER_FETCH = 10_000
 """The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
+_Result = TypeVar("_Result")
 _NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 
@@ -77,6 +79,7 @@ class ImapConnection:
         self.is_broken = self.is_cut = False
         self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
+        self._reading: BackgroundRead[Any] | None = None
         with self._failures("connect"), ExitStack() as on_failure:
             connected = open_socket(ip_addresses, address)
             on_failure.callback(connected.close)
@@ -188,6 +191,7 @@ class ImapConnection:
     def send_ahead(self, uids: Iterable[int], items: str) -> None:
         """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments
         returns. Every other command before that drops the responses."""
+        self._wait_for_reading()
         with self._failures("FETCH"):
             for uid_set in format_uid_sets(uids):
                 self._pipeline.send((uid_set, items))
@@ -225,12 +229,17 @@ class ImapConnection:
 
     def release_memory(self, kept_bytes: int = 0) -> None:
         """Count the literals so far as dropped, except for `kept_bytes`."""
+        self._wait_for_reading()
         if self._memory:
             self._memory.release(self._held_bytes - min(kept_bytes, self._held_bytes))
         self._held_bytes = 0
 
     def close(self) -> None:
-        """Log out, and close the connection."""
+        """Log out, and close the connection. A read in the background that does not end soon is
+        ended by force."""
+        if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
+            self.is_broken = True
+            self._imap.cut()
         count_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
         self.release_memory()
         with self._watched, suppress(Exception):
@@ -245,6 +254,24 @@ class ImapConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def can_read_in_background(self) -> bool:
+        """Return whether a read may run beside other work of this process. False where several
+        mailboxes share the memory: only what the caller waits for is read then."""
+        return self._memory is None
+
+    def read_in_background(self, read: Callable[[], _Result]) -> BackgroundRead[_Result]:
+        """Run a function that uses this connection in a thread. Every other use of the connection
+        waits for its end."""
+        self._wait_for_reading()
+        reading = self._reading = BackgroundRead(read)
+        return reading
+
+    def _wait_for_reading(self) -> None:
+        if self._reading and not self._reading.is_of_current_thread():
+            self._reading.wait()
+            self._reading = None
+
     def _reserve(self, size: int) -> bool:
         if self._memory and not self._memory.reserve(size):
             return False
@@ -255,6 +282,7 @@ class ImapConnection:
         self, uid_set: str, items: str, *modifiers: str
     ) -> Iterator[tuple[int, FetchedItems]]:
         """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
+        self._wait_for_reading()
         with self._failures("FETCH"):
             try:
                 yield from self._pipeline.read((uid_set, items, *modifiers))
@@ -269,6 +297,7 @@ class ImapConnection:
 
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
+        self._wait_for_reading()
         self._pipeline.drop()
         self._command_count += 1
         self._imap.untagged_responses.clear()
@@ -285,6 +314,7 @@ class ImapConnection:
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
         """Send commands without waiting for the response to each. Return for each the text of the
         rejection, None if the server accepts it; and all untagged responses by name."""
+        self._wait_for_reading()
         with self._failures(str(commands[0][0])):
             self._pipeline.drop()
             self._command_count += len(commands)

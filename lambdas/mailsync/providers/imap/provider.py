@@ -57,7 +57,8 @@ from mailsync.providers.kit import MailServerUnusable
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-MESSAGES_PER_FETCH = 100
+MESSAGES_PER_PAGE = 250
+"""The maximum number of messages of a page and of a request, which also end at MAX_BATCH_BYTES."""
 MAX_FAILING_FEEDS = 3
 """The number of folders in one call whose pages may fail. Each costs two logins if the server ends
 the connection, and many logins in a short time get an address banned."""
@@ -79,7 +80,8 @@ class ImapMailbox:
     """A mailbox on an IMAP server; implements `MailProvider`. It connects at its first request."""
 
     limits = Limits(
-        messages_per_fetch=MESSAGES_PER_FETCH,
+        messages_per_fetch=MESSAGES_PER_PAGE,
+        messages_per_page=MESSAGES_PER_PAGE,
         max_small_sync_messages=2_000,
         feeds_per_connection=20,
         is_fetch_one_request=True,
@@ -247,8 +249,8 @@ class ImapMailbox:
                     self._budget,
                 )
                 opened, uids = self._opened(folder), [each.uid for each in group]
-                with opened.ahead.around_messages(uids):
-                    read = reader.read(uids, opened.sizes)
+                with opened.ahead.around_messages(uids) as received:
+                    read = reader.read(uids, opened.sizes, received)
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
