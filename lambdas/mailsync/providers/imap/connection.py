@@ -14,15 +14,11 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provid
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.background import BackgroundRead
-from mailsync.providers.imap.failures import (
-    cause_of_failure,
-    cause_of_pause,
-    requested_pause_s,
-)
+from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
 from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
 from mailsync.providers.imap.login import Login, open_session
 from mailsync.providers.imap.pipeline import FetchPipeline
-from mailsync.providers.imap.responses import FetchedItems, parse_search
+from mailsync.providers.imap.responses import FetchedItems, join_fetched, parse_search
 from mailsync.providers.imap.transport import (
     Deadline,
     ServerUnusable,
@@ -175,7 +171,7 @@ class ImapConnection:
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
         """Return what the server sends of these messages, by UID. A message whose flags it does not
         send is left out."""
-        return _joined(self.fetch_each(uids, items))
+        return join_fetched(self.fetch_each(uids, items))
 
     def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
         """Yield UID and items of each FETCH response that names one of these messages, as it
@@ -219,7 +215,7 @@ class ImapConnection:
     def _changed(
         self, uid_set: str, items: str, modifiers: str
     ) -> tuple[dict[int, FetchedItems], list[range]]:
-        found = _joined(self._fetched(uid_set, items, modifiers))
+        found = join_fetched(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
             for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
@@ -388,15 +384,6 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
             ) from cause_of_pause(text)
-
-
-def _joined(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
-    """Return the items of each message, which a server may send in several responses, by UID. A
-    message without flags is left out."""
-    found: dict[int, FetchedItems] = {}
-    for uid, items in responses:
-        found[uid] = {**found.get(uid, {}), **items}
-    return {uid: items for uid, items in found.items() if b"FLAGS" in items}
 
 
 def _hang_up(imap: wire.LimitedImap) -> None:

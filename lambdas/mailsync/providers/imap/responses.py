@@ -176,3 +176,12 @@ class _FetchParser:
         if literal is None:
             raise ValueError("no literal")
         return literal
+
+
+def join_fetched(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
+    """Return the items of each message, which a server may send in several responses, by UID. A
+    message without flags is left out."""
+    found: dict[int, FetchedItems] = {}
+    for uid, items in responses:
+        found[uid] = {**found.get(uid, {}), **items}
+    return {uid: items for uid, items in found.items() if b"FLAGS" in items}
