@@ -11,20 +11,22 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+from hypothesis.strategies import SearchStrategy
+
 from localdev.engine.postgres import Postgres
 from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import MESSAGES, FirstSyncs
 from tests.torture.histories import falsified, stages
-from tests.torture.plots import imap_histories, toy_histories
-from tests.torture.scenarios import IMAP_SCENARIOS, SCENARIOS
+from tests.torture.plots import History, gmail_histories, imap_histories, toy_histories
+from tests.torture.scenarios import ALL_SCENARIOS, SCENARIOS_BY_PROVIDER
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import CHANGES_BY_IMAP_KIND, GRAPH, IMAP_KINDS, World
+from tests.torture.world import CHANGES_BY_IMAP_KIND, GMAIL_API, GRAPH, IMAP_KINDS, World
 
 PROGRESS_S = 10
 SHOWN = 10
-FIRST_KIND = {GRAPH: GRAPH, "imap": next(iter(IMAP_KINDS))}
-"""The kind of provider whose syncs are killed, by the provider's name."""
+KINDS_BY_PROVIDER = {GRAPH: (GRAPH,), "imap": tuple(IMAP_KINDS), GMAIL_API: (GMAIL_API,)}
+"""The kinds of mailboxes of each provider. Syncs of the first kind are killed."""
 COMMAND = ".venv/bin/python -m tests.torture"
 
 
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         points, wrong_points = _try_points(world, options)
         failed = _try_first_syncs(world, options)
         events, wrong_history = _try_histories(world, options)
-        for kind in KINDS if options.provider == GRAPH else IMAP_KINDS:
+        for kind in KINDS if options.provider == GRAPH else KINDS_BY_PROVIDER[options.provider]:
             wrong_history += _try_histories_of_kind(world, kind, events, options)
     print(f"crash points tried         {points}")
     print(f"first syncs under faults   {options.first_syncs}")
@@ -71,9 +73,9 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
     progress = Progress()
     if not options.stride:
         return 0, 0
-    scenarios = SCENARIOS if options.provider == GRAPH else IMAP_SCENARIOS
+    scenarios = SCENARIOS_BY_PROVIDER[options.provider]
     for scenario, dies in product(options.scenario or scenarios, options.dies or DEATHS):
-        with CrashPoints(world, scenario, dies, FIRST_KIND[options.provider]) as points:
+        with CrashPoints(world, scenario, dies, KINDS_BY_PROVIDER[options.provider][0]) as points:
             chosen = _chosen(points, options)
             print(f"{scenario} sync, the {dies} dies: {len(chosen)} of {points.moments} moments")
             for trial in points.trials(chosen):
@@ -100,7 +102,7 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
         return 0
     failed = 0
     progress = Progress()
-    with FirstSyncs(world, MESSAGES, kind=FIRST_KIND[options.provider]) as syncs:
+    with FirstSyncs(world, MESSAGES, kind=KINDS_BY_PROVIDER[options.provider][0]) as syncs:
         print(f"first syncs under faults: {options.first_syncs}", flush=True)
         for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
             progress.report(str(trial))
@@ -136,9 +138,10 @@ def _try_histories(world: World, options: argparse.Namespace) -> tuple[Counter[s
 def _try_histories_of_kind(
     world: World, kind: str, events: Counter[str], options: argparse.Namespace
 ) -> int:
-    """1 when a history of an IMAP server or of the toy provider was found that breaks the law."""
-    is_imap, progress = kind in IMAP_KINDS, Progress()
-    number = math.ceil(options.histories / len(IMAP_KINDS)) if is_imap else options.toy_histories
+    """1 when a history of a kind of mailbox was found that breaks the law."""
+    is_toy, progress = kind in KINDS, Progress()
+    several = len(KINDS_BY_PROVIDER[options.provider])
+    number = options.toy_histories if is_toy else math.ceil(options.histories / several)
     if not number:
         return 0
     began = events["histories"]
@@ -150,17 +153,23 @@ def _try_histories_of_kind(
     with Stage(world, FEW, kind=kind) as stage:
         found = falsified(
             {False: stage},
-            plots=imap_histories(CHANGES_BY_IMAP_KIND[kind]) if is_imap else toy_histories(kind),
+            plots=_plots(kind),
             number=number,
             seed_number=options.seed,
             events=events,
             on_history=on_history,
         )
     if found:
-        numbers = f"--histories {options.histories if is_imap else 0} --toy-histories {number}"
+        numbers = f"--histories {0 if is_toy else options.histories} --toy-histories {number}"
         again = f"--provider {options.provider} {numbers} --seed {options.seed}"
         _show(f"--stride 0 --first-syncs 0 {again}", (found,))
     return 1 if found else 0
+
+
+def _plots(kind: str) -> SearchStrategy[History]:
+    if kind == GMAIL_API:
+        return gmail_histories()
+    return imap_histories(CHANGES_BY_IMAP_KIND[kind]) if kind in IMAP_KINDS else toy_histories(kind)
 
 
 def _show(options: str, wrong: Sequence[str]) -> None:
@@ -175,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         " wrong answers; compares the tables with the mailbox.",
     )
     add = parser.add_argument
-    add("--provider", choices=FIRST_KIND, default=GRAPH, help="whose mailboxes (graph)")
+    add("--provider", choices=KINDS_BY_PROVIDER, default=GRAPH, help="whose mailboxes (graph)")
     add("--histories", type=int, default=2000, metavar="N", help="random histories (2000)")
     add("--toy-histories", type=int, default=250, metavar="N", help="of each of three kinds (250)")
     add("--first-syncs", type=int, default=100, metavar="N", help="under random faults (100)")
@@ -185,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--scenario",
         action="append",
-        choices={**SCENARIOS, **IMAP_SCENARIOS},
+        choices=ALL_SCENARIOS,
         help="only this sync is killed",
     )
     add("--dies", action="append", choices=DEATHS, help="only this is what dies")

@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.support.comparison import divergences, row_numbers
 from tests.torture.orders import Ending
-from tests.torture.scenarios import CONFIRMED_H, IMAP_SCENARIOS, SCENARIOS
+from tests.torture.scenarios import CONFIRMED_H, SCENARIOS_BY_PROVIDER
 from tests.torture.stage import Stage
-from tests.torture.world import GMAIL, GRAPH, World
+from tests.torture.world import GMAIL, GMAIL_API, GRAPH, World
 
 PAGE = 7
 DEATHS = ("execution", "function", "check")
@@ -40,7 +40,7 @@ class CrashPoints(Stage):
     """
 
     def __init__(self, world: World, scenario: str, dies: str, kind: str = GRAPH) -> None:
-        self._scenario = (SCENARIOS if kind == GRAPH else IMAP_SCENARIOS)[scenario]
+        self._scenario = SCENARIOS_BY_PROVIDER[kind.partition(" ")[0]][scenario]
         super().__init__(world, self._scenario.messages, f"{scenario}-{dies}", kind)
         self._at = (scenario, dies)
         self._dies = dies
@@ -57,6 +57,7 @@ class CrashPoints(Stage):
         is_stored_by_check = self._dies == "check" and self._scenario.max_events is None
         page = sys.maxsize if is_stored_by_check else PAGE
         self.service.set_behaviour(largest_page=page, requests_per_window=sys.maxsize)
+        self.limit_gmail_pages(min(page, 500))
         self._scenario.prepare(self)
         self._numbers = row_numbers(self.tables)
         self._before = self._snapshot()
@@ -112,7 +113,7 @@ class CrashPoints(Stage):
         after = row_numbers(self.tables)
         repairs = self.tables.run("SELECT sum(repair_rounds) FROM mailsync.sync_runs")[0][0]
         # In the feed of a mailbox a new folder is compared, whatever the pages told of it.
-        compares_new = self.mirror.kind == GMAIL
+        compares_new = self.mirror.kind in (GMAIL, GMAIL_API)
         if repairs and not self._scenario.mends and not compares_new:
             yield "the verification had to repair what the pages should have told"
         for message_id, number in self._numbers.items():

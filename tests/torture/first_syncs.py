@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import FaultRule, FaultScript
 from tests.support.comparison import divergences
+from tests.torture.gmail_lies import GMAIL_FAULTS
 from tests.torture.imap_lies import IMAP_FAULTS
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
-from tests.torture.world import GRAPH
+from tests.torture.world import GMAIL_API, GRAPH
 
 LOWEST, HIGHEST = 0.02, 0.15
 """The share of the requests that fail."""
 MESSAGES, PAGE = 100, 5
-_FAULTS = [fault for fault in FAULTS.values() if fault.page is None and fault.status != 410]
+_FAULTS_BY_KIND = {
+    GRAPH: [each for each in FAULTS.values() if each.page is None and each.status != 410],
+    GMAIL_API: list(GMAIL_FAULTS.values()),
+}
+"""Those of all others are of IMAP servers."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class FirstSyncs(Stage):
 
     def under_faults(self, several: int, *, seed: int) -> Iterator[Trial]:
         """Errors, cuts and 429s, fewer in the first sync than in the last."""
-        faults = _FAULTS if self.mirror.kind == GRAPH else list(IMAP_FAULTS.values())
+        faults = _FAULTS_BY_KIND.get(self.mirror.kind, list(IMAP_FAULTS.values()))
         for number in range(several):
             share = LOWEST + (HIGHEST - LOWEST) * number / max(1, several - 1)
             rules = [

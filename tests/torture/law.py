@@ -136,10 +136,7 @@ class Truth:
 def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
     known = {each.number: each for each in mailbox.folders.list_all() if not each.search_filter}
     ids = {number: form.folder_id(number) for number in known}
-    folders = {
-        ids[each.number]: None if each.role == form.uncounted else _counts(each, form)
-        for each in known.values()
-    }
+    folders = {ids[each.number]: _counts(each, form) for each in known.values()}
     found = mailbox.messages(*known)
     messages = {
         key: (
@@ -152,9 +149,10 @@ def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
     return Truth(messages, folders, frozenset(map(ids.__getitem__, _hidden(known))))
 
 
-def _counts(folder: Folder, form: ProviderForm) -> tuple[int, int]:
-    shown = {"total": folder.total, "unread": folder.unread, **form.folder_fields(folder)}
-    return shown["total"], shown["unread"]
+def _counts(folder: Folder, form: ProviderForm) -> tuple[int, int] | None:
+    own = {"role": folder.role, "total": folder.total, "unread": folder.unread}
+    shown = {**own, **form.folder_fields(folder)}
+    return None if shown["role"] == form.uncounted else (shown["total"], shown["unread"])
 
 
 def _hidden(folders: Mapping[int, Folder]) -> Iterator[int]:

@@ -101,7 +101,7 @@ _GONE = frozenset(
         "ErrorInvalidMailboxItemId",
     }
 )
-_LISTS = re.compile(f"{TARGETS['folder lists']}|(^| )LIST ")
+_LISTS = re.compile(f"{TARGETS['folder lists']}|(^| )LIST |/labels([?]|$)")
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,9 @@ class Told:
     def denies(self, folder_id: str) -> bool:
         """Whether the provider, asked by its id, said that there is no such folder."""
         return any(
-            fault.code in _GONE and path.partition("?")[0].endswith(f"/mailFolders/{folder_id}")
+            path.partition("?")[0].endswith(f"/mailFolders/{folder_id}")
+            if fault.code in _GONE
+            else fault.status == 404 and path.endswith(f"/labels/{folder_id}")
             for path, fault in self._of_folders()
         )
 

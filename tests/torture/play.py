@@ -88,6 +88,7 @@ class Play:
         self._pass(plan.hours)
         for change in plan.before:
             change.apply(self._mailbox)
+        self._stage.limit_gmail_pages(plan.page)
         self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
         lies = self._lies_of(plan)
         script = _Script(self._mailbox, self._stage.mirror.form, plan, lies)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from localdev.simulators.faults import Fault, FaultRule
 from tests.torture.crash_points import DEATHS
+from tests.torture.gmail_changes import GMAIL_OWNER_KINDS
+from tests.torture.gmail_lies import GMAIL_FAULTS, GMAIL_LIES, GmailLie
 from tests.torture.imap_lies import IMAP_FAULTS, IMAP_LIES, ImapLie
 from tests.torture.lies import CONSISTENT, LIES, Lie
 from tests.torture.lying_toy import TOY_LIES
@@ -55,7 +57,7 @@ class Mishap:
     times: int
 
     def rule(self) -> FaultRule:
-        fault = FAULTS.get(self.fault) or IMAP_FAULTS[self.fault]
+        fault = {**FAULTS, **IMAP_FAULTS, **GMAIL_FAULTS}[self.fault]
         path = "/messages/delta" if fault.page else ""
         if fault.status == 410:
             path = "/messages/delta.*token"
@@ -149,6 +151,50 @@ def imap_histories(kinds: Sequence[str] = IMAP_CHANGES) -> st.SearchStrategy[His
         is_synced=st.integers(0, 4).map(bool),
         turns=st.sampled_from((None, None, None, 4)),
         max_events=st.sampled_from((None, None, None, MAX_EVENTS)),
+    )
+
+
+def gmail_histories() -> st.SearchStrategy[History]:
+    """Of the Gmail API."""
+    return st.builds(
+        History,
+        rounds=st.integers(1, 4).flatmap(
+            lambda length: st.tuples(*(_gmail_rounds() for _ in range(length)))
+        ),
+        is_synced=st.integers(0, 4).map(bool),
+        max_events=st.sampled_from((None, None, None, MAX_EVENTS)),
+    )
+
+
+def _gmail_rounds() -> st.SearchStrategy[Round]:
+    number = st.integers(0, 2 * FEW)
+    changes = st.builds(Change, st.sampled_from(GMAIL_OWNER_KINDS), number, number)
+    mishaps = st.builds(
+        Mishap,
+        st.sampled_from(sorted(GMAIL_FAULTS)),
+        st.integers(1, 40),
+        st.sampled_from((1, 1, 2, 3, 40)),
+    )
+    lies = st.builds(
+        GmailLie,
+        name=st.sampled_from(sorted(GMAIL_LIES)),
+        nth=st.sampled_from((1, 1, 1, 2, 3, 5, 8)),
+        times=st.sampled_from((None, None, 1, 2)),
+        syncs=st.sampled_from((1, 1, 2, 4)),
+        about=number | number | st.none(),
+    )
+    return st.builds(
+        Round,
+        before=st.lists(changes, max_size=8).map(tuple),
+        meanwhile=st.just({}) | st.dictionaries(st.integers(1, 40), changes, max_size=2),
+        mishaps=st.just(()) | st.just(()) | st.lists(mishaps, max_size=2).map(tuple),
+        lies=st.just(()) | st.lists(lies, max_size=3).map(tuple),
+        hours=st.sampled_from((0.1, 0.1, 0.1, 0.5, 2.1, 25)),
+        page=st.sampled_from((50, 50, 7, 3)),
+        is_full=st.integers(0, 9).map(lambda number: number == 1),
+        fatal=st.none() | st.none() | st.integers(1, 500),
+        dies=st.sampled_from(DEATHS),
+        at_once=st.integers(0, 19).map(lambda number: number == 1),
     )
 
 

@@ -11,6 +11,7 @@ from localdev.simulators.folders import OTHER_ROLE, RETAINED, Folder
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
+from tests.torture.gmail_changes import GMAIL_OWNER_KINDS, change_gmail
 
 T = TypeVar("T")
 # Renaming or deleting it is no change of this sort.
@@ -30,6 +31,9 @@ class Change:
 
     def apply(self, mailbox: Mailbox) -> None:
         with mailbox.database.transaction():
+            if self.kind in GMAIL_OWNER_KINDS:
+                change_gmail(mailbox, self.kind, self.what, self.where)
+                return
             folders = mailbox.folders.list_all()
             where = _chosen(self.where, folders)
             if self.kind in _IN_A_FOLDER:

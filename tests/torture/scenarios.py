@@ -7,6 +7,7 @@ from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
 from tests.support.outlook_form import OutlookForm
 from tests.torture.changes import change_everything
+from tests.torture.gmail_changes import GMAIL_OWNER_KINDS, change_gmail
 from tests.torture.stage import Stage
 
 GONE = Fault(status=404, code="ErrorItemNotFound")
@@ -104,6 +105,27 @@ def _new_ids(stage: Stage) -> None:
     mailbox.purge_message(purged)
 
 
+def _owner_acts(stage: Stage) -> None:
+    """A change of each kind that Gmail knows."""
+    stage.sync(is_forked=False)
+    for number, kind in enumerate(GMAIL_OWNER_KINDS):
+        if kind != "gmail history expires":
+            change_gmail(stage.mailbox, kind, 3 * number + 1, number)
+
+
+def _gmail_removals(stage: Stage) -> None:
+    """Messages and labels are hidden, and are deleted by the second answer."""
+    _owner_acts(stage)
+    stage.sync(is_forked=False)
+    stage.pass_time(CONFIRMED_H)
+
+
+def _history_expires(stage: Stage) -> None:
+    """The history ends after a change of each kind."""
+    _owner_acts(stage)
+    stage.mailbox.expire_cursors()
+
+
 def _broken_feed(mailbox: Mailbox) -> Sequence[FaultRule]:
     """Two folders have no page, however small, and one not even without bodies."""
     inbox, archive = map(OutlookForm(mailbox).folder_id, ("inbox", "archive"))
@@ -140,3 +162,13 @@ IMAP_SCENARIOS = {
     "renumbered": Scenario(_new_ids, "SELECT count(*) FROM mailsync.emails"),
 }
 """The faults of most others are Microsoft Graph's. Runs are handed over in the random histories."""
+GMAIL_SCENARIOS = {
+    "initial": SCENARIOS["initial"],
+    "incremental": Scenario(_owner_acts, "SELECT count(*) FROM mailsync.emails"),
+    "removal": Scenario(_gmail_removals, "SELECT count(gone_at) FROM mailsync.email_folders"),
+    "expired": Scenario(
+        _history_expires, "SELECT sum(repair_rounds) FROM mailsync.sync_runs", mends=True
+    ),
+}
+SCENARIOS_BY_PROVIDER = {"graph": SCENARIOS, "imap": IMAP_SCENARIOS, "gmail": GMAIL_SCENARIOS}
+ALL_SCENARIOS = {**SCENARIOS, **IMAP_SCENARIOS, **GMAIL_SCENARIOS}

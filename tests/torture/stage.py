@@ -67,6 +67,9 @@ class Stage:
             )
         return ending
 
+    def limit_gmail_pages(self, largest_page: int) -> None:
+        self._world.simulators.gmail.set_behaviour(largest_page=largest_page)
+
     def pass_time(self, hours: float) -> None:
         let_time_pass(self.tables.run, hours)
 

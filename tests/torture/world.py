@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, ImapPorts, Simulators
+from localdev.simulators.gmail.labels import CATEGORIES, GmailLabels
 from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
@@ -27,12 +28,14 @@ from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
 from tests.support.comparison import ProviderForm
 from tests.support.databases import copy_database
+from tests.support.gmail_form import GmailForm
 from tests.support.gmail_imap_form import GMAIL_OPTIONS, GmailImapForm
 from tests.support.imap_form import ImapForm
 from tests.support.outlook_form import OutlookForm
@@ -42,7 +45,7 @@ from tests.support.toy_provider import TOY, ToyProvider
 from tests.torture.orders import Ending, Order
 from tests.torture.random_changes import GMAIL_CHANGES, IMAP_CHANGES
 
-GRAPH, GMAIL = "graph", "imap gmail"
+GRAPH, GMAIL, GMAIL_API = "graph", "imap gmail", "gmail"
 IMAP_KINDS = {
     "imap qresync": ImapOptions(),
     "imap condstore": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
@@ -163,6 +166,13 @@ class World:
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(self.simulators.ca_bundle),
             "IMAP_SERVERS": f"localhost:{self._imap.port}",
+            "GMAIL_URL": self.simulators.gmail_url,
+            "GOOGLE_IDENTITY_URL": self.simulators.google.base_url,
+            "GOOGLE_CLIENT_ID": self.simulators.google.client_id,
+            "GOOGLE_CLIENT_SECRET": self.simulators.google.client_secret,
+            # Lies and deaths cost units, and time passes in the tables only.
+            "GMAIL_UNITS_PER_MINUTE": "100000000",
+            "GMAIL_PROJECT_UNITS_PER_MINUTE": "100000000",
         }
 
     @property
@@ -175,6 +185,8 @@ class World:
             has_labels = kind == GMAIL
             address = MailboxAddress("localhost", self._imap.port, mailbox.address, has_labels)
             return {"provider": Provider("imap"), "provider_account_id": address.to_remote_id()}
+        if kind == GMAIL_API:
+            return {"provider": GOOGLE, "provider_account_id": mailbox.user_id}
         provider = TOY.provider if kind in TOY_KINDS else Provider("microsoft")
         return {"provider": provider, "provider_account_id": mailbox.user_id}
 
@@ -182,9 +194,15 @@ class World:
         self, mailbox: Mailbox, kind: str, store: CredentialStore
     ) -> Callable[[AccountId], Credentials]:
         key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
-        if kind != GRAPH:
+        if kind not in (GRAPH, GMAIL_API):
             return lambda account_id: seal_password(account_id, self._imap.password, key)
         lifetime = timedelta(days=90)
+        if kind == GMAIL_API:
+            for each in CATEGORIES:
+                GmailLabels(mailbox).folder_for(each)
+            token = self.simulators.gmail.tokens.register(mailbox.user_id)
+            tokens = TokenSet(AccessToken(token, datetime.now(UTC) + lifetime), grant="unused")
+            return lambda account_id: tokens.seal_for_account(account_id, key)
         token = self.simulators.issue_access_token(
             mailbox, lifetime_s=int(lifetime.total_seconds())
         )
@@ -208,6 +226,8 @@ class World:
 def _form(mailbox: Mailbox, kind: str) -> ProviderForm:
     if kind == GRAPH:
         return OutlookForm(mailbox)
+    if kind == GMAIL_API:
+        return GmailForm(mailbox)
     if kind == GMAIL:
         return GmailImapForm(mailbox)
     if kind in IMAP_KINDS:

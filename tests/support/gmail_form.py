@@ -1,0 +1,94 @@
+"""How Gmail presents a message and a label of the neutral mailbox."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from localdev.simulators.folders import Folder, FolderNumberOrRole
+from localdev.simulators.gmail.behaviour import GmailBehaviour
+from localdev.simulators.gmail.ids import thread_id
+from localdev.simulators.gmail.labels import GmailLabel, GmailLabels
+from localdev.simulators.gmail.mailbox import GmailMailbox
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import Message
+from mailsync.mime.preview import preview_of_body
+from mailsync.model import RemoteId, Role
+from mailsync.providers.gmail.labels import ALL_MAIL, folder_ids
+
+_ROLES = {"INBOX": "inbox", "SENT": "sent", "DRAFT": "drafts", "TRASH": "trash", "SPAM": "junk"}
+
+
+class GmailForm:
+    """Implements `ProviderForm`. A message is in the folders of its labels, and in All Mail unless
+    it is in Trash or Spam. The folder `archive` of the neutral mailbox stands for All Mail."""
+
+    uncounted: Role | None = Role.ARCHIVE
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    @property
+    def _gmail(self) -> GmailMailbox:
+        """That of now: the mailbox may be that of an earlier time."""
+        return GmailMailbox(self._mailbox, GmailBehaviour())
+
+    def message_id(self, number: int) -> str:
+        return next((each.id for each in self._gmail.list_numbers([number])), "")
+
+    def folder_id(self, folder: FolderNumberOrRole) -> str:
+        number = self._mailbox.folders.find(folder).number
+        return GmailLabels(self._mailbox).id_by_folder.get(number, ALL_MAIL)
+
+    def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+        """Gmail's messages have no versions."""
+        listed = self._gmail.list_numbers([each.number for each in messages])
+        ids = {each.number: each.id for each in listed}
+        return ((ids[each.number], "") for each in messages)
+
+    def fields(self, message: Message) -> dict[str, Any]:
+        item = message.item
+        is_html = item.body_type == "html"
+        (listed,) = self._gmail.list_numbers([message.number])
+        return {
+            "folders": sorted(folder_ids(map(RemoteId, listed.label_ids))),
+            "conversation": thread_id(message.thread_key),
+            "is draft": "DRAFT" in listed.label_ids,
+            "importance": "high" if "IMPORTANT" in listed.label_ids else "normal",
+            "categories": [],
+            "modified at": None,
+            "web link": None,
+            "preview": preview_of_body(item.body, item.body_type),
+            "html": item.body if is_html else None,
+            "text": None if is_html else item.body,
+        }
+
+    def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
+        labels = GmailLabels(self._mailbox)
+        label = labels.by_id.get(labels.id_by_folder.get(folder.number, ""))
+        if label is None:
+            counts = self._gmail.count((), includes_spam_trash=False)
+            return {
+                "name": "All Mail",
+                "parent": None,
+                "role": "archive",
+                "hidden": False,
+                "total": counts["messagesTotal"],
+                "unread": counts["messagesUnread"],
+            }
+        parent, name = _parent(label, labels)
+        return {
+            "name": name,
+            "parent": parent,
+            "role": _ROLES.get(label.id, "other"),
+            "hidden": label.is_hidden,
+        }
+
+
+def _parent(label: GmailLabel, labels: GmailLabels) -> tuple[str | None, str]:
+    """The nearest label above this one that exists, and the rest of the name."""
+    ids = {each.name: each.id for each in labels.by_id.values() if not each.is_system}
+    parts = label.name.split("/")
+    for length in range(len(parts) - 1, 0, -1):
+        above = "/".join(parts[:length])
+        if not label.is_system and above in ids:
+            return ids[above], label.name[len(above) + 1 :]
+    return None, label.name
