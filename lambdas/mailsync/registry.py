@@ -21,6 +21,23 @@ class UrlSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberSetting:
+    """The name and the default of a setting that holds a whole number from 1."""
+
+    name: str
+    default: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """The settings with a provider's limits, in its units per minute: of one mailbox, and of the
+    project that the application is registered in."""
+
+    per_mailbox: NumberSetting
+    per_project: NumberSetting
+
+
+@dataclass(frozen=True, slots=True)
 class OAuthAccess:
     """How the application obtains access tokens for a provider.
 
@@ -53,6 +70,7 @@ class RegisteredProvider:
     sends_notifications: whether the provider reports changes to a webhook.
     max_flag_age_s: maximum seconds until a changed flag is read from a server that does not report
         changed flags. None: the provider reports them.
+    quota: the provider's limits of units per minute. None: it has none.
     """
 
     provider: Provider
@@ -65,6 +83,7 @@ class RegisteredProvider:
     ports: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
     max_flag_age_s: int | None = None
+    quota: QuotaSettings | None = None
 
     @property
     def uses_password(self) -> bool:
@@ -72,11 +91,12 @@ class RegisteredProvider:
         return self.oauth_access is None
 
 
-MICROSOFT, IMAP = Provider("microsoft"), Provider("imap")
+MICROSOFT, GOOGLE, IMAP = Provider("microsoft"), Provider("google"), Provider("imap")
 PROVIDER_OF_EARLIEST_RELEASE = MICROSOFT
 """The provider of stored values that name no provider: they were stored when there was only one
 provider."""
 GRAPH_URL_SETTING = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
+GMAIL_URL_SETTING = UrlSetting("GMAIL_URL", "https://gmail.googleapis.com")
 
 REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
     RegisteredProvider(
@@ -89,7 +109,15 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         required_settings=("MICROSOFT_CLIENT_ID",),
         sends_notifications=True,
     ),
-    RegisteredProvider(Provider("google"), "Gmail", "email/gmail.sync"),
+    RegisteredProvider(
+        Provider("google"),
+        "Gmail",
+        "email/gmail.sync",
+        quota=QuotaSettings(
+            NumberSetting("GMAIL_UNITS_PER_MINUTE", 6_000),
+            NumberSetting("GMAIL_PROJECT_UNITS_PER_MINUTE", 1_200_000),
+        ),
+    ),
     RegisteredProvider(
         IMAP,
         "IMAP",

@@ -25,6 +25,9 @@ reported when it is first needed, in one sentence.
     IMAP_SERVERS             mail servers whose mailboxes are connected by password, separated by
                              commas: `public`, servers as host:port; without it, no mailbox is
                              connected or synced over IMAP
+    GMAIL_UNITS_PER_MINUTE   units of quota that one mailbox may use in a minute (default: 6000;
+                             Google Cloud projects from before May 2026 have 15000)
+    GMAIL_PROJECT_UNITS_PER_MINUTE   units that all mailboxes may use together (default: 1200000)
     CA_BUNDLE                PEM file that verifies providers (default: the system's authorities)
     TOKEN_KEY_ARN            KMS key that encrypts the data key of stored tokens
     MAILBOX_SYNC_ARN         state machine of a sync
@@ -60,7 +63,12 @@ from urllib.parse import urlsplit
 
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
-from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
+from mailsync.registry import (
+    RegisteredProvider,
+    UrlSetting,
+    find_provider,
+    syncable_providers,
+)
 
 DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,

@@ -12,6 +12,7 @@ from mailsync.model import (
     ListedMessage,
     MessageListing,
     PagePlan,
+    PlacementChange,
     RemoteId,
     RemovedMessage,
     RunRef,
@@ -43,6 +44,9 @@ WRITES: dict[str, Write] = {
     ),
     "MailStore.write_pending_messages": lambda m, run: m.mail.write_pending_messages(
         run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
+    ),
+    "MailStore.save_placement_changes": lambda m, run: m.mail.save_placement_changes(
+        run, [PlacementChange(SHOWN, removed=(RemoteId("F1"),))]
     ),
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
     "MailStore.delete_mail_of_unselected_folders": lambda m, run: (

@@ -48,6 +48,7 @@ LIMITED = {
     "joined_keys.run_id": "80 characters, the name of an execution",
     "message_keys.remote_key": "MAX_REMOTE_ID_BYTES",
     "pending_connections.token_hash": "32 bytes",
+    "pending_messages.group_id": "MAX_REMOTE_ID_BYTES",
     "pending_messages.message_id": "MAX_REMOTE_ID_BYTES",
     "proof_differences.message_id": "MAX_REMOTE_ID_BYTES",
     "provider_subscriptions.remote_id": "MAX_REMOTE_ID_BYTES",
@@ -57,6 +58,7 @@ LIMITED = {
     "sign_ins.state_hash": "32 bytes",
     "sync_run_folders.run_id": "80 characters, the name of an execution",
     "sync_runs.execution_name": "80 characters, the name of an execution",
+    "quota_buckets.provider": "our own",
     "sync_runs.id": "80 characters, the name of an execution",
     "sync_runs.idempotency_key": "255 characters, refused by the API",
 }

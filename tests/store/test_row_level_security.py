@@ -20,6 +20,8 @@ PRIVATE = {
     "conversation_keys",
     "joined_keys",
     "message_keys",
+    "quota_buckets",
+    "quota_use",
     "outbox",
     "pending_connections",
     "pending_messages",

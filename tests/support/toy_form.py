@@ -45,18 +45,22 @@ class ToyForm:
 
     uncounted: Role | None = Role.ARCHIVE
 
-    def __init__(self, mailbox: Mailbox, id_of: Callable[[int], str]) -> None:
-        self._mailbox, self.message_id = mailbox, id_of
+    def __init__(
+        self, mailbox: Mailbox, id_of: Callable[[int], str], *, has_versions: bool = True
+    ) -> None:
+        self._mailbox, self.message_id, self._has_versions = mailbox, id_of, has_versions
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
         return str(self._mailbox.folders.find(folder).number)
 
     def ids_and_versions(self, messages: Sequence[Mail]) -> Iterator[tuple[str, str]]:
-        return ((self.message_id(each.number), str(each.last_change_number)) for each in messages)
+        versions = (str(each.last_change_number) if self._has_versions else "" for each in messages)
+        return zip((self.message_id(each.number) for each in messages), versions, strict=True)
 
     def fields(self, message: Mail) -> dict[str, Any]:
         texts = {"preview": message.preview, "html": None, "text": message.item.body}
-        return {"conversation": message.thread_key, "web link": None, **texts}
+        same = {"conversation": message.thread_key, "web link": None, **texts}
+        return same if self._has_versions else {**same, "modified at": None}
 
     def folder_fields(self, folder: Folder) -> dict[str, Any]:
         return {}

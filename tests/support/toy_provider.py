@@ -6,7 +6,7 @@ mail is that of a simulated mailbox; TOY in the environment names its file and t
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,7 @@ TOY = RegisteredProvider(model.Provider("toy"), "Toy", "email/toy.sync", kit_mod
 KINDS = {
     "labels": ProviderTraits(False, is_message_in_one_folder=False, do_ids_survive_moves=False),
     "folders": ProviderTraits(is_message_in_one_folder=False),
+    "listing": ProviderTraits(False, is_message_in_one_folder=False, are_lists_of_ids_cheap=True),
 }
 MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND number <= ?"
 
@@ -95,6 +96,9 @@ class ToyProvider:
         entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
         return model.MessageListing(entries, len(entries))
 
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        pass
+
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage]:
@@ -138,9 +142,11 @@ class ToyProvider:
 
 class ToyKit:
     push_kit = None
-    provider: type[ToyProvider] = ToyProvider
+    provider: Callable[[Mailbox, AccessTokenSource, str], ToyProvider] = ToyProvider
 
-    def open_mailbox(self, account: model.Account, access: AccessTokenSource, *_: object) -> object:
+    def open_mailbox(
+        self, account: model.Account, access: AccessTokenSource, *_: object, **__: object
+    ) -> object:
         file, kind = os.environ["TOY"].split("|")
         mailbox = Mailbox(SimulatorDatabase(Path(file), "", earlier={}), account.remote_id)
         return self.provider(mailbox, access, kind)

@@ -150,7 +150,7 @@ def _try_histories_of_kind(
     with Stage(world, FEW, kind=kind) as stage:
         found = falsified(
             {False: stage},
-            plots=imap_histories() if is_imap else toy_histories(),
+            plots=imap_histories() if is_imap else toy_histories(kind),
             number=number,
             seed_number=options.seed,
             events=events,
@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--provider", choices=FIRST_KIND, default=GRAPH, help="whose mailboxes (graph)")
     add("--histories", type=int, default=2000, metavar="N", help="random histories (2000)")
-    add("--toy-histories", type=int, default=250, metavar="N", help="of each of two kinds (250)")
+    add("--toy-histories", type=int, default=250, metavar="N", help="of each of three kinds (250)")
     add("--first-syncs", type=int, default=100, metavar="N", help="under random faults (100)")
     add("--seed", type=int, default=random.randrange(10**6), help="of what is random (random)")
     add("--stride", type=int, default=1, metavar="N", help="every N-th moment (1); 0: none")

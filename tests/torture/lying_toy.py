@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from localdev.simulators.mailbox import Mailbox
 from mailsync import registry
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
@@ -19,6 +20,8 @@ from mailsync.model import (
     RemoteId,
     RemovedMessage,
 )
+from mailsync.providers import AccessTokenSource
+from tests.support.listing_toy import ListingToy
 from tests.support.toy_provider import KIT, TOY, ToyProvider
 from tests.torture.random_changes import Change
 
@@ -28,7 +31,11 @@ TOY_LIES = ("less", "removed", "short list", "gone", "outage")
 def register() -> None:
     """Make the toy a provider of this process; TOY_ROUND in its environment says what it does."""
     registry.REGISTERED_PROVIDERS += (TOY,)
-    KIT.provider = LyingToy
+    KIT.provider = open_lying_toy
+
+
+def open_lying_toy(mailbox: Mailbox, access: AccessTokenSource, kind: str) -> ToyProvider:
+    return (LyingListingToy if kind == "listing" else LyingToy)(mailbox, access, kind)
 
 
 class LyingToy(ToyProvider):
@@ -64,3 +71,9 @@ class LyingToy(ToyProvider):
     ) -> Sequence[Message | GoneMessage]:
         found = super().fetch_messages(ids)
         return [GoneMessage(each) for each in ids] if "gone" in self._lies else found
+
+
+class LyingListingToy(LyingToy, ListingToy):
+    """The toy whose full sync lists ids, and whose counts of unchanged labels are not read."""
+
+    do_counts_cost = True

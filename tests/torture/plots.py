@@ -1,6 +1,6 @@
 """What a history consists of, and how one is drawn at random."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.torture.crash_points import DEATHS
 from tests.torture.imap_lies import IMAP_FAULTS, IMAP_LIES, ImapLie
 from tests.torture.lies import CONSISTENT, LIES, Lie
 from tests.torture.lying_toy import TOY_LIES
-from tests.torture.random_changes import IMAP_CHANGES, KINDS, LABEL_KINDS, Change
+from tests.torture.random_changes import IMAP_CHANGES, KINDS, LABEL_KINDS, LISTED_CHANGES, Change
 from tests.torture.stage import FEW
 
 FAULTS = {
@@ -108,20 +108,21 @@ def histories() -> st.SearchStrategy[History]:
     )
 
 
-def toy_histories() -> st.SearchStrategy[History]:
-    """Of the toy provider, whose folders are labels."""
+def toy_histories(kind: str) -> st.SearchStrategy[History]:
+    """Of the toy provider of this kind, whose folders are labels."""
+    kinds = LISTED_CHANGES if kind == "listing" else LABEL_KINDS
     return st.builds(
         History,
         rounds=st.integers(1, 4).flatmap(
-            lambda length: st.tuples(*(_toy_rounds() for _ in range(length)))
+            lambda length: st.tuples(*(_toy_rounds(kinds) for _ in range(length)))
         ),
         is_synced=st.integers(0, 4).map(bool),
     )
 
 
-def _toy_rounds() -> st.SearchStrategy[Round]:
+def _toy_rounds(kinds: Sequence[str]) -> st.SearchStrategy[Round]:
     number = st.integers(0, 2 * FEW)
-    changes = st.builds(Change, st.sampled_from(LABEL_KINDS), number, number)
+    changes = st.builds(Change, st.sampled_from(kinds), number, number)
     lies = st.builds(Lie, st.sampled_from(TOY_LIES), syncs=st.sampled_from((1, 1, 2, 4)))
     return st.builds(
         Round,

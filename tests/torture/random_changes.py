@@ -149,6 +149,10 @@ _OF_LABELS: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
 KINDS = (*_IN_A_FOLDER, *_OF_A_FOLDER, *_OF_A_MESSAGE)
 LABEL_KINDS = (*KINDS, *_OF_LABELS, *_OF_LABELS)
 """Of a mailbox whose folders are labels."""
+LISTED_CHANGES = tuple(
+    each for each in LABEL_KINDS if each not in ("categorize", "changed there", "send draft")
+)
+"""Of a mailbox whose messages keep their contents."""
 IMAP_CHANGES = tuple(each for each in KINDS if each != "changed there")
 """Of a mailbox on an IMAP server. There a message never changes: an edited one is another one, and
 what two versions share (Message-ID, size, time of receipt) no two messages of a real server do."""

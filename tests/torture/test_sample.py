@@ -68,7 +68,11 @@ def test_the_law_holds_for_a_provider_whose_folders_are_labels(world: World, toy
 
     with Stage(world, FEW, kind=toy) as stage:
         found = falsified(
-            {False: stage}, plots=toy_histories(), number=HISTORIES, seed_number=SEED, events=events
+            {False: stage},
+            plots=toy_histories(toy),
+            number=HISTORIES,
+            seed_number=SEED,
+            events=events,
         )
 
     assert found is None

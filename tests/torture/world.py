@@ -205,7 +205,8 @@ def _form(mailbox: Mailbox, kind: str) -> ProviderForm:
     if kind in IMAP_KINDS:
         return ImapForm(mailbox, IMAP_KINDS[kind])
     access = UnrenewableAccessToken(AccessToken("", datetime.now(UTC)))
-    return ToyForm(mailbox, ToyProvider(mailbox, access, kind).message_id)
+    message_id = ToyProvider(mailbox, access, kind).message_id
+    return ToyForm(mailbox, message_id, has_versions=kind != "listing")
 
 
 @contextmanager

@@ -16,6 +16,8 @@ import pytest
 from mailsync.decisions.remaining_time import (
     MIN_PAGES,
     MIN_READING_S,
+    QUOTA_WINDOW_S,
+    QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
 )
@@ -125,3 +127,39 @@ def test_without_a_measured_speed_there_is_no_estimate(
     found = estimate_remaining_s(progress, missing=missing, missing_in_largest_folder=missing)
 
     assert found == expected
+
+
+def _backfill(per_minute: int, messages: int) -> Iterator[tuple[float, int, QuotaStatus]]:
+    """A function fetches 20 messages a second, of 20 units each, until the quota is used up; then
+    it waits until an eighth of it is free again. Yield the time, what is stored, and the quota."""
+    taken, now, limit = list[float](), 0.0, int(per_minute * 0.9) // 20
+    while len(taken) < messages:
+        recent = [each for each in taken[-limit:] if each > now - QUOTA_WINDOW_S]
+        if len(recent) >= limit:
+            now = recent[limit // 8] + QUOTA_WINDOW_S
+            continue
+        now += 0.05
+        taken.append(now)
+        left, used = messages - len(taken), 20 * len(taken)
+        yield now, len(taken), QuotaStatus(per_minute, 20 * len(recent), None, left, used)
+
+
+@pytest.mark.parametrize("per_minute", [6_000, 15_000])
+@pytest.mark.parametrize("messages", [3_000, 20_000])
+def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
+    per_minute: int, messages: int
+) -> None:
+    """Within 20 %, or within the minute of the quota."""
+    seen = list(_backfill(per_minute, messages))
+    ends_at = seen[-1][0]
+    wrong = []
+    for then, stored, quota in seen[messages // 10 : -1]:
+        progress = ReadingProgress(stored, 0, stored // 100, then, then, is_paused=True)
+        estimate_s = estimate_remaining_s(
+            progress, missing=quota.pending, missing_in_largest_folder=0, quota=quota
+        )
+        off_s = abs((estimate_s or 0) - (ends_at - then))
+        if off_s > max(0.2 * (ends_at - then), QUOTA_WINDOW_S):
+            wrong.append((stored, estimate_s, ends_at - then))
+
+    assert wrong == []

@@ -193,7 +193,7 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
         **rows,
         **{
             each: StoredMessageState(
-                known[each].is_read, known[each].version, known[each].modified_at
+                bool(known[each].is_read), known[each].version, known[each].modified_at
             )
             for each in fetched
         },

@@ -57,6 +57,8 @@ _OF_FIELDS: dict[str, Any] = {
     "pages": 20,
     "password": "correct horse battery staple",
     "provider": PROVIDER_OF_EARLIEST_RELEASE,
+    "quotaLeft": 1840,
+    "quotaPausedUntil": _TIME,
     "rate": 27.6,
     "remoteTotal": 20001,
     "requestId": "JKJaXmPLvHcESHA=",

@@ -66,6 +66,12 @@ class SyncStatusView(CamelModel):
     folders: tuple[FolderView, ...]
     rate: float
     """New messages stored per second since the current run started. 0: no run has started."""
+    quota_left: int | None
+    """Units that are left of the quota per minute that the provider grants to the mailbox. Null:
+    the provider has no such quota, or nothing was requested yet."""
+    quota_paused_until: datetime | None
+    """Until when the provider accepts no requests, because a quota is used up. Null: it accepts
+    them."""
     eta_seconds: int | None
     """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: unknown, which
     means that nothing is missing, the run has not read for a minute and 20 pages yet, the provider

@@ -32,6 +32,8 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         sync_total=total,
         folders=tuple(_folder(each) for each in account.folders),
         rate=round(_rate(account, now), 1),
+        quota_left=account.quota.units_left if account.quota else None,
+        quota_paused_until=account.quota.paused_until if account.quota else None,
         eta_seconds=_remaining_s(account, total - progress) if syncing else None,
         last_error=to_failure(account.last_error, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
@@ -53,6 +55,10 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
     stored messages shows by how much.
     """
     folders = account.folders
+    if account.quota and account.quota.pending:
+        # A backfill has listed every message; the counts of its folders come at its end.
+        done = (account.message_count or 0) + account.reading.stored
+        return done, done + account.quota.pending
     stored = sum(each.total for each in folders)
     progress = stored + sum(each.quarantined for each in folders)
     total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
@@ -76,7 +82,10 @@ def _rate(account: AccountStatus, now: datetime) -> float:
 def _remaining_s(account: AccountStatus, missing: int) -> int | None:
     largest = max((_missing(each) for each in account.folders), default=0)
     return estimate_remaining_s(
-        account.reading, missing=missing, missing_in_largest_folder=min(largest, missing)
+        account.reading,
+        missing=missing,
+        missing_in_largest_folder=min(largest, missing),
+        quota=account.quota,
     )
 
 

@@ -7,6 +7,7 @@ from mailsync.model import (
     Page,
     PagePlan,
     PartialChange,
+    PlacementChange,
     RemoteId,
     RemovedMessage,
     StateChange,
@@ -15,13 +16,19 @@ from mailsync.model import (
 )
 
 KeyedChange = TypeVar(
-    "KeyedChange", Upsert, PartialChange, StateChange, RemovedMessage, UnreadableMessage
+    "KeyedChange",
+    Upsert,
+    PartialChange,
+    StateChange,
+    PlacementChange,
+    RemovedMessage,
+    UnreadableMessage,
 )
 
 
 def plan_page(page: Page) -> PagePlan:
     """Return the writes for one page of changes: one write per message, from the last change of the
-    message on the page.
+    message on the page. Successive changes of placements add up.
 
     A page may contain a message several times: feeds repeat changes, and a message that was moved
     into the folder may come twice. If a page first removes a message and then contains it again,
@@ -31,13 +38,39 @@ def plan_page(page: Page) -> PagePlan:
     last: dict[RemoteId, Change] = {}
     for change in page.changes:
         key = change.message.remote_id if isinstance(change, Upsert) else change.remote_id
-        last[key] = change
+        last[key] = _merged(last.get(key), change)
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
         to_fetch_by_id=_only(last, PartialChange),
         removed_ids=tuple(each.remote_id for each in _only(last, RemovedMessage)),
         unreadable_messages=_only(last, UnreadableMessage),
         state_changes=_only(last, StateChange),
+        placement_changes=tuple(each for each in last.values() if isinstance(each, PlacementChange))
+        if page.is_listing
+        else _only(last, PlacementChange),
+    )
+
+
+def _merged(earlier: Change | None, change: Change) -> Change:
+    """Return one change in place of two of the same message.
+
+    A change of placements adds to what is stored. If something else precedes it on the page, the
+    stored placements are not those that it adds to, so the message must be fetched.
+    """
+    if earlier is None or not isinstance(change, PlacementChange):
+        return change
+    if not isinstance(earlier, PlacementChange):
+        return PartialChange(change.remote_id)
+    added, removed = frozenset(change.added), frozenset(change.removed)
+    return PlacementChange(
+        change.remote_id,
+        added=tuple(each for each in earlier.added if each not in removed | added) + change.added,
+        removed=tuple(each for each in earlier.removed if each not in removed | added)
+        + change.removed,
+        is_read=earlier.is_read if change.is_read is None else change.is_read,
+        is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
+        importance=change.importance or earlier.importance,
+        group=change.group or earlier.group,
     )
 
 

@@ -124,15 +124,18 @@ class StoredMessageState:
     version: str | None
     modified_at: datetime | None
     is_in_listed_folder: bool = True
+    is_flagged: bool = False
+    importance: str = "normal"
 
     def equals_listed_message(self, listed: ListedMessage) -> bool:
-        """Return whether the stored message has the read state and the version that the provider
-        lists.
+        """Return whether the stored message has the flags and the version that the provider lists.
 
         A message that an earlier release stored has no version. For such a message the time of the
         last modification is compared instead, if the provider lists that time.
         """
-        if self.is_read != listed.is_read:
+        stored = (self.is_read, self.is_flagged, self.importance)
+        flags = (listed.is_read, listed.is_flagged, listed.importance)
+        if any(flag not in (None, mine) for flag, mine in zip(flags, stored, strict=True)):
             return False
         if self.version is None or listed.version is None:
             return listed.modified_at is None or self.modified_at == listed.modified_at
@@ -233,13 +236,13 @@ class ListingContradiction:
 
 
 def find_listing_contradictions(
-    listed: Mapping[RemoteId, bool],
+    listed: Mapping[RemoteId, bool | None],
     answers: Iterable[Message | GoneMessage | UnreadableMessage],
     folder: RemoteId,
 ) -> Iterator[ListingContradiction]:
     """Yield the messages whose response by id contradicts the provider's listing of the folder.
 
-    listed: the listed read state of each message id.
+    listed: the listed read state of each message id. None: the list has no read states.
     answers: the provider's responses by id. A listed message that cannot be read goes into
         quarantine and is no contradiction.
     """
@@ -249,7 +252,7 @@ def find_listing_contradictions(
 
 
 def _contradiction(
-    listed: Mapping[RemoteId, bool],
+    listed: Mapping[RemoteId, bool | None],
     answer: Message | GoneMessage | UnreadableMessage,
     folder: RemoteId,
 ) -> ListingContradictionKind | None:
@@ -262,6 +265,6 @@ def _contradiction(
         return ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
     return (
         None
-        if listed[answer.remote_id] == answer.is_read
+        if listed[answer.remote_id] in (None, answer.is_read)
         else ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE
     )

@@ -112,6 +112,21 @@ def decode_unlabelled(content: bytes) -> tuple[str, str]:
     return _guess(content)
 
 
+def restore_bytes(text: str, charset: str | None, size: int) -> bytes | None:
+    """Return the bytes of which `decode_text` made this text, if their number is known.
+
+    None: no bytes of this size, in the charset or in UTF-8, are decoded to the text.
+    """
+    for codec in (*_codecs_of(charset), "utf-8"):
+        try:
+            content = text.encode(codec)
+        except (LookupError, ValueError):
+            continue
+        if len(content) == size and decode_text(content, charset) == text:
+            return content
+    return None
+
+
 def _guess(content: bytes) -> tuple[str, str]:
     """Guess ISO-2022-JP by its escapes, else UTF-8, else Windows-1252.
 

@@ -67,6 +67,14 @@ class ParsedMessage:
 def parse_message(raw: bytes) -> ParsedMessage:
     """Parse a raw message; what cannot be read is left out and named in `problems`."""
     root, problems = split_message(_normalised(raw))
+    return parse_parts(root, problems)
+
+
+def parse_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
+    """Return the contents of a message that was split into its parts.
+
+    problems: phrases that say what is malformed in its structure.
+    """
     header = root.header
     bodies = choose_bodies(root)
     text, html = bodies.text(), bodies.html()

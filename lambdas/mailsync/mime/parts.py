@@ -114,14 +114,24 @@ def _part(
     header, body = read_header(raw, start, end)
     if header.is_cut:
         budget.report("has a header that is too long, so the rest of it is ignored")
+    part = describe_part(header, raw, body, end, parent_type=parent_type)
+    content_type = part.content_type
+    if not content_type.startswith("multipart/"):
+        return part
+    children = _children(part, budget, depth)
+    return replace(part, children=children, content_type=content_type if children else "text/plain")
+
+
+def describe_part(header: Header, raw: bytes, start: int, end: int, *, parent_type: str) -> Part:
+    """Return a part without children, whose content is `raw[start:end]`."""
     default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
     content_type, parameters = _type(header, default)
     disposition, disposition_parameters = parse_parameters(header.text("content-disposition"))
     found = _TOKEN.search(header.text("content-transfer-encoding"))
-    part = Part(
+    return Part(
         header=header,
         raw=raw,
-        start=body,
+        start=start,
         end=end,
         content_type=content_type,
         parameters=parameters,
@@ -130,10 +140,6 @@ def _part(
         encoding=found[0].lower().strip("\"'") if found else "",
         parent_type=parent_type,
     )
-    if not content_type.startswith("multipart/"):
-        return part
-    children = _children(part, budget, depth)
-    return replace(part, children=children, content_type=content_type if children else "text/plain")
 
 
 def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:

@@ -34,6 +34,8 @@ class RemoteFolder:
 
     total, unread: the provider's counts of all and of unread messages. None: the provider lists no
         counts.
+    are_counts_read: whether `total` and `unread` were read. False: they are None, and the stored
+        counts of the folder stay.
     """
 
     remote_id: RemoteId
@@ -43,13 +45,15 @@ class RemoteFolder:
     total: int | None
     unread: int | None
     is_hidden: bool = False
+    are_counts_read: bool = True
 
 
 class TreeReadingDepth(StrEnum):
     """How much of the provider's folder tree a sync reads.
 
     QUICK: folders in which changes are likely. Folders that were listed within the last hour may be
-        left out.
+        left out, and counts that cost a request for each folder are read for those folders only
+        whose `StoredFolder.are_counts_wanted` is set.
     WHOLE: every folder that the provider lists. If a folder counts more children than the provider
         lists, its hidden children are read as well.
     THOROUGH: as WHOLE, and the hidden children of every folder, whatever the folder counts. In a
@@ -90,6 +94,11 @@ class FolderListing:
     new_key_prefix_by_old: Mapping[str, str] = field(default_factory=dict)
     permanent_roles: frozenset[Role] = PERMANENT_ROLES
 
+    @property
+    def are_counts_read(self) -> bool:
+        """Return whether the provider's counts of every listed folder were read."""
+        return all(each.are_counts_read for each in self.folders)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFolder:
@@ -101,6 +110,8 @@ class StoredFolder:
     remote_total, remote_unread: the provider's counts when the folder tree was last read. None: the
         provider does not count this folder.
     last_changed_at: when a sync last found a change in the folder. None: never.
+    are_counts_wanted: whether changes of the folder were stored since the provider's counts were
+        last read. See `TreeReadingDepth.QUICK`.
     """
 
     ref: FolderRef
@@ -113,6 +124,7 @@ class StoredFolder:
     remote_total: int | None = None
     remote_unread: int | None = None
     last_changed_at: datetime | None = None
+    are_counts_wanted: bool = False
 
 
 def feeds_of(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:

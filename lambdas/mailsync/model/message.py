@@ -1,6 +1,7 @@
 """Define messages, and the changes of messages that a provider reports."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailsync.model.ids import Cursor, RemoteId
@@ -105,6 +106,26 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacementChange:
+    """A message that exists and whose folders or flags may have changed, at a provider whose
+    messages keep their contents. Only a message that is not stored must be fetched by its id.
+
+    added, removed: the provider's ids of the folders that the message entered and left.
+    is_read, is_flagged, importance: the new value. None: unchanged.
+    group: text that messages share whose contents cost less if they are fetched together, at most
+        `MAX_REMOTE_ID_BYTES` bytes. None: the provider has no such groups.
+    """
+
+    remote_id: RemoteId
+    added: tuple[RemoteId, ...] = ()
+    removed: tuple[RemoteId, ...] = ()
+    is_read: bool | None = None
+    is_flagged: bool | None = None
+    importance: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RemovedMessage:
     """A message that a change feed reports as removed from its folder; the message may still exist
     in another folder."""
@@ -136,7 +157,7 @@ class GoneMessage:
     remote_id: RemoteId
 
 
-Change = Upsert | PartialChange | StateChange | RemovedMessage | UnreadableMessage
+Change = Upsert | PartialChange | StateChange | PlacementChange | RemovedMessage | UnreadableMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,9 @@ class Page:
         stored message has such an id any more. Empty: there are none.
     compared_states: present states of messages whose changes the provider cannot name. Those that
         differ from the stored states are changes.
+    is_listing: the page lists messages that exist, newest first, of a full sync. Those that are not
+        stored become pending, instead of being fetched with this page; those that are stored count
+        as seen by the full sync with all their placements.
     """
 
     changes: tuple[Change, ...]
@@ -167,21 +191,25 @@ class Page:
     listed_ids: frozenset[RemoteId] | None = None
     void_id_prefix: str = ""
     compared_states: tuple[StateChange, ...] = ()
+    is_listing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListedMessage:
     """One message in a provider's list, with the state that is compared with the stored row.
 
+    is_read, is_flagged, importance: None: the list does not say.
     version: the provider's version of the message. None: the list has no versions.
     modified_at: time of the last modification. It is compared with rows that were stored without a
         version. None: the list has no such times.
     """
 
     remote_id: RemoteId
-    is_read: bool
+    is_read: bool | None
     version: str | None = None
     modified_at: datetime | None = None
+    is_flagged: bool | None = None
+    importance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +233,10 @@ class MessageListing:
 class PagePlan:
     """The writes for one page of changes, at most one per message.
 
-    pending: ids of messages whose contents are fetched later, because the contents of the other
-        messages already fill the memory.
+    pending: ids of messages whose contents are fetched later: the contents of the other messages
+        already fill the memory, or the page only lists ids.
+    seen_ids: ids of stored messages that a page of a full sync lists.
+    groups: `PlacementChange.group` of pending messages that have one.
     """
 
     upserts: tuple[Message, ...] = ()
@@ -214,7 +244,10 @@ class PagePlan:
     removed_ids: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
     state_changes: tuple[StateChange, ...] = ()
+    placement_changes: tuple[PlacementChange, ...] = ()
     pending: tuple[RemoteId, ...] = ()
+    seen_ids: tuple[RemoteId, ...] = ()
+    groups: Mapping[RemoteId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

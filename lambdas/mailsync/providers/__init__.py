@@ -64,12 +64,15 @@ class Limits:
         so that it connects once. 1: connecting costs nothing.
     is_fetch_one_request: one call of `fetch_messages` is one request for all its messages. False:
         the provider counts a request per message, and processes several of them at the same time.
+    news_interval_s: while messages are pending, the changes of their feed are read at least this
+        often, in seconds. None: after all pending messages.
     """
 
     messages_per_fetch: int
     max_small_sync_messages: int
     feeds_per_connection: int = 1
     is_fetch_one_request: bool = False
+    news_interval_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,18 @@ class ProviderTraits:
         folders (labels).
     do_ids_survive_moves: a message that is moved keeps its id. False: it leaves under one id and
         arrives under another, so an id that is gone does not prove that the message is gone.
+    folder_of_all_mail: the provider's id of the folder that contains every message outside trash
+        and junk. Placements in it follow from the other placements: after a PlacementChange the
+        store puts the message into this folder, or takes it out. None: there is no such folder.
+    are_lists_of_ids_cheap: comparing a folder repairs placements and read states from the
+        provider's list, without requesting messages that are stored.
     """
 
     has_feed_per_folder: bool = True
     is_message_in_one_folder: bool = True
     do_ids_survive_moves: bool = True
+    folder_of_all_mail: RemoteId | None = None
+    are_lists_of_ids_cheap: bool = False
 
 
 class MailProvider(Protocol):
@@ -179,10 +189,18 @@ class MailProvider(Protocol):
         """
         ...
 
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        """Note the groups (`PlacementChange.group`) of messages that are fetched next. A provider
+        without groups does nothing."""
+        ...
+
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
+
+        If the provider requests a pause meanwhile, the result may have the results of the first ids
+        only, at least one, so that they are not lost. The next call raises ProviderThrottled.
 
         The result for a message is an UnreadableMessage with the cause `unanswered` if only the
         request of this message fails, and with the cause `too_large` if the message exceeds the

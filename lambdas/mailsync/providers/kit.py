@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account, Notification, Provider
 from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
+from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import find_provider
@@ -119,12 +120,15 @@ class ProviderKit(Protocol):
         settings: Settings,
         budget: RetryBudget | None = None,
         memory: MemoryShare | None = None,
+        *,
+        quota: QuotaSource | None = None,
     ) -> MailProvider:
         """Return a client for the account's mailbox.
 
         memory: memory share against which the client counts the provider's responses. It is needed
             if one Lambda function opens several mailboxes. None: no limit. A call of the client
             raises ProviderUnavailable if the share has no room for its response.
+        quota: the quota from which the client takes units before each request. None: no limit.
         """
         ...
 

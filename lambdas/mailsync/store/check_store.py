@@ -98,7 +98,8 @@ class IdleCheckResult:
         old cursor again.
     listings_equal_to_rows: for each folder whose ids were compared, the provider's complete
         listing, which equals the stored rows.
-    is_every_folder_listed: the provider listed every folder, so the mailbox counts as verified.
+    is_every_folder_listed: the provider listed every folder with its counts, so the mailbox counts
+        as verified.
     tree_reading_depth: how much of the folder tree was read.
     """
 
@@ -277,7 +278,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
 
 def _count(row: list[Any]) -> FolderCounts:
     """Return the counts in a row of `checked_folders`."""
-    remote, remote_unread = row[-9], row[-8]
+    remote, remote_unread = row[-10], row[-9]
     stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
     return FolderCounts(
         remote_total=remote,

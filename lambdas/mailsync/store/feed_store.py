@@ -48,12 +48,13 @@ class FeedStore:
             FeedRef(FeedId(number), folder), read_position(position), read_at, has_pending
         )
 
-    def pending_ids(self, feed_id: FeedId, limit: int) -> tuple[RemoteId, ...]:
-        """Return the ids of the next `limit` pending messages of a feed, at most. A message is
-        pending if a page has named it and its contents are still to be fetched."""
+    def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
+        """Return the next `limit` pending messages of a feed, at most, in their order, with the
+        group of each; None: it has none. A message is pending if a page has named it and its
+        contents are still to be fetched."""
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
-        return tuple(RemoteId(each) for (each,) in found)
+        return {RemoteId(each): group for each, group in found}
 
     def feed_id_of_folder(self, account_id: AccountId, folder_id: FolderId) -> FeedId:
         """Return the id of the change feed that reports the changes of a folder.

@@ -172,15 +172,22 @@ class FolderStore:
             )
 
     def recount_stored_messages(
-        self, run: RunRef, *, is_message_in_one_folder: bool = True
+        self,
+        run: RunRef,
+        *,
+        is_message_in_one_folder: bool = True,
+        has_unread_counts: bool = False,
     ) -> dict[FolderId, CountedFolder]:
         """Count the stored messages of every mirrored folder; return these counts together with the
         provider's.
 
         is_message_in_one_folder: each message is in one folder. False: count the messages of the
             account as well, because the counts of its folders add up to more.
+        has_unread_counts: the provider's counts of unchanged folders were not read. The run then
+            verifies the folders that changed, not the mailbox.
         """
         with FencedTransaction(self._database, run) as tx:
+            tx.run("note_unread_counts", run_id=run.run_id, is_left=has_unread_counts)
             tx.run("recount", account_id=run.account_id)
             if not is_message_in_one_folder:
                 tx.run("count_messages", account_id=run.account_id)
@@ -259,9 +266,11 @@ class FolderStore:
 
 def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None]:
     """Count the messages of a listing; return the statement parameters `total` (all messages) and
-    `unread`. Both are None if the listing is incomplete."""
+    `unread`. Both are None if the listing is incomplete, `unread` also if it has no read states."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
+    if any(entry.is_read is None for entry in listing.messages):
+        return {"total": len(listing.messages), "unread": None}
     unread = sum(not entry.is_read for entry in listing.messages)
     return {"total": len(listing.messages), "unread": unread}
 
@@ -269,7 +278,7 @@ def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None
 def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
     """Convert a row that the query `known_folders` returned to a StoredFolder."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
-    *position, read_at, has_pending, total, unread, active_at = rest
+    *position, read_at, has_pending, total, unread, active_at, wants_counts = rest
     ref = FolderRef(FolderId(number), RemoteId(remote))
     return StoredFolder(
         ref=ref,
@@ -287,6 +296,7 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         remote_total=total,
         remote_unread=unread,
         last_changed_at=active_at,
+        are_counts_wanted=wants_counts,
     )
 
 

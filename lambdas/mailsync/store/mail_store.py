@@ -20,6 +20,7 @@ from mailsync.model import (
     Message,
     Page,
     PagePlan,
+    PlacementChange,
     RemoteId,
     RunRef,
     SealedSecret,
@@ -27,10 +28,11 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.store import page_rows, rows
+from mailsync.store import page_rows, placement_changes, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.placement_changes import SortedChanges
 
 MESSAGES_PER_DELETE_BATCH = 2000
 """The number of messages that one transaction deletes together with their bodies: about a second of
@@ -48,6 +50,7 @@ class PageWrite:
     requested_s_ago: seconds since the page was requested, at least.
     unchanged_ids: ids of messages whose reported state is already stored.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
+    folder_of_all_mail: see `ProviderTraits`.
     """
 
     feed: StoredFeed
@@ -58,6 +61,7 @@ class PageWrite:
     requested_s_ago: float = 0.0
     unchanged_ids: Sequence[RemoteId] = ()
     is_message_in_one_folder: bool = True
+    folder_of_all_mail: RemoteId | None = None
 
 
 class MailStore:
@@ -125,13 +129,22 @@ class MailStore:
         return counts
 
     def write_pending_messages(
-        self, run: RunRef, feed: FeedRef, plan: PagePlan, fetched: Sequence[RemoteId]
+        self,
+        run: RunRef,
+        feed: FeedRef,
+        plan: PagePlan,
+        fetched: Sequence[RemoteId],
+        *,
+        request_count: int = 1,
+        has_more: bool = False,
     ) -> WrittenRowCounts:
         """Write pending messages of a feed whose contents were fetched by id, and delete the record
         that they are pending.
 
         plan: the writes of these messages.
         fetched: the ids of these messages.
+        request_count: number of requests to the provider that they cost.
+        has_more: whether pending messages of the feed remain.
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
@@ -146,6 +159,7 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
+                _count_page(tx, run, feed, counts, requests=request_count, has_more=has_more)
                 return counts
 
         counts = page_rows.retry_with_savepoints(write)
@@ -188,6 +202,30 @@ class MailStore:
             found = tx.run("stored_ids", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
         return frozenset(RemoteId(each) for (each,) in found)
 
+    def sort_placement_changes(
+        self,
+        run: RunRef,
+        feed: FeedRef,
+        changes: Sequence[PlacementChange],
+        all_mail: RemoteId | None,
+    ) -> SortedChanges:
+        """Return what is stored of the messages that changes of placements name.
+
+        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
+        """
+        if not changes:
+            return SortedChanges()
+        with self._database.transaction() as tx:
+            return placement_changes.sort_placement_changes(tx, run, feed.id, changes, all_mail)
+
+    def save_placement_changes(self, run: RunRef, changes: Sequence[PlacementChange]) -> None:
+        """Apply changes of placements and flags to stored messages, as the provider's list of a
+        folder shows them. The list names every folder that is meant, also the folder of all
+        mail."""
+        if changes:
+            with FencedTransaction(self._database, run) as tx:
+                placement_changes.save_placement_changes(tx, run, changes, None)
+
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
@@ -214,6 +252,8 @@ class MailStore:
         ) as tx:
             if not self._advance(tx, write):
                 return None
+            changed_ids = _ids_in_changed_folders(write)
+            left = placement_changes.folders_of_messages(tx, run, changed_ids)
             if prefix := write.page.void_id_prefix:
                 tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
             counts = page_rows.save_messages(
@@ -224,7 +264,9 @@ class MailStore:
                 savepoints=savepoints,
                 is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
             )
-            counts += page_rows.mark_seen_by_full_sync(tx, run, write.unchanged_ids)
+            counts += page_rows.mark_seen_by_full_sync(
+                tx, run, (*write.unchanged_ids, *plan.seen_ids)
+            )
             if ref.folder:
                 counts += page_rows.save_states(
                     tx,
@@ -233,11 +275,20 @@ class MailStore:
                     plan.state_changes,
                     is_only_folder=write.is_message_in_one_folder,
                 )
+            counts += placement_changes.save_placement_changes(
+                tx, run, plan.placement_changes, write.folder_of_all_mail
+            )
             counts += page_rows.hide_removed_messages(tx, run, ref, plan)
             counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
-            counts += page_rows.leave_pending(tx, run, ref, plan)
+            if not ref.folder:
+                placement_changes.drop_fetched_from_pending(tx, ref, plan)
+            is_news = not position.is_full_sync_running
+            counts += page_rows.leave_pending(tx, run, ref, plan, is_news=is_news)
             if position.is_full_sync_running and not write.page.has_more:
-                counts += page_rows.hide_unseen_by_full_sync(tx, run, write.feed)
+                counts += page_rows.hide_unseen_by_full_sync(
+                    tx, run, write.feed, is_listing=write.page.is_listing
+                )
+            placement_changes.want_counts(tx, run, changed_ids, left)
             _count(tx, run, write, counts)
         return counts
 
@@ -259,10 +310,17 @@ class MailStore:
         )
 
 
+def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
+    """Return the messages whose folders change with this page. Empty for a full sync, after which
+    every folder is counted, and for the feed of a folder."""
+    if write.feed.ref.folder or write.feed.position.is_full_sync_running:
+        return ()
+    return placement_changes.ids_of_plan(write.plan)
+
+
 def _entry(row: Sequence[Any]) -> StoredMessageState:
     """Return the entry in a row of `folder_entries` or `entries_of`."""
-    _, is_read, version, modified_at, is_here = row
-    return StoredMessageState(is_read, version, modified_at, is_here)
+    return StoredMessageState(*row[1:])
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
@@ -277,17 +335,36 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCou
             added=counts.inserted - counts.removed,
             is_active=not full_sync_running,
         )
+    _count_page(
+        tx,
+        run,
+        write.feed.ref,
+        counts,
+        requests=write.request_count,
+        has_more=write.page.has_more,
+    )
+
+
+def _count_page(
+    tx: Transaction,
+    run: RunRef,
+    feed: FeedRef,
+    counts: WrittenRowCounts,
+    *,
+    requests: int,
+    has_more: bool,
+) -> None:
     tx.run(
         "count_page",
         run_id=run.run_id,
-        folder_id=folder_id,
-        requests=write.request_count,
+        folder_id=feed.folder.id if feed.folder else None,
+        requests=requests,
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,
         removed=counts.removed,
         quarantined=counts.quarantined,
-        has_more=write.page.has_more,
+        has_more=has_more,
     )
 
 

@@ -177,14 +177,18 @@ def quarantine_messages(
     return WrittenRowCounts(quarantined=len(unreadable))
 
 
-def leave_pending(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -> WrittenRowCounts:
-    """Record the messages of the page whose contents are fetched later as pending."""
+def leave_pending(
+    tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan, *, is_news: bool
+) -> WrittenRowCounts:
+    """Record the messages of the page whose contents are fetched later as pending. is_news: they
+    come before the messages of a full sync."""
     if plan.pending:
         tx.run(
             "add_pending",
             account_id=run.account_id,
             feed_id=feed.id,
-            ids=rows.to_jsonb(plan.pending),
+            ids=rows.to_jsonb([[each, plan.groups.get(each)] for each in plan.pending]),
+            is_news=is_news,
         )
     return WrittenRowCounts(pending=len(plan.pending))
 
@@ -203,13 +207,16 @@ def mark_seen_by_full_sync(
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
-def hide_unseen_by_full_sync(tx: Transaction, run: RunRef, feed: StoredFeed) -> WrittenRowCounts:
+def hide_unseen_by_full_sync(
+    tx: Transaction, run: RunRef, feed: StoredFeed, *, is_listing: bool
+) -> WrittenRowCounts:
     """Take the messages that the feed's full sync did not see out of the feed's folders, and hide
     those in no other folder.
 
     If the number of such messages in a folder would contradict the provider's own count, no message
     is taken out of the folder. The next verification then compares the folder by ids and requests
-    each missing message.
+    each missing message. is_listing: the full sync listed ids, not folders, so every folder with
+    stored messages is compared, and each that the provider does not count.
     """
     generation = feed.position.generation
     of_feed = {"account_id": run.account_id, "feed_id": feed.ref.id, "generation": generation}
@@ -226,6 +233,7 @@ def hide_unseen_by_full_sync(tx: Transaction, run: RunRef, feed: StoredFeed) -> 
         feed_id=feed.ref.id,
         run_id=run.run_id,
         doubtful=rows.to_jsonb(doubtful),
+        is_listing=is_listing,
     )
     removed = end_locked_placements(tx, unseen, credible, unseen_before=generation)
     return WrittenRowCounts(removed=removed)

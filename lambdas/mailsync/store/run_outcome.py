@@ -42,6 +42,7 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
     tx.run(
         "account_completed",
         account_id=run.account_id,
+        run_id=run.run_id,
         has_changed=has_changed,
         next_in_s=wait_s,
         error=SUSPICIOUS_REMOVAL_ERROR if removal.is_suspicious else None,

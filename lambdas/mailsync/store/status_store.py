@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mailsync.decisions.remaining_time import ReadingProgress
+from mailsync.decisions.remaining_time import QuotaStatus, ReadingProgress
 from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
+from mailsync.store.quota_store import quotas_of_accounts
 from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 
 
@@ -53,6 +54,7 @@ class AccountStatus:
         folders' counts add up to it.
     failures: number of syncs that failed in a row.
     reading: what the open run has read.
+    quota: the provider's quota. None: it has none.
     """
 
     id: AccountId
@@ -73,6 +75,7 @@ class AccountStatus:
     reading: ReadingProgress
     folders: tuple[FolderStatus, ...]
     removal: HiddenMail
+    quota: QuotaStatus | None = None
 
     @property
     def compared_at(self) -> datetime | None:
@@ -107,8 +110,15 @@ class StatusStore:
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_jsonb(ids)):
                 folders[account_id].append(FolderStatus(*values))
             removals = hidden_mail_of_accounts(tx, ids)
+            quotas = quotas_of_accounts(tx, ids)
         read: list[list[Any]] = [
-            [*row[:-6], ReadingProgress(*row[-6:]), tuple(folders[row[0]]), removals[row[0]]]
+            [
+                *row[:-6],
+                ReadingProgress(*row[-6:]),
+                tuple(folders[row[0]]),
+                removals[row[0]],
+                quotas.get(row[0]),
+            ]
             for row in accounts
         ]
         return tuple(AccountStatus(*values) for values in read)

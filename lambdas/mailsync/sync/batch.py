@@ -4,7 +4,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from queue import SimpleQueue
@@ -25,6 +25,7 @@ from mailsync.store.check_store import RUN_TRIGGER_OF_CHECKS, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import DueMailboxQueueStore
+from mailsync.store.quota_store import open_quota
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.message_ids import give_stable_ids
@@ -146,11 +147,13 @@ def _opener(
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
         kit = load_provider_kit(account.provider)
+        quota = open_quota(database, account, settings)
         provider = kit.open_mailbox(
-            account, access, settings, budget, memory.create_share_for_mailbox()
+            account, access, settings, budget, memory.create_share_for_mailbox(), quota=quota
         )
         provider = give_stable_ids(provider, run, database)
-        with closing(provider):
-            yield Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
+        in_flight = provider.max_requests_in_flight
+        with quota or nullcontext(), closing(provider):
+            yield Mailbox(run, access, provider, database, vault, in_flight, quota=quota)
 
     return opened

@@ -36,6 +36,7 @@ from mailsync.model import (
     RunId,
     SealedSecret,
     StoredFeed,
+    TreeReadingDepth,
     feeds_of,
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
@@ -256,7 +257,8 @@ class _Work:
         end = IdleCheckResult(
             new_cursors=_cursors(mailbox, check, seen),
             listings_equal_to_rows=compared,
-            is_every_folder_listed=seen.folder_listing.is_whole,
+            is_every_folder_listed=seen.folder_listing.is_whole
+            and seen.folder_listing.are_counts_read,
             tree_reading_depth=seen.tree_reading_depth,
         )
         self._worker.checks.save_idle_check(check, end)
@@ -265,7 +267,10 @@ class _Work:
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
         if sync_folders(mailbox, self._remaining_s, seen):
             return self._hand_over(check, "more than a page")
-        if not recalculate_counts(mailbox, self._remaining_s).is_done:
+        # Where each count costs a request, those of unchanged folders are read hourly.
+        is_quick = check.is_fully_verified and not seen.folder_listing.are_counts_read
+        reading = TreeReadingDepth.QUICK if is_quick else TreeReadingDepth.WHOLE
+        if not recalculate_counts(mailbox, self._remaining_s, reading).is_done:
             return self._hand_over(check, "counts differ")
         mailbox.readings.report()
         mailbox.leases.renew(check.run, requests=self.requests)

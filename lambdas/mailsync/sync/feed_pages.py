@@ -23,7 +23,15 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.log import logger
-from mailsync.model import FeedId, FeedRef, FolderId, Page, StoredFeed, WrittenRowCounts
+from mailsync.model import (
+    FeedId,
+    FeedPosition,
+    FeedRef,
+    FolderId,
+    Page,
+    StoredFeed,
+    WrittenRowCounts,
+)
 from mailsync.providers import FeedFailed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
@@ -131,8 +139,9 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     """Store pages of a change feed until the feed is up to date or the time budget is spent; return
     what remains.
 
-    A round reports changes up to the moment when it started. A round that an earlier sync left
-    unfinished may be hours old, so one more round follows it.
+    A round that an earlier sync left unfinished may be hours old, so one more round follows it. If
+    the provider has a `news_interval_s`, the changes are read first, and then at least that often
+    between batches of pending messages.
 
     If a transient failure occurs after pages were stored, the result requests a pause of the
     workflow instead: attempts that made progress do not count towards the retries of the state. The
@@ -145,15 +154,21 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     account_id = mailbox.run.account_id
     mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
     slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
+    news = _NewsClock(mailbox.provider.limits.news_interval_s)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
         started = time.monotonic()
         feed = mailbox.feeds.find_feed(account_id, feed_id)
         try:
-            if feed.has_pending:
-                store_pending_messages(mailbox, feed.ref)
+            if not feed.has_pending and news.is_read:
+                return FeedProgress()
+            if feed.has_pending and not news.is_due(feed.position):
+                pause = store_pending_messages(mailbox, feed.ref)
                 slowest_s = max(slowest_s, time.monotonic() - started)
+                news.has_stored_pending = True
+                if pause:
+                    return _paused(mailbox, feed.ref, pause, progressed=True)
                 continue
             page = _fetch(mailbox, feed)
             counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
@@ -163,13 +178,52 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=slowest_s > 0)
         started_in_this_sync |= feed.position.is_start_of_round
-        if is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync):
+        news.add(page, counts, is_start=feed.position.is_start_of_round)
+        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
+        if is_read and not feed.has_pending:
             return FeedProgress()
-        empty_pages = 0 if page.changes else empty_pages + 1
-        if empty_pages > MAX_EMPTY_PAGES:
-            raise CursorExpired(f"{MAX_EMPTY_PAGES} empty pages and no end; reading again.")
+        empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FeedProgress((feed_id,))
+
+
+class _NewsClock:
+    """When the changes of a feed were last read to the end of a round, and when they are due again.
+
+    interval_s: see `Limits.news_interval_s`. None: after all pending messages.
+    has_stored_pending: whether pending messages were stored since the last page, so that changes
+        which take longer than the interval do not hold them up for ever.
+    """
+
+    def __init__(self, interval_s: float | None) -> None:
+        self.has_stored_pending = False
+        self._interval_s = interval_s
+        self._began_at: float | None = None
+        self._read_from: float | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Return whether a round that began within the interval has ended."""
+        return self._read_from is not None and not self._is_over(self._read_from)
+
+    def is_due(self, position: FeedPosition) -> bool:
+        """Return whether the changes come before the next pending messages."""
+        if self._interval_s is None:
+            return False
+        if self._read_from is None or not position.is_start_of_round:
+            return True
+        return self.has_stored_pending and self._is_over(self._read_from)
+
+    def add(self, page: Page, counts: WrittenRowCounts | None, *, is_start: bool) -> None:
+        """Record that a page was stored. counts: None: it was not. is_start: it began a round."""
+        self.has_stored_pending = False
+        if is_start:
+            self._began_at = time.monotonic()
+        if counts is not None and not page.has_more and not page.is_listing:
+            self._read_from = self._began_at
+
+    def _is_over(self, since: float) -> bool:
+        return self._interval_s is None or time.monotonic() - since >= self._interval_s
 
 
 def is_feed_up_to_date_after(
@@ -186,6 +240,18 @@ def is_feed_up_to_date_after(
     if counts is None or counts.pending or page.has_more:
         return False
     return started_in_this_sync or page.needs_full_sync_next
+
+
+def _count_empty_pages(page: Page, before: int, *, is_read: bool) -> int:
+    """Return the number of successive empty pages of a round, after this page.
+
+    Raises:
+        CursorExpired: after `MAX_EMPTY_PAGES`.
+    """
+    empty_pages = 0 if page.changes or is_read else before + 1
+    if empty_pages > MAX_EMPTY_PAGES:
+        raise CursorExpired(f"{MAX_EMPTY_PAGES} empty pages and no end; reading again.")
+    return empty_pages
 
 
 def _paused(

@@ -5,7 +5,7 @@ access token.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -34,6 +34,7 @@ from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
+from mailsync.store.quota_store import MailboxQuota, open_quota
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.message_ids import give_stable_ids
 from mailsync.sync.waiting import HandOverDue
@@ -71,6 +72,7 @@ class Mailbox(MailboxStores):
 
     max_requests_in_flight: concurrent requests that the provider accepted when the mailbox was
         opened.
+    quota: the provider's quota that the mailbox and its client use. None: no limit.
     """
 
     run: RunRef
@@ -80,6 +82,13 @@ class Mailbox(MailboxStores):
     vault: Vault
     max_requests_in_flight: int
     readings: FeedReadings = field(default_factory=FeedReadings)
+    quota: MailboxQuota | None = None
+
+    @contextmanager
+    def backfilling(self) -> Iterator[None]:
+        """Have the requests of the `with` block leave the reserve of the quota to new mail."""
+        with self.quota.backfilling() if self.quota else nullcontext():
+            yield
 
     def open_cursor(self, feed: StoredFeed) -> Cursor | None:
         """Return the decrypted cursor of a feed. None: the full sync of the feed has stored no page
@@ -166,7 +175,11 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     with _bounded_waits(leases, run):
         require_unthrottled(account)
         mailbox = _connect(database, account, run)
-        with closing(mailbox.provider), save_reported_limits_on_exit(mailbox):
+        with (
+            mailbox.quota or nullcontext(),
+            closing(mailbox.provider),
+            save_reported_limits_on_exit(mailbox),
+        ):
             yield mailbox
     leases.renew(run, requests=mailbox.provider.request_count)
 
@@ -176,9 +189,12 @@ def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
     credentials = CredentialStore(database)
     vault = open_vault()
     access = open_stored_access_token(account, credentials, vault, settings)
-    provider = load_provider_kit(account.provider).open_mailbox(account, access, settings)
+    quota = open_quota(database, account, settings)
+    kit = load_provider_kit(account.provider)
+    provider = kit.open_mailbox(account, access, settings, quota=quota)
     provider = give_stable_ids(provider, run, database)
-    return Mailbox(run, access, provider, database, vault, provider.max_requests_in_flight)
+    in_flight = provider.max_requests_in_flight
+    return Mailbox(run, access, provider, database, vault, in_flight, quota=quota)
 
 
 @contextmanager

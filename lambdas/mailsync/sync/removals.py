@@ -70,6 +70,7 @@ def fetch_messages_in_parts(
             half = len(part) // 2
             parts[:0] = [part[:half], part[half:]]
         if found:
+            parts[:0] = [rest] if (rest := part[len(found) :]) else []
             yield found
 
 

@@ -2,6 +2,7 @@
 of the state `repair-folder`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from mailsync.decisions.safety import is_most_of_mailbox
 from mailsync.decisions.verify import (
@@ -16,6 +17,7 @@ from mailsync.model import (
     FolderId,
     Message,
     MessageListing,
+    PlacementChange,
     RemoteId,
     StoredFolder,
     UnreadableMessage,
@@ -46,6 +48,8 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     run = mailbox.run
     folder = mailbox.folders.folder(run.account_id, folder_id)
     listing, difference = compare_folder(mailbox, folder)
+    if mailbox.provider.traits.are_lists_of_ids_cheap:
+        difference = _adopt_listing(mailbox, folder, listing, difference)
     if difference.ids_to_show_again:
         mailbox.removals.show_messages_again(
             run,
@@ -73,6 +77,39 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     )
     if asked == len(wanted) + len(difference.unlisted_ids):
         mailbox.folders.mark_compared(run, folder_id, listing, left)
+
+
+def _adopt_listing(
+    mailbox: Mailbox, folder: StoredFolder, listing: MessageListing, difference: ListingDifference
+) -> ListingDifference:
+    """Store what the list says of stored messages, without requesting them; return the differences
+    that are left.
+
+    Flags are those of the list. Messages that the list lacks leave the folder only if the
+    list has as many messages as the provider counts in the folder; else each is requested. A
+    message that is then in no folder is hidden, and requested by its id before it is deleted.
+    """
+    entries = {entry.remote_id: entry for entry in listing.messages}
+    mailbox.mail.save_placement_changes(
+        mailbox.run,
+        [
+            PlacementChange(
+                each,
+                added=(folder.ref.remote_id,),
+                is_read=entries[each].is_read,
+                is_flagged=entries[each].is_flagged,
+                importance=entries[each].importance,
+            )
+            for each in difference.changed_ids
+        ],
+    )
+    left = replace(difference, changed_ids=())
+    if len(listing.messages) != folder.remote_total:
+        return left
+    mailbox.removals.hide_messages_removed_from_folder(
+        mailbox.run, folder.ref.id, difference.unlisted_ids
+    )
+    return replace(left, unlisted_ids=())
 
 
 def compare_folder(

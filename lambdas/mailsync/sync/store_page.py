@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.decisions.plan import plan_page
+from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import (
     FeedRef,
@@ -23,6 +24,7 @@ from mailsync.providers import ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.placement_changes import plan_listing, split_placement_changes
 
 DEFAULT_PAGE_SIZE = 100
 MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
@@ -61,11 +63,10 @@ def store_page(
     """
     plan = plan_page(page)
     unchanged = _unchanged(mailbox, feed.ref, plan)
-    known = set(unchanged)
-    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
-    plan, not_stored = _split_state_changes(mailbox, plan)
-    wanted += not_stored
-    plan = _completed(mailbox, plan, wanted, one_by_one=one_by_one)
+    if page.is_listing:
+        plan = plan_listing(mailbox, feed.ref, page, plan)
+    else:
+        plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
     write = PageWrite(
         feed,
         page,
@@ -75,6 +76,7 @@ def store_page(
         requested_s_ago=time.monotonic() - requested_at,
         unchanged_ids=unchanged,
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
+        folder_of_all_mail=mailbox.provider.traits.folder_of_all_mail,
     )
     counts = mailbox.mail.write_page(mailbox.run, write)
     if counts is not None:
@@ -93,6 +95,24 @@ def store_page(
             has_more=page.has_more,
         )
     return counts
+
+
+def _with_contents(
+    mailbox: Mailbox,
+    feed: FeedRef,
+    plan: PagePlan,
+    unchanged: Sequence[RemoteId],
+    *,
+    one_by_one: bool,
+) -> PagePlan:
+    """Return the plan with the contents of the messages that the page only names, except for
+    stored messages in the state that the page names."""
+    known = frozenset(unchanged)
+    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
+    plan, not_stored = _split_state_changes(mailbox, plan)
+    plan, not_known = split_placement_changes(mailbox, feed, plan)
+    wanted += [*not_stored, *not_known]
+    return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
 
 
 def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteId, ...]:
@@ -115,24 +135,48 @@ def _split_state_changes(mailbox: Mailbox, plan: PagePlan) -> tuple[PagePlan, Se
     return replace(plan, state_changes=kept), [each for each in ids if each not in stored]
 
 
-def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> None:
+def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled | None:
     """Fetch and store the next pending messages of a feed, as many as fit into the memory limit. A
-    message is pending if a page named it and its contents were not fetched yet."""
-    wanted = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
-    plan = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
+    message is pending if a page named it and its contents were not fetched yet.
+
+    Returns the pause that the provider requested after some of them were fetched, which are stored.
+    None: it requested none.
+
+    Raises:
+        ProviderThrottled: the provider requested a pause before the first message.
+    """
+    groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
+    wanted = tuple(groups)
+    mailbox.provider.note_groups({each: it for each, it in groups.items() if it})
+    requests_before = mailbox.provider.request_count
+    with mailbox.backfilling():
+        plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     fetched = wanted[: len(wanted) - len(plan.pending)]
-    counts = mailbox.mail.write_pending_messages(mailbox.run, feed, plan, fetched)
+    counts = mailbox.mail.write_pending_messages(
+        mailbox.run,
+        feed,
+        plan,
+        fetched,
+        request_count=mailbox.provider.request_count - requests_before,
+        has_more=bool(plan.pending) or len(wanted) == DEFAULT_PAGE_SIZE,
+    )
     logger.info(
         "pending_stored", **log_fields_of_feed(feed), fetched=len(fetched), stored=counts.inserted
     )
+    return pause
 
 
 def _completed(
     mailbox: Mailbox, plan: PagePlan, wanted: Sequence[RemoteId], *, one_by_one: bool
-) -> PagePlan:
+) -> tuple[PagePlan, ProviderThrottled | None]:
     """Fetch the messages that are only named; return the plan with them, and with those that are
-    left pending: what exceeds a page of the default size, or the memory limit."""
+    left pending: what exceeds a page of the default size, or the memory limit.
+
+    If the provider requests a pause after some messages were fetched, the others are left pending
+    too, and the pause is returned.
+    """
     fetched: list[Message | GoneMessage | UnreadableMessage] = []
+    pause: ProviderThrottled | None = None
     limits, chars = mailbox.provider.limits, 0
     is_alone = one_by_one and not limits.is_fetch_one_request
     at_once = 1 if is_alone else limits.messages_per_fetch
@@ -148,12 +192,17 @@ def _completed(
                 break
             at_once //= 2
             continue
+        except ProviderThrottled as requested:
+            if not fetched:
+                raise
+            pause = requested
+            break
         for each in found:
             fetched.append(each)
             chars += count_body_chars(each) if isinstance(each, Message) else 0
             if chars > MAX_FETCHED_BODY_CHARS_PER_PAGE:
                 break
-    return replace(
+    completed = replace(
         plan,
         to_fetch_by_id=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
@@ -163,3 +212,4 @@ def _completed(
         + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
         pending=tuple(wanted[len(fetched) :]),
     )
+    return completed, pause

@@ -71,9 +71,16 @@ class RemainingVerification:
         )
 
 
-def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> RemainingVerification:
+def recalculate_counts(
+    mailbox: Mailbox,
+    remaining_s: Callable[[], float],
+    reading: TreeReadingDepth = TreeReadingDepth.WHOLE,
+) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
     counts. Return the work that remains until the mailbox is verified.
+
+    reading: how much of the folder tree to read. Folders whose counts it leaves out are not
+        verified.
 
     Raises:
         ProviderUnavailable: the provider's list of folders is incomplete, so it cannot verify the
@@ -81,7 +88,7 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Re
     """
     run = mailbox.run
     before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}
-    listing = mirror_folders(mailbox, TreeReadingDepth.WHOLE)
+    listing = mirror_folders(mailbox, reading)
     known = mailbox.folders.folders(run.account_id)
     if fault := explain_incomplete_listing(listing, known):
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
@@ -91,8 +98,11 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Re
     mailbox.folders.delete_folders_gone_twice(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
     is_message_in_one_folder = mailbox.provider.traits.is_message_in_one_folder
+    unread = _folders_with_unread_counts(known, listing)
     counted = mailbox.folders.recount_stored_messages(
-        run, is_message_in_one_folder=is_message_in_one_folder
+        run,
+        is_message_in_one_folder=is_message_in_one_folder,
+        has_unread_counts=bool(unread),
     )
     failed = mailbox.run_folders.failed_folder_ids(run)
     steady = frozenset(
@@ -101,8 +111,15 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Re
         if (earlier := before.get(each.ref.id))
         and (earlier.remote_total, earlier.remote_unread) == (each.remote_total, each.remote_unread)
     )
-    open_folders = {each: counted[each] for each in counted.keys() - failed}
+    open_folders = {each: counted[each] for each in counted.keys() - failed - unread}
     return _classify(mailbox, open_folders, steady, len(failed))
+
+
+def _folders_with_unread_counts(
+    known: Iterable[StoredFolder], listing: FolderListing
+) -> frozenset[FolderId]:
+    unread = {each.remote_id for each in listing.folders if not each.are_counts_read}
+    return frozenset(each.ref.id for each in known if each.ref.remote_id in unread)
 
 
 def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: FolderListing) -> None:

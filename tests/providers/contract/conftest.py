@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from localdev.simulators import Simulators
+from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.imap import transport, wire
 from mailsync.providers.retry_budget import RetryBudget
 from tests.providers.contract.played_imap import Played, play_imap
+from tests.providers.contract.scripted_gmail import CountingQuota, ScriptedGmail
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens
 
 pytest.register_assert_rewrite(
@@ -38,6 +40,32 @@ def graph(graph_server: ScriptedGraph, access: TwoTokens) -> Iterator[ScriptedGr
     with closing(mailbox):
         graph_server.mailbox, graph_server.access = mailbox, access
         yield graph_server
+
+
+@pytest.fixture(scope="session")
+def gmail_server() -> Iterator[ScriptedGmail]:
+    gmail = ScriptedGmail()
+    yield gmail
+    gmail.stop()
+
+
+@pytest.fixture
+def gmail(gmail_server: ScriptedGmail, access: TwoTokens) -> Iterator[ScriptedGmail]:
+    """Gmail with a client of this test alone, which never sleeps."""
+    gmail_server.routes.clear()
+    gmail_server.requests.clear()
+    gmail_server.most_in_flight, gmail_server.before_answer = 0, lambda: None
+    gmail_server.access, gmail_server.quota = access, CountingQuota()
+    mailbox = GmailMailbox(
+        base_url=gmail_server.url,
+        access=access,
+        ca_bundle=None,
+        budget=RetryBudget(sleep=lambda _: None),
+        quota=gmail_server.quota,
+    )
+    with closing(mailbox):
+        gmail_server.mailbox = mailbox
+        yield gmail_server
 
 
 @pytest.fixture

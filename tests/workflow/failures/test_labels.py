@@ -26,6 +26,7 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.status_store import StatusStore
 from tests.support.comparison import divergences
 from tests.support.execution import StateFailed
+from tests.support.listing_toy import ListingToy
 from tests.support.mail import a_mail
 from tests.support.toy_form import ToyForm
 from tests.support.toy_provider import ToyProvider
@@ -45,7 +46,8 @@ class ToyWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.form = ToyForm(self.remote, self._toy().message_id)
+        has_versions = self.kind != "listing"
+        self.form = ToyForm(self.remote, self._toy().message_id, has_versions=has_versions)
 
     def provider(self, *_: object) -> MailProvider:
         return self._toy()
@@ -65,7 +67,17 @@ class FolderWorld(ToyWorld):
     kind = "folders"
 
 
-@pytest.fixture(params=[ToyWorld, FolderWorld], ids=["one feed", "feeds of labels"])
+class ListingWorld(ToyWorld):
+    kind = "listing"
+
+    def _toy(self) -> ToyProvider:
+        return ListingToy(self.remote, self.access, self.kind)
+
+
+@pytest.fixture(
+    params=[ToyWorld, FolderWorld, ListingWorld],
+    ids=["one feed", "feeds of labels", "a feed that lists ids"],
+)
 def toy(
     request: pytest.FixtureRequest,
     prepared: Prepared,
@@ -140,7 +152,7 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
 
     assert toy.is_exact()
     is_complete = toy.one(FEEDS)
-    assert is_complete == [1 if toy.kind == "labels" else len(toy.remote.folders.list_all()), True]
+    assert is_complete == [1 if toy.kind != "folders" else len(toy.remote.folders.list_all()), True]
 
 
 def test_an_id_that_ended_is_deleted_only_after_every_feed_was_read_since(toy: ToyWorld) -> None:
@@ -168,7 +180,7 @@ def test_a_feed_of_the_mailbox_that_fails_fails_every_folder(
     def broken(*_: object, **__: object) -> Any:
         raise ProviderRejected("The toy rejects the request.")
 
-    monkeypatch.setattr(ToyProvider, "fetch_page", broken)
+    monkeypatch.setattr(type(toy.provider()), "fetch_page", broken)
 
     assert toy.sync() == "FoldersFailed"
 

@@ -278,7 +278,7 @@ class World:
             return Vault("key", CredentialStore(self._open_database()), KeyService())
         return self._vault
 
-    def open_mailbox(self, account: Account, *_: object) -> MailProvider:
+    def open_mailbox(self, account: Account, *_: object, **__: object) -> MailProvider:
         """As the provider's kit does, with the pauses of this world."""
         budget = RetryBudget(None if self.at_once else self.pauses.append)
         return self.provider(budget, account.max_requests_in_flight)

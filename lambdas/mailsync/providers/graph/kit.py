@@ -13,6 +13,7 @@ from mailsync.model import Account, Notification
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph import notifications
 from mailsync.providers.kit import MailboxIdentity
+from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL_SETTING
@@ -75,6 +76,8 @@ class GraphKit:
         settings: Settings,
         budget: RetryBudget | None = None,
         memory: MemoryShare | None = None,
+        *,
+        quota: QuotaSource | None = None,
     ) -> "GraphMailbox":
         from mailsync.providers.graph.provider import GraphMailbox
 

@@ -7,6 +7,7 @@ from mailsync.model import Account
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.imap.address import parse_remote_id
 from mailsync.providers.kit import MailboxIdentity, PasswordLogin
+from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
@@ -27,6 +28,8 @@ class ImapKit:
         settings: Settings,
         budget: RetryBudget | None = None,
         memory: MemoryShare | None = None,
+        *,
+        quota: QuotaSource | None = None,
     ) -> "ImapMailbox":
         from mailsync.providers.imap.provider import ImapMailbox
         from mailsync.providers.imap.servers import ImapSettings

@@ -225,6 +225,9 @@ class ImapMailbox:
         entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
         return MessageListing(tuple(entries), reader.opened.message_count)
 
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        """Do nothing: no page names groups."""
+
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:

@@ -140,7 +140,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
-       f.remote_total, f.remote_unread, f.active_at, f.total,
+       f.remote_total, f.remote_unread, f.active_at, f.counts_wanted, f.total,
        f.unread, f.count_offset, f.unread_offset, f.compared_at,
        (SELECT count(*) FROM mailsync.quarantine_placements q
          WHERE q.folder_id = f.id

@@ -70,10 +70,12 @@ UPDATE mailsync.change_feeds SET page_size = :page_size
  WHERE account_id = cast(:account_id AS uuid) AND id = :feed_id
 
 -- add_pending --
--- Note messages of a page whose contents are fetched later. A version that is stored is kept, and not
--- swept.
+-- Note messages of a page whose contents are fetched later, in the order of the page. A version that is
+-- stored is kept, and not swept. is_news: they come before those of a full sync. ids: pairs of a message
+-- and its group, or null.
 WITH named AS MATERIALIZED (
-  SELECT each AS message_id FROM json_array_elements_text(cast(:ids AS json)) AS each),
+  SELECT each ->> 0 AS message_id, each ->> 1 AS group_id, place
+    FROM json_array_elements(cast(:ids AS json)) WITH ORDINALITY AS e (each, place)),
 kept AS (
   UPDATE mailsync.email_placements p SET generation = c.walk
     FROM named
@@ -82,14 +84,30 @@ kept AS (
          mailsync.email_folders f, mailsync.change_feeds c
    WHERE c.id = :feed_id AND f.feed_id = c.id AND f.account_id = c.account_id
      AND p.email_id = m.id AND p.folder_id = f.id AND p.generation <> c.walk)
-INSERT INTO mailsync.pending_messages (account_id, feed_id, message_id)
-SELECT cast(:account_id AS uuid), :feed_id, message_id FROM named
-    ON CONFLICT DO NOTHING
+INSERT INTO mailsync.pending_messages AS w (account_id, feed_id, message_id, group_id, is_news)
+SELECT cast(:account_id AS uuid), :feed_id, message_id, group_id, :is_news FROM named ORDER BY place
+    ON CONFLICT (feed_id, message_id) DO UPDATE SET is_news = true
+ WHERE excluded.is_news AND NOT w.is_news
 
 -- pending_ids --
--- Return the messages of a feed that are to be fetched next.
-SELECT message_id FROM mailsync.pending_messages
- WHERE feed_id = :feed_id ORDER BY position LIMIT :limit
+-- Return the messages of a feed that are to be fetched next: those that changes named, then those of a
+-- full sync. After the first message of a group come all others of the group.
+WITH next AS MATERIALIZED (
+  (SELECT message_id, group_id, 0 AS turn, position FROM mailsync.pending_messages
+    WHERE feed_id = :feed_id AND is_news ORDER BY position LIMIT :limit)
+   UNION ALL
+  (SELECT message_id, group_id, 1, position FROM mailsync.pending_messages
+    WHERE feed_id = :feed_id AND NOT is_news ORDER BY position LIMIT :limit)
+   ORDER BY turn, position LIMIT :limit),
+groups AS (
+  SELECT DISTINCT ON (group_id) group_id, turn, position FROM next
+   WHERE group_id IS NOT NULL ORDER BY group_id, turn, position),
+whole AS (
+  SELECT w.message_id, w.group_id, g.turn, g.position AS first, w.position
+    FROM groups g JOIN mailsync.pending_messages w USING (group_id) WHERE w.feed_id = :feed_id
+   UNION ALL
+  SELECT message_id, NULL, turn, position, position FROM next WHERE group_id IS NULL)
+SELECT message_id, group_id FROM whole ORDER BY turn, first, position LIMIT :limit
 
 -- drop_pending --
 -- Forget messages that were fetched.

@@ -13,7 +13,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
-       f.remote_total, f.remote_unread, f.active_at
+       f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -25,7 +25,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
-       f.remote_total, f.remote_unread, f.active_at
+       f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid)
@@ -39,7 +39,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
-       f.remote_total, f.remote_unread, f.active_at
+       f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id

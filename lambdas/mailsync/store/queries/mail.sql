@@ -97,9 +97,17 @@ SELECT remote_id, selected FROM mailsync.email_folders
 -- full_sync_ended --
 -- Record the end of a feed's full sync, and in which folders its removals are doubtful. The next
 -- comparison of the others by ids is due as after a comparison, but the full sync does not count as
--- one.
+-- one. is_listing: the full sync saw no folders, so those with stored messages are compared, and those
+-- without the provider's count.
 UPDATE mailsync.email_folders f
-   SET compared_at = CASE WHEN f.id NOT IN (SELECT cast(each AS bigint)
+   SET compared_at = CASE WHEN NOT (cast(:is_listing AS boolean)
+                                    AND (f.remote_total IS NULL
+                                         OR EXISTS (SELECT 1 FROM mailsync.email_placements p
+                                                     WHERE p.account_id = f.account_id
+                                                       AND p.folder_id = f.id)
+                                         OR EXISTS (SELECT 1 FROM mailsync.change_feeds c
+                                                     WHERE c.id = f.feed_id AND c.walk > 1)))
+                           AND f.id NOT IN (SELECT cast(each AS bigint)
                                               FROM json_array_elements_text(cast(:doubtful AS json)) AS each)
                           THEN coalesce(f.compared_at, r.started_at - interval '1 second') END
   FROM mailsync.sync_runs r
@@ -107,7 +115,7 @@ UPDATE mailsync.email_folders f
 
 -- folder_entries --
 -- Return every message of a folder, for a comparison by ids.
-SELECT m.message_id, m.is_read, m.version, m.modified_at, true
+SELECT m.message_id, m.is_read, m.version, m.modified_at, true, m.is_flagged, m.importance
   FROM mailsync.email_placements p JOIN mailsync.emails m ON m.id = p.email_id
  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
 
@@ -116,7 +124,7 @@ SELECT m.message_id, m.is_read, m.version, m.modified_at, true
 -- by ids.
 SELECT m.message_id, m.is_read, m.version, m.modified_at,
        EXISTS (SELECT 1 FROM mailsync.email_placements p
-                WHERE p.email_id = m.id AND p.folder_id = :folder_id)
+                WHERE p.email_id = m.id AND p.folder_id = :folder_id), m.is_flagged, m.importance
   FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))

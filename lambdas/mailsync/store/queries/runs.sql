@@ -166,6 +166,11 @@ UPDATE mailsync.sync_runs SET execution_events = execution_events + :events WHER
 -- Count a pause that the provider requested; return how many there were since a state did its work.
 UPDATE mailsync.sync_runs SET waits = waits + 1 WHERE id = :run_id RETURNING waits
 
+-- note_unread_counts --
+-- Record whether the last verification of a run left counts unread.
+UPDATE mailsync.sync_runs SET has_unread_counts = :is_left
+ WHERE id = :run_id AND has_unread_counts <> :is_left
+
 -- finish_run --
 -- Give a run its outcome; an existing outcome stays.
 UPDATE mailsync.sync_runs
@@ -174,10 +179,13 @@ UPDATE mailsync.sync_runs
 RETURNING account_id::text
 
 -- account_completed --
--- Record a verified sync. error: what a person should know nevertheless.
+-- Record a verified sync. error: what a person should know nevertheless. A run that left counts unread
+-- does not verify the mailbox, only the folders that changed.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'completed', last_sync_at = now(),
-       initial_sync_completed = true, verified_at = now(),
+       initial_sync_completed = true,
+       verified_at = CASE WHEN (SELECT r.has_unread_counts FROM mailsync.sync_runs r
+                                 WHERE r.id = :run_id) THEN verified_at ELSE now() END,
        last_error = :error, last_error_message = :error_message, failures = 0,
        changed_at = CASE WHEN :has_changed THEN now() ELSE changed_at END,
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()

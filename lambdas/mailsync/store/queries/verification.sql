@@ -43,7 +43,7 @@ WITH verified AS (
 resolved AS (
   DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM verified))
 UPDATE mailsync.email_folders
-   SET verified_at = now(), differing = 0, error = NULL, error_message = NULL
+   SET verified_at = now(), differing = 0, error = NULL, error_message = NULL, counts_wanted = false
  WHERE id IN (SELECT id FROM verified)
 
 -- mark_compared --
@@ -57,7 +57,7 @@ UPDATE mailsync.email_folders
 
 -- save_verified --
 -- Record that these folders were compared, and that every difference of counts is explained.
-UPDATE mailsync.email_folders SET verified_at = now()
+UPDATE mailsync.email_folders SET verified_at = now(), counts_wanted = false
  WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- compare_soon --
@@ -105,9 +105,11 @@ SELECT f.id
 
 -- unverified_folders --
 -- Return the number of selected folders that were not verified in this run or whose full sync is
--- running. 1 while no folder is known: every mailbox has some, so its tree was not read.
+-- running; if the run left counts unread, only of those that it changed. 1 while no folder is known: every mailbox has some, so its tree was not read.
 SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
-                             AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at))
+                             AND (c.walking OR f.verified_at IS NULL
+                                  OR f.verified_at < r.started_at
+                                     AND (f.counts_wanted OR NOT r.has_unread_counts)))
        + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END
   FROM mailsync.sync_runs r
   LEFT JOIN mailsync.email_folders f ON f.account_id = r.account_id

@@ -1,0 +1,1 @@
+"""Mirror mailboxes of Gmail through the Gmail API."""

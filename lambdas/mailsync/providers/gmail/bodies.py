@@ -1,0 +1,227 @@
+"""Fetch whole messages, several at the same time, for as few units as possible.
+
+A message costs 20 units and a whole thread 40, so a thread of which three messages or more are
+wanted is requested as a whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mailsync.errors import ProviderThrottled
+from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.providers import ResponseTooLarge
+from mailsync.providers.gmail import units
+from mailsync.providers.gmail.errors import (
+    TOO_LARGE_STATUS,
+    GmailResponse,
+    to_mailsync_error,
+)
+from mailsync.providers.gmail.http import (
+    MAX_EQUAL_REFUSALS,
+    MAX_MESSAGE_RESPONSE_BYTES,
+    MAX_REQUESTS_IN_FLIGHT,
+    GmailClient,
+    Request,
+    path_of,
+)
+from mailsync.providers.gmail.messages import (
+    parse_full_message,
+    parse_raw_message,
+    parse_thread,
+)
+
+MIN_WANTED_OF_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
+"""The number of wanted messages from which on a thread costs less than its messages."""
+MIN_CERTAIN_SHARE = 0.67
+"""The share of messages that must be read from threads without a request for the raw message. Below
+it, threads save nothing."""
+MIN_JUDGED_MESSAGES = 30
+MIN_FAILURES_OF_MAILBOX = 5
+"""The number of messages that all fail from which on the failure is no property of the messages."""
+UNITS_PER_PART = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
+"""The units from which on a part of the messages is fetched before the next."""
+MAX_TEXT_CHARS = 32 * 2**20
+"""The limit of the texts that one call returns."""
+_Result = Message | GoneMessage | UnreadableMessage
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Messages that are fetched at the same time: wanted messages by thread, and others."""
+
+    threads: dict[RemoteId, tuple[RemoteId, ...]] = field(default_factory=dict)
+    alone: list[RemoteId] = field(default_factory=list)
+
+    @property
+    def units(self) -> int:
+        return len(self.threads) * units.GET_THREAD + len(self.alone) * units.GET_MESSAGE
+
+
+class MessageReader:
+    """Reads messages of one mailbox.
+
+    thread_of: the thread of each message, as far as lists and the history have named it.
+    """
+
+    def __init__(self, client: GmailClient) -> None:
+        self.thread_of: dict[RemoteId, RemoteId] = {}
+        self._client = client
+        self._wanted_count = self._certain_count = 0
+
+    def fetch(self, ids: Sequence[RemoteId], *, is_shared: bool = False) -> Sequence[_Result]:
+        """Fetch messages by id; return one result per id, in the order of the ids.
+
+        If Gmail requests a pause meanwhile, the results of the first ids are returned, if there are
+        any.
+
+        Raises:
+            ResponseTooLarge: request fewer ids at a time; never raised for a single id.
+            errors of `MailProvider`: a failure concerns the mailbox and not a single message.
+        """
+        found: dict[RemoteId, _Result] = {}
+        try:
+            for part in self._divide(ids):
+                self._fetch_part(part, found, is_shared=is_shared)
+        except ProviderThrottled:
+            if ids[0] not in found:
+                raise
+        if len(found) > 1 and sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS:
+            raise ResponseTooLarge
+        end = next((at for at, each in enumerate(ids) if each not in found), len(ids))
+        return [found[each] for each in ids[:end]]
+
+    def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
+        """Yield the messages in parts of about `UNITS_PER_PART`, so that what was fetched before
+        the quota is used up is returned."""
+        wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
+        for each in ids:
+            wanted[self.thread_of.get(each, each)][each] = None
+        part = _Part()
+        for thread_id, of_thread in wanted.items():
+            if len(of_thread) >= MIN_WANTED_OF_THREAD and self._are_threads_worthwhile():
+                part.threads[thread_id] = tuple(of_thread)
+            else:
+                part.alone.extend(of_thread)
+            if part.units >= UNITS_PER_PART:
+                yield part
+                part = _Part()
+        yield part
+
+    def _fetch_part(
+        self, part: "_Part", found: dict[RemoteId, _Result], *, is_shared: bool
+    ) -> None:
+        """Add the results for a part of the messages to `found`.
+
+        Raises:
+            ProviderThrottled: a pause is necessary; `found` has what was fetched before it.
+        """
+        found.update(self._fetch_threads(part.threads, is_shared=is_shared))
+        named = (each for of_thread in part.threads.values() for each in of_thread)
+        rest = [*(each for each in named if each not in found), *part.alone]
+        self._fetch_raw(rest, found, is_shared=is_shared)
+
+    def _fetch_threads(
+        self, threads: Mapping[RemoteId, Sequence[RemoteId]], *, is_shared: bool
+    ) -> Mapping[RemoteId, _Result]:
+        """Return those of the wanted messages, by thread, that equal the raw messages."""
+        by_path = {path_of("threads", each): each for each in threads}
+        responses = self._client.get_each(
+            [Request(path, units.GET_THREAD, (("format", "full"),), True) for path in by_path],
+            lambda request, response: parse_thread(
+                response.body, by_path[request.path], threads[by_path[request.path]]
+            ),
+            is_shared=is_shared,
+        )
+        results: dict[RemoteId, _Result] = {}
+        for response in responses:
+            if not isinstance(response, GmailResponse):
+                results.update(response)
+        self._wanted_count += sum(map(len, threads.values()))
+        self._certain_count += len(results)
+        return results
+
+    def _are_threads_worthwhile(self) -> bool:
+        if self._wanted_count < MIN_JUDGED_MESSAGES:
+            return True
+        return self._certain_count >= MIN_CERTAIN_SHARE * self._wanted_count
+
+    def _fetch_raw(
+        self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
+    ) -> None:
+        by_path = {path_of("messages", each): each for each in ids}
+        responses = self._client.get_each(
+            [Request(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
+            lambda request, response: parse_raw_message(by_path[request.path], response.body),
+            is_shared=is_shared,
+        )
+        failed: dict[RemoteId, GmailResponse] = {}
+        for remote_id, each in zip(ids, responses, strict=True):
+            if isinstance(each, GmailResponse):
+                failed[remote_id] = each
+            else:
+                found[remote_id] = each
+        self._require_mailbox(list(failed.values()), has_success=len(failed) < len(ids))
+        for remote_id, response in failed.items():
+            found[remote_id] = self._failed_message(remote_id, response)
+
+    def _require_mailbox(self, failed: Sequence[GmailResponse], *, has_success: bool) -> None:
+        """Raise the error of the failed responses if it concerns the mailbox, and not single
+        messages.
+
+        It does if Gmail says so, if several messages are refused, or if no message was returned and
+        either many failed or the mailbox does not respond to a simple request.
+        """
+        for each in sorted(failed, key=lambda each: each.is_throttled):
+            if each.is_refusal_of_mailbox:
+                raise to_mailsync_error(each)
+        refused = [each for each in failed if each.status == 403]
+        if len(refused) >= MAX_EQUAL_REFUSALS or (refused and not has_success):
+            raise to_mailsync_error(refused[0])
+        unanswered = [each for each in failed if each.is_transient]
+        if not unanswered or has_success:
+            return
+        profile = self._client.get(Request("profile", units.GET_PROFILE))
+        if not profile.is_ok or len(unanswered) >= MIN_FAILURES_OF_MAILBOX:
+            raise to_mailsync_error(unanswered[0])
+
+    def _failed_message(self, remote_id: RemoteId, response: GmailResponse) -> _Result:
+        """Return the result for a message that was not fetched, while the mailbox responds.
+
+        The API's report that a message does not exist is only a hint: mail that was just sent can
+        be reported so for some seconds (byeokim/gmailpush #10).
+        """
+        if response.is_not_found or response.is_invalid_argument:
+            return GoneMessage(remote_id)
+        if response.status == TOO_LARGE_STATUS:
+            return self._without_attachments(remote_id) or _too_large(remote_id)
+        return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
+
+    def _without_attachments(self, remote_id: RemoteId) -> Message | GoneMessage | None:
+        """Return a large message, read without its attachments. None: that is impossible.
+
+        Raises:
+            ProviderThrottled: Gmail requested a pause.
+        """
+        request = Request(
+            path_of("messages", remote_id), units.GET_MESSAGE, (("format", "full"),), True
+        )
+        [found] = self._client.get_each(
+            [request], lambda _, response: (parse_full_message(remote_id, response.body),)
+        )
+        if isinstance(found, GmailResponse):
+            if found.is_refusal_of_mailbox:
+                raise to_mailsync_error(found)
+            return None
+        return found[0]
+
+
+def _too_large(remote_id: RemoteId) -> UnreadableMessage:
+    size = f"{MAX_MESSAGE_RESPONSE_BYTES * 3 // 4 // 2**20} MB"
+    return UnreadableMessage(remote_id, "too_large", f"The message has more than {size}.")
+
+
+def _text_chars(result: _Result) -> int:
+    if not isinstance(result, Message):
+        return 0
+    return len(result.body_text or "") + len(result.body_html or "")

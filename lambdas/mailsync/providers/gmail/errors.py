@@ -1,0 +1,275 @@
+"""Interpret the responses of the Gmail API, and translate them into the product's errors. No other
+module interprets the API's reasons and messages.
+
+Gmail responds to requests beyond a quota with 429 or with 403. Only the reason tells such a 403
+from a missing permission. The time of the next attempt is in the message ("Retry after ...Z") or in
+the details of the error, never in a header (Gmail API documentation, "Resolve errors"; captures of
+allodia-eu/email-calendar-sync-engine).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mailsync.errors import (
+    AccessRevoked,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+
+NO_RESPONSE_STATUS = 0
+"""The status that stands for a response that did not arrive completely, or not in the documented
+form."""
+TOO_LARGE_STATUS = -1
+"""The status that stands for a response that exceeds the memory limit and was not read to its end.
+"""
+UNSENT_STATUS = -2
+"""The status that stands for a request that was not sent, because an earlier request was refused
+for a reason that concerns the whole mailbox."""
+
+MAX_PAUSE_S = 86_400.0
+"""The longest pause that a message can request. The bandwidth limits of Gmail are daily."""
+CONCURRENCY_PAUSE_S = 2.0
+QUOTA_PAUSE_S = 30.0
+"""The pause after a refusal that names no time: limits are per minute, and half a minute of the
+present one is left on average."""
+DAILY_QUOTA_PAUSE_S = 3600.0
+_WINDOW_S = 60.0
+_MAX_MESSAGE_CHARS = 2_000
+
+_THROTTLE_REASONS = frozenset(
+    {
+        "ratelimitexceeded",
+        "userratelimitexceeded",
+        "quotaexceeded",
+        "dailylimitexceeded",
+        "rate_limit_exceeded",
+        "resource_exhausted",
+    }
+)
+_RETRY_AFTER = re.compile(
+    r"retry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE
+)
+_LIMIT_OF_PROJECT = re.compile(r"limit '(?![^']*\buser\b)[^']*'", re.IGNORECASE)
+_REASON = re.compile(r"[A-Za-z0-9_.]{1,80}")
+
+_SCOPE_REASONS = frozenset({"insufficientpermissions", "access_token_scope_insufficient"})
+_SENTENCES = {
+    "accessnotconfigured": (
+        "the Gmail API is not enabled in the Google Cloud project of this application. The"
+        " operator enables it in the Cloud console"
+    ),
+    "service_disabled": (
+        "the Gmail API is not enabled in the Google Cloud project of this application. The"
+        " operator enables it in the Cloud console"
+    ),
+    "domainpolicy": (
+        "the organisation of the mailbox does not allow this application. Its administrator"
+        " allows it in the Admin console"
+    ),
+}
+_SENTENCE_BY_TEXT = {
+    "delegation denied": (
+        "the access token belongs to another mailbox. A delegated mailbox is connected with a"
+        " sign-in of its own"
+    ),
+    "mail service not enabled": "the account has no Gmail mailbox",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GmailResponse:
+    """The response of the Gmail API to one request.
+
+    body: the JSON object of the response; empty if the response is not JSON.
+    now: the time of the response, by the clock of Google if it names it.
+    retry_after_s: seconds of the `Retry-After` header, which a proxy may add. None: no header.
+    """
+
+    status: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    retry_after_s: float | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        return self.status == 200
+
+    @property
+    def is_throttled(self) -> bool:
+        """Return whether the request exceeds a quota, or too many requests were in flight."""
+        if self.status == 403:
+            text = self._message
+            return bool(_THROTTLE_REASONS & self._reasons) or text.startswith("quota exceeded")
+        return self.status == 429
+
+    @property
+    def exceeds_concurrency(self) -> bool:
+        """Return whether too many requests to the mailbox, also of other applications, were in
+        flight."""
+        return self.is_throttled and "concurrent requests" in self._message
+
+    @property
+    def exceeds_project_quota(self) -> bool:
+        """Return whether the limit that the request exceeds is shared by all mailboxes."""
+        units = {str(each.get("quota_unit")) for each in self._metadata if "quota_unit" in each}
+        if units:
+            return not any("{user}" in each for each in units)
+        return "dailylimitexceeded" in self._reasons or bool(
+            _LIMIT_OF_PROJECT.search(self._message)
+        )
+
+    @property
+    def pause_s(self) -> float:
+        """Return the seconds after which a throttled request may succeed."""
+        if (until := self._retry_time()) is not None:
+            return min(max((until - self.now).total_seconds(), 1.0), MAX_PAUSE_S)
+        if self.retry_after_s is not None:
+            return self.retry_after_s
+        if self.exceeds_concurrency:
+            return CONCURRENCY_PAUSE_S
+        if "dailylimitexceeded" in self._reasons:
+            return DAILY_QUOTA_PAUSE_S
+        for each in self._metadata:
+            start = str(each.get("window_start_time", ""))
+            if start.isascii() and start.isdigit():
+                left_s = float(start[:15]) + _WINDOW_S - self.now.timestamp()
+                return min(max(left_s, 1.0), 2 * _WINDOW_S)
+        return QUOTA_PAUSE_S
+
+    @property
+    def is_transient(self) -> bool:
+        """Return whether the same request may succeed if it is repeated soon."""
+        if self.status == 400:
+            return "precondition check failed" in self._message
+        is_unanswered = self.status in (NO_RESPONSE_STATUS, UNSENT_STATUS, 408)
+        return self.is_throttled or is_unanswered or self.status >= 500
+
+    @property
+    def is_not_found(self) -> bool:
+        """Return whether the API reports that the requested object does not exist. A proxy that
+        responds with 404 sends no error of the API."""
+        return self.status == 404 and "code" in self._error
+
+    @property
+    def is_invalid_argument(self) -> bool:
+        """Return whether the API rejects a value in the request, such as an old page token."""
+        return self.status == 400 and "code" in self._error and not self.is_transient
+
+    @property
+    def is_refusal_of_mailbox(self) -> bool:
+        """Return whether every other request to the mailbox would fail for the same reason."""
+        return (
+            self.is_throttled
+            or self.status == 401
+            or bool((_SCOPE_REASONS | _SENTENCES.keys()) & self._reasons)
+            or self._sentence_of_text is not None
+        )
+
+    @property
+    def reason(self) -> str:
+        """Return the API's reason, such as `notFound`; empty if the response has none."""
+        return next(self._raw_reasons(), "")
+
+    @property
+    def sentence(self) -> str | None:
+        """Return why the API rejects the mailbox. None: not for a known reason."""
+        found = (_SENTENCES[each] for each in sorted(self._reasons) if each in _SENTENCES)
+        return next(found, None) or self._sentence_of_text
+
+    @property
+    def lacks_scope(self) -> bool:
+        return bool(_SCOPE_REASONS & self._reasons)
+
+    @property
+    def _sentence_of_text(self) -> str | None:
+        if self.status not in (400, 403):
+            return None
+        text = self._message
+        return next((it for words, it in _SENTENCE_BY_TEXT.items() if words in text), None)
+
+    @property
+    def _error(self) -> Mapping[str, Any]:
+        error = self.body.get("error")
+        return error if isinstance(error, dict) else {}
+
+    @property
+    def _message(self) -> str:
+        return str(self._error.get("message") or "")[:_MAX_MESSAGE_CHARS].lower()
+
+    @property
+    def _reasons(self) -> frozenset[str]:
+        return frozenset(each.lower() for each in self._raw_reasons())
+
+    def _raw_reasons(self) -> Iterator[str]:
+        named = [each.get("reason") for each in _objects(self._error, "errors")]
+        named += [each.get("reason") for each in _objects(self._error, "details")]
+        for each in (*named, self._error.get("status")):
+            if isinstance(each, str) and _REASON.fullmatch(each):
+                yield each
+
+    @property
+    def _metadata(self) -> Iterator[Mapping[str, Any]]:
+        for each in _objects(self._error, "details"):
+            found = each.get("metadata")
+            if isinstance(found, dict):
+                yield found
+
+    def _retry_time(self) -> datetime | None:
+        found = _RETRY_AFTER.search(self._message)
+        try:
+            return datetime.fromisoformat(f"{found[1]}{found[2].upper()}") if found else None
+        except ValueError:
+            return None
+
+
+def to_mailsync_error(response: GmailResponse) -> MailsyncError:
+    """Return the product's error for a failed response of the Gmail API."""
+    said = f"The Gmail API returned {response.status} {response.reason or 'without a reason'}"
+    if response.is_throttled:
+        limit = "of all mailboxes" if response.exceeds_project_quota else "of this mailbox"
+        return ProviderThrottled(
+            f"{said}: a quota {limit} is used up; the sync goes on when it is free again.",
+            retry_after_s=response.pause_s,
+        )
+    if response.lacks_scope:
+        return AccessRevoked(
+            f"{said}: the permission to read mail was not granted at the sign-in. The mail stays"
+            " readable; connect the mailbox again and leave the box for Gmail ticked.",
+            is_final=True,
+        )
+    if sentence := response.sentence:
+        return ProviderRejected(f"{said}: {sentence}. The mail stays readable.")
+    if cause := _cause_of_outage(response, said):
+        return ProviderUnavailable(f"{cause}; trying again.")
+    return ProviderRejected(
+        f"{said}: a repetition would not help. The mail stays readable; report this error."
+    )
+
+
+def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
+    """Return what happened, if it says nothing about the request. None: the API rejects it."""
+    if response.status == TOO_LARGE_STATUS:
+        return "The Gmail API sent more at once than fits into memory"
+    if response.status in (NO_RESPONSE_STATUS, UNSENT_STATUS):
+        return "The Gmail API sent no complete response"
+    if response.status == 401:
+        # Only the identity platform decides about a grant: in an outage an API refuses good tokens.
+        return f"{said} to a valid access token, as in an outage"
+    return said if response.is_transient or _is_foreign(response) else None
+
+
+def _is_foreign(response: GmailResponse) -> bool:
+    """Return whether the response lacks the form of the API's errors, as that of a proxy does."""
+    return response.status < 400 or "error" not in response.body
+
+
+def _objects(error: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    found = error.get(name)
+    for each in found if isinstance(found, list) else ():
+        if isinstance(each, dict):
+            yield each

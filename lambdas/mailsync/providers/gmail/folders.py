@@ -1,0 +1,86 @@
+"""Read the labels of a mailbox as folders."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mailsync.model import FolderListing, RemoteId, StoredFolder, TreeReadingDepth
+from mailsync.providers.gmail import units
+from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
+from mailsync.providers.gmail.http import GmailClient, Request, path_of
+from mailsync.providers.gmail.labels import (
+    ALL_MAIL,
+    Label,
+    LabelCounts,
+    parse_counts,
+    parse_labels,
+    to_folders,
+)
+from mailsync.providers.gmail.responses import WrongResponse, read_id, read_objects
+
+
+def read_folders(
+    client: GmailClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
+) -> FolderListing:
+    """List the labels, which costs 1 unit, and read counts, for 1 unit each: those of all folders,
+    or in a quick reading those that are wanted. A known label that the list lacks is requested by
+    its id.
+
+    Raises:
+        WrongResponse: the list does not have the documented form.
+    """
+    response = client.get(Request("labels", units.LIST_LABELS))
+    if not response.is_ok:
+        raise to_mailsync_error(response)
+    labels = parse_labels(read_objects(response.body, "labels"))
+    listed = {label.id for label in labels} | {ALL_MAIL}
+    lacking = [each.ref.remote_id for each in known if each.ref.remote_id not in listed]
+    found = _read_labels(client, lacking)
+    counts = _read_counts(client, _counted(labels, known, reading))
+    return FolderListing(
+        folders=to_folders(labels, counts),
+        gone_folder_ids=frozenset(each for each in lacking if found[each] is None),
+        omitted_folder_ids=frozenset(each for each in lacking if found[each] is not None),
+    )
+
+
+def _counted(
+    labels: Sequence[Label], known: Sequence[StoredFolder], reading: TreeReadingDepth
+) -> list[RemoteId]:
+    """Return the labels whose counts are read."""
+    wanted = {each.ref.remote_id: each.are_counts_wanted for each in known}
+    is_quick = reading is TreeReadingDepth.QUICK
+    return [
+        label.id
+        for label in labels
+        if label.is_folder and (not is_quick or wanted.get(label.id, True))
+    ]
+
+
+def _read_counts(client: GmailClient, ids: Iterable[RemoteId]) -> Mapping[RemoteId, LabelCounts]:
+    """Return the counts of labels. Those that were deleted meanwhile are missing in the result."""
+    found = _read_labels(client, ids)
+    return {label_id: parse_counts(it.body) for label_id, it in found.items() if it is not None}
+
+
+def _read_labels(
+    client: GmailClient, ids: Iterable[RemoteId]
+) -> Mapping[RemoteId, GmailResponse | None]:
+    """Request labels by id. None: the label does not exist.
+
+    Raises:
+        MailsyncError: a request fails for another reason.
+    """
+    requests = {each: Request(path_of("labels", each), units.GET_LABEL) for each in ids}
+    responses = client.get_each(list(requests.values()), _checked) if requests else []
+    for response in responses:
+        if not response.is_ok and not response.is_not_found:
+            raise to_mailsync_error(response)
+    return {
+        label_id: response if response.is_ok else None
+        for label_id, response in zip(requests, responses, strict=True)
+    }
+
+
+def _checked(request: Request, response: GmailResponse) -> GmailResponse:
+    if request.path != path_of("labels", read_id(response.body)):
+        raise WrongResponse("id")
+    return response

@@ -1,0 +1,124 @@
+"""Convert history records of Gmail into changes. Pure functions.
+
+A record names what happened to messages: added, deleted for good, labels added, labels removed.
+Moving a message to Trash or Spam adds a label. The changes of a page are net changes: per message,
+the last record about a label decides, because Gmail does not send the records in order.
+
+Source: Gmail API documentation, "users.history.list".
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailsync.model import Change, PartialChange, PlacementChange, RemoteId, RemovedMessage
+from mailsync.providers.gmail.labels import (
+    CHAT,
+    IMPORTANT,
+    INBOX,
+    OUTSIDE_ALL_MAIL,
+    STARRED,
+    UNREAD,
+    is_placement,
+)
+from mailsync.providers.gmail.responses import (
+    WrongResponse,
+    read_id,
+    read_label_ids,
+    read_number,
+    read_objects,
+)
+
+
+@dataclass(slots=True)
+class _NetChange:
+    """What records say about one message: for each label, whether the message has it now.
+
+    was_in_inbox: whether the message had INBOX when it came to Trash or Spam. Gmail takes it out of
+        the inbox then, unless an IMAP client moved it; only the message itself shows which.
+    """
+
+    is_deleted: bool = False
+    was_in_inbox: bool = False
+    has_label: dict[RemoteId, bool] = field(default_factory=dict)
+
+    def set_labels(self, label_ids: Iterable[RemoteId], is_added: bool) -> None:
+        self.has_label |= dict.fromkeys(label_ids, is_added)
+
+
+def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
+    """Return the net change of each message that the records name, chats left out.
+
+    Raises:
+        WrongResponse: a record lacks an id, a message or a list of labels.
+    """
+    found: dict[RemoteId, _NetChange] = {}
+    for record in sorted(records, key=lambda record: read_number(record, "id")):
+        _apply(record, found)
+    return tuple(
+        _to_change(message_id, net)
+        for message_id, net in found.items()
+        if not net.has_label.get(CHAT)
+    )
+
+
+def threads_of_history(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, RemoteId]:
+    """Return the threads of the messages that records report as added, by message id.
+
+    Raises:
+        WrongResponse: see `parse_history`.
+    """
+    added = (entry["message"] for each in records for entry in read_objects(each, "messagesAdded"))
+    return {read_id(message): read_id(message, "threadId") for message in added}
+
+
+def _apply(record: Mapping[str, Any], found: dict[RemoteId, _NetChange]) -> None:
+    for net, message, _ in _entries(record, "messagesAdded", found):
+        net.is_deleted = False
+        net.set_labels(read_label_ids(message), True)
+    for net, message, label_ids in _entries(record, "labelsAdded", found):
+        if OUTSIDE_ALL_MAIL & {*label_ids} and INBOX not in label_ids:
+            net.was_in_inbox = INBOX in read_label_ids(message)
+            net.set_labels(() if net.was_in_inbox else (INBOX,), False)
+        net.set_labels(label_ids, True)
+    for net, _, label_ids in _entries(record, "labelsRemoved", found):
+        net.set_labels(label_ids, False)
+    for net, _, _ in _entries(record, "messagesDeleted", found):
+        net.is_deleted = True
+        net.has_label.clear()
+
+
+def _entries(
+    record: Mapping[str, Any], name: str, found: dict[RemoteId, _NetChange]
+) -> Iterator[tuple[_NetChange, Mapping[str, Any], tuple[RemoteId, ...]]]:
+    """Yield the net change, the message and the changed labels of each entry of a typed list."""
+    for entry in read_objects(record, name):
+        message = entry.get("message")
+        if not isinstance(message, dict):
+            raise WrongResponse(f"{name}.message")
+        net = found.setdefault(read_id(message), _NetChange())
+        if CHAT in read_label_ids(message):
+            net.has_label[CHAT] = True
+        yield net, message, read_label_ids(entry)
+
+
+def _to_change(message_id: RemoteId, net: _NetChange) -> Change:
+    if net.is_deleted:
+        return RemovedMessage(message_id)
+    has = net.has_label
+    if net.was_in_inbox and INBOX not in has:
+        return PartialChange(message_id)
+    is_unread, is_important = has.get(UNREAD), has.get(IMPORTANT)
+    return PlacementChange(
+        message_id,
+        added=tuple(each for each, is_set in has.items() if is_set and is_placement(each)),
+        removed=tuple(each for each, is_set in has.items() if not is_set and is_placement(each)),
+        is_read=None if is_unread is None else not is_unread,
+        is_flagged=has.get(STARRED),
+        importance=None if is_important is None else importance_of(is_important),
+    )
+
+
+def importance_of(is_important: bool) -> str:
+    """Return the importance of a message, by whether Gmail marks it as important."""
+    return "high" if is_important else "normal"

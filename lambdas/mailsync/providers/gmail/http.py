@@ -1,0 +1,371 @@
+"""Send requests to the Gmail API: some connections, one access token, one base URL.
+
+All paths begin with `users/me`, so a token can only read the mailbox that it was granted for. The
+client takes the units of a request from the quota before it sends the request.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
+from mailsync.model import AccessToken
+from mailsync.providers import AccessTokenSource
+from mailsync.providers.gmail.errors import (
+    NO_RESPONSE_STATUS,
+    TOO_LARGE_STATUS,
+    UNSENT_STATUS,
+    GmailResponse,
+)
+from mailsync.providers.gmail.responses import WrongResponse, parse_response
+from mailsync.providers.quota import QuotaSource
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import GOOGLE
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
+
+MAX_REQUESTS_IN_FLIGHT = 10
+"""Concurrent requests to a mailbox. Gmail limits them for all applications of a user together; 48
+were accepted and 64 were not (captures of allodia-eu/email-calendar-sync-engine)."""
+MAX_SHARED_IN_FLIGHT = 4
+"""Concurrent requests of one worker while others, as many as `MAX_REQUESTS_IN_FLIGHT`, use the
+mailbox as well."""
+MAX_RESPONSE_BYTES = 32 * 2**20
+"""The size limit of a decompressed response that contains no whole message."""
+MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
+"""The size limit of a decompressed response with a whole message: base64 of 54 MB."""
+MAX_SHARED_RESPONSE_BYTES = 6 * 2**20
+"""The size from which on a response is the only large one that is being read. The other threads
+wait with theirs."""
+MAX_EQUAL_REFUSALS = 3
+"""The number of refusals after which no further message is requested: the mailbox is refused, not
+the messages."""
+_PATH = "/gmail/v1/users/me/"
+_RESPONSE_TIMEOUT_S = 60.0
+_CONNECT_TIMEOUT_S = 10.0
+_TRANSIENT_PAUSE_S = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET request.
+
+    path: relative to the mailbox; its variable parts are quoted.
+    units: cost in units of the quota.
+    params: names and values; a name can occur several times.
+    is_message: whether the response is a whole message or thread.
+    """
+
+    path: str
+    units: int
+    params: tuple[tuple[str, str], ...] = ()
+    is_message: bool = False
+
+
+def path_of(*parts: str) -> str:
+    """Return a path whose parts are quoted."""
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+class GmailClient:
+    """An HTTP client for one mailbox. Its methods are called by one thread.
+
+    base_url: scheme and host of the API.
+    budget: seconds for pauses before retries of throttled and failed requests.
+    quota: allowance of the mailbox and the project. None: no limit.
+    on_units: called with the units of each sent request.
+    max_in_flight: concurrent requests. The client lowers it, not below 1, if Gmail refuses requests
+        as too many at once.
+    memory: memory that responses are counted against until they are converted.
+
+    Every method raises ProviderThrottled, without a request, during a pause that Gmail requested.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        access: AccessTokenSource,
+        ca_bundle: str | None,
+        budget: RetryBudget,
+        on_units: Callable[[int], None],
+        quota: QuotaSource | None = None,
+        max_in_flight: int | None = None,
+        memory: MemoryShare | None = None,
+    ) -> None:
+        self.max_in_flight = min(max_in_flight or MAX_REQUESTS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT)
+        self._base_url = base_url.rstrip("/")
+        self._access = access
+        self._budget = budget
+        self._quota = quota
+        self._on_units = on_units
+        self._body_reader = BodyReader(memory)
+        self._throttled_until = 0.0
+        self._http = httpx.Client(
+            verify=ssl.create_default_context(cafile=ca_bundle),
+            timeout=httpx.Timeout(_RESPONSE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    @property
+    def throttled_for_s(self) -> float:
+        """Return the remaining seconds of a pause that Gmail requested; 0 without a pause."""
+        return max(0.0, self._throttled_until - time.monotonic())
+
+    def close(self) -> None:
+        self._http.close()
+        self._body_reader.close()
+
+    def get(self, request: Request) -> GmailResponse:
+        """Send one request, and retry it after short pauses if it may succeed then."""
+        [response] = self.get_each([request], lambda _, response: response)
+        return response
+
+    def get_each(
+        self,
+        requests: Sequence[Request],
+        convert: Callable[[Request, GmailResponse], T],
+        *,
+        is_shared: bool = False,
+    ) -> list[T | GmailResponse]:
+        """Send requests, several at the same time; return the converted responses, and failed
+        responses as they are, in the order of the requests.
+
+        convert: called by several threads at the same time, so that each large response is dropped
+            before the next is read. If it raises WrongResponse, the request is sent again, and then
+            fails with NO_RESPONSE_STATUS.
+        is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
+
+        Raises:
+            ProviderThrottled: the quota lacks the units; no request was sent.
+        """
+        results, repeat = self._send_all(requests, convert, is_shared) if requests else [], 0
+        while again := _repeatable(results):
+            failed = [results[at] for at in again]
+            pause_s = self._note_refusals(failed)
+            if not self._budget.sleep_if_budget_allows(pause_s, repeat):
+                self._note_pause(failed)
+                break
+            sent = self._send_all([requests[at] for at in again], convert, is_shared)
+            repeat = 0 if len(_repeatable(sent)) < len(sent) else repeat + 1
+            for at, result in zip(again, sent, strict=True):
+                results[at] = result
+        return results
+
+    def _note_refusals(self, failed: Sequence[Any]) -> float:
+        """Report an exhausted quota, or lower the concurrency. Return the seconds to wait."""
+        throttled = [each for each in failed if each.is_throttled]
+        exhausted = [each for each in throttled if not each.exceeds_concurrency]
+        if len(exhausted) < len(throttled):
+            self.max_in_flight = max(1, self.max_in_flight // 2)
+        if exhausted and self._quota:
+            self._quota.report_exhausted(
+                max(each.pause_s for each in exhausted),
+                is_project=any(each.exceeds_project_quota for each in exhausted),
+            )
+        return max((each.pause_s for each in throttled), default=_TRANSIENT_PAUSE_S)
+
+    def _note_pause(self, failed: Sequence[Any]) -> None:
+        """Send nothing until the longest pause in these responses is over."""
+        pause_s = max((each.pause_s for each in failed if each.is_throttled), default=0.0)
+        self._throttled_until = max(self._throttled_until, time.monotonic() + pause_s)
+
+    def _send_all(
+        self,
+        requests: Sequence[Request],
+        convert: Callable[[Request, GmailResponse], T],
+        is_shared: bool,
+    ) -> list[T | GmailResponse]:
+        """Send each request once; renew a rejected access token once."""
+        token = self._access.current_token()
+        results = self._send_with_token(token, requests, convert, is_shared)
+        refused = [at for at, each in enumerate(results) if _has_status(each, 401, UNSENT_STATUS)]
+        if any(_has_status(each, 401) for each in results):
+            renewed = self._access.renew_token(token)
+            if renewed.token != token.token:
+                part = [requests[at] for at in refused]
+                sent = self._send_with_token(renewed, part, convert, is_shared)
+                for at, result in zip(refused, sent, strict=True):
+                    results[at] = result
+        return results
+
+    def _send_with_token(
+        self,
+        token: AccessToken,
+        requests: Sequence[Request],
+        convert: Callable[[Request, GmailResponse], T],
+        is_shared: bool,
+    ) -> list[T | GmailResponse]:
+        if self.throttled_for_s:
+            raise ProviderThrottled(
+                "The pause that Gmail requested is not over.", retry_after_s=self.throttled_for_s
+            )
+        if self._quota:
+            self._quota.take(sum(each.units for each in requests))
+        wave = _Wave(self._http, self._base_url, token, self._body_reader)
+        at_once = MAX_SHARED_IN_FLIGHT if is_shared else MAX_REQUESTS_IN_FLIGHT
+        workers = min(self.max_in_flight, at_once, len(requests))
+        if workers <= 1:
+            results = [wave.exchange(each, convert) for each in requests]
+        else:
+            with ThreadPoolExecutor(workers, "gmail") as pool:
+                results = list(pool.map(lambda each: wave.exchange(each, convert), requests))
+        self._count(requests, results)
+        return results
+
+    def _count(self, requests: Sequence[Request], results: Sequence[object]) -> None:
+        pairs = zip(requests, results, strict=True)
+        units = sum(one.units for one, each in pairs if not _has_status(each, UNSENT_STATUS))
+        self._on_units(units)
+        count_provider_metric(PROVIDER_REQUESTS, GOOGLE, units)
+        throttled = sum(isinstance(each, GmailResponse) and each.is_throttled for each in results)
+        if throttled:
+            count_provider_metric(PROVIDER_THROTTLES, GOOGLE, throttled)
+
+
+class _Wave:
+    """Some requests with the same access token, which several threads send.
+
+    After a refusal that concerns the whole mailbox, no further request is sent.
+    """
+
+    def __init__(
+        self, http: httpx.Client, base_url: str, token: AccessToken, reader: "BodyReader"
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._reader = reader
+        self._headers = {
+            "Authorization": f"Bearer {token.token}",
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
+        }
+        self._refusals = 0
+        self._is_stopped = False
+
+    def exchange(
+        self, request: Request, convert: Callable[[Request, GmailResponse], T]
+    ) -> T | GmailResponse:
+        if self._is_stopped:
+            return GmailResponse(UNSENT_STATUS)
+        with ExitStack() as held:
+            response = self._receive(request, held)
+            if response.is_ok:
+                try:
+                    return convert(request, response)
+                except WrongResponse as wrong:
+                    logger.warning("gmail_wrong_response", path=_kind(request), field=str(wrong))
+                    return GmailResponse(NO_RESPONSE_STATUS)
+        self._refusals += response.status == 403
+        if not response.exceeds_concurrency and (
+            response.is_refusal_of_mailbox or self._refusals >= MAX_EQUAL_REFUSALS
+        ):
+            self._is_stopped = True
+        return response
+
+    def _receive(self, request: Request, held: ExitStack) -> GmailResponse:
+        url = f"{self._base_url}{_PATH}{request.path}"
+        if request.params:
+            url = f"{url}?{urlencode(request.params)}"
+        limit_bytes = MAX_MESSAGE_RESPONSE_BYTES if request.is_message else MAX_RESPONSE_BYTES
+        try:
+            with self._http.stream("GET", url, headers=self._headers) as streamed:
+                content = self._reader.read(streamed, limit_bytes, held)
+        except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
+            logger.warning("gmail_unreachable", path=_kind(request), cause=type(error).__name__)
+            return GmailResponse(NO_RESPONSE_STATUS)
+        if content is None:
+            return GmailResponse(TOO_LARGE_STATUS)
+        response = parse_response(streamed.status_code, streamed.headers, content)
+        if not response.is_ok:
+            logger.warning(
+                "gmail_refused",
+                path=_kind(request),
+                status=response.status,
+                reason=response.reason,
+            )
+        return response
+
+
+class BodyReader:
+    """Reads the bodies of responses, in several threads, of which one at a time may be large.
+
+    memory: memory that the bodies are counted against. None: no limit.
+    """
+
+    def __init__(self, memory: MemoryShare | None) -> None:
+        self._memory = memory
+        self._lock = Lock()
+        self._large = Lock()
+
+    def read(self, streamed: httpx.Response, limit_bytes: int, held: ExitStack) -> bytearray | None:
+        """Return the decompressed body, or None as soon as it exceeds the limit.
+
+        held: releases the memory of the body when it is closed.
+
+        Raises:
+            ProviderUnavailable: the memory has no room beside other mailboxes.
+        """
+        size, is_large = 0, False
+
+        def hold(chunk: int) -> None:
+            nonlocal size, is_large
+            if size + chunk > MAX_SHARED_RESPONSE_BYTES and not is_large:
+                held.enter_context(self._large)
+                is_large = True
+            self._reserve(chunk)
+            size += chunk
+
+        held.callback(lambda: self._release(size))
+        encoding = streamed.headers.get("Content-Encoding")
+        return read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
+
+    def close(self) -> None:
+        if self._memory:
+            self._memory.close()
+
+    def _reserve(self, size: int) -> None:
+        with self._lock:
+            if self._memory and not self._memory.reserve(size):
+                raise ProviderUnavailable(
+                    "Gmail sent more at once than this function has memory for beside its other"
+                    " mailboxes; trying again."
+                )
+
+    def _release(self, size: int) -> None:
+        with self._lock:
+            if self._memory:
+                self._memory.release(size)
+
+
+def _repeatable(results: Sequence[object]) -> list[int]:
+    """Return the positions of the requests that may succeed if they are sent again. There are none
+    if the mailbox is refused for a reason that stays."""
+    failed = {at: each for at, each in enumerate(results) if isinstance(each, GmailResponse)}
+    lasting = [each for each in failed.values() if not each.is_transient]
+    refusals = sum(each.status == 403 for each in lasting)
+    if refusals >= MAX_EQUAL_REFUSALS or any(each.is_refusal_of_mailbox for each in lasting):
+        return []
+    return [at for at, each in failed.items() if each.is_transient]
+
+
+def _has_status(result: object, *statuses: int) -> bool:
+    return isinstance(result, GmailResponse) and result.status in statuses
+
+
+def _kind(request: Request) -> str:
+    """Return the first part of the path, which has no id."""
+    return request.path.partition("/")[0]

@@ -1,0 +1,55 @@
+"""Open Gmail mailboxes for the common code: the provider's kit."""
+
+from typing import TYPE_CHECKING
+
+from mailsync.errors import ProviderRejected
+from mailsync.model import Account
+from mailsync.providers import AccessTokenSource
+from mailsync.providers.kit import MailboxIdentity
+from mailsync.providers.quota import QuotaSource
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import GMAIL_URL_SETTING
+from mailsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mailsync.providers.gmail.provider import GmailMailbox
+
+
+class GmailKit:
+    """Opens Gmail mailboxes; implements `ProviderKit`."""
+
+    push_kit = None
+
+    def open_mailbox(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+        memory: MemoryShare | None = None,
+        *,
+        quota: QuotaSource | None = None,
+    ) -> "GmailMailbox":
+        from mailsync.providers.gmail.provider import GmailMailbox
+
+        return GmailMailbox(
+            base_url=settings.server_url(GMAIL_URL_SETTING),
+            access=access,
+            ca_bundle=settings.ca_bundle,
+            budget=budget,
+            max_in_flight=account.max_requests_in_flight,
+            memory=memory,
+            quota=quota,
+        )
+
+    def find_organisation_mailbox(
+        self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
+    ) -> MailboxIdentity:
+        raise ProviderRejected(
+            "Gmail mailboxes of an organisation are connected one by one, each by its owner;"
+            " access for a whole organisation is not supported."
+        )
+
+
+KIT = GmailKit()

@@ -1,0 +1,147 @@
+"""Convert labels of Gmail into folders, and the labels of a message into placements and flags. Pure
+functions.
+
+A label is a folder, except those that are columns of a message (unread, starred, important) and
+those of chats. The folder All Mail is no label: it contains each message outside Trash and Spam,
+also one without labels.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailsync.model import RemoteFolder, RemoteId, Role
+from mailsync.providers.gmail.responses import WrongResponse, read_count, read_id, read_text
+
+INBOX, SENT, DRAFT, TRASH, SPAM = map(RemoteId, ("INBOX", "SENT", "DRAFT", "TRASH", "SPAM"))
+UNREAD, STARRED, IMPORTANT, CHAT = map(RemoteId, ("UNREAD", "STARRED", "IMPORTANT", "CHAT"))
+ALL_MAIL = RemoteId("ALL_MAIL")
+"""The id of the folder All Mail. Gmail has no such label, and never receives this id."""
+OUTSIDE_ALL_MAIL = frozenset({TRASH, SPAM})
+_FLAGS = frozenset({UNREAD, STARRED, IMPORTANT})
+_ROLES = {
+    INBOX: Role.INBOX,
+    SENT: Role.SENT,
+    DRAFT: Role.DRAFTS,
+    TRASH: Role.TRASH,
+    SPAM: Role.JUNK,
+}
+_CATEGORY = "CATEGORY_"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label as Gmail lists it.
+
+    is_hidden: whether Gmail's own list hides it: a category, or a label that the user hides.
+    """
+
+    id: RemoteId
+    name: str
+    is_system: bool
+    is_hidden: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        return not self.is_system or self.id in _ROLES or self.id.startswith(_CATEGORY)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """How many messages have a label. None: Gmail gave no count."""
+
+    total: int | None = None
+    unread: int | None = None
+
+
+def parse_labels(items: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
+    """Return the labels of the API's list.
+
+    Raises:
+        WrongResponse: a label occurs twice or has no id or name, or there is no INBOX, which every
+            mailbox has.
+    """
+    labels = tuple(map(parse_label, items))
+    ids = {label.id for label in labels}
+    if len(ids) < len(labels) or INBOX not in ids:
+        raise WrongResponse("labels")
+    return labels
+
+
+def parse_label(item: Mapping[str, Any]) -> Label:
+    label_id = read_id(item)
+    is_system = item.get("type") == "system"
+    is_hidden = not is_system and item.get("labelListVisibility") == "labelHide"
+    return Label(
+        label_id,
+        read_text(item, "name"),
+        is_system,
+        is_hidden or (is_system and label_id.startswith(_CATEGORY)),
+    )
+
+
+def parse_counts(item: Mapping[str, Any]) -> LabelCounts:
+    return LabelCounts(read_count(item, "messagesTotal"), read_count(item, "messagesUnread"))
+
+
+def to_folders(
+    labels: Sequence[Label], counts: Mapping[RemoteId, LabelCounts]
+) -> tuple[RemoteFolder, ...]:
+    """Return the folders of a mailbox, with All Mail.
+
+    counts: the counts that were read, by label. Without them the folder's stored counts stay.
+    """
+    names = {label.name: label.id for label in labels if not label.is_system}
+    return (
+        *(_to_folder(label, names, counts.get(label.id)) for label in labels if label.is_folder),
+        RemoteFolder(ALL_MAIL, None, "All Mail", Role.ARCHIVE, None, None),
+    )
+
+
+def folder_ids(label_ids: Iterable[RemoteId]) -> tuple[RemoteId, ...]:
+    """Return the folders of a message with these labels."""
+    labels = set(label_ids)
+    is_in_all_mail = not labels & OUTSIDE_ALL_MAIL
+    return (*sorted(filter(is_placement, labels)), *([ALL_MAIL] if is_in_all_mail else []))
+
+
+def is_placement(label_id: RemoteId) -> bool:
+    """Return whether the label places a message in a folder, and is no flag."""
+    return label_id not in _FLAGS and label_id != CHAT
+
+
+def _to_folder(
+    label: Label, ids_by_name: Mapping[str, RemoteId], counts: LabelCounts | None
+) -> RemoteFolder:
+    parent, name = _parent(label, ids_by_name)
+    found = counts or LabelCounts()
+    return RemoteFolder(
+        label.id,
+        parent,
+        name,
+        _ROLES.get(label.id, Role.OTHER),
+        found.total,
+        found.unread,
+        label.is_hidden,
+        are_counts_read=counts is not None,
+    )
+
+
+def _parent(label: Label, ids_by_name: Mapping[str, RemoteId]) -> tuple[RemoteId | None, str]:
+    """Return the label below which this one is nested, and the rest of its name.
+
+    The parent need not exist; then the next one above it is the parent.
+    """
+    if not label.is_system:
+        for above in _names_above(label.name):
+            if above in ids_by_name:
+                return ids_by_name[above], label.name[len(above) + 1 :]
+    return None, label.name
+
+
+def _names_above(name: str) -> Iterator[str]:
+    """Yield the longer names first. A name has a part on both sides of the slash."""
+    end = name.rfind("/", 1, len(name) - 1)
+    while end > 0:
+        yield name[:end]
+        end = name.rfind("/", 1, end)

@@ -1,0 +1,154 @@
+"""List ids of messages: of the whole mailbox, and of the messages with a label.
+
+A list costs 5 units per 500 ids. Gmail's lists contain chats, which are not mirrored, so they are
+left out by the list of the label CHAT. Lists are not strictly in the order of time, and mail that
+arrives shifts the pages, so that an id can occur on two pages.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from mailsync.errors import FolderGone, ProviderUnavailable
+from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
+from mailsync.providers.gmail import units
+from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
+from mailsync.providers.gmail.history import importance_of
+from mailsync.providers.gmail.http import GmailClient, Request, path_of
+from mailsync.providers.gmail.labels import (
+    ALL_MAIL,
+    CHAT,
+    IMPORTANT,
+    OUTSIDE_ALL_MAIL,
+    STARRED,
+    UNREAD,
+    LabelCounts,
+    parse_counts,
+)
+from mailsync.providers.gmail.responses import read_id, read_objects, read_page_token
+
+MAX_IDS_PER_PAGE = 500
+"""The maximum number of ids on a page of a list (Gmail API documentation,
+"users.messages.list")."""
+MAX_PAGES = 20_000
+_WITH_SPAM_AND_TRASH = ("includeSpamTrash", "true")
+
+
+class MessageLists:
+    """Reads lists of messages of one mailbox."""
+
+    def __init__(self, client: GmailClient) -> None:
+        self._client = client
+        self._chats: frozenset[RemoteId] | None = None
+
+    def fetch_page(self, page_token: str | None, size: int) -> GmailResponse:
+        """Request a page of the list of all messages, Spam and Trash included."""
+        return self._client.get(_request((_WITH_SPAM_AND_TRASH,), page_token, size))
+
+    def parse_page(
+        self, response: GmailResponse, sent_token: str | None
+    ) -> tuple[dict[RemoteId, RemoteId], str | None]:
+        """Return the threads of the messages on a page, by message id and in the page's order, and
+        the token of the next page; None: this page is the last."""
+        items = read_objects(response.body, "messages")
+        threads = {read_id(each): read_id(each, "threadId") for each in items}
+        if threads:
+            for chat in self.chats(is_fresh=sent_token is None) & threads.keys():
+                del threads[chat]
+        return threads, read_page_token(response.body, sent_token)
+
+    def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
+        """Return the ids of all chats.
+
+        is_fresh: list them now. False: an earlier list of this object may lack the newest ones.
+        """
+        if self._chats is None or is_fresh:
+            self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT))) or frozenset()
+        return self._chats
+
+    def list_folder(self, folder: FolderRef) -> MessageListing:
+        """List all messages of a folder with their read states. The folders that together contain
+        every message are listed with stars and importance as well, which costs two more lists.
+
+        Raises:
+            FolderGone: the label does not exist, according to a request by its id.
+        """
+        label_id = folder.remote_id
+        selection: tuple[tuple[str, str], ...] = ()
+        if label_id != ALL_MAIL:
+            selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
+        ids = self._ids(selection)
+        has_all_flags = label_id == ALL_MAIL or label_id in OUTSIDE_ALL_MAIL
+        flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
+        flagged = {} if ids is None else {each: self._flagged(selection, each) for each in flags}
+        counts = LabelCounts() if label_id == ALL_MAIL else self._counts(label_id)
+        if ids is None or None in flagged.values():
+            raise ProviderUnavailable(
+                "The Gmail API returns a label, and an error for its messages; trying again."
+            )
+        chats = self.chats(is_fresh=has_all_flags) if ids else frozenset()
+        entries = (_to_entry(each, flagged) for each in ids if each not in chats)
+        total = counts.total
+        if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
+            total = len(ids)
+        return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
+
+    def _flagged(
+        self, selection: tuple[tuple[str, str], ...], label_id: RemoteId
+    ) -> frozenset[RemoteId] | None:
+        return self._ids((*selection, ("labelIds", label_id)))
+
+    def _is_count_of_rest(self, label_id: RemoteId, total: int, ids: frozenset[RemoteId]) -> bool:
+        """Return whether Gmail's count of a label leaves out messages in Spam and Trash, which no
+        documentation says: the list without them is as long.
+
+        ids: the list with them. It contains the other one, or one of the two is wrong.
+        """
+        rest = self._ids((("labelIds", label_id),))
+        return rest is not None and len(rest) == total and rest < ids
+
+    def _counts(self, label_id: RemoteId) -> LabelCounts:
+        response = self._client.get(Request(path_of("labels", label_id), units.GET_LABEL))
+        if response.is_not_found:
+            raise FolderGone("The label no longer exists in the Gmail mailbox.")
+        if not response.is_ok:
+            raise to_mailsync_error(response)
+        return parse_counts(response.body)
+
+    def _ids(self, selection: tuple[tuple[str, str], ...]) -> frozenset[RemoteId] | None:
+        """Return the ids of all messages of a selection. None: the API rejects the selection, as it
+        does after its label was deleted."""
+        ids: set[RemoteId] = set()
+        for response in self._pages(selection):
+            if response.is_invalid_argument or response.is_not_found:
+                return None
+            if not response.is_ok:
+                raise to_mailsync_error(response)
+            ids.update(read_id(each) for each in read_objects(response.body, "messages"))
+        return frozenset(ids)
+
+    def _pages(self, selection: tuple[tuple[str, str], ...]) -> Iterator[GmailResponse]:
+        token: str | None = None
+        for _ in range(MAX_PAGES):
+            response = self._client.get(_request(selection, token, MAX_IDS_PER_PAGE))
+            yield response
+            token = read_page_token(response.body, token)
+            if token is None:
+                return
+        raise ProviderUnavailable("A list of the Gmail API does not end; trying again.")
+
+
+def _to_entry(
+    remote_id: RemoteId, flagged: Mapping[RemoteId, frozenset[RemoteId] | None]
+) -> ListedMessage:
+    """Return the list's entry. flagged: by label, the messages that have it, if it was listed."""
+    has = {label_id: remote_id in (ids or ()) for label_id, ids in flagged.items()}
+    return ListedMessage(
+        remote_id,
+        not has[UNREAD],
+        is_flagged=has.get(STARRED),
+        importance=importance_of(has[IMPORTANT]) if IMPORTANT in has else None,
+    )
+
+
+def _request(selection: tuple[tuple[str, str], ...], token: str | None, size: int) -> Request:
+    paging = (("maxResults", str(size)), *([("pageToken", token)] if token else []))
+    return Request("messages", units.LIST_MESSAGES, (*selection, *paging))

@@ -1,0 +1,125 @@
+"""Convert messages of the Gmail API. Pure functions."""
+
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mailsync.mime import ParsedMessage, parse_message
+from mailsync.model import GoneMessage, Message, RemoteId
+from mailsync.providers.gmail.history import importance_of
+from mailsync.providers.gmail.labels import (
+    CHAT,
+    DRAFT,
+    IMPORTANT,
+    STARRED,
+    UNREAD,
+    folder_ids,
+)
+from mailsync.providers.gmail.payload import parse_payload
+from mailsync.providers.gmail.responses import (
+    WrongResponse,
+    decode_base64url,
+    read_id,
+    read_label_ids,
+    read_objects,
+)
+
+_MILLISECONDS = re.compile(r"-?[0-9]{1,19}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message | GoneMessage:
+    """Return the message of a response to `messages.get` with `format=raw`. A chat is returned as
+    gone: chats are not mirrored.
+
+    Raises:
+        WrongResponse: the response is about another message, or lacks a field.
+    """
+    if read_id(item) != remote_id:
+        raise WrongResponse("id")
+    if CHAT in read_label_ids(item):
+        return GoneMessage(remote_id)
+    raw = decode_base64url(item, "raw")
+    if not raw and item.get("sizeEstimate") != 0:
+        raise WrongResponse("raw")
+    return to_message(item, parse_message(raw))
+
+
+def parse_full_message(
+    remote_id: RemoteId, item: Mapping[str, Any]
+) -> Message | GoneMessage | None:
+    """Return the message of a response with `format=full`, as `parse_raw_message` would. None: it
+    is not certain that the raw message gives the same.
+
+    Raises:
+        WrongResponse: the response is about another message, or lacks a field.
+    """
+    if read_id(item) != remote_id:
+        raise WrongResponse("id")
+    if CHAT in read_label_ids(item):
+        return GoneMessage(remote_id)
+    mail = parse_payload(item.get("payload"))
+    return to_message(item, mail) if mail else None
+
+
+def parse_thread(
+    item: Mapping[str, Any], thread_id: RemoteId, wanted: Collection[RemoteId]
+) -> dict[RemoteId, Message | GoneMessage]:
+    """Return the wanted messages of a thread. Those that the thread lacks, or that are not certain
+    to equal the raw messages, are missing in the result.
+
+    Raises:
+        WrongResponse: the response is about another thread, or has no list of messages.
+    """
+    if read_id(item) != thread_id:
+        raise WrongResponse("id")
+    found: dict[RemoteId, Message | GoneMessage] = {}
+    for each in read_objects(item, "messages"):
+        with suppress(WrongResponse):
+            remote_id = read_id(each)
+            message = parse_full_message(remote_id, each) if remote_id in wanted else None
+            if message and read_id(each, "threadId") == thread_id:
+                found[remote_id] = message
+    return found
+
+
+def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
+    """Return the message with the fields of the API, and the contents of the mail itself."""
+    labels = read_label_ids(item)
+    return Message(
+        remote_id=read_id(item),
+        folder_remote_ids=folder_ids(labels),
+        internet_message_id=mail.internet_message_id,
+        conversation_id=read_id(item, "threadId"),
+        subject=mail.subject,
+        sender=mail.sender,
+        to=mail.to,
+        cc=mail.cc,
+        bcc=mail.bcc,
+        reply_to=mail.reply_to,
+        preview=mail.preview,
+        body_html=mail.body_html,
+        body_text=mail.body_text,
+        is_read=UNREAD not in labels,
+        is_draft=DRAFT in labels,
+        is_flagged=STARRED in labels,
+        has_attachments=mail.has_attachments,
+        importance=importance_of(IMPORTANT in labels),
+        received_at=_received_at(item) or mail.sent_at,
+        sent_at=mail.sent_at,
+        kind=mail.kind,
+    )
+
+
+def _received_at(item: Mapping[str, Any]) -> datetime | None:
+    """Return `internalDate`, which counts milliseconds since 1970 in UTC. None: no calendar has the
+    date."""
+    found = item.get("internalDate")
+    if not isinstance(found, str) or not _MILLISECONDS.fullmatch(found):
+        raise WrongResponse("internalDate")
+    try:
+        return _EPOCH + timedelta(milliseconds=int(found))
+    except OverflowError:
+        return None

@@ -1,0 +1,115 @@
+"""Read a message from the parts that Gmail made of it (`format=full`). Pure functions.
+
+Only threads are requested in this format: a thread costs as much as two messages. The result must
+equal the one from the raw message, so the message is rebuilt as the MIME parser would have split
+it. `None` stands for a message of which this is not certain; it is requested as a whole.
+
+Gmail converts texts to UTF-8, while `charset` and `size` remain those of the message
+(openclaw/gogcli #446). The bytes of a text are restored and count only if their number is `size`
+and the MIME parser makes the same text of them. Gmail decodes encoded words in headers, so a name
+can contain what separates addresses; only lists in which nothing is ambiguous count. In a damaged
+header Gmail may see other fields than the MIME parser: a message counts only if it has the fields
+of every mail, each once, and none of its texts has a field in its first lines.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mailsync.mime import ParsedMessage
+from mailsync.mime.charsets import restore_bytes
+from mailsync.mime.headers import MAX_FIELDS, Header
+from mailsync.mime.message import parse_parts
+from mailsync.mime.parts import MAX_DEPTH, Part, describe_part
+from mailsync.providers.gmail.responses import WrongResponse, decode_base64url, read_objects
+
+MAX_CERTAIN_TEXT_BYTES = 5_000_000
+"""The size of a text up to which the limit of the MIME parser, which counts encoded bytes, cuts
+nothing."""
+MAX_PARTS = 500
+_ADDRESS_FIELDS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
+_CERTAIN_ADDRESSES = re.compile(
+    r'\s*(?:"[^"<>@,;()\\]*"|[^"<>@,;:()\\]*)\s*<[^"<>()\s,;:\\]+@[^"<>()\s,;:\\]+>\s*'
+)
+_FIELDS_OF_EVERY_MAIL = frozenset({"from", "date", "message-id"})
+_UNIQUE_FIELDS = _FIELDS_OF_EVERY_MAIL | _ADDRESS_FIELDS | {"subject", "content-type"}
+_HEADER_IN_TEXT = re.compile(rb"\s*(?:[^\n]*\n){0,2}[!-9;-~]+-[!-9;-~]+[ \t]*:\s")
+_STRAY_BYTES = re.compile(rb"\r(?!\n)|\x00")
+_ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "quoted-printable", "base64"})
+
+
+class _Uncertain(Exception):
+    pass
+
+
+def parse_payload(payload: object) -> ParsedMessage | None:
+    """Return the mail of a payload. None: the raw message must be read."""
+    try:
+        root = _part(payload, parent_type="", depth=0)
+        names = {name for name, _ in root.header.fields}
+        return parse_parts(root) if names >= _FIELDS_OF_EVERY_MAIL else None
+    except (_Uncertain, WrongResponse):
+        return None
+
+
+def _part(item: object, *, parent_type: str, depth: int) -> Part:
+    if not isinstance(item, dict) or depth >= MAX_DEPTH:
+        raise _Uncertain
+    header = _header(item)
+    part = describe_part(header, b"", 0, 0, parent_type=parent_type)
+    is_named = bool(item.get("filename"))
+    if item.get("mimeType") != part.content_type or is_named != bool(part.name):
+        raise _Uncertain
+    if not part.content_type.startswith("multipart/"):
+        content = _content(item, part) or b""
+        return replace(part, raw=content, end=len(content), encoding="")
+    items = read_objects(item, "parts")
+    if not 0 < len(items) <= MAX_PARTS:
+        raise _Uncertain
+    children = (_part(each, parent_type=part.content_type, depth=depth + 1) for each in items)
+    return replace(part, children=tuple(children))
+
+
+def _header(item: Mapping[str, Any]) -> Header:
+    fields = []
+    for each in read_objects(item, "headers"):
+        name, value = each.get("name"), each.get("value")
+        if not isinstance(name, str) or not isinstance(value, str) or "\ufffd" in value:
+            raise _Uncertain
+        if name.lower() in _ADDRESS_FIELDS and not _has_certain_addresses(value):
+            raise _Uncertain
+        fields.append((name.lower(), value.encode("utf-8", "surrogatepass")))
+    unique = [name for name, _ in fields if name in _UNIQUE_FIELDS]
+    if len(fields) >= MAX_FIELDS or len(unique) > len({*unique}):
+        raise _Uncertain
+    return Header(tuple(fields))
+
+
+def _has_certain_addresses(value: str) -> bool:
+    """Return whether the addresses are the same, whether or not Gmail decoded the names."""
+    return value.isascii() or all(
+        each.isascii() or _CERTAIN_ADDRESSES.fullmatch(each) for each in value.split(",")
+    )
+
+
+def _content(item: Mapping[str, Any], part: Part) -> bytes | None:
+    """Return the content of a part as the message has it. None: it has no effect on the result."""
+    if part.disposition == "attachment" or not part.content_type.startswith("text/"):
+        return None
+    body = item.get("body")
+    if not isinstance(body, dict) or part.encoding not in _ENCODINGS:
+        raise _Uncertain
+    size = body.get("size")
+    if size == 0 and "attachmentId" not in body:
+        return b""
+    if not isinstance(size, int) or not 0 < size <= MAX_CERTAIN_TEXT_BYTES or "data" not in body:
+        raise _Uncertain
+    try:
+        text = decode_base64url(body, "data").decode("utf-8")
+    except UnicodeDecodeError:
+        raise _Uncertain from None
+    content = restore_bytes(text, part.charset, size)
+    if content is None or _HEADER_IN_TEXT.match(content) or _STRAY_BYTES.search(content):
+        raise _Uncertain
+    return content

@@ -1,0 +1,247 @@
+"""Read a Gmail mailbox through the Gmail API.
+
+The mailbox has one change feed, its history. A full sync takes the present `historyId` first, then
+lists the ids of all messages, and then reads the history from that id: what happens during the
+listing is reported by the history. Contents are fetched by id.
+
+Source: Gmail API documentation, "Synchronize clients with Gmail".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from mailsync.errors import CursorExpired, MailsyncError, ProviderRejected, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import (
+    Cursor,
+    FeedId,
+    FeedRef,
+    FolderListing,
+    FolderRef,
+    GoneMessage,
+    Message,
+    MessageListing,
+    Page,
+    PlacementChange,
+    RemoteId,
+    StoredFolder,
+    TreeReadingDepth,
+    UnreadableMessage,
+)
+from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
+from mailsync.providers.gmail import units
+from mailsync.providers.gmail.bodies import MessageReader
+from mailsync.providers.gmail.cursor import HistoryCursor, ListCursor, parse_cursor
+from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
+from mailsync.providers.gmail.folders import read_folders
+from mailsync.providers.gmail.history import parse_history, threads_of_history
+from mailsync.providers.gmail.http import GmailClient, Request
+from mailsync.providers.gmail.labels import ALL_MAIL
+from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageLists
+from mailsync.providers.gmail.responses import (
+    WrongResponse,
+    read_number,
+    read_objects,
+    read_page_token,
+)
+from mailsync.providers.quota import QuotaSource
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
+
+LIMITS = Limits(
+    messages_per_fetch=100,
+    max_small_sync_messages=150,
+    is_fetch_one_request=True,  # the client divides the messages of a call itself
+    news_interval_s=5.0,
+)
+MAX_RECORDS_PER_PAGE = 500
+"""The maximum number of records on a page of the history (Gmail API documentation,
+"users.history.list")."""
+MIN_NORMAL_LIMIT = 50
+"""The page size from which on pages have as many ids as Gmail allows: without contents, a page is
+small. Smaller page sizes are used after failures."""
+_PROFILE = Request("profile", units.GET_PROFILE)
+
+
+class GmailMailbox:
+    """A client for one Gmail mailbox; implements `MailProvider`.
+
+    request_count: units of the quota that this object has used.
+    """
+
+    limits = LIMITS
+    traits = ProviderTraits(
+        has_feed_per_folder=False,
+        is_message_in_one_folder=False,
+        folder_of_all_mail=ALL_MAIL,
+        are_lists_of_ids_cheap=True,
+    )
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        access: AccessTokenSource,
+        ca_bundle: str | None,
+        budget: RetryBudget | None = None,
+        max_in_flight: int | None = None,
+        memory: MemoryShare | None = None,
+        quota: QuotaSource | None = None,
+    ) -> None:
+        self.request_count = 0
+        self._client = GmailClient(
+            base_url=base_url,
+            access=access,
+            ca_bundle=ca_bundle,
+            budget=budget or RetryBudget(),
+            on_units=self._count,
+            quota=quota,
+            max_in_flight=max_in_flight,
+            memory=memory,
+        )
+        self._lists = MessageLists(self._client)
+        self._messages = MessageReader(self._client)
+
+    @property
+    def max_requests_in_flight(self) -> int:
+        return self._client.max_in_flight
+
+    @property
+    def throttled_for_s(self) -> float:
+        return self._client.throttled_for_s
+
+    def close(self) -> None:
+        self._client.close()
+
+    def list_folders(
+        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    ) -> FolderListing:
+        with _believed():
+            return read_folders(self._client, known, reading)
+
+    def fetch_page(
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
+        _require_feed_of_mailbox(feed)
+        with _believed():
+            if cursor is None:
+                return self._list_page(ListCursor(self._history_id()), limit)
+            position = parse_cursor(cursor)
+            if isinstance(position, ListCursor):
+                return self._list_page(position, limit)
+            return self._history_page(position, limit)
+
+    def fetch_next_pages(
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+    ) -> Mapping[FeedId, Page]:
+        pages = {}
+        for feed, cursor in positions:
+            try:
+                pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+            except MailsyncError as failure:
+                logger.info("feed_not_read", feed_id=feed.id, cause=type(failure).__name__)
+        return pages
+
+    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+        with _believed():
+            return self._lists.list_folder(folder)
+
+    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+        self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
+
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+        """Fetch messages, several at the same time: fewer if `one_by_one` is set, because then
+        several workers compare folders of the mailbox."""
+        return self._messages.fetch(ids, is_shared=one_by_one) if ids else ()
+
+    def _count(self, used_units: int) -> None:
+        self.request_count += used_units
+
+    def _history_id(self) -> int:
+        """Return the present `historyId` of the mailbox."""
+        response = self._client.get(_PROFILE)
+        if not response.is_ok:
+            raise to_mailsync_error(response)
+        return read_number(response.body, "historyId")
+
+    def _list_page(self, position: ListCursor, limit: int) -> Page:
+        size = _page_size(limit, MAX_IDS_PER_PAGE)
+        response = self._lists.fetch_page(position.page_token, size)
+        if response.is_invalid_argument and position.page_token:
+            position = position.restarted()
+            response = self._lists.fetch_page(None, size)
+        if not response.is_ok:
+            raise to_mailsync_error(response)
+        threads, token = self._lists.parse_page(response, position.page_token)
+        following = (
+            ListCursor(position.history_id, token, position.restarts)
+            if token
+            else HistoryCursor(position.history_id)
+        )
+        changes = tuple(PlacementChange(each, group=it) for each, it in threads.items())
+        return Page(changes, following.to_text(), has_more=bool(token), is_listing=True)
+
+    def _history_page(self, position: HistoryCursor, limit: int) -> Page:
+        if position.page_token is None and self._history_id() == position.start:
+            return Page((), position.to_text(), has_more=False)
+        response = self._client.get(_history_request(position, limit))
+        if response.is_invalid_argument and position.page_token:
+            position = HistoryCursor(position.start)
+            response = self._client.get(_history_request(position, limit))
+        if not response.is_ok:
+            raise _history_error(response)
+        body = response.body
+        reported = read_number(body, "historyId")
+        next_start = position.next_start or max(position.start, reported)
+        token = read_page_token(body, position.page_token)
+        following = (
+            HistoryCursor(position.start, token, next_start) if token else HistoryCursor(next_start)
+        )
+        records = read_objects(body, "history")
+        changes = parse_history(records)
+        self._messages.thread_of |= threads_of_history(records)
+        return Page(changes, following.to_text(), has_more=bool(token))
+
+
+def _history_request(position: HistoryCursor, limit: int) -> Request:
+    token = position.page_token
+    params = (
+        ("startHistoryId", str(position.start)),
+        ("maxResults", str(_page_size(limit, MAX_RECORDS_PER_PAGE))),
+        *([("pageToken", token)] if token else []),
+    )
+    return Request("history", units.LIST_HISTORY, params)
+
+
+def _history_error(response: GmailResponse) -> MailsyncError:
+    """Return the error of a failed page of the history. Gmail keeps the history for about a week,
+    and responds with 404 to older ids."""
+    if response.is_not_found or response.is_invalid_argument:
+        return CursorExpired(
+            f"The Gmail API returned {response.status} {response.reason} to the stored historyId;"
+            " the mailbox needs a full sync, which fetches only what is missing."
+        )
+    return to_mailsync_error(response)
+
+
+def _page_size(limit: int, largest: int) -> int:
+    return largest if limit >= MIN_NORMAL_LIMIT else max(1, limit)
+
+
+def _require_feed_of_mailbox(feed: FeedRef) -> None:
+    if feed.folder is not None:
+        raise ProviderRejected("Gmail has one change feed of the whole mailbox, none of a label.")
+
+
+@contextmanager
+def _believed() -> Iterator[None]:
+    """Translate a response that does not have the documented form into the product's error."""
+    try:
+        yield
+    except WrongResponse as wrong:
+        raise ProviderUnavailable(
+            f"The Gmail API sent a response without a valid '{wrong}'. Nothing of it was stored;"
+            " trying again."
+        ) from None

@@ -1,0 +1,133 @@
+"""Parse HTTP responses of the Gmail API, also malformed ones.
+
+The functions that read a value raise `WrongResponse` if it is missing or has another form than the
+documentation says: such a response is not believed, whatever else it says.
+"""
+
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from mailsync.model import MAX_REMOTE_ID_BYTES, RemoteId
+from mailsync.providers.gmail.errors import NO_RESPONSE_STATUS, GmailResponse
+from mailsync.retry_after import parse_retry_after_s
+
+_MAX_NUMBER = 2**64
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+class WrongResponse(Exception):
+    """Error: a response of the Gmail API does not have the documented form. The text names the
+    field. Callers translate it into ProviderUnavailable."""
+
+
+def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GmailResponse:
+    """Return an HTTP response as a GmailResponse. If the HTTP status is 200 and the body is not a
+    JSON object, the result has NO_RESPONSE_STATUS."""
+    body, now = _parse(content), _parse_date(headers.get("Date"))
+    if status == 200 and body is None:
+        return GmailResponse(NO_RESPONSE_STATUS, now=now)
+    pause_s = parse_retry_after_s(headers.get("Retry-After"), now=now)
+    return GmailResponse(status, body or {}, now, pause_s)
+
+
+def read_text(item: Mapping[str, Any], name: str) -> str:
+    """Return a text that is not empty."""
+    found = item.get(name)
+    if not isinstance(found, str) or not found:
+        raise WrongResponse(name)
+    return found
+
+
+def read_id(item: Mapping[str, Any], name: str = "id") -> RemoteId:
+    """Return an id of a message, thread or label."""
+    found = read_text(item, name)
+    if len(found.encode("utf-8", "surrogatepass")) > MAX_REMOTE_ID_BYTES or not found.isprintable():
+        raise WrongResponse(name)
+    return RemoteId(found)
+
+
+def read_number(item: Mapping[str, Any], name: str) -> int:
+    """Return an unsigned number of 64 bits, which the API sends as text."""
+    found = item.get(name)
+    if not isinstance(found, str) or not found.isascii() or not found.isdigit():
+        raise WrongResponse(name)
+    if (number := int(found[:21])) >= _MAX_NUMBER:
+        raise WrongResponse(name)
+    return number
+
+
+def read_count(item: Mapping[str, Any], name: str) -> int | None:
+    """Return a count. None: the response has none."""
+    found = item.get(name)
+    return found if isinstance(found, int) and found >= 0 else None
+
+
+def read_objects(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return a list of JSON objects; the API leaves out an empty list."""
+    found = item.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise WrongResponse(name)
+    return found
+
+
+def read_label_ids(item: Mapping[str, Any]) -> tuple[RemoteId, ...]:
+    """Return the labels of a message, each once; a message without labels has no list."""
+    found = item.get("labelIds", [])
+    if not isinstance(found, list) or not all(isinstance(each, str) and each for each in found):
+        raise WrongResponse("labelIds")
+    return tuple(dict.fromkeys(map(RemoteId, found)))
+
+
+def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
+    """Return the bytes of a field; the API pads some fields and others not."""
+    found = item.get(name)
+    if not isinstance(found, str) or not found.isascii():
+        raise WrongResponse(name)
+    text = found.encode("ascii").translate(_URL_SAFE).rstrip(b"=")
+    try:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except binascii.Error:
+        raise WrongResponse(name) from None
+
+
+def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
+    """Return the token of the next page. None: this page is the last.
+
+    sent: token with which this page was requested. The same token again would never end.
+    """
+    found = item.get("nextPageToken")
+    if found is None or found == "":
+        return None
+    if not isinstance(found, str) or found == sent:
+        raise WrongResponse("nextPageToken")
+    return found
+
+
+def _parse(content: bytearray) -> dict[str, Any] | None:
+    """Return the JSON object, or None if the content is none.
+
+    Mail may contain half a surrogate pair, which JSON can escape and orjson rejects.
+    """
+    try:
+        parsed = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            parsed = json.loads(content)
+        except (ValueError, RecursionError):
+            return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _parse_date(header: str | None) -> datetime:
+    """Return the time of the response; the present time if the header is missing or malformed."""
+    try:
+        found = parsedate_to_datetime(header or "")
+        return found.replace(tzinfo=found.tzinfo or UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return datetime.now(UTC)

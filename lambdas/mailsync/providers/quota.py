@@ -1,0 +1,29 @@
+"""Define the interface through which a client takes units of the provider's quota before it sends a
+request."""
+
+from typing import Protocol
+
+
+class QuotaSource(Protocol):
+    """Interface of the remaining quota of one mailbox and of the application's project at the
+    provider. All functions that read the mailbox share it."""
+
+    def take(self, units: int, *, is_backfill: bool = False) -> None:
+        """Take units from the mailbox's and the project's allowance before a request is sent.
+
+        is_backfill: the request fetches old mail, so it must leave the reserve for new mail.
+
+        Raises:
+            ProviderThrottled: the units are not there within a short time; `retry_after_s` says
+                when they are. Nothing was taken.
+        """
+        ...
+
+    def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
+        """Store that the provider refused a request because the quota is used up, so that no
+        function sends a request before the pause has ended.
+
+        retry_after_s: pause that the provider requested, in seconds. None: it named none.
+        is_project: the quota of the project is used up, for all mailboxes.
+        """
+        ...

@@ -1,0 +1,146 @@
+"""Write changes of placements and flags, at a provider whose messages keep their contents. All
+functions work in the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mailsync.model import (
+    FeedId,
+    FeedRef,
+    FolderId,
+    PagePlan,
+    PlacementChange,
+    RemoteId,
+    RunRef,
+    WrittenRowCounts,
+)
+from mailsync.store import rows
+from mailsync.store.connection import Transaction
+from mailsync.store.parameters import JsonBytes
+
+
+@dataclass(frozen=True, slots=True)
+class SortedChanges:
+    """What is stored of the messages that changes of placements name.
+
+    shown: messages that are stored and not hidden.
+    pending: messages that are fetched later.
+    mirrored: messages that are in a mirrored folder, as far as the changes and the folder of all
+        mail say.
+    """
+
+    shown: set[RemoteId] = field(default_factory=set)
+    pending: set[RemoteId] = field(default_factory=set)
+    mirrored: set[RemoteId] = field(default_factory=set)
+
+
+def sort_placement_changes(
+    tx: Transaction,
+    run: RunRef,
+    feed_id: FeedId,
+    changes: Sequence[PlacementChange],
+    all_mail: RemoteId | None,
+) -> SortedChanges:
+    """Return what is stored of the changed messages.
+
+    all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
+    """
+    result = SortedChanges()
+    for message_id, is_shown, is_pending, is_mirrored in tx.run(
+        "sort_changes",
+        account_id=run.account_id,
+        feed_id=feed_id,
+        all_mail=all_mail,
+        changes=_changes_json(changes),
+    ):
+        for is_one, ids in (
+            (is_shown, result.shown),
+            (is_pending, result.pending),
+            (is_mirrored, result.mirrored),
+        ):
+            if is_one:
+                ids.add(RemoteId(message_id))
+    return result
+
+
+def save_placement_changes(
+    tx: Transaction, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
+) -> WrittenRowCounts:
+    """Apply changes of placements and flags to stored messages. Hide a message that is in no folder
+    afterwards.
+
+    A separate statement locks the messages first, in the order of their ids, so that the changes
+    add to what another worker wrote before.
+    """
+    if not changes:
+        return WrittenRowCounts()
+    ids = rows.to_jsonb([each.remote_id for each in changes])
+    tx.run("lock_messages", account_id=run.account_id, ids=ids)
+    updated = tx.run_returning_row_count(
+        "save_placement_changes",
+        account_id=run.account_id,
+        changes=_changes_json(changes),
+        all_mail=all_mail,
+    )
+    return WrittenRowCounts(updated=updated, unchanged=len(changes) - updated)
+
+
+def folders_of_messages(
+    tx: Transaction, run: RunRef, ids: Sequence[RemoteId]
+) -> tuple[FolderId, ...]:
+    """Return the folders that these messages are in."""
+    if not ids:
+        return ()
+    found = tx.run("folders_of_messages", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
+    return tuple(FolderId(folder_id) for (folder_id,) in found)
+
+
+def want_counts(
+    tx: Transaction, run: RunRef, ids: Sequence[RemoteId], left: Sequence[FolderId]
+) -> None:
+    """Note that the folders in which these messages are have changed, and the folders `left`, in
+    which they were. The provider's counts of these folders are then read by the next
+    verification."""
+    if ids:
+        tx.run(
+            "want_counts",
+            account_id=run.account_id,
+            ids=rows.to_jsonb(list(ids)),
+            folder_ids=rows.to_jsonb(list(left)),
+        )
+
+
+def ids_of_plan(plan: PagePlan) -> tuple[RemoteId, ...]:
+    """Return the ids of the messages that a page of changes writes."""
+    return (
+        *(each.remote_id for each in plan.upserts),
+        *(each.remote_id for each in plan.placement_changes),
+        *plan.removed_ids,
+    )
+
+
+def drop_fetched_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:
+    """Forget that messages are pending which this page brings, so that they are not fetched again.
+    A message that the page reports as removed stays pending: the provider may be wrong."""
+    fetched = (
+        *(each.remote_id for each in plan.upserts),
+        *(each.remote_id for each in plan.unreadable_messages),
+    )
+    if fetched:
+        tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
+
+
+def _changes_json(changes: Iterable[PlacementChange]) -> JsonBytes:
+    return rows.to_jsonb(
+        [
+            {
+                "message_id": each.remote_id,
+                "added": list(each.added),
+                "removed": list(each.removed),
+                "is_read": each.is_read,
+                "is_flagged": each.is_flagged,
+                "importance": each.importance,
+            }
+            for each in changes
+        ]
+    )

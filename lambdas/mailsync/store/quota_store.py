@@ -1,0 +1,263 @@
+"""Share the provider's quota among all functions: units per minute of a mailbox and of the project.
+
+A quota is a sliding window of a minute, not a bucket that fills at a constant rate. A bucket grants
+its contents and what flows in during the same minute, so it either exceeds the limit or leaves most
+of it unused. Units are taken in blocks, so that a block costs one transaction. A block must be used
+within seconds; the window is longer than a minute by that time.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from random import sample
+from threading import Lock
+from typing import Any
+
+from mailsync.decisions.remaining_time import RESERVED_QUOTA_SHARE, QuotaStatus
+from mailsync.errors import ProviderThrottled, SettingMissing
+from mailsync.log import logger
+from mailsync.model import Account, AccountId
+from mailsync.registry import NumberSetting, QuotaSettings, find_provider
+from mailsync.settings import Settings, SettingsSection
+from mailsync.store import rows
+from mailsync.store.connection import Database, Transaction
+
+PROJECT_SLOTS = 8
+"""The number of rows that share the quota of a project, so that functions seldom wait for each
+other's lock."""
+PROJECT_SLOTS_TRIED = 3
+BLOCK_UNITS = 200
+"""The number of units that one transaction takes, if one request needs no more."""
+WINDOW_S = 60.0
+HOLD_SHARE = 1 / 60
+"""A block is used within one to two times this share of the window; the rest of it is given back.
+"""
+MAX_SLEEP_S = 1.0
+"""The longest wait for units in a function, in seconds. A Wait of the workflow costs less than a
+longer one."""
+MIN_SLEEP_S = 0.05
+MAX_SLEEP_PER_OPENING_S = 5.0
+"""The limit in seconds for all waits of one function for units."""
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+PAUSE_AFTER_REFUSAL_S = 60.0
+"""The pause in seconds after a refusal that names none: the time in which the window has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLimits:
+    """The provider's limits, in its units per minute, of a mailbox and of the project.
+
+    window_s: the length of the minute, in seconds.
+    """
+
+    per_mailbox: int
+    per_project: int
+    window_s: float = WINDOW_S
+
+
+class QuotaLimitsSection(SettingsSection):
+    """The settings with the provider's limits."""
+
+    def limits(self, names: QuotaSettings) -> QuotaLimits:
+        """Return the limits in the settings with these names."""
+        return QuotaLimits(self._number(names.per_mailbox), self._number(names.per_project))
+
+    def _number(self, setting: NumberSetting) -> int:
+        value = self._values.get(setting.name, "").strip() or str(setting.default)
+        if not _NUMBER.fullmatch(value):
+            raise SettingMissing(f"The setting {setting.name} must be a whole number from 1.")
+        return int(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """At least `units`, and at most `block`, for a backfill or for new mail."""
+
+    units: int
+    block: int
+    is_backfill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """Units of one bucket, to be used until a time of the database's clock, in `usable_s` seconds.
+    0 units: there are some after `wait_s` seconds."""
+
+    bucket_id: int
+    units: int
+    until: datetime | None
+    usable_s: float
+    wait_s: float
+
+
+@dataclass(slots=True)
+class _Block:
+    """Units that were taken and are to be used until a time of the monotonic clock."""
+
+    units: int
+    until: float
+    sources: tuple[_Grant, ...]
+
+
+class MailboxQuota:
+    """The quota of one mailbox, of which this function takes blocks. Implements `QuotaSource`.
+
+    As a context manager it gives unused units back at the end. Several threads may use it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        account: Account,
+        limits: QuotaLimits,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._database, self._account, self._limits = database, account, limits
+        self._sleep, self._slept_s = sleep, 0.0
+        self._lock = Lock()
+        self._block: _Block | None = None
+        self._is_backfilling = False
+
+    def __enter__(self) -> "MailboxQuota":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._give_back()
+
+    @contextmanager
+    def backfilling(self) -> Iterator[None]:
+        """Take no units of the reserve in the `with` block."""
+        self._is_backfilling = True
+        try:
+            yield
+        finally:
+            self._is_backfilling = False
+
+    def take(self, units: int, *, is_backfill: bool = False) -> None:
+        """Take units, as `QuotaSource.take`."""
+        with self._lock:
+            while (wait_s := self._take(units, is_backfill or self._is_backfilling)) > 0:
+                if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_SLEEP_PER_OPENING_S:
+                    raise ProviderThrottled(
+                        "The provider's quota is used up for the moment. The mail stays, and the"
+                        " sync goes on when there is quota again.",
+                        retry_after_s=wait_s,
+                    )
+                self._slept_s += wait_s
+                self._sleep(wait_s)
+
+    def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
+        """Store a pause, as `QuotaSource.report_exhausted`."""
+        pause_s = PAUSE_AFTER_REFUSAL_S if retry_after_s is None else retry_after_s
+        logger.warning("quota_exhausted", is_project=is_project, seconds=round(pause_s, 1))
+        with self._lock, self._database.transaction() as tx:
+            tx.run(
+                "pause_quota",
+                **self._bucket(is_project=is_project),
+                slots=PROJECT_SLOTS if is_project else 1,
+                pause_s=float(pause_s),
+            )
+            self._block = None
+
+    def _take(self, units: int, is_backfill: bool) -> float:
+        """Take units of the block, or of a new one; return 0, or the seconds until there are
+        some."""
+        block = self._block
+        if block and block.units >= units and time.monotonic() < block.until:
+            block.units -= units
+            return 0.0
+        self._give_back()
+        with self._database.transaction() as tx:
+            taken = self._take_block(tx, units, is_backfill)
+        if isinstance(taken, float):
+            return max(taken, MIN_SLEEP_S)
+        taken.units -= units
+        self._block = taken
+        return 0.0
+
+    def _take_block(self, tx: Transaction, units: int, is_backfill: bool) -> "_Block | float":
+        """Take a block of the mailbox's quota and of the project's: both, or none. Return it, or
+        the seconds until there are so many units. Slots are locked in order, against deadlocks."""
+        taken_at = time.monotonic()
+        wanted = _Wanted(units, BLOCK_UNITS, is_backfill)
+        mailbox = self._take_of(tx, 0, wanted, is_project=False)
+        if not mailbox.units:
+            return mailbox.wait_s
+        wanted = _Wanted(units, mailbox.units, is_backfill)
+        waits = []
+        for slot in sorted(sample(range(PROJECT_SLOTS), PROJECT_SLOTS_TRIED)):
+            project = self._take_of(tx, slot, wanted, is_project=True)
+            if project.units:
+                _return_units(tx, (mailbox,), mailbox.units - project.units)
+                until = taken_at + min(mailbox.usable_s, project.usable_s)
+                return _Block(project.units, until, (mailbox, project))
+            waits.append(project.wait_s)
+        _return_units(tx, (mailbox,), mailbox.units)
+        return min(waits)
+
+    def _take_of(
+        self, tx: Transaction, slot: int, wanted: "_Wanted", *, is_project: bool
+    ) -> "_Grant":
+        """Take units of one bucket."""
+        bucket = self._bucket(is_project=is_project)
+        [[bucket_id, paused_s]] = tx.run("lock_quota", **bucket, slot=slot)
+        if paused_s:
+            return _Grant(bucket_id, 0, None, 0.0, paused_s)
+        share = 1 - RESERVED_QUOTA_SHARE if wanted.is_backfill else 1.0
+        limit = int(bucket["units_per_minute"] * share)
+        # A backfill waits for many units, since each wait costs states of the execution.
+        is_patient = wanted.is_backfill and not is_project
+        [grant] = tx.run(
+            "take_quota",
+            bucket_id=bucket_id,
+            limit=limit,
+            units=wanted.units,
+            block=wanted.block,
+            awaited=max(wanted.units, limit // 8 if is_patient else 0),
+            hold_s=self._limits.window_s * HOLD_SHARE,
+            window_s=self._limits.window_s,
+        )
+        return _Grant(bucket_id, *grant)
+
+    def _give_back(self) -> None:
+        block, self._block = self._block, None
+        if block and block.units:
+            with self._database.transaction() as tx:
+                _return_units(tx, block.sources, block.units)
+
+    def _bucket(self, *, is_project: bool) -> dict[str, Any]:
+        slots = PROJECT_SLOTS if is_project else 1
+        limit = self._limits.per_project if is_project else self._limits.per_mailbox
+        return {
+            "provider": self._account.provider,
+            "account_id": None if is_project else self._account.id,
+            "units_per_minute": limit // slots,
+        }
+
+
+def open_quota(database: Database, account: Account, settings: Settings) -> MailboxQuota | None:
+    """Return the quota of the account's mailbox. None: its provider has none."""
+    provider = find_provider(account.provider)
+    if provider is None or provider.quota is None:
+        return None
+    limits = settings.read_section(QuotaLimitsSection).limits(provider.quota)
+    return MailboxQuota(database, account, limits)
+
+
+def quotas_of_accounts(
+    tx: Transaction, account_ids: Iterable[AccountId]
+) -> dict[AccountId, QuotaStatus]:
+    """Return the quota of each mailbox, by account id. The result lacks mailboxes of providers
+    without a quota, and those for which nothing was taken yet."""
+    found = tx.run("quotas", account_ids=rows.to_jsonb(list(account_ids)))
+    return {AccountId(account_id): QuotaStatus(*quota) for account_id, *quota in found}
+
+
+def _return_units(tx: Transaction, sources: tuple[_Grant, ...], units: int) -> None:
+    if units:
+        for each in sources:
+            tx.run("return_quota", bucket_id=each.bucket_id, until=each.until, units=units)

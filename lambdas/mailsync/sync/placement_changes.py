@@ -1,0 +1,73 @@
+"""Decide which messages of a page of a mailbox's feed must be fetched, from what is stored."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from mailsync.model import FeedRef, Page, PagePlan, PlacementChange, RemoteId
+from mailsync.sync.mailbox import Mailbox
+
+
+def split_placement_changes(
+    mailbox: Mailbox, feed: FeedRef, plan: PagePlan
+) -> tuple[PagePlan, Sequence[RemoteId]]:
+    """Return the plan with the changes of stored messages, and the ids of the other messages, whose
+    contents must be fetched.
+
+    A hidden message is fetched as well: the change says which folders it entered, not which it is
+    in. Not fetched are messages that are in no mirrored folder, as far as is known, and pending
+    messages that entered no mirrored folder: they will be fetched with their present state.
+    """
+    all_mail = mailbox.provider.traits.folder_of_all_mail
+    found = mailbox.mail.sort_placement_changes(mailbox.run, feed, plan.placement_changes, all_mail)
+    kept = tuple(each for each in plan.placement_changes if each.remote_id in found.shown)
+    wanted = [
+        each.remote_id
+        for each in plan.placement_changes
+        if each.remote_id in found.mirrored - found.shown
+        and (each.added or each.remote_id not in found.pending)
+    ]
+    return replace(plan, placement_changes=kept), wanted
+
+
+def plan_listing(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
+    """Return the writes for a page that lists the ids of a full sync. Stored messages count as
+    seen; the others become pending.
+
+    Without the folder of all mail among the mirrored folders, such a page does not say which
+    messages are wanted. The last page then adds those that the lists of the mirrored folders name.
+    """
+    all_mail = mailbox.provider.traits.folder_of_all_mail
+    found = mailbox.mail.sort_placement_changes(mailbox.run, feed, plan.placement_changes, all_mail)
+    listed = [each.remote_id for each in plan.placement_changes]
+    pending: Sequence[RemoteId]
+    seen = tuple(each for each in listed if each in found.shown)
+    if all_mail is None or _is_mirrored(mailbox, all_mail):
+        pending = [each for each in listed if each not in found.shown]
+    else:
+        pending = [] if page.has_more else _ids_in_mirrored_folders(mailbox, feed)
+    groups = {each.remote_id: each.group for each in plan.placement_changes if each.group}
+    return replace(plan, placement_changes=(), seen_ids=seen, pending=tuple(pending), groups=groups)
+
+
+def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:
+    return any(
+        each.is_selected and each.ref.remote_id == remote_id
+        for each in mailbox.folders.folders(mailbox.run.account_id)
+    )
+
+
+def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[RemoteId]:
+    """Return the messages of the mirrored folders that are not shown, each once."""
+    ids: dict[RemoteId, None] = {}
+    for folder in mailbox.folders.folders(mailbox.run.account_id):
+        if folder.is_selected:
+            listing = mailbox.provider.list_folder_messages(folder.ref)
+            ids |= dict.fromkeys(each.remote_id for each in listing.messages)
+    shown = mailbox.mail.sort_placement_changes(
+        mailbox.run, feed, list(_unchanged(ids)), None
+    ).shown
+    return [each for each in ids if each not in shown]
+
+
+def _unchanged(ids: Iterable[RemoteId]) -> Iterable[PlacementChange]:
+    return (PlacementChange(each) for each in ids)

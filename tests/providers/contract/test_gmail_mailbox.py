@@ -1,0 +1,149 @@
+"""A client of the simulated Gmail knows the mailbox after each round, whatever its owner does."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from random import Random
+
+import pytest
+
+from localdev.mail.generate import generate_mail
+from localdev.simulators import Simulators
+from localdev.simulators.gmail.behaviour import GmailBehaviour
+from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.mailbox import Mailbox
+from mailsync.errors import CursorExpired
+from mailsync.model import RemoteId, TreeReadingDepth
+from tests.support.gmail_replica import GmailReplica, open_gmail, states_of
+from tests.support.mail import a_mail
+
+ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
+    "deliver": lambda owner, _, label: owner.deliver(a_mail("new"), ["INBOX", label]),
+    "sent to oneself": lambda owner, *_: owner.deliver(a_mail("to me"), ["INBOX", "SENT"]),
+    "archive": lambda owner, mail, _: owner.archive(mail),
+    "label": lambda owner, mail, label: owner.modify(mail, add=[label]),
+    "unlabel": lambda owner, mail, label: owner.modify(mail, remove=[label]),
+    "categorize": lambda owner, mail, _: owner.modify(mail, add=["CATEGORY_SOCIAL"]),
+    "trash": lambda owner, mail, _: owner.trash(mail),
+    "untrash": lambda owner, mail, _: owner.untrash(mail),
+    "spam": lambda owner, mail, _: owner.mark_as_spam(mail),
+    "no spam": lambda owner, mail, _: owner.unmark_as_spam(mail),
+    "star": lambda owner, mail, _: owner.star(mail),
+    "unstar": lambda owner, mail, _: owner.star(mail, is_starred=False),
+    "read": lambda owner, mail, _: owner.mark_read(mail),
+    "unread": lambda owner, mail, _: owner.mark_read(mail, is_read=False),
+    "important": lambda owner, mail, _: owner.mark_important(mail),
+    "delete": lambda owner, mail, _: owner.delete_for_good(mail),
+    "chat": lambda owner, *_: owner.chat("Hi there."),
+}
+
+
+@pytest.fixture
+def owner(simulators: Simulators, mailbox: Mailbox) -> Iterator[GmailOwner]:
+    """Of a mailbox with forty messages and two labels."""
+    mailbox.load_mail_items(generate_mail(40, owner=mailbox.address))
+    owner = GmailOwner(mailbox)
+    owner.create_label("Work")
+    owner.create_label("Work/Done")
+    yield owner
+    simulators.gmail.behaviour = GmailBehaviour()
+
+
+@pytest.fixture
+def replica(simulators: Simulators, mailbox: Mailbox, owner: GmailOwner) -> Iterator[GmailReplica]:
+    """Of the mailbox, read once."""
+    with closing(open_gmail(simulators, mailbox)) as provider:
+        replica = GmailReplica(provider)
+        replica.read_on()
+        yield replica
+
+
+def act(owner: GmailOwner, chance: Random) -> None:
+    """Do something with a message that exists."""
+    labels = [each for each in owner.gmail.labels.by_id if each.startswith("Label_")]
+    messages = sorted(states_of(owner.gmail))
+    action = ACTIONS[chance.choice(sorted(ACTIONS))]
+    action(owner, chance.choice(messages), chance.choice(sorted(labels)))
+
+
+def test_a_full_sync_lists_and_fetches_every_message(
+    replica: GmailReplica, owner: GmailOwner
+) -> None:
+    assert len(replica.states) > 30
+    assert replica.states == states_of(owner.gmail)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {},
+        {"has_label_ids_in_history": False},
+        {"is_inbox_removal_reported": False},
+        {"has_label_ids_in_history": False, "is_inbox_removal_reported": False},
+        {"largest_page": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_owner_does_is_known_after_a_round_and_seen_by_a_comparison(
+    simulators: Simulators,
+    replica: GmailReplica,
+    owner: GmailOwner,
+    seed: int,
+    switches: Mapping[str, bool | int],
+) -> None:
+    simulators.gmail.set_behaviour(**switches)
+    chance = Random(seed)
+    for number in range(40):
+        act(owner, chance)
+        if number % 8 == 7:
+            replica.read_on(limit=chance.choice((2, 100)))
+            assert replica.states == states_of(owner.gmail)
+
+    assert replica.compared_states() == states_of(owner.gmail)
+
+
+def test_what_no_history_reports_is_seen_by_a_comparison(
+    replica: GmailReplica, owner: GmailOwner
+) -> None:
+    chance = Random(7)
+    with owner.hidden_from_history():
+        for _ in range(20):
+            act(owner, chance)
+
+    assert replica.compared_states() == states_of(owner.gmail)
+
+
+def test_an_expired_history_means_a_listing_that_costs_no_message(
+    replica: GmailReplica, owner: GmailOwner, mailbox: Mailbox
+) -> None:
+    chance = Random(3)
+    for _ in range(10):
+        act(owner, chance)
+    mailbox.expire_cursors()
+    with pytest.raises(CursorExpired):
+        replica.read_on()
+
+    before, replica.cursor = replica.provider.request_count, None
+    unknown = states_of(owner.gmail).keys() - replica.states.keys()
+    replica.read_on()
+
+    assert states_of(owner.gmail).keys() <= replica.states.keys()
+    assert replica.provider.request_count - before <= 1 + 5 + 5 + 3 + 20 * len(unknown)
+
+
+def test_a_label_is_renamed_nested_and_deleted_without_a_request_for_a_message(
+    replica: GmailReplica, owner: GmailOwner
+) -> None:
+    def names() -> dict[RemoteId, tuple[str, str | None]]:
+        folders = replica.provider.list_folders((), TreeReadingDepth.QUICK).folders
+        shown = (each for each in folders if each.remote_id.startswith("Label_"))
+        return {each.remote_id: (each.display_name, each.parent_remote_id) for each in shown}
+
+    [done] = [each for each, (name, _) in names().items() if name == "Done"]
+    work = names()[done][1]
+    assert work
+    owner.rename_label(done, "Later/Äpfel")
+    assert names()[done] == ("Later/Äpfel", None)
+
+    owner.delete_label(work)
+    assert work not in names()
