@@ -69,12 +69,7 @@ from urllib.parse import urlsplit
 
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
-from mailsync.registry import (
-    RegisteredProvider,
-    UrlSetting,
-    find_provider,
-    syncable_providers,
-)
+from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
 
 DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,

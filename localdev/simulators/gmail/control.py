@@ -1,8 +1,9 @@
 """Offer actions of the control API `/_sim/` that only Gmail has, and find what Gmail's ids name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from localdev.mail.item import MailItem
@@ -68,16 +69,22 @@ def gmail_mailbox_actions(
         "gmail-rename-label": of_owner(GmailOwner.rename_label),
         "gmail-nest-label": of_owner(GmailOwner.nest_label),
         "gmail-delete-label": of_owner(GmailOwner.delete_label),
-        "gmail-add-unknown-label": of_message(
-            lambda owner, id, *, label: owner.add_unknown_label(id, label)
-        ),
+        "gmail-add-unknown-label": of_message(_add_unknown_label),
         "gmail-hold-history": lambda mailbox, *, seconds: server.hold_history(mailbox, seconds),
-        "gmail-token": lambda mailbox, *, scopes=(READ_SCOPE,): {
-            "token": server.tokens.register(mailbox.user_id, frozenset(scopes))
-        },
+        "gmail-token": partial(_register_token, server),
         "gmail-expire-watch": server.pusher.expire_watch,
         "gmail-push": lambda mailbox, **fields: {"status": server.pusher.push(mailbox, **fields)},
     }
+
+
+def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
+    owner.add_unknown_label(message_id, label)
+
+
+def _register_token(
+    server: GmailServer, mailbox: Mailbox, *, scopes: Iterable[str] = (READ_SCOPE,)
+) -> dict[str, str]:
+    return {"token": server.tokens.register(mailbox.user_id, frozenset(scopes))}
 
 
 def number_of_message(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
