@@ -22,6 +22,8 @@ class GmailBehaviour:
     is_label_deletion_in_history: whether the history reports that messages lost a deleted label.
     is_trash_counted: whether `labels.get` counts messages that are in Trash or Spam as well.
     does_profile_count_trash: whether `messagesTotal` of the profile counts Trash and Spam.
+    are_pages_disordered: whether the entries of a page of messages or of the history are not in the
+        order of time.
     largest_page: maximum number of entries on a page of a list.
     is_api_enabled: False: the API is not enabled in the project (`accessNotConfigured`).
     push_url: where Pub/Sub posts its messages. None: nobody subscribes to the topic.
@@ -45,6 +47,7 @@ class GmailBehaviour:
     is_label_deletion_in_history: bool = False
     is_trash_counted: bool = True
     does_profile_count_trash: bool = True
+    are_pages_disordered: bool = False
     largest_page: int = 500
     is_api_enabled: bool = True
     push_url: str | None = None
