@@ -5,11 +5,19 @@ from infra.settings import StageSettings
 JWT_KEY_FIELD = "JWT_SECRET"
 FIELDS_OF_SECRET = {
     "Database": ("DATABASE_URL", "DATABASE_CA_BUNDLE"),
-    "ProviderLogins": ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"),
+    "ProviderLogins": (
+        "MICROSOFT_CLIENT_SECRET",
+        "MICROSOFT_CLIENT_CERTIFICATE",
+        "GOOGLE_CLIENT_SECRET",
+    ),
     "ApplicationKey": (JWT_KEY_FIELD,),
     "Migration": ("MIGRATION_DATABASE_URL",),
 }
 """The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
+FIELDS_OUTSIDE_TEMPLATE = frozenset({"GOOGLE_CLIENT_SECRET"})
+"""Fields that were added after the first deployment of a secret; `make deploy` writes them. In the
+template they would change the secret's properties, and CloudFormation would then write all fields
+of the secret anew, without values."""
 SINGLE_SECRET = "Settings"  # noqa: S105
 """The name of the single secret of the previous release."""
 SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")

@@ -134,6 +134,18 @@ _FORMATS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _matches(rf"\s*{_GUID}\s*(,\s*{_GUID}\s*)*"),
         "tenant ids (GUIDs), separated by commas",
     ),
+    "google_client_id": (
+        _matches(r"[\w-]+\.apps\.googleusercontent\.com"),
+        "the client id of an OAuth client, which ends in .apps.googleusercontent.com",
+    ),
+    "google_pubsub_topic": (
+        _matches(r"projects/[a-z][a-z0-9:.-]{4,62}/topics/[A-Za-z][\w.~+%-]{2,254}"),
+        "of the form projects/your-project/topics/your-topic",
+    ),
+    "google_push_service_account": (
+        _matches(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com"),
+        "the e-mail address of a service account",
+    ),
     "imap_servers": (
         _is_list_of_servers,
         'of the form "public", "imap.your-company.com:993" or both, separated by commas'

@@ -49,6 +49,9 @@ class StageSettings:
     single_secret: whether functions also read the previous release's secret, whose values win.
     microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
         no mailboxes of Microsoft 365.
+    google_client_id: the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
+    google_pubsub_topic, google_push_service_account, google_push_audience: the Pub/Sub topic that
+        Gmail publishes to, and how its pushes authenticate (docs/deploy.md). None: no pushes.
     imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: there are none.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
@@ -83,6 +86,10 @@ class StageSettings:
     alarm_topic_arn: str | None = None
     single_secret: bool = True
     microsoft_client_id: str | None = None
+    google_client_id: str | None = None
+    google_pubsub_topic: str | None = None
+    google_push_service_account: str | None = None
+    google_push_audience: str | None = None
     imap_servers: str | None = None
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"
@@ -113,18 +120,7 @@ class StageSettings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return warnings about valid but risky settings; `make synth` prints them."""
-        found = (
-            (
-                self.jwt_jwks_url is not None and self.jwt_audience == ANY_JWT_AUDIENCE,
-                f'jwt_audience is "{ANY_JWT_AUDIENCE}": the API accepts tokens that the issuer of'
-                " jwt_jwks_url made for any of its clients",
-            ),
-            (
-                self.log_level in ("WARN", "ERROR"),
-                f"log_level {self.log_level} drops the audit records of docs/security.md",
-            ),
-        )
-        return tuple(f"Stage {self.name!r}: {sentence}." for holds, sentence in found if holds)
+        return tuple(f"Stage {self.name!r}: {each}." for each in _warnings(self))
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
@@ -162,6 +158,17 @@ def provider_ports(stage: StageSettings) -> Mapping[str, frozenset[int]]:
         for each in syncable_providers()
         if all(getattr(stage, name.lower(), "") is not None for name in each.required_settings)
     }
+
+
+def _warnings(stage: StageSettings) -> Iterator[str]:
+    """Yield a sentence for each setting that is valid but risky."""
+    if stage.jwt_jwks_url is not None and stage.jwt_audience == ANY_JWT_AUDIENCE:
+        yield (
+            f'jwt_audience is "{ANY_JWT_AUDIENCE}": the API accepts tokens that the issuer of'
+            " jwt_jwks_url made for any of its clients"
+        )
+    if stage.log_level in ("WARN", "ERROR"):
+        yield f"log_level {stage.log_level} drops the audit records of docs/security.md"
 
 
 def _require_name_of_stack(stage: str) -> None:
@@ -211,9 +218,23 @@ def _violations(stage: StageSettings) -> Iterator[str]:
             stage.domain_name is None or stage.public_url is None,
             "set domain_name or public_url, not both",
         ),
+        (
+            len({each is None for each in _push_settings(stage)}) == 1,
+            "google_pubsub_topic, google_push_service_account and google_push_audience need each"
+            " other",
+        ),
         (not nowhere, f"reserved_concurrency names unknown functions: {sorted(nowhere)}"),
     )
     yield from (sentence for kept, sentence in rules if not kept)
+
+
+def _push_settings(stage: StageSettings) -> tuple[str | None, ...]:
+    """Return the settings of Gmail's notifications."""
+    return (
+        stage.google_pubsub_topic,
+        stage.google_push_service_account,
+        stage.google_push_audience,
+    )
 
 
 def _audiences(stage: StageSettings) -> list[str]:

@@ -14,6 +14,7 @@ from constructs import Construct
 from infra.catalog import Capability
 from infra.secret_fields import (
     FIELDS_OF_SECRET,
+    FIELDS_OUTSIDE_TEMPLATE,
     JWT_KEY_FIELD,
     SINGLE_SECRET,
     SINGLE_SECRET_FIELDS,
@@ -107,7 +108,8 @@ class StageSecrets:
     def add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
         """Add a secret with empty values. CloudFormation does not write them again."""
         empty = cdk.SecretValue.unsafe_plain_text("")
-        values = dict.fromkeys(FIELDS_OF_SECRET[name], empty)
+        fields = [each for each in FIELDS_OF_SECRET[name] if each not in FIELDS_OUTSIDE_TEMPLATE]
+        values = dict.fromkeys(fields, empty)
         return self._add(name, variable, description, secret_object_value=values)
 
     def add_generating(

@@ -209,6 +209,10 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
     }:
         values |= {
             "MICROSOFT_CLIENT_ID": stage.microsoft_client_id,
+            "GOOGLE_CLIENT_ID": stage.google_client_id,
+            "GOOGLE_PUBSUB_TOPIC": stage.google_pubsub_topic,
+            "GOOGLE_PUSH_SERVICE_ACCOUNT": stage.google_push_service_account,
+            "GOOGLE_PUSH_AUDIENCE": stage.google_push_audience,
             "IMAP_SERVERS": stage.imap_servers,
         }
     if spec.capabilities & {

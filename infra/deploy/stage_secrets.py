@@ -23,6 +23,8 @@ from mailsync.settings import MIN_HS256_KEY_BYTES, Settings
 Values = Mapping[str, str]
 _FILE = "file://"
 _CLIENT_ID_FIELD = "MICROSOFT_CLIENT_ID"
+_MICROSOFT_LOGINS = ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE")
+_GOOGLE_LOGIN = "GOOGLE_CLIENT_SECRET"
 _EVERY_FIELD = tuple(field for each in FIELDS_OF_SECRET.values() for field in each)
 _SERVED_BY_SINGLE_SECRET = ("Database", "ProviderLogins", "ApplicationKey")
 
@@ -97,10 +99,15 @@ class StageSecretValues:
         values = self.values()
         if self.stage.database == "external" and "DATABASE_URL" not in values:
             yield "DATABASE_URL is missing: write it into the part secrets."
-        if self.stage.microsoft_client_id and not _filled(self.merged("ProviderLogins")):
+        if self.stage.microsoft_client_id and values.keys().isdisjoint(_MICROSOFT_LOGINS):
             yield (
                 "The stage names an app registration and has no login for it: write"
-                f" {' or '.join(FIELDS_OF_SECRET['ProviderLogins'])} into the part secrets."
+                f" {' or '.join(_MICROSOFT_LOGINS)} into the part secrets."
+            )
+        if self.stage.google_client_id and _GOOGLE_LOGIN not in values:
+            yield (
+                "The stage names an OAuth client of Google and has no secret for it: write"
+                f" {_GOOGLE_LOGIN} into the part secrets."
             )
         yield from _certificate_problems(values)
         has_key_secret = "ApplicationKey" in self.stored or JWT_KEY_FIELD in self.given

@@ -45,11 +45,13 @@ class OAuthAccess:
     scopes: delegated permissions that a person grants at the sign-in.
     resource: setting with the URL of the server for which app-only tokens are requested. None:
         there are no app-only tokens.
+    can_revoke_grants: whether the platform ends a person's tokens on request.
     """
 
     identity_platform: str
     scopes: tuple[str, ...]
     resource: UrlSetting | None = None
+    can_revoke_grants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,18 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         sends_notifications=True,
     ),
     RegisteredProvider(
-        Provider("google"),
+        GOOGLE,
         "Gmail",
         "email/gmail.sync",
+        kit_module="mailsync.providers.gmail.kit",
+        api_url_setting=GMAIL_URL_SETTING,
+        oauth_access=OAuthAccess(
+            "google",
+            ("openid", "email", "https://www.googleapis.com/auth/gmail.readonly"),
+            can_revoke_grants=True,
+        ),
+        required_settings=("GOOGLE_CLIENT_ID",),
+        sends_notifications=True,
         quota=QuotaSettings(
             NumberSetting("GMAIL_UNITS_PER_MINUTE", 6_000),
             NumberSetting("GMAIL_PROJECT_UNITS_PER_MINUTE", 1_200_000),

@@ -22,6 +22,12 @@ reported when it is first needed, in one sentence.
     MICROSOFT_CLIENT_CERTIFICATE   PEM of its certificate and private key (default: none)
     MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect,
                              separated by commas (default: none)
+    GMAIL_URL, GOOGLE_IDENTITY_URL   a simulator's Gmail API and identity host (default: Google's)
+    GOOGLE_CLIENT_ID         the OAuth client; without it, no mailbox of Gmail is connected
+    GOOGLE_CLIENT_SECRET     its secret
+    GOOGLE_PUBSUB_TOPIC      projects/PROJECT/topics/TOPIC that Gmail publishes changes to, and
+    GOOGLE_PUSH_SERVICE_ACCOUNT, GOOGLE_PUSH_AUDIENCE   `email` and `aud` claims of its pushes;
+                             without these three, Gmail sends no notifications
     IMAP_SERVERS             mail servers whose mailboxes are connected by password, separated by
                              commas: `public`, servers as host:port; without it, no mailbox is
                              connected or synced over IMAP
@@ -63,12 +69,7 @@ from urllib.parse import urlsplit
 
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
-from mailsync.registry import (
-    RegisteredProvider,
-    UrlSetting,
-    find_provider,
-    syncable_providers,
-)
+from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
 
 DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,

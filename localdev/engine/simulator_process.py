@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from localdev.engine.child import start_child, stop_child
@@ -23,6 +24,7 @@ STOP_TIMEOUT_S = 10
 _PORTS = {
     "graph": "graphPort",
     "entra": "entraPort",
+    "google": "googlePort",
     "gmail": "gmailPort",
     "imap": "imapPort",
     "imap-starttls": "imapStarttlsPort",
@@ -41,6 +43,7 @@ class ProviderSettings:
     tenants: value of the setting MICROSOFT_TENANTS.
     ca_bundle: file of CA certificates. None: those of the system.
     control_secret: secret for the simulators' control API `/_sim/`; functions do not get it.
+    google: settings of functions for the simulated identity platform of Google.
     imap_port, imap_password: of the simulated IMAP server on localhost, with TLS. 0: none runs.
     """
 
@@ -52,6 +55,7 @@ class ProviderSettings:
     tenants: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
+    google: Mapping[str, str] = field(default_factory=dict)
     imap_port: int = 0
     imap_password: str = ""
 
@@ -64,6 +68,7 @@ class ProviderSettings:
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
             "CA_BUNDLE": self.ca_bundle or "",
+            **self.google,
         }
         if self.client_certificate:
             settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate
@@ -118,6 +123,11 @@ class SimulatorProcess:
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
+                google={
+                    "GOOGLE_IDENTITY_URL": ready["googleIdentityUrl"],
+                    "GOOGLE_CLIENT_ID": ready["googleClientId"],
+                    "GOOGLE_CLIENT_SECRET": ready["googleClientSecret"],
+                },
                 imap_port=ready.get("imapPort", 0),
                 imap_password=ready.get("imapPassword", ""),
             )

@@ -32,6 +32,7 @@ def main() -> int:
         options.data,
         graph_port=options.graph_port,
         entra_port=options.entra_port,
+        google_port=options.google_port,
         gmail_port=options.gmail_port,
         host=options.host,
         client_id=options.client_id,
@@ -60,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--graph-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--entra-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--google-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--gmail-port", type=int, default=0, help="0 takes a free port")
     _add_imap(parser)
     parser.add_argument("--host", choices=("127.0.0.1", "localhost"), default="127.0.0.1")
@@ -146,6 +148,10 @@ def _addresses(simulators: Simulators) -> dict[str, object]:
         "controlSecret": simulators.control_secret,
         "clientSecret": simulators.client_secret,
         "authority": simulators.authority,
+        "googleIdentityUrl": simulators.google.base_url,
+        "googleClientId": simulators.google.client_id,
+        "googleClientSecret": simulators.google.client_secret,
+        "googlePort": int(simulators.google.base_url.rsplit(":", 1)[1]),
         "caBundle": str(simulators.ca_bundle),
         "graphPort": int(simulators.graph_url.rsplit(":", 1)[1].split("/")[0]),
         "entraPort": int(simulators.authority.rsplit(":", 1)[1].split("/")[0]),

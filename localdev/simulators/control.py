@@ -32,6 +32,8 @@ from localdev.simulators.gmail.control import (
 from localdev.simulators.gmail.control import number_of_message as number_of_gmail_message
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.server import GmailServer
+from localdev.simulators.google.control import google_mailbox_actions
+from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
@@ -67,6 +69,7 @@ class ControlApi:
         self,
         service: SimulatorService,
         entra: EntraServer,
+        google: GoogleIdentityServer,
         notifier: Notifier,
         imap: ImapServer | None,
         *,
@@ -91,6 +94,7 @@ class ControlApi:
                 fields["pem"]
             ),
             ("POST", "switches"): self._set_behaviour,
+            ("POST", "google-switches"): lambda fields: google.set_behaviour(**fields),
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
             ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
@@ -99,17 +103,15 @@ class ControlApi:
             **(imap_actions(imap) if imap else {}),
             **gmail_actions(gmail),
         }
-        of_gmail = gmail_mailbox_actions(gmail, mail_item_from_json)
-        self._mailbox_actions = (
-            MAILBOX_ACTION_BY_NAME
-            | of_gmail
-            | {
-                "revoke": self._revoke,
-                "expire-refresh-tokens": self._expire_refresh_tokens,
-                "lifecycle": self._send_lifecycle_event,
-                "expire-subscriptions": self._expire_subscriptions,
-            }
-        )
+        self._mailbox_actions: dict[str, Callable[..., Any]] = {
+            **MAILBOX_ACTION_BY_NAME,
+            **gmail_mailbox_actions(gmail, mail_item_from_json),
+            **google_mailbox_actions(google),
+            "revoke": self._revoke,
+            "expire-refresh-tokens": self._expire_refresh_tokens,
+            "lifecycle": self._send_lifecycle_event,
+            "expire-subscriptions": self._expire_subscriptions,
+        }
 
     def __call__(self, request: Request) -> Response:
         name = request.path.removeprefix(CONTROL_PATH_PREFIX)

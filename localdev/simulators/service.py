@@ -10,6 +10,7 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.entra.schema import ENTRA_SCHEMA
 from localdev.simulators.faults import FaultScript
 from localdev.simulators.gmail.schema import GMAIL_SCHEMA
+from localdev.simulators.google.schema import GOOGLE_SCHEMA
 from localdev.simulators.graph.ids import read_or_create_id_key
 from localdev.simulators.graph.schema import GRAPH_SCHEMA
 from localdev.simulators.graph.well_known import create_conversation_history
@@ -17,7 +18,7 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.mailbox_schema import MAILBOX_SCHEMA
 from localdev.simulators.request_log import RequestLog
 
-_SCHEMA = MAILBOX_SCHEMA + GRAPH_SCHEMA + ENTRA_SCHEMA + GMAIL_SCHEMA
+_SCHEMA = MAILBOX_SCHEMA + GRAPH_SCHEMA + GMAIL_SCHEMA + ENTRA_SCHEMA + GOOGLE_SCHEMA
 # Mail of a release that stored Graph's JSON is not kept; sign-ins are, by the same user ids.
 _EARLIER = {
     ("message", "immutable_id"): (

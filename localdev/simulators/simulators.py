@@ -1,7 +1,8 @@
-"""Run the simulated Graph, identity platform and IMAP server on their ports, with the same
+"""Run the simulated Graph, identity platforms and IMAP server on their ports, with the same
 mailboxes."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -14,6 +15,14 @@ from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.gmail.server import GmailServer
+from localdev.simulators.gmail.tokens import Bearer
+from localdev.simulators.google import server as google_server
+from localdev.simulators.google.consents import AccessTokenRefused
+from localdev.simulators.google.server import (
+    GOOGLE_CLIENT_ID,
+    GOOGLE_CLIENT_SECRET,
+    GoogleIdentityServer,
+)
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.server import VERSION_PATH_PREFIX, GraphServer
 from localdev.simulators.imap.server import ImapServer
@@ -34,8 +43,9 @@ class ImapPorts:
 
 
 class Simulators:
-    """The simulated Graph and the simulated identity platform with their HTTP servers, running from
-    `start` to `stop`; also a context manager. For port 0 a free port is chosen.
+    """The simulated Graph and the simulated identity platforms of Microsoft and Google with their
+    HTTP servers, running from `start` to `stop`; also a context manager. For port 0 a free port is
+    chosen.
 
     host: loopback host in the simulators' links, 127.0.0.1 or localhost.
     client_secret: secret of the app registration. None: a random secret, stored at the first start.
@@ -54,6 +64,7 @@ class Simulators:
         graph_port: int = 0,
         entra_port: int = 0,
         gmail_port: int = 0,
+        google_port: int = 0,
         host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
@@ -71,22 +82,28 @@ class Simulators:
         self.entra = EntraServer(
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
-        self.gmail = GmailServer(self.service)
+        self.google = GoogleIdentityServer(
+            self.service, client_id=GOOGLE_CLIENT_ID, client_secret=GOOGLE_CLIENT_SECRET
+        )
+        self.gmail = self._open_gmail()
         self._gmail_server = Server(self.gmail, port=gmail_port)
         self.notifier = Notifier(self.service)
         self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
         self._control = ControlApi(
             self.service,
             self.entra,
+            self.google,
             self.notifier,
             self.imap,
             gmail=self.gmail,
             secret=self.control_secret,
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
-        # A sign-in comes from the application's page, and its form from the page of this server.
-        pages = RequestGuard(accepts_own_pages=True, accepts_navigation_to=is_browser_path)
+        pages = _guard_of_sign_in(is_browser_path)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
+        google_pages = _guard_of_sign_in(google_server.is_browser_path)
+        self._google_server = Server(self.google, port=google_port, tls=tls, guard=google_pages)
+        self.google.base_url = f"https://{host}:{self._google_server.port}"
         self.graph.base_url = f"{self.graph_origin}{VERSION_PATH_PREFIX}"
         self.entra.graph_origin = self.graph_origin
         self.entra.base_url = f"https://{host}:{self._entra_server.port}"
@@ -135,6 +152,7 @@ class Simulators:
         self._graph_server.start()
         self._entra_server.start()
         self._gmail_server.start()
+        self._google_server.start()
         self.notifier.start()
         self.gmail.pusher.start()
         if self.imap:
@@ -149,6 +167,7 @@ class Simulators:
         self._graph_server.stop()
         self._entra_server.stop()
         self._gmail_server.stop()
+        self._google_server.stop()
         self.service.database.close()
 
     def __enter__(self) -> Self:
@@ -168,6 +187,19 @@ class Simulators:
             starttls_port=ports.starttls,
         )
 
+    def _open_gmail(self) -> GmailServer:
+        gmail = GmailServer(self.service)
+        gmail.check_token = self._check_google_token
+        gmail.pusher.sign = self.google.push_tokens.sign
+        return gmail
+
+    def _check_google_token(self, token: str) -> Bearer | None:
+        try:
+            bearer = self.google.verify_access_token(token)
+        except AccessTokenRefused:
+            return None
+        return Bearer(bearer.user_id, bearer.scopes)
+
     def _own_secret(self, name: str) -> str:
         return self.service.database.read_or_create_secret(
             name, lambda: token_urlsafe(32).encode()
@@ -177,3 +209,9 @@ class Simulators:
         if request.path.startswith(CONTROL_PATH_PREFIX):
             return self._control(request)
         return self.graph(request)
+
+
+def _guard_of_sign_in(is_browser_path: Callable[[str], bool]) -> RequestGuard:
+    """Accept a sign-in: it comes from the application's page, and its form from the page of the
+    identity platform's server."""
+    return RequestGuard(accepts_own_pages=True, accepts_navigation_to=is_browser_path)

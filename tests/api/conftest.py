@@ -4,6 +4,7 @@ Step Functions and KMS as moto serves them over HTTP."""
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from io import StringIO
@@ -18,8 +19,10 @@ from infra.catalog import ROUTES
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, open_token_kms_key
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.service import TENANT_ID
+from mailsync import registry
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, RunRef
+from mailsync.registry import GOOGLE
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
@@ -147,6 +150,29 @@ def microsoft(
     simulators.service.log.clear()
     for each in simulators.notifier.list_active_subscriptions():
         simulators.notifier.expire_subscriptions(each["mailbox_id"])
+
+
+@pytest.fixture
+def google(microsoft: Simulators, environment: pytest.MonkeyPatch) -> Iterator[Simulators]:
+    """Ann and Bo have Gmail mailboxes, and the functions of this process use the simulated Google.
+
+    The kit is a stand-in, which opens no mailbox.
+    """
+    stand_in = [
+        replace(each, kit_module="tests.support.gmail_stand_in")
+        if each.provider == GOOGLE
+        else each
+        for each in registry.REGISTERED_PROVIDERS
+    ]
+    environment.setattr(registry, "REGISTERED_PROVIDERS", tuple(stand_in))
+    simulated = microsoft.google
+    environment.setenv("GOOGLE_IDENTITY_URL", simulated.base_url)
+    environment.setenv("GOOGLE_CLIENT_ID", simulated.client_id)
+    environment.setenv("GOOGLE_CLIENT_SECRET", simulated.client_secret)
+    defaults = simulated.behaviour
+    yield microsoft
+    simulated.behaviour = defaults
+    simulated.consents.forget_all()
 
 
 @pytest.fixture

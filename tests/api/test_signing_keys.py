@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mailsync.api import signing_keys
+from mailsync import published_keys
 from mailsync.api.bearer import Caller, verify_bearer_token
-from mailsync.api.signing_keys import (
+from mailsync.api.signing_keys import build_signing_keys
+from mailsync.errors import SettingMissing
+from mailsync.published_keys import (
     KEY_SET_REFRESH_AFTER_S,
     MAX_STALE_KEY_SET_S,
     MIN_FETCH_INTERVAL_WITHOUT_KEYS_S,
     MIN_KEY_SET_FETCH_INTERVAL_S,
     PublishedKeySet,
 )
-from mailsync.errors import SettingMissing
 from mailsync.settings import Settings
 from tests.api.issuer import (
     Issuer,
@@ -192,7 +193,7 @@ def test_an_issuers_nonsense_admits_no_caller_and_is_fetched_again_soon(
 def test_a_hanging_or_missing_issuer_admits_no_caller(
     issuer: Issuer, verify: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing_keys, "KEY_SET_FETCH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(published_keys, "KEY_SET_FETCH_TIMEOUT_S", 0.2)
     issuer.delay_s = 1
 
     assert verify(signed()) is None
@@ -211,4 +212,4 @@ def test_a_hanging_or_missing_issuer_admits_no_caller(
 )
 def test_settings_must_name_one_safe_kind_of_key(values: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingMissing, match=sentence):
-        signing_keys.build_signing_keys(Settings(values))
+        build_signing_keys(Settings(values))

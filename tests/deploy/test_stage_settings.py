@@ -29,6 +29,11 @@ def test_a_stage_that_does_not_exist_is_refused_with_those_that_do() -> None:
         StageSettings.from_context("tset", {"test": {"app_inbox_url": INBOX}})
 
 
+GOOGLE_PUSH = {
+    "google_pubsub_topic": "projects/my-project/topics/mail",
+    "google_push_service_account": "push@my-project.iam.gserviceaccount.com",
+    "google_push_audience": "https://mail.mailsync.test/api/webhooks/google",
+}
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:pager"
 CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/6e1b0d2c-1c1f"
 DOMAIN = {"domain_name": "mail.mailsync.test", "certificate_arn": CERTIFICATE}
@@ -68,6 +73,7 @@ def a_stage(**values: object) -> StageSettings:
         ("not both", {"alarm_email": "ops@mailsync.test", "alarm_topic_arn": TOPIC}),
         ("need each other", {"domain_name": "mail.mailsync.test"}),
         ("need each other", {"certificate_arn": CERTIFICATE}),
+        *(("need each other", {each: value}) for each, value in GOOGLE_PUSH.items()),
         ("not both", {**DOMAIN, "public_url": "https://mail.mailsync.test"}),
     ],
 )
@@ -91,6 +97,7 @@ JWKS = "https://issuer.mailsync.test/.well-known/jwks.json"
         ("alarm_topic_arn", TOPIC, ["pager", "arn:aws:sqs:eu-west-1:111122223333:pager"]),
         ("microsoft_client_id", GUID, ["my app", GUID[:-1]]),
         ("microsoft_tenants", f"{GUID}, {GUID}", ["mailsync.test", f"{GUID},", [GUID]]),
+        ("google_client_id", "1-a.apps.googleusercontent.com", ["1-a", GUID]),
         ("imap_servers", "public", ["all", "imap.mailsync.test", "", "a:0", ["public"], 993]),
         ("imap_servers", "public, imap.mailsync.test:993,a:1993", []),
         ("cors_origins", ["https://a.mailsync.test"], ["https://a.mailsync.test", ["*"]]),
@@ -109,6 +116,22 @@ def test_the_form_of_each_setting_is_checked(name: str, valid: object, invalid: 
     for value in invalid:
         with pytest.raises(ValueError, match=f"^Stage 'test': {name} must be [^\n]+$"):
             a_stage(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "invalid"),
+    [
+        ("google_pubsub_topic", ["mail", "topics/mail", "projects/p/topics/mail", 1]),
+        ("google_push_service_account", ["push", "push@mailsync.test"]),
+    ],
+)
+def test_the_settings_of_gmails_notifications_have_their_form(
+    name: str, invalid: list[Any]
+) -> None:
+    assert a_stage(**GOOGLE_PUSH).google_pubsub_topic
+    for value in invalid:
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            a_stage(**{**GOOGLE_PUSH, name: value})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mailsync.api.documented_values import (
 )
 from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
+from mailsync.decisions.push_health import PushHealth
 from mailsync.model import FolderId
 
 MAX_FOLDERS_PER_PATCH = 1000
@@ -107,8 +108,28 @@ class DifferenceView(CamelModel):
     found_at: datetime
 
 
+class Notifications(CamelModel):
+    """How the provider's notifications of changed mail work for a mailbox. If they fail, scheduled
+    checks find the changes later."""
+
+    state: PushHealth
+    """`working`; `silent`: the provider did not announce the last change that Mailsync found;
+    `lapsed`: the provider has no subscription, and Mailsync keeps trying to create one."""
+    expires_at: datetime | None
+    """When the subscription ends unless Mailsync renews it. Null: there is no subscription."""
+    last_received_at: datetime | None
+    """When the last notification arrived. Null: none has arrived."""
+    last_error: str | None
+    """The name of the error of the last attempt to create or renew the subscription. Null: the
+    attempt succeeded."""
+
+
 class AccountDetail(AccountView):
     """One connected mailbox of the caller, with all its folders."""
+
+    notifications: Notifications | None
+    """The provider's notifications of changed mail. Null: this mailbox has none, or its first sync
+    has not ended."""
 
     folders: tuple[FolderSelection, ...]
     differences: tuple[DifferenceView, ...]

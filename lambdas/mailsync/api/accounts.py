@@ -14,6 +14,7 @@ from mailsync.api.account_models import (
     AccountView,
     DifferenceView,
     FolderSelection,
+    Notifications,
 )
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
@@ -44,6 +45,7 @@ from mailsync.store.account_store import (
 )
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.push_store import PushStore
 
 ACCOUNTS_PATH = "/api/email/accounts"
 ACCOUNT_PATH = f"{ACCOUNTS_PATH}/<accountId>"
@@ -162,8 +164,21 @@ def _detail(account: AccountOfCaller) -> AccountDetail:
     id_of_remote = {folder.remote_id: folder.id for folder in whole.folders}
     return AccountDetail(
         **_view(whole.account).model_dump(),
+        notifications=_notifications(account),
         folders=tuple(_folder(each, id_of_remote) for each in whole.folders),
         differences=tuple(_difference(each) for each in whole.contradictions),
+    )
+
+
+def _notifications(account: AccountOfCaller) -> Notifications | None:
+    found = PushStore(open_database()).push_state(account.id, account.user_id)
+    if found is None:
+        return None
+    return Notifications(
+        state=found.health,
+        expires_at=found.expires_at,
+        last_received_at=found.notified_at,
+        last_error=found.last_error,
     )
 
 

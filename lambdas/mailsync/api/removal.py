@@ -24,6 +24,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.sync.purge import purge_account
 from mailsync.sync.push import end_subscriptions
+from mailsync.sync.revocation import AccessEnd, prepare_revocation
 
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
 KEEP_DATA, PURGE_DATA = "keep", "purge"
@@ -31,6 +32,12 @@ KEEP_DATA, PURGE_DATA = "keep", "purge"
 PURGE_BUDGET_S = 13.0
 """Seconds that one request may spend on deleting mail, below API Gateway's time-out of 29 s. The
 scheduled function `purge-accounts` deletes the rest."""
+
+_SENTENCE_OF_ACCESS = {
+    AccessEnd.REVOKED: "The access to the mailbox was withdrawn.",
+    AccessEnd.KEPT_FOR_OTHERS: "The access is kept, because the mailbox is connected elsewhere.",
+    AccessEnd.FORGOTTEN: "The access was deleted here; the mail provider did not confirm its end.",
+}
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
@@ -48,7 +55,9 @@ def remove_account(account_id: str) -> Response[str]:
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = AccountControlStore(open_database())
     end_subscriptions(account)
+    revocation = prepare_revocation(account.id)
     stopped = store.disconnect_account(account) if data == KEEP_DATA else store.begin_purge(account)
+    access = revocation.run() if revocation else None
     event = router.current_event
     write_audit_record(
         event,
@@ -57,15 +66,16 @@ def remove_account(account_id: str) -> Response[str]:
         account_id=account.id,
         data=data,
         run_id=stopped,
+        **({"access": access} if access else {}),
     )
     _stop_run(stopped)
     if data == KEEP_DATA:
         message = "The account is disconnected; its mail stays readable."
-        return _removed(account, "disconnected", message)
+        return _removed(account, "disconnected", message, access)
     if purge_account(store, account.id, deadline - time.monotonic()):
-        return _removed(account, "purged", "The account and its mail are deleted.")
+        return _removed(account, "purged", "The account and its mail are deleted.", access)
     message = "The account is removed; the rest of its mail is being deleted."
-    return _removed(account, "purging", message)
+    return _removed(account, "purging", message, access)
 
 
 def _account_of_caller(account_id: str) -> AccountOfCaller:
@@ -88,7 +98,11 @@ def _stop_run(run_id: RunId | None) -> None:
         open_sync_starter().stop_execution_of_closed_run(run_id)
 
 
-def _removed(account: AccountOfCaller, status: str, message: str) -> Response[str]:
+def _removed(
+    account: AccountOfCaller, status: str, message: str, access: AccessEnd | None
+) -> Response[str]:
+    if access is not None:
+        message = f"{message} {_SENTENCE_OF_ACCESS[access]}"
     body = {"success": True, "accountId": account.id, "status": status, "message": message}
     code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
     return Response(code, APPLICATION_JSON, json.dumps(body), {"Cache-Control": "no-store"})

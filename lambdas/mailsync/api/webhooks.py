@@ -1,12 +1,13 @@
 """Define the routes of `/api/webhooks`: a provider reports that a mailbox has changed, and Mailsync
 marks the mailbox as due.
 
-The routes are public. A notification without the secret of a subscription has no effect. The
-response is the same with and without a valid secret.
+The routes are public. A notification without the secret of a subscription, or without the
+provider's signature, has no effect. The response is the same as to a valid one.
 """
 
 import base64
 import binascii
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -17,8 +18,16 @@ from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.api.provider_paths import require_enabled
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
-from mailsync.model import Provider
-from mailsync.providers.kit import NotANotification, PushKit, load_push_kit, webhook_path
+from mailsync.model import MailboxNotification, Notification, Provider
+from mailsync.providers.kit import (
+    NotANotification,
+    NotificationPostponed,
+    PushKit,
+    WebhookRequest,
+    load_push_kit,
+    webhook_path,
+)
+from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
@@ -46,12 +55,22 @@ _NO_PUSH = Problem(
     detail="The path names no provider that notifies of changes, so nothing was done; send the"
     " request to the URL of the subscription.",
 )
+_POSTPONED = Problem(
+    kind="notification-postponed",
+    status=503,
+    title="The notification cannot be verified now",
+    detail="The notification could not be verified at this moment, so it had no effect; send it"
+    " again.",
+    retry_after_s=10,
+)
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
     detail=f"The body is too large; send at most {MAX_NOTIFICATION_BYTES} bytes in one request.",
 )
+
+AnyNotification = Notification | MailboxNotification
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
@@ -71,12 +90,25 @@ def receive_notifications(provider: str) -> Response[str]:
         token = push.answer_validation_request(event.raw_event.get("rawQueryString", ""))
         if token is not None:
             return Response(HTTPStatus.OK, _TEXT, token, _PLAIN_TEXT_HEADERS)
-        notifications = push.parse_notifications(_body(event))
+        request = WebhookRequest(_body(event), event.headers.get("authorization", ""))
+        notifications = push.parse_notifications(request, load_settings())
     except NotANotification:
         raise ApiError(_MALFORMED) from None
-    genuine = PushStore(open_database()).save_notifications(notifications)
+    except NotificationPostponed as reason:
+        logger.warning("notification_postponed", reason=str(reason))
+        raise ApiError(_POSTPONED) from None
+    genuine = _save(Provider(provider), notifications)
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
+
+
+def _save(provider: Provider, notifications: Sequence[AnyNotification]) -> int:
+    """Make the notified mailboxes due; return the number of genuine notifications."""
+    store = PushStore(open_database())
+    addresses = [each.address for each in notifications if isinstance(each, MailboxNotification)]
+    found = store.save_mailbox_notifications(provider, addresses) if addresses else 0
+    of_subscriptions = [each for each in notifications if isinstance(each, Notification)]
+    return min(found, len(addresses)) + store.save_notifications(of_subscriptions)
 
 
 def _push_kit(name: str) -> PushKit:

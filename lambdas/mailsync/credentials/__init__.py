@@ -25,7 +25,6 @@ from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
     AccountNotConnected,
-    MailsyncError,
     ProviderThrottled,
     ProviderUnavailable,
 )
@@ -75,6 +74,10 @@ class CredentialStore(Protocol):
         Raises:
             AccountNotConnected: the account has no credentials.
         """
+        ...
+
+    def save_address(self, account_id: AccountId, address: str) -> None:
+        """Store the email address that the account has now at its provider."""
         ...
 
     def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
@@ -144,17 +147,20 @@ class StoredAccessToken:
             if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
                 return stored
             _respect_pause(before)
-            grant = _grant(self._account_id, before, self._vault)
+            grant = open_grant(self._account_id, before, self._vault)
             key = self._vault.newest_sealing_key()
             with self._store.lock_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)
+            # Each in a transaction of its own: a disconnection locks the account first.
+            if isinstance(outcome, TokenSet):
+                if outcome.address is not None:
+                    self._store.save_address(self._account_id, outcome.address)
+                return outcome.access_token
             # Raised here and not in the block, so that the pause or the end of the grant is
             # committed first.
-            if isinstance(outcome, MailsyncError):
-                raise outcome
-            return outcome
+            raise outcome
         raise ProviderUnavailable(
             f"Other workers kept renewing the token of account {self._account_id}. Stored mail"
             " stays readable; the sync is retried."
@@ -162,7 +168,7 @@ class StoredAccessToken:
 
     def _exchange(
         self, grant: str | None, key: SealingKey, renewal: LockedCredentials
-    ) -> AccessToken | AccessRevoked | ProviderThrottled:
+    ) -> TokenSet | AccessRevoked | ProviderThrottled:
         try:
             renewed = _tokens(
                 self._settings, self._provider, grant, renewal.credentials.organisation_id
@@ -180,7 +186,7 @@ class StoredAccessToken:
                 renewal.end_grant()
             return error
         renewal.save(renewed.seal_for_account(self._account_id, key))
-        return renewed.access_token
+        return renewed
 
 
 class StoredPassword:
@@ -307,12 +313,13 @@ def get_access_token_without_lock(
     if stored and _is_fresh(stored):
         return UnrenewableAccessToken(stored)
     _respect_pause(credentials)
-    grant = _grant(account.id, credentials, vault)
+    grant = open_grant(account.id, credentials, vault)
     issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
     return UnrenewableAccessToken(issued.access_token)
 
 
-def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
+def open_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
+    """Decrypt and return the grant. None: the account has none."""
     if credentials.sealed_grant is None:
         return None
     return vault.open_sealed_text(grant_sealing_context(account_id), credentials.sealed_grant)

@@ -15,11 +15,14 @@ class TokenSet:
     access_token: the access token.
     grant: the user's grant. None: app-only access.
     organisation_id: tenant id of app-only access. None: access by a grant.
+    address: the account's present email address, as the platform names it at a renewal. None: it
+        names none.
     """
 
     access_token: AccessToken
     grant: str | None = field(default=None, repr=False)
     organisation_id: str | None = None
+    address: str | None = field(default=None, repr=False)
 
     def seal_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
         """Encrypt the tokens with one data key, bound to the account; return the credentials for

@@ -131,3 +131,15 @@ class Notification:
     remote_id: RemoteId
     secret: str = field(repr=False)
     kind: NotificationKind
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxNotification:
+    """A notification of changed mail that names a mailbox and no subscription.
+
+    The provider's package has verified that the provider sent it.
+
+    address: the mailbox's email address in lower case.
+    """
+
+    address: str = field(repr=False)

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from mailsync.errors import ProviderRejected
-from mailsync.model import Account, Notification, Provider
+from mailsync.model import Account, MailboxNotification, Notification, Provider
 from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
@@ -30,6 +30,11 @@ class MailboxUnavailable(Exception):
 
 class NotANotification(Exception):
     """Error: a request to the webhook does not have the form that the provider documents."""
+
+
+class NotificationPostponed(Exception):
+    """Error: a request to the webhook cannot be verified at this moment, so the provider must send
+    it again. The text names the reason and contains nothing of the request."""
 
 
 class MailServerUnusable(Exception):
@@ -61,17 +66,35 @@ class MailboxIdentity:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A request to the webhook of a provider.
+
+    authorization: value of the header Authorization. Empty: no header.
+    """
+
+    body: bytes
+    authorization: str = field(default="", repr=False)
+
+
 class PushKit(Protocol):
     """Interface of the functions for push subscriptions that a provider's package supplies to the
     common code.
 
     subscription_lifetime: lifetime that the product requests for a subscription.
+    is_one_per_mailbox: the provider has one subscription per mailbox, which all accounts of the
+        mailbox share. A new one replaces it, and its end ends the notifications of all accounts.
     leftover_search_budget_s: seconds that one invocation of `renew-subscriptions` may search for
         leftover subscriptions, over all mailboxes.
     """
 
     subscription_lifetime: timedelta
     leftover_search_budget_s: float
+    is_one_per_mailbox: bool
+
+    def is_configured(self, settings: Settings) -> bool:
+        """Return whether this stage has the settings that the provider's notifications need."""
+        ...
 
     def open_push_provider(
         self,
@@ -92,11 +115,16 @@ class PushKit(Protocol):
         """
         ...
 
-    def parse_notifications(self, body: bytes) -> Sequence[Notification]:
+    def parse_notifications(
+        self, request: WebhookRequest, settings: Settings
+    ) -> Sequence[Notification | MailboxNotification]:
         """Return the notifications in one webhook request, without repetitions.
+
+        A MailboxNotification is verified; a forged one is left out.
 
         Raises:
             NotANotification: the body is malformed.
+            NotificationPostponed: the request cannot be verified at this moment.
         """
         ...
 

@@ -110,6 +110,17 @@ class AccountStore:
             raise AccountNotFound(f"There is no account {account_id}.")
         return row_to_account(found[0])
 
+    def is_connected_by_others(self, account: Account) -> bool:
+        """Return whether another account that is not disconnected has the same mailbox."""
+        with self._database.transaction() as tx:
+            [[is_connected]] = tx.run(
+                "is_connected_by_others",
+                account_id=account.id,
+                provider=account.provider,
+                provider_account_id=account.remote_id,
+            )
+        return bool(is_connected)
+
     def active_account(self, account_id: AccountId) -> Account:
         """Return the account with this id if it may be synced.
 

@@ -72,6 +72,11 @@ class CredentialStore:
         with self._database.transaction() as tx:
             return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
 
+    def save_address(self, account_id: AccountId, address: str) -> None:
+        """Store the email address that the account has now at its provider."""
+        with self._database.transaction() as tx:
+            tx.run("save_address", account_id=account_id, email_address=address)
+
     @contextmanager
     def lock_for_renewal(self, account_id: AccountId) -> Iterator[CredentialRenewal]:
         """Lock the account's credentials, and yield them for a renewal. Changes are saved when the

@@ -16,6 +16,7 @@ from mailsync.decisions.due import (
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
 )
+from mailsync.decisions.push_health import PushHealth, classify_push
 from mailsync.model import (
     AccountId,
     Notification,
@@ -50,6 +51,22 @@ class SubscriptionClaim:
     claimed_until: datetime
     callback_url: str = ""
     failed_attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PushState:
+    """What is known of the notifications of a mailbox.
+
+    expires_at: expiry of the subscription. None: there is none.
+    notified_at: when the last genuine notification arrived. None: none did.
+    last_error: name of the error of the last attempt to create or renew the subscription. None: it
+        succeeded.
+    """
+
+    health: PushHealth
+    expires_at: datetime | None
+    notified_at: datetime | None
+    last_error: str | None
 
 
 class PushStore:
@@ -174,6 +191,48 @@ class PushStore:
                 remote_ids=to_jsonb(remote_ids),
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
+
+    def push_state(self, account_id: AccountId, user_id: str) -> PushState | None:
+        """Return what is known of the notifications of an account. None: no subscription was ever
+        requested for it."""
+        with self._database.transaction() as tx:
+            found = tx.run("push_state", account_id=account_id, user_id=user_id)
+        if not found:
+            return None
+        expires_at, subscribed_at, notified_at, changed_at, last_error, now = found[0]
+        health = classify_push(
+            expires_at=expires_at,
+            subscribed_at=subscribed_at,
+            notified_at=notified_at,
+            changed_at=changed_at,
+            now=now,
+        )
+        return PushState(health, expires_at, notified_at, last_error)
+
+    def is_subscribed_by_others(self, account_id: AccountId) -> bool:
+        """Return whether another account of the same mailbox has a push subscription."""
+        with self._database.transaction() as tx:
+            [[is_subscribed]] = tx.run("is_subscribed_by_others", account_id=account_id)
+        return bool(is_subscribed)
+
+    def save_mailbox_notifications(self, provider: Provider, addresses: Sequence[str]) -> int:
+        """Make the mailboxes due for which a verified notification arrived; return the number of
+        accounts of these mailboxes.
+
+        A mailbox is found by the address for which its subscription was made, else by its present
+        address, so that notifications of a renamed mailbox are accepted under both.
+
+        addresses: addresses in lower case.
+        """
+        if not addresses:
+            return 0
+        names = {"provider": provider, "addresses": to_jsonb(sorted(set(addresses)))}
+        with self._database.transaction() as tx:
+            found = tx.run("find_subscribed_mailboxes", **names) or tx.run(
+                "find_renamed_mailboxes", **names
+            )
+            _notify(tx, [AccountId(account_id) for (account_id,) in found])
+        return len(found)
 
     def save_notifications(self, notifications: Sequence[Notification]) -> int:
         """Make the mailboxes due for which a genuine notification arrived; return the number of

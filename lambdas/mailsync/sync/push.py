@@ -7,7 +7,7 @@ no notification arrives.
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from secrets import token_urlsafe
 from threading import Thread
 
@@ -77,9 +77,10 @@ def renew_due_subscriptions(
 
 
 def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
-    for registration in load_settings().enabled_providers():
+    settings = load_settings()
+    for registration in settings.enabled_providers():
         push_kit = load_provider_kit(registration.provider).push_kit
-        if push_kit is not None:
+        if push_kit is not None and push_kit.is_configured(settings):
             yield registration.provider, push_kit
 
 
@@ -117,6 +118,9 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
         vault = Vault(settings.token_key_arn, credentials)
         access = get_access_token_without_lock(account, credentials, vault, settings)
         kit, no_retries = load_push_kit(account.provider), RetryBudget(total_s=0)
+        if not _may_end(PushStore(database), account_id, kit):
+            logger.info("push_left_to_others", account_id=account_id)
+            return
         with closing(kit.open_push_provider(account, access, settings, no_retries)) as push:
             leftovers.end_leftover_subscriptions(
                 push, claim, named=claim.remote_id, callback_urls=[claim.callback_url]
@@ -128,6 +132,12 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
         database.close()
 
 
+def _may_end(store: PushStore, account_id: AccountId, push_kit: PushKit) -> bool:
+    """Return whether ending the account's subscription leaves other accounts of the mailbox
+    theirs."""
+    return not (push_kit.is_one_per_mailbox and store.is_subscribed_by_others(account_id))
+
+
 def _renew(
     store: PushStore,
     leftovers: LeftoverSubscriptions,
@@ -137,8 +147,7 @@ def _renew(
 ) -> bool:
     try:
         with _push_of(claim.account_id) as push:
-            lifetime = push_kit.subscription_lifetime
-            _Renewal(store, leftovers, claim, push, callback_url, lifetime).run()
+            _Renewal(store, leftovers, claim, push, callback_url, push_kit).run()
     except MailsyncError as failure:
         cause = type(failure).__name__
         store.schedule_retry(claim, cause)
@@ -156,7 +165,7 @@ class _Renewal:
     claim: SubscriptionClaim
     push: PushProvider
     callback_url: str
-    lifetime: timedelta
+    push_kit: PushKit
 
     def run(self) -> None:
         if not self._extend():
@@ -191,7 +200,8 @@ class _Renewal:
         secret = token_urlsafe(32)
         subscription = self._open(secret)
         if not self.store.save_created_subscription(self.claim, subscription, secret):
-            self.push.unsubscribe(subscription.remote_id)
+            if _may_end(self.store, self.claim.account_id, self.push_kit):
+                self.push.unsubscribe(subscription.remote_id)
             return
         logger.info("push_opened", account_id=self.claim.account_id)
         replaced = self.claim.remote_id
@@ -211,6 +221,8 @@ class _Renewal:
 
     def _end_leftovers(self, *, named: RemoteId | None) -> int:
         """End leftover subscriptions; return how many. Failures are logged."""
+        if self.push_kit.is_one_per_mailbox:
+            return 0  # a new one has replaced it, and its end would end that one
         urls = list({self.claim.callback_url, self.callback_url})
         account_id = self.claim.account_id
         try:
@@ -226,7 +238,7 @@ class _Renewal:
         return ended
 
     def _until(self) -> datetime:
-        return datetime.now(UTC) + self.lifetime
+        return datetime.now(UTC) + self.push_kit.subscription_lifetime
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import re
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import orjson
@@ -18,9 +18,16 @@ from localdev.http_server import Request, Response
 from localdev.simulators.entra.app_login import AppCredentials, TokenEndpointError
 from localdev.simulators.entra.consents import ConsentStore, GrantRefused
 from localdev.simulators.entra.device_codes import DEVICE_CODE_GRANT_TYPE, DeviceCodeStore
-from localdev.simulators.entra.sign_in_page import render_sign_in_page
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, OUTLOOK_AUDIENCE, TokenSigner
 from localdev.simulators.faults import Fault
+from localdev.simulators.identity.answers import (
+    injected_response,
+    json_response,
+    page_response,
+    redirect,
+    refusal_page,
+)
+from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.service import (
     PERSONAL_TENANT_ID,
     TENANT_ID,
@@ -75,12 +82,14 @@ class EntraServer:
         if handler is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
         if tenant not in _OF_SEVERAL | {TENANT_ID, PERSONAL_TENANT_ID}:
-            return _json(400, _error("invalid_tenant", 90002, f"Tenant '{tenant}' not found."))
+            return json_response(
+                400, _error("invalid_tenant", 90002, f"Tenant '{tenant}' not found.")
+            )
         return handler(tenant, request)
 
     def _discovery(self, tenant: str, request: Request) -> Response:
         root = f"{self.base_url}/{tenant}"
-        return _json(
+        return json_response(
             200,
             {
                 "issuer": f"{root}/v2.0",
@@ -95,7 +104,7 @@ class EntraServer:
         )
 
     def _keys(self, tenant: str, request: Request) -> Response:
-        return _json(200, {"keys": [self._signer.public_jwk()]})
+        return json_response(200, {"keys": [self._signer.public_jwk()]})
 
     def _authorize(self, tenant: str, request: Request) -> Response:
         query = dict(parse_qsl(request.query))
@@ -103,7 +112,7 @@ class EntraServer:
         if fault:
             return fault
         page = render_sign_in_page(query, self._service.mailboxes())
-        return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
+        return page_response(page)
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
         """Handle the sign-in form: parameters of the authorize request, and the chosen account."""
@@ -113,7 +122,7 @@ class EntraServer:
             return fault
         if query.get("decline"):
             sentence = "AADSTS65004: User declined to consent to access the app."
-            return _redirect(query, {"error": "access_denied", "error_description": sentence})
+            return redirect(query, {"error": "access_denied", "error_description": sentence})
         return self._consented(query, query.get("account", ""))
 
     def _device_code(self, tenant: str, request: Request) -> Response:
@@ -121,13 +130,13 @@ class EntraServer:
         try:
             self.app_login.check_client_id(form)
         except TokenEndpointError as error:
-            return _json(error.status, _error(error.error, error.number, str(error)))
+            return json_response(error.status, _error(error.error, error.number, str(error)))
         page = f"{self.base_url}/{tenant}/oauth2/deviceauth"
-        return _json(200, self.device_codes.issue_device_code(form.get("scope", ""), page))
+        return json_response(200, self.device_codes.issue_device_code(form.get("scope", ""), page))
 
     def _device_page(self, tenant: str, request: Request) -> Response:
         page = render_sign_in_page({}, self._service.mailboxes(), asks_for_code=True)
-        return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
+        return page_response(page)
 
     def _device_sign_in(self, tenant: str, request: Request) -> Response:
         """Handle the form of the device page: the code that a program shows, and the account."""
@@ -144,7 +153,7 @@ class EntraServer:
         except UserNotFound:
             known = False
         if not known:
-            return _refusal_page("AADSTS70018: That code did not work. Check it and try again.")
+            return refusal_page("AADSTS70018: That code did not work. Check it and try again.")
         return Response(200, b"Close this window.", {"Content-Type": "text/plain; charset=utf-8"})
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
@@ -158,16 +167,16 @@ class EntraServer:
             return fault
         self._service.set_behaviour(tenant_consented=True)
         granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": query.get("scope", "")}
-        return _redirect(query, granted)
+        return redirect(query, granted)
 
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
         """Return an error page; a redirect would go to an address that is not yet trusted."""
         if query.get("client_id") != self._client_id:
-            return _refusal_page("AADSTS700016: Application was not found in the directory.")
+            return refusal_page("AADSTS700016: Application was not found in the directory.")
         if not query.get("redirect_uri"):
-            return _refusal_page("AADSTS900144: 'redirect_uri' is required.")
+            return refusal_page("AADSTS900144: 'redirect_uri' is required.")
         if query.get("response_type") != "code":
-            return _refusal_page("AADSTS700054: response_type must be 'code'.")
+            return refusal_page("AADSTS700054: response_type must be 'code'.")
         return None
 
     def _consented(self, query: dict[str, str], account: str) -> Response:
@@ -175,7 +184,7 @@ class EntraServer:
             user_id = self._service.find_mailbox(account).user_id
         except UserNotFound:
             sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
-            return _redirect(query, {"error": "login_required", "error_description": sentence})
+            return redirect(query, {"error": "login_required", "error_description": sentence})
         code = self.consents.issue_authorization_code(
             user_id=user_id,
             scope=query.get("scope", ""),
@@ -183,7 +192,7 @@ class EntraServer:
             challenge=query.get("code_challenge"),
             nonce=query.get("nonce"),
         )
-        return _redirect(query, {"code": code, "session_state": str(uuid4())})
+        return redirect(query, {"code": code, "session_state": str(uuid4())})
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
@@ -199,11 +208,11 @@ class EntraServer:
             if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenEndpointError("invalid_client", 7000222, sentence, 401)
-            return _json(200, self._granted(tenant, form))
+            return json_response(200, self._granted(tenant, form))
         except TokenEndpointError as error:
-            return _json(error.status, _error(error.error, error.number, str(error)))
+            return json_response(error.status, _error(error.error, error.number, str(error)))
         except GrantRefused as refusal:
-            return _json(400, _error("invalid_grant", refusal.number, str(refusal)))
+            return json_response(400, _error("invalid_grant", refusal.number, str(refusal)))
 
     def _granted(self, tenant: str, form: dict[str, str]) -> dict[str, Any]:
         match form.get("grant_type"):
@@ -270,29 +279,11 @@ class EntraServer:
         return {"token_type": "Bearer", "access_token": token, **times}
 
 
-def _redirect(query: dict[str, str], parameters: dict[str, str]) -> Response:
-    if "state" in query:
-        parameters = {**parameters, "state": query["state"]}
-    target = query["redirect_uri"]
-    separator = "&" if "?" in target else "?"
-    return Response(302, b"", {"Location": target + separator + urlencode(parameters)})
-
-
-def _refusal_page(sentence: str) -> Response:
-    return Response(400, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
-
-
 def _injected(fault: Fault) -> Response:
     """Return the token endpoint's response for a fault: an OAuth error, or the fault's `body`."""
-    headers = dict(fault.headers)
-    if fault.retry_after is not None:
-        headers["Retry-After"] = f"{fault.retry_after:g}"
-    if fault.body is not None:
-        return Response(fault.status or 503, fault.body.encode(), headers)
     number = re.match(r"AADSTS(\d+)", fault.message)
     document = _error(fault.code, int(number[1]) if number else 0, fault.message)
-    response = _json(fault.status or 503, document)
-    return Response(response.status, response.body, {**response.headers, **headers})
+    return injected_response(fault, document)
 
 
 def _error(error: str, number: int, description: str) -> dict[str, Any]:
@@ -308,8 +299,3 @@ def _error(error: str, number: int, description: str) -> dict[str, Any]:
     if error == "invalid_grant":
         document["suberror"] = "bad_token"
     return document
-
-
-def _json(status: int, document: Any) -> Response:
-    headers = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
-    return Response(status, orjson.dumps(document), headers)

@@ -6,14 +6,12 @@ Source: Microsoft identity platform docs, access-tokens and id-tokens.
 
 import time
 from dataclasses import dataclass
-from secrets import token_urlsafe
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localdev.simulators.database import SimulatorDatabase
+from localdev.simulators.identity.signing import SigningKey, unique_id
 from localdev.simulators.service import TENANT_ID
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
@@ -47,27 +45,17 @@ class TokenSigner:
     """Signs and verifies tokens with an RSA key that the data folder keeps across restarts."""
 
     def __init__(self, database: SimulatorDatabase) -> None:
-        stored = database.read_or_create_secret("token key", _new_key)
-        key = serialization.load_pem_private_key(stored, password=None)
-        assert isinstance(key, rsa.RSAPrivateKey)
-        self._key = key
+        self._key = SigningKey(database, "token key", SIGNING_KEY_ID)
 
     def sign_token(self, claims: dict[str, Any], *, lifetime_s: int) -> str:
-        now = int(time.time())
-        times = {"iat": now, "nbf": now, "exp": now + lifetime_s}
-        return jwt.encode(
-            # `uti` makes each token another one, also within a second.
-            {**claims, **times, "tid": TENANT_ID, "ver": "2.0", "uti": token_urlsafe(16)},
-            self._key,
-            algorithm="RS256",
-            headers={"kid": SIGNING_KEY_ID},
-        )
+        always = {"nbf": int(time.time()), "tid": TENANT_ID, "ver": "2.0", "uti": unique_id()}
+        return self._key.sign({**claims, **always}, lifetime_s=lifetime_s)
 
     def verify_token(self, token: str, *, audience: str = GRAPH_AUDIENCE) -> BearerClaims:
         """Verify an access token and return its claims. Raises AccessTokenRefused."""
         try:
             claims = jwt.decode(
-                token, self._key.public_key(), algorithms=["RS256"], audience=audience
+                token, self._key.public_key, algorithms=["RS256"], audience=audience
             )
         except jwt.PyJWTError as refusal:
             raise AccessTokenRefused(_sentence(token, refusal)) from refusal
@@ -76,8 +64,7 @@ class TokenSigner:
         return BearerClaims(user_id=user_id, app_id=claims["appid"], scopes_or_roles=grants)
 
     def public_jwk(self) -> dict[str, Any]:
-        jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return {**jwk, "kid": SIGNING_KEY_ID, "use": "sig"}
+        return self._key.public_jwk()
 
 
 def _sentence(token: str, refusal: jwt.PyJWTError) -> str:
@@ -90,11 +77,3 @@ def _sentence(token: str, refusal: jwt.PyJWTError) -> str:
     if isinstance(refusal, jwt.InvalidAudienceError):
         return "Access token validation failure. Invalid audience."
     return "Invalid access token: its signature could not be validated."
-
-
-def _new_key() -> bytes:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )

@@ -22,6 +22,8 @@ class GmailBehaviour:
     is_label_deletion_in_history: whether the history reports that messages lost a deleted label.
     is_trash_counted: whether `labels.get` counts messages that are in Trash or Spam as well.
     does_profile_count_trash: whether `messagesTotal` of the profile counts Trash and Spam.
+    are_pages_disordered: whether the entries of a page of messages or of the history are not in the
+        order of time.
     largest_page: maximum number of entries on a page of a list.
     max_inline_text_bytes: size up to which a text has its `data` in the message; a longer one has
         an attachment id. Google documents no size.
@@ -49,6 +51,7 @@ class GmailBehaviour:
     is_label_deletion_in_history: bool = False
     is_trash_counted: bool = True
     does_profile_count_trash: bool = True
+    are_pages_disordered: bool = False
     largest_page: int = 500
     max_inline_text_bytes: int = 1_000_000
     is_batch_reversed: bool = False

@@ -66,13 +66,9 @@ def gmail_mailbox_actions(
         "gmail-edit-draft": of_message(GmailOwner.edit_draft),
         "gmail-send-draft": of_message(GmailOwner.send_draft),
         "gmail-create-label": of_owner(GmailOwner.create_label),
-        "gmail-rename-label": of_owner(
-            lambda owner, *, label, name: owner.rename_label(label, name)
-        ),
-        "gmail-nest-label": of_owner(
-            lambda owner, *, label, parent=None: owner.nest_label(label, parent)
-        ),
-        "gmail-delete-label": of_owner(lambda owner, *, label: owner.delete_label(label)),
+        "gmail-rename-label": of_owner(GmailOwner.rename_label),
+        "gmail-nest-label": of_owner(GmailOwner.nest_label),
+        "gmail-delete-label": of_owner(GmailOwner.delete_label),
         "gmail-add-unknown-label": of_message(_add_unknown_label),
         "gmail-hold-history": lambda mailbox, *, seconds: server.hold_history(mailbox, seconds),
         "gmail-token": partial(_register_token, server),

@@ -144,9 +144,9 @@ class GmailOwner:
         self.gmail.labels.forget()
         return f"Label_{number}"
 
-    def rename_label(self, label_id: str, name: str) -> None:
+    def rename_label(self, label: str, name: str) -> None:
         """Rename a label, with the labels nested below it. A slash nests the label."""
-        folder = self._folder(label_id)
+        folder = self._folder(label)
         above, _, last = name.rpartition("/")
         parent = self._label_of_name(above)
         with self._database.transaction():
@@ -154,27 +154,27 @@ class GmailOwner:
             self._mailbox.rename_folder(folder, last if parent else name)
         self.gmail.labels.forget()
 
-    def nest_label(self, label_id: str, parent_id: str | None) -> None:
+    def nest_label(self, label: str, parent: str | None = None) -> None:
         """Nest a label below another one. None: at the top."""
-        parent = self._folder(parent_id) if parent_id else None
-        self._mailbox.folders.move(self._folder(label_id), parent)
+        above = self._folder(parent) if parent else None
+        self._mailbox.folders.move(self._folder(label), above)
         self.gmail.labels.forget()
 
-    def delete_label(self, label_id: str) -> None:
+    def delete_label(self, label: str) -> None:
         """Delete a label. Its messages stay, and so do the labels nested below it, under their full
         names."""
-        folder = self._folder(label_id)
+        folder = self._folder(label)
         names = {
-            label.folder_number: label.name
-            for label in self.gmail.labels.by_id.values()
-            if label.folder_number is not None
+            each.folder_number: each.name
+            for each in self.gmail.labels.by_id.values()
+            if each.folder_number is not None
         }
         with self._database.transaction(), self._history_of_label_deletion():
             for child in self._mailbox.folders.list_children(folder):
                 self._mailbox.folders.move(child.number, None)
                 self._mailbox.rename_folder(child.number, names[child.number])
             for message in self._mailbox.messages(folder):
-                self._modify(message.number, set(), {label_id})
+                self._modify(message.number, set(), {label})
             self._mailbox.folders.remove(folder)
         self.gmail.labels.forget()
 

@@ -38,6 +38,9 @@ class IdentityPlatform:
                 "MICROSOFT_CLIENT_ID": CLIENT_ID,
                 "MICROSOFT_CLIENT_SECRET": "secret-1",
                 "GRAPH_URL": self.authority,
+                "GOOGLE_IDENTITY_URL": self.authority,
+                "GOOGLE_CLIENT_ID": CLIENT_ID,
+                "GOOGLE_CLIENT_SECRET": "secret-2",
                 "CA_BUNDLE": str(self.ca_bundle),
             }
         )

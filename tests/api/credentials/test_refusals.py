@@ -8,13 +8,13 @@ from mailsync.credentials.identity import SignInRejected, entra_codes
 from mailsync.credentials.identity.entra_codes import (
     ADVICE_BY_SUBERROR,
     MEANING_BY_AADSTS_CODE,
-    ErrorKind,
 )
 from mailsync.credentials.identity.entra_errors import (
     to_app_only_access_error,
     to_renewal_error,
     to_sign_in_error,
 )
+from mailsync.credentials.identity.error_kind import ErrorKind
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,

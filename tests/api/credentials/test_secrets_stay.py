@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.api.signing_keys import PublishedKeySet
 from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials.identity import google, require_oauth_access
 from mailsync.credentials.identity.entra import (
     begin_sign_in,
     finish_sign_in,
@@ -21,9 +21,12 @@ from mailsync.credentials.identity.entra import (
     request_app_only_tokens,
 )
 from mailsync.errors import MailsyncError, ProviderUnavailable
-from mailsync.model import AccessToken
+from mailsync.model import AccessToken, AccountId, RemoteId
+from mailsync.providers.gmail.subscriptions import GmailPush
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.published_keys import PublishedKeySet
+from mailsync.registry import GOOGLE
 from mailsync.settings import is_https_or_loopback_url
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
@@ -31,12 +34,14 @@ from tests.support.builders import OAUTH
 from tests.support.functions import lambda_context
 from tests.support.paths import ROOT
 
+GOOGLE_OAUTH = require_oauth_access(GOOGLE)
 LAMBDAS = ROOT / "lambdas"
 REDIRECTS = (301, 302, 303, 307, 308)
 ORGANISATION = "72f988bf-0000-4000-8000-000000000000"
 CLIENTS = {
     "mailsync/credentials/identity/entra.py",
-    "mailsync/api/signing_keys.py",
+    "mailsync/json_request.py",
+    "mailsync/published_keys.py",
     "mailsync/providers/graph/http.py",
     "mailsync/providers/server_status.py",
 }
@@ -117,6 +122,17 @@ def _keys(platform: IdentityPlatform) -> object:
     return PublishedKeySet(platform.authority, platform.app.provider_tls_context()).find_key("k")
 
 
+def _watch(platform: IdentityPlatform) -> object:
+    push = GmailPush(
+        base_url=platform.authority,
+        account_id=AccountId("a"),
+        topic="projects/p/topics/t",
+        access=UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1))),
+        tls=platform.app.provider_tls_context(),
+    )
+    return push.unsubscribe(RemoteId("ann@example.org#a"))
+
+
 def _self_test(platform: IdentityPlatform) -> object:
     from handlers import reach_provider
 
@@ -130,6 +146,13 @@ SENDERS: dict[str, Send] = {
     "redeem a code": _finish,
     "redeem a refresh token": _refresh,
     "redeem the app's secret": _admit,
+    "redeem a Google refresh token": lambda platform: google.refresh_tokens(
+        platform.app, GOOGLE_OAUTH, "1//0token"
+    ),
+    "revoke a Google grant": lambda platform: google.revoke_grant(
+        platform.app, GOOGLE_OAUTH, "1//0token"
+    ),
+    "end a watch of Gmail": _watch,
     "call Graph": _graph,
     "fetch the issuer's keys": _keys,
     "the self-test": _self_test,

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localdev.http_server import Response, Server
-from mailsync.api.signing_keys import PublishedKeySet
 from mailsync.credentials.identity.entra import request_app_only_tokens
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId
+from mailsync.published_keys import PublishedKeySet
 from mailsync.response_body import UnreadableBody, read_body_up_to_limit
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform

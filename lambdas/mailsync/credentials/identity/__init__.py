@@ -20,7 +20,8 @@ class SignInRejected(Exception):
     the workflow.
 
     code: error code of OAuth from the identity platform, or one of this product: `state_mismatch`,
-        `issuer_mismatch` or `scope_missing`.
+        `issuer_mismatch`, `scope_missing`, `refresh_token_missing`, `id_token_mismatch` or
+        `clock_skew`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -107,10 +108,18 @@ class IdentityPlatform(Protocol):
 
     def refresh_tokens(self, settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
         """Request a new access token with the grant; return it together with the grant for the next
-        renewal.
+        renewal, and the account's address if the platform names it.
 
         Raises:
             AccessRevoked: the platform rejected the grant; the user must sign in again.
+        """
+        ...
+
+    def revoke_grant(self, settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+        """End all tokens that the account granted to the application, also those of other
+        connections of the account. Return whether the platform ended them.
+
+        False: the platform refused, or has no such request.
         """
         ...
 

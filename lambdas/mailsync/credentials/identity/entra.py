@@ -164,6 +164,11 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
         return TokenSet(_access(response), grant=cache.serialize())
 
 
+def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+    """Return False: Microsoft's identity platform cannot revoke a single refresh token."""
+    return False
+
+
 def require_allowed_organisation(settings: Settings, organisation_id: str) -> None:
     tenants = settings.read_section(EntraSettings).allowed_tenant_ids
     if organisation_id not in tenants:

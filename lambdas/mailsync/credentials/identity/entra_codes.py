@@ -13,20 +13,8 @@ response. An unlisted code never ends a grant, because Microsoft has reported ou
 """
 
 from collections.abc import Mapping
-from enum import Enum
 
-
-class ErrorKind(Enum):
-    """What an error of the identity platform means for the mailbox."""
-
-    THROTTLED = "retried after a pause"
-    OUTAGE = "retried later"
-    GRANT_ENDED = "the grant has ended: the account is closed until the user signs in"
-    GRANT_BLOCKED = "the grant is valid but blocked: the account is closed and retried"
-    WRONG_APP_REGISTRATION = "the app registration is wrong, not the mailbox"
-
-
-ErrorKindAndAdvice = tuple[ErrorKind, str]
+from mailsync.credentials.identity.error_kind import ErrorKind, ErrorKindAndAdvice
 
 _BEGIN = "begin the sign-in again"
 _AGREE = "agree on Microsoft's page to let the app read mail"

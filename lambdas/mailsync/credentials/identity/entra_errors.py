@@ -18,9 +18,8 @@ from mailsync.credentials.identity.entra_codes import (
     MEANING_BY_AADSTS_CODE,
     MEANING_BY_OAUTH_ERROR,
     MEANING_OF_UNLISTED_ERROR,
-    ErrorKind,
-    ErrorKindAndAdvice,
 )
+from mailsync.credentials.identity.error_kind import ErrorKind, ErrorKindAndAdvice
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
 from mailsync.providers import AccessTokenSource
+from mailsync.providers.gmail.push_kit import GmailPushKit
 from mailsync.providers.kit import MailboxIdentity
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class GmailKit:
     """Opens Gmail mailboxes; implements `ProviderKit`."""
 
-    push_kit = None
+    push_kit = GmailPushKit()
 
     def open_mailbox(
         self,

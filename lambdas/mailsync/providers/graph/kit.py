@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mailsync.model import Account, Notification
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph import notifications
-from mailsync.providers.kit import MailboxIdentity
+from mailsync.providers.kit import MailboxIdentity, WebhookRequest
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -31,11 +31,15 @@ class GraphPushKit:
     subscription_lifetime = timedelta(minutes=4_200)
     """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
     minutes in some places, and 10,080 in others."""
+    is_one_per_mailbox = False
     leftover_search_budget_s = 20.0
     """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
     lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the
     list of an organisation is long. Creating and renewing subscriptions must not wait for the
     search."""
+
+    def is_configured(self, settings: Settings) -> bool:
+        return True
 
     def open_push_provider(
         self,
@@ -59,8 +63,10 @@ class GraphPushKit:
     def answer_validation_request(self, raw_query: str) -> str | None:
         return notifications.answer_validation_request(raw_query)
 
-    def parse_notifications(self, body: bytes) -> Sequence[Notification]:
-        return notifications.parse_notifications(body)
+    def parse_notifications(
+        self, request: WebhookRequest, settings: Settings
+    ) -> Sequence[Notification]:
+        return notifications.parse_notifications(request.body)
 
 
 class GraphKit:

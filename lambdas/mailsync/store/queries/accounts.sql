@@ -22,6 +22,18 @@ VALUES (:user_id, :provider, :provider_account_id, :email_address)
        connected_at = clock_timestamp(), updated_at = now()
 RETURNING id::text
 
+-- is_connected_by_others --
+-- Return whether another account has the same mailbox, whoever its user is.
+SELECT EXISTS (
+       SELECT 1 FROM mailsync.email_accounts
+        WHERE provider = :provider AND provider_account_id = :provider_account_id
+          AND id <> cast(:account_id AS uuid) AND status NOT IN ('disconnected', 'purging'))
+
+-- save_address --
+-- Store the address of a mailbox that the provider has renamed; the account stays the same.
+UPDATE mailsync.email_accounts SET email_address = :email_address, updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND email_address <> :email_address
+
 -- lock_account --
 -- Lock the account until this transaction ends; every change of accounts and runs begins with this
 -- lock.

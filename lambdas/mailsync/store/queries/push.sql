@@ -102,6 +102,43 @@ SELECT remote_id, account_id::text, secret_hash
   FROM mailsync.provider_subscriptions
  WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
+-- find_subscribed_mailboxes --
+-- Return the accounts whose subscription was made for one of these addresses: its id begins with the
+-- address and `#`. A range, since `LIKE` with a parameter uses no index; `$` is the character after
+-- `#`.
+SELECT s.account_id::text
+  FROM json_array_elements_text(cast(:addresses AS json)) AS named (address)
+  JOIN mailsync.provider_subscriptions s
+    ON s.remote_id >= named.address || '#' AND s.remote_id < named.address || '$'
+  JOIN mailsync.email_accounts a ON a.id = s.account_id
+ WHERE a.provider = :provider
+
+-- find_renamed_mailboxes --
+-- Return the accounts with one of these addresses. Reads all accounts, so it is only for addresses
+-- for which no subscription was made.
+SELECT a.id::text
+  FROM mailsync.email_accounts a
+  JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
+ WHERE a.provider = :provider
+   AND lower(a.email_address) IN
+       (SELECT json_array_elements_text(cast(:addresses AS json)))
+
+-- push_state --
+-- Return what is known of the notifications of an account of this user.
+SELECT s.expires_at, s.created_at, a.notified_at, a.changed_at, s.last_error, now()
+  FROM mailsync.email_accounts a
+  JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
+ WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+
+-- is_subscribed_by_others --
+-- Return whether another account of the same mailbox has a subscription.
+SELECT EXISTS (
+       SELECT 1
+         FROM mailsync.email_accounts own
+         JOIN mailsync.email_accounts a USING (provider, provider_account_id)
+         JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
+        WHERE own.id = cast(:account_id AS uuid) AND a.id <> own.id AND s.remote_id IS NOT NULL)
+
 -- renew_subscriptions_now --
 -- Make subscriptions due that are about to expire.
 UPDATE mailsync.provider_subscriptions SET next_try_at = now()

@@ -7,8 +7,9 @@ from threading import Barrier
 import httpx
 import pytest
 
+from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.gmail.tokens import METADATA_SCOPE
+from localdev.simulators.gmail.tokens import METADATA_SCOPE, READ_SCOPE
 from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
 from tests.support.mail import a_mail
 
@@ -34,6 +35,19 @@ def test_a_token_permits_its_scopes_and_its_mailbox_alone(gmail: GmailClient) ->
     assert gmail.error("profile")[:2] == (401, "authError")
     gmail.token = tokens.register("another user")
     assert gmail.error("profile")[1:] == ("failedPrecondition", "Mail service not enabled")
+
+
+def test_the_tokens_of_googles_identity_platform_are_accepted_until_they_are_revoked(
+    gmail: GmailClient, simulators: Simulators
+) -> None:
+    google, address = simulators.google, gmail.mailbox.address
+
+    gmail.token = google.issue_access_token(address, READ_SCOPE)
+    assert gmail.get("profile")["emailAddress"] == address
+    gmail.token = google.issue_access_token(address, "openid")
+    assert gmail.error("profile")[:2] == (403, "insufficientPermissions")
+    google.consents.end_grants(gmail.mailbox.user_id)
+    assert gmail.error("profile")[:2] == (401, "authError")
 
 
 def test_the_api_can_be_disabled_in_the_project(gmail: GmailClient) -> None:

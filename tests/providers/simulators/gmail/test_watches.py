@@ -60,16 +60,15 @@ def watch(gmail: GmailClient, **fields: Any) -> dict[str, Any]:
 
 
 def test_a_watch_announces_the_present_state_and_then_each_change(
-    pushed: GmailClient, receiver: Receiver
+    pushed: GmailClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pusher, address = pushed.server.pusher, pushed.mailbox.address
-    pusher.sign = lambda audience: f"signed for {audience}"
+    monkeypatch.setattr(pusher, "sign", lambda audience: f"signed for {audience}")
     started = watch(pushed)
     pusher.deliver_pending_pushes()
     pusher.deliver_pending_pushes()
     pushed.owner.deliver(a_mail("one"))
     pusher.deliver_pending_pushes()
-    pusher.sign = None
 
     newest = int(pushed.history_id())
     assert receiver.pushed() == [

@@ -1,0 +1,41 @@
+"""Name the addresses of Google's identity platform, which sign-ins and the webhook of Gmail use."""
+
+from mailsync.settings import SettingsSection
+
+ISSUERS = ("https://accounts.google.com", "accounts.google.com")
+"""The two spellings of the issuer in Google's tokens (Google Identity documentation, "OpenID
+Connect")."""
+MAX_CLOCK_SKEW_S = 60.0
+"""The seconds by which Google's clock and ours may differ when the times of a token are checked."""
+_AUTHORIZE = "https://accounts.google.com/o/oauth2/v2/auth"
+_TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105
+_REVOKE = "https://oauth2.googleapis.com/revoke"
+_CERTIFICATES = "https://www.googleapis.com/oauth2/v3/certs"
+
+
+class GoogleAddresses(SettingsSection):
+    """The URLs of Google's identity platform. GOOGLE_IDENTITY_URL replaces the hosts of all of them
+    by one, that of a simulator."""
+
+    @property
+    def authorize_url(self) -> str:
+        return self._address(_AUTHORIZE)
+
+    @property
+    def token_url(self) -> str:
+        return self._address(_TOKEN)
+
+    @property
+    def revoke_url(self) -> str:
+        return self._address(_REVOKE)
+
+    @property
+    def certificates_url(self) -> str:
+        """Return the URL of the key set with which Google signs its tokens."""
+        return self._address(_CERTIFICATES)
+
+    def _address(self, url: str) -> str:
+        if not self._values.get("GOOGLE_IDENTITY_URL", "").strip():
+            return url
+        path = url.split("/", 3)[3]
+        return f"{self._https('GOOGLE_IDENTITY_URL', default='').rstrip('/')}/{path}"

@@ -1,0 +1,80 @@
+"""Send a single HTTP request whose response is a small JSON object, such as a token."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Any
+
+from mailsync.response_body import (
+    ACCEPT_ENCODING,
+    MAX_BODY_WITHOUT_MAIL_BYTES,
+    UnreadableBody,
+    read_body_up_to_limit,
+)
+from mailsync.retry_after import parse_retry_after_s
+
+
+class NoJsonResponse(Exception):
+    """Error: no complete response arrived. The message is the name of the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonResponse:
+    """A complete response.
+
+    document: the body as an object. Empty: the body is no JSON object.
+    retry_after_s: value of the header Retry-After in seconds. None: no header.
+    """
+
+    status: int
+    document: Mapping[str, Any]
+    retry_after_s: float | None = None
+
+
+def send_json_request(
+    method: str,
+    url: str,
+    *,
+    tls: SSLContext,
+    timeout_s: float,
+    form: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+    access_token: str | None = None,
+) -> JsonResponse:
+    """Send a request with a form or a JSON body, follow no redirect, and return the response.
+
+    timeout_s: time limit of a single read from the connection.
+
+    Raises:
+        NoJsonResponse: there is no connection, or the response is incomplete or too large.
+    """
+    import httpx
+
+    headers = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
+    if access_token is not None:
+        headers["Authorization"] = f"Bearer {access_token}"
+    client = httpx.Client(verify=tls, timeout=timeout_s, trust_env=False, follow_redirects=False)
+    try:
+        with (
+            client as http,
+            http.stream(method, url, headers=headers, data=form, json=body) as response,
+        ):
+            encoding = response.headers.get("Content-Encoding")
+            content = read_body_up_to_limit(
+                response.iter_raw(), encoding, MAX_BODY_WITHOUT_MAIL_BYTES
+            )
+    except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
+        raise NoJsonResponse(type(error).__name__) from None
+    if content is None:
+        raise NoJsonResponse("TooLarge")
+    retry_after_s = parse_retry_after_s(response.headers.get("Retry-After"))
+    return JsonResponse(response.status_code, _parse_object(bytes(content)), retry_after_s)
+
+
+def _parse_object(content: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,136 @@
+"""Verify and parse the requests that Pub/Sub pushes to the webhook.
+
+Google signs a token for each push. A push is genuine if the token has Google's signature, the
+configured audience, and the verified address of the configured service account: anybody can have
+Google sign a token for any audience, in a project of their own. From the body only the mailbox's
+address is used, and it selects nothing but which connected mailbox is checked; the history id in it
+decides nothing.
+
+Sources: Google Cloud documentation, "Authentication for push subscriptions" and "Push
+    subscriptions" (Pub/Sub); Gmail API documentation, "Push notifications"; hookdeck/webhook-skills
+    PR 180, xorbitsai/xagent #727 (audience alone), googleapis/google-auth-library-python #889
+    (clock skew).
+"""
+
+import base64
+import binascii
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import jwt
+import orjson
+from jwt.types import Options
+
+from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S, GoogleAddresses
+from mailsync.log import logger
+from mailsync.model import MailboxNotification
+from mailsync.providers.gmail.push_settings import GmailPushSettings
+from mailsync.providers.kit import NotificationPostponed, WebhookRequest
+from mailsync.published_keys import PublishedKeySet
+from mailsync.settings import Settings
+
+MAX_TOKEN_CHARS = 8192
+_MAX_ADDRESS_CHARS = 320
+_ALGORITHMS = ("RS256",)
+_OPTIONS: Options = {
+    "verify_exp": False,  # checked last: only a genuine push is refused for its time
+    "verify_iat": False,
+    "require": ["exp", "iat", "iss", "aud", "email"],
+}
+
+
+def parse_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxNotification]:
+    """Return the notification of a push; empty for a forged push and for one without a mailbox.
+
+    Both get the response of a genuine push: Pub/Sub would send a refused one again for days, and a
+    forger learns nothing.
+
+    Raises:
+        NotificationPostponed: Google's keys are unavailable, or the push is genuine and its token
+            is not valid at this moment.
+    """
+    push = settings.read_section(GmailPushSettings)
+    if not push.is_configured:
+        return _ignored("NotConfigured")
+    keys = _key_set(settings.read_section(GoogleAddresses).certificates_url, settings)
+    scheme, _, token = request.authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
+        return _ignored("NoToken")
+    try:
+        claims = _verified_claims(token.strip(), keys, push.audience)
+    except jwt.PyJWTError as error:
+        # Only the name of the error: its text may quote the token.
+        return _ignored(type(error).__name__)
+    if claims["email"] != push.service_account or claims.get("email_verified") is not True:
+        return _ignored("OtherServiceAccount")
+    _require_valid_now(claims)
+    address = _mailbox_address(request.body)
+    return [MailboxNotification(address)] if address else _ignored("NoMailbox")
+
+
+def _ignored(reason: str) -> Sequence[MailboxNotification]:
+    logger.info("push_ignored", reason=reason)
+    return ()
+
+
+def _verified_claims(token: str, keys: PublishedKeySet, audience: str) -> Mapping[str, Any]:
+    """Return the claims of a token after its signature, issuer and audience were verified.
+
+    Raises:
+        jwt.PyJWTError: the token is malformed, forged, or for another audience.
+        NotificationPostponed: no key of Google is known.
+    """
+    key = keys.find_key(jwt.get_unverified_header(token).get("kid"))
+    if key is None:
+        if not keys.has_keys:
+            raise NotificationPostponed("KeysUnavailable")
+        raise jwt.InvalidKeyError
+    claims: Mapping[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=_ALGORITHMS,
+        audience=audience,
+        issuer=ISSUERS,
+        options=_OPTIONS,
+    )
+    return claims
+
+
+def _require_valid_now(claims: Mapping[str, Any]) -> None:
+    """Raise NotificationPostponed unless the token is valid now, give or take the clock skew.
+
+    Pub/Sub then sends the push again with a new token, so that a wrong clock loses none.
+    """
+    try:
+        issued_at, expires_at = float(claims["iat"]), float(claims["exp"])
+    except (TypeError, ValueError, OverflowError):
+        raise NotificationPostponed("TimesMalformed") from None
+    now = time.time()
+    if now < issued_at - MAX_CLOCK_SKEW_S:
+        raise NotificationPostponed("TokenFromTheFuture")
+    if now > expires_at + MAX_CLOCK_SKEW_S:
+        raise NotificationPostponed("TokenExpired")
+
+
+def _mailbox_address(body: bytes) -> str | None:
+    """Return the address of the mailbox that a push names, in lower case. None: it names none."""
+    try:
+        message = orjson.loads(body)["message"]
+        # Python decodes both alphabets of base64 once they are one.
+        data = str(message["data"]).translate(str.maketrans("-_", "+/"))
+        payload = orjson.loads(base64.b64decode(data + "=" * (-len(data) % 4), validate=True))
+        address = payload["emailAddress"]
+    except (orjson.JSONDecodeError, binascii.Error, ValueError, KeyError, TypeError, IndexError):
+        return None
+    if not isinstance(address, str) or not 3 <= len(address) <= _MAX_ADDRESS_CHARS:
+        return None
+    is_usable = "@" in address and address.isprintable() and address.isascii()
+    return address.lower() if is_usable else None
+
+
+@cache
+def _key_set(url: str, settings: Settings) -> PublishedKeySet:
+    """Return the key set, which the process keeps between invocations."""
+    return PublishedKeySet(url, settings.provider_tls_context())

@@ -1,0 +1,62 @@
+"""Open the notifications of Gmail mailboxes and parse Pub/Sub's requests to the webhook.
+
+The webhook imports this module at each cold start, so the module imports modules with an HTTP
+client only when they are needed.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mailsync.model import Account, MailboxNotification
+from mailsync.providers import AccessTokenSource
+from mailsync.providers.gmail.push_settings import GmailPushSettings
+from mailsync.providers.kit import WebhookRequest
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import GMAIL_URL_SETTING
+from mailsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mailsync.providers.gmail.subscriptions import GmailPush
+
+
+class GmailPushKit:
+    """Opens the watch of Gmail mailboxes and parses Pub/Sub's pushes; implements `PushKit`."""
+
+    subscription_lifetime = timedelta(hours=50)
+    """A watch lasts up to 7 days, and Google advises to call `watch` once a day (Gmail API
+    documentation, "Push notifications"). A subscription is renewed after 0.4 to 0.5 of its
+    lifetime, here 20 to 25 hours; one that cannot be renewed for two days counts as lapsed."""
+    leftover_search_budget_s = 0.0
+    is_one_per_mailbox = True
+
+    def is_configured(self, settings: Settings) -> bool:
+        return settings.read_section(GmailPushSettings).is_configured
+
+    def open_push_provider(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+    ) -> "GmailPush":
+        from mailsync.providers.gmail.subscriptions import GmailPush
+
+        return GmailPush(
+            base_url=settings.server_url(GMAIL_URL_SETTING),
+            account_id=account.id,
+            topic=settings.read_section(GmailPushSettings).topic,
+            access=access,
+            tls=settings.provider_tls_context(),
+        )
+
+    def answer_validation_request(self, raw_query: str) -> str | None:
+        """Return None: Pub/Sub does not validate an endpoint by a request."""
+        return None
+
+    def parse_notifications(
+        self, request: WebhookRequest, settings: Settings
+    ) -> Sequence[MailboxNotification]:
+        from mailsync.providers.gmail.notifications import parse_push
+
+        return parse_push(request, settings)

@@ -1,0 +1,94 @@
+"""Withdraw the application's access at the identity platform after an account was disconnected.
+
+A platform may end all tokens of a person and an application at once when one of them is revoked.
+Therefore a grant is revoked only with the last connection of its mailbox (googleapis/
+google-auth-library-nodejs #1338, Significant-Gravitas/AutoGPT PR 10493).
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from threading import Thread
+
+from mailsync.credentials import open_grant
+from mailsync.credentials.identity import open_identity_platform, require_oauth_access
+from mailsync.errors import AccountNotConnected, AccountNotFound
+from mailsync.log import logger
+from mailsync.model import Account, AccountId, Credentials
+from mailsync.registry import find_provider
+from mailsync.settings import load_settings
+from mailsync.store.account_store import AccountStore
+from mailsync.store.connection import open_database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.sync.mailbox import open_vault
+
+REVOCATION_TIMEOUT_S = 5.0
+"""The longest time in seconds that a user's request to disconnect a mailbox waits for the identity
+platform."""
+
+
+class AccessEnd(StrEnum):
+    """What became of the application's access to a mailbox that was disconnected.
+
+    FORGOTTEN: the tokens are deleted here; the platform did not confirm that they have ended.
+    """
+
+    REVOKED = "revoked"
+    KEPT_FOR_OTHERS = "kept for other connections"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """The grant of an account that is about to be disconnected, still encrypted."""
+
+    account: Account
+    credentials: Credentials = field(repr=False)
+
+    def run(self) -> AccessEnd:
+        """Revoke the grant unless another account uses the mailbox; return what was done.
+
+        Call this after the account was disconnected, so that of two connections that end at the
+        same time one sees no other. Errors of the platform and of KMS are logged and not raised,
+        because the disconnection must not depend on them.
+        """
+        account = self.account
+        if AccountStore(open_database()).is_connected_by_others(account):
+            return AccessEnd.KEPT_FOR_OTHERS
+        ended: list[bool] = []
+        revoking = Thread(
+            name=f"revoke-{account.id}", target=self._revoke, args=(ended,), daemon=True
+        )
+        revoking.start()
+        revoking.join(REVOCATION_TIMEOUT_S)
+        is_revoked = ended == [True]
+        logger.info("grant_revoked" if is_revoked else "grant_forgotten", account_id=account.id)
+        return AccessEnd.REVOKED if is_revoked else AccessEnd.FORGOTTEN
+
+    def _revoke(self, ended: list[bool]) -> None:
+        account, settings = self.account, load_settings()
+        try:
+            grant = open_grant(account.id, self.credentials, open_vault())
+            oauth = require_oauth_access(account.provider)
+            platform = open_identity_platform(oauth)
+            if grant is not None:
+                ended.append(platform.revoke_grant(settings, oauth, grant))
+        except Exception as failure:
+            cause = type(failure).__name__
+            logger.warning("grant_not_revoked", account_id=account.id, cause=cause)
+
+
+def prepare_revocation(account_id: AccountId) -> Revocation | None:
+    """Return the grant of an account before its credentials are deleted.
+
+    None: the account has no grant, or its platform cannot revoke one.
+    """
+    database = open_database()
+    try:
+        account = AccountStore(database).account(account_id)
+        registration = find_provider(account.provider)
+        oauth = registration.oauth_access if registration else None
+        if oauth is None or not oauth.can_revoke_grants:
+            return None
+        return Revocation(account, CredentialStore(database).credentials(account_id))
+    except (AccountNotFound, AccountNotConnected):
+        return None

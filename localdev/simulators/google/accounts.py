@@ -1,0 +1,73 @@
+"""Keep what Google's identity platform knows of an account: its subject, its address and its
+organisation.
+
+Source: Google Identity documentation, "OpenID Connect": `sub` identifies an account and never
+    changes; `email` may change.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from localdev.simulators.service import SimulatorService
+
+_PERSONAL_DOMAINS = ("gmail.com", "googlemail.com")
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleAccount:
+    """An account whose mailbox the simulators have.
+
+    subject: Google's id of the account, the claim `sub`.
+    organisation: domain of the account's Workspace organisation, the claim `hd`. None: personal.
+    """
+
+    user_id: str
+    subject: str
+    address: str
+    display_name: str
+    organisation: str | None
+
+
+class AccountDirectory:
+    """The Google accounts, one for each simulated mailbox."""
+
+    def __init__(self, service: SimulatorService) -> None:
+        self._service = service
+
+    def find(self, user: str) -> GoogleAccount:
+        """Return the account of a mailbox's address or user id. Raises UserNotFound."""
+        mailbox = self._service.find_mailbox(user)
+        database = self._service.database
+        domain = mailbox.address.rpartition("@")[2].lower()
+        database.execute_write(
+            "INSERT INTO google_account VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            *(mailbox.user_id, _subject(UUID(mailbox.user_id))),
+            None if domain in _PERSONAL_DOMAINS else domain,
+        )
+        row = database.fetch_row("SELECT * FROM google_account WHERE user_id = ?", mailbox.user_id)
+        assert row is not None
+        return GoogleAccount(
+            user_id=mailbox.user_id,
+            subject=row["subject"],
+            address=mailbox.address,
+            display_name=mailbox.display_name,
+            organisation=row["organisation"],
+        )
+
+    def rename(self, user: str, address: str) -> None:
+        """Give the account another address; its subject stays. Raises UserNotFound."""
+        self._service.database.execute_write(
+            "UPDATE mailbox SET address = ? WHERE id = ?", address, self.find(user).user_id
+        )
+
+    def give_address_to_another_account(self, user: str) -> None:
+        """Let the address belong to another account from now on. Raises UserNotFound."""
+        self._service.database.execute_write(
+            "UPDATE google_account SET subject = ? WHERE user_id = ?",
+            *(_subject(uuid4()), self.find(user).user_id),
+        )
+
+
+def _subject(seed: UUID) -> str:
+    """Return a subject of 21 digits, as Google's are."""
+    return str(10**20 + seed.int % (9 * 10**20))

@@ -1,0 +1,31 @@
+"""Define the switches of Google's simulated identity platform."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleBehaviour:
+    """How the Google project and the organisation of the accounts are set up.
+
+    is_testing: the consent screen has the publishing status "Testing"; refresh tokens end 7 days
+        after the consent.
+    internal_organisation: the only organisation whose accounts may sign in. None: all accounts.
+    is_app_blocked: an administrator blocked the app; sign-ins and renewals are rejected with
+        `admin_policy_enforced`.
+    is_client_disabled, is_client_deleted: the OAuth client is disabled or deleted.
+    refresh_tokens_kept: number of the newest refresh tokens of an account and client that are
+        valid.
+    token_lifetime_s: lifetime of access tokens.
+    clock_offset_s: seconds by which Google's clock is ahead of this machine's.
+
+    Source: Google Identity documentation, "Using OAuth 2.0 to Access Google APIs".
+    """
+
+    is_testing: bool = False
+    internal_organisation: str | None = None
+    is_app_blocked: bool = False
+    is_client_disabled: bool = False
+    is_client_deleted: bool = False
+    refresh_tokens_kept: int = 100
+    token_lifetime_s: int = 3599
+    clock_offset_s: float = 0

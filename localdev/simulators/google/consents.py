@@ -1,0 +1,164 @@
+"""Store the consents of users at Google's simulated identity platform, with their tokens.
+
+Source: Google Identity documentation, "Using OAuth 2.0 for Web Server Applications" and "Using
+    OAuth 2.0 to Access Google APIs" (refresh token expiration).
+"""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from secrets import token_urlsafe
+from typing import Any
+
+from localdev.simulators.identity import consents
+from localdev.simulators.identity.consents import GrantFault
+
+UNUSED_REFRESH_TOKEN_LIFETIME_S = 180 * 24 * 3600
+TESTING_REFRESH_TOKEN_LIFETIME_S = 7 * 24 * 3600
+_ENDED = "Token has been expired or revoked."
+_REFUSALS = {
+    GrantFault.CODE_UNKNOWN: "Malformed auth code.",
+    GrantFault.CODE_EXPIRED: "Bad Request",
+    GrantFault.REDIRECT_URI_DIFFERS: "Bad Request",
+    GrantFault.VERIFIER_DIFFERS: "Invalid code verifier.",
+    GrantFault.TOKEN_UNKNOWN: "Bad Request",
+    GrantFault.TOKEN_EXPIRED: _ENDED,
+}
+
+
+class GrantEnd(StrEnum):
+    """Why the tokens of an account are refused. Google's answer to the first two is the same."""
+
+    REVOKED = "revoked"
+    PASSWORD_CHANGED = "password changed"
+    ACCOUNT_DELETED = "account deleted"
+    REAUTHENTICATION_REQUIRED = "rapt_required"
+    REAUTHENTICATION_FAILED = "invalid_rapt"
+
+
+class GrantRefused(Exception):
+    """An authorization code or a refresh token is rejected with `invalid_grant`.
+
+    subtype: Google's `error_subtype`. None: the answer has none.
+    """
+
+    def __init__(self, description: str, subtype: str | None = None) -> None:
+        super().__init__(description)
+        self.subtype = subtype
+
+
+class AccessTokenRefused(Exception):
+    """An access token is unknown, expired or revoked; Google's APIs answer 401."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleBearer:
+    """What an access token permits: the user's id in the simulators, and the granted scopes."""
+
+    user_id: str
+    scopes: frozenset[str]
+
+
+class ConsentStore(consents.ConsentStore):
+    """Stores consents, and access tokens, which are opaque at Google."""
+
+    table_prefix = "google_"
+    code_prefix = "4/0A"
+    token_prefix = "1//0"
+    refresh_token_lifetime_s = UNUSED_REFRESH_TOKEN_LIFETIME_S
+
+    def grant_refused(self, fault: GrantFault) -> GrantRefused:
+        return GrantRefused(_REFUSALS[fault])
+
+    def consent_refused(self, refusal: Any) -> GrantRefused:
+        end = GrantEnd(refusal)
+        if end is GrantEnd.ACCOUNT_DELETED:
+            return GrantRefused("Account has been deleted")
+        if end in (GrantEnd.REAUTHENTICATION_REQUIRED, GrantEnd.REAUTHENTICATION_FAILED):
+            return GrantRefused(f"reauth related error ({end})", str(end))
+        return GrantRefused(_ENDED)
+
+    def allow_offline_access(self, consent_id: str) -> None:
+        """Make the exchange of the consent's code return a refresh token."""
+        self._write("INSERT INTO {}offline_consent VALUES (?)", consent_id)
+
+    def has_offline_access(self, consent_id: str) -> bool:
+        found = self._row("SELECT 1 FROM {}offline_consent WHERE consent_id = ?", consent_id)
+        return found is not None
+
+    def granted_scopes(self, user_id: str) -> set[str]:
+        """Return the scopes of all valid consents of the user. Empty: there is no consent."""
+        rows = self._database.fetch_rows(
+            "SELECT scope FROM google_consent WHERE user_id = ? AND refusal = 0", user_id
+        )
+        return {scope for row in rows for scope in row["scope"].split()}
+
+    def consent_id_of_code(self, code: str) -> str:
+        row = self._row("SELECT consent_id FROM {}code WHERE value = ?", code)
+        assert row is not None
+        return str(row["consent_id"])
+
+    def issue_limited_refresh_token(self, consent_id: str, *, lifetime_s: float, kept: int) -> str:
+        """Issue a refresh token, and end all but the newest `kept` ones of the same account."""
+        token = self.issue_refresh_token(consent_id)
+        self._write(
+            "UPDATE {}refresh_token SET expires_at = ? WHERE value = ?",
+            *(time.time() + lifetime_s, token),
+        )
+        user_id, _ = self.user_and_scope_of_consent(consent_id)
+        self._write(
+            "UPDATE {0}refresh_token SET expires_at = 0 WHERE rowid IN (SELECT r.rowid"
+            " FROM {0}refresh_token r JOIN {0}consent c ON c.id = r.consent_id"
+            " WHERE c.user_id = ? ORDER BY r.rowid DESC LIMIT -1 OFFSET ?)",
+            *(user_id, kept),
+        )
+        return token
+
+    def issue_access_token(self, consent_id: str, lifetime_s: float) -> str:
+        token = "ya29.a0" + token_urlsafe(96)
+        self._write(
+            "INSERT INTO {}access_token VALUES (?, ?, ?)",
+            *(token, consent_id, time.time() + lifetime_s),
+        )
+        return token
+
+    def verify_access_token(self, token: str) -> GoogleBearer:
+        """Return whose access token this is, and its scopes. Raises AccessTokenRefused."""
+        row = self._row("SELECT * FROM {}access_token WHERE value = ?", token)
+        if row is None or row["expires_at"] < time.time():
+            raise AccessTokenRefused("Invalid Credentials")
+        try:
+            user_id, scope = self.user_and_scope_of_consent(row["consent_id"])
+        except GrantRefused:
+            raise AccessTokenRefused("Invalid Credentials") from None
+        return GoogleBearer(user_id, frozenset(scope.split()))
+
+    def end_grants(self, user_id: str, end: GrantEnd = GrantEnd.REVOKED) -> int:
+        """Reject all tokens of the user from now on; return the number of consents."""
+        return self._refuse_consents(user_id, str(end))
+
+    def accept_grants_again(self, user_id: str) -> int:
+        """Accept the tokens of the user again, as after a new sign-in of the organisation."""
+        return self._refuse_consents(user_id, 0)
+
+    def forget_all(self) -> None:
+        """Delete all consents and tokens, as if nobody had signed in yet."""
+        for table in ("consent", "code", "refresh_token", "offline_consent", "access_token"):
+            self._write(f"DELETE FROM {{}}{table}")
+
+    def revoke_token(self, token: str) -> bool:
+        """End all tokens of the account to which a refresh or access token belongs.
+
+        Return False if the token is unknown or its consent has ended.
+        """
+        for table in ("refresh_token", "access_token"):
+            row = self._row(f"SELECT consent_id FROM {{}}{table} WHERE value = ?", token)
+            if row is not None:
+                break
+        else:
+            return False
+        try:
+            user_id, _ = self.user_and_scope_of_consent(row["consent_id"])
+        except GrantRefused:
+            return False
+        return self.end_grants(user_id) > 0

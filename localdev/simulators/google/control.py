@@ -1,0 +1,20 @@
+"""Offer actions of the control API `/_sim/` that only Google's identity platform has."""
+
+from collections.abc import Callable
+from typing import Any
+
+from localdev.simulators.google.consents import GrantEnd
+from localdev.simulators.google.server import GoogleIdentityServer
+from localdev.simulators.mailbox import Mailbox
+
+
+def google_mailbox_actions(google: GoogleIdentityServer) -> dict[str, Callable[..., Any]]:
+    """Return the actions on the Google account of one mailbox by name."""
+
+    def end_grants(mailbox: Mailbox, end: str = GrantEnd.REVOKED) -> dict[str, Any]:
+        return {"ended": google.consents.end_grants(mailbox.user_id, GrantEnd(end))}
+
+    def rename(mailbox: Mailbox, *, address: str) -> Any:
+        return google.accounts.rename(mailbox.user_id, address)
+
+    return {"google-end-grants": end_grants, "google-rename": rename}

@@ -1,0 +1,48 @@
+"""Build the HTTP responses that all simulated identity platforms send."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from localdev.http_server import Response
+from localdev.simulators.faults import Fault
+
+
+def json_response(status: int, document: Any) -> Response:
+    headers = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
+    return Response(status, orjson.dumps(document), headers)
+
+
+def page_response(page: bytes) -> Response:
+    return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
+
+
+def refusal_page(sentence: str, status: int = 400) -> Response:
+    """Return an error page; a redirect would go to an address that is not yet trusted."""
+    return Response(status, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def redirect(query: dict[str, str], parameters: dict[str, str]) -> Response:
+    """Redirect the browser to the application, with the state of its authorize request."""
+    if "state" in query:
+        parameters = {**parameters, "state": query["state"]}
+    target = query["redirect_uri"]
+    separator = "&" if "?" in target else "?"
+    return Response(302, b"", {"Location": target + separator + urlencode(parameters)})
+
+
+def injected_response(fault: Fault, document: Any) -> Response:
+    """Return the token endpoint's response for a fault: its `body`, or `document` as JSON.
+
+    `cut` closes the connection without a response.
+    """
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        headers["Retry-After"] = f"{fault.retry_after:g}"
+    if fault.cut:
+        return Response(200, b"", cut_after_bytes=-1)
+    if fault.body is not None:
+        return Response(fault.status or 503, fault.body.encode(), headers)
+    response = json_response(fault.status or 503, document)
+    return Response(response.status, response.body, {**response.headers, **headers})

@@ -1,0 +1,173 @@
+"""Store the consents of users, their authorization codes (valid once) and their refresh tokens.
+
+Sources: RFC 6749, 4.1 and 6; RFC 7636.
+"""
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
+from enum import Enum, auto
+from secrets import token_urlsafe
+from typing import Any
+from uuid import uuid4
+
+from localdev.simulators.database import SimulatorDatabase
+
+AUTHORIZATION_CODE_LIFETIME_S = 600
+
+
+class GrantFault(Enum):
+    """Why an authorization code or a refresh token is rejected."""
+
+    CODE_UNKNOWN = auto()
+    CODE_EXPIRED = auto()
+    REDIRECT_URI_DIFFERS = auto()
+    VERIFIER_DIFFERS = auto()
+    TOKEN_UNKNOWN = auto()
+    TOKEN_EXPIRED = auto()
+
+
+def consent_tables(prefix: str) -> str:
+    """Return the SQLite statements that create the tables of one platform.
+
+    prefix: text before each table's name. Empty: none.
+    """
+    return f"""
+CREATE TABLE IF NOT EXISTS {prefix}consent (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL, scope TEXT NOT NULL,
+    refusal INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS {prefix}code (
+    value TEXT PRIMARY KEY, consent_id TEXT NOT NULL, redirect_uri TEXT NOT NULL,
+    challenge TEXT, nonce TEXT, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS {prefix}refresh_token (
+    value TEXT PRIMARY KEY, consent_id TEXT NOT NULL, expires_at REAL NOT NULL);
+"""
+
+
+class ConsentStore(ABC):
+    """Stores the consents at one identity platform, which is a subclass.
+
+    table_prefix: the platform's prefix in `consent_tables`.
+    code_prefix, token_prefix: how the platform's codes and refresh tokens begin.
+    refresh_token_lifetime_s: seconds for which a refresh token is valid.
+    """
+
+    table_prefix = ""
+    code_prefix = ""
+    token_prefix = ""
+    refresh_token_lifetime_s: float
+
+    def __init__(self, database: SimulatorDatabase) -> None:
+        self._database = database
+
+    @abstractmethod
+    def grant_refused(self, fault: GrantFault) -> Exception:
+        """Return the platform's error for a rejected code or token."""
+
+    @abstractmethod
+    def consent_refused(self, refusal: Any) -> Exception:
+        """Return the platform's error for the value that `_refuse_consents` stored."""
+
+    def create_consent(self, user_id: str, scope: str) -> str:
+        """Store the consent of a user to the scopes; return its id."""
+        consent_id = uuid4().hex
+        self._write(
+            "INSERT INTO {}consent (id, user_id, scope) VALUES (?, ?, ?)",
+            *(consent_id, user_id, scope),
+        )
+        return consent_id
+
+    def issue_authorization_code(
+        self,
+        *,
+        user_id: str,
+        scope: str,
+        redirect_uri: str,
+        challenge: str | None,
+        nonce: str | None,
+    ) -> str:
+        code = self.code_prefix + token_urlsafe(48)
+        with self._database.transaction():
+            consent_id = self.create_consent(user_id, scope)
+            self._write(
+                "INSERT INTO {}code VALUES (?, ?, ?, ?, ?, ?)",
+                *(code, consent_id, redirect_uri, challenge, nonce),
+                time.time() + AUTHORIZATION_CODE_LIFETIME_S,
+            )
+        return code
+
+    def redeem_authorization_code(
+        self, code: str, *, redirect_uri: str, verifier: str | None
+    ) -> tuple[str, str | None]:
+        """Return the id of the consent to which an authorization code belongs, and the nonce of the
+        sign-in request. The code cannot be used again, even if this call rejects it.
+
+        Raises:
+            the platform's error: the code is unknown, used, expired, or belongs to another request.
+        """
+        with self._database.transaction():
+            row = self._row("SELECT * FROM {}code WHERE value = ?", code)
+            self._write("DELETE FROM {}code WHERE value = ?", code)
+        if row is None:
+            raise self.grant_refused(GrantFault.CODE_UNKNOWN)
+        if row["expires_at"] < time.time():
+            raise self.grant_refused(GrantFault.CODE_EXPIRED)
+        if row["redirect_uri"] != redirect_uri:
+            raise self.grant_refused(GrantFault.REDIRECT_URI_DIFFERS)
+        # A verifier without a challenge: the request for the code was tampered with.
+        if row["challenge"] != (_challenge(verifier) if verifier else None):
+            raise self.grant_refused(GrantFault.VERIFIER_DIFFERS)
+        return row["consent_id"], row["nonce"]
+
+    def issue_refresh_token(self, consent_id: str) -> str:
+        token = self.token_prefix + token_urlsafe(96)
+        self._write(
+            "INSERT INTO {}refresh_token VALUES (?, ?, ?)",
+            *(token, consent_id, time.time() + self.refresh_token_lifetime_s),
+        )
+        return token
+
+    def consent_id_of_refresh_token(self, refresh_token: str) -> str:
+        """Return the id of the consent to which a refresh token belongs.
+
+        A refresh token stays valid after a newer one has been issued.
+
+        Raises:
+            the platform's error: the token is unknown or expired.
+        """
+        row = self._row("SELECT * FROM {}refresh_token WHERE value = ?", refresh_token)
+        if row is None:
+            raise self.grant_refused(GrantFault.TOKEN_UNKNOWN)
+        if row["expires_at"] < time.time():
+            raise self.grant_refused(GrantFault.TOKEN_EXPIRED)
+        return str(row["consent_id"])
+
+    def user_and_scope_of_consent(self, consent_id: str) -> tuple[str, str]:
+        row = self._row("SELECT * FROM {}consent WHERE id = ?", consent_id)
+        assert row is not None
+        if row["refusal"]:
+            raise self.consent_refused(row["refusal"])
+        return row["user_id"], row["scope"]
+
+    def expire_refresh_tokens(self, user_id: str) -> int:
+        return self._write(
+            "UPDATE {0}refresh_token SET expires_at = 0"
+            " WHERE consent_id IN (SELECT id FROM {0}consent WHERE user_id = ?)",
+            user_id,
+        )
+
+    def _refuse_consents(self, user_id: str, refusal: int | str) -> int:
+        """Reject all tokens of the user's consents from now on; return the number of consents."""
+        return self._write("UPDATE {}consent SET refusal = ? WHERE user_id = ?", refusal, user_id)
+
+    def _row(self, statement: str, *values: Any) -> Any:
+        return self._database.fetch_row(statement.format(self.table_prefix), *values)
+
+    def _write(self, statement: str, *values: Any) -> int:
+        return self._database.execute_write(statement.format(self.table_prefix), *values)
+
+
+def _challenge(verifier: str) -> str:
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return urlsafe_b64encode(digest).decode().rstrip("=")
