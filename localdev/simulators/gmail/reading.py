@@ -12,7 +12,7 @@ from localdev.simulators.gmail.ids import history_id, history_token, record_of_h
 from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL, GmailLabel
 from localdev.simulators.gmail.tokens import READING_SCOPES
 
-_MAX_ESTIMATE = 201
+MAX_ESTIMATE = 201
 _UINT64 = re.compile(r"[0-9]{1,20}")
 
 
@@ -58,7 +58,7 @@ def list_messages(call: GmailCall) -> GmailResult:
     )
     if call.behaviour.are_pages_disordered:
         listed.reverse()
-    document: dict[str, object] = {"resultSizeEstimate": _MAX_ESTIMATE if token else len(listed)}
+    document: dict[str, object] = {"resultSizeEstimate": MAX_ESTIMATE if token else len(listed)}
     if listed:
         document["messages"] = [{"id": each.id, "threadId": each.thread_id} for each in listed]
     if token:
