@@ -1,5 +1,5 @@
-"""Give ids to attachments. Each `get` of a message with its contents gives new ones, and an older id
-is refused with 400 (dust-tt/dust PR 27314)."""
+"""Give ids to attachments. Each `get` of a message with its contents gives new ones, and an older
+id is refused with 400 (dust-tt/dust PR 27314)."""
 
 from base64 import urlsafe_b64encode
 from hashlib import sha512
