@@ -40,14 +40,14 @@ class GmailOwner:
     def deliver(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
         """Store a new message with these labels; return its id."""
         flags = _FIELD_BY_FLAG.keys() & {*label_ids}
-        for each in flags:
-            item = replace(item, **_FIELD_BY_FLAG[each](True))
-        placed = [self._folder(each) for each in label_ids if each not in flags]
+        for flag in flags:
+            item = replace(item, **_FIELD_BY_FLAG[flag](True))
+        placed = [self._folder(label) for label in label_ids if label not in flags]
         folders = placed or [self._archive]
         with self._database.transaction():
             number = self._mailbox.deliver(item, folders[0])
-            for each in folders[1:]:
-                self._mailbox.add_to_folder(number, each)
+            for folder in folders[1:]:
+                self._mailbox.add_to_folder(number, folder)
         return self.id_of(number)
 
     def modify(
