@@ -30,9 +30,9 @@ from localdev.simulators.gmail.labels import (
     GmailLabels,
 )
 from localdev.simulators.gmail.message_view import GmailMessage
-from localdev.simulators.imap.message_bytes import compose
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
+from localdev.simulators.message_bytes import compose
 
 _IN_JSON = "IN (SELECT value FROM json_each(?))"
 _IS_PLACED = f"m.number IN (SELECT message FROM placement WHERE folder {_IN_JSON})"

@@ -123,7 +123,8 @@ class GmailServer:
                 body=_json_body(request),
                 scopes=bearer.scopes,
             )
-            result = route.handler(call)
+            with self.service.database.transaction():  # One state of the mailbox is read.
+                result = route.handler(call)
             latency = self.service.latency
             time.sleep(
                 latency.page_latency_s(
