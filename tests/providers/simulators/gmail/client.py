@@ -30,7 +30,7 @@ class GmailClient:
     def send(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
         response = self.http.request(method, path, headers=headers, **options)
-        if response.status_code == 200:
+        if response.status_code == 200 and "/batch" not in response.request.url.path:
             url = response.request.url
             check_request(method, url.path, url.query.decode())
             check_answer(method, url.path, response.content)
