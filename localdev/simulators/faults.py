@@ -1,10 +1,11 @@
 """Choose the faults that the simulators inject. The rules are tried in order; the first rule that
 matches a request injects its fault.
 
-Graph injects every kind of fault but `imap`. IMAP matches rules by the command, as `method`, and by
-the open folder, the command and its arguments, as `path`: "INBOX UID FETCH 1:* (FLAGS)". The token
-endpoint of the identity platform injects only faults with a `status`; their `code` is OAuth's error
-and their `message` starts with the AADSTS number, as "AADSTS50196: ...".
+Graph and Gmail inject every kind of fault but `imap`; Gmail's forgeries are in `gmail.corruption`.
+IMAP matches rules by the command, as `method`, and by the open folder, the command and its
+arguments, as `path`: "INBOX UID FETCH 1:* (FLAGS)". The token endpoint of the identity platform
+injects only faults with a `status`; their `code` is OAuth's error and their `message` starts with
+the AADSTS number, as "AADSTS50196: ...".
 """
 
 import math

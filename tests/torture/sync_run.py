@@ -26,7 +26,7 @@ from mailsync.runs import trigger as workflow
 from mailsync.runs.step_functions import execution_arn
 from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings, load_settings
-from mailsync.store import connection
+from mailsync.store import connection, quota_store
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 from mailsync.sync import batch, feed_pages
@@ -85,6 +85,7 @@ def _prepare(order: Order) -> None:
     _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
     _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
+    _replace(quota_store, "MAX_SLEEP_S", 0.0)
     _replace(successor, "MAX_EXECUTION_EVENTS", order.max_events or MAX_EVENTS)
     has_time = _has_no_more_time if order.max_events else has_time_for_page
     _replace(feed_pages, "has_time_for_page", has_time)

@@ -22,7 +22,13 @@ class GmailBehaviour:
     is_label_deletion_in_history: whether the history reports that messages lost a deleted label.
     is_trash_counted: whether `labels.get` counts messages that are in Trash or Spam as well.
     does_profile_count_trash: whether `messagesTotal` of the profile counts Trash and Spam.
+    are_pages_disordered: whether the entries of a page of messages or of the history are not in the
+        order of time.
     largest_page: maximum number of entries on a page of a list.
+    max_inline_text_bytes: size up to which a text has its `data` in the message; a longer one has
+        an attachment id. Google documents no size.
+    is_batch_reversed: whether a batch has its responses in the reverse order.
+    batch_parts_left_out: number of responses that a batch lacks, the first ones.
     is_api_enabled: False: the API is not enabled in the project (`accessNotConfigured`).
     push_url: where Pub/Sub posts its messages. None: nobody subscribes to the topic.
     push_retry_s: seconds until a push that was not accepted is posted again.
@@ -45,7 +51,11 @@ class GmailBehaviour:
     is_label_deletion_in_history: bool = False
     is_trash_counted: bool = True
     does_profile_count_trash: bool = True
+    are_pages_disordered: bool = False
     largest_page: int = 500
+    max_inline_text_bytes: int = 1_000_000
+    is_batch_reversed: bool = False
+    batch_parts_left_out: int = 0
     is_api_enabled: bool = True
     push_url: str | None = None
     push_retry_s: float = 10

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from localdev.simulators.gmail.attachment_ids import AttachmentIds
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import invalid_argument
 from localdev.simulators.gmail.mailbox import GmailMailbox
@@ -14,11 +15,13 @@ from localdev.simulators.gmail.mailbox import GmailMailbox
 class GmailCall:
     """A request that has passed the token check, the faults and the quota.
 
+    attachment_ids: the ids of attachments that are valid.
     names: the ids in the request's path. params: values of the query by name, in their order.
     body: the JSON of the request; None: it has none.
     """
 
     gmail: GmailMailbox
+    attachment_ids: AttachmentIds
     names: tuple[str, ...]
     params: dict[str, list[str]]
     body: Any = None

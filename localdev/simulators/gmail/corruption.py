@@ -18,7 +18,7 @@ from localdev.simulators.gmail.quota import retry_after_text
 
 _CLOSED_WITHOUT_ANSWER = -1
 _LISTS = ("history", "messages", "labels", "threads")
-_COUNTS = ("messagesTotal", "messagesUnread", "threadsTotal", "threadsUnread")
+_COUNTS = ("messagesTotal", "messagesUnread", "threadsTotal", "threadsUnread", "sizeEstimate")
 _OF_A_PART = ("id", "threadId", "labelIds")
 _REMOVALS = ("messagesDeleted", "labelsRemoved")
 _ADDITIONS = ("messagesAdded", "labelsAdded")

@@ -7,6 +7,7 @@ leading zeros (captures in public issue reports).
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from localdev.simulators.wire_time import format_utc_seconds
@@ -17,6 +18,7 @@ _FIRST_HISTORY_ID = 1_000
 _YEAR_ONE_S = 62_135_596_800
 _MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
 _TOKEN = re.compile(r"[0-9]{20}")
+_KEY_BY_THREAD_ID: dict[str, str] = {}
 
 
 def message_id(id_number: int) -> str:
@@ -32,10 +34,18 @@ def is_id(text: str) -> bool:
     return _MESSAGE_ID.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=100_000)
 def thread_id(thread_key: str) -> str:
     """Return the id of the thread whose messages share this key."""
     digest = sha256(thread_key.encode("utf-8", "replace")).digest()
-    return f"{int.from_bytes(digest[:8]) >> 2 | 1 << 60:016x}"
+    found = f"{int.from_bytes(digest[:8]) >> 2 | 1 << 60:016x}"
+    _KEY_BY_THREAD_ID[found] = thread_key
+    return found
+
+
+def known_thread_key(text: str) -> str | None:
+    """Return the key of a thread whose id was made before in this process; None: it was not."""
+    return _KEY_BY_THREAD_ID.get(text)
 
 
 def history_id(change_number: int, place: int = RECORDS_PER_CHANGE - 1) -> int:

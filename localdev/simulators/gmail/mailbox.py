@@ -15,6 +15,7 @@ from localdev.simulators.gmail.ids import (
     history_id,
     id_number_of,
     is_id,
+    known_thread_key,
     message_id,
     page_token,
     position_of_token,
@@ -29,9 +30,9 @@ from localdev.simulators.gmail.labels import (
     GmailLabels,
 )
 from localdev.simulators.gmail.message_view import GmailMessage
-from localdev.simulators.imap.message_bytes import compose
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
+from localdev.simulators.message_bytes import compose
 
 _IN_JSON = "IN (SELECT value FROM json_each(?))"
 _IS_PLACED = f"m.number IN (SELECT message FROM placement WHERE folder {_IN_JSON})"
@@ -173,19 +174,53 @@ class GmailMailbox:
         assert row is not None
         return dict(row)
 
-    def numbers_of_thread(self, text: str) -> list[int]:
-        """Return the numbers of the visible messages of a thread, oldest first. Raises GmailError
-        404."""
+    def list_threads(
+        self,
+        label_ids: Collection[str],
+        *,
+        includes_spam_trash: bool,
+        token: str | None,
+        limit: int,
+    ) -> tuple[list[ListedMessage], str | None]:
+        """Return the newest message of each thread on a page of threads, see `list_page`. A thread
+        is listed if one message has all of the labels."""
+        newest: dict[str, ListedMessage] = {}
+        after: str | None = None
+        while True:
+            listed, after = self.list_page(
+                label_ids, includes_spam_trash=includes_spam_trash, token=after, limit=5_000
+            )
+            for each in listed:
+                newest.setdefault(each.thread_id, each)
+            if after is None:
+                break
+        position = None if token is None else position_of_token(token)
+        if token is not None and position is None:
+            raise invalid_argument("Invalid pageToken")
+        found = [
+            each
+            for each in newest.values()
+            if position is None or (each.received_at, each.number) < position
+        ]
+        page = found[:limit]
+        has_more = len(found) > len(page)
+        return page, page_token(page[-1].received_at, page[-1].number) if has_more else None
+
+    def messages_of_thread(self, text: str) -> list[GmailMessage]:
+        """Return the messages of the thread with this id, oldest first. Raises GmailError 404."""
         if not is_id(text):
             raise invalid_argument("Invalid id value")
-        keys = self._database.fetch_rows(
-            "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?", self.neutral.user_id
-        )
-        key = next((row["thread"] for row in keys if thread_id(row["thread"]) == text), None)
+        key = known_thread_key(text) or self._find_thread_key(text)
         rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", key)
         if not rows:
             raise not_found()
-        return [row["number"] for row in rows]
+        return self.messages_of([row["number"] for row in rows])
+
+    def _find_thread_key(self, text: str) -> str | None:
+        rows = self._database.fetch_rows(
+            "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?", self.neutral.user_id
+        )
+        return next((row["thread"] for row in rows if thread_id(row["thread"]) == text), None)
 
     def _selection(
         self, label_ids: Collection[str], *, includes_spam_trash: bool

@@ -6,6 +6,7 @@ no label. Messages and labels are named by Gmail's ids.
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,11 +39,15 @@ class GmailOwner:
 
     def deliver(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
         """Store a new message with these labels; return its id."""
-        folders = [self._folder(each) for each in label_ids] or [self._archive]
+        flags = _FIELD_BY_FLAG.keys() & {*label_ids}
+        for flag in flags:
+            item = replace(item, **_FIELD_BY_FLAG[flag](True))
+        placed = [self._folder(label) for label in label_ids if label not in flags]
+        folders = placed or [self._archive]
         with self._database.transaction():
             number = self._mailbox.deliver(item, folders[0])
-            for each in folders[1:]:
-                self._mailbox.add_to_folder(number, each)
+            for folder in folders[1:]:
+                self._mailbox.add_to_folder(number, folder)
         return self.id_of(number)
 
     def modify(

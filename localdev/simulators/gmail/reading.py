@@ -12,7 +12,7 @@ from localdev.simulators.gmail.ids import history_id, history_token, record_of_h
 from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL, GmailLabel
 from localdev.simulators.gmail.tokens import READING_SCOPES
 
-_MAX_ESTIMATE = 201
+MAX_ESTIMATE = 201
 _UINT64 = re.compile(r"[0-9]{1,20}")
 
 
@@ -56,7 +56,9 @@ def list_messages(call: GmailCall) -> GmailResult:
         token=call.text("pageToken"),
         limit=call.page_size(),
     )
-    document: dict[str, object] = {"resultSizeEstimate": _MAX_ESTIMATE if token else len(listed)}
+    if call.behaviour.are_pages_disordered:
+        listed.reverse()
+    document: dict[str, object] = {"resultSizeEstimate": MAX_ESTIMATE if token else len(listed)}
     if listed:
         document["messages"] = [{"id": each.id, "threadId": each.thread_id} for each in listed]
     if token:
@@ -77,11 +79,14 @@ def list_history(call: GmailCall) -> GmailResult:
     records = history.records_after(_history_position(call, start), until=held)
     page = records[: call.page_size()]
     lists = [HISTORY_TYPES[each] for each in types or HISTORY_TYPES]
+    following = history_token(int(page[-1]["id"])) if len(records) > len(page) else None
+    if call.behaviour.are_pages_disordered:
+        page.reverse()
     document: dict[str, object] = {"historyId": str(newest)}
     if shown := filter_records(page, lists, call.text("labelId")):
         document["history"] = shown
-    if len(records) > len(page):
-        document["nextPageToken"] = history_token(int(page[-1]["id"]))
+    if following:
+        document["nextPageToken"] = following
     return GmailResult(document=document)
 
 

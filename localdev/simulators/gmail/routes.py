@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from localdev.simulators.gmail import messages, reading, watches
+from localdev.simulators.gmail import attachments, messages, reading, threads, watches
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 
@@ -34,6 +34,12 @@ ROUTES = (
     Route("GET", "labels/*", "labels.get", 1, reading.get_label),
     Route("GET", "messages", "messages.list", 5, reading.list_messages),
     Route("GET", "messages/*", "messages.get", 20, messages.get_message),
+    Route(
+        *("GET", "messages/*/attachments/*", "attachments.get", 20),
+        handler=attachments.get_attachment,
+    ),
+    Route("GET", "threads", "threads.list", 10, threads.list_threads),
+    Route("GET", "threads/*", "threads.get", 40, threads.get_thread),
     Route("GET", "history", "history.list", 2, reading.list_history),
     Route("POST", "watch", "watch", 100, watches.start_watch),
     Route("POST", "stop", "stop", 50, watches.stop_watch),

@@ -7,6 +7,7 @@ Source: Gmail API documentation; captures of allodia-eu/email-calendar-sync-engi
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, unquote_plus
 
@@ -14,6 +15,8 @@ import orjson
 
 from localdev.http_server import Request, Response
 from localdev.simulators.faults import Fault
+from localdev.simulators.gmail.attachment_ids import AttachmentIds
+from localdev.simulators.gmail.batch import is_batch, serve_batch
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.corruption import corrupt_response, corrupt_result, error_of_fault
@@ -56,6 +59,7 @@ class GmailServer:
         self.quota = Quota()
         self.tokens = RegisteredTokens()
         self.check_token: TokenCheck | None = None
+        self.attachment_ids = AttachmentIds()
         self.service = service
         self.pusher = Pusher(self)
         self._held: dict[str, tuple[int, float]] = {}
@@ -77,6 +81,8 @@ class GmailServer:
         self._held[mailbox.user_id] = (newest, time.monotonic() + seconds)
 
     def __call__(self, request: Request) -> Response:
+        if is_batch(request):
+            return serve_batch(request, partial(self.serve, in_batch=True), self.behaviour)
         return self.serve(request, in_batch=False)
 
     def serve(self, request: Request, *, in_batch: bool) -> Response:
@@ -111,12 +117,14 @@ class GmailServer:
                     raise error_of_fault(fault)
             call = GmailCall(
                 gmail=self.open(mailbox),
+                attachment_ids=self.attachment_ids,
                 names=names,
                 params=parse_qs(request.query, keep_blank_values=True),
                 body=_json_body(request),
                 scopes=bearer.scopes,
             )
-            result = route.handler(call)
+            with self.service.database.transaction():  # One state of the mailbox is read.
+                result = route.handler(call)
             latency = self.service.latency
             time.sleep(
                 latency.page_latency_s(

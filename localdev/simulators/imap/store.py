@@ -12,12 +12,12 @@ from localdev.simulators.folders import Folder
 from localdev.simulators.imap.flags import changes_to_flags, flags_of
 from localdev.simulators.imap.folder_state import FolderState, ListedMessage
 from localdev.simulators.imap.gmail import GmailView
-from localdev.simulators.imap.message_bytes import compose
 from localdev.simulators.imap.names import INBOX, NamedFolder, canonical, name_folders
 from localdev.simulators.imap.options import GMAIL, ImapOptions
 from localdev.simulators.imap.response import Rejected
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.message import Message
+from localdev.simulators.message_bytes import compose
 
 
 class ImapMailbox:

@@ -18,7 +18,7 @@ import pytest
 from localdev.live.__main__ import main
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
-from localdev.simulators.imap.message_bytes import compose
+from localdev.simulators.message_bytes import compose
 from tests.local.live.test_live import files, forms
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.paths import ROOT

@@ -112,3 +112,17 @@ def test_ten_thousand_messages_change_at_once(gmail: GmailClient) -> None:
     }
     assert changed == gmail.get(f"labels/{label}")["messagesTotal"] > 300
     assert gmail.get("labels/INBOX")["messagesTotal"] == 0
+
+
+def test_the_entries_of_a_page_can_be_out_of_order_and_all_pages_are_complete(
+    gmail: GmailClient,
+) -> None:
+    start = gmail.history_id()
+    ids = [gmail.owner.deliver(a_mail(str(each), minutes=-each)) for each in range(5)]
+
+    gmail.server.set_behaviour(are_pages_disordered=True)
+
+    assert gmail.listed(maxResults=2) == [ids[1], ids[0], ids[3], ids[2], ids[4]]
+    records = gmail.records(start, maxResults=3)
+    added = [each["messagesAdded"][0]["message"]["id"] for each in records]
+    assert added == [ids[2], ids[1], ids[0], ids[4], ids[3]]

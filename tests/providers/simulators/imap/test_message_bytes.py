@@ -16,7 +16,7 @@ from localdev.mail.load import load_mail
 from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
 from localdev.mail.parse import parse_mail
 from localdev.simulators.imap.folder_state import FolderState
-from localdev.simulators.imap.message_bytes import compose, header_value, section
+from localdev.simulators.imap.message_bytes import header_value, section
 from localdev.simulators.imap.mime_parts import (
     body_structure,
     envelope,
@@ -26,6 +26,7 @@ from localdev.simulators.imap.mime_parts import (
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message_bytes import compose
 from mailsync.model import Address
 from tests.support.imap_client import parse_words
 from tests.support.mail import a_mail

@@ -1,0 +1,33 @@
+"""Give ids to attachments. Each `get` of a message with its contents gives new ones, and an older
+id is refused with 400 (dust-tt/dust PR 27314)."""
+
+from base64 import urlsafe_b64encode
+from hashlib import sha512
+from itertools import count
+
+from localdev.simulators.gmail.payload import AttachmentIdMaker
+
+
+class AttachmentIds:
+    """The attachment ids that are valid now. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._issues = count(1)
+        self._valid: dict[str, dict[str, str]] = {}
+
+    def renew(self, message_id: str) -> AttachmentIdMaker:
+        """Make all attachment ids of a message invalid; return the function that makes new ones."""
+        issue, valid = next(self._issues), dict[str, str]()
+        self._valid[message_id] = valid
+
+        def new_id(part_id: str) -> str:
+            digest = sha512(f"{message_id}/{part_id}/{issue}".encode()).digest()
+            text = f"ANGjdJ{urlsafe_b64encode(digest * 3).decode()}"
+            valid[text] = part_id
+            return text
+
+        return new_id
+
+    def find_part_id(self, message_id: str, attachment_id: str) -> str | None:
+        """Return the part that a valid id names; None: the id is of no part, or an older one."""
+        return self._valid.get(message_id, {}).get(attachment_id)

@@ -1,0 +1,26 @@
+"""Serve `messages.attachments.get`. `data` is not padded (openclaw/gogcli #922)."""
+
+from base64 import urlsafe_b64encode
+
+from localdev.simulators.gmail.call import GmailCall, GmailResult
+from localdev.simulators.gmail.errors import invalid_argument
+from localdev.simulators.gmail.payload import content_of, parse, walk
+from localdev.simulators.gmail.reading import require_reading
+
+
+def find_attachment(raw: bytes, part_id: str) -> bytes | None:
+    """Return the content of a part of a raw message; None: it has no such part."""
+    parts = dict(walk(parse(raw)))
+    return content_of(parts[part_id]) if part_id in parts else None
+
+
+def get_attachment(call: GmailCall) -> GmailResult:
+    require_reading(call)
+    message_id, attachment_id = call.names
+    message = call.gmail.message(message_id)
+    part_id = call.attachment_ids.find_part_id(message_id, attachment_id)
+    content = None if part_id is None else find_attachment(message.raw, part_id)
+    if content is None:
+        raise invalid_argument("Invalid attachment token")
+    data = urlsafe_b64encode(content).decode().rstrip("=")
+    return GmailResult(document={"size": len(content), "data": data}, full_message_count=1)

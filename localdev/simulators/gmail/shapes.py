@@ -1,0 +1,58 @@
+"""Make the JSON of a message in the formats `full`, `metadata`, `minimal` and `raw`.
+
+`raw` is padded (openclaw/gogcli #922). A message without labels has no `labelIds`.
+Source: Gmail API documentation, reference of `users.messages`.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from localdev.simulators.gmail.attachment_ids import AttachmentIds
+from localdev.simulators.gmail.message_view import GmailMessage
+from localdev.simulators.gmail.payload import (
+    clean,
+    headers_to_json,
+    parse,
+    payload_to_json,
+)
+
+FORMATS = ("full", "metadata", "minimal", "raw")
+FORMATS_OF_THREADS = ("full", "metadata", "minimal")
+FORMATS_WITH_BODY = frozenset({"full", "raw"})
+
+
+def message_to_json(
+    message: GmailMessage,
+    form: str,
+    metadata_headers: Sequence[str] = (),
+    *,
+    attachment_ids: AttachmentIds,
+    max_inline_bytes: int,
+) -> dict[str, Any]:
+    """Return the message in one of `FORMATS`.
+
+    metadata_headers: header fields of the format `metadata`; empty: all.
+    attachment_ids: gives new ids to the attachments, which the format `full` names.
+    max_inline_bytes: a longer text has an attachment id instead of `data`.
+    """
+    document: dict[str, Any] = {
+        "id": message.id,
+        "threadId": message.thread_id,
+        "snippet": clean(message.snippet),
+        "sizeEstimate": message.size_estimate,
+        "historyId": message.history_id,
+        "internalDate": str(message.internal_date_ms),
+    }
+    if message.label_ids:
+        document["labelIds"] = list(message.label_ids)
+    if form == "raw":
+        document["raw"] = urlsafe_b64encode(message.raw).decode()
+    elif form == "full":
+        new_id, mail = attachment_ids.renew(message.id), parse(message.raw)
+        document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)
+    elif form == "metadata":
+        mail = parse(message.raw)
+        headers = headers_to_json(mail, metadata_headers)
+        document["payload"] = {"mimeType": clean(mail.get_content_type()), "headers": headers}
+    return document

@@ -1,0 +1,71 @@
+"""Serve `threads.list` and `threads.get`. A thread shows all of its messages, those in Trash and
+Spam included; labels belong to messages.
+
+Source: Gmail API documentation, reference of `users.threads`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from localdev.simulators.gmail.call import GmailCall, GmailResult
+from localdev.simulators.gmail.errors import invalid_argument
+from localdev.simulators.gmail.message_view import GmailMessage
+from localdev.simulators.gmail.payload import clean
+from localdev.simulators.gmail.reading import MAX_ESTIMATE, require_reading
+from localdev.simulators.gmail.shapes import FORMATS_OF_THREADS, FORMATS_WITH_BODY, message_to_json
+
+
+def get_thread(call: GmailCall) -> GmailResult:
+    form = call.choice("format", FORMATS_OF_THREADS)
+    has_body = form in FORMATS_WITH_BODY
+    if has_body:
+        require_reading(call)
+    with call.gmail.neutral.database.transaction():
+        messages = call.gmail.messages_of_thread(call.names[0])
+    shown = [
+        message_to_json(
+            message,
+            form,
+            call.texts("metadataHeaders"),
+            attachment_ids=call.attachment_ids,
+            max_inline_bytes=call.behaviour.max_inline_text_bytes,
+        )
+        for message in messages
+    ]
+    document = {"id": call.names[0], "historyId": _history_id(messages), "messages": shown}
+    return GmailResult(
+        document=document,
+        full_message_count=len(shown) * has_body,
+        bodiless_message_count=len(shown) * (not has_body),
+    )
+
+
+def list_threads(call: GmailCall) -> GmailResult:
+    if call.text("q"):
+        require_reading(call)
+        raise invalid_argument("The simulator does not search mail.")
+    with call.gmail.neutral.database.transaction():
+        page, token = call.gmail.list_threads(
+            call.texts("labelIds"),
+            includes_spam_trash=call.is_true("includeSpamTrash"),
+            token=call.text("pageToken"),
+            limit=call.page_size(),
+        )
+        shown = [_thread_to_json(call, each.thread_id) for each in page]
+    document: dict[str, Any] = {"resultSizeEstimate": MAX_ESTIMATE if token else len(page)}
+    if shown:
+        document["threads"] = shown
+    if token:
+        document["nextPageToken"] = token
+    return GmailResult(document=document)
+
+
+def _thread_to_json(call: GmailCall, thread_id: str) -> dict[str, Any]:
+    """Return a thread as a list shows it, without its messages."""
+    messages = call.gmail.messages_of_thread(thread_id)
+    snippet = clean(messages[-1].snippet)
+    return {"id": thread_id, "snippet": snippet, "historyId": _history_id(messages)}
+
+
+def _history_id(messages: Iterable[GmailMessage]) -> str:
+    return str(max(int(each.history_id) for each in messages))
