@@ -124,6 +124,7 @@ class SimulatorProcess:
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
                 google={
+                    "GMAIL_URL": ready["gmailUrl"],
                     "GOOGLE_IDENTITY_URL": ready["googleIdentityUrl"],
                     "GOOGLE_CLIENT_ID": ready["googleClientId"],
                     "GOOGLE_CLIENT_SECRET": ready["googleClientSecret"],

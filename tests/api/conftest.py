@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 from infra.catalog import ROUTES
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, open_token_kms_key
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators.google.server import GOOGLE_CLIENT_ID
 from localdev.simulators.service import TENANT_ID
 from mailsync import registry
 from mailsync.log import logger
@@ -111,6 +112,10 @@ def server(
     }
     simulators.add_mailbox(ANN)
     settings |= _provider_settings(simulators, open_token_kms_key(aws_url, logs / "key.json").arn)
+    settings |= {
+        "GOOGLE_IDENTITY_URL": simulators.google.base_url,
+        "GOOGLE_CLIENT_SECRET": simulators.google.client_secret,
+    }
     with ApiServer(create_database(TEMPLATE), settings, logs) as server:
         yield server
 
@@ -263,6 +268,7 @@ def _stage_settings(aws_url: str, step_functions: Any) -> dict[str, str]:
     execution of another test is counted."""
     settings = {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": aws_url, "APP_INBOX_URL": INBOX}
     settings["MICROSOFT_CLIENT_ID"] = CLIENT_ID
+    settings["GOOGLE_CLIENT_ID"] = GOOGLE_CLIENT_ID
     settings["IMAP_SERVERS"] = "localhost:1"  # nothing listens there
     for name in ("MAILBOX_SYNC_ARN", "TEST_SYNC_ARN"):
         created = step_functions.create_state_machine(

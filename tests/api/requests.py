@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "emailAddress": "ann@example.org",
     },
     "POST /api/auth/microsoft/confirm": {"connection": "none"},
+    "POST /api/auth/google/confirm": {"connection": "none"},
     "POST /api/webhooks/microsoft": {"value": []},
 }
 """The body that a route needs; every other POST names just the account."""

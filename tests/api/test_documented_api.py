@@ -30,6 +30,9 @@ GOOD = {
     "GET /api/auth/microsoft": (302,),
     "GET /api/auth/microsoft/callback": (302,),  # with an error: no sign-in was begun
     "POST /api/auth/microsoft/confirm": (404,),  # none waits
+    "GET /api/auth/google": (302,),
+    "GET /api/auth/google/callback": (302,),
+    "POST /api/auth/google/confirm": (404,),
 }
 BRIEFLY = settings(
     max_examples=8,

@@ -18,14 +18,18 @@ PUBLIC = {
     "GET /api/health",
     "GET /api/openapi.json",
     "GET /api/auth/microsoft/callback",
+    "GET /api/auth/google/callback",
     "POST /api/webhooks/microsoft",
+    "POST /api/webhooks/google",
 }
 """Public: each returns nothing about a user, or checks a secret of its own."""
 WITHOUT_ACCOUNT = {
     "GET /api/test-sync",
     "GET /api/test-inngest",
     "GET /api/auth/microsoft",
+    "GET /api/auth/google",
     "POST /api/auth/microsoft/confirm",
+    "POST /api/auth/google/confirm",
     "GET /api/email/accounts",
     "POST /api/email/accounts/imap",
     "POST /api/email/accounts/microsoft",

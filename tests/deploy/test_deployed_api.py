@@ -61,8 +61,9 @@ def test_each_route_is_throttled_for_itself(sync: Template) -> None:
         for each in catalog.ROUTES
     }
     public = {each.route_key: each.throttle for each in catalog.ROUTES if each.is_public}
-    notifications = public.pop("POST /api/webhooks/microsoft")
-    assert notifications == catalog.RouteThrottle(requests_per_second=50, burst=100)
+    for each in ("microsoft", "google"):
+        notifications = public.pop(f"POST /api/webhooks/{each}")
+        assert notifications == catalog.RouteThrottle(requests_per_second=50, burst=100)
     assert all(each.requests_per_second <= 10 for each in public.values())
 
 

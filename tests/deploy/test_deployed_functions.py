@@ -108,7 +108,8 @@ def test_the_outputs_name_url_bus_and_machines(sync: Template) -> None:
     machines = sync.of_type("AWS::StepFunctions::StateMachine")
 
     assert set(sync.outputs) == {
-        *("ApiUrl", "RedirectUri", "EventBusName", "MailboxSyncArn", "TestSyncArn")
+        *("ApiUrl", "RedirectUri", "RedirectUriGoogle"),
+        *("EventBusName", "MailboxSyncArn", "TestSyncArn"),
     }
     assert sync.outputs["MailboxSyncArn"]["Value"]["Ref"] in machines
     assert sync.outputs["TestSyncArn"]["Value"]["Ref"] in machines
