@@ -38,7 +38,7 @@ def ask(function: str, route: str, **parts: Any) -> ApiResponse:
     return call(import_module(f"handlers.{function}").handler, a_request(route, **parts))
 
 
-@pytest.mark.parametrize("provider", ["google", "nobody", "%00", "microsoft2"])
+@pytest.mark.parametrize("provider", ["nobody", "%00", "microsoft2"])
 @pytest.mark.parametrize(
     ("function", "route"),
     [

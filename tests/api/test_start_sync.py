@@ -106,10 +106,10 @@ def test_a_paused_or_closed_account_is_a_conflict_that_says_what_to_do(
 def test_a_provider_that_cannot_be_synced_yet_is_a_conflict(
     api: Api, connect_account: Connect
 ) -> None:
-    response = start(api, connect_account(provider=Provider("google")))
+    response = start(api, connect_account(provider=Provider("fax")))
 
     assert response.status == 409
-    assert "Mailboxes of google cannot be synced yet" in response.json["detail"]
+    assert "Mailboxes of fax cannot be synced yet" in response.json["detail"]
 
 
 def test_a_body_that_is_not_json_is_malformed(api: Api) -> None:

@@ -22,6 +22,7 @@ from mailsync.credentials.identity.entra import (
 )
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import AccessToken, AccountId, RemoteId
+from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.gmail.subscriptions import GmailPush
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.retry_budget import RetryBudget
@@ -42,6 +43,7 @@ CLIENTS = {
     "mailsync/credentials/identity/entra.py",
     "mailsync/json_request.py",
     "mailsync/published_keys.py",
+    "mailsync/providers/gmail/http.py",
     "mailsync/providers/graph/http.py",
     "mailsync/providers/server_status.py",
 }
@@ -118,6 +120,16 @@ def _graph(platform: IdentityPlatform) -> object:
         return graph.send_write("POST", "/subscriptions", {"clientState": "s"})
 
 
+def _gmail(platform: IdentityPlatform) -> object:
+    access = UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
+    budget = RetryBudget(sleep=lambda _: None)
+    mailbox = GmailMailbox(
+        base_url=platform.authority, access=access, ca_bundle=platform.app.ca_bundle, budget=budget
+    )
+    with closing(mailbox):
+        return mailbox.fetch_messages([RemoteId("1900000000000001")])
+
+
 def _keys(platform: IdentityPlatform) -> object:
     return PublishedKeySet(platform.authority, platform.app.provider_tls_context()).find_key("k")
 
@@ -154,6 +166,7 @@ SENDERS: dict[str, Send] = {
     ),
     "end a watch of Gmail": _watch,
     "call Graph": _graph,
+    "call Gmail": _gmail,
     "fetch the issuer's keys": _keys,
     "the self-test": _self_test,
 }

@@ -91,7 +91,7 @@ def test_a_self_test_has_the_id_of_its_event(
         (SYNC, ["accountId"], "must have an accountId"),
         (SYNC, {"accountId": "nonsense"}, "no account of this id"),
         (SYNC, {"accountId": "x", "syncType": []}, "syncType must be one of"),
-        ("email/gmail.sync", {"accountId": "x"}, "google cannot be synced yet"),
+        ("email/gmail.sync", {"accountId": "x"}, "the setting GOOGLE_CLIENT_ID is missing"),
         ("email/fax.sync", {}, "This detail type is unknown"),
     ],
 )

@@ -47,8 +47,7 @@ class StackProcess:
     @property
     def authority(self) -> str:
         """The page on which the sign-in of a user begins."""
-        begun = httpx.get(f"{self.url('API')}/api/auth/microsoft", headers=self.bearer, timeout=30)
-        return str(begun.headers["location"])
+        return self._sign_in_page("microsoft")
 
     @property
     def sign_in_url(self) -> str:
@@ -61,9 +60,13 @@ class StackProcess:
 
     def http_ports(self) -> dict[int, str]:
         """Each port of the command and of its children on which it speaks HTTP, with the scheme."""
-        tls = urlsplit(self.authority).port
+        tls = {urlsplit(each).port for each in (self.authority, self._sign_in_page("google"))}
         ports = _listening_ports(self.pid) - {self.database_port}
-        return {port: "https" if port == tls else "http" for port in ports}
+        return {port: "https" if port in tls else "http" for port in ports}
+
+    def _sign_in_page(self, provider: str) -> str:
+        begun = httpx.get(f"{self.url('API')}/api/auth/{provider}", headers=self.bearer, timeout=30)
+        return str(begun.headers["location"])
 
     def wait_for_first_sync(self) -> None:
         """Functions that it needed at the same time end with it, and their ports with them."""
