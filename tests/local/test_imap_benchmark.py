@@ -39,10 +39,11 @@ def test_it_measures_all_three_at_each_round_trip_time(tmp_path: Path) -> None:
 
     assert set(found) == {"0", "5"}
     for kinds in found.values():
-        assert set(kinds) == {"bound", "mbsync", "mailsync"}
+        assert set(kinds) == {"bound", "mbsync", "mailsync", "parts"}
         [ours], [mbsync] = kinds["mailsync"], kinds["mbsync"]
         assert ours["messages"] == mbsync["messages"] == 30
-        assert set(ours["wall_s_by_part"]) == PARTS
+        [parts] = kinds["parts"]
+        assert set(parts["wall_s_by_part"]) == PARTS
 
 
 def test_the_same_number_gives_the_same_message() -> None:
