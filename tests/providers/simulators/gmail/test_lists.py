@@ -45,6 +45,9 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     assert gmail.get(f"messages/{archived}", format="minimal")["labelIds"] == ["UNREAD"]
     owner.mark_read(archived)
     assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
+    owner.archive(inbox)
+    archive = gmail.mailbox.messages("archive")
+    assert {owner.id_of(each.number) for each in archive} == {archived, inbox}
 
 
 def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
