@@ -68,7 +68,7 @@ dashboard: setup ## run the dashboard of a deployed stage on :8288 with your AWS
 check: setup ## check format, lint, types, import contracts, budgets
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy lambdas infra localdev dashboard app.py tests
+	@$(BIN)/mypy lambdas infra localdev dashboard benchmarks app.py tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.support.budgets
 

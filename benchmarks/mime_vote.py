@@ -199,10 +199,10 @@ def _majority(votes: list[str]) -> str | None:
 
 def _around(value: Any, other: Any) -> str:
     """Return the value from a little before the place where the other one differs."""
-    value, other = json.dumps(value), json.dumps(other)
-    pairs = enumerate(zip(value, other, strict=False))
-    place = next((at for at, (a, b) in pairs if a != b), min(len(value), len(other)))
-    return value[max(0, place - 60) : place + 120]
+    text, other_text = json.dumps(value), json.dumps(other)
+    pairs = enumerate(zip(text, other_text, strict=False))
+    place = next((at for at, (a, b) in pairs if a != b), min(len(text), len(other_text)))
+    return text[max(0, place - 60) : place + 120]
 
 
 if __name__ == "__main__":

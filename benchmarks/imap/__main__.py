@@ -50,7 +50,7 @@ def main() -> int:
             with _link(server.port, round_trip_ms) as port:
                 found[f"{round_trip_ms:g}"] = _measure(options, server, postgres, folder, port)
     result = {
-        "machine": _machine(),
+        "machine": _machine(options.postgres),
         "options": vars(options),
         "mail_bytes": total,
         "by_rtt_ms": found,
@@ -89,7 +89,20 @@ def _options() -> argparse.Namespace:
         default=0,
         help="mbsync: PipelineDepth; default: unlimited, as mbsync's own",
     )
+    add_postgres_option(parser)
     return parser.parse_args()
+
+
+def add_postgres_option(parser: argparse.ArgumentParser) -> None:
+    """Let the caller choose the Postgres: Debian's has lz4, as RDS and Supabase have, and the
+    embedded one has not."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    parser.add_argument(
+        "--postgres",
+        type=Path,
+        default=installed[-1].parent if installed else None,
+        help="folder of Postgres' programs; default: Debian's if there, else the embedded ones",
+    )
 
 
 @contextmanager
@@ -98,7 +111,8 @@ def open_servers(
 ) -> Iterator[tuple[Dovecot, Postgres, int]]:
     """Start a mail server with the mailbox and an empty database; yield both, and the bytes of the
     mail."""
-    with dovecot(folder / "d") as server, Postgres(folder / "postgres") as postgres:
+    database = Postgres(folder / "postgres", programs=options.postgres)
+    with dovecot(folder / "d") as server, database as postgres:
         migrate(Settings({"DATABASE_URL": postgres.url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
         yield server, postgres, _fill_mailbox(server, options)
@@ -150,6 +164,7 @@ def _measure(
             folder / "mbsync", port, server.certificate, fsync=options.fsync, depth=options.depth
         ),
         "mailsync": lambda: _ours(postgres, port, server),
+        "parts": lambda: _ours(postgres, port, server, "parts"),
     }
     for number in range(options.repeat):
         for kind in list(kinds)[:: -1 if number % 2 else 1]:
@@ -158,28 +173,31 @@ def _measure(
     return dict(found)
 
 
-def _ours(postgres: Postgres, port: int, server: Dovecot) -> Measurement:
+def _ours(postgres: Postgres, port: int, server: Dovecot, *parts: str) -> Measurement:
     """Sync into an empty database, in a process of its own, as a Lambda function does."""
     with closing(connect(Settings({"DATABASE_URL": postgres.url}))) as owner:
         owner.run("TRUNCATE mailsync.email_accounts CASCADE")
     login = postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)
     command = [sys.executable, "-m", "benchmarks.imap.ours", login, str(port)]
-    ran = subprocess.run([*command, str(server.certificate)], check=True, stdout=subprocess.PIPE)
+    ran = subprocess.run(
+        [*command, str(server.certificate), *parts], check=True, stdout=subprocess.PIPE
+    )
     measured: Measurement = json.loads(ran.stdout.splitlines()[-1])
     return measured
 
 
-def _machine() -> str:
+def _machine(postgres: Path | None) -> str:
     version = subprocess.check_output(["mbsync", "--version"], text=True).strip()
     python = f"Python {platform.python_version()}"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {python}, {version}"
+    database = f"Postgres of {postgres} with lz4" if postgres else "embedded Postgres without lz4"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {python}, {version}, {database}"
 
 
 def _print(result: Measurement) -> None:
     print(f"{result['machine']}; {result['mail_bytes'] / 1e6:.0f} MB of mail")
     for round_trip_ms, kinds in result["by_rtt_ms"].items():
         best = {kind: min(each, key=lambda it: it["wall_s"]) for kind, each in kinds.items()}
-        ours = best["mailsync"]
+        ours, parts = best["mailsync"], best.pop("parts")
         messages = ours["messages"]
         speed = {kind: messages / each["wall_s"] for kind, each in best.items()}
         print(f"round-trip time {round_trip_ms} ms, {messages:,} messages:")
@@ -188,9 +206,13 @@ def _print(result: Measurement) -> None:
                 f"  {kind:<9} {rate:>7.0f} messages/s  {best[kind]['wall_s']:>6.1f} s"
                 f"  mailsync is {speed['mailsync'] / rate:.2f} of it"
             )
-        print(f"  mailsync: {ours['requests']} commands; by part, s of time and s of CPU:")
-        for part, wall_s in ours["wall_s_by_part"].items():
-            print(f"    {part:<9} {wall_s:>6.1f} {ours['cpu_s_by_part'][part]:>6.1f}")
+        print(
+            f"  mailsync: {ours['requests']} commands, {ours['cpu_s']:.1f} s of CPU, at most"
+            f" {ours['memory_mb']:.0f} MB; by part, in a run of its own, s of time and s of CPU"
+            " of both threads:"
+        )
+        for part, wall_s in parts["wall_s_by_part"].items():
+            print(f"    {part:<9} {wall_s:>6.1f} {parts['cpu_s_by_part'][part]:>6.1f}")
 
 
 if __name__ == "__main__":

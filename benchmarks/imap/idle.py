@@ -11,11 +11,12 @@ import sys
 import time
 from contextlib import closing
 
-from benchmarks.imap.__main__ import open_servers
+from benchmarks.imap.__main__ import add_postgres_option, open_servers
 from benchmarks.imap.ours import Workflow, connect_account, measure_parts, settings_of
 from benchmarks.imap.shares import OTHER, Shares
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.model import AccountId
+from mailsync.providers.response_memory import ResponseMemory
 from mailsync.store.connection import Database
 from mailsync.sync import batch
 from mailsync.sync.check import CheckReport, CheckWorker, check_account
@@ -38,7 +39,7 @@ def main() -> int:
                 settings,
                 database,
                 workflow.vault,
-                batch.ResponseMemory(
+                ResponseMemory(
                     own_bytes=batch.WORKER_RESPONSE_BYTES,
                     large_bytes=batch.SHARED_RESPONSE_BYTES,
                     wait_s=batch.SHARED_WAIT_S,
@@ -57,6 +58,7 @@ def _options() -> argparse.Namespace:
     add("--folders", type=int, default=200, help=f"folders beside the inbox; {default}")
     add("--inbox", type=float, default=0.2, help=f"share of the messages in the inbox; {default}")
     add("--checks", type=int, default=20, help=default)
+    add_postgres_option(parser)
     return parser.parse_args()
 
 

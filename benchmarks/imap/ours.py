@@ -1,11 +1,13 @@
 """Sync a mailbox by the workflow of Mailsync, in this process, and print the measurements as JSON.
 
-`python -m benchmarks.imap.ours DATABASE_URL PORT CA_FILE`. The states run as
+`python -m benchmarks.imap.ours DATABASE_URL PORT CA_FILE [parts]`. With `parts`, the time of each
+part is measured as well, which itself takes an eighth of the CPU. The states run as
 `statemachine/mailbox_sync.asl.json` defines them, with the functions' own code. Only Step Functions
 and KMS are replaced.
 """
 
 import json
+import resource
 import ssl
 import sys
 import time
@@ -72,14 +74,18 @@ def connect_account(database: Database, port: int) -> AccountId:
     )
 
 
-def sync(database_url: str, port: int, ca_file: str) -> dict[str, Any]:
-    """Connect the mailbox as a new account, sync it, and return the measurements."""
+def sync(database_url: str, port: int, ca_file: str, *, parts: bool = True) -> dict[str, Any]:
+    """Connect the mailbox as a new account, sync it, and return the measurements.
+
+    parts: whether to measure the time of each part as well.
+    """
     settings = settings_of(database_url, port, ca_file)
     shares = Shares()
     with closing(Database(settings)) as database:
         account_id = connect_account(database, port)
         workflow = Workflow(settings, database)
-        measure_parts(shares)
+        if parts:
+            measure_parts(shares)
         began, cpu_began = time.perf_counter(), time.process_time()
         workflow.run(account_id)
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
@@ -91,6 +97,7 @@ def sync(database_url: str, port: int, ca_file: str) -> dict[str, Any]:
         "requests": requests,
         "wall_s": wall_s,
         "cpu_s": cpu_s,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "wall_s_by_part": {**shares.wall_s, OTHER: wall_s - sum(shares.wall_s.values())},
         "cpu_s_by_part": {**shares.cpu_s, OTHER: cpu_s - sum(shares.cpu_s.values())},
         "calls_by_part": shares.calls,
@@ -119,18 +126,22 @@ class Workflow:
 
     def _install(self, settings: Settings, database: Database) -> None:
         access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
-        for module in (mailbox, trigger, *self._functions.values()):
-            if hasattr(module, "open_database"):
-                module.open_database = lambda: database
-        trigger.StepFunctions = lambda: self._executions  # type: ignore[assignment,misc]
-        mailbox.load_settings = lambda: settings  # type: ignore[assignment]
-        mailbox.open_vault = lambda: self.vault  # type: ignore[assignment]
-        for module in (mailbox, batch):
-            module.open_stored_access_token = lambda *_: access  # type: ignore[attr-defined]
+        users = (mailbox, trigger, *self._functions.values())
+        replaced = [
+            *((each, "open_database", lambda: database) for each in users),
+            (trigger, "StepFunctions", lambda: self._executions),
+            (mailbox, "load_settings", lambda: settings),
+            (mailbox, "open_vault", lambda: self.vault),
+            (mailbox, "open_stored_access_token", lambda *_: access),
+            (batch, "open_stored_access_token", lambda *_: access),
+        ]
+        for module, name, value in replaced:
+            if hasattr(module, name):
+                setattr(module, name, value)
 
 
 def measure_parts(shares: Shares) -> None:
-    for name in ("recv_into", "read", "send", "sendall", "do_handshake"):
+    for name in ("recv_into", "send", "sendall", "do_handshake"):
         shares.measure(ssl.SSLSocket, name, NETWORK)
     shares.measure(imap_connection.ImapConnection, "__init__", IMAP)
     shares.measure(wire.LimitedImap, "_get_response", IMAP)
@@ -140,4 +151,5 @@ def measure_parts(shares: Shares) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(sync(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    url, port, ca_file, *more = sys.argv[1:]
+    print(json.dumps(sync(url, int(port), ca_file, parts="parts" in more)))

@@ -87,7 +87,7 @@ def _described(name: str | None, content: bytes) -> list[Any]:
 def _seconds(moment: Any) -> float | None:
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return float((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 if __name__ == "__main__":

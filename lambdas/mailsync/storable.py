@@ -6,8 +6,12 @@ Convert a text before comparing it with a stored row; the row contains the conve
 
 def to_storable_text(text: str) -> str:
     """Return the text without NUL characters and with U+FFFD for each lone surrogate."""
-    if text.isascii() and "\0" not in text:
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if text.isascii():
         return text
-    return (
-        text.replace("\0", "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    )
+    try:
+        text.encode()  # a fifth of the cost of what follows
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

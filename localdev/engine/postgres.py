@@ -51,6 +51,7 @@ class Postgres:
     for DATABASE_URL.
 
     settings: settings of the server, as `name=value`.
+    programs: folder of `postgres` and `initdb`, which every user may read. None: the wheel's.
     tcp_port: port on loopback; logins need a password that is made at each start
         (`network_url_for_login`). None: the server listens only on a socket in a folder with mode
         0700.
@@ -67,10 +68,12 @@ class Postgres:
         database: str = "mail",
         tcp_port: int | None = None,
         settings: tuple[str, ...] = (),
+        programs: Path | None = None,
     ) -> None:
         self._folder = folder.resolve()
         self._database = database
         self._settings = (*SERVER_SETTINGS, *settings)
+        self._programs = programs
         self._tcp_port = tcp_port
         self._user = find_or_create_system_user() if os.geteuid() == 0 else None
         self._server: subprocess.Popen[bytes] | None = None
@@ -153,7 +156,7 @@ class Postgres:
     def restart(self) -> None:
         """Start the server again after it has ended for any reason; the URL stays the same."""
         self._end_server()
-        binaries = _binaries(for_everybody=self._user is not None)
+        binaries = self._programs or _binaries(for_everybody=self._user is not None)
         cluster = self.cluster_folder
         if not (cluster / "PG_VERSION").exists():
             self._init_cluster(binaries, cluster)

@@ -30,6 +30,10 @@ class ImapForm:
         [(key, _)] = self.ids_and_versions([self._mailbox.message(number)])
         return key
 
+    def uid(self, number: int) -> str:
+        """The UID of a message in its folder."""
+        return self.message_id(number).rpartition(":")[2]
+
     def folder_id(self, folder: FolderNumberOrRole) -> str:
         return self._names()[self._mailbox.folders.find(folder).number]
 

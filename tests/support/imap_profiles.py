@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from localdev.simulators.imap.options import ImapOptions
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
+from tests.support.gmail_imap_form import GMAIL_OPTIONS
 from tests.support.scripted_imap import Rule, replacing
 
 _USUAL = ("LITERAL+", "SASL-IR", "ID", "NAMESPACE", "UIDPLUS", "UNSELECT", "AUTH=PLAIN")
@@ -106,9 +107,7 @@ def _yandex() -> Sequence[Rule]:
 
 
 SERVER_PROFILES = {
-    "Gmail": ServerProfile(  # its labels and X-GM-EXT-1 are not simulated
-        ImapOptions(extensions=(*_USUAL, *_TOKENS, *_NEWER, "MOVE", "CONDSTORE", "UTF8=ACCEPT"))
-    ),
+    "Gmail": ServerProfile(GMAIL_OPTIONS),
     "Exchange Online": ServerProfile(
         ImapOptions(
             extensions=(*(each for each in _USUAL if each != "AUTH=PLAIN"), *_TOKENS, "MOVE")

@@ -19,7 +19,7 @@ from tests.torture.histories import falsified, stages
 from tests.torture.plots import imap_histories, toy_histories
 from tests.torture.scenarios import IMAP_SCENARIOS, SCENARIOS
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import GRAPH, IMAP_KINDS, World
+from tests.torture.world import CHANGES_BY_IMAP_KIND, GRAPH, IMAP_KINDS, World
 
 PROGRESS_S = 10
 SHOWN = 10
@@ -150,7 +150,7 @@ def _try_histories_of_kind(
     with Stage(world, FEW, kind=kind) as stage:
         found = falsified(
             {False: stage},
-            plots=imap_histories() if is_imap else toy_histories(kind),
+            plots=imap_histories(CHANGES_BY_IMAP_KIND[kind]) if is_imap else toy_histories(kind),
             number=number,
             seed_number=options.seed,
             events=events,

@@ -9,7 +9,7 @@ from tests.support.comparison import divergences, row_numbers
 from tests.torture.orders import Ending
 from tests.torture.scenarios import CONFIRMED_H, IMAP_SCENARIOS, SCENARIOS
 from tests.torture.stage import Stage
-from tests.torture.world import GRAPH, World
+from tests.torture.world import GMAIL, GRAPH, World
 
 PAGE = 7
 DEATHS = ("execution", "function", "check")
@@ -111,7 +111,9 @@ class CrashPoints(Stage):
         yield from divergences(self.tables, *of_mirror, is_confirmed=is_confirmed)
         after = row_numbers(self.tables)
         repairs = self.tables.run("SELECT sum(repair_rounds) FROM mailsync.sync_runs")[0][0]
-        if repairs and not self._scenario.mends:
+        # In the feed of a mailbox a new folder is compared, whatever the pages told of it.
+        compares_new = self.mirror.kind == GMAIL
+        if repairs and not self._scenario.mends and not compares_new:
             yield "the verification had to repair what the pages should have told"
         for message_id, number in self._numbers.items():
             if after.get(message_id, number) != number:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
 from tests.support.comparison import ProviderForm
+from tests.support.imap_form import ImapForm
 from tests.torture.lies import Lie
 
 TARGETS = {
@@ -89,7 +90,8 @@ class ImapLie(Lie):
         folders = mailbox.folders.list_all()
         names = sorted(form.folder_id(each.number) for each in folders)
         found = mailbox.messages(*(each.number for each in folders))
-        uids = sorted(form.message_id(each.number).rpartition(":")[2] for each in found) or ["0"]
+        assert isinstance(form, ImapForm)
+        uids = sorted(form.uid(each.number) for each in found) or ["0"]
         return [self._imap_rule(*each, names, uids) for each in IMAP_LIES[self.name]]
 
     def _imap_rule(self, target: str, answer: str, names: list[str], uids: list[str]) -> FaultRule:

@@ -22,7 +22,7 @@ from pg8000.native import Connection
 
 from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import Mailbox
-from tests.support.comparison import ProviderForm
+from tests.support.comparison import ProviderForm, as_stored
 from tests.torture.lies import Told
 
 _ROWS = """
@@ -137,21 +137,24 @@ def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
     known = {each.number: each for each in mailbox.folders.list_all() if not each.search_filter}
     ids = {number: form.folder_id(number) for number in known}
     folders = {
-        ids[each.number]: None if each.role == form.uncounted else (each.total, each.unread)
+        ids[each.number]: None if each.role == form.uncounted else _counts(each, form)
         for each in known.values()
     }
     found = mailbox.messages(*known)
     messages = {
         key: (
-            frozenset(
-                ids[each.folder_number] for each in message.placements if each.folder_number in ids
-            ),
+            frozenset(as_stored(message, form)["folders"]).intersection(ids.values()),
             message.is_read,
             version,
         )
         for message, (key, version) in zip(found, form.ids_and_versions(found), strict=True)
     }
     return Truth(messages, folders, frozenset(map(ids.__getitem__, _hidden(known))))
+
+
+def _counts(folder: Folder, form: ProviderForm) -> tuple[int, int]:
+    shown = {"total": folder.total, "unread": folder.unread, **form.folder_fields(folder)}
+    return shown["total"], shown["unread"]
 
 
 def _hidden(folders: Mapping[int, Folder]) -> Iterator[int]:

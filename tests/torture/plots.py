@@ -139,12 +139,12 @@ def _toy_rounds(kinds: Sequence[str]) -> st.SearchStrategy[Round]:
     )
 
 
-def imap_histories() -> st.SearchStrategy[History]:
-    """Of an IMAP server."""
+def imap_histories(kinds: Sequence[str] = IMAP_CHANGES) -> st.SearchStrategy[History]:
+    """Of an IMAP server. kinds: what may happen in the mailbox."""
     return st.builds(
         History,
         rounds=st.integers(1, 4).flatmap(
-            lambda length: st.tuples(*(_imap_rounds() for _ in range(length)))
+            lambda length: st.tuples(*(_imap_rounds(kinds) for _ in range(length)))
         ),
         is_synced=st.integers(0, 4).map(bool),
         turns=st.sampled_from((None, None, None, 4)),
@@ -152,9 +152,9 @@ def imap_histories() -> st.SearchStrategy[History]:
     )
 
 
-def _imap_rounds() -> st.SearchStrategy[Round]:
+def _imap_rounds(kinds: Sequence[str]) -> st.SearchStrategy[Round]:
     number = st.integers(0, 2 * FEW)
-    changes = st.builds(Change, st.sampled_from(IMAP_CHANGES), number, number)
+    changes = st.builds(Change, st.sampled_from(kinds), number, number)
     mishaps = st.builds(
         Mishap,
         st.sampled_from(sorted(IMAP_FAULTS)),

@@ -103,6 +103,11 @@ def _unlabel(mailbox: Mailbox, message: Message, where: Folder) -> None:
     mailbox.remove_from_folder(message.number, placement.folder_number)
 
 
+def _unlabel_once(mailbox: Mailbox, message: Message, where: Folder) -> None:
+    if len(message.placements) > 1:
+        _unlabel(mailbox, message, where)
+
+
 def _unlabel_everywhere(mailbox: Mailbox, message: Message, _: Folder) -> None:
     for placement in message.placements:
         mailbox.remove_from_folder(message.number, placement.folder_number)
@@ -143,6 +148,7 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
 _OF_LABELS: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "label": _label,
     "unlabel": _unlabel,
+    "unlabel once": _unlabel_once,
     "unlabel everywhere": _unlabel_everywhere,
     "read labelled": _update(is_read=True),
 }
@@ -156,6 +162,9 @@ LISTED_CHANGES = tuple(
 IMAP_CHANGES = tuple(each for each in KINDS if each != "changed there")
 """Of a mailbox on an IMAP server. There a message never changes: an edited one is another one, and
 what two versions share (Message-ID, size, time of receipt) no two messages of a real server do."""
+_OF_GMAIL = ("label", "label", "unlabel once", "read labelled")
+GMAIL_CHANGES = (*KINDS, *_OF_GMAIL, *_OF_GMAIL)
+"""Of a mailbox on Gmail's IMAP server, where a message may have labels and is always in one."""
 
 
 def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:

@@ -137,6 +137,6 @@ SCENARIOS = {
 }
 IMAP_SCENARIOS = {
     **{name: SCENARIOS[name] for name in ("initial", "incremental", "removal")},
-    "renumbered": Scenario(_new_ids, "SELECT count(*) FROM mailsync.message_keys"),
+    "renumbered": Scenario(_new_ids, "SELECT count(*) FROM mailsync.emails"),
 }
 """The faults of most others are Microsoft Graph's. Runs are handed over in the random histories."""

@@ -47,7 +47,7 @@ def _warm_up() -> None:
     load_functions()
     lying_toy.register()
     import_module("mailsync.providers.graph.provider")
-    import_module("mailsync.providers.imap.provider")
+    import_module("mailsync.providers.imap.gmail_mailbox")
     # Time passes in the tables only; the time of the last comparison is in the sealed cursor.
     changes.MIN_TIME_BETWEEN_FLAG_COMPARISONS_S = 0
     boto3.client("kms", region_name="eu-central-1")

@@ -18,7 +18,7 @@ from tests.torture.plots import History, Mishap, Round, imap_histories, toy_hist
 from tests.torture.random_changes import Change
 from tests.torture.scenarios import SCENARIOS
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import IMAP_KINDS, World
+from tests.torture.world import CHANGES_BY_IMAP_KIND, GMAIL, IMAP_KINDS, World
 
 POINTS = 2
 HISTORIES = 4
@@ -86,7 +86,7 @@ def test_the_law_holds_for_an_imap_server(world: World, kind: str) -> None:
     with Stage(world, FEW, kind=kind) as stage:
         found = falsified(
             {False: stage},
-            plots=imap_histories(),
+            plots=imap_histories(CHANGES_BY_IMAP_KIND[kind]),
             number=HISTORIES // 2,
             seed_number=SEED,
             events=events,
@@ -97,12 +97,18 @@ def test_the_law_holds_for_an_imap_server(world: World, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "dies"), [("incremental", "function"), ("renumbered", "execution")]
+    ("kind", "scenario", "dies"),
+    [
+        ("imap qresync", "incremental", "function"),
+        ("imap qresync", "renumbered", "execution"),
+        (GMAIL, "incremental", "execution"),
+        (GMAIL, "renumbered", "function"),
+    ],
 )
 def test_a_sync_of_an_imap_mailbox_that_is_killed_loses_nothing(
-    world: World, scenario: str, dies: str
+    world: World, kind: str, scenario: str, dies: str
 ) -> None:
-    with CrashPoints(world, scenario, dies, "imap qresync") as points:
+    with CrashPoints(world, scenario, dies, kind) as points:
         states = points.distinct
         trials = list(points.trials(states[3 :: len(states) // POINTS]))
 

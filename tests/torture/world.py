@@ -33,20 +33,25 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
 from tests.support.comparison import ProviderForm
 from tests.support.databases import copy_database
+from tests.support.gmail_imap_form import GMAIL_OPTIONS, GmailImapForm
 from tests.support.imap_form import ImapForm
 from tests.support.outlook_form import OutlookForm
 from tests.support.toy_form import ToyForm
 from tests.support.toy_provider import KINDS as TOY_KINDS
 from tests.support.toy_provider import TOY, ToyProvider
 from tests.torture.orders import Ending, Order
+from tests.torture.random_changes import GMAIL_CHANGES, IMAP_CHANGES
 
-GRAPH = "graph"
+GRAPH, GMAIL = "graph", "imap gmail"
 IMAP_KINDS = {
     "imap qresync": ImapOptions(),
     "imap condstore": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
     "imap plain": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
+    GMAIL: GMAIL_OPTIONS,
 }
 """What the simulated IMAP server offers, by the kind of provider."""
+CHANGES_BY_IMAP_KIND = {**dict.fromkeys(IMAP_KINDS, IMAP_CHANGES), GMAIL: GMAIL_CHANGES}
+"""What may happen in the mailbox of a history."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,8 @@ class World:
 
     def _identity(self, mailbox: Mailbox, kind: str) -> dict[str, Any]:
         if kind in IMAP_KINDS:
-            address = MailboxAddress("localhost", self._imap.port, mailbox.address)
+            has_labels = kind == GMAIL
+            address = MailboxAddress("localhost", self._imap.port, mailbox.address, has_labels)
             return {"provider": Provider("imap"), "provider_account_id": address.to_remote_id()}
         provider = TOY.provider if kind in TOY_KINDS else Provider("microsoft")
         return {"provider": provider, "provider_account_id": mailbox.user_id}
@@ -202,6 +208,8 @@ class World:
 def _form(mailbox: Mailbox, kind: str) -> ProviderForm:
     if kind == GRAPH:
         return OutlookForm(mailbox)
+    if kind == GMAIL:
+        return GmailImapForm(mailbox)
     if kind in IMAP_KINDS:
         return ImapForm(mailbox, IMAP_KINDS[kind])
     access = UnrenewableAccessToken(AccessToken("", datetime.now(UTC)))

@@ -27,6 +27,7 @@ _IMPORTANCE_HEADERS = ("importance", "x-priority", "x-msmail-priority", "priorit
 _CALENDAR_KINDS = {"request": "eventMessageRequest", "reply": "eventMessageResponse"}
 _CALENDAR_METHOD = re.compile(rb"^METHOD:([A-Z]{1,20})", re.MULTILINE | re.IGNORECASE)
 _PGP = re.compile(r"^-----BEGIN PGP (SIGNED )?MESSAGE-----[ \t]*$", re.MULTILINE)
+_PGP_BEGIN = "-----BEGIN PGP "
 _PKCS7 = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 
@@ -176,7 +177,7 @@ def _importance(header: Header) -> str:
 
 
 def _kind(root: Part, text: str) -> str:
-    pgp = _PGP.search(text)
+    pgp = _PGP.search(text) if _PGP_BEGIN in text else None
     smime = root.parameters.get("smime-type", "").lower() if root.content_type in _PKCS7 else None
     if root.content_type == "multipart/encrypted" or (pgp and not pgp[1]):
         return "encrypted"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 PREVIEW_CHARS = 255
 _MAX_TEXT_CHARS = 4_000
+_USUAL_TEXT_CHARS = 500  # they have a whole preview, unless there are many blanks
 _MAX_TOKENS = 50_000
 _INVISIBLE = ("script", "style", "title", "template", "noframes", "xml")
 # Each alternative consumes what it looked at, so that no markup costs more than linear time.
@@ -37,7 +38,9 @@ def preview_of_body(body: str, body_type: str) -> str:
     body_type: `html` or `text`.
     """
     if body_type != "html":
-        return _first_chars(body.lstrip()[:_MAX_TEXT_CHARS])
+        found = _first_chars(body[:_USUAL_TEXT_CHARS])
+        is_full = len(found) == PREVIEW_CHARS
+        return found if is_full else _first_chars(body.lstrip()[:_MAX_TEXT_CHARS])
     pieces: list[str] = []
     length = 0
     for piece in _visible_text(body):

@@ -65,6 +65,7 @@ class MessageState:
     """The part of a message that can change at a provider whose messages keep their contents.
 
     version: text that differs whenever another field differs.
+    importance: None: it belongs to the contents, which stay.
     """
 
     is_read: bool
@@ -72,6 +73,7 @@ class MessageState:
     is_draft: bool
     categories: tuple[str, ...]
     version: str
+    importance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,14 @@ class StateChange:
     messages keep their contents. Only a message that is not stored must be fetched by its id.
 
     fingerprint: see `Message.fingerprint`.
+    folder_remote_ids: all folders of the message, in the feed of a mailbox. Empty: the feed's
+        folder.
     """
 
     remote_id: RemoteId
     state: MessageState
     fingerprint: str | None = None
+    folder_remote_ids: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +177,9 @@ class Page:
         full sync.
     valid_id_prefix: the text with which every present id of the folder's messages begins. A stored
         message of the folder whose id begins otherwise has another id now.
-    listed_ids: the ids of all messages of the folder, if messages were removed that the provider
-        cannot name. None: `changes` names all that were removed.
+    listed_ids: the ids of all messages of the folder, in the feed of a mailbox those of all
+        messages of the mailbox, if messages were removed that the provider cannot name. None:
+        `changes` names all that were removed.
     void_id_prefix: the text with which ids begin that the provider has given to other messages. No
         stored message has such an id any more. Empty: there are none.
     compared_states: present states of messages whose changes the provider cannot name. Those that

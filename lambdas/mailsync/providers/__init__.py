@@ -66,6 +66,8 @@ class Limits:
         the provider counts a request per message, and processes several of them at the same time.
     news_interval_s: while messages are pending, the changes of their feed are read at least this
         often, in seconds. None: after all pending messages.
+    messages_per_page: number of messages per page if the provider stores larger pages more
+        efficiently than those of the default size. It bounds the bytes of a page itself.
     """
 
     messages_per_fetch: int
@@ -73,6 +75,7 @@ class Limits:
     feeds_per_connection: int = 1
     is_fetch_one_request: bool = False
     news_interval_s: float | None = None
+    messages_per_page: int = 0
 
 
 @dataclass(frozen=True, slots=True)

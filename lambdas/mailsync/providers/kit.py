@@ -60,10 +60,13 @@ class MailboxIdentity:
 
     remote_account_id: the provider's id of the mailbox, the same however it is connected.
     address: the mailbox's primary email address.
+    other_remote_account_id: id under which the mailbox may be stored already, by a release that
+        read such mailboxes in another way. An account that is stored under it keeps it.
     """
 
     remote_account_id: str
     address: str
+    other_remote_account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,10 @@ def with_conversation_ids(
 
 def _keys(message: Message) -> Sequence[str]:
     """Return the keys of the message; one of its own if nothing connects it with others."""
+    if message.thread_keys:
+        return message.thread_keys
     own = hashlib.sha256(f"message {message.remote_id}".encode()).digest()
-    return message.thread_keys or [str(UUID(bytes=own[:16]))]
+    return [str(UUID(bytes=own[:16]))]
 
 
 def _conversation_ids(

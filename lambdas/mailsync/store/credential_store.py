@@ -96,11 +96,14 @@ class CredentialStore:
         provider: Provider,
         provider_account_id: str,
         email_address: str,
+        other_provider_account_id: str | None = None,
         seal: Callable[[AccountId], Credentials] | None = None,
     ) -> AccountId:
         """Store a connected mailbox and return its account id. A mailbox that the user connected
         before keeps its account and mail.
 
+        other_provider_account_id: id under which the mailbox may be stored instead; it then keeps
+            this id.
         seal: returns the sealed credentials for the account id. It is called inside the transaction
             and must not use the store. None: keep the stored credentials.
         """
@@ -110,6 +113,7 @@ class CredentialStore:
                 user_id=user_id,
                 provider=provider,
                 provider_account_id=provider_account_id,
+                other_provider_account_id=other_provider_account_id,
                 email_address=email_address,
             )
             account_id = AccountId(found[0][0])

@@ -28,7 +28,7 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.store import page_rows, placement_changes, rows
+from mailsync.store import page_rows, placement_changes, rows, state_rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
@@ -226,6 +226,12 @@ class MailStore:
             with FencedTransaction(self._database, run) as tx:
                 placement_changes.save_placement_changes(tx, run, changes, None)
 
+    def ids_in_folders(self, run: RunRef) -> frozenset[RemoteId]:
+        """Return the ids of all stored messages that are in a folder."""
+        with self._database.transaction() as tx:
+            found = tx.run("placed_ids", account_id=run.account_id)
+        return frozenset(RemoteId(each) for (each,) in found)
+
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
@@ -267,14 +273,13 @@ class MailStore:
             counts += page_rows.mark_seen_by_full_sync(
                 tx, run, (*write.unchanged_ids, *plan.seen_ids)
             )
-            if ref.folder:
-                counts += page_rows.save_states(
-                    tx,
-                    run,
-                    ref.folder,
-                    plan.state_changes,
-                    is_only_folder=write.is_message_in_one_folder,
-                )
+            counts += state_rows.save_states(
+                tx,
+                run,
+                ref.folder,
+                plan.state_changes,
+                is_only_folder=write.is_message_in_one_folder,
+            )
             counts += placement_changes.save_placement_changes(
                 tx, run, plan.placement_changes, write.folder_of_all_mail
             )

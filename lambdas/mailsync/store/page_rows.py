@@ -35,6 +35,7 @@ default, attachments included, so real text is shorter. Measured: a body of this
 Lambda function 100 to 310 MB while it is stored."""
 
 WriteResult = TypeVar("WriteResult")
+Placed = TypeVar("Placed", Message, StateChange)
 
 
 def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
@@ -77,12 +78,12 @@ def save_messages(
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
-    messages, left = _split_mirrored(tx, run, folder, messages)
+    messages, left = split_mirrored(tx, run, folder, messages)
     messages = with_conversation_ids(tx, run, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
-    sent = [rows.message_to_row(each) for each in messages if each not in large]
+    sent = [rows.message_to_row(each) | _key_row(each) for each in messages if each not in large]
     if not is_first_full_sync:
         sent = _differing(tx, run, folder_id, sent)
     upsert = _upsert_with_savepoints if savepoints else _upsert
@@ -92,7 +93,8 @@ def save_messages(
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
-    _save_keys(tx, run, messages)
+    if saved.inserted + saved.updated < len(messages):
+        _save_keys(tx, run, messages)
     written = saved.inserted + saved.updated + len(refused)
     return (
         counts
@@ -239,57 +241,32 @@ def hide_unseen_by_full_sync(
     return WrittenRowCounts(removed=removed)
 
 
-def save_states(
-    tx: Transaction,
-    run: RunRef,
-    folder: FolderRef,
-    changes: Sequence[StateChange],
-    *,
-    is_only_folder: bool,
-) -> WrittenRowCounts:
-    """Store the new states of messages that are stored, and show the messages in this folder.
-
-    is_only_folder: whether a message of this provider is in one folder only.
-    """
-    if not changes:
-        return WrittenRowCounts()
-    ids = rows.to_jsonb([each.remote_id for each in changes])
-    locked = tx.run("lock_messages", account_id=run.account_id, ids=ids)
-    updated = tx.run_returning_row_count(
-        "save_states", account_id=run.account_id, states=rows.states_json(changes)
-    )
-    tx.run(
-        "show_again",
-        folder_id=folder.id,
-        email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
-        is_only_folder=is_only_folder,
-    )
-    return WrittenRowCounts(updated=updated, unchanged=len(changes) - updated)
-
-
 def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:
     """Store the keys of messages whose provider's ids change when a message moves, and which
     messages are in the conversations that we give."""
-    keys = [
-        {
-            "message_id": each.remote_id,
-            "remote_key": each.key or each.remote_id,
-            "fingerprint": each.fingerprint,
-            "conversation_id": each.conversation_id if needs_conversation(each) else None,
-        }
-        for each in messages
-        if each.key or needs_conversation(each)
-    ]
+    keys = [{"message_id": each.remote_id, **row} for each in messages if (row := _key_row(each))]
     if keys:
         tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))
+
+
+def _key_row(message: Message) -> JsonRow:
+    """Return the values of `save_keys` for a message by name; none if it needs no row there."""
+    is_conversation_ours = needs_conversation(message)
+    if not (message.key or is_conversation_ours):
+        return {}
+    return {
+        "remote_key": message.key or message.remote_id,
+        "fingerprint": message.fingerprint,
+        "own_conversation_id": message.conversation_id if is_conversation_ours else None,
+    }
 
 
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
-def _split_mirrored(
-    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Message]
-) -> tuple[Sequence[Message], frozenset[RemoteId]]:
+def split_mirrored(
+    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Placed]
+) -> tuple[Sequence[Placed], frozenset[RemoteId]]:
     """Return the messages with their mirrored folders, and the ids of those in no mirrored folder.
 
     A folder that is not stored yet counts as mirrored if the messages have `folder` to stay in
@@ -310,7 +287,11 @@ def _split_mirrored(
         (each, tuple(name for name in each.folder_remote_ids if name not in left_out))
         for each in messages
     ]
-    kept = [replace(each, folder_remote_ids=folders) for each, folders in mirrored if folders]
+    kept = [
+        each if folders == each.folder_remote_ids else replace(each, folder_remote_ids=folders)
+        for each, folders in mirrored
+        if folders
+    ]
     return kept, frozenset(each.remote_id for each, folders in mirrored if not folders)
 
 
@@ -348,10 +329,11 @@ def _upsert(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[JsonRow]
 ) -> tuple[WrittenRowCounts, list[JsonRow]]:
     counts = WrittenRowCounts()
-    for chunk in rows.chunk_rows_by_size(sent):
-        inserted, updated = tx.run(
-            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
-        )[0]
+    account_id = run.account_id
+    for page in rows.chunk_rows_by_size(sent):
+        [[inserted, updated]] = tx.run(
+            "upsert_emails", account_id=account_id, folder_id=folder_id, page=page
+        )
         counts += WrittenRowCounts(inserted=inserted, updated=updated)
     if counts.inserted < len(sent):
         tx.run(

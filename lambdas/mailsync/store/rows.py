@@ -46,15 +46,16 @@ def message_to_row(message: Message) -> JsonRow:
         "kind": message.kind,
     }
     row = {name: _storable(value) for name, value in row.items()}
-    bodies = {"html": _storable(message.body_html), "text": _storable(message.body_text)}
+    html, text = (orjson.dumps(_storable(it)) for it in (message.body_html, message.body_text))
     return {
         "message_id": message.remote_id,
         "folder_remote_ids": list(message.folder_remote_ids),
         "row_hash": _digest(row),
         "version": _storable(message.version),
-        "body_hash": _digest(bodies),
+        "body_hash": _hex(b'{"html":', html, b',"text":', text, b"}"),
         **row,
-        **bodies,
+        "html": orjson.Fragment(html),
+        "text": orjson.Fragment(text),
     }
 
 
@@ -92,6 +93,16 @@ def ids_and_folders_json(rows: Iterable[JsonRow]) -> JsonBytes:
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
+def folders_of_states_json(changes: Iterable[StateChange]) -> JsonBytes:
+    """Return the message ids and folder ids of the changes as JSON."""
+    return to_jsonb(
+        [
+            {"message_id": each.remote_id, "folder_remote_ids": list(each.folder_remote_ids)}
+            for each in changes
+        ]
+    )
+
+
 def states_json(changes: Iterable[StateChange]) -> JsonBytes:
     """Return the message ids and states of the changes as JSON."""
     return to_jsonb(
@@ -103,6 +114,7 @@ def states_json(changes: Iterable[StateChange]) -> JsonBytes:
                 "is_draft": each.state.is_draft,
                 "categories": _storable(list(each.state.categories)),
                 "version": _storable(each.state.version),
+                "importance": each.state.importance,
             }
             for each in changes
         ]
@@ -159,4 +171,12 @@ def _storable(value: Any) -> Any:
 
 
 def _digest(values: JsonRow) -> str:
-    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    return _hex(orjson.dumps(values, option=orjson.OPT_SORT_KEYS))
+
+
+def _hex(*parts: bytes) -> str:
+    """Return the first half of the SHA-256 of all parts, in hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:32]

@@ -36,9 +36,8 @@ from mailsync.providers import FeedFailed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
-    DEFAULT_PAGE_SIZE,
     log_fields_of_feed,
-    page_size_of_feed,
+    max_page_size,
     store_page,
     store_pending_messages,
 )
@@ -281,7 +280,8 @@ def _paused(
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
-    size, position = page_size_of_feed(feed), feed.position
+    position, largest = feed.position, max_page_size(mailbox.provider.limits)
+    size = min(position.page_size or largest, largest)
     try:
         page = mailbox.provider.fetch_page(
             feed.ref, mailbox.open_cursor(feed), limit=size, fallback=position.failed_feed_count
@@ -290,10 +290,8 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
         if size > 1:
             mailbox.feeds.save_page_size(mailbox.run, feed.ref.id, shrink_page_size(size))
         raise
-    if size < DEFAULT_PAGE_SIZE:
-        mailbox.feeds.save_page_size(
-            mailbox.run, feed.ref.id, grow_page_size(size, DEFAULT_PAGE_SIZE)
-        )
+    if size < largest:
+        mailbox.feeds.save_page_size(mailbox.run, feed.ref.id, grow_page_size(size, largest))
     return page
 
 

@@ -200,6 +200,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         if folder.ref.remote_id in seen.changed_folder_ids
         and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
+        and page.listed_ids is None
         and not page.has_more
     ]
 

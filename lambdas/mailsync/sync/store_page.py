@@ -20,7 +20,7 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import ResponseTooLarge
+from mailsync.providers import Limits, ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.sync.mailbox import Mailbox
@@ -33,10 +33,9 @@ equals the maximum length of one body. Measured: 100 bodies of 3 million charact
 while they are stored."""
 
 
-def page_size_of_feed(feed: StoredFeed) -> int:
-    """Return the number of messages per page to request from the feed: the number that last worked,
-    or the default."""
-    return feed.position.page_size or DEFAULT_PAGE_SIZE
+def max_page_size(limits: Limits) -> int:
+    """Return the number of messages per page to request if all is well."""
+    return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
 
 
 def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
@@ -66,6 +65,7 @@ def store_page(
     if page.is_listing:
         plan = plan_listing(mailbox, feed.ref, page, plan)
     else:
+        plan = _with_listed_removals(mailbox, feed.ref, page, plan)
         plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
     write = PageWrite(
         feed,
@@ -109,7 +109,7 @@ def _with_contents(
     stored messages in the state that the page names."""
     known = frozenset(unchanged)
     wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
-    plan, not_stored = _split_state_changes(mailbox, plan)
+    plan, not_stored = _split_state_changes(mailbox, feed, plan)
     plan, not_known = split_placement_changes(mailbox, feed, plan)
     wanted += [*not_stored, *not_known]
     return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
@@ -126,13 +126,28 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
 
 
-def _split_state_changes(mailbox: Mailbox, plan: PagePlan) -> tuple[PagePlan, Sequence[RemoteId]]:
+def _with_listed_removals(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
+    """Return the plan with the removals that only the complete list of a mailbox's ids shows."""
+    if page.listed_ids is None or feed.folder is not None:
+        return plan
+    named = {each.remote_id for each in plan.state_changes}
+    gone = mailbox.mail.ids_in_folders(mailbox.run) - page.listed_ids - named
+    return replace(plan, removed_ids=tuple(sorted({*plan.removed_ids, *gone})))
+
+
+def _split_state_changes(
+    mailbox: Mailbox, feed: FeedRef, plan: PagePlan
+) -> tuple[PagePlan, Sequence[RemoteId]]:
     """Return the plan with the state changes of stored messages, and the ids of the other messages,
-    whose contents must be fetched."""
-    ids = [each.remote_id for each in plan.state_changes]
-    stored = mailbox.mail.stored_ids(mailbox.run, ids)
+    whose contents must be fetched. A message that is in no mirrored folder is not fetched."""
+    stored = mailbox.mail.stored_ids(mailbox.run, [each.remote_id for each in plan.state_changes])
     kept = tuple(each for each in plan.state_changes if each.remote_id in stored)
-    return replace(plan, state_changes=kept), [each for each in ids if each not in stored]
+    others = [each for each in plan.state_changes if each.remote_id not in stored]
+    if others and feed.folder is None:
+        folders = mailbox.folders.folders(mailbox.run.account_id)
+        mirrored = {each.ref.remote_id for each in folders if each.is_selected}
+        others = [each for each in others if mirrored.intersection(each.folder_remote_ids)]
+    return replace(plan, state_changes=kept), [each.remote_id for each in others]
 
 
 def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled | None:
@@ -170,7 +185,7 @@ def _completed(
     mailbox: Mailbox, plan: PagePlan, wanted: Sequence[RemoteId], *, one_by_one: bool
 ) -> tuple[PagePlan, ProviderThrottled | None]:
     """Fetch the messages that are only named; return the plan with them, and with those that are
-    left pending: what exceeds a page of the default size, or the memory limit.
+    left pending: what exceeds a page, or the memory limit.
 
     If the provider requests a pause after some messages were fetched, the others are left pending
     too, and the pause is returned.
@@ -181,7 +196,7 @@ def _completed(
     is_alone = one_by_one and not limits.is_fetch_one_request
     at_once = 1 if is_alone else limits.messages_per_fetch
     while (
-        len(fetched) < min(len(wanted), DEFAULT_PAGE_SIZE)
+        len(fetched) < min(len(wanted), max_page_size(limits))
         and chars <= MAX_FETCHED_BODY_CHARS_PER_PAGE
     ):
         batch = wanted[len(fetched) : len(fetched) + at_once]

@@ -50,7 +50,7 @@ def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
         folders = [each for each in folders if each.special_use]
     for each in folders:
         yield _listed(session, mailbox, each, "LIST", returned)
-        if items:
+        if items and "\\Noselect" not in each.flags:
             yield _status_response(session, mailbox, each, items)
 
 

@@ -16,7 +16,8 @@ from localdev.simulators.imap.command import (
     word_of,
 )
 from localdev.simulators.imap.flags import format_flags
-from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.folder_state import GmailValues, ListedMessage
+from localdev.simulators.imap.gmail import format_labels
 from localdev.simulators.imap.message_bytes import section
 from localdev.simulators.imap.mime_parts import (
     body_structure,
@@ -25,6 +26,7 @@ from localdev.simulators.imap.mime_parts import (
     parse_parts,
 )
 from localdev.simulators.imap.number_set import parse_number_set
+from localdev.simulators.imap.options import GMAIL
 from localdev.simulators.imap.response import Fetched, Untagged, literal, vanished
 from localdev.simulators.imap.selection import is_by_uid, named_messages
 from localdev.simulators.imap.session import Handler, Selected, Session
@@ -41,6 +43,7 @@ _MACROS = {
     "ALL": "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE",
 }
 _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID"}
+_EXTENSION |= dict.fromkeys(("X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"), GMAIL)
 _OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
     "ENVELOPE": envelope,
     "BODYSTRUCTURE": lambda raw: body_structure(parse_parts(raw)),
@@ -213,6 +216,11 @@ def _internal_date(received_at: str) -> bytes:
     return f'"{day} {moment:%H:%M:%S} +0000"'.encode()
 
 
+def _of_gmail(message: ListedMessage) -> GmailValues:
+    assert message.gmail, "the extension is offered"
+    return message.gmail
+
+
 _PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
     "UID": lambda message: b"%d" % message.uid,
     "FLAGS": lambda message: format_flags(message.flags),
@@ -220,6 +228,9 @@ _PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
     "MODSEQ": lambda message: b"(%d)" % message.mod_seq,
     "EMAILID": lambda message: b"(M%d)" % message.blob_number,
     "THREADID": _thread_id,
+    "X-GM-MSGID": lambda message: b"%d" % _of_gmail(message).message_id,
+    "X-GM-THRID": lambda message: b"%d" % _of_gmail(message).thread_id,
+    "X-GM-LABELS": lambda message: format_labels(_of_gmail(message).labels),
 }
 
 FETCH_COMMANDS: dict[str, Handler] = {"FETCH": _fetch, "UID FETCH": _fetch}

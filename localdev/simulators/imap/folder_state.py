@@ -8,6 +8,7 @@ change, such as an edited draft, gets the number of that change as a new UID.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from sqlite3 import Row
 
 import orjson
 
@@ -61,6 +62,15 @@ _STATES = ("is_read", "is_flagged", "is_draft", "categories", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
+class GmailValues:
+    """What Gmail's extensions say of a message. labels: without that of the open folder."""
+
+    message_id: int
+    thread_id: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListedMessage:
     """A message of a folder. number, blob_number: its numbers in the simulated mailbox.
     original_size: bytes of its original; None: it has none."""
@@ -73,6 +83,7 @@ class ListedMessage:
     mod_seq: int
     flags: frozenset[str]
     original_size: int | None
+    gmail: GmailValues | None = None
 
 
 class FolderState:
@@ -93,7 +104,7 @@ class FolderState:
                 row["thread"],
                 row["received_at"],
                 row["changed"],
-                _flags(*(row[name] for name in _STATES)),
+                flags_in(row),
                 row["size"],
             )
             for row in self._database.fetch_rows(_LISTED, self.folder)
@@ -126,6 +137,11 @@ class FolderState:
     def _number(self, statement: str, *values: object) -> int:
         row = self._database.fetch_row(statement, *values)
         return int(row["number"] or 0) if row else 0
+
+
+def flags_in(row: Row) -> frozenset[str]:
+    """Return the flags of a row of `message`."""
+    return _flags(*(row[name] for name in _STATES))
 
 
 @lru_cache(maxsize=1024)

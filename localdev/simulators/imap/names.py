@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from localdev.simulators.folders import Folder
-from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.options import GMAIL, ImapOptions
 
 INBOX = "INBOX"
 _SPECIAL_USE = {
@@ -18,23 +18,35 @@ _SPECIAL_USE = {
 """Attribute of RFC 6154 for the role of a folder."""
 
 
+_GMAIL_SPECIAL_USE = {**_SPECIAL_USE, "archive": "\\All"}
+_GMAIL_NAMES = {
+    "drafts": "[Gmail]/Drafts",
+    "sent": "[Gmail]/Sent Mail",
+    "trash": "[Gmail]/Trash",
+    "archive": "[Gmail]/All Mail",
+    "junk": "[Gmail]/Spam",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class NamedFolder:
-    """A folder and its name, which is unique in the mailbox."""
+    """A folder and its name, which is unique in the mailbox.
+
+    special_use: attribute of RFC 6154. flags: attributes that LIST always returns.
+    """
 
     name: str
     folder: Folder
     has_children: bool
+    special_use: str | None = None
+    flags: tuple[str, ...] = ()
 
     def attributes(self, returned: Collection[str]) -> tuple[str, ...]:
         """Return the attributes that LIST returns for the return options CHILDREN, SPECIAL-USE."""
         children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
         wanted = {"CHILDREN": children, "SPECIAL-USE": self.special_use}
-        return tuple(text for option, text in wanted.items() if text and option in returned)
-
-    @property
-    def special_use(self) -> str | None:
-        return _SPECIAL_USE.get(self.folder.role)
+        found = (text for option, text in wanted.items() if text and option in returned)
+        return (*self.flags, *found)
 
 
 def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedFolder]:
@@ -46,8 +58,9 @@ def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedF
         named[_unique(_joined(path, options), named.keys())] = folder
     # By the names: with the prefix `INBOX.` all folders are children of INBOX.
     parents = {name.rpartition(options.separator)[0] for name in named}
+    uses = _GMAIL_SPECIAL_USE if options.offers(GMAIL) else _SPECIAL_USE
     return [
-        NamedFolder(name, named[name], name in parents)
+        NamedFolder(name, named[name], name in parents, uses.get(named[name].role))
         for name in sorted(named, key=lambda name: (name != INBOX, name))
     ]
 
@@ -90,6 +103,8 @@ def _path(folder: Folder, by_number: dict[int, Folder]) -> Iterator[Folder]:
 
 
 def _joined(path: list[Folder], options: ImapOptions) -> str:
+    if options.offers(GMAIL) and len(path) == 1 and path[0].role in _GMAIL_NAMES:
+        return _GMAIL_NAMES[path[0].role]
     if path[0].role == "inbox":
         return options.separator.join([INBOX, *(_level(each, options) for each in path[1:])])
     return options.prefix + options.separator.join(_level(each, options) for each in path)

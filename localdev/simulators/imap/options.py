@@ -9,6 +9,13 @@ ALL_EXTENSIONS = (
 )
 WITHOUT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
 WITHOUT_CONDSTORE = tuple(each for each in WITHOUT_QRESYNC if each != "CONDSTORE")
+GMAIL = "X-GM-EXT-1"
+"""Gmail's extensions: the mailbox is shown as Gmail shows it, see `gmail`."""
+GMAIL_EXTENSIONS = (
+    *("LITERAL+", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "ESEARCH"),
+    *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "UTF8=ACCEPT", GMAIL),
+    *("AUTH=PLAIN", "AUTH=XOAUTH2", "AUTH=OAUTHBEARER"),
+)
 MAX_LINE_BYTES = 65_536
 """Longest command without its literals; Dovecot's limit."""
 MAX_LITERAL_BYTES = 64 * 2**20

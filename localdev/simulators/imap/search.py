@@ -20,6 +20,7 @@ from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.message_bytes import header_value
 from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
+from localdev.simulators.imap.options import GMAIL
 from localdev.simulators.imap.response import Numbers, Rejected, Untagged
 from localdev.simulators.imap.selection import is_by_uid
 from localdev.simulators.imap.session import Handler, Session
@@ -123,6 +124,10 @@ class _Keys:
                 self._next()  # entry type
             least = number_of(self._next())
             return lambda each: each.message.mod_seq >= least
+        if name in ("X-GM-MSGID", "X-GM-THRID"):
+            self._session.require(GMAIL)
+            wanted = number_of(self._next())
+            return lambda each: wanted == _gmail_number(each.message, name)
         if name in ("LARGER", "SMALLER"):
             bound = number_of(self._next())
             sign = 1 if name == "LARGER" else -1
@@ -151,6 +156,12 @@ class _Keys:
         if not self._tokens:
             raise BadCommand("A search key lacks its argument.")
         return self._tokens.pop()
+
+
+def _gmail_number(message: ListedMessage, name: str) -> int | None:
+    if message.gmail is None:
+        return None
+    return message.gmail.message_id if name == "X-GM-MSGID" else message.gmail.thread_id
 
 
 def _search(session: Session, command: Command) -> Iterator[Untagged | str]:

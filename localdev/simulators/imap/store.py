@@ -11,8 +11,9 @@ from localdev.mail.wire_form import to_wire_form
 from localdev.simulators.folders import Folder
 from localdev.simulators.imap.flags import changes_to_flags, flags_of
 from localdev.simulators.imap.folder_state import FolderState, ListedMessage
+from localdev.simulators.imap.gmail import GmailView
 from localdev.simulators.imap.names import INBOX, NamedFolder, canonical, name_folders
-from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.imap.options import GMAIL, ImapOptions
 from localdev.simulators.imap.response import Rejected
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.message import Message
@@ -26,11 +27,14 @@ class ImapMailbox:
         self.neutral = mailbox
         self.options = options
         self._newest_original: tuple[int, bytes | None] = (0, None)
+        self._gmail = GmailView(mailbox, options) if options.offers(GMAIL) else None
 
     def transaction(self) -> AbstractContextManager[None]:
         return self.neutral.database.transaction()
 
     def list_folders(self) -> list[NamedFolder]:
+        if self._gmail:
+            return self._gmail.list_folders()
         return name_folders(self.neutral.folders.list_all(), self.options)
 
     def find_folder(self, name: str, *, code: str = "") -> NamedFolder:
@@ -48,10 +52,13 @@ class ImapMailbox:
         raise Rejected(f"Mailbox doesn't exist: {name[:200]}", code)
 
     def state(self, folder: NamedFolder) -> FolderState:
-        return FolderState(self.neutral, folder.folder.number)
+        number = folder.folder.number
+        return self._gmail.state(number) if self._gmail else FolderState(self.neutral, number)
 
     def is_in_folder(self, listed: ListedMessage, folder: NamedFolder) -> bool:
         """Return whether the message is still in the folder."""
+        if self._gmail:
+            return self._gmail.shows(listed, folder.folder.number)
         return (
             self.neutral.database.fetch_row(
                 "SELECT 1 FROM placement WHERE message = ? AND folder = ?",
@@ -113,11 +120,25 @@ class ImapMailbox:
     def copy(self, messages: Sequence[ListedMessage], target: NamedFolder) -> list[tuple[int, int]]:
         """Copy the messages; return the UID of each message and of its copy."""
         destination = target.folder.number
+        if self._gmail:
+            return self._labelled(messages, target)
         with self.transaction():
             return [
                 (each.uid, self._uid(self.neutral.copy_message(each.number, destination), target))
                 for each in self._existing(messages)
             ]
+
+    def _labelled(
+        self, messages: Sequence[ListedMessage], target: NamedFolder
+    ) -> list[tuple[int, int]]:
+        """Give the messages a further label."""
+        with self.transaction():
+            for each in self._existing(messages):
+                placements = self.neutral.message(each.number).placements
+                if target.folder.number not in {it.folder_number for it in placements}:
+                    self.neutral.add_to_folder(each.number, target.folder.number)
+        uids = {each.number: each.uid for each in self.state(target).list_messages()}
+        return [(each.uid, uids[each.number]) for each in messages if each.number in uids]
 
     def move(
         self, source: NamedFolder, messages: Sequence[ListedMessage], target: NamedFolder
@@ -133,10 +154,17 @@ class ImapMailbox:
         return moved
 
     def expunge(self, folder: NamedFolder, messages: Sequence[ListedMessage]) -> None:
-        """Take the messages out of the folder, and delete those that are then in no folder."""
+        """Take the messages out of the folder, and delete those that are then in no folder. In
+        Gmail only what leaves the trash or junk is deleted, and All Mail keeps what it has."""
+        role = folder.folder.role
+        if self._gmail and role == "archive":
+            return
         with self.transaction():
             for each in self._existing(messages):
-                if len(self.neutral.message(each.number).placements) > 1:
+                message = self.neutral.message(each.number)
+                if self._gmail and role not in ("trash", "junk"):
+                    self._take_label(message, folder.folder.number)
+                elif not self._gmail and len(message.placements) > 1:
                     self.neutral.remove_from_folder(each.number, folder.folder.number)
                 else:
                     self.neutral.purge_message(each.number)
@@ -159,7 +187,25 @@ class ImapMailbox:
             raise Rejected("INBOX can't be deleted.", "CANNOT")
         if folder.has_children:
             raise Rejected("The mailbox has children.", "HASCHILDREN")
-        self.neutral.purge_folder(folder.folder.number)
+        if self._gmail:
+            self._delete_label(folder)
+        else:
+            self.neutral.purge_folder(folder.folder.number)
+
+    def _delete_label(self, folder: NamedFolder) -> None:
+        """Delete a label. Its messages stay."""
+        number = folder.folder.number
+        with self.transaction():
+            for each in self.neutral.messages(number):
+                self._take_label(each, number)
+            self.neutral.folders.remove(number)
+
+    def _take_label(self, message: Message, folder: int) -> None:
+        """Take a message out of a folder. Without another one it is archived."""
+        if len(message.placements) > 1:
+            self.neutral.remove_from_folder(message.number, folder)
+        else:
+            self.neutral.move_message(message.number, "archive", source=folder)
 
     def rename_folder(self, name: str, new_name: str) -> None:
         """Rename a folder with its children. Of INBOX the mail moves to a new folder, and INBOX

@@ -7,11 +7,13 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.model import NEVER, AccessToken
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.gmail_mailbox import GmailMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from tests.providers.contract.server import Malformation
 from tests.support.dovecot import PASSWORD
 from tests.support.dovecot_mailbox import DovecotMailbox
+from tests.support.gmail_imap_form import GmailImapForm
 from tests.support.imap_form import ImapForm
 from tests.support.scripted_imap import Edit, Rule, ScriptedImap
 
@@ -98,4 +100,5 @@ class ProxiedImap:
         servers = AllowedServers(frozenset({f"localhost:{port}"}), is_any_public=False)
         address = MailboxAddress("localhost", port, self._user)
         context = ssl.create_default_context(cafile=self._proxy.certificate)
-        return ImapMailbox(address, self.access, servers, context)
+        kind = GmailMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
+        return kind(address, self.access, servers, context)

@@ -153,7 +153,7 @@ class Replica:
             if isinstance(change, Upsert):
                 self.messages[change.message.remote_id] = change.message
             elif isinstance(change, StateChange) and known:
-                self.messages[known.remote_id] = replace(known, **asdict(change.state))
+                self.messages[known.remote_id] = _with_state(known, change)
             else:
                 assert isinstance(change, PartialChange | RemovedMessage | StateChange), change
                 self._ask({change.remote_id})
@@ -163,14 +163,14 @@ class Replica:
         return known is None or known.version != compared.state.version
 
     def _keep(self, feed: FeedRef, listed: frozenset[RemoteId]) -> None:
-        """Ask for messages of the feed's folder that are not among all that it lists."""
-        if feed.folder:
-            here = {
-                each.remote_id
-                for each in self.messages.values()
-                if each.folder_remote_ids == (feed.folder.remote_id,)
-            }
-            self._ask(here - listed)
+        """Ask for messages of the feed's folder, or of the mailbox, that are not among all that the
+        feed lists."""
+        here = {
+            each.remote_id
+            for each in self.messages.values()
+            if feed.folder is None or each.folder_remote_ids == (feed.folder.remote_id,)
+        }
+        self._ask(here - listed)
 
     def _ask(self, ids: set[RemoteId]) -> None:
         box, form = self.server.mailbox, self.server.form
@@ -182,6 +182,12 @@ class Replica:
             else:
                 assert isinstance(message, Message | GoneMessage), message
                 self.messages.pop(remote_id, None)
+
+
+def _with_state(known: Message, change: StateChange) -> Message:
+    fields = {name: it for name, it in asdict(change.state).items() if it is not None}
+    folders = change.folder_remote_ids or known.folder_remote_ids
+    return replace(known, **fields, folder_remote_ids=folders)
 
 
 def id_of(change: Change) -> RemoteId:

@@ -18,6 +18,7 @@ from tests.providers.contract.imap_server import ProxiedImap
 from tests.providers.contract.promises import ProviderContract
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
 from tests.support.dovecot_mailbox import DovecotForm, DovecotMailbox
+from tests.support.gmail_imap_form import GMAIL_OPTIONS, GmailImapForm
 from tests.support.imap_form import ImapForm
 from tests.support.scripted_imap import ScriptedImap, scripted_imap
 
@@ -26,6 +27,7 @@ PROFILES = {
     "CONDSTORE, INBOX.": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
     "neither, .": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
 }
+DOVECOT_PROFILES = {**PROFILES, "QRESYNC, INBOX.": ImapOptions(prefix="INBOX.", separator=".")}
 MAX_USERS = 1_000
 SPECIAL_USE = {"Drafts": "Drafts", "Sent Items": "Sent", "Deleted Items": "Trash"}
 SPECIAL_USE |= {"Archive": "Archive", "Junk Email": "Junk"}
@@ -84,10 +86,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedImap]:
         yield proxy
 
 
-@pytest.fixture(params=PROFILES)
-def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ImapOptions:
+@pytest.fixture(autouse=True)
+def compares_flags_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CONDSTORE flags are compared once an hour; here at each reading."""
     monkeypatch.setattr(changes, "MIN_TIME_BETWEEN_FLAG_COMPARISONS_S", 0)
+
+
+@pytest.fixture(params=PROFILES)
+def options(request: pytest.FixtureRequest) -> ImapOptions:
     return PROFILES[request.param]
 
 
@@ -99,6 +105,10 @@ def mailbox(simulators: Simulators) -> Mailbox:
 class TestDovecot(ProviderContract):
     REFUSED_TOKEN = ProviderThrottled
 
+    @pytest.fixture(params=DOVECOT_PROFILES)
+    def options(self, request: pytest.FixtureRequest) -> ImapOptions:
+        return DOVECOT_PROFILES[request.param]
+
     @pytest.fixture
     def server(
         self, open_dovecot: OpenDovecot, proxy: ScriptedImap, mailbox: Mailbox, options: ImapOptions
@@ -107,6 +117,23 @@ class TestDovecot(ProviderContract):
         proxy.behind = (real.port, real.certificate)
         replayed = DovecotMailbox(mailbox, real, user, options)
         with closing(ProxiedImap(proxy, replayed, DovecotForm(replayed, options), user)) as server:
+            yield server
+
+
+class TestGmail(ProviderContract):
+    """The simulated server with Gmail's extensions."""
+
+    REFUSED_TOKEN = ProviderThrottled
+
+    @pytest.fixture
+    def server(
+        self, simulators: Simulators, proxy: ScriptedImap, mailbox: Mailbox
+    ) -> Iterator[ProxiedImap]:
+        assert simulators.imap
+        simulators.imap.options_by_user_id[mailbox.user_id] = GMAIL_OPTIONS
+        proxy.behind = (simulators.imap.port, simulators.imap.certificate)
+        form = GmailImapForm(mailbox)
+        with closing(ProxiedImap(proxy, mailbox, form, mailbox.address)) as server:
             yield server
 
 

@@ -1,10 +1,13 @@
 """A full sync over IMAP requests the next page before the caller does."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from mailsync.model import RemoteId
+from mailsync.providers.imap import connection, read_ahead, wire
 from tests.providers.contract.played_imap import Played
 from tests.support.imap_mailbox import INBOX
 from tests.support.mail import a_mail
@@ -41,18 +44,44 @@ def sent(played: Played) -> list[str]:
     ]
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for the thread that reads ahead."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_page_after_the_first_is_there_before_its_request(played: Played) -> None:
-    found, counts = [], []
+    found: list[str] = []
     for ids in pages(played):
-        counts.append(played.client.request_count)
         found += played.fetched(ids)
-        counts.append(played.client.request_count)
+        wait_until(lambda: sent(played) == ["l", "b", "l", "b", "l", "b"])
 
     assert found == NEWEST_FIRST
-    assert sent(played) == ["l", "b", "l", "b", "l", "b"]
-    assert counts[2] == counts[1]
-    assert counts[4] == counts[3]
-    assert counts[-1] - counts[0] == 5
+
+
+def test_a_page_ends_where_its_messages_exceed_the_bytes_of_a_request(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_ahead, "MAX_BATCH_BYTES", 1)
+    found = [played.fetched(ids) for ids in pages(played)]
+
+    assert found == [["f"], ["e"], ["d"], ["c"], ["b"], ["a"]]
+
+
+def test_closing_ends_a_read_of_a_server_that_keeps_silent(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LOGOUT_TIMEOUT_S", 0.1)
+    played.server.rules += [Rule(BODY, lambda found: found), Rule(BODY, "silence")]
+    assert played.fetched(next(pages(played))) == NEWEST_FIRST[:2]
+    wait_until(lambda: len(sent(played)) == 4)
+    began = time.monotonic()
+    played.client.close()
+
+    assert time.monotonic() - began < wire.READ_TIMEOUT_S / 2
+    assert "read-ahead" not in {each.name for each in threading.enumerate()}
 
 
 def test_no_message_is_requested_before_the_caller_fetches_one(played: Played) -> None:

@@ -14,16 +14,19 @@ import pytest
 from localdev.mail.generate import generate_mail
 from localdev.simulators import ImapPorts, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
+from localdev.simulators.imap.options import GMAIL
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.model import NEVER, AccessToken, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap import changes
 from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.gmail_mailbox import GmailMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.store.connection import Database
 from tests.support.comparison import in_mailbox, stored
+from tests.support.gmail_imap_form import GmailImapForm
 from tests.support.imap_form import ImapForm
 from tests.support.imap_profiles import SERVER_PROFILES, CappedView, ServerProfile
 from tests.support.mail import a_mail
@@ -42,7 +45,8 @@ class ProfileWorld(World):
         servers = AllowedServers(frozenset({f"localhost:{self.script.port}"}), is_any_public=False)
         address = MailboxAddress("localhost", self.script.port, self.remote.address)
         context = ssl.create_default_context(cafile=self.script.certificate)
-        return ImapMailbox(address, UnrenewableAccessToken(self._secret()), servers, context)
+        kind = GmailMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
+        return kind(address, UnrenewableAccessToken(self._secret()), servers, context)
 
     def _secret(self) -> AccessToken:
         assert self.simulators.imap
@@ -95,7 +99,8 @@ def world(
     with ExitStack() as opened:
         database = opened.enter_context(closing(Database(shared)))
         world = ProfileWorld(imap_servers, mailbox, shared, database, prepared.account_id)
-        world.profile, world.form = profile, ImapForm(mailbox, profile.options)
+        form = GmailImapForm if profile.options.offers(GMAIL) else ImapForm
+        world.profile, world.form = profile, form(mailbox, profile.options)
         script = scripted_imap(tmp_path, *profile.rules(), behind=behind)
         world.script = opened.enter_context(script)
         world.install(monkeypatch)

@@ -36,7 +36,7 @@ MAX_STATE_BYTES = 256 * 1024
 @pytest.fixture
 def long(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A mailbox whose first sync has many visits: a page per visit, and nothing is small."""
-    for module in (feed_pages, folder_tree, store_page):
+    for module in (folder_tree, store_page):
         monkeypatch.setattr(module, "DEFAULT_PAGE_SIZE", 1)
     monkeypatch.setattr(feed_pages, "has_time_for_page", lambda _, slowest_s: slowest_s == 0)
     return world

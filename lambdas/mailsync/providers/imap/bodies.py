@@ -5,7 +5,6 @@ does not deliver is requested again in smaller batches, down to a single message
 UnreadableMessage; all others are stored. The connection may break meanwhile.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,20 +14,21 @@ from mailsync.model import Message, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import (
-    BODY,
-    SIZE,
-    STATE_ITEMS,
-    WHOLE_ITEMS,
-    has_body,
-    to_message,
-)
+from mailsync.providers.imap.messages import SIZE, STATE_ITEMS
 from mailsync.providers.imap.pieces import (
     MAX_FAILURES_PER_MESSAGE,
     MAX_MESSAGE_BYTES,
     MessageTooLarge,
     fetch_piece,
     read_in_pieces,
+)
+from mailsync.providers.imap.receiving import (
+    FAILURES,
+    ReadResult,
+    Received,
+    count_text_chars,
+    receive_messages,
+    to_result,
 )
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import ALL_UIDS
@@ -43,14 +43,6 @@ MAX_TEXT_CHARS = 32 * 2**20
 MAX_SHORT_PAUSE_S = 10.0
 """The longest pause after a refusal that one message may cause: Yahoo and iCloud also ask for a
 short pause if they cannot read a message."""
-_MAX_PLACEHOLDER_BYTES = 20_000
-_EXCHANGE_PLACEHOLDER = re.compile(
-    rb"^Subject: *Retrieval using the IMAP4 protocol failed for the following message",
-    re.IGNORECASE | re.MULTILINE,
-)
-_COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
-_FAILURES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
-_Result = Message | UnreadableMessage
 
 
 def fetch_listed(
@@ -121,15 +113,18 @@ class MessageReader:
         self._folder, self._uid_validity = folder, uid_validity
         self._open_folder = open_folder
         self._budget = budget
-        self._found: dict[int, _Result | None] = {}
+        self._found: dict[int, ReadResult | None] = {}
         self._failures: dict[int, int] = {}
         self._pauses = 0
         self._rejects_pieces = False
 
-    def read(self, uids: Sequence[int], sizes: Mapping[int, int]) -> dict[int, _Result]:
+    def read(
+        self, uids: Sequence[int], sizes: Mapping[int, int], received: Received | None = None
+    ) -> dict[int, ReadResult]:
         """Return the messages by UID; those that are gone are left out.
 
         sizes: known sizes, in bytes; those of other messages are requested.
+        received: the response to a request for all of them. None: they were not requested yet.
 
         Raises:
             errors of `open_folder`
@@ -142,26 +137,23 @@ class MessageReader:
             with suppress(ProviderUnavailable, ProviderRejected):  # sizes decide little
                 for uid, items in self._open_folder().fetch_each(unknown, "(UID RFC822.SIZE)"):
                     known[uid] = size_of(items)
-        work = deque(_batches(uids, known))
+        work = deque([received.uids] if received else _batches(uids, known))
         while work:
-            work.extendleft(reversed(self._read_batch(work.popleft(), known)))
-            if len(uids) > 1 and sum(map(_text_chars, self._found.values())) > MAX_TEXT_CHARS:
+            work.extendleft(reversed(self._read_batch(work.popleft(), known, received)))
+            received = None
+            if len(uids) > 1 and sum(map(count_text_chars, self._found.values())) > MAX_TEXT_CHARS:
                 raise ResponseTooLarge
         return {uid: each for uid, each in self._found.items() if each is not None}
 
-    def _read_batch(self, uids: Sequence[int], sizes: Mapping[int, int]) -> Sequence[Sequence[int]]:
+    def _read_batch(
+        self, uids: Sequence[int], sizes: Mapping[int, int], received: Received | None
+    ) -> Sequence[Sequence[int]]:
         """Read messages; return the batches in which the missing ones are to be requested."""
         is_large = len(uids) == 1 and sizes.get(uids[0], 0) > MAX_WHOLE_BYTES
-        if is_large and not self._rejects_pieces:
+        if is_large and not self._rejects_pieces and received is None:
             self._read_large(uids[0], sizes[uids[0]])
             return [uids] if self._rejects_pieces else []
-        connection, failure = self._open_folder(), None
-        try:
-            self._receive(connection, uids)
-        except _FAILURES as error:
-            if isinstance(error.__cause__, MemoryExceeded):
-                raise
-            failure = error
+        failure = self._receive(uids, received)
         rest = [uid for uid in uids if uid not in self._found]
         if rest and isinstance(failure, ProviderThrottled) and self._has_paused(failure):
             return [rest]
@@ -173,39 +165,41 @@ class MessageReader:
         parts = [rest[:1], rest[1:]] if failure else [rest]
         return [part for part in parts if part]
 
-    def _receive(self, connection: ImapConnection, uids: Sequence[int]) -> None:
-        """Fetch messages, and add each to those that are found as it arrives."""
-        items: dict[int, FetchedItems] = {}
-        for uid, each in connection.fetch_each(uids, WHOLE_ITEMS):
-            items[uid] = {**items.get(uid, {}), **each}
-            if (
-                has_body(items[uid])
-                and b"FLAGS" in items[uid]
-                and not _may_be_placeholder(items[uid])
-            ):
-                self._add(uid, items.pop(uid))
-                connection.release_memory(_text_chars(self._found[uid]))
-        late = [uid for uid, each in items.items() if has_body(each) and uid not in self._found]
-        if not late:
+    def _receive(self, uids: Sequence[int], received: Received | None) -> Exception | None:
+        """Add the messages that the server sends to those that are found; return its failure.
+
+        received: what it has sent already. None: the messages are to be requested.
+        """
+        if received is None:
+            received = receive_messages(self._open_folder(), uids, self._place)
+        try:
+            self._add_received(received)
+        except FAILURES as error:
+            received.failure = error
+        failure = received.failure
+        if failure and isinstance(failure.__cause__, MemoryExceeded):
+            raise failure
+        return failure
+
+    def _add_received(self, received: Received) -> None:
+        """Add the messages that were received to those that are found."""
+        self._found |= received.found
+        late = received.late
+        if not late or received.failure:
             return
         # Some servers send the flags in a response of their own, or leave out empty ones. Courier
         # sends a placeholder for a message that is gone, which its list shows until NOOP.
+        connection = self._open_folder()
         connection.noop()
         flags = connection.fetch(late, STATE_ITEMS)
-        for uid in late:
+        for uid, items in late.items():
             if uid in flags or uid in connection.search(f"UID {uid}:{uid}"):
-                self._add(uid, {b"FLAGS": (), **items[uid], **flags.get(uid, {})})
+                self._add(uid, {b"FLAGS": (), **items, **flags.get(uid, {})})
             else:
                 self._found[uid] = None
 
     def _add(self, uid: int, items: FetchedItems) -> None:
-        raw = items[BODY]
-        if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw):
-            self._found[uid] = self._unreadable(
-                uid, "The mail server sent a notice in place of this message."
-            )
-        else:
-            self._found[uid] = to_message(self._place(uid), items)
+        self._found[uid] = to_result(self._place(uid), items)
 
     def _has_paused(self, failure: ProviderThrottled) -> bool:
         """Return whether this function has slept as long as the server asks.
@@ -260,7 +254,7 @@ class MessageReader:
             try:
                 if fetch_piece(self._open_folder(), other, 0, 1)[0] is not None:
                     return True
-            except _FAILURES:
+            except FAILURES:
                 continue
         return not others
 
@@ -278,7 +272,7 @@ class MessageReader:
                 self._found[uid] = self._give_up(uid, None)
             else:
                 self._add(uid, items)
-                self._open_folder().release_memory(_text_chars(self._found[uid]))
+                self._open_folder().release_memory(count_text_chars(self._found[uid]))
 
     def _unreadable(self, uid: int, detail: str, cause: str = "unanswered") -> UnreadableMessage:
         return UnreadableMessage(self._place(uid).to_id(), cause, detail)
@@ -306,15 +300,3 @@ def _batches(uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[Sequence
         batch_bytes += size
     if batch:
         yield batch
-
-
-def _may_be_placeholder(items: FetchedItems) -> bool:
-    """Return whether the message may be Courier's placeholder, of 129 bytes."""
-    raw = items[BODY]
-    return len(raw) < _MAX_PLACEHOLDER_BYTES and bool(_COURIER_PLACEHOLDER.search(raw))
-
-
-def _text_chars(message: _Result | None) -> int:
-    if not isinstance(message, Message):
-        return 0
-    return len(message.body_text or "") + len(message.body_html or "")

@@ -3,25 +3,22 @@ error of the product."""
 
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from imaplib import IMAP4
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.failures import (
-    cause_of_failure,
-    cause_of_pause,
-    requested_pause_s,
-)
+from mailsync.providers.imap.background import BackgroundRead
+from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
 from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
 from mailsync.providers.imap.login import Login, open_session
 from mailsync.providers.imap.pipeline import FetchPipeline
-from mailsync.providers.imap.responses import FetchedItems, parse_search
+from mailsync.providers.imap.responses import FetchedItems, join_fetched, parse_search
 from mailsync.providers.imap.transport import (
     Deadline,
     ServerUnusable,
@@ -36,6 +33,7 @@ from mailsync.registry import IMAP
 LOGOUT_TIMEOUT_S = 5.0
 MAX_UIDS_PER_FETCH = 10_000
 """The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
+_Result = TypeVar("_Result")
 _NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 
@@ -77,6 +75,7 @@ class ImapConnection:
         self.is_broken = self.is_cut = False
         self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
+        self._reading: BackgroundRead[Any] | None = None
         with self._failures("connect"), ExitStack() as on_failure:
             connected = open_socket(ip_addresses, address)
             on_failure.callback(connected.close)
@@ -151,6 +150,20 @@ class ImapConnection:
             extended = join_literals(responses.get("ESEARCH", []))
             return parse_search(join_literals(responses.get("SEARCH", [])), extended)
 
+    def search_together(self, criteria: Sequence[str]) -> list[int]:
+        """Return the UIDs that match one of the criteria, of all searches in one round trip.
+
+        Raises:
+            ProviderRejected: the server rejects a search.
+        """
+        refusals, responses = self.run_together([("UID", "SEARCH", each) for each in criteria])
+        for each in refusals:
+            if each is not None:
+                raise ProviderRejected(f"The mail server rejects SEARCH; its answer: {each}")
+        with self._failures("SEARCH"):
+            extended = join_literals(responses.get("ESEARCH", []))
+            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
+
     def noop(self) -> None:
         """Let the server report what changed in the open folder."""
         self._command("NOOP")
@@ -158,7 +171,7 @@ class ImapConnection:
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
         """Return what the server sends of these messages, by UID. A message whose flags it does not
         send is left out."""
-        return _joined(self.fetch_each(uids, items))
+        return join_fetched(self.fetch_each(uids, items))
 
     def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
         """Yield UID and items of each FETCH response that names one of these messages, as it
@@ -174,6 +187,7 @@ class ImapConnection:
     def send_ahead(self, uids: Iterable[int], items: str) -> None:
         """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments
         returns. Every other command before that drops the responses."""
+        self._wait_for_reading()
         with self._failures("FETCH"):
             for uid_set in format_uid_sets(uids):
                 self._pipeline.send((uid_set, items))
@@ -201,7 +215,7 @@ class ImapConnection:
     def _changed(
         self, uid_set: str, items: str, modifiers: str
     ) -> tuple[dict[int, FetchedItems], list[range]]:
-        found = _joined(self._fetched(uid_set, items, modifiers))
+        found = join_fetched(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
             for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
@@ -211,12 +225,17 @@ class ImapConnection:
 
     def release_memory(self, kept_bytes: int = 0) -> None:
         """Count the literals so far as dropped, except for `kept_bytes`."""
+        self._wait_for_reading()
         if self._memory:
             self._memory.release(self._held_bytes - min(kept_bytes, self._held_bytes))
         self._held_bytes = 0
 
     def close(self) -> None:
-        """Log out, and close the connection."""
+        """Log out, and close the connection. A read in the background that does not end soon is
+        ended by force."""
+        if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
+            self.is_broken = True
+            self._imap.cut()
         count_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
         self.release_memory()
         with self._watched, suppress(Exception):
@@ -231,6 +250,24 @@ class ImapConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def can_read_in_background(self) -> bool:
+        """Return whether a read may run beside other work of this process. False where several
+        mailboxes share the memory: only what the caller waits for is read then."""
+        return self._memory is None
+
+    def read_in_background(self, read: Callable[[], _Result]) -> BackgroundRead[_Result]:
+        """Run a function that uses this connection in a thread. Every other use of the connection
+        waits for its end."""
+        self._wait_for_reading()
+        reading = self._reading = BackgroundRead(read)
+        return reading
+
+    def _wait_for_reading(self) -> None:
+        if self._reading and not self._reading.is_of_current_thread():
+            self._reading.wait()
+            self._reading = None
+
     def _reserve(self, size: int) -> bool:
         if self._memory and not self._memory.reserve(size):
             return False
@@ -241,6 +278,7 @@ class ImapConnection:
         self, uid_set: str, items: str, *modifiers: str
     ) -> Iterator[tuple[int, FetchedItems]]:
         """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
+        self._wait_for_reading()
         with self._failures("FETCH"):
             try:
                 yield from self._pipeline.read((uid_set, items, *modifiers))
@@ -255,6 +293,7 @@ class ImapConnection:
 
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
+        self._wait_for_reading()
         self._pipeline.drop()
         self._command_count += 1
         self._imap.untagged_responses.clear()
@@ -271,6 +310,7 @@ class ImapConnection:
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
         """Send commands without waiting for the response to each. Return for each the text of the
         rejection, None if the server accepts it; and all untagged responses by name."""
+        self._wait_for_reading()
         with self._failures(str(commands[0][0])):
             self._pipeline.drop()
             self._command_count += len(commands)
@@ -344,15 +384,6 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
             ) from cause_of_pause(text)
-
-
-def _joined(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
-    """Return the items of each message, which a server may send in several responses, by UID. A
-    message without flags is left out."""
-    found: dict[int, FetchedItems] = {}
-    for uid, items in responses:
-        found[uid] = {**found.get(uid, {}), **items}
-    return {uid: items for uid, items in found.items() if b"FLAGS" in items}
 
 
 def _hang_up(imap: wire.LimitedImap) -> None:

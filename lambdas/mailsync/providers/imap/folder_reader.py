@@ -28,7 +28,7 @@ from mailsync.providers.imap.connection import ImapConnection, OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
-from mailsync.providers.imap.read_ahead import ReadAhead
+from mailsync.providers.imap.read_ahead import ReadAhead, Window
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import ALL_UIDS, MAX_UID, format_uid_sets
 
@@ -66,8 +66,8 @@ class FolderReader:
         self._is_careful = False
         self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
-        self.ahead = ReadAhead(connection)
         self.opened = opened
+        self.ahead = ReadAhead(connection, self.place)
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
         """Return the next page after this position. None: begin a full sync.
@@ -120,13 +120,16 @@ class FolderReader:
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         uids = self.all_uids()
         end = bisect_left(uids, below)
-        start = max(0, end - limit)
-        items = self._listed(uids[start:end])
-        self.ahead.begin_page(self.sizes, uids[max(0, start - limit) : start])
-        has_more = start > 0
+        listed = Window(uids, max(0, end - limit), end, limit)
+        items = self._listed(listed.page)
+        window = listed.cut(self.sizes)
+        items = {uid: items[uid] for uid in window.page if uid in items}
+        self.sizes = {uid: self.sizes[uid] for uid in items}
+        self.ahead.begin_page(window, self.sizes)
+        has_more = window.start > 0
         after = replace(
             position,
-            below=uids[start] if has_more else None,
+            below=uids[window.start] if has_more else None,
             is_renumbered=position.is_renumbered and has_more,
             sample=choose_sample(position.sample, items),
         )

@@ -31,11 +31,14 @@ class ImapKit:
         *,
         quota: QuotaSource | None = None,
     ) -> "ImapMailbox":
+        from mailsync.providers.imap.gmail_mailbox import GmailMailbox
         from mailsync.providers.imap.provider import ImapMailbox
         from mailsync.providers.imap.servers import ImapSettings
 
-        return ImapMailbox(
-            parse_remote_id(account.remote_id),
+        address = parse_remote_id(account.remote_id)
+        kind = GmailMailbox if address.has_labels else ImapMailbox
+        return kind(
+            address,
             access,
             settings.read_section(ImapSettings).servers,
             settings.provider_tls_context(),

@@ -24,7 +24,7 @@ def has_body(items: Mapping[bytes, Any]) -> bool:
 
 
 def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
-    return StateChange(place.to_id(), _state(items), _fingerprint(items))
+    return StateChange(place.to_id(), to_message_state(items), _fingerprint(items))
 
 
 def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
@@ -36,13 +36,13 @@ def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
 
 
 def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
-    state = _state(items)
+    state = to_message_state(items)
     return ListedMessage(place.to_id(), state.is_read, state.version)
 
 
 def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
     """Return the whole message, from the items that `WHOLE_ITEMS` names."""
-    raw, state = items[BODY], _state(items)
+    raw, state = items[BODY], to_message_state(items)
     mail = parse_message(raw)
     received_at = _received_at(items)
     return Message(
@@ -73,7 +73,7 @@ def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
     )
 
 
-def _state(items: Mapping[bytes, Any]) -> MessageState:
+def to_message_state(items: Mapping[bytes, Any]) -> MessageState:
     flags = sorted({each.decode("utf-8", "replace") for each in items.get(b"FLAGS", ())})
     lower = {each.lower() for each in flags}
     return MessageState(

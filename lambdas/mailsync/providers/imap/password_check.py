@@ -3,10 +3,17 @@ who connects it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.providers.imap.address import TLS_PORT, MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.folder_commands import list_folders
+from mailsync.providers.imap.gmail_folders import (
+    AllMailHidden,
+    find_gmail_folders,
+    has_gmail_extensions,
+)
 from mailsync.providers.imap.known_servers import (
     KnownServer,
     find_known_server,
@@ -48,9 +55,10 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     address = MailboxAddress(host, login.port or TLS_PORT, _spelling(login.user_name, known))
     deadline = Deadline(CHECK_TIMEOUT_S)
     with _explained(address, deadline):
-        _sign_in(address, login.password, settings, deadline, known)
+        has_labels = _sign_in(address, login.password, settings, deadline, known)
+    address = replace(address, has_labels=has_labels)
     named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
-    return MailboxIdentity(address.to_remote_id(), named)
+    return MailboxIdentity(address.to_remote_id(), named, address.other_remote_id())
 
 
 def _spelling(user_name: str, known: KnownServer | None) -> str:
@@ -66,7 +74,8 @@ def _sign_in(
     settings: Settings,
     deadline: Deadline,
     known: KnownServer | None,
-) -> None:
+) -> bool:
+    """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
     servers = settings.read_section(ImapSettings).servers
     ip_addresses = deadline.run(lambda: servers.find_addresses(address.host, address.port))
     context = settings.provider_tls_context()
@@ -91,6 +100,13 @@ def _sign_in(
                 f"The sign-in at {address.host} succeeded, but the server does not open the inbox."
                 f" {advice}".rstrip()
             ) from None
+        if not has_gmail_extensions(connection.capabilities):
+            return False
+        try:
+            find_gmail_folders(list_folders(connection).folders)
+        except AllMailHidden as hidden:
+            raise MailboxUnavailable(str(hidden)) from None
+        return True
 
 
 @contextmanager

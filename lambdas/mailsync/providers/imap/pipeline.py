@@ -26,7 +26,10 @@ class FetchPipeline:
         self.is_reading = False
 
     def send(self, arguments: Arguments) -> None:
-        """Send a command. A later `read` with the same arguments returns its responses."""
+        """Send a command, unless it was sent. A later `read` with the same arguments returns its
+        responses."""
+        if any(arguments == each for each, _ in self._sent):
+            return
         self._sent.append((arguments, self._start(arguments)))
 
     def read(self, arguments: Arguments) -> Iterator[tuple[int, FetchedItems]]:

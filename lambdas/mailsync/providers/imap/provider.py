@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -48,7 +48,7 @@ from mailsync.providers.imap.folder_reader import (
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_server
-from mailsync.providers.imap.listing import FolderList, is_inbox
+from mailsync.providers.imap.listing import FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import to_listed_message
 from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
@@ -57,7 +57,8 @@ from mailsync.providers.kit import MailServerUnusable
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-MESSAGES_PER_FETCH = 100
+MESSAGES_PER_PAGE = 250
+"""The maximum number of messages of a page and of a request, which also end at MAX_BATCH_BYTES."""
 MAX_FAILING_FEEDS = 3
 """The number of folders in one call whose pages may fail. Each costs two logins if the server ends
 the connection, and many logins in a short time get an address banned."""
@@ -79,7 +80,8 @@ class ImapMailbox:
     """A mailbox on an IMAP server; implements `MailProvider`. It connects at its first request."""
 
     limits = Limits(
-        messages_per_fetch=MESSAGES_PER_FETCH,
+        messages_per_fetch=MESSAGES_PER_PAGE,
+        messages_per_page=MESSAGES_PER_PAGE,
         max_small_sync_messages=2_000,
         feeds_per_connection=20,
         is_fetch_one_request=True,
@@ -136,7 +138,7 @@ class ImapMailbox:
         """
         connection = self._connected()
         listed = list_folders(connection)
-        own = [each for each in listed.folders if each.is_selectable]
+        own, prefixes = self._shown(listed)
         without = [each.name for each in own if not each.status]
         requested = read_statuses(connection, without)
         results = {
@@ -144,7 +146,7 @@ class ImapMailbox:
             for each in own
         }
         statuses = {name: it for name, it in results.items() if not isinstance(it, str)}
-        folders = to_remote_folders(own, statuses, listed.prefixes)
+        folders = to_remote_folders(own, statuses, prefixes)
         self._statuses = dict(statuses)
         missing = {each.ref.remote_id for each in known} - {each.remote_id for each in folders}
         gone = self._gone(missing, listed)
@@ -159,6 +161,11 @@ class ImapMailbox:
             },
             permanent_roles=frozenset({Role.INBOX}),
         )
+
+    def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
+        """Return the listed folders that are mirrored, and the beginnings of names that are not
+        shown."""
+        return [each for each in listed.folders if each.is_selectable], listed.prefixes
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
         """Return a status with the counts of the folder, which some servers leave out (163): the
@@ -242,8 +249,8 @@ class ImapMailbox:
                     self._budget,
                 )
                 opened, uids = self._opened(folder), [each.uid for each in group]
-                with opened.ahead.around_messages(uids):
-                    read = reader.read(uids, opened.sizes)
+                with opened.ahead.around_messages(uids) as received:
+                    read = reader.read(uids, opened.sizes, received)
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 

@@ -12,6 +12,8 @@ Records = Sequence[bytes | tuple[bytes, bytes]]
 FetchedItems = Mapping[bytes, Any]
 MAX_FOUND_UIDS = 2_000_000
 MAX_NESTING = 100
+_WORDS_ONLY = (b"X-GM-LABELS",)
+"""Items that are names which people chose: a label may be called `007` or `NIL`."""
 _NUMBER = re.compile(rb"\s*(\d{1,10}) ?\s*\(")
 _NAME = re.compile(rb'\s*([^\s()\[\]"{]++(?:\[[^\]]*+\](?:<\d{1,20}>)?)?)\s*', re.DOTALL)
 _FLAGS = re.compile(rb"\((.*?)\)(?=\s*\)|\s+[A-Za-z]|\s*\Z)", re.DOTALL)
@@ -107,7 +109,10 @@ class _FetchParser:
                 raise ValueError("no name of an item")
             self._at = match.end()
             name = match[1].replace(b'"', b"").upper()
-            found[name] = self._flags() if name == b"FLAGS" else self._value()
+            if name == b"FLAGS":
+                found[name] = self._flags()
+            else:
+                found[name] = self._value(has_numbers=name not in _WORDS_ONLY)
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
         if b"INTERNALDATE" in found:
             found[b"INTERNALDATE"] = parse_internal_date(found[b"INTERNALDATE"])
@@ -124,8 +129,11 @@ class _FetchParser:
             self._literal() if _LITERAL.fullmatch(each) else each for each in match[1].split()
         )
 
-    def _value(self) -> Any:
-        """Return a value. A stack holds the lists around it."""
+    def _value(self, *, has_numbers: bool = True) -> Any:
+        """Return a value. A stack holds the lists around it.
+
+        has_numbers: False: digits and NIL are words like others.
+        """
         stack: list[list[Any]] = []
         while True:
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
@@ -140,12 +148,12 @@ class _FetchParser:
                 self._at += 1
                 value: Any = tuple(stack.pop())
             else:
-                value = self._word()
+                value = self._word(has_numbers=has_numbers)
             if not stack:
                 return value
             stack[-1].append(value)
 
-    def _word(self) -> bytes | int | None:
+    def _word(self, *, has_numbers: bool) -> bytes | int | None:
         if match := _QUOTED.match(self._text, self._at):
             self._at = match.end()
             return re.sub(rb"\\(.)", rb"\1", match[1]) if b"\\" in match[1] else match[1]
@@ -157,6 +165,8 @@ class _FetchParser:
             raise ValueError("no value of an item")
         self._at = match.end()
         word = match[0]
+        if not has_numbers:
+            return word
         if word.upper() == b"NIL":
             return None
         return int(word) if word.isdigit() and len(word) <= 20 else word
@@ -166,3 +176,12 @@ class _FetchParser:
         if literal is None:
             raise ValueError("no literal")
         return literal
+
+
+def join_fetched(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
+    """Return the items of each message, which a server may send in several responses, by UID. A
+    message without flags is left out."""
+    found: dict[int, FetchedItems] = {}
+    for uid, items in responses:
+        found[uid] = {**found.get(uid, {}), **items}
+    return {uid: items for uid, items in found.items() if b"FLAGS" in items}

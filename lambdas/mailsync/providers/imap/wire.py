@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from imaplib import IMAP4, Commands
 from typing import Any
 
@@ -127,6 +128,12 @@ class LimitedImap(IMAP4):
             self.capabilities = tuple(listed[-1].decode("ascii", "replace").upper().split())
         else:
             super()._get_capabilities()  # type: ignore[misc]
+
+    def cut(self) -> None:
+        """End the connection under a read of another thread, which then fails. `SSLSocket.shutdown`
+        would take the TLS state away from that thread."""
+        with suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def shutdown(self) -> None:
         """Close the socket, without LOGOUT."""

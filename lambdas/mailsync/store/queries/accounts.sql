@@ -13,9 +13,15 @@ SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_ac
  WHERE a.id = cast(:account_id AS uuid)
 
 -- save_account --
--- Store a connected mailbox; a known one keeps its data and becomes active again.
+-- Store a connected mailbox; a known one keeps its data and becomes active again, also one that is
+-- stored under its other id.
 INSERT INTO mailsync.email_accounts AS a (user_id, provider, provider_account_id, email_address)
-VALUES (:user_id, :provider, :provider_account_id, :email_address)
+SELECT :user_id, :provider,
+       coalesce((SELECT o.provider_account_id FROM mailsync.email_accounts o
+                  WHERE o.user_id = :user_id AND o.provider = :provider
+                    AND o.provider_account_id = cast(:other_provider_account_id AS text)),
+                :provider_account_id),
+       :email_address
     ON CONFLICT (user_id, provider, provider_account_id) DO UPDATE
    SET email_address = excluded.email_address, status = 'active', failures = 0,
        last_error = NULL, last_error_message = NULL, next_sync_at = now(),

@@ -4,7 +4,7 @@
 -- Return the conversations of those of these keys that are known.
 SELECT key::text, conversation_id FROM mailsync.conversation_keys
  WHERE account_id = cast(:account_id AS uuid)
-   AND key IN (SELECT cast(each AS uuid) FROM json_array_elements_text(cast(:keys AS json)) AS each)
+   AND key = ANY (ARRAY(SELECT cast(each AS uuid) FROM json_array_elements_text(cast(:keys AS json)) AS each))
 
 -- add_conversation_keys --
 -- Add keys to conversations, and return the conversations by number of the group. A group without a

@@ -112,4 +112,4 @@ SELECT message_id, group_id FROM whole ORDER BY turn, first, position LIMIT :lim
 -- drop_pending --
 -- Forget messages that were fetched.
 DELETE FROM mailsync.pending_messages
- WHERE feed_id = :feed_id AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+ WHERE feed_id = :feed_id AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))

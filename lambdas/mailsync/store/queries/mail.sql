@@ -21,7 +21,8 @@ SELECT m.message_id,
 
 -- upsert_emails --
 -- Insert or update messages; a repeated page changes nothing. New messages get their placements here;
--- those of the others need the statement `save_placements`.
+-- those of the others need the statement `save_placements`. Written messages get their keys here, as
+-- in the statement `save_keys`, which those need that stay as they are.
 WITH page AS MATERIALIZED (
   SELECT p.*, f.ids AS folder_ids, f.ids[1] AS folder_id, coalesce(c.walk, 1) AS walk
     FROM json_to_recordset(cast(:page AS json)) AS p (
@@ -30,7 +31,8 @@ WITH page AS MATERIALIZED (
          bcc_recipients jsonb, reply_to jsonb, snippet text, is_read boolean, is_draft boolean,
          is_flagged boolean, has_attachments boolean, importance text, categories jsonb,
          received_at timestamptz, sent_at timestamptz, modified_at timestamptz, web_link text,
-         kind text, row_hash uuid, version text, body_hash uuid, html text, text text)
+         kind text, row_hash uuid, version text, body_hash uuid, html text, text text,
+         remote_key text, fingerprint uuid, own_conversation_id bigint)
    CROSS JOIN LATERAL (
          SELECT coalesce(nullif(ARRAY(
                   SELECT f.id FROM mailsync.email_folders f
@@ -83,6 +85,16 @@ placed AS (
     JOIN mailsync.email_folders f ON f.id = each
     JOIN mailsync.change_feeds c ON c.id = f.feed_id
    WHERE saved.inserted),
+keys AS (
+  INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint, conversation_id)
+  SELECT saved.id, cast(:account_id AS uuid), page.remote_key, page.fingerprint,
+         page.own_conversation_id
+    FROM saved JOIN page USING (message_id) WHERE page.remote_key IS NOT NULL
+   ORDER BY saved.id
+      ON CONFLICT (email_id) DO UPDATE
+     SET fingerprint = excluded.fingerprint, conversation_id = excluded.conversation_id
+   WHERE (k.fingerprint, k.conversation_id)
+         IS DISTINCT FROM (excluded.fingerprint, excluded.conversation_id)),
 resolved AS (
   DELETE FROM mailsync.email_quarantine q USING page
    WHERE q.account_id = cast(:account_id AS uuid) AND q.message_id = page.message_id)
@@ -93,6 +105,11 @@ SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FR
 SELECT remote_id, selected FROM mailsync.email_folders
  WHERE account_id = cast(:account_id AS uuid)
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- placed_ids --
+-- Return the ids of all messages of an account that are in a folder.
+SELECT message_id FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NULL
 
 -- full_sync_ended --
 -- Record the end of a feed's full sync, and in which folders its removals are doubtful. The next
@@ -127,7 +144,7 @@ SELECT m.message_id, m.is_read, m.version, m.modified_at,
                 WHERE p.email_id = m.id AND p.folder_id = :folder_id), m.is_flagged, m.importance
   FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
-   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+   AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
 
 -- save_versions --
 -- Store the provider's version of messages that were stored without one.

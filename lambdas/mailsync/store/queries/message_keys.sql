@@ -5,21 +5,21 @@
 SELECT k.remote_key, m.message_id
   FROM mailsync.message_keys k JOIN mailsync.emails m ON m.id = k.email_id
  WHERE k.account_id = cast(:account_id AS uuid)
-   AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
+   AND k.remote_key = ANY (ARRAY(SELECT json_array_elements_text(cast(:keys AS json))))
 
 -- keys_of_ids --
 -- Return the keys and the Message-IDs of stored messages.
 SELECT m.message_id, k.remote_key, m.internet_message_id
   FROM mailsync.emails m JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.account_id = cast(:account_id AS uuid)
-   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+   AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
 
 -- owners_of_ids --
 -- Return which of these ids belong to stored messages that have another key now.
 SELECT m.message_id, m.id
   FROM mailsync.emails m JOIN mailsync.message_keys k ON k.email_id = m.id
  WHERE m.account_id = cast(:account_id AS uuid) AND k.remote_key <> m.message_id
-   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+   AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
 
 -- matching_messages --
 -- Return for each arrived message the stored message with its fingerprint, if exactly one such message
@@ -54,9 +54,9 @@ UPDATE mailsync.message_keys k SET remote_key = s.remote_key
 -- A stored key stays: if it is another one, it changed after this message was requested by its former
 -- key. Keys change by the statements that match, rename and void them only.
 INSERT INTO mailsync.message_keys AS k (email_id, account_id, remote_key, fingerprint, conversation_id)
-SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
+SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.own_conversation_id
   FROM json_to_recordset(cast(:keys AS json)) AS s
-       (message_id text, remote_key text, fingerprint uuid, conversation_id bigint)
+       (message_id text, remote_key text, fingerprint uuid, own_conversation_id bigint)
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
  ORDER BY m.id
     ON CONFLICT (email_id) DO UPDATE
@@ -68,21 +68,23 @@ SELECT m.id, m.account_id, s.remote_key, s.fingerprint, s.conversation_id
 -- Return which of these messages are stored, hidden ones included.
 SELECT message_id FROM mailsync.emails
  WHERE account_id = cast(:account_id AS uuid)
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+   AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
 
 -- save_states --
 -- Store the states of messages whose contents never change. The hash of the row is void then: it
 -- covers the state.
 UPDATE mailsync.emails m
    SET is_read = s.is_read, is_flagged = s.is_flagged, is_draft = s.is_draft,
-       categories = s.categories, version = s.version, updated_at = now(),
+       categories = s.categories, version = s.version,
+       importance = coalesce(s.importance, m.importance), updated_at = now(),
        row_hash = '00000000-0000-0000-0000-000000000000'
   FROM json_to_recordset(cast(:states AS json)) AS s
        (message_id text, is_read boolean, is_flagged boolean, is_draft boolean, categories jsonb,
-        version text)
+        version text, importance text)
  WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = s.message_id
-   AND (m.is_read, m.is_flagged, m.is_draft, m.categories, m.version)
-       IS DISTINCT FROM (s.is_read, s.is_flagged, s.is_draft, s.categories, s.version)
+   AND (m.is_read, m.is_flagged, m.is_draft, m.categories, m.version, m.importance)
+       IS DISTINCT FROM (s.is_read, s.is_flagged, s.is_draft, s.categories, s.version,
+                         coalesce(s.importance, m.importance))
 
 -- keys_in_folder --
 -- Return the keys of the messages of a folder.
@@ -107,7 +109,7 @@ SELECT k.remote_key, k.fingerprint
   FROM mailsync.message_keys k
   JOIN mailsync.email_placements p ON p.email_id = k.email_id AND p.folder_id = :folder_id
  WHERE k.account_id = cast(:account_id AS uuid)
-   AND k.remote_key IN (SELECT json_array_elements_text(cast(:keys AS json)))
+   AND k.remote_key = ANY (ARRAY(SELECT json_array_elements_text(cast(:keys AS json))))
 
 -- void_keys_in_the_way --
 -- Void the keys of hidden messages that other messages get when the beginning of keys is replaced.

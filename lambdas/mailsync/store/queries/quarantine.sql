@@ -5,10 +5,10 @@
 WITH left_folder AS (
   DELETE FROM mailsync.quarantine_placements
    WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
-     AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json))))
+     AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json)))))
 DELETE FROM mailsync.email_quarantine q
  WHERE q.account_id = cast(:account_id AS uuid)
-   AND q.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+   AND q.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
    AND (cast(:folder_id AS bigint) IS NULL
         OR NOT EXISTS (SELECT 1 FROM mailsync.quarantine_placements p
                         WHERE p.account_id = q.account_id AND p.message_id = q.message_id

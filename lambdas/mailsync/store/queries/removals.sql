@@ -49,7 +49,7 @@ WITH asked AS MATERIALIZED (
                           AND coalesce(c.complete_as_of < m.removed_at, true))) AS is_confirmed
     FROM mailsync.emails m
    WHERE m.account_id = cast(:account_id AS uuid) AND m.removed_at IS NOT NULL
-     AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),
+     AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))),
 noted AS (
   UPDATE mailsync.emails m
      SET gone_at = coalesce(m.gone_at, now()),

@@ -1,13 +1,15 @@
 -- Counts and ids compared with the provider's.
 
 -- recount --
--- Store the counts of every folder, counted from its rows.
+-- Store the counts of every folder, counted from its rows. Each message is found by its id: without
+-- statistics of a new account, a join would read all messages of the account for each of them.
 UPDATE mailsync.email_folders f
    SET total = s.total, unread = s.unread
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
           FROM mailsync.email_folders f
           LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
-          LEFT JOIN mailsync.emails m ON m.account_id = f.account_id AND m.id = p.email_id
+          LEFT JOIN LATERAL (SELECT m.id, m.is_read FROM mailsync.emails m
+                              WHERE m.id = p.email_id OFFSET 0) m ON true
          WHERE f.account_id = cast(:account_id AS uuid)
          GROUP BY f.id) s
  WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)

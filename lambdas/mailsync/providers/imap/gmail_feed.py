@@ -1,0 +1,234 @@
+"""Read the pages of the change feed of a Gmail mailbox: of its folders All Mail, Trash and Junk.
+
+New messages are those whose UIDs are not lower than the last UIDNEXT. The server names those whose
+flags or labels changed (CONDSTORE, RFC 7162). It does not name removed messages: if the counts say
+that some are gone, a page lists the ids of all messages.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
+from mailsync.model import Page, RemoteId
+from mailsync.providers.imap.bodies import fetch_listed
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.folder_reader import MESSAGES_PER_WINDOW, FolderReader
+from mailsync.providers.imap.gmail_cursor import (
+    MailboxPosition,
+    SourcePosition,
+    before_all,
+    has_unexplained_removals,
+    require_readable_on,
+    start_of,
+)
+from mailsync.providers.imap.gmail_folders import GmailFolders
+from mailsync.providers.imap.gmail_messages import (
+    GMAIL_ITEMS,
+    ID_ITEMS,
+    GmailMessage,
+    gmail_id,
+    is_complete,
+    to_gmail_message,
+)
+from mailsync.providers.imap.ids import folder_id, folder_name
+from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.uids import MAX_UID
+
+MAX_REMEMBERED = 500
+"""The number of reported messages that a cursor remembers. More are reported a second time."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one page has found in the folders so far. left: new messages that still fit on it."""
+
+    left: int
+    listed: list[GmailMessage] = field(default_factory=list)
+    sources: dict[str, SourcePosition] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
+    arrived: dict[str, int] = field(default_factory=dict)
+    has_more: bool = False
+
+
+def fetch_complete(
+    connection: ImapConnection, reader: FolderReader, uids: Sequence[int], items: str
+) -> dict[int, FetchedItems]:
+    """Fetch items of messages that the server listed, with what identifies them, by UID. Messages
+    that are gone meanwhile are left out.
+
+    Raises:
+        ProviderUnavailable: the server lists messages of which it does not send all items.
+    """
+    found: dict[int, FetchedItems] = {}
+    for start in range(0, len(uids), MESSAGES_PER_WINDOW):
+        window = uids[start : start + MESSAGES_PER_WINDOW]
+        uid_next = reader.opened.uid_next
+        part = fetch_listed(connection, window, items, uid_next=uid_next)
+        if lacking := [uid for uid, each in part.items() if not is_complete(each, items)]:
+            part |= connection.fetch(lacking, items)
+        found |= part
+    if any(not is_complete(each, items) for each in found.values()):
+        raise ProviderUnavailable(
+            "The mail server sends messages without Gmail's ids or labels; trying again. Stored"
+            " mail stays."
+        )
+    return found
+
+
+class GmailFeed:
+    """Reads the mailbox page by page.
+
+    open_folder: opens a folder by name, again if it is open, and returns its reader.
+    connected: returns the connection.
+    listed: the messages that the last page named, by id.
+    """
+
+    def __init__(
+        self,
+        folders: GmailFolders,
+        open_folder: Callable[[bytes, bool], FolderReader],
+        connected: Callable[[], ImapConnection],
+    ) -> None:
+        self._folders, self._open_folder, self._connected = folders, open_folder, connected
+        self.listed: dict[RemoteId, GmailMessage] = {}
+
+    def read_page(self, position: MailboxPosition | None, limit: int) -> Page:
+        """Return the next page after this position. None: begin a full sync.
+
+        Raises:
+            CursorExpired: the server cannot name what happened since the position.
+        """
+        if position is None:
+            position = self._start()
+        if position.reading is not None:
+            return self._page_of_full_sync(position, position.reading, limit)
+        return self._page_of_changes(position, limit)
+
+    def _start(self) -> MailboxPosition:
+        opened = [self._open_folder(name, True).opened for name in self._folders.sources]
+        first = opened[0]
+        sources = {str(folder_id(each.name)): start_of(each) for each in opened}
+        return MailboxPosition(sources, reading=folder_id(first.name), below=MAX_UID + 1)
+
+    def _page_of_full_sync(self, position: MailboxPosition, reading: str, limit: int) -> Page:
+        names = list(position.sources)
+        if reading not in names:
+            raise CursorExpired("The stored position of the mailbox is unreadable.")
+        reader = self._open_folder(folder_name(RemoteId(reading)), False)
+        if reader.opened.uid_validity != position.sources[reading].uid_validity:
+            raise CursorExpired("The server has numbered the messages of a folder anew.")
+        uids = reader.all_uids()
+        end = bisect_left(uids, position.below)
+        start = max(0, end - limit)
+        listed = self._listed(reader, uids[start:end])
+        following = names[names.index(reading) + 1 :]
+        if start > 0:
+            after = replace(position, below=uids[start])
+        elif following:
+            after = replace(position, reading=following[0], below=MAX_UID + 1)
+        else:
+            after = replace(position, reading=None, below=0)
+        if not listed and after.reading is not None:  # an empty folder is worth no page
+            return self._page_of_full_sync(after, after.reading, limit)
+        return self._page(listed, after, has_more=after.reading is not None)
+
+    def _page_of_changes(self, position: MailboxPosition, limit: int) -> Page:
+        found = _Round(limit)
+        for name in self._folders.sources:
+            self._read_source(name, position, found)
+        is_gone = bool(position.sources.keys() - found.sources.keys())
+        lists_all = is_gone or has_unexplained_removals(found.lacking, found.arrived)
+        after = MailboxPosition(found.sources, reported=_digests(found.listed))
+        news = [
+            each
+            for each in found.listed
+            if position.reported.get(each.change.remote_id) != each.digest
+        ]
+        listed_ids = self._listed_ids() if lists_all else None
+        page = self._page(news, after, has_more=found.has_more)
+        return replace(page, listed_ids=listed_ids)
+
+    def _read_source(self, name: bytes, position: MailboxPosition, found: _Round) -> None:
+        reader = self._open_folder(name, True)
+        opened, source = reader.opened, folder_id(name)
+        known = position.sources.get(source) or before_all(opened)
+        require_readable_on(known, opened)
+        arrived = self._arrived(known, reader)
+        part, rest = arrived[: found.left], arrived[found.left :]
+        found.listed += self._listed(reader, part)
+        found.listed += [] if rest else self._changed(known, reader)
+        found.left -= len(part)
+        found.has_more |= bool(rest)
+        found.arrived[source] = len(arrived)
+        found.lacking[source] = known.message_count + len(arrived) - opened.message_count
+        found.sources[source] = SourcePosition(
+            opened.uid_validity,
+            rest[0] if rest else opened.uid_next,
+            known.mod_seq if rest else opened.mod_seq or 0,
+            known.changes_from if rest else known.mod_seq,
+            opened.message_count - len(rest),
+        )
+
+    def _arrived(self, known: SourcePosition, reader: FolderReader) -> list[int]:
+        first, end = known.uid_next, reader.opened.uid_next
+        if end <= first:
+            return []
+        found = self._connected().search(f"UID {first}:{MAX_UID}")
+        return [uid for uid in found if first <= uid < end]
+
+    def _changed(self, known: SourcePosition, reader: FolderReader) -> list[GmailMessage]:
+        """Return the messages that were known and whose flags or labels changed.
+
+        Raises:
+            CursorExpired: the server does not name them.
+        """
+        is_quiet = reader.opened.mod_seq == known.mod_seq == known.changes_from
+        if is_quiet or known.uid_next <= 1:
+            return []
+        connection = self._connected()
+        try:
+            items, _ = connection.fetch_changes(known.changes_from, GMAIL_ITEMS, known.uid_next)
+        except ProviderRejected:
+            raise CursorExpired("The server does not name changed messages.") from None
+        items = {uid: each for uid, each in items.items() if uid < known.uid_next}
+        lacking = [uid for uid, each in items.items() if not is_complete(each, GMAIL_ITEMS)]
+        items |= connection.fetch(lacking, GMAIL_ITEMS) if lacking else {}
+        complete = {uid: each for uid, each in items.items() if is_complete(each, GMAIL_ITEMS)}
+        return self._to_messages(reader, complete)
+
+    def _listed(self, reader: FolderReader, uids: Sequence[int]) -> list[GmailMessage]:
+        found = fetch_complete(self._connected(), reader, uids, GMAIL_ITEMS) if uids else {}
+        return self._to_messages(reader, found)
+
+    def _to_messages(
+        self, reader: FolderReader, found: dict[int, FetchedItems]
+    ) -> list[GmailMessage]:
+        return [
+            to_gmail_message(reader.place(uid), each, self._folders)
+            for uid, each in sorted(found.items())
+        ]
+
+    def _listed_ids(self) -> frozenset[RemoteId] | None:
+        """Return the ids of all messages of the mailbox. None if the server contradicts its own
+        count; the verification then decides."""
+        ids: set[RemoteId] = set()
+        for name in self._folders.sources:
+            reader = self._open_folder(name, True)
+            uids = reader.all_uids()
+            found = fetch_complete(self._connected(), reader, uids, ID_ITEMS)
+            if not len(uids) == len(found) == reader.opened.message_count:
+                return None
+            ids.update(map(gmail_id, found.values()))
+        return frozenset(ids)
+
+    def _page(
+        self, listed: Sequence[GmailMessage], after: MailboxPosition, *, has_more: bool
+    ) -> Page:
+        self.listed = {each.change.remote_id: each for each in listed}
+        changes = tuple(each.change for each in self.listed.values())
+        return Page(changes, after.to_cursor(), has_more)
+
+
+def _digests(listed: Iterable[GmailMessage]) -> dict[RemoteId, str]:
+    return {each.change.remote_id: each.digest for each in list(listed)[-MAX_REMEMBERED:]}

@@ -1,0 +1,117 @@
+"""Find the folders of a Gmail mailbox that hold all its messages, and those of its labels. Pure
+functions.
+
+With X-GM-EXT-1 each label is a folder, and one message has one X-GM-MSGID in all its folders. The
+folders \\All, \\Trash and \\Junk together hold each message once (Gmail documentation, "IMAP
+Extensions").
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from mailsync.model import RemoteId
+from mailsync.providers.imap.ids import folder_id
+from mailsync.providers.imap.listing import INBOX, ListedFolder
+
+_EXTENSION = "X-GM-EXT-1"
+_NOT_MIRRORED = frozenset({"\\flagged", "\\important"})
+"""Special uses of folders that show a flag: Starred and Important."""
+_SPECIAL_USE_OF_LABEL = {
+    b"\\sent": "\\sent",
+    b"\\draft": "\\drafts",
+    b"\\drafts": "\\drafts",
+}
+_IMPORTANT = b"\\important"
+
+
+class AllMailHidden(Exception):
+    """The server shows no folder with all mail."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Gmail does not show the folder All Mail over IMAP, so the mailbox cannot be read."
+            " Stored mail stays readable. Switch on 'Show in IMAP' for All Mail in Gmail's"
+            " settings, under Labels."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GmailFolders:
+    """The folders of a Gmail mailbox by their meaning.
+
+    all_mail: name of the folder with every message that is neither in the trash nor in junk.
+    others: names of the trash and of junk, as far as the server shows them.
+    by_special_use: names by attribute.
+    """
+
+    all_mail: bytes
+    others: tuple[bytes, ...]
+    by_special_use: dict[str, bytes]
+
+    @property
+    def sources(self) -> tuple[bytes, ...]:
+        """Return the folders that together hold each message once."""
+        return (self.all_mail, *self.others)
+
+    def folder_ids(self, opened: bytes, labels: Iterable[bytes]) -> tuple[RemoteId, ...]:
+        """Return all folders of a message, in a fixed order.
+
+        Gmail shows mail in the trash or in junk nowhere else, although it keeps its labels.
+
+        opened: the folder in which the server listed the message. The labels lack it.
+        """
+        if opened in self.others:
+            return (folder_id(opened),)
+        names = {self.all_mail, opened, *map(self._folder_of_label, labels)}
+        return tuple(sorted(folder_id(each) for each in names if each))
+
+    def _folder_of_label(self, label: bytes) -> bytes | None:
+        """Return the folder of a label. None: the label is a flag, or has no folder."""
+        if not label.startswith(b"\\"):
+            return label
+        if label.lower() == b"\\inbox":
+            return INBOX
+        return self.by_special_use.get(_SPECIAL_USE_OF_LABEL.get(label.lower(), ""))
+
+
+def has_gmail_extensions(capabilities: Collection[str]) -> bool:
+    """Return whether the server announces Gmail's extensions. It does so only after the login."""
+    return _EXTENSION in capabilities
+
+
+def is_important(labels: Iterable[bytes]) -> bool:
+    return any(each.lower() == _IMPORTANT for each in labels)
+
+
+def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
+    """Return the folders by their meaning. Raises AllMailHidden."""
+    own = _mirrored(listed)
+    uses = {use: each.name for each in own for use in each.flags}
+    if "\\all" not in uses:
+        raise AllMailHidden
+    others = tuple(uses[use] for use in ("\\trash", "\\junk") if use in uses)
+    return GmailFolders(uses["\\all"], others, uses)
+
+
+def mirrored_folders(
+    listed: Iterable[ListedFolder],
+) -> tuple[Sequence[ListedFolder], tuple[bytes, ...]]:
+    """Return the folders that are mirrored, and the beginning of the names of Gmail's own, which is
+    not shown. All Mail has the role of an archive: it is where archived mail is."""
+    own = _mirrored(listed)
+    folders = [
+        replace(each, flags=each.flags | {"\\archive"}) if "\\all" in each.flags else each
+        for each in own
+    ]
+    return folders, tuple(_prefix(each) for each in own if "\\all" in each.flags)
+
+
+def _mirrored(listed: Iterable[ListedFolder]) -> list[ListedFolder]:
+    return [each for each in listed if each.is_selectable and not each.flags & _NOT_MIRRORED]
+
+
+def _prefix(folder: ListedFolder) -> bytes:
+    """Return the beginning of a name, with the separator; `[Gmail]/` of `[Gmail]/All Mail`."""
+    separator = folder.separator or b""
+    above, _, _ = folder.name.rpartition(separator) if separator else (b"", b"", b"")
+    return above + separator

@@ -1,0 +1,224 @@
+"""A Gmail mailbox read over IMAP with Gmail's extensions: each message once, with its labels."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+from mailsync.errors import CursorExpired, FolderGone, ProviderRejected, ProviderUnavailable
+from mailsync.model import (
+    Cursor,
+    FeedId,
+    FeedRef,
+    FolderRef,
+    GoneMessage,
+    Message,
+    MessageListing,
+    Page,
+    RemoteId,
+    UnreadableMessage,
+)
+from mailsync.providers import ProviderTraits
+from mailsync.providers.imap.bodies import MessageReader
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.folder_commands import COMMANDS_TOGETHER, list_folders, read_statuses
+from mailsync.providers.imap.folder_reader import FolderReader
+from mailsync.providers.imap.gmail_cursor import (
+    MailboxPosition,
+    is_source_unchanged,
+    parse_mailbox_cursor,
+)
+from mailsync.providers.imap.gmail_feed import GmailFeed, fetch_complete
+from mailsync.providers.imap.gmail_folders import (
+    AllMailHidden,
+    GmailFolders,
+    find_gmail_folders,
+    has_gmail_extensions,
+    mirrored_folders,
+)
+from mailsync.providers.imap.gmail_messages import (
+    COMPARED_ITEMS,
+    GMAIL_ITEMS,
+    GmailMessage,
+    is_complete,
+    number_of_id,
+    to_gmail_message,
+    to_listed_message,
+    with_labels,
+)
+from mailsync.providers.imap.ids import folder_id, folder_name
+from mailsync.providers.imap.listing import FolderList, ListedFolder
+from mailsync.providers.imap.provider import ImapMailbox
+from mailsync.providers.imap.reconnect import repeated_if_cut
+
+_Result = Message | UnreadableMessage
+
+
+class GmailMailbox(ImapMailbox):
+    """A mailbox with labels; implements `MailProvider`.
+
+    One feed reports the mailbox. The id of a message is its X-GM-MSGID, that of a conversation
+    X-GM-THRID, each as the Gmail API writes it.
+    """
+
+    traits = ProviderTraits(has_feed_per_folder=False, is_message_in_one_folder=False)
+    _folders: GmailFolders | None = None
+    _listed: Mapping[RemoteId, GmailMessage] = {}
+
+    @repeated_if_cut
+    def fetch_page(
+        self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
+        position = parse_mailbox_cursor(cursor) if cursor else None
+        folders = self._gmail_folders()
+        if position:
+            self._require_sources(position, folders)
+        reader = GmailFeed(folders, self._reader, self._connected)
+        page = reader.read_page(position, limit)
+        self._listed = reader.listed
+        return page
+
+    def fetch_next_pages(
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+    ) -> Mapping[FeedId, Page]:
+        """Fetch the next page of the mailbox. Its folders are not opened if they are unchanged
+        according to the last list of folders."""
+        pages = {}
+        for feed, cursor in positions:
+            with suppress(CursorExpired, FolderGone, ProviderRejected):
+                if cursor and self._is_unchanged(parse_mailbox_cursor(cursor)):
+                    pages[feed.id] = Page((), cursor, has_more=False)
+                else:
+                    pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+        return pages
+
+    @repeated_if_cut
+    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+        reader = self._opened(folder_name(folder.remote_id), again=True)
+        found = fetch_complete(self._connected(), reader, reader.all_uids(), COMPARED_ITEMS)
+        entries = {each.remote_id: each for each in map(to_listed_message, found.values())}
+        return MessageListing(tuple(entries.values()), reader.opened.message_count)
+
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+        """Fetch messages at the places where the last page listed them; the others, and those that
+        moved meanwhile, where a search finds them."""
+        found: dict[RemoteId, _Result] = {}
+        with self.pause.respected():
+            self._read([self._listed[each] for each in ids if each in self._listed], found)
+            if missing := [each for each in ids if each not in found]:
+                self._read(self._search(missing), found)
+        return [found.get(each, GoneMessage(each)) for each in ids]
+
+    def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
+        try:
+            self._folders = find_gmail_folders(listed.folders)
+        except AllMailHidden as hidden:
+            raise ProviderUnavailable(str(hidden)) from None
+        folders, prefixes = mirrored_folders(listed.folders)
+        return folders, (*listed.prefixes, *prefixes)
+
+    def _gmail_folders(self) -> GmailFolders:
+        if self._folders is None:
+            self._shown(list_folders(self._connected()))
+        assert self._folders
+        return self._folders
+
+    def _require_sources(self, position: MailboxPosition, folders: GmailFolders) -> None:
+        """Check that the folders that were read are still shown, or really hidden.
+
+        Raises:
+            ProviderUnavailable: the list lacks a folder that exists.
+        """
+        lost = [folder_name(RemoteId(each)) for each in position.sources]
+        lost = [each for each in lost if each not in folders.sources]
+        statuses = read_statuses(self._connected(), lost) if lost else {}
+        if any(not isinstance(each, str) for each in statuses.values()):
+            self._folders = None
+            raise ProviderUnavailable(
+                "The list of folders lacks one that exists; trying again. Stored mail stays."
+            )
+
+    def _is_unchanged(self, position: MailboxPosition) -> bool:
+        """Return whether nothing happened, according to the last list of folders. Each list is used
+        once."""
+        statuses, self._statuses = self._statuses, {}
+        sources = [folder_id(each) for each in self._folders.sources] if self._folders else []
+        return (
+            position.reading is None
+            and sources == list(position.sources)
+            and all(
+                is_source_unchanged(known, statuses.get(folder_name(RemoteId(name)), {}))
+                for name, known in position.sources.items()
+            )
+        )
+
+    def _reader(self, name: bytes, again: bool) -> FolderReader:
+        """Open one of the folders that hold all mail.
+
+        Raises:
+            ProviderUnavailable: it is hidden, or was renamed, since the folders were listed.
+        """
+        try:
+            return self._opened(name, again=again)
+        except FolderGone:
+            self._folders = None
+            raise ProviderUnavailable(
+                "Gmail no longer shows one of the folders All Mail, Trash and Spam; listing the"
+                " folders again. Stored mail stays."
+            ) from None
+
+    def _connected(self) -> ImapConnection:
+        connection = super()._connected()
+        if not has_gmail_extensions(connection.capabilities):
+            raise ProviderUnavailable(
+                "The mail server does not announce Gmail's extensions (X-GM-EXT-1) now; trying"
+                " again. Stored mail stays."
+            )
+        return connection
+
+    def _read(self, listed: Iterable[GmailMessage], found: dict[RemoteId, _Result]) -> None:
+        """Add the messages to those that are found, as far as they are where they were listed."""
+        by_folder: dict[tuple[bytes, int], dict[int, GmailMessage]] = {}
+        for each in listed:
+            uids = by_folder.setdefault((each.place.folder, each.place.uid_validity), {})
+            uids[each.place.uid] = each
+        for (name, uid_validity), messages in by_folder.items():
+            with suppress(FolderGone, CursorExpired):
+                open_folder = partial(self._connected_to, name, uid_validity)
+                reader = MessageReader(name, uid_validity, open_folder, self._budget)
+                self._opened(name)
+                sizes = {uid: each.size for uid, each in messages.items() if each.size}
+                for uid, message in reader.read(list(messages), sizes).items():
+                    result = _with_labels(message, messages[uid])
+                    found[result.remote_id] = result
+
+    @repeated_if_cut
+    def _search(self, ids: Sequence[RemoteId]) -> Sequence[GmailMessage]:
+        """Return where these messages are; those that are gone are left out."""
+        numbers = {each: number for each in ids if (number := number_of_id(each)) is not None}
+        found: dict[RemoteId, GmailMessage] = {}
+        for name in self._gmail_folders().sources:
+            left = [number for each, number in numbers.items() if each not in found]
+            for start in range(0, len(left), COMMANDS_TOGETHER):
+                found |= self._found_in(name, left[start : start + COMMANDS_TOGETHER])
+        return [each for key, each in found.items() if key in numbers]
+
+    def _found_in(self, name: bytes, numbers: Sequence[int]) -> dict[RemoteId, GmailMessage]:
+        reader, connection = self._reader(name, True), self._connected()
+        uids = connection.search_together([f"X-GM-MSGID {each}" for each in numbers])
+        items = connection.fetch(uids, GMAIL_ITEMS) if uids else {}
+        listed = (
+            to_gmail_message(reader.place(uid), each, self._gmail_folders())
+            for uid, each in items.items()
+            if is_complete(each, GMAIL_ITEMS)
+        )
+        return {each.change.remote_id: each for each in listed}
+
+
+def _with_labels(message: _Result, listed: GmailMessage) -> _Result:
+    if isinstance(message, Message):
+        return with_labels(message, listed)
+    return UnreadableMessage(
+        listed.change.remote_id, message.cause, message.detail, listed.change.folder_remote_ids
+    )

@@ -1,0 +1,108 @@
+"""Convert what a server with Gmail's extensions sends of messages. Pure functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from mailsync.model import ListedMessage, Message, MessageState, RemoteId, StateChange
+from mailsync.providers.imap.bodies import size_of
+from mailsync.providers.imap.gmail_folders import GmailFolders, is_important
+from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.messages import to_message_state
+
+GMAIL_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
+COMPARED_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
+ID_ITEMS = "(UID FLAGS X-GM-MSGID)"
+_ID, _THREAD, _LABELS = b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS"
+_IMPORTANT = "\\important"
+
+
+@dataclass(frozen=True, slots=True)
+class GmailMessage:
+    """A message as the server lists it. size: in bytes; 0: unknown."""
+
+    place: MessagePlace
+    change: StateChange
+    conversation_id: str | None
+    size: int
+
+    @property
+    def digest(self) -> str:
+        """Return a short text that differs whenever the flags or the folders differ."""
+        change = self.change
+        text = "\n".join((change.state.version, *change.folder_remote_ids))
+        return sha256(text.encode()).hexdigest()[:8]
+
+
+def is_complete(items: Mapping[bytes, Any], names: str) -> bool:
+    """Return whether the server sent what identifies a message, and the labels if `names` request
+    them. A response that only reports flags has neither."""
+    return isinstance(items.get(_ID), int) and (_LABELS in items or "X-GM-LABELS" not in names)
+
+
+def gmail_id(items: Mapping[bytes, Any]) -> RemoteId:
+    """Return the id of a message: X-GM-MSGID as the Gmail API writes it, in hexadecimal digits."""
+    return RemoteId(format(items[_ID], "x"))
+
+
+def number_of_id(remote_id: RemoteId) -> int | None:
+    """Return the X-GM-MSGID of an id. None: no message of Gmail has such an id."""
+    try:
+        number = int(remote_id, 16)
+    except ValueError:
+        return None
+    return number if format(number, "x") == remote_id and number < 2**64 else None
+
+
+def to_gmail_message(
+    place: MessagePlace, items: Mapping[bytes, Any], folders: GmailFolders
+) -> GmailMessage:
+    labels = _labels(items)
+    thread = items.get(_THREAD)
+    change = StateChange(
+        gmail_id(items),
+        _state(items),
+        folder_remote_ids=folders.folder_ids(place.folder, labels),
+    )
+    conversation_id = format(thread, "x") if isinstance(thread, int) else None
+    return GmailMessage(place, change, conversation_id, size_of(items))
+
+
+def to_listed_message(items: Mapping[bytes, Any]) -> ListedMessage:
+    state = _state(items)
+    return ListedMessage(gmail_id(items), state.is_read, state.version)
+
+
+def with_labels(message: Message, listed: GmailMessage) -> Message:
+    """Return a message that was read at its place, as one of Gmail: with its id, its folders and
+    its conversation. The state is the listed one, so that state and version are of one moment."""
+    change, state = listed.change, listed.change.state
+    return replace(
+        message,
+        remote_id=change.remote_id,
+        folder_remote_ids=change.folder_remote_ids,
+        conversation_id=listed.conversation_id,
+        is_read=state.is_read,
+        is_flagged=state.is_flagged,
+        is_draft=state.is_draft,
+        categories=state.categories,
+        importance=state.importance or "normal",
+        version=state.version,
+        fingerprint=None,
+        thread_keys=None,
+    )
+
+
+def _state(items: Mapping[bytes, Any]) -> MessageState:
+    """Return the state of a message. Important is a label, which stands for a flag."""
+    state = to_message_state(items)
+    if not is_important(_labels(items)):
+        return replace(state, importance="normal")
+    version = f"{state.version} {_IMPORTANT}".lstrip()
+    return replace(state, importance="high", version=version)
+
+
+def _labels(items: Mapping[bytes, Any]) -> tuple[bytes, ...]:
+    found = items.get(_LABELS)
+    return tuple(each for each in found or () if isinstance(each, bytes)) if found else ()

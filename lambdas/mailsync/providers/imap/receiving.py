@@ -1,0 +1,93 @@
+"""Receive the messages that a server sends in response to one FETCH command."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
+from mailsync.model import Message, UnreadableMessage
+from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.messages import BODY, WHOLE_ITEMS, has_body, to_message
+from mailsync.providers.imap.responses import FetchedItems
+
+_MAX_PLACEHOLDER_BYTES = 20_000
+_EXCHANGE_PLACEHOLDER = re.compile(
+    rb"^Subject: *Retrieval using the IMAP4 protocol failed for the following message",
+    re.IGNORECASE | re.MULTILINE,
+)
+_COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
+FAILURES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
+ReadResult = Message | UnreadableMessage
+PlaceOf = Callable[[int], MessagePlace]
+
+
+@dataclass(slots=True)
+class Received:
+    """What a server sent of messages in response to one command.
+
+    uids: the messages that were requested.
+    found: those that are complete.
+    late: the items of those whose flags did not come with their text, and of those that may be a
+        placeholder.
+    failure: the error that ended the response. None: it is complete.
+    """
+
+    uids: Sequence[int]
+    found: dict[int, ReadResult] = field(default_factory=dict)
+    late: dict[int, FetchedItems] = field(default_factory=dict)
+    failure: ProviderUnavailable | ProviderRejected | ProviderThrottled | None = None
+
+
+def receive_messages(
+    connection: ImapConnection, uids: Sequence[int], place_of: PlaceOf
+) -> Received:
+    """Request messages and parse each as it arrives. A failure of the server is in the result."""
+    received = Received(uids)
+    items: dict[int, FetchedItems] = {}
+    try:
+        for uid, each in connection.fetch_each(uids, WHOLE_ITEMS):
+            items[uid] = {**items.get(uid, {}), **each}
+            if is_complete(items[uid]):
+                found = received.found[uid] = to_result(place_of(uid), items.pop(uid))
+                connection.release_memory(count_text_chars(found))
+    except FAILURES as failure:
+        received.failure = failure
+    received.late = {
+        uid: each for uid, each in items.items() if has_body(each) and uid not in received.found
+    }
+    return received
+
+
+def is_complete(items: FetchedItems) -> bool:
+    """Return whether the items have text and flags of a message, and are not Courier's
+    placeholder."""
+    return has_body(items) and b"FLAGS" in items and not _may_be_placeholder(items[BODY])
+
+
+def to_result(place: MessagePlace, items: FetchedItems) -> ReadResult:
+    """Return the message; an UnreadableMessage for Exchange's placeholder."""
+    raw = items[BODY]
+    if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw, 0, _header_end(raw)):
+        detail = "The mail server sent a notice in place of this message."
+        return UnreadableMessage(place.to_id(), "unanswered", detail)
+    return to_message(place, items)
+
+
+def count_text_chars(message: ReadResult | None) -> int:
+    if not isinstance(message, Message):
+        return 0
+    return len(message.body_text or "") + len(message.body_html or "")
+
+
+def _may_be_placeholder(raw: bytes) -> bool:
+    """Return whether the message may be Courier's placeholder, of 129 bytes."""
+    if len(raw) >= _MAX_PLACEHOLDER_BYTES or b"message unavailable" not in raw:
+        return False
+    return bool(_COURIER_PLACEHOLDER.search(raw))
+
+
+def _header_end(raw: bytes) -> int:
+    """Return the end of the header, where a pattern need not look further."""
+    end = raw.find(b"\r\n\r\n")
+    return len(raw) if end < 0 else end

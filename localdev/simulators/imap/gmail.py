@@ -1,0 +1,230 @@
+"""Show a simulated mailbox as Gmail's IMAP server does: labels as folders, and X-GM-EXT-1.
+
+A message in the neutral trash or junk folder is shown there only; another one in All Mail, which is
+the neutral folder `archive`, and in the folder of each label. Its UID in a folder is the number of
+the change since which it is shown there. X-GM-MSGID follows the contents: an edited draft has
+another one, as in Gmail. A renamed label changes no mod-sequence. The folder Starred is always
+empty.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from hashlib import sha256
+from itertools import chain
+from typing import Any
+
+from localdev.mail.item import MailItem
+from localdev.mail.modified_utf7 import encode_modified_utf7
+from localdev.simulators.folders import PURGED, RETAINED, Folder
+from localdev.simulators.imap.folder_state import FolderState, GmailValues, ListedMessage, flags_in
+from localdev.simulators.imap.names import NamedFolder, name_folders
+from localdev.simulators.imap.options import ImapOptions
+from localdev.simulators.journal import ChangeKind, JournalEntry
+from localdev.simulators.mailbox import Mailbox
+
+_FIRST_MESSAGE_ID = 0x1900000000000000
+_OUTSIDE_CONTENTS = {"is_read", "is_flagged", "is_draft", "categories", "folder", "original"}
+_OUTSIDE_CONTENTS |= {"importance"}
+_CONTENTS = frozenset(each.name for each in fields(MailItem)) - _OUTSIDE_CONTENTS
+_MESSAGES = """
+SELECT m.number, m.received_at, m.blob, m.is_read, m.is_flagged, m.is_draft, m.categories,
+       m.attributes, m.thread, m.importance, length(o.content) AS size
+  FROM message m LEFT JOIN original o ON o.blob = m.blob WHERE m.mailbox_id = ?
+"""
+_SYSTEM_LABELS = {"inbox": "\\Inbox", "sent": "\\Sent", "drafts": "\\Draft"}
+_STARRED = Folder(
+    number=0, parent=None, name="", role="starred", is_hidden=False, search_filter=None
+)
+_ABOVE = replace(_STARRED, role="above")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A message as the journal says. contents: number of the change that gave it its contents.
+    uids: by the folders that show it."""
+
+    contents: int
+    mod_seq: int
+    placements: set[int] = field(default_factory=set)
+    uids: dict[int, int] = field(default_factory=dict)
+
+
+class GmailView:
+    """The folders and messages of a mailbox, up to the newest change that was read."""
+
+    def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
+        self.mailbox, self._options = mailbox, options
+        self._until = 0
+        self._seen: dict[int, _Seen] = {}
+        self._newest_uids: dict[int, int] = {}
+        self._newest_changes: dict[int, int] = {}
+
+    def list_folders(self) -> list[NamedFolder]:
+        """Return the folders with the counts of what they show, and those above and of a flag."""
+        self._read_on()
+        rows = self._rows()
+        shown = [(folder, rows[n]["is_read"]) for n in rows for folder in self._seen[n].uids]
+        counted = [
+            replace(
+                each,
+                total=sum(folder == each.number for folder, _ in shown),
+                unread=sum(folder == each.number and not is_read for folder, is_read in shown),
+            )
+            for each in self.mailbox.folders.list_all()
+        ]
+        return [
+            *name_folders(counted, self._options),
+            NamedFolder("[Gmail]", _ABOVE, has_children=True, flags=("\\Noselect",)),
+            NamedFolder("[Gmail]/Starred", _STARRED, has_children=False, special_use="\\Flagged"),
+        ]
+
+    def state(self, folder: int) -> "GmailFolderState":
+        return GmailFolderState(self, folder)
+
+    def message_id(self, number: int) -> int:
+        self._read_on()
+        return _FIRST_MESSAGE_ID + self._seen[number].contents
+
+    def uids_of(self, number: int) -> Mapping[int, int]:
+        """Return the UIDs of a message by the folders that show it."""
+        self._read_on()
+        return self._seen[number].uids
+
+    def numbers_of(self, folder: int) -> tuple[int, int]:
+        """Return the newest UID that was shown in the folder, and the newest change in it."""
+        self._read_on()
+        return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
+
+    def shows(self, listed: ListedMessage, folder: int) -> bool:
+        """Return whether the folder still shows the message."""
+        statement = "SELECT 1 FROM message WHERE number = ?"
+        exists = self.mailbox.database.fetch_row(statement, listed.number) is not None
+        return exists and self.uids_of(listed.number).get(folder) == listed.uid
+
+    def list_messages(self, folder: int) -> list[ListedMessage]:
+        self._read_on()
+        labels = self._label_by_folder()
+        found = [
+            self._listed(row, folder, labels)
+            for number, row in self._rows().items()
+            if folder in self._seen[number].uids
+        ]
+        return sorted(found, key=lambda each: each.uid)
+
+    def _rows(self) -> dict[int, Any]:
+        rows = self.mailbox.database.fetch_rows(_MESSAGES, self.mailbox.user_id)
+        return {row["number"]: row for row in rows}
+
+    def _listed(self, row: Any, folder: int, labels: Mapping[int, str]) -> ListedMessage:
+        seen = self._seen[row["number"]]
+        named = {labels[each] for each in seen.placements if each != folder and each in labels}
+        named |= {"\\Starred"} if row["is_flagged"] else set()
+        named |= {"\\Important"} if row["importance"] == "high" else set()
+        values = GmailValues(
+            _FIRST_MESSAGE_ID + seen.contents, thread_id_of(row["thread"]), tuple(sorted(named))
+        )
+        return ListedMessage(
+            seen.uids[folder],
+            row["number"],
+            row["blob"],
+            row["thread"],
+            row["received_at"],
+            seen.mod_seq,
+            flags_in(row),
+            row["size"],
+            values,
+        )
+
+    def _label_by_folder(self) -> dict[int, str]:
+        """Return the label of each folder that stands for one, as X-GM-LABELS names it."""
+        folders = self.mailbox.folders.list_all()
+        named = {each.folder.number: each.name for each in name_folders(folders, self._options)}
+        roles = {each.number: each.role for each in folders}
+        return {
+            number: _SYSTEM_LABELS.get(roles[number], encode_modified_utf7(name))
+            for number, name in named.items()
+            if roles[number] not in ("archive", "trash", "junk")
+        }
+
+    def _read_on(self) -> None:
+        find = self.mailbox.folders.find
+        roles = {role: find(role).number for role in ("archive", "trash", "junk", RETAINED, PURGED)}
+        for entry in self.mailbox.journal.entries_between(self._until):
+            self._until = entry.number
+            if entry.message is not None:
+                self._apply(entry, roles)
+
+    def _apply(self, entry: JournalEntry, roles: Mapping[str, int]) -> None:
+        assert entry.message is not None
+        seen = self._seen.setdefault(entry.message, _Seen(entry.number, entry.number))
+        seen.mod_seq = entry.number
+        if entry.source is not None:
+            seen.placements.discard(entry.source)
+        if entry.kind in (ChangeKind.ADDED, ChangeKind.MOVED) and entry.folder is not None:
+            seen.placements.add(entry.folder)
+        before = seen.uids
+        if entry.kind is ChangeKind.CHANGED and entry.fields & _CONTENTS:
+            seen.contents, before = entry.number, {}
+        shown = _shown(seen.placements, roles)
+        for folder in {*shown, *seen.uids}:
+            self._newest_changes[folder] = entry.number
+        for folder in shown - before.keys():
+            self._newest_uids[folder] = entry.number
+        seen.uids = {folder: before.get(folder, entry.number) for folder in shown}
+
+
+class GmailFolderState(FolderState):
+    """A folder of a Gmail mailbox. There is no QRESYNC, so nothing vanishes by name."""
+
+    def __init__(self, view: GmailView, folder: int) -> None:
+        super().__init__(view.mailbox, folder)
+        self._view = view
+
+    def list_messages(self) -> list[ListedMessage]:
+        return self._view.list_messages(self.folder)
+
+    @property
+    def exists(self) -> bool:
+        return self.folder == _STARRED.number or super().exists
+
+    @property
+    def uid_validity(self) -> int:
+        return super().uid_validity or 1
+
+    @property
+    def uid_next(self) -> int:
+        return self._view.numbers_of(self.folder)[0] + 1
+
+    @property
+    def highest_mod_seq(self) -> int:
+        return self._view.numbers_of(self.folder)[1]
+
+    def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
+        return ()
+
+
+def thread_id_of(thread_key: str) -> int:
+    digest = sha256(thread_key.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8]) >> 2
+
+
+def format_labels(labels: Iterable[str]) -> bytes:
+    """Return labels in parentheses: words as atoms, the others in quotes."""
+    return f"({' '.join(map(_quoted, labels))})".encode("ascii", "replace")
+
+
+def _quoted(label: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9]+", label):
+        return label
+    return '"{}"'.format(re.sub(r'(["\\])', r"\\\1", label))
+
+
+def _shown(placements: set[int], roles: Mapping[str, int]) -> set[int]:
+    """Return the folders that show a message with these placements."""
+    if placements & {roles[RETAINED], roles[PURGED]}:
+        return set()
+    for role in ("trash", "junk"):
+        if roles[role] in placements:
+            return {roles[role]}
+    return set(chain(placements, [roles["archive"]]))
