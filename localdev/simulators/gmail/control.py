@@ -77,6 +77,10 @@ def gmail_mailbox_actions(
     }
 
 
+def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
+    owner.add_unknown_label(message_id, label)
+
+
 def _register_token(
     server: GmailServer, mailbox: Mailbox, *, scopes: Iterable[str] = (READ_SCOPE,)
 ) -> dict[str, str]:
