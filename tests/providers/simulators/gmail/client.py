@@ -8,13 +8,15 @@ import httpx
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.owner import GmailOwner
 from localdev.simulators.mailbox import Mailbox
+from tests.support.gmail_discovery import check_answer, check_request
 
 JsonObject = dict[str, Any]
 WITH_TRASH = {"includeSpamTrash": "true"}
 
 
 class GmailClient:
-    """Requests of the owner of a mailbox. `owner` changes the mailbox."""
+    """Requests of the owner of a mailbox. `owner` changes the mailbox. Requests that are
+    accepted, and their answers, must be as Google describes them."""
 
     def __init__(self, simulators: Simulators, mailbox: Mailbox) -> None:
         self.mailbox, self.server = mailbox, simulators.gmail
@@ -27,7 +29,12 @@ class GmailClient:
 
     def send(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
-        return self.http.request(method, path, headers=headers, **options)
+        response = self.http.request(method, path, headers=headers, **options)
+        if response.status_code == 200 and "/batch" not in response.request.url.path:
+            url = response.request.url
+            check_request(method, url.path, url.query.decode())
+            check_answer(method, url.path, response.content)
+        return response
 
     def get(self, path: str, **params: Any) -> JsonObject:
         response = self.send(path, params=params)
