@@ -5,8 +5,9 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.folders import Folder
+from localdev.simulators.gmail.ids import thread_number
 from localdev.simulators.imap.flags import flags_of
-from localdev.simulators.imap.gmail import GmailView, thread_id_of
+from localdev.simulators.imap.gmail import GmailView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
@@ -48,7 +49,7 @@ class GmailImapForm(ImapForm):
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),
-            "conversation": format(thread_id_of(message.thread_key), "x"),
+            "conversation": format(thread_number(message.thread_key), "x"),
             "importance": "high" if message.item.importance == "high" else "normal",
         }
 

@@ -69,14 +69,16 @@ def gmail_mailbox_actions(
         "gmail-rename-label": of_owner(GmailOwner.rename_label),
         "gmail-nest-label": of_owner(GmailOwner.nest_label),
         "gmail-delete-label": of_owner(GmailOwner.delete_label),
-        "gmail-add-unknown-label": of_message(
-            lambda owner, id, *, label: owner.add_unknown_label(id, label)
-        ),
+        "gmail-add-unknown-label": of_message(_add_unknown_label),
         "gmail-hold-history": lambda mailbox, *, seconds: server.hold_history(mailbox, seconds),
         "gmail-token": partial(_register_token, server),
         "gmail-expire-watch": server.pusher.expire_watch,
         "gmail-push": lambda mailbox, **fields: {"status": server.pusher.push(mailbox, **fields)},
     }
+
+
+def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
+    owner.add_unknown_label(message_id, label)
 
 
 def _register_token(

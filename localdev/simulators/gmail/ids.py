@@ -1,6 +1,7 @@
 """Make Gmail's ids from the numbers of the simulated mailbox, and read the numbers from ids.
 
-Gmail's ids of messages and threads have 16 hexadecimal digits. Ids of history records are numbers
+Gmail's ids of messages and threads have 16 hexadecimal digits; over IMAP the same numbers are
+X-GM-MSGID and X-GM-THRID. Ids of history records are numbers
 that grow with every change and have gaps. Page tokens are decimal strings of 20 digits, also with
 leading zeros (captures in public issue reports).
 """
@@ -34,11 +35,16 @@ def is_id(text: str) -> bool:
     return _MESSAGE_ID.fullmatch(text) is not None
 
 
+def thread_number(thread_key: str) -> int:
+    """Return the number of the thread whose messages share this key."""
+    digest = sha256(thread_key.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8]) >> 2
+
+
 @lru_cache(maxsize=100_000)
 def thread_id(thread_key: str) -> str:
     """Return the id of the thread whose messages share this key."""
-    digest = sha256(thread_key.encode("utf-8", "replace")).digest()
-    found = f"{int.from_bytes(digest[:8]) >> 2 | 1 << 60:016x}"
+    found = f"{thread_number(thread_key):016x}"
     _KEY_BY_THREAD_ID[found] = thread_key
     return found
 

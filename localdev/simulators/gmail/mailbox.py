@@ -30,6 +30,7 @@ from localdev.simulators.gmail.labels import (
     GmailLabels,
 )
 from localdev.simulators.gmail.message_view import GmailMessage
+from localdev.simulators.gmail.schema import GIVE_IDS_SQL
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from localdev.simulators.message_bytes import compose
@@ -298,12 +299,7 @@ class GmailMailbox:
                 return
             newest = self.newest_change
             database.execute_write("INSERT INTO gmail_mailbox VALUES (?, ?)", user_id, newest)
-            database.execute_write(
-                "INSERT INTO gmail_message SELECT min(c.number), m.number, m.mailbox_id, m.thread"
-                "  FROM message m JOIN change c ON c.message = m.number AND c.kind = 'added'"
-                " WHERE m.mailbox_id = ? GROUP BY m.number",
-                user_id,
-            )
+            database.execute_write(GIVE_IDS_SQL, user_id)
             database.execute_write(
                 "INSERT OR IGNORE INTO gmail_flags SELECT changed, number, is_read, is_flagged,"
                 " importance = 'high' FROM message WHERE mailbox_id = ?",

@@ -21,9 +21,23 @@ from localdev.simulators.message import ITEM_FIELDS_OUTSIDE_BLOB
 _CONTENT_FIELDS = sorted(
     {each.name for each in fields(MailItem)} - {*ITEM_FIELDS_OUTSIDE_BLOB, "folder", "original"}
 )
-_IS_OTHER_CONTENT = " OR ".join(
-    f"',' || new.fields || ',' LIKE '%,{name},%'" for name in _CONTENT_FIELDS
-)
+
+
+def _are_contents_changed(row: str) -> str:
+    """Return the condition that a row of `change` gave a message other contents."""
+    named = (f"',' || {row}.fields || ',' LIKE '%,{name},%'" for name in _CONTENT_FIELDS)
+    return f"{row}.kind = 'changed' AND ({' OR '.join(named)})"
+
+
+GIVE_IDS_SQL = f"""
+INSERT INTO gmail_message
+SELECT max(c.number), m.number, m.mailbox_id, m.thread
+  FROM message m JOIN change c ON c.message = m.number
+ WHERE m.mailbox_id = ? AND ({_are_contents_changed("c")}
+       OR c.number = (SELECT min(number) FROM change WHERE message = m.number))
+ GROUP BY m.number
+"""
+"""Statement that gives ids to all messages of a mailbox."""
 
 GMAIL_SCHEMA = f"""
 CREATE INDEX IF NOT EXISTS message_by_age ON message (mailbox_id, received_at, number);
@@ -49,7 +63,7 @@ CREATE TRIGGER IF NOT EXISTS gmail_id_is_new AFTER INSERT ON change
     WHEN new.message IS NOT NULL
      AND EXISTS (SELECT 1 FROM gmail_mailbox WHERE mailbox_id = new.mailbox_id)
      AND (NOT EXISTS (SELECT 1 FROM gmail_message WHERE message = new.message)
-          OR new.kind = 'changed' AND ({_IS_OTHER_CONTENT})) BEGIN
+          OR {_are_contents_changed("new")}) BEGIN
     INSERT INTO gmail_message SELECT new.number, number, mailbox_id, thread FROM message
      WHERE number = new.message; END;
 CREATE TRIGGER IF NOT EXISTS gmail_flags_are_set AFTER UPDATE OF changed ON message

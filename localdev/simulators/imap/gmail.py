@@ -10,20 +10,19 @@ empty.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from hashlib import sha256
 from itertools import chain
 from typing import Any
 
 from localdev.mail.item import MailItem
 from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.folders import PURGED, RETAINED, Folder
+from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, thread_number
 from localdev.simulators.imap.folder_state import FolderState, GmailValues, ListedMessage, flags_in
 from localdev.simulators.imap.names import NamedFolder, name_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.journal import ChangeKind, JournalEntry
 from localdev.simulators.mailbox import Mailbox
 
-_FIRST_MESSAGE_ID = 0x1900000000000000
 _OUTSIDE_CONTENTS = {"is_read", "is_flagged", "is_draft", "categories", "folder", "original"}
 _OUTSIDE_CONTENTS |= {"importance"}
 _CONTENTS = frozenset(each.name for each in fields(MailItem)) - _OUTSIDE_CONTENTS
@@ -84,7 +83,7 @@ class GmailView:
 
     def message_id(self, number: int) -> int:
         self._read_on()
-        return _FIRST_MESSAGE_ID + self._seen[number].contents
+        return FIRST_MESSAGE_ID + self._seen[number].contents
 
     def uids_of(self, number: int) -> Mapping[int, int]:
         """Return the UIDs of a message by the folders that show it."""
@@ -122,7 +121,7 @@ class GmailView:
         named |= {"\\Starred"} if row["is_flagged"] else set()
         named |= {"\\Important"} if row["importance"] == "high" else set()
         values = GmailValues(
-            _FIRST_MESSAGE_ID + seen.contents, thread_id_of(row["thread"]), tuple(sorted(named))
+            FIRST_MESSAGE_ID + seen.contents, thread_number(row["thread"]), tuple(sorted(named))
         )
         return ListedMessage(
             seen.uids[folder],
@@ -202,11 +201,6 @@ class GmailFolderState(FolderState):
 
     def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
         return ()
-
-
-def thread_id_of(thread_key: str) -> int:
-    digest = sha256(thread_key.encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:8]) >> 2
 
 
 def format_labels(labels: Iterable[str]) -> bytes:

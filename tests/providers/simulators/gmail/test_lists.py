@@ -1,6 +1,12 @@
 """Lists of messages and labels, and their counts."""
 
+from pathlib import Path
+
 from localdev.mail.generate import generate_mail
+from localdev.simulators import Simulators
+from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.imap.gmail import GmailView
+from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
 from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
 from tests.support.mail import a_mail
 
@@ -45,6 +51,9 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     assert gmail.get(f"messages/{archived}", format="minimal")["labelIds"] == ["UNREAD"]
     owner.mark_read(archived)
     assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
+    owner.archive(inbox)
+    archive = gmail.mailbox.messages("archive")
+    assert {owner.id_of(each.number) for each in archive} == {archived, inbox}
 
 
 def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
@@ -126,3 +135,28 @@ def test_the_entries_of_a_page_can_be_out_of_order_and_all_pages_are_complete(
     records = gmail.records(start, maxResults=3)
     added = [each["messagesAdded"][0]["message"]["id"] for each in records]
     assert added == [ids[2], ids[1], ids[0], ids[4], ids[3]]
+
+
+def test_messages_and_threads_have_the_numbers_that_imap_shows(
+    simulators: Simulators, tmp_path: Path
+) -> None:
+    mailbox = simulators.add_mailbox(f"{tmp_path.name}@gmail.com")
+    edited = mailbox.deliver(a_mail("edited", conversation="<one@example.com>"))
+    mailbox.change_message_fields(edited, subject="edited before Gmail served it")
+    kept = mailbox.deliver(a_mail("kept"))
+    owner = GmailOwner(mailbox)
+    view = GmailView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
+    inbox = mailbox.folders.find("inbox").number
+
+    for _ in range(2):
+        by_imap = {
+            each.number: (each.gmail.message_id, each.gmail.thread_id)
+            for each in view.list_messages(inbox)
+            if each.gmail
+        }
+        assert by_imap == {
+            each.number: (int(each.id, 16), int(each.thread_id, 16))
+            for each in owner.gmail.list_all()
+        }
+        assert by_imap.keys() == {edited, kept}
+        mailbox.change_message_fields(kept, body="edited afterwards")
