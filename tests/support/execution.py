@@ -61,8 +61,8 @@ class Execution:
     """`arrange` returns the items of a Map in the order in which they are begun.
 
     `at_once`: as many as its definition allows, so `invoke` is called by several threads. `waited`
-    gets the seconds of each Wait and of each pause before a retry, `left` each state that was left
-    and the one that follows. `max_attempts` bounds the retries of the definition.
+    gets the seconds of each Wait, `left` each state that was left and the one that follows.
+    `max_attempts` bounds those of the definition.
     """
 
     name: str
@@ -124,15 +124,9 @@ class Execution:
                 found = next((each for each in retriers if _matches(each[1], failure)), None)
                 if found is None:
                     raise
-                if tries[found[0]] >= self._attempts(found[1], failure):
+                if tries[found[0]] >= min(found[1]["MaxAttempts"], self.max_attempts):
                     raise
-                self.waited(_mean_pause_s(found[1], tries[found[0]]))
                 tries[found[0]] += 1
-
-    def _attempts(self, retrier: Json, failure: StateFailed) -> float:
-        """The retries of a failed state. A provider that asks for a pause gets each one."""
-        allowed: float = retrier["MaxAttempts"]
-        return allowed if failure.error == "ProviderThrottled" else min(allowed, self.max_attempts)
 
     def _map(self, state: Json, data: Json, context: Json) -> Json:
         def iterate(item: Json) -> Json:
@@ -152,12 +146,6 @@ class Execution:
 
     def _pass(self, state: Json, data: Json, context: Json) -> Json:
         return _filled(state["Parameters"], data, context)
-
-
-def _mean_pause_s(retrier: Json, retries: int) -> float:
-    """The mean of the pauses before a retry, which full jitter draws between 0 and the interval."""
-    longest: float = retrier["IntervalSeconds"] * retrier["BackoffRate"] ** retries
-    return min(longest, float(retrier.get("MaxDelaySeconds", math.inf))) / 2
 
 
 def _most_at_once(state: Json, data: Json) -> int:
