@@ -237,6 +237,7 @@ def test_no_proxy_of_the_environment_is_used(
     with suppress(MailsyncError):
         SENDERS[sender](platform)
 
+    assert platform.redeemed  # A proxy would receive CONNECT, which the trap does not serve.
     assert trap.caught == []
 
 
