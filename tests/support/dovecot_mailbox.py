@@ -154,7 +154,9 @@ class DovecotMailbox(Mailbox):
             new = str(int(time.time()) + validity % 1_000 * 1_000)
             name = self._names[folder]
             command = ("mailbox", "update", "-u", self._user, "--uid-validity", new, name)
+            self._client.logout()  # A session may end whose folder is numbered anew.
             self._server.doveadm(*command)
+            self._client = self._server.other_client(self._user)
 
     @staticmethod
     def _done(answer: tuple[str, Sequence[Any]]) -> Sequence[Any]:

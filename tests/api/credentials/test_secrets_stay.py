@@ -222,7 +222,9 @@ def test_a_sign_in_page_needs_https(platform: IdentityPlatform) -> None:
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
-@pytest.mark.parametrize("sender", ["redeem the app's secret", "call Graph", "the self-test"])
+@pytest.mark.parametrize(
+    "sender", ["redeem the app's secret", "call Gmail", "call Graph", "the self-test"]
+)
 def test_no_proxy_of_the_environment_is_used(
     *,
     platform: IdentityPlatform,

@@ -16,7 +16,6 @@ from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
 BASIC = "IMAP4rev1 LITERAL+ ID UIDPLUS NAMESPACE"
-NUMBER_ANEW = ("mailbox", "update", "-u", "ann", "--uid-validity")
 SERVERS: dict[str, dict[str, Any]] = {
     "QRESYNC": {},
     "CONDSTORE": {"capability": f"{BASIC} ENABLE CONDSTORE SPECIAL-USE LIST-STATUS"},
@@ -88,7 +87,7 @@ def test_messages_keep_their_rows_when_a_folder_is_renamed_or_numbered_anew(
     before = dict(imap.rows(NUMBERS))
     assert len(imap.fetched) == len(before) == 5
 
-    imap.server.doveadm(*NUMBER_ANEW, str(int(time.time()) + 1000), work)
+    imap.number_anew(work, int(time.time()) + 1000)
     imap.fetched.clear()
     assert imap.sync() == "completed"
     assert imap.is_exact()

@@ -3,7 +3,6 @@ and no text is fetched twice."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ from mailsync.model import SyncType
 from tests.support.dovecot import dovecot, readable_folder
 from tests.support.scripted_imap import Rule, ScriptedImap, scripted_imap
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
-from tests.workflow.failures.test_imap import NUMBER_ANEW, SERVERS
-
-_SECONDS = count(1_000, 1_000)
+from tests.workflow.failures.test_imap import SERVERS
 
 
 def _expunge(world: ImapWorld, folder: str, uids: str) -> None:
@@ -38,12 +35,6 @@ def _there_and_back(world: ImapWorld) -> None:
     world.command(f"{world.prefix}Work", ("MOVE", newest, "INBOX"))
 
 
-def _number_anew(world: ImapWorld, folder: str) -> None:
-    if world.other.state == "SELECTED":
-        world.other.unselect()
-    world.server.doveadm(*NUMBER_ANEW, str(int(time.time()) + next(_SECONDS)), folder)
-
-
 def _create_again(world: ImapWorld) -> None:
     world.other.delete(f"{world.prefix}Work")
     world.other.create(f"{world.prefix}Work")
@@ -58,7 +49,7 @@ CHANGES: Mapping[str, Callable[[ImapWorld], object]] = {
     "two messages are moved apart": _moved_apart,
     "a message is moved there and back": _there_and_back,
     "messages are expunged, the newest among them": lambda it: _expunge(it, "INBOX", "5,12"),
-    "the inbox is numbered anew": lambda it: _number_anew(it, "INBOX"),
+    "the inbox is numbered anew": lambda it: it.number_anew("INBOX", int(time.time()) + 1000),
     "a folder is renamed into another one": lambda it: it.other.rename(
         f"{it.prefix}Work", f"{it.prefix}Old{it.separator}Work"
     ),

@@ -214,8 +214,7 @@ def test_a_uid_that_another_message_has_now_is_noticed(mirrored: ImapWorld) -> N
     before = ids(mirrored)
     mirrored.other.delete("Work")
     mirrored.other.create("Work")
-    update = ("mailbox", "update", "-u", mirrored.user, "--uid-validity", number)
-    mirrored.server.doveadm(*update, "Work")
+    mirrored.number_anew("Work", number)
     for name in ("w1", "w2", "new", "newer"):
         mirrored.deliver(name, "Work")
 
@@ -335,9 +334,7 @@ def test_a_new_folder_with_the_numbers_of_a_deleted_one_is_another(mirrored: Ima
     )[0]
     mirrored.other.delete("Work")
     mirrored.other.create("Other")
-    mirrored.server.doveadm(
-        "mailbox", "update", "-u", mirrored.user, "--uid-validity", number, "Other"
-    )
+    mirrored.number_anew("Other", number)
     for name in ("x0", "x1", "x2"):
         mirrored.deliver(name, "Other")
 
