@@ -112,10 +112,6 @@ def server(
     }
     simulators.add_mailbox(ANN)
     settings |= _provider_settings(simulators, open_token_kms_key(aws_url, logs / "key.json").arn)
-    settings |= {
-        "GOOGLE_IDENTITY_URL": simulators.google.base_url,
-        "GOOGLE_CLIENT_SECRET": simulators.google.client_secret,
-    }
     with ApiServer(create_database(TEMPLATE), settings, logs) as server:
         yield server
 
@@ -171,9 +167,6 @@ def google(microsoft: Simulators, environment: pytest.MonkeyPatch) -> Iterator[S
     ]
     environment.setattr(registry, "REGISTERED_PROVIDERS", tuple(stand_in))
     simulated = microsoft.google
-    environment.setenv("GOOGLE_IDENTITY_URL", simulated.base_url)
-    environment.setenv("GOOGLE_CLIENT_ID", simulated.client_id)
-    environment.setenv("GOOGLE_CLIENT_SECRET", simulated.client_secret)
     defaults = simulated.behaviour
     yield microsoft
     simulated.behaviour = defaults
@@ -258,6 +251,9 @@ def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, st
         "GRAPH_URL": provider.graph_url,
         "MICROSOFT_AUTHORITY": provider.authority,
         "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+        "GMAIL_URL": provider.gmail_url,
+        "GOOGLE_IDENTITY_URL": provider.google.base_url,
+        "GOOGLE_CLIENT_SECRET": provider.google.client_secret,
         "CA_BUNDLE": str(provider.ca_bundle),
         "TOKEN_KEY_ARN": token_key_arn,
     }

@@ -15,18 +15,18 @@ from tests.api.syncs import STATUS, start
 from tests.api.test_provider_paths import OTHER, ask
 from tests.support.functions import lambda_context
 
-MISSING = "the setting MICROSOFT_CLIENT_ID is missing. Stored mail stays readable"
+MISSING = "the setting {}_CLIENT_ID is missing. Stored mail stays readable"
 
 
 @pytest.fixture
-def without_microsoft(environment: pytest.MonkeyPatch) -> None:
+def without_providers(environment: pytest.MonkeyPatch) -> None:
     switch_off(environment)
 
 
 def switch_off(environment: pytest.MonkeyPatch) -> None:
-    """Remove every setting of Microsoft's."""
+    """Remove every setting of Microsoft's and Google's."""
     for name in list(os.environ):
-        if name.startswith(("MICROSOFT_", "GRAPH_")):
+        if name.startswith(("MICROSOFT_", "GRAPH_", "GOOGLE_", "GMAIL_")):
             environment.delenv(name)
     load_settings.cache_clear()
 
@@ -54,25 +54,30 @@ def paths_of(api: Api) -> set[str]:
         ("connect", "POST /api/auth/microsoft/confirm"),
         ("connect", "POST /api/email/accounts/microsoft"),
         ("webhook", "POST /api/webhooks/microsoft"),
+        ("connect", "GET /api/auth/google"),
+        ("connect", "GET /api/auth/google/callback"),
+        ("connect", "POST /api/auth/google/confirm"),
+        ("webhook", "POST /api/webhooks/google"),
     ],
 )
 def test_no_mailbox_of_a_provider_without_settings_is_connected(
-    without_microsoft: None, function: str, route: str
+    without_providers: None, function: str, route: str
 ) -> None:
     response = ask(function, route, body={"connection": "x"}, admin=True)
 
     assert response.problem == (404, "provider-off")
-    assert MISSING in response.json["detail"]
+    provider = "GOOGLE" if "google" in route else "MICROSOFT"
+    assert MISSING.format(provider) in response.json["detail"]
 
 
-def test_a_stage_without_any_provider_is_healthy(api: Api, without_microsoft: None) -> None:
+def test_a_stage_without_any_provider_is_healthy(api: Api, without_providers: None) -> None:
     assert api("GET /api/health", user=None).status == 200
     assert reach_provider() == {"status": 0}
     assert paths_of(api) == set()
 
 
 def test_an_error_page_links_to_no_sign_in_where_there_is_none(
-    without_microsoft: None, environment: pytest.MonkeyPatch
+    without_providers: None, environment: pytest.MonkeyPatch
 ) -> None:
     environment.delenv("APP_INBOX_URL")
 
@@ -98,12 +103,12 @@ def test_the_self_test_asks_only_providers_with_settings(
 
 
 def test_an_account_of_a_provider_without_settings_keeps_its_mail_and_is_not_synced(
-    api: Api, account_id: AccountId, without_microsoft: None
+    api: Api, account_id: AccountId, without_providers: None
 ) -> None:
     refused = start(api, account_id)
 
     assert refused.problem == (409, "account-not-connected")
-    assert MISSING in refused.json["detail"]
+    assert MISSING.format("MICROSOFT") in refused.json["detail"]
     assert api(STATUS, query={"accountId": account_id}).status == 200
 
 
