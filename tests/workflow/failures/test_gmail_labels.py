@@ -66,7 +66,7 @@ def test_a_label_changes(labelled: GmailWorld, change: str, is_reported: bool) -
 def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
     owner, (message, other, *_) = labelled.owner, message_ids(labelled)
     seven = [owner.create_label(each) for each in SEVEN]
-    for step in (
+    steps: list[Callable[[], object]] = [
         lambda: owner.modify(message, add=seven),
         lambda: owner.archive(message),
         lambda: owner.modify(message, remove=[*seven, "UNREAD", *labels_of(owner, message)]),
@@ -75,7 +75,8 @@ def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
         lambda: owner.untrash(other),
         lambda: owner.mark_as_spam(message),
         lambda: owner.unmark_as_spam(message),
-    ):
+    ]
+    for step in steps:
         step()
         assert settle(labelled)
 
