@@ -62,15 +62,17 @@ class Used:
 class GmailWorld(World):
     """slept: seconds that functions slept for the quota. passed_s: seconds that were waited or
     slept, which did not pass in truth. on_wait: happens at the beginning of each wait of the
-    workflow."""
+    workflow. has_categories: whether they are folders of the simulated mailbox."""
 
     limits = NO_LIMIT
+    has_categories = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         labels = SimulatedMailbox(self.remote, self.simulators.gmail.behaviour).labels
-        for each in CATEGORIES:  # the API lists them also where no message has had them
-            labels.folder_for(each)
+        if self.has_categories:  # the API lists them also where no message has had them
+            for each in CATEGORIES:
+                labels.folder_for(each)
         self.form, self.access = GmailForm(self.remote), GmailAccess(self.simulators, self.remote)
         self.slept: list[float] = []
         self.passed_s = 0.0
