@@ -1,5 +1,5 @@
-"""One mailbox through Microsoft Graph, through IMAP and through Gmail: the rows are equal in all that
-can be expressed. docs/imap.md and docs/gmail.md list the rest."""
+"""One mailbox through Microsoft Graph, IMAP and Gmail: rows are equal in all that can be expressed.
+docs/imap.md and docs/gmail.md list the rest."""
 
 import json
 import random
@@ -172,18 +172,22 @@ def in_gmail(world: World) -> list[dict[str, Any]]:
     roles = {each["path"]: each["role"] for each in folders if each["role"] != "other"}
     names = {each["path"]: _label(each["path"], roles) for each in folders}
     shown = {path: name for path, name in names.items() if name}
-    found = []
-    for row in (*messages(world), *folders):
-        row = {name: it for name, it in row.items() if name not in NOT_IN_GMAIL}
-        if "path" in row:
-            if row["path"] in shown:
-                name = shown[row["path"]]
-                found.append(row | {"path": name, "display_name": name})
-            continue
-        row["folders"] = sorted(shown[each] for each in row["folders"] if each in shown)
-        important = "high" if row["importance"] == "high" else "normal"
-        found.append(row | {"is_draft": "drafts" in row["folders"], "importance": important})
-    return found
+    rows_of_folders = [
+        each | {"path": shown[each["path"]], "display_name": shown[each["path"]]}
+        for each in folders
+        if each["path"] in shown
+    ]
+    return [*rows_of_folders, *(_in_gmail(each, shown) for each in messages(world))]
+
+
+def _in_gmail(message: Mapping[str, Any], shown: Mapping[str, str]) -> dict[str, Any]:
+    folders = sorted(shown[each] for each in message["folders"] if each in shown)
+    return {
+        **{name: it for name, it in message.items() if name not in NOT_IN_GMAIL},
+        "folders": folders,
+        "is_draft": "drafts" in folders,
+        "importance": "high" if message["importance"] == "high" else "normal",
+    }
 
 
 def _label(path: str, roles: Mapping[str, str]) -> str | None:
