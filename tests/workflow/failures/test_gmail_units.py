@@ -1,6 +1,7 @@
 """What syncs of a Gmail mailbox cost of its quota, and how they wait for it."""
 
 from math import ceil
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ MAX_UNITS_PER_MESSAGE, MAX_UNITS_IN_THREADS = 20.1, 17
 MAX_UNITS_OF_NEWS, MAX_NEWS_S = 30, 2.0
 MAX_WAIT_FOR_NEWS_S = 10
 MAX_SLEPT_SHARE = 0.1
+MAX_VISITS = 500
 
 
 def limited(gmail: GmailWorld) -> GmailWorld:
@@ -123,3 +125,21 @@ def test_a_first_sync_waits_for_the_quota_in_the_workflow_and_is_refused_nothing
     shortest_s = 60 * ceil(1000 * MESSAGE_UNITS / NEW_PROJECT.per_mailbox - 1)
     assert shortest_s <= gmail.passed_s < 1.4 * shortest_s
     assert gmail.executions.names[:3] == ["long", "long-2", "long-3"]
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429, "retry_after": 30}])
+def test_a_backfill_that_gets_no_message_ends_although_the_history_is_read(
+    gmail: GmailWorld, fault: dict[str, Any]
+) -> None:
+    gmail.fill(30)
+    gmail.inject_fault("/messages/[^/?]+", times=None, **fault)
+    visits = iter(range(MAX_VISITS))
+    gmail.before["sync_folder"] = lambda: next(visits)
+
+    assert gmail.sync() == "FoldersFailed"
+
+    gmail.clear_faults()
+    gmail.before.clear()
+    gmail.let_time_pass(hours=1)
+    assert gmail.sync() == "completed"
+    assert gmail.is_exact()
