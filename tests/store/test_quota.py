@@ -107,13 +107,21 @@ def test_a_used_up_quota_ends_in_a_pause_and_not_in_a_long_sleep(
     quota.take(20)
 
 
-def test_a_backfill_leaves_a_reserve_to_new_mail(
-    quota: MailboxQuota, database: Database, account_id: AccountId
+def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times_a_minute(
+    database: Database, account_id: AccountId, slept: list[float]
 ) -> None:
-    with quota.backfilling():
-        taken, _ = take_all(quota)
+    parts: list[tuple[int, float]] = []
+    while not parts or parts[-1][0]:
+        with (
+            MailboxQuota(database, account_of(account_id), LIMITS, slept.append) as quota,
+            quota.backfilling(),
+        ):
+            parts.append(take_all(quota))
 
-    assert 5_000 <= taken <= 5_400
+    assert 5_000 <= sum(units for units, _ in parts) <= 5_400
+    assert max(units for units, _ in parts) <= 5_400 / 8 + 20
+    assert max(pause_s for _, pause_s in parts[:7]) < 60 / 7
+    assert parts[-1][1] > 30, "until the minute is over"
     with MailboxQuota(database, account_of(account_id), LIMITS) as check:
         check.take(30)
 

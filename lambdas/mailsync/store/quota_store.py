@@ -42,6 +42,11 @@ MIN_SLEEP_S = 0.05
 MAX_SLEEP_PER_OPENING_S = 5.0
 """The limit in seconds for all waits of one function for units."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+BACKFILL_PARTS = 8
+"""The number of parts of a minute's quota in which a backfill uses it. New mail is read between the
+parts, so it waits for an eighth of a minute and not for a whole one."""
+TIME_BETWEEN_STATES_S = 1.0
+"""The seconds that a workflow needs to leave a state and to enter it again after a Wait."""
 PAUSE_AFTER_REFUSAL_S = 60.0
 """The pause in seconds after a refusal that names none: the time in which the window has passed."""
 
@@ -120,6 +125,7 @@ class MailboxQuota:
         self._lock = Lock()
         self._block: _Block | None = None
         self._is_backfilling = False
+        self._opened_at, self._backfill_units = time.monotonic(), 0
 
     def __enter__(self) -> "MailboxQuota":
         return self
@@ -139,8 +145,11 @@ class MailboxQuota:
 
     def take(self, units: int, *, is_backfill: bool = False) -> None:
         """Take units, as `QuotaSource.take`."""
+        is_backfill = is_backfill or self._is_backfilling
         with self._lock:
-            while (wait_s := self._take(units, is_backfill or self._is_backfilling)) > 0:
+            if is_backfill:
+                self._require_part_of_backfill()
+            while (wait_s := self._take(units, is_backfill)) > 0:
                 if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_SLEEP_PER_OPENING_S:
                     raise ProviderThrottled(
                         "The provider's quota is used up for the moment. The mail stays, and the"
@@ -149,6 +158,7 @@ class MailboxQuota:
                     )
                 self._slept_s += wait_s
                 self._sleep(wait_s)
+            self._backfill_units += units if is_backfill else 0
 
     def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
         """Store a pause, as `QuotaSource.report_exhausted`."""
@@ -162,6 +172,20 @@ class MailboxQuota:
                 pause_s=float(pause_s),
             )
             self._block = None
+
+    def _require_part_of_backfill(self) -> None:
+        """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
+        The pause is the time in which the quota allows as many units."""
+        limit = _limit(self._limits.per_mailbox, is_backfill=True)
+        if self._backfill_units < max(1, limit // BACKFILL_PARTS):
+            return
+        allowed_s = self._backfill_units / limit * self._limits.window_s
+        passed_s = time.monotonic() - self._opened_at + TIME_BETWEEN_STATES_S
+        raise ProviderThrottled(
+            "The backfill leaves the provider's quota to new mail for some seconds. The mail stays,"
+            " and the sync goes on then.",
+            retry_after_s=max(MIN_SLEEP_S, allowed_s - passed_s),
+        )
 
     def _take(self, units: int, is_backfill: bool) -> float:
         """Take units of the block, or of a new one; return 0, or the seconds until there are
@@ -207,8 +231,7 @@ class MailboxQuota:
         [[bucket_id, paused_s]] = tx.run("lock_quota", **bucket, slot=slot)
         if paused_s:
             return _Grant(bucket_id, 0, None, 0.0, paused_s)
-        share = 1 - RESERVED_QUOTA_SHARE if wanted.is_backfill else 1.0
-        limit = int(bucket["units_per_minute"] * share)
+        limit = _limit(bucket["units_per_minute"], is_backfill=wanted.is_backfill)
         # A backfill waits for many units, since each wait costs states of the execution.
         is_patient = wanted.is_backfill and not is_project
         [grant] = tx.run(
@@ -217,7 +240,7 @@ class MailboxQuota:
             limit=limit,
             units=wanted.units,
             block=wanted.block,
-            awaited=max(wanted.units, limit // 8 if is_patient else 0),
+            awaited=max(wanted.units, limit // BACKFILL_PARTS if is_patient else 0),
             hold_s=self._limits.window_s * HOLD_SHARE,
             window_s=self._limits.window_s,
         )
@@ -255,6 +278,11 @@ def quotas_of_accounts(
     without a quota, and those for which nothing was taken yet."""
     found = tx.run("quotas", account_ids=rows.to_jsonb(list(account_ids)))
     return {AccountId(account_id): QuotaStatus(*quota) for account_id, *quota in found}
+
+
+def _limit(units: int, *, is_backfill: bool) -> int:
+    """Return the part of a limit that may be used: a backfill leaves the reserve to new mail."""
+    return int(units * (1 - RESERVED_QUOTA_SHARE)) if is_backfill else units
 
 
 def _return_units(tx: Transaction, sources: tuple[_Grant, ...], units: int) -> None:

@@ -118,6 +118,16 @@ class RemovalStore:
         with FencedTransaction(self._database, run) as tx:
             return end_placements(tx, run, ids, folder_id=folder_id)
 
+    def ids_in_trash_or_junk(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
+        """Return those of these messages that are in trash or junk."""
+        if not ids:
+            return frozenset()
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "ids_in_trash_or_junk", account_id=run.account_id, ids=rows.to_jsonb(list(ids))
+            )
+        return frozenset(RemoteId(each) for (each,) in found)
+
     def show_messages_again(
         self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId], *, is_only_folder: bool
     ) -> int:

@@ -152,7 +152,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     """
     account_id = mailbox.run.account_id
     mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
-    slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
+    slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
     news = _NewsClock(mailbox.provider.limits.news_interval_s)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
@@ -164,6 +164,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
                 return FeedProgress()
             if feed.has_pending and not news.is_due(feed.position):
                 pause = store_pending_messages(mailbox, feed.ref)
+                has_progressed = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 news.has_stored_pending = True
                 if pause:
@@ -175,7 +176,9 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             _fall_back(mailbox, feed)
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
-            return _paused(mailbox, feed.ref, failure, progressed=slowest_s > 0)
+            return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
+        # A reading without changes is none while messages are pending: it succeeds without end.
+        has_progressed |= bool(page.changes) or not feed.has_pending
         started_in_this_sync |= feed.position.is_start_of_round
         news.add(page, counts, is_start=feed.position.is_start_of_round)
         is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)

@@ -1,6 +1,7 @@
 """Compare a folder with the provider's list by id and version, and repair the differences: the work
 of the state `repair-folder`."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -30,6 +31,10 @@ from mailsync.sync.removals import (
     split_ids_into_fetch_batches,
     store_messages_in_mirrored_folders,
 )
+
+MAX_SAMPLED_MESSAGES = 10
+"""The number of messages that are requested to check a list, at a provider whose messages cost much
+more than its lists."""
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
@@ -86,8 +91,9 @@ def _adopt_listing(
     that are left.
 
     Flags are those of the list. Messages that the list lacks leave the folder only if the
-    list has as many messages as the provider counts in the folder; else each is requested. A
-    message that is then in no folder is hidden, and requested by its id before it is deleted.
+    list has as many messages as the provider counts in the folder; else each is requested. They
+    leave the folder of all mail without a request if they are in trash or junk. A message that is
+    then in no folder is hidden, and requested by its id before it is deleted.
     """
     entries = {entry.remote_id: entry for entry in listing.messages}
     mailbox.mail.save_placement_changes(
@@ -103,13 +109,14 @@ def _adopt_listing(
             for each in difference.changed_ids
         ],
     )
-    left = replace(difference, changed_ids=())
-    if len(listing.messages) != folder.remote_total:
-        return left
-    mailbox.removals.hide_messages_removed_from_folder(
-        mailbox.run, folder.ref.id, difference.unlisted_ids
-    )
-    return replace(left, unlisted_ids=())
+    leaving = frozenset(difference.unlisted_ids)
+    if folder.ref.remote_id == mailbox.provider.traits.folder_of_all_mail:
+        leaving = mailbox.removals.ids_in_trash_or_junk(mailbox.run, difference.unlisted_ids)
+    elif len(listing.messages) != folder.remote_total:
+        leaving = frozenset()
+    mailbox.removals.hide_messages_removed_from_folder(mailbox.run, folder.ref.id, sorted(leaving))
+    unlisted = tuple(each for each in difference.unlisted_ids if each not in leaving)
+    return replace(difference, changed_ids=(), unlisted_ids=unlisted)
 
 
 def compare_folder(
@@ -155,9 +162,10 @@ def _require_credible(
     surplus = difference.unlisted_ids
     if not is_most_of_mailbox(stored=len(listing.messages) + len(surplus), removing=len(surplus)):
         return
-    for part in fetch_messages_in_parts(
-        mailbox, next(split_ids_into_fetch_batches(mailbox, surplus)), one_by_one=True
-    ):
+    sample = next(split_ids_into_fetch_batches(mailbox, surplus))
+    if mailbox.provider.traits.are_lists_of_ids_cheap:
+        sample = surplus[:: math.ceil(len(surplus) / MAX_SAMPLED_MESSAGES)]
+    for part in fetch_messages_in_parts(mailbox, sample, one_by_one=True):
         for found in part:
             if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:
                 raise ProviderUnavailable(

@@ -158,7 +158,8 @@ def _classify(
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
             count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
-        return RemainingVerification((mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND], failed)
+        chosen = (mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND]
+        return RemainingVerification(_all_mail_last(mailbox, chosen), failed)
     if mismatched:
         count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
     return RemainingVerification(
@@ -177,6 +178,17 @@ def _least_recently_compared_first(
     return tuple(
         sorted(folder_ids, key=lambda each: (counted[each].counts.compared_at or never, each))
     )
+
+
+def _all_mail_last(mailbox: Mailbox, folder_ids: tuple[FolderId, ...]) -> tuple[FolderId, ...]:
+    """Return the folders with the folder of all mail at the end: what it lacks is then known to be
+    in trash or junk, and not requested."""
+    all_mail = mailbox.provider.traits.folder_of_all_mail
+    if all_mail is None:
+        return folder_ids
+    known = mailbox.folders.folders(mailbox.run.account_id)
+    last = {each.ref.id for each in known if each.ref.remote_id == all_mail}
+    return tuple(sorted(folder_ids, key=lambda each: each in last))
 
 
 def _is_equal(folder: CountedFolder) -> bool:

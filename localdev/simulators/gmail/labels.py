@@ -63,7 +63,8 @@ class GmailLabels:
     def by_id(self) -> Mapping[str, GmailLabel]:
         folders = {each.number: each for each in self._mailbox.folders.list_all()}
         fixed = self._fixed_labels()
-        shown = set(folders) - self._folders_of_outlook()
+        searches = {number for number, each in folders.items() if each.search_filter is not None}
+        shown = set(folders) - searches - self._folders_of_outlook()
         found = {
             label.id: label
             for number in folders

@@ -17,6 +17,7 @@ from mailsync.model import (
     Cursor,
     GoneMessage,
     Message,
+    PlacementChange,
     RemoteFolder,
     RemoteId,
     StateChange,
@@ -96,7 +97,8 @@ class ProviderContract:
         replica.read_on()
 
         assert len(pages) > 1
-        ids = [id_of(change) for change in changes if isinstance(change, Upsert | StateChange)]
+        kinds = Upsert | StateChange | PlacementChange
+        ids = [id_of(change) for change in changes if isinstance(change, kinds)]
         assert len(changes) == len(ids) == len({*ids}) == MESSAGES + 3
         assert replica.shows_the_mailbox()
 

@@ -19,6 +19,7 @@ from mailsync.model import (
     Message,
     Page,
     PartialChange,
+    PlacementChange,
     RemoteFolder,
     RemoteId,
     RemovedMessage,
@@ -29,6 +30,8 @@ from mailsync.providers import MailProvider
 from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
+NAMED = PartialChange | PlacementChange | RemovedMessage | StateChange
+LISTED_FLAGS = ("is_read", "is_flagged", "importance")
 PAGE = 5
 MAX_PAGES = 50
 
@@ -123,6 +126,8 @@ class Replica:
                     self._keep(feed, page.listed_ids)
             if feed not in self.cursors:
                 self._keep(feed, frozenset(map(id_of, changes_of(pages))))
+            if any(page.is_listing for page in pages):
+                self.compare_folders()
             self.cursors[feed] = pages[-1].next_cursor
 
     def compare_ids(self) -> None:
@@ -134,6 +139,22 @@ class Replica:
             )
             listed |= {entry.remote_id for entry in listing.messages}
         self._ask(listed ^ self.messages.keys())
+
+    def compare_folders(self) -> None:
+        """Take placements and flags of known messages from the lists of all folders: a full sync
+        that lists ids names no others."""
+        places, flags = dict[RemoteId, set[RemoteId]](), dict[RemoteId, dict[str, Any]]()
+        for folder in self.server.mailbox.folders.list_all():
+            ref = reference(self.server, folder.number)
+            for entry in self.server.provider.list_folder_messages(ref).messages:
+                places.setdefault(entry.remote_id, set()).add(ref.remote_id)
+                named = flags.setdefault(entry.remote_id, {})
+                listed = {name: getattr(entry, name) for name in LISTED_FLAGS}
+                named |= {name: it for name, it in listed.items() if it is not None}
+        for known in [self.messages[each] for each in places if each in self.messages]:
+            folders = self._in_order(places[known.remote_id])
+            found = replace(known, **flags[known.remote_id], folder_remote_ids=folders)
+            self.messages[known.remote_id] = found
 
     def shows_the_mailbox(self) -> bool:
         """Shows the difference when it is asserted."""
@@ -154,9 +175,25 @@ class Replica:
                 self.messages[change.message.remote_id] = change.message
             elif isinstance(change, StateChange) and known:
                 self.messages[known.remote_id] = _with_state(known, change)
+            elif isinstance(change, PlacementChange) and known:
+                self.messages[known.remote_id] = self._placed(known, change)
             else:
-                assert isinstance(change, PartialChange | RemovedMessage | StateChange), change
+                assert isinstance(change, NAMED), change
                 self._ask({change.remote_id})
+
+    def _placed(self, known: Message, change: PlacementChange) -> Message:
+        fields = {name: getattr(change, name) for name in LISTED_FLAGS}
+        folders = {*known.folder_remote_ids, *change.added} - {*change.removed}
+        if all_mail := self.server.provider.traits.folder_of_all_mail:
+            outside = {RemoteId(self.server.form.folder_id(each)) for each in ("trash", "junk")}
+            folders = folders - {all_mail} | (set() if folders & outside else {all_mail})
+        given = {name: it for name, it in fields.items() if it is not None}
+        return replace(known, **given, folder_remote_ids=self._in_order(folders))
+
+    def _in_order(self, folders: set[RemoteId]) -> tuple[RemoteId, ...]:
+        """The folder of all mail, if the provider has one, comes last."""
+        all_mail = self.server.provider.traits.folder_of_all_mail
+        return tuple(sorted(folders, key=lambda each: (each == all_mail, each)))
 
     def _is_news(self, compared: StateChange) -> bool:
         known = self.messages.get(compared.remote_id)

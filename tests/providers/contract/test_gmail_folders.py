@@ -65,3 +65,13 @@ def test_the_counts_of_another_label_are_not_believed(gmail: ScriptedGmail) -> N
 
     with pytest.raises(ProviderUnavailable):
         gmail.mailbox.list_folders((), WHOLE)
+
+
+def test_a_colour_changes_nothing(gmail: ScriptedGmail) -> None:
+    script_labels(gmail, *NAMES)
+    plain = gmail.mailbox.list_folders((), QUICK)
+    colour = {"textColor": "#ffffff", "backgroundColor": "#076239"}
+    items = [{"id": each, "name": each.lower(), "type": "user", "color": colour} for each in NAMES]
+    gmail.script(labels=answer({"labels": items}))
+
+    assert gmail.mailbox.list_folders((), QUICK) == plain

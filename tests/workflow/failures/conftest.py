@@ -3,6 +3,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 
 import pytest
 from pg8000.native import Connection
@@ -14,16 +15,19 @@ from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
 from localdev.simulators.mailbox import Mailbox
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.model import AccountId, Provider
+from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 from tests.conftest import TEMPLATE
 from tests.support.clock import let_time_pass
 from tests.support.snapshot import Snapshot, snapshot
+from tests.workflow.failures.gmail_world import GmailWorld
 from tests.workflow.failures.world import World
 
 ADDRESS = "ann@example.com"
 SHORT_PAUSE_S = 0.01
+_numbers = count()
 # Each folder costs a step; what fails in these fails in more.
 MISSING = ("drafts", "sent", "junk", "outbox")
 
@@ -126,3 +130,25 @@ def synced(world: World, prepared: Prepared) -> World:
     """The same mailbox, mirrored a moment ago."""
     prepared.restore_synced()
     return world
+
+
+@pytest.fixture
+def gmail(
+    simulators: Simulators, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[GmailWorld]:
+    """An empty Gmail mailbox, connected and not yet synced."""
+    remote = simulators.add_mailbox(f"{next(_numbers)}@gmail.example")
+    defaults, quota = simulators.gmail.behaviour, simulators.gmail.quota
+    clock = quota.clock
+    with closing(Database(settings)) as database:
+        account_id = CredentialStore(database).connect_account(
+            user_id="ann",
+            provider=GOOGLE,
+            provider_account_id=remote.user_id,
+            email_address=remote.address,
+        )
+        world = GmailWorld(simulators, remote, settings, database, account_id)
+        world.install(monkeypatch)
+        yield world
+    simulators.gmail.behaviour, quota.clock = defaults, clock
+    quota.reset()

@@ -1,12 +1,12 @@
-"""One mailbox through Microsoft Graph and through IMAP: the rows are equal in all that both can
-express. docs/imap.md lists the rest."""
+"""One mailbox through Microsoft Graph, IMAP and Gmail: rows are equal in all that can be expressed.
+docs/imap.md and docs/gmail.md list the rest."""
 
 import json
 import random
 import re
 import ssl
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
@@ -32,6 +32,7 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.store.rows import rows
 from tests.torture.random_changes import KINDS, Change
+from tests.workflow.failures.gmail_world import GmailWorld
 from tests.workflow.failures.world import World
 
 ADDRESS = "ann@example.com"
@@ -51,6 +52,10 @@ OF_ONE_PROVIDER = {
     "hidden": "IMAP has no hidden folders",
 }
 """docs/imap.md has the same list, and what `in_common` makes equal."""
+NOT_IN_GMAIL = {"categories": "Gmail has none"}
+"""docs/gmail.md has the same list, and what `in_gmail` makes equal."""
+OF_OUTLOOK = ("Archive", "Conversation History", "Outbox")
+"""Folders that are no labels. What is in them is in All Mail."""
 SERVERS = (
     ImapOptions(),
     ImapOptions(extensions=WITHOUT_QRESYNC),
@@ -90,22 +95,27 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
         yield running
 
 
+class PlainGmailWorld(GmailWorld):
+    has_categories = False
+
+
 @pytest.fixture
-def worlds(simulators: Simulators, settings: Settings) -> Iterator[tuple[World, World]]:
+def worlds(simulators: Simulators, settings: Settings) -> Iterator[tuple[World, World, World]]:
     remote = simulators.add_mailbox(ADDRESS)
     with closing(Database(settings)) as database:
-        graph, imap = (
+        graph, imap, gmail = (
             CredentialStore(database).connect_account(
                 user_id="ann",
                 provider=Provider(name),
                 provider_account_id=remote.user_id,
                 email_address=ADDRESS,
             )
-            for name in ("microsoft", "imap")
+            for name in ("microsoft", "imap", "google")
         )
         yield (
             World(simulators, remote, settings, database, graph),
             ImapWorld(simulators, remote, settings, database, imap),
+            PlainGmailWorld(simulators, remote, settings, database, gmail),
         )
 
 
@@ -152,18 +162,66 @@ def in_common(row: Mapping[str, Any]) -> dict[str, Any]:
     return row | ({"role": "other"} if row.get("role") == "outbox" else {})
 
 
-def differences(worlds: Sequence[World]) -> list[str]:
-    graph, imap = (
-        Counter(
-            json.dumps(row, sort_keys=True, ensure_ascii=False)
-            for row in (*messages(world), *folders_by_number(world).values())
-        )
-        for world in worlds
-    )
-    return [
-        *(f"only through Graph: {row}" for row in graph - imap),
-        *(f"only through IMAP: {row}" for row in imap - graph),
+def in_gmail(world: World) -> list[dict[str, Any]]:
+    """The rows of a mailbox, in what Gmail can express as well.
+
+    A folder is a label, and a folder with a role above it is no part of its name; All Mail and
+    categories are left out. A draft is what is in Drafts, and no message is unimportant.
+    """
+    folders = folders_by_number(world).values()
+    roles = {each["path"]: each["role"] for each in folders if each["role"] != "other"}
+    names = {each["path"]: _label(each["path"], roles) for each in folders}
+    shown = {path: name for path, name in names.items() if name}
+    rows_of_folders = [
+        each | {"path": shown[each["path"]], "display_name": shown[each["path"]]}
+        for each in folders
+        if each["path"] in shown
     ]
+    return [*rows_of_folders, *(_in_gmail(each, shown) for each in messages(world))]
+
+
+def _in_gmail(message: Mapping[str, Any], shown: Mapping[str, str]) -> dict[str, Any]:
+    folders = sorted(shown[each] for each in message["folders"] if each in shown)
+    return {
+        **{name: it for name, it in message.items() if name not in NOT_IN_GMAIL},
+        "folders": folders,
+        "is_draft": "drafts" in folders,
+        "importance": "high" if message["importance"] == "high" else "normal",
+    }
+
+
+def _label(path: str, roles: Mapping[str, str]) -> str | None:
+    """The label of a folder; None: it has none."""
+    if path in OF_OUTLOOK or path == "All Mail" or path.startswith("CATEGORY_"):
+        return None
+    if path in roles:
+        return roles[path]
+    parts = path.split("/")
+    above = [at for at in range(1, len(parts)) if "/".join(parts[:at]) in roles]
+    return "/".join(parts[max(above, default=0) :])
+
+
+def in_graph_and_imap(world: World) -> list[dict[str, Any]]:
+    return [*messages(world), *folders_by_number(world).values()]
+
+
+def differences(worlds: Sequence[World]) -> list[str]:
+    graph, imap, gmail = worlds
+    return [
+        *_differences(in_graph_and_imap, graph, imap, "IMAP"),
+        *_differences(in_gmail, graph, gmail, "Gmail"),
+    ]
+
+
+def _differences(
+    read: Callable[[World], list[dict[str, Any]]], graph: World, other: World, name: str
+) -> Iterator[str]:
+    ours, theirs = (
+        Counter(json.dumps(row, sort_keys=True, ensure_ascii=False) for row in read(world))
+        for world in (graph, other)
+    )
+    yield from (f"only through Graph, not {name}: {row}" for row in ours - theirs)
+    yield from (f"only through {name}: {row}" for row in theirs - ours)
 
 
 def sync(worlds: Sequence[World], patch: pytest.MonkeyPatch) -> None:
@@ -184,7 +242,7 @@ def change(remote: Mailbox, mail: Iterator[MailItem], chance: random.Random) -> 
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_history_gives_equal_rows_through_graph_and_imap(
+def test_a_history_gives_equal_rows_through_graph_imap_and_gmail(
     seed: int, worlds: Sequence[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(seed)

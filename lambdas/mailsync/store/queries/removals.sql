@@ -64,3 +64,12 @@ UPDATE mailsync.email_accounts
        last_error = CASE WHEN last_error <> :error THEN last_error END,
        last_error_message = CASE WHEN last_error <> :error THEN last_error_message END
  WHERE id = cast(:account_id AS uuid)
+
+-- ids_in_trash_or_junk --
+-- Return those of these messages that are in trash or junk.
+SELECT DISTINCT m.message_id
+  FROM mailsync.emails m
+  JOIN mailsync.email_placements p ON p.email_id = m.id
+  JOIN mailsync.email_folders f ON f.id = p.folder_id
+ WHERE m.account_id = cast(:account_id AS uuid) AND f.role IN ('trash', 'junk')
+   AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))

@@ -1,0 +1,140 @@
+"""Gmail forgets its history: afterwards all is exact, and only what is not stored is fetched."""
+
+from itertools import count
+from math import ceil
+
+import pytest
+
+from mailsync.model import RemoteId
+from mailsync.sync.repair import MAX_SAMPLED_MESSAGES
+from tests.support.mail import a_mail
+from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld, Used
+
+MESSAGES = 700
+LIST_UNITS, MESSAGE_UNITS = 5, 20
+FIXED_UNITS = 100
+"""Labels, their counts, the history, and the list of chats."""
+
+
+def labelled(gmail: GmailWorld) -> GmailWorld:
+    """With messages under two labels, unread, starred, in the trash and in spam."""
+    gmail.fill(MESSAGES)
+    owner = gmail.owner
+    first, second = map(owner.create_label, ("First", "Second"))
+    ids = [each.id for each in owner.gmail.list_all()]
+    for number, each in enumerate(ids[:120]):
+        owner.modify(
+            each, add=[(first, second, "TRASH", "SPAM", "STARRED", "IMPORTANT")[number % 6]]
+        )
+    return gmail
+
+
+def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
+    """All kinds of changes, of which the history will know nothing."""
+    owner, at = gmail.owner, next(numbers) * 20
+    labels = {each.name: each.id for each in owner.gmail.labels.by_id.values()}
+    ids = [each.id for each in owner.gmail.list_all()][at : at + 20]
+    owner.modify(ids[0], add=[labels["First"], labels["Second"]], remove=["UNREAD"])
+    owner.modify(ids[1], remove=["INBOX", labels["First"]])
+    owner.modify(ids[2], add=["STARRED", "IMPORTANT"])
+    owner.trash(ids[3])
+    owner.mark_as_spam(ids[4])
+    owner.delete_for_good(ids[5])
+    owner.deliver(a_mail(f"unseen {at}", minutes=at), ["INBOX", "UNREAD", labels["Second"]])
+    gmail.remote.expire_cursors()
+
+
+def max_list_units(gmail: GmailWorld) -> int:
+    """5 per 500 ids of each list: all messages; each folder and what is unread in it; and what is
+    starred and important in those that together contain every message."""
+    owner, lists = gmail.owner, [MESSAGES + 10]
+    for label in owner.gmail.labels.by_id.values():
+        flags = ["UNREAD", *(["STARRED", "IMPORTANT"] if label.id in ("TRASH", "SPAM") else [])]
+        for names in ([label.id], *([label.id, flag] for flag in flags)):
+            lists.append(owner.gmail.count(names, includes_spam_trash=True)["messagesTotal"])
+    for names in ([], ["UNREAD"], ["STARRED"], ["IMPORTANT"]):
+        lists.append(owner.gmail.count(names, includes_spam_trash=False)["messagesTotal"])
+    return sum(LIST_UNITS * max(1, ceil(each / 500)) for each in lists)
+
+
+def fetched(used: Used) -> int:
+    return used.requests["messages.get"] + 2 * used.requests["threads.get"]
+
+
+def test_between_runs_twice_in_a_row(gmail: GmailWorld) -> None:
+    assert labelled(gmail).sync() == "completed"
+    assert gmail.is_exact()
+    numbers = count()
+
+    for _ in range(2):
+        change_unseen(gmail, numbers)
+        with gmail.counted() as used:
+            assert gmail.sync() == "completed"
+        new_and_gone = 2
+        assert fetched(used) == new_and_gone
+        assert used.units - MESSAGE_UNITS * fetched(used) <= max_list_units(gmail) + FIXED_UNITS
+        assert gmail.is_exact()
+
+
+def test_during_the_sync_that_follows(gmail: GmailWorld) -> None:
+    assert labelled(gmail).sync() == "completed"
+    numbers = count()
+    change_unseen(gmail, numbers)
+    gmail.before["recalculate_counts"] = lambda: (
+        change_unseen(gmail, numbers) if next(again, None) else None
+    )
+    again = iter([True])
+
+    with gmail.counted() as used:
+        for _ in range(2):
+            gmail.sync()
+
+    assert fetched(used) <= 6
+    assert gmail.is_exact()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_in_mid_backfill(gmail: GmailWorld, times: int) -> None:
+    labelled(gmail).limits = NEW_PROJECT
+    numbers, stored = count(), list[set[RemoteId]]()
+
+    def expire() -> None:
+        if len(stored) < times and len(gmail.stored()) > 150 * (len(stored) + 1):
+            stored.append({RemoteId(each) for each in gmail.stored()})
+            change_unseen(gmail, numbers)
+
+    gmail.on_wait = expire
+    with gmail.counted() as used:
+        assert gmail.sync() == "completed"
+        gmail.on_wait = lambda: None
+        assert gmail.sync() == "completed"
+
+    assert len(stored) == times
+    new_and_gone = 2 * times
+    assert fetched(used) <= MESSAGES + new_and_gone
+    assert gmail.is_exact()
+
+
+def test_with_most_of_a_label_and_the_trash_gone_elsewhere(gmail: GmailWorld) -> None:
+    gmail.fill(200)
+    owner = gmail.owner
+    label = owner.create_label("Filtered")
+    ids = [each.id for each in owner.gmail.list_all()]
+    for each in ids[:60]:
+        owner.modify(each, add=[label])
+    for each in ids[60:120]:
+        owner.trash(each)
+    assert gmail.sync() == "completed"
+    for each in ids[:55]:
+        owner.modify(each, remove=[label])
+    for each in ids[60:115]:
+        owner.untrash(each)
+    for each in ids[120:180]:
+        owner.trash(each)
+    gmail.remote.expire_cursors()
+
+    with gmail.counted() as used:
+        assert gmail.sync() == "completed"
+
+    assert fetched(used) <= MAX_SAMPLED_MESSAGES, "of the list that lacks most of its messages"
+    assert gmail.is_exact()

@@ -1,0 +1,117 @@
+"""Whatever happens to the labels of a Gmail mailbox, no message is fetched for it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from localdev.simulators.gmail.owner import GmailOwner
+from mailsync.model import SyncType
+from tests.workflow.failures.gmail_world import GmailWorld
+
+FETCHES = ("messages.get", "threads.get", "messages.attachments.get")
+SEVEN = [f"Label {number}" for number in range(7)]
+
+
+@pytest.fixture
+def labelled(gmail: GmailWorld) -> GmailWorld:
+    """Mirrored, with nested labels: `Work` and `Work/Deep` have messages, `Work/Deep/Er` none."""
+    gmail.fill(12)
+    owner = gmail.owner
+    work, deep, _ = map(owner.create_label, ("Work", "Work/Deep", "Work/Deep/Er"))
+    for number, each in enumerate(message_ids(gmail)):
+        owner.modify(each, add=[work] if number % 2 else [work, deep])
+    assert gmail.sync() == "completed"
+    assert gmail.is_exact()
+    return gmail
+
+
+def message_ids(gmail: GmailWorld) -> list[str]:
+    return [each.id for each in gmail.owner.gmail.list_all()]
+
+
+def label_of(owner: GmailOwner, name: str) -> str:
+    return next(each.id for each in owner.gmail.labels.by_id.values() if each.name == name)
+
+
+def settle(gmail: GmailWorld) -> bool:
+    """Checks, and the executions that they ask for, fetch no message; then the rows are exact."""
+    with gmail.counted() as used:
+        gmail.check_to_the_end()
+        gmail.check_to_the_end()
+    assert {each: used.requests[each] for each in FETCHES} == dict.fromkeys(FETCHES, 0)
+    return gmail.is_exact()
+
+
+OF_LABELS: dict[str, Callable[[GmailOwner], object]] = {
+    "renamed": lambda it: it.rename_label(label_of(it, "Work"), "Office"),
+    "renamed below another": lambda it: it.rename_label(label_of(it, "Work/Deep"), "Work/Shallow"),
+    "nested elsewhere": lambda it: it.nest_label(label_of(it, "Work/Deep"), it.create_label("Top")),
+    "nested nowhere": lambda it: it.nest_label(label_of(it, "Work/Deep"), None),
+    "deleted": lambda it: it.delete_label(label_of(it, "Work/Deep")),
+    "deleted above another": lambda it: it.delete_label(label_of(it, "Work")),
+    "created": lambda it: it.create_label("Work/New/Below"),
+}
+
+
+@pytest.mark.parametrize("is_reported", [False, True], ids=["not in history", "in history"])
+@pytest.mark.parametrize("change", OF_LABELS)
+def test_a_label_changes(labelled: GmailWorld, change: str, is_reported: bool) -> None:
+    labelled.simulators.gmail.set_behaviour(is_label_deletion_in_history=is_reported)
+
+    OF_LABELS[change](labelled.owner)
+
+    assert settle(labelled)
+
+
+def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
+    owner, (message, other, *_) = labelled.owner, message_ids(labelled)
+    seven = [owner.create_label(each) for each in SEVEN]
+    steps: list[Callable[[], object]] = [
+        lambda: owner.modify(message, add=seven),
+        lambda: owner.archive(message),
+        lambda: owner.modify(message, remove=[*seven, "UNREAD", *labels_of(owner, message)]),
+        lambda: owner.modify(other, add=["INBOX", "STARRED", "IMPORTANT"], remove=["UNREAD"]),
+        lambda: owner.trash(other),
+        lambda: owner.untrash(other),
+        lambda: owner.mark_as_spam(message),
+        lambda: owner.unmark_as_spam(message),
+    ]
+    for step in steps:
+        step()
+        assert settle(labelled)
+
+
+def labels_of(owner: GmailOwner, message: str) -> list[str]:
+    """The labels that place a message."""
+    return [
+        label
+        for each in owner.gmail.list_all()
+        if each.id == message
+        for label in each.label_ids
+        if label.startswith("Label_")
+    ]
+
+
+def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
+    gmail.fill(1200)
+    label = gmail.owner.create_label("Filtered")
+    assert gmail.sync() == "completed"
+
+    assert gmail.owner.modify_all(["INBOX"], add=[label], remove=["UNREAD", "INBOX"]) == 1200
+
+    assert settle(gmail)
+
+
+def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld) -> None:
+    owner = labelled.owner
+    new = owner.create_label("New")
+    with owner.hidden_from_history():
+        for each in message_ids(labelled)[:5]:
+            owner.modify(each, add=[new, "STARRED"], remove=[label_of(owner, "Work"), "INBOX"])
+    labelled.remote.expire_cursors()
+
+    with labelled.counted() as used:
+        assert labelled.sync(SyncType.FULL) == "completed"
+
+    assert {each: used.requests[each] for each in FETCHES} == dict.fromkeys(FETCHES, 0)
+    assert labelled.is_exact()

@@ -1,0 +1,145 @@
+"""What syncs of a Gmail mailbox cost of its quota, and how they wait for it."""
+
+from math import ceil
+from typing import Any
+
+import pytest
+
+from mailsync.decisions import successor
+from mailsync.model import RunId, SyncType
+from tests.support.mail import a_mail
+from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld
+
+VERIFIED = "SELECT verified_at FROM mailsync.email_accounts"
+RUNS = "SELECT count(*) FROM mailsync.sync_runs"
+MESSAGE_UNITS = 20
+MAX_UNITS_PER_MESSAGE, MAX_UNITS_IN_THREADS = 20.1, 17
+MAX_UNITS_OF_NEWS, MAX_NEWS_S = 30, 2.0
+MAX_WAIT_FOR_NEWS_S = 10
+MAX_SLEPT_SHARE = 0.1
+MAX_VISITS = 500
+
+
+def limited(gmail: GmailWorld) -> GmailWorld:
+    """With the quota of a new project, which the simulated Gmail enforces."""
+    gmail.limits = NEW_PROJECT
+    gmail.simulators.gmail.set_behaviour(
+        units_per_minute_of_user=NEW_PROJECT.per_mailbox,
+        units_per_minute_of_project=NEW_PROJECT.per_project,
+    )
+    return gmail
+
+
+def test_a_first_sync_costs_the_units_of_its_messages_and_hardly_more(gmail: GmailWorld) -> None:
+    gmail.fill(1500)
+
+    with gmail.counted() as used:
+        assert gmail.sync() == "completed"
+
+    assert used.units <= MAX_UNITS_PER_MESSAGE * 1500
+    assert used.requests["messages.get"] == 1500
+    assert gmail.is_exact()
+
+
+def test_a_first_sync_reads_threads_as_a_whole_where_that_costs_less(gmail: GmailWorld) -> None:
+    gmail.fill(900, threads=300)
+
+    with gmail.counted() as used:
+        assert gmail.sync() == "completed"
+
+    assert used.units < MAX_UNITS_IN_THREADS * 900
+    assert gmail.is_exact()
+
+
+def test_a_check_without_news_costs_two_units_and_verifies_nothing(gmail: GmailWorld) -> None:
+    gmail.fill(30)
+    assert gmail.sync() == "completed"
+    before = gmail.one(VERIFIED), gmail.one(RUNS)
+
+    with gmail.counted() as used:
+        checked = gmail.check()
+
+    assert (checked.outcome, used.units, checked.requests) == ("idle", 2, 2)
+    assert (gmail.one(VERIFIED), gmail.one(RUNS)) == before
+    assert gmail.started == []
+
+
+def test_a_check_with_one_new_mail_costs_little_in_a_mailbox_of_many_labels(
+    gmail: GmailWorld,
+) -> None:
+    gmail.fill(30)
+    labels = [gmail.owner.create_label(f"Label {number}") for number in range(40)]
+    assert gmail.sync() == "completed"
+    verified = gmail.one(VERIFIED)
+    gmail.owner.deliver(a_mail("news"), ["INBOX", "UNREAD", "CATEGORY_UPDATES", labels[7]])
+
+    with gmail.counted() as used:
+        checked = gmail.check()
+
+    assert checked.outcome == "synced"
+    assert used.units <= MAX_UNITS_OF_NEWS
+    assert checked.seconds < MAX_NEWS_S
+    assert gmail.one(VERIFIED) == verified
+    assert gmail.is_exact()
+    assert gmail.started == []
+
+
+def test_new_mail_comes_before_the_rest_of_a_backfill_and_never_waits_for_its_quota(
+    gmail: GmailWorld,
+) -> None:
+    limited(gmail).fill(900)
+    log, delivered = gmail.simulators.service.log, list[tuple[int, str]]()
+
+    def deliver() -> None:
+        if 100 < len(gmail.stored()) < 800:
+            new = gmail.owner.deliver(a_mail("news", minutes=9))
+            delivered.append((len(log.records()), new))
+
+    gmail.on_wait = deliver
+
+    assert gmail.sync() == "completed"
+
+    assert len(delivered) > 2
+    for position, new in delivered:
+        first = log.records()[position : position + 3]
+        paths = [each.path.removeprefix("/gmail/v1/users/me/") for each in first]
+        assert paths == ["profile", "history", f"messages/{new}"]
+        assert first[-1].at - first[0].at < MAX_NEWS_S
+    assert max(gmail.waits) <= MAX_WAIT_FOR_NEWS_S
+    assert gmail.refused == {}
+    assert gmail.is_exact()
+
+
+def test_a_first_sync_waits_for_the_quota_in_the_workflow_and_is_refused_nothing(
+    gmail: GmailWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes more than one execution."""
+    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 150)
+    limited(gmail).fill(1000)
+
+    assert gmail.resume(RunId("long"), SyncType.INITIAL) == "completed"
+
+    assert gmail.is_exact()
+    assert gmail.refused == {}
+    assert sum(gmail.slept) < MAX_SLEPT_SHARE * gmail.passed_s
+    shortest_s = 60 * ceil(1000 * MESSAGE_UNITS / NEW_PROJECT.per_mailbox - 1)
+    assert shortest_s <= gmail.passed_s < 1.4 * shortest_s
+    assert gmail.executions.names[:3] == ["long", "long-2", "long-3"]
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429, "retry_after": 30}])
+def test_a_backfill_that_gets_no_message_ends_although_the_history_is_read(
+    gmail: GmailWorld, fault: dict[str, Any]
+) -> None:
+    gmail.fill(30)
+    gmail.inject_fault("/messages/[^/?]+", times=None, **fault)
+    visits = iter(range(MAX_VISITS))
+    gmail.before["sync_folder"] = lambda: next(visits)
+
+    assert gmail.sync() == "FoldersFailed"
+
+    gmail.clear_faults()
+    gmail.before.clear()
+    gmail.let_time_pass(hours=1)
+    assert gmail.sync() == "completed"
+    assert gmail.is_exact()
