@@ -19,7 +19,8 @@ limits")."""
 
 def _limits() -> tuple[NumberSetting, NumberSetting]:
     registered = find_provider(GOOGLE)
-    assert registered and registered.quota
+    assert registered
+    assert registered.quota
     return registered.quota.per_mailbox, registered.quota.per_project
 
 
