@@ -83,7 +83,7 @@ class Options:
     simulated_provider: str = "graph"
     imap_port: int = 9993
     latency: str = "none"
-    quota_scale: float = 20
+    quota_scale: float = 10
     simulator_host: str = "127.0.0.1"
     time_scale: float = 1
     dev_login: bool = True
