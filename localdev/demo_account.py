@@ -9,6 +9,8 @@ import httpx
 
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import IMAP_HOST, ProviderSettings
+from mailsync.api.provider_paths import sign_in_path
+from mailsync.model import Provider
 
 HTTP_TIMEOUT_S = 30
 
@@ -43,7 +45,7 @@ def connect(
     api_url: str, provider: ProviderSettings, token: str, address: str | None = None
 ) -> DemoAccount:
     """Connect a simulated mailbox and return the account: over IMAP, if the simulators serve it,
-    else as one of Microsoft 365.
+    else as one of Microsoft 365 or of Gmail.
 
     address: the mailbox to connect; None: the simulators' first mailbox.
 
@@ -79,7 +81,8 @@ def _connect_by_sign_in(
     """Sign in to a mailbox by the OAuth code flow, as a browser would; return the account's id."""
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=HTTP_TIMEOUT_S) as browser:
-        page = _next(browser.get(f"{api_url}/api/auth/microsoft", headers=headers))
+        sign_in = f"{api_url}{sign_in_path(Provider(provider.sign_in_provider))}"
+        page = _next(browser.get(sign_in, headers=headers))
         browser.get(page).raise_for_status()
         callback = _next(browser.post(page, data={"account": address}))
         inbox = _next(browser.get(callback))

@@ -30,7 +30,11 @@ _SETTINGS = {
     "app_inbox_url": "APP_INBOX_URL",
 }
 """Options that can also be set by an environment variable."""
-SIMULATED_PROVIDERS = {"graph": "Microsoft 365", "imap": "a mail server over IMAP"}
+SIMULATED_PROVIDERS = {
+    "graph": "Microsoft 365",
+    "gmail": "Gmail",
+    "imap": "a mail server over IMAP",
+}
 """What a simulated mailbox is connected as, by the name of the provider's kit."""
 APPLICATION_ORIGINS = "http://localhost:3000", "http://localhost:3001"
 """Where the application runs unless an option says otherwise: Next.js takes the first of these
@@ -57,6 +61,7 @@ class Options:
     imap_port: port of the simulated IMAP server. It is part of an account's address, so that an
         account survives a restart of the stack only on the same port.
     latency: latency of the simulators, `none` or `real`.
+    quota_scale: factor by which the quota per minute of the simulated Gmail exceeds Google's.
     simulator_host: the host in the simulators' links, 127.0.0.1 or localhost.
     cors_origins: origins whose pages may call the API from a browser.
     dev_login: treat programs of this machine as the demo user; see `is_dev_login_on`.
@@ -78,6 +83,7 @@ class Options:
     simulated_provider: str = "graph"
     imap_port: int = 9993
     latency: str = "none"
+    quota_scale: float = 10
     simulator_host: str = "127.0.0.1"
     time_scale: float = 1
     dev_login: bool = True
@@ -202,7 +208,7 @@ def _require_usable(options: Options) -> None:
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
-    if options.provider and options.serves_imap:
+    if options.provider and options.simulated_provider != "graph":
         raise UnusableOption(
             "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
             " (GRAPH_URL) there is none: leave one of them out."
@@ -211,7 +217,8 @@ def _require_usable(options: Options) -> None:
 
 
 def _unknown_provider(name: str) -> str:
-    known = " or ".join(f"{each} ({title})" for each, title in SIMULATED_PROVIDERS.items())
+    *others, last = (f"{each} ({title})" for each, title in SIMULATED_PROVIDERS.items())
+    known = f"{', '.join(others)} or {last}"
     return f"There is no simulated provider {name!r}: PROVIDER (--provider) is {known}."
 
 
@@ -235,6 +242,7 @@ def _common_options(defaults: Options) -> _Parser:
     add("--mbox", type=_existing, metavar="PATH", help=mail)
     add("--messages", type=_count, default=defaults.messages, help=default)
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
+    add("--quota-scale", type=_scale, default=defaults.quota_scale, help="of Gmail; 1: Google's")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
     add("--no-dev-login", dest="dev_login", action="store_false", help="ask for a token always")
     add("--no-schedule", dest="schedule", action="store_false", help="nothing starts by itself")
@@ -258,7 +266,7 @@ def _add_provider(parser: argparse.ArgumentParser) -> None:
         "--provider",
         dest="simulated_provider",
         default="graph",
-        metavar="{graph,imap}",
+        metavar=f"{{{','.join(SIMULATED_PROVIDERS)}}}",
         help="what the simulated mailbox is connected as; default: %(default)s",
     )
     add(
@@ -298,4 +306,4 @@ def _scale(text: str) -> float:
     with suppress(ValueError):
         if 0 < (scale := float(text)) <= 1000:
             return scale
-    raise argparse.ArgumentTypeError("the time scale is a number above 0, at most 1000")
+    raise argparse.ArgumentTypeError("a scale is a number above 0, at most 1000")

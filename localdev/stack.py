@@ -23,6 +23,7 @@ from infra.catalog import (
     TEST_SYNC_WORKFLOW,
     WORKFLOWS,
 )
+from localdev import simulated_gmail
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     EVENT_BUS_NAME,
@@ -181,9 +182,11 @@ class Stack:
         mail = mail or ["--messages", str(options.messages)]
         ports = ["--graph-port", "0", "--entra-port", "0", "--host", options.simulator_host]
         if options.serves_imap:
-            ports += ["--provider", "imap", "--imap-port", str(options.imap_port)]
+            ports += ["--imap-port", str(options.imap_port)]
+        provider = ["--provider", options.simulated_provider]
+        provider += simulated_gmail.simulator_arguments(options.quota_scale, self.api_url)
         folder = ["--data", str(self.data / "simulators")]
-        return [*folder, *ports, *mail, "--latency", options.latency]
+        return [*folder, *ports, *provider, *mail, "--latency", options.latency]
 
     def _open_database(self) -> None:
         given = self.options.database
@@ -229,6 +232,9 @@ class Stack:
         """Return the settings with which functions reach the provider, and the developer's own IMAP
         servers."""
         own, settings = self.options.mail_servers, self.provider.function_settings
+        if self.simulators:
+            scale = self.options.quota_scale
+            settings |= simulated_gmail.function_settings(scale, self.api_url)
         if own is None:
             return settings
         servers = [settings.get(IMAP_SERVERS_NAME), own.servers]

@@ -18,6 +18,7 @@ from localdev.engine.failure import StartFailed
 from localdev.mail.report import LoadReport
 from localdev.private_files import open_private_file
 from localdev.simulators.entra.server import CLIENT_ID
+from mailsync.registry import MICROSOFT
 
 READY_TIMEOUT_S = 300  # a large mbox is imported first
 STOP_TIMEOUT_S = 10
@@ -44,6 +45,7 @@ class ProviderSettings:
     ca_bundle: file of CA certificates. None: those of the system.
     control_secret: secret for the simulators' control API `/_sim/`; functions do not get it.
     google: settings of functions for the simulated identity platform of Google.
+    sign_in_provider: stored name of the provider at which owners of simulated mailboxes sign in.
     imap_port, imap_password: of the simulated IMAP server on localhost, with TLS. 0: none runs.
     """
 
@@ -56,6 +58,7 @@ class ProviderSettings:
     ca_bundle: str | None = None
     control_secret: str = ""
     google: Mapping[str, str] = field(default_factory=dict)
+    sign_in_provider: str = MICROSOFT
     imap_port: int = 0
     imap_password: str = ""
 
@@ -129,6 +132,7 @@ class SimulatorProcess:
                     "GOOGLE_CLIENT_ID": ready["googleClientId"],
                     "GOOGLE_CLIENT_SECRET": ready["googleClientSecret"],
                 },
+                sign_in_provider=ready["signInProvider"],
                 imap_port=ready.get("imapPort", 0),
                 imap_password=ready.get("imapPassword", ""),
             )

@@ -16,11 +16,13 @@ from pathlib import Path
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
 from localdev.mail.report import LoadReport
+from localdev.simulated_gmail import scaled_limits
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.imap.options import ALL_EXTENSIONS, ImapOptions
 from localdev.simulators.simulators import ImapPorts, Simulators
 from localdev.stop_signals import StopSignals
+from mailsync.registry import GOOGLE, MICROSOFT
 
 _ACCOUNT = "ada@example.com"
 
@@ -42,6 +44,7 @@ def main() -> int:
     )
     if simulators.imap:
         simulators.imap.current_options = _imap_options(options)
+    _set_up_gmail(simulators, options)
     simulators.service.latency = LATENCY_BY_NAME[options.latency]
     mail: LoadReport | None = None
     for address in options.mailbox or [_ACCOUNT]:
@@ -50,7 +53,7 @@ def main() -> int:
         print(json.dumps({"failed": mail.no_messages_sentence(options.mbox)}), flush=True)
         return 1
     with StopSignals(lambda: None) as signals, simulators:
-        ready = {**_addresses(simulators), "mail": mail.to_json() if mail else None}
+        ready = {**_addresses(simulators, options), "mail": mail.to_json() if mail else None}
         print(json.dumps(ready), flush=True)
         signals.wait_for_signal()
     return 0
@@ -62,7 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--graph-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--entra-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--google-port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--gmail-port", type=int, default=0, help="0 takes a free port")
+    _add_gmail(parser)
     _add_imap(parser)
     parser.add_argument("--host", choices=("127.0.0.1", "localhost"), default="127.0.0.1")
     parser.add_argument("--mailbox", action="append", help=f"address, repeatable ({_ACCOUNT})")
@@ -76,6 +79,26 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--client-id", default=CLIENT_ID)
     parser.add_argument("--client-secret", help="of the application; default: one of its own")
     return parser.parse_args()
+
+
+def _add_gmail(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gmail-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument(
+        "--gmail-quota-scale",
+        type=float,
+        metavar="FACTOR",
+        help="limits the units per minute: 1 as Google does in new projects; default: no limit",
+    )
+    parser.add_argument("--gmail-push-url", metavar="URL", help="where Pub/Sub posts its messages")
+
+
+def _set_up_gmail(simulators: Simulators, options: argparse.Namespace) -> None:
+    simulators.gmail.set_behaviour(push_url=options.gmail_push_url)
+    if options.gmail_quota_scale is not None:
+        per_mailbox, per_project = scaled_limits(options.gmail_quota_scale)
+        simulators.gmail.set_behaviour(
+            units_per_minute_of_user=per_mailbox, units_per_minute_of_project=per_project
+        )
 
 
 def _add_imap(parser: argparse.ArgumentParser) -> None:
@@ -135,12 +158,13 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
     return LoadReport.from_problems(stored, loaded.problems, loaded.oddities)
 
 
-def _addresses(simulators: Simulators) -> dict[str, object]:
+def _addresses(simulators: Simulators, options: argparse.Namespace) -> dict[str, object]:
     imap = simulators.imap
     ports = {"imapPort": imap.port, "imapStarttlsPort": imap.starttls_port} if imap else {}
     return {
         **ports,
         **({"imapPassword": imap.password} if imap else {}),
+        "signInProvider": GOOGLE if options.provider == "gmail" else MICROSOFT,
         "graphUrl": simulators.graph_url,
         "gmailUrl": simulators.gmail_url,
         "gmailPort": int(simulators.gmail_url.rsplit(":", 1)[1]),

@@ -5,6 +5,7 @@ folder, and 40 % more or less some minutes later. The times of pages vary by hal
 folders are read at the same time, and the status is read every 2 s.
 """
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,10 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
+    MAX_PACE,
     MIN_PAGES,
     MIN_READING_S,
-    QUOTA_WINDOW_S,
+    PART_S,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -129,28 +131,36 @@ def test_without_a_measured_speed_there_is_no_estimate(
     assert found == expected
 
 
-def _backfill(per_minute: int, messages: int) -> Iterator[tuple[float, int, QuotaStatus]]:
-    """A function fetches 20 messages a second, of 20 units each, until the quota is used up; then
-    it waits until an eighth of it is free again. Yield the time, what is stored, and the quota."""
-    taken, now, limit = list[float](), 0.0, int(per_minute * 0.9) // 20
-    while len(taken) < messages:
-        recent = [each for each in taken[-limit:] if each > now - QUOTA_WINDOW_S]
-        if len(recent) >= limit:
-            now = recent[limit // 8] + QUOTA_WINDOW_S
-            continue
-        now += 0.05
-        taken.append(now)
-        left, used = messages - len(taken), 20 * len(taken)
-        yield now, len(taken), QuotaStatus(per_minute, 20 * len(recent), None, left, used)
+def _backfill(
+    per_minute: int, messages: int, per_second: int
+) -> Iterator[tuple[float, int, QuotaStatus]]:
+    """A function starts within 1 s, and fetches `per_second` messages, of 20 units each, until an
+    eighth of the quota is used; then the workflow waits whole seconds for the next eighth. Yield
+    the time, what is stored, and the quota."""
+    part, now, stored = int(per_minute * 0.9 / 8), 0.0, 0
+    while stored < messages:
+        began, now, used = now + 1, now + 1, 0
+        while used < part and stored < messages:
+            now, stored, used = now + 1 / per_second, stored + 1, used + 20
+            yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
+        for _ in range(math.ceil(PART_S - 1 - (now - began)) if stored < messages else 0):
+            now += 1
+            yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
 
 
-@pytest.mark.parametrize("per_minute", [6_000, 15_000])
-@pytest.mark.parametrize("messages", [3_000, 20_000])
+@pytest.mark.parametrize(
+    ("per_minute", "messages", "per_second"),
+    [
+        *((6_000, each, 20) for each in (3_000, 20_000)),
+        *((15_000, each, 20) for each in (3_000, 20_000)),
+        *((60_000, 2_000, each) for each in (20, 200, 600)),
+    ],
+)
 def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
-    per_minute: int, messages: int
+    per_minute: int, messages: int, per_second: int
 ) -> None:
-    """Within 20 %, or within the minute of the quota."""
-    seen = list(_backfill(per_minute, messages))
+    """Within 20 %, or within the time of one part of the quota with the workflow's whole seconds."""
+    seen = list(_backfill(per_minute, messages, per_second))
     ends_at = seen[-1][0]
     wrong = []
     for then, stored, quota in seen[messages // 10 : -1]:
@@ -159,7 +169,7 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
             progress, missing=quota.pending, missing_in_largest_folder=0, quota=quota
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
-        if off_s > max(0.2 * (ends_at - then), QUOTA_WINDOW_S):
+        if off_s > max(0.2 * (ends_at - then), PART_S * MAX_PACE):
             wrong.append((stored, estimate_s, ends_at - then))
 
     assert wrong == []

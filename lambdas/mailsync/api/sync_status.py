@@ -67,6 +67,10 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
         total -= surplus
         # Messages of the open run are in no count until it ends.
         progress = min(progress - surplus + account.reading.stored, total)
+    elif account.quota:
+        # The contents of all messages are fetched, and nothing is counted yet.
+        progress = account.reading.stored
+        total = max(total, progress)
     if any(each.walking for each in folders):
         total = max(total, progress)
     return progress, total

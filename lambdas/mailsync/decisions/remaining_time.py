@@ -13,13 +13,17 @@ functions, some 5 s, makes the speed look too low, and the minute may be a fast 
 MAX_REREAD_SHARE = 0.5
 """The largest share of messages that were stored already in what the run has read. Above it the
 speed says more about the messages behind the run than about those before it."""
-
-
-QUOTA_WINDOW_S = 61.5
-"""The mean time in seconds after which units of a quota are free again: a minute, and the time in
-which they may be used after they were taken."""
+QUOTA_WINDOW_S = 60.0
+"""The seconds for which a quota grants its units."""
 RESERVED_QUOTA_SHARE = 0.1
 """The share of a quota that backfills leave to new mail."""
+BACKFILL_PARTS = 8
+"""The number of parts of a minute's quota in which a backfill uses it. New mail is read between the
+parts, so it waits for an eighth of a minute and not for a whole one."""
+PART_S = QUOTA_WINDOW_S / BACKFILL_PARTS
+"""The seconds from the start of one part to the start of the next: its work, then a pause."""
+MAX_PACE = 1.25
+"""Parts that take longer than this many times PART_S are limited by the work, not by the quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,14 @@ def estimate_remaining_s(
 
 
 def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
-    """Return the seconds until the pending messages are fetched: the time until the quota has units
-    for them, or the time at the speed so far, if the quota is not what limits it."""
-    units_per_message = quota.used / progress.stored
-    available = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE)
-    units = quota.pending * units_per_message - max(0.0, available - quota.taken)
-    return max(
-        units * QUOTA_WINDOW_S / available,
-        quota.pending * progress.reading_s / progress.stored,
-    )
+    """Return the seconds until the pending messages are fetched: until the last part of the
+    backfill begins, which has no pause, or at the speed so far, if the quota does not limit it."""
+    at_speed_so_far_s = quota.pending * progress.reading_s / progress.stored
+    part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS
+    parts_used = quota.used / part_units
+    part_s = progress.reading_s / parts_used if parts_used else math.inf
+    if part_s > PART_S * MAX_PACE:
+        return at_speed_so_far_s
+    parts = math.ceil(parts_used * (1 + quota.pending / progress.stored))
+    until_last_part_s = (parts - 1) * max(part_s, PART_S) - progress.reading_s
+    return max(until_last_part_s, min(at_speed_so_far_s, 1.0))

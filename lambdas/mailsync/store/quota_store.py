@@ -16,7 +16,7 @@ from random import sample
 from threading import Lock
 from typing import Any
 
-from mailsync.decisions.remaining_time import RESERVED_QUOTA_SHARE, QuotaStatus
+from mailsync.decisions.remaining_time import BACKFILL_PARTS, RESERVED_QUOTA_SHARE, QuotaStatus
 from mailsync.errors import ProviderThrottled, SettingMissing
 from mailsync.log import logger
 from mailsync.model import Account, AccountId
@@ -42,9 +42,6 @@ MIN_SLEEP_S = 0.05
 MAX_SLEEP_PER_OPENING_S = 5.0
 """The limit in seconds for all waits of one function for units."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-BACKFILL_PARTS = 8
-"""The number of parts of a minute's quota in which a backfill uses it. New mail is read between the
-parts, so it waits for an eighth of a minute and not for a whole one."""
 TIME_BETWEEN_STATES_S = 1.0
 """The seconds that a workflow needs to leave a state and to enter it again after a Wait."""
 PAUSE_AFTER_REFUSAL_S = 60.0

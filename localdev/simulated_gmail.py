@@ -1,0 +1,53 @@
+"""Set up the simulated Gmail of a local stack: its quota, and where its notifications go.
+
+Google's quota would let a first sync of 2,000 messages take seven minutes. The local stack
+multiplies the limits of the simulator and the limits that the functions know by the same factor, so
+that pauses are as long as work takes, and as many units as with Google.
+"""
+
+from collections.abc import Iterator
+
+from localdev.simulators.google.push_tokens import PUSH_SERVICE_ACCOUNT
+from mailsync.providers.kit import webhook_path
+from mailsync.registry import GOOGLE, NumberSetting, find_provider
+
+TOPIC = "projects/simulated-project/topics/mailsync"
+MESSAGE_UNITS = 20
+"""Units of quota that a message costs in projects from May 2026 on (Gmail API documentation, "Usage
+limits")."""
+
+
+def _limits() -> tuple[NumberSetting, NumberSetting]:
+    registered = find_provider(GOOGLE)
+    assert registered
+    assert registered.quota
+    return registered.quota.per_mailbox, registered.quota.per_project
+
+
+def scaled_limits(quota_scale: float) -> tuple[int, int]:
+    """Return the units per minute of one mailbox and of the project: those of a new project at
+    Google, multiplied by the factor; at least 1."""
+    per_mailbox, per_project = (max(1, round(each.default * quota_scale)) for each in _limits())
+    return per_mailbox, per_project
+
+
+def simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
+    """Return the arguments of the simulators' process for the Gmail of this stack."""
+    return [
+        *("--gmail-quota-scale", str(quota_scale)),
+        *("--gmail-push-url", api_url + webhook_path(GOOGLE)),
+    ]
+
+
+def function_settings(quota_scale: float, api_url: str) -> dict[str, str]:
+    """Return the settings of the functions for the quota and the notifications of Gmail."""
+    return dict(_quota_settings(quota_scale)) | {
+        "GOOGLE_PUBSUB_TOPIC": TOPIC,
+        "GOOGLE_PUSH_SERVICE_ACCOUNT": PUSH_SERVICE_ACCOUNT,
+        "GOOGLE_PUSH_AUDIENCE": api_url + webhook_path(GOOGLE),
+    }
+
+
+def _quota_settings(quota_scale: float) -> Iterator[tuple[str, str]]:
+    for setting, units in zip(_limits(), scaled_limits(quota_scale), strict=True):
+        yield setting.name, str(units)
