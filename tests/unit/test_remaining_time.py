@@ -159,7 +159,7 @@ def _backfill(
 def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
     per_minute: int, messages: int, per_second: int
 ) -> None:
-    """Within 20 %, or within the time of one part of the quota with the workflow's whole seconds."""
+    """Within 20 %, or within one part of the quota in whole seconds of the workflow."""
     seen = list(_backfill(per_minute, messages, per_second))
     ends_at = seen[-1][0]
     wrong = []

@@ -143,8 +143,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     between batches of pending messages.
 
     If a transient failure occurs after pages were stored, the result requests a pause of the
-    workflow instead: attempts that made progress do not count towards the retries of the state. The
-    stored pages remain, and the next call continues after them.
+    workflow instead: attempts that made progress do not count towards the retries of the state.
 
     Raises:
         CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
@@ -163,12 +162,10 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
             if feed.has_pending and not news.is_due(feed.position):
-                pause = store_pending_messages(mailbox, feed.ref)
-                has_progressed = True
-                slowest_s = max(slowest_s, time.monotonic() - started)
-                news.has_stored_pending = True
-                if pause:
+                if pause := store_pending_messages(mailbox, feed.ref):
                     return _paused(mailbox, feed.ref, pause, progressed=True)
+                has_progressed = news.has_stored_pending = True
+                slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
             page = _fetch(mailbox, feed)
             counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
