@@ -117,7 +117,7 @@ class GmailMailbox:
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
         with _believed():
-            return read_folders(self._client, known, reading)
+            return read_folders(self._client, self._lists, known, reading)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
