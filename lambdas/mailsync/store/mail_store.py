@@ -218,13 +218,18 @@ class MailStore:
         with self._database.transaction() as tx:
             return placement_changes.sort_placement_changes(tx, run, feed.id, changes, all_mail)
 
-    def save_placement_changes(self, run: RunRef, changes: Sequence[PlacementChange]) -> None:
+    def save_placement_changes(
+        self, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
+    ) -> None:
         """Apply changes of placements and flags to stored messages, as the provider's list of a
-        folder shows them. The list names every folder that is meant, also the folder of all
-        mail."""
+        folder shows them.
+
+        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`), in which the
+            messages are placed by their other placements. None: by the changes, as in any folder.
+        """
         if changes:
             with FencedTransaction(self._database, run) as tx:
-                placement_changes.save_placement_changes(tx, run, changes, None)
+                placement_changes.save_placement_changes(tx, run, changes, all_mail)
 
     def ids_in_folders(self, run: RunRef) -> frozenset[RemoteId]:
         """Return the ids of all stored messages that are in a folder."""
