@@ -46,10 +46,10 @@ SELECT bucket_id, until - {ago}, units FROM uses"""
 _RESTORE = "INSERT INTO mailsync.quota_use VALUES ({}, '{}', {}) RETURNING 1"
 
 
-def sized(messages: int) -> int:
-    """The number of messages of a test, unless GMAIL_MESSAGES in the environment asks for another:
-    `GMAIL_MESSAGES=10000 pytest -n 0 -rP` prints the figures of a large mailbox."""
-    return int(os.environ.get("GMAIL_MESSAGES") or messages)
+def sized(number: int) -> int:
+    """The number of messages or labels of a test, unless GMAIL_SIZE in the environment asks for
+    another: `GMAIL_SIZE=10000 pytest -n 0 -rP` prints the figures of a large mailbox."""
+    return int(os.environ.get("GMAIL_SIZE") or number)
 
 
 class GmailAccess(SimulatedAccess):
