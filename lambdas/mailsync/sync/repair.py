@@ -105,8 +105,8 @@ def _adopt_listing(
     """Store what the list says of stored messages, without requesting them; return the differences
     that are left.
 
-    Flags are those of the list. Messages that the list lacks leave the folder only if the
-    list has as many messages as the provider counts in the folder; else each is requested. They
+    Flags are those of the list, if it has any. Messages that the list lacks leave the folder only if
+    the list is as long as the provider counts; else each is requested. They
     leave the folder of all mail without a request if they are in trash or junk. A message that is
     then in no folder is hidden, and requested by its id before it is deleted.
     """
@@ -127,16 +127,20 @@ def _adopt_listing(
     leaving = frozenset(difference.unlisted_ids)
     if folder.ref.remote_id == mailbox.provider.traits.folder_of_all_mail:
         leaving = mailbox.removals.ids_in_trash_or_junk(mailbox.run, difference.unlisted_ids)
-    elif len(listing.messages) != _counted_at_provider(listing, folder):
+    elif not _is_as_long_as_counted(listing, folder):
         leaving = frozenset()
     mailbox.removals.hide_messages_removed_from_folder(mailbox.run, folder.ref.id, sorted(leaving))
     unlisted = tuple(each for each in difference.unlisted_ids if each not in leaving)
     return replace(difference, changed_ids=(), unlisted_ids=unlisted)
 
 
-def _counted_at_provider(listing: MessageListing, folder: StoredFolder) -> int | None:
-    """Return the provider's count of the folder, which is newer where the list has it."""
-    return folder.remote_total if listing.remote_total is None else listing.remote_total
+def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
+    """Return whether a list has as many messages as the provider counts: with the list, where it
+    states a count, and else before it. A list with fewer messages than before may be short together
+    with its count."""
+    before = folder.remote_total
+    total = before if listing.remote_total is None else listing.remote_total
+    return before is not None and before <= len(listing.messages) == total
 
 
 def compare_folder(

@@ -143,14 +143,19 @@ def test_in_mid_backfill(gmail: GmailWorld, times: int) -> None:
     assert gmail.is_exact()
 
 
-def test_with_most_of_a_label_and_the_trash_gone_elsewhere(gmail: GmailWorld) -> None:
+@pytest.mark.parametrize("is_trash_counted", [True, False])
+def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
+    gmail: GmailWorld, is_trash_counted: bool
+) -> None:
+    """Whether or not the count of a label includes what is in the trash."""
+    gmail.simulators.gmail.set_behaviour(is_trash_counted=is_trash_counted)
     gmail.fill(200)
     owner = gmail.owner
     label = owner.create_label("Filtered")
     ids = [each.id for each in owner.gmail.list_all()]
     for each in ids[:60]:
         owner.modify(each, add=[label])
-    for each in ids[60:120]:
+    for each in ids[55:120]:
         owner.trash(each)
     assert gmail.sync() == "completed"
     for each in ids[:55]:
