@@ -87,6 +87,41 @@ def test_a_check_with_one_new_mail_costs_little_in_a_mailbox_of_many_labels(
     assert gmail.started == []
 
 
+@pytest.fixture
+def with_unseen_change(gmail: GmailWorld) -> GmailWorld:
+    """A mirrored mailbox in whose label `Work` the history left out a message."""
+    gmail.fill(30)
+    label = gmail.owner.create_label("Work")
+    assert gmail.sync() == "completed"
+    with gmail.owner.hidden_from_history():
+        gmail.owner.modify(gmail.owner.gmail.list_all()[0].id, add=[label])
+    return gmail
+
+
+def test_the_counts_of_changed_labels_are_compared_after_each_sync(
+    with_unseen_change: GmailWorld,
+) -> None:
+    gmail = with_unseen_change
+    work = next(each for each in gmail.owner.gmail.labels.by_id.values() if each.name == "Work")
+    gmail.owner.deliver(a_mail("news"), ["INBOX", work.id])
+
+    gmail.check_to_the_end()
+
+    assert gmail.is_exact()
+
+
+def test_the_counts_of_all_labels_are_compared_within_the_hour(
+    with_unseen_change: GmailWorld,
+) -> None:
+    gmail = with_unseen_change
+    assert gmail.check().outcome == "idle"
+    gmail.let_time_pass(hours=1)
+
+    gmail.check_to_the_end()
+
+    assert gmail.is_exact()
+
+
 def test_new_mail_comes_before_the_rest_of_a_backfill_and_never_waits_for_its_quota(
     gmail: GmailWorld,
 ) -> None:
