@@ -105,10 +105,10 @@ def _adopt_listing(
     """Store what the list says of stored messages, without requesting them; return the differences
     that are left.
 
-    Flags are those of the list, if it has any. Messages that the list lacks leave the folder only if
-    the list is as long as the provider counts; else each is requested. They
-    leave the folder of all mail without a request if they are in trash or junk. A message that is
-    then in no folder is hidden, and requested by its id before it is deleted.
+    Flags are those of the list, if it has any. Messages that the list lacks leave the folder only
+    if the list is as long as the provider counts; else each is requested. They leave the folder of
+    all mail without a request if they are in trash or junk. A message that is then in no folder is
+    hidden, and requested by its id before it is deleted.
     """
     entries = {entry.remote_id: entry for entry in listing.messages}
     mailbox.mail.save_placement_changes(

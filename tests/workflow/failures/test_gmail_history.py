@@ -51,7 +51,7 @@ def max_list_units(gmail: GmailWorld) -> int:
     """5 per 500 ids of each list: all messages; each label; and what is unread, starred and
     important in the folders that together contain every message."""
     owner, lists = gmail.owner, [len(gmail.owner.gmail.list_all()) + 10]
-    flags = ([], ["UNREAD"], ["STARRED"], ["IMPORTANT"])
+    flags: list[list[str]] = [[], ["UNREAD"], ["STARRED"], ["IMPORTANT"]]
     for label in owner.gmail.labels.by_id.values():
         for names in flags if label.id in ("TRASH", "SPAM") else [[]]:
             count = owner.gmail.count([label.id, *names], includes_spam_trash=True)
@@ -140,6 +140,8 @@ def test_in_mid_backfill(gmail: GmailWorld, times: int) -> None:
     assert len(stored) == times
     new_and_gone = 2 * times
     assert fetched(used) <= MESSAGES + new_and_gone
+    lists = (times + 1) * (max_list_units(gmail) + FIXED_UNITS)
+    assert used.units - MESSAGE_UNITS * fetched(used) <= lists
     assert gmail.is_exact()
 
 

@@ -85,8 +85,9 @@ class MessageLists:
             selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
         ids = self._ids(selection)
         has_all_flags = label_id == ALL_MAIL or label_id in OUTSIDE_ALL_MAIL
-        flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
-        flags = flags if has_flags else ()
+        flags: tuple[RemoteId, ...] = ()
+        if has_flags:
+            flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
         flagged = {} if ids is None else {each: self._flagged(selection, each) for each in flags}
         counts = LabelCounts() if label_id == ALL_MAIL else self._counts(label_id)
         if ids is None or None in flagged.values():
