@@ -142,9 +142,9 @@ class GmailMailbox:
                 logger.info("feed_not_read", feed_id=feed.id, cause=type(failure).__name__)
         return pages
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         with _believed():
-            return self._lists.list_folder(folder)
+            return self._lists.list_folder(folder, has_flags=has_flags)
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
