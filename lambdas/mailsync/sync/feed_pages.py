@@ -162,6 +162,8 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
             if feed.has_pending and not news.is_due(feed.position):
+                if feed.pending_wait_s:
+                    return FeedProgress((feed_id,), wait_state_seconds(feed.pending_wait_s))
                 if pause := store_pending_messages(mailbox, feed.ref):
                     return _paused(mailbox, feed.ref, pause, progressed=True)
                 has_progressed = news.has_stored_pending = True
