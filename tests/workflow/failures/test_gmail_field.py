@@ -226,9 +226,65 @@ def sent_under_an_alias(gmail: GmailWorld) -> None:
     gmail.owner.deliver(a_mail("to an alias", to=()), ["INBOX"])
 
 
+def label_made_again_under_its_name(gmail: GmailWorld) -> None:
+    """A sister of row 15: the name is the same, the id another."""
+    first, second, *_ = ids(gmail)
+    old = gmail.owner.create_label("Work")
+    gmail.owner.modify(first, add=[old])
+    gmail.check_to_the_end()
+    gmail.owner.delete_label(old)
+    gmail.owner.modify(second, add=[gmail.owner.create_label("Work")])
+
+
+def trashed_with_a_label_that_is_deleted(gmail: GmailWorld) -> None:
+    """A sister of rows 15, 18."""
+    first, second, *_ = ids(gmail)
+    label = gmail.owner.create_label("Short")
+    for each in (first, second):
+        gmail.owner.modify(each, add=[label])
+    gmail.check_to_the_end()
+    gmail.owner.trash(first)
+    gmail.owner.delete_label(label)
+    gmail.owner.untrash(first)
+
+
+def draft_discarded_before_it_is_read(gmail: GmailWorld) -> None:
+    """A sister of row 20."""
+    draft = gmail.owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
+    gmail.owner.delete_for_good(gmail.owner.edit_draft(draft, body="other"))
+
+
+def draft_sent_whose_mail_comes_late(gmail: GmailWorld) -> None:
+    """A sister of rows 5, 20."""
+    draft = gmail.owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
+    gmail.check_to_the_end()
+    sent = gmail.owner.send_draft(draft)
+    gmail.inject_fault(f"/messages/{sent}", status=404, times=2)
+
+
+def history_expired_between_two_of_its_pages(gmail: GmailWorld) -> None:
+    """A sister of rows 1, 9."""
+    gmail.simulators.gmail.set_behaviour(largest_page=5)
+    deliver(gmail, 12)
+    gmail.owner.delete_for_good(ids(gmail)[-1])
+    gmail.inject_fault("/history.*pageToken", status=404, times=1)
+
+
+def history_twice_and_in_no_order(gmail: GmailWorld) -> None:
+    """A sister of rows 8, 9."""
+    gmail.simulators.gmail.set_behaviour(are_pages_disordered=True)
+    gmail.inject_fault("/history", page="duplicate", times=None)
+    first, *_ = deliver(gmail, 3)
+    for change in ({"add": ["TRASH"]}, {"remove": ["TRASH"]}, {"add": ["INBOX", "STARRED"]}):
+        gmail.owner.modify(first, **change)
+
+
 SCENES: tuple[Callable[[GmailWorld], None], ...] = (
     *(of_strange_dates, archived_to_nothing, sent_to_oneself, one_of_a_thread_is_labelled),
     *(category_beside_a_label, purged_from_trash, sent_under_an_alias),
+    *(label_made_again_under_its_name, trashed_with_a_label_that_is_deleted),
+    *(draft_discarded_before_it_is_read, draft_sent_whose_mail_comes_late),
+    *(history_expired_between_two_of_its_pages, history_twice_and_in_no_order),
 )
 
 
