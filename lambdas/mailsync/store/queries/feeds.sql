@@ -137,7 +137,7 @@ UPDATE mailsync.pending_messages SET is_removed = true, retry_at = NULL
 -- Record that the provider, asked by id, reports pending messages as gone. Forget and return those of
 -- which the change feed or a complete list says so as well, and those that it reported `confirmed_s` ago;
 -- for the latter, folders that together contain every message are compared by ids. The others are
--- requested again: after 3 seconds, then after as long as they have been missing.
+-- requested again: after 3 seconds, then after as long as they have been missing, at most 10 minutes.
 WITH named AS MATERIALIZED (
   SELECT w.message_id, w.is_removed,
          w.is_removed OR coalesce(w.missing_since <= now() - make_interval(secs => :confirmed_s), false)
@@ -148,7 +148,8 @@ WITH named AS MATERIALIZED (
 kept AS (
   UPDATE mailsync.pending_messages w
      SET missing_since = coalesce(w.missing_since, now()),
-         retry_at = now() + greatest(interval '3 seconds', now() - w.missing_since)
+         retry_at = now() + least(interval '10 minutes',
+                                  greatest(interval '3 seconds', now() - w.missing_since))
     FROM named n
    WHERE w.feed_id = :feed_id AND w.message_id = n.message_id AND NOT n.is_confirmed),
 compared AS (
