@@ -159,7 +159,11 @@ def test_a_listing_whose_stored_page_token_is_refused_misses_nothing(
     """Row 11: n8n-io/n8n PR 34284."""
     gmail.fill(23)
     gmail.simulators.gmail.set_behaviour(largest_page=5)
-    refusal = {"status": 400, "code": "invalidArgument", "message": "Invalid pageToken"}
+    refusal: dict[str, Any] = {
+        "status": 400,
+        "code": "invalidArgument",
+        "message": "Invalid pageToken",
+    }
     gmail.inject_fault("includeSpamTrash=true.*pageToken", times=times, **refusal)
 
     assert gmail.sync() == "completed"
