@@ -1,5 +1,6 @@
 """Report what the demo's first sync used of a provider's quota, and whether its ETA was right."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,8 +88,9 @@ def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> It
     per_minute = registered.quota.per_mailbox.default
     cost = load_provider_kit(provider).first_sync_cost
     took = estimate_first_sync(messages, cost, per_minute)
+    minutes = math.ceil(took.duration_s / 60)
     yield (
         f"Here the quota is {stack.options.quota_scale:g} times that of a new project. With its"
         f" {per_minute:,} units per minute, {messages:,} messages take"
-        f" {took.duration_s / 60:.0f} minutes."
+        f" {minutes} minute{'s'[: minutes - 1]}."
     )

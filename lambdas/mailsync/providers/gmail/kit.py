@@ -26,8 +26,8 @@ class GmailKit:
         messages_per_s=30,
         requests=100,
         requests_per_message=20.05,
-        usd=0.0004,
-        usd_per_message=0.000004,
+        usd=0.0009,
+        usd_per_message=0.0000025,
     )
     """20 units for a message, and its share of the lists of ids. Threads that are fetched as a
     whole cost less. The price is that of docs/cost.md."""

@@ -22,13 +22,14 @@ class ImapKit:
 
     push_kit = None
     first_sync_cost = FirstSyncCost(
-        messages_per_s=200,
+        messages_per_s=50,
         requests=60,
         requests_per_message=0.012,
-        usd=0.0004,
-        usd_per_message=0.0000001,
+        usd=0.0006,
+        usd_per_message=0.0000003,
     )
-    """Measured on a local Dovecot at 50 ms (docs/performance.md); a server may be slower."""
+    """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is a cautious
+    one. A second of a function of 1 GB stores a second of messages."""
 
     def open_mailbox(
         self,
