@@ -40,6 +40,7 @@ from mailsync.providers.gmail.labels import ALL_MAIL
 from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageLists
 from mailsync.providers.gmail.responses import (
     WrongResponse,
+    read_count,
     read_number,
     read_objects,
     read_page_token,
@@ -114,6 +115,17 @@ class GmailMailbox:
 
     def close(self) -> None:
         self._client.close()
+
+    def count_messages(self) -> int:
+        """Return Gmail's count of the mailbox, of 1 unit. It may lack Trash and Spam."""
+        with _believed():
+            response = self._client.get(_PROFILE)
+            if not response.is_ok:
+                raise to_mailsync_error(response)
+            count = read_count(response.body, "messagesTotal")
+            if count is None:
+                raise WrongResponse("messagesTotal")
+            return count
 
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
