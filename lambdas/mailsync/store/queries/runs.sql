@@ -17,8 +17,10 @@ UPDATE mailsync.email_accounts a SET sync_status = 'syncing'
                 WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
 
 -- lock_account_of_run --
--- Lock the account of a run; return whether it was connected again since that run began.
-SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
+-- Lock the account of a run; return whether it was connected again since that run began, and whether
+-- a person confirmed a removal since then.
+SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at),
+       coalesce(a.removal_confirmed_at > coalesce(r.started_at, r.created_at), false)
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE r.id = :run_id
@@ -253,9 +255,10 @@ DELETE FROM mailsync.joined_keys
          WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- news_of_run --
--- Return whether a notification arrived since the run began, whether notifications arrive at all,
--- whether the run changed any row, and for how long no other run did.
-SELECT coalesce(a.notified_at > r.started_at, false),
+-- Return whether a notification or a person's confirmation of a removal arrived since the run began,
+-- whether notifications arrive at all, whether the run changed any row, and for how long no other
+-- run did.
+SELECT coalesce(greatest(a.notified_at, a.removal_confirmed_at) > r.started_at, false),
        coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false),
        EXISTS (SELECT 1 FROM mailsync.sync_run_folders p
                 WHERE p.run_id = r.id AND p.inserted + p.updated + p.removed > 0),
