@@ -74,9 +74,7 @@ class Workflow:
     kms: client of a simulated KMS, which is at the endpoint of the settings.
     """
 
-    def __init__(
-        self, folder: Path, settings: dict[str, str], *, owner_url: str, kms: Any
-    ) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], *, owner_url: str, kms: Any) -> None:
         self._logs = folder / "logs"
         self._owner_url = owner_url
         self._settings = settings

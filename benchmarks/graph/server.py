@@ -77,7 +77,7 @@ class BenchmarkServer:
         self._calls: list[tuple[float, float]] = []
         self._serve = self.simulators.graph
         self.simulators._graph_server.application = self._timed
-        self._cpu_s = 0.0
+        self._cpu_s, self._bytes = 0.0, 0
 
     def ready(self) -> dict[str, Any]:
         simulators = self.simulators
@@ -103,11 +103,12 @@ class BenchmarkServer:
             self.simulators.service.latency = Latency(**command["latency"])
             self.simulators.graph.throttle = MailboxThrottle()
             self.simulators.service.log.clear()
-            self._calls, self._cpu_s = [], time.process_time()
+            self._calls, self._bytes, self._cpu_s = [], 0, time.process_time()
             return {}
         records = self.simulators.service.log.records()
         return {
             "calls": self._calls,
+            "bytes": self._bytes,
             "cpu_s": time.process_time() - self._cpu_s,
             "requests": len(records),
             "request_s": sum(record.duration_s for record in records),
@@ -120,6 +121,7 @@ class BenchmarkServer:
         began = time.time()
         response = self._serve(request)
         self._calls.append((began, time.time()))
+        self._bytes += len(response.body)
         return response
 
     def _fill(self, address: str, shape: MailboxShape) -> Mailbox:
