@@ -31,13 +31,13 @@ from benchmarks.graph.model import (
     LatencyModel,
     bound_s,
     count_round_trips,
-    mean_in_flight,
 )
 from benchmarks.graph.ours import Sync, Workflow, open_workflow
 from benchmarks.graph.report import Row, format_simulator_share, format_table, write_plots
 from benchmarks.graph.server import WARM_UP
 from benchmarks.graph.simulator import NO_LATENCY, SimulatedGraph, open_simulator
 from benchmarks.imap.__main__ import add_postgres_option
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.settings import Settings
@@ -95,44 +95,46 @@ def _open_database(folder: Path, options: argparse.Namespace) -> Iterator[Postgr
 
 
 @contextmanager
-def _kms() -> Iterator[str]:
-    """Yield the URL of a simulated KMS."""
+def _kms() -> Iterator[dict[str, str]]:
+    """Yield the settings with which functions reach a key of a simulated KMS."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
-        yield "http://{}:{}".format(*server.get_host_and_port())
+        url = "http://{}:{}".format(*server.get_host_and_port())
+        key = make_aws_client("kms", url).create_key()["KeyMetadata"]["Arn"]
+        yield {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": url, "TOKEN_KEY_ARN": key}
     finally:
         server.stop()
 
 
 def _measure(
-    shape: MailboxShape, options: argparse.Namespace, postgres: Postgres, kms: str
+    shape: MailboxShape, options: argparse.Namespace, postgres: Postgres, kms: dict[str, str]
 ) -> Iterator[Row]:
     """Yield a row for each latency model. The functions run already, as after an earlier sync."""
-    urls = {
-        "owner_url": postgres.url,
-        "functions_url": postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN),
-        "kms_url": kms,
-    }
-    with tempfile.TemporaryDirectory() as data, open_simulator(Path(data) / "g", shape) as graph:
+    settings = {**kms, "DATABASE_URL": postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)}
+    with (
+        tempfile.TemporaryDirectory() as data,
+        open_simulator(Path(data) / "graph", shape) as graph,
+        open_workflow(
+            Path(data) / "logs", {**settings, **graph.settings}, postgres.url
+        ) as workflow,
+    ):
+        graph.begin(NO_LATENCY)
+        workflow.sync(graph.warm_up, WARM_UP)
         for full_ms in options.full_ms:
             guide = _guide(shape, options, graph, postgres.url, LatencyModel(full_ms))
             for lean_share in options.ids_only:
                 model = LatencyModel(full_ms, lean_share)
-                logs = Path(data) / f"{full_ms}-{lean_share}"
-                with open_workflow(logs, graph, **urls) as workflow:
-                    graph.begin(NO_LATENCY)
-                    workflow.sync(graph.warm_up, WARM_UP)
-                    yield {
-                        "mailbox": shape.name,
-                        "full_ms": full_ms,
-                        "lean_share": lean_share,
-                        "bound_s": bound_s(shape.counts(), model),
-                        "ours": _ours(shape, graph, workflow, model),
-                        "guide": guide,
-                        "load_average": os.getloadavg()[0],
-                    }
+                yield {
+                    "mailbox": shape.name,
+                    "full_ms": full_ms,
+                    "lean_share": lean_share,
+                    "bound_s": bound_s(shape.counts(), model),
+                    "ours": _ours(shape, graph, workflow, model),
+                    "guide": guide,
+                    "load_average": os.getloadavg()[0],
+                }
 
 
 def _ours(
@@ -153,7 +155,7 @@ def _ours(
         "requests": served["requests"],
         "calls": len(calls),
         "max_in_flight": served["in_flight"],
-        "mean_in_flight": mean_in_flight(calls, sync.began_at, sync.ended_at),
+        "mean_in_flight": served["request_s"] / wall_s,
         "throttled": served["throttled"],
         "failed_invocations": sync.failed,
         "cpu_ms_per_message": cpu_s / shape.messages * 1000,
@@ -169,8 +171,9 @@ def _ours(
 def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel) -> float:
     """Return by how much the requests took longer than the latency model says, at most: entries
     without bodies are left out, since they are not counted."""
-    model_s = (served["requests"] * model.base_ms + shape.messages * model.full_ms) / 1000
-    return max(0.0, served["request_s"] / model_s - 1)
+    request_s: float = served["request_s"]
+    model_s: float = (served["requests"] * model.base_ms + shape.messages * model.full_ms) / 1000
+    return max(0.0, request_s / model_s - 1)
 
 
 def _timeline(sync: Sync) -> list[tuple[str, float, float]]:
@@ -189,8 +192,7 @@ def _guide(
     model: LatencyModel,
 ) -> dict[str, Any]:
     graph.begin(model)
-    since = shape.newest_of_inbox_since()
-    sync = sync_as_guide(graph, database_url, since, options.guide_pages)
+    sync = sync_as_guide(graph, database_url, shape, options.guide_pages)
     pages = sum(-(-count // GUIDE_PAGE_SIZE) for count in shape.counts())
     is_estimated = sync.messages < shape.messages
     left = pages - sync.pages if is_estimated else 0

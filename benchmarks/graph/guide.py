@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import orjson
 
-from benchmarks.graph.mail import NEWEST
+from benchmarks.graph.mail import MailboxShape
 from benchmarks.graph.simulator import SimulatedGraph
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, connect
@@ -61,8 +61,9 @@ class GuideSync:
 
 
 class _Guide:
-    def __init__(self, http: httpx.Client, database: Connection, since: datetime) -> None:
-        self._http, self._database, self._since = http, database, since
+    def __init__(self, http: httpx.Client, database: Connection, shape: MailboxShape) -> None:
+        self._http, self._database, self._shape = http, database, shape
+        self._since = shape.newest_since()
         self._insert = database.prepare(_INSERT)
         self._newest = 0
         self.began = time.perf_counter()
@@ -97,7 +98,7 @@ class _Guide:
             self._insert.run(**_row(message, folder))
             received_at = datetime.fromisoformat(message["receivedDateTime"])
             self._newest += is_inbox and received_at >= self._since
-            if self._newest == NEWEST and self.newest_s is None:
+            if self._newest == self._shape.newest_count() and self.newest_s is None:
                 self.newest_s = time.perf_counter() - self.began
         following: str | None = page.get("@odata.nextLink")
         if following:
@@ -115,12 +116,9 @@ class _Guide:
 
 
 def sync_as_guide(
-    graph: SimulatedGraph, database_url: str, since: datetime, max_pages: int
+    graph: SimulatedGraph, database_url: str, shape: MailboxShape, max_pages: int
 ) -> GuideSync:
-    """Sync the mailbox, at most `max_pages` pages of it, into a table of its own.
-
-    since: when the oldest of the newest messages of the inbox was received.
-    """
+    """Sync the mailbox, at most `max_pages` pages of it, into a table of its own."""
     headers = {"Authorization": f"Bearer {graph.mailbox.token}"}
     with (
         closing(connect(Settings({"DATABASE_URL": database_url}))) as database,
@@ -129,7 +127,7 @@ def sync_as_guide(
         for statement in _TABLES:
             database.run(statement)
         cpu_began = time.process_time()
-        guide = _Guide(http, database, since)
+        guide = _Guide(http, database, shape)
         guide.sync(max_pages)
         wall_s = time.perf_counter() - guide.began
         cpu_s = time.process_time() - cpu_began

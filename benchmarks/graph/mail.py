@@ -1,4 +1,4 @@
-"""Make a mailbox of realistic sizes for the simulated Graph. The same options give the same mail."""
+"""Make a mailbox of realistic sizes for the simulated Graph. The same shape gives the same mail."""
 
 import random
 from collections.abc import Iterator
@@ -40,8 +40,12 @@ class MailboxShape:
         left = self.messages - inbox
         return [inbox, *(left // others + (number < left % others) for number in range(others))]
 
-    def newest_of_inbox_since(self) -> datetime:
-        """Return when the oldest of the `NEWEST` newest messages of the inbox was received."""
+    def newest_count(self) -> int:
+        """Return how many messages are the newest of the inbox: `NEWEST`, or all if it has less."""
+        return min(NEWEST, self.counts()[0])
+
+    def newest_since(self) -> datetime:
+        """Return when the oldest of the newest messages of the inbox was received."""
         return _received_at(_numbers_by_folder(self.counts())[0][-NEWEST:][0])
 
 

@@ -69,9 +69,3 @@ def count_round_trips(calls: Sequence[tuple[float, float]], until: float) -> int
         if began >= free_from and ended <= until:
             trips, free_from = trips + 1, ended
     return trips
-
-
-def mean_in_flight(calls: Iterable[tuple[float, float]], began: float, ended: float) -> float:
-    """Return the mean number of calls in flight between two times."""
-    busy = sum(max(0.0, min(end, ended) - max(start, began)) for start, end in calls)
-    return busy / (ended - began)

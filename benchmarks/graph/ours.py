@@ -11,17 +11,17 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from benchmarks.graph.mail import NEWEST, MailboxShape
-from benchmarks.graph.simulator import SimulatedGraph, SimulatedMailbox
+from benchmarks.graph.mail import MailboxShape
+from benchmarks.graph.simulator import SimulatedMailbox
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
-from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
+from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.report import read_invocation_reports
 from localdev.stack import CODE_ROOT
@@ -68,19 +68,19 @@ class Sync:
 
 
 class Workflow:
-    """The functions, which reach the simulated Graph and the database.
+    """The functions, which reach the simulated Graph, a database and a simulated KMS.
 
-    owner_url, functions_url: URLs of the database for the owner of its tables, and for functions.
-    kms: client of a simulated KMS, which is at the endpoint of the settings.
+    logs: folder for the functions' logs.
+    settings: settings of the functions.
+    owner_url: URL of the database for the owner of its tables.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, str], *, owner_url: str, kms: Any) -> None:
-        self._logs = folder / "logs"
-        self._owner_url = owner_url
+    def __init__(self, logs: Path, settings: dict[str, str], owner_url: str) -> None:
+        self._logs = logs
         self._settings = settings
-        self._kms = kms
+        self._owner_url = owner_url
         self.host = LambdaHost(
-            FUNCTIONS, code_root=CODE_ROOT, logs=self._logs, settings=settings, runtime=RUNTIME
+            FUNCTIONS, code_root=CODE_ROOT, logs=logs, settings=settings, runtime=RUNTIME
         )
 
     def sync(self, mailbox: SimulatedMailbox, shape: MailboxShape) -> Sync:
@@ -112,7 +112,8 @@ class Workflow:
         tokens = TokenSet(AccessToken(mailbox.token, expires_at), grant="unused")
         with closing(Database(Settings({"DATABASE_URL": self._owner_url}))) as database:
             store = CredentialStore(database)
-            key = Vault(self._settings["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
+            kms = make_aws_client("kms", self._settings["AWS_ENDPOINT_URL"])
+            key = Vault(self._settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
             return store.connect_account(
                 user_id="ann",
                 provider=Provider(MICROSOFT),
@@ -143,13 +144,12 @@ class Workflow:
     def _watching(self, sync: Sync, account_id: AccountId, shape: MailboxShape) -> Iterator[None]:
         """Look every 20 ms whether the newest messages of the inbox can be queried."""
         ended = threading.Event()
-        wanted = min(NEWEST, shape.counts()[0])
 
         def watch(reader: Connection) -> None:
             while sync.newest_at is None and not ended.wait(POLL_S):
-                since = shape.newest_of_inbox_since()
+                since = shape.newest_since()
                 [[found]] = reader.run(_NEWEST, id=account_id, since=since)
-                if found >= wanted:
+                if found >= shape.newest_count():
                     sync.newest_at = time.time()
 
         with closing(connect(Settings({"DATABASE_URL": self._owner_url}))) as reader:
@@ -163,22 +163,10 @@ class Workflow:
 
 
 @contextmanager
-def open_workflow(
-    folder: Path, graph: SimulatedGraph, *, owner_url: str, functions_url: str, kms_url: str
-) -> Iterator[Workflow]:
-    """Run the functions' processes for the `with` block."""
-    kms = make_aws_client("kms", kms_url)
-    settings = {
-        **LOCAL_CREDENTIALS,
-        **graph.settings,
-        "DATABASE_URL": functions_url,
-        "AWS_ENDPOINT_URL": kms_url,
-        "TOKEN_KEY_ARN": kms.create_key()["KeyMetadata"]["Arn"],
-        "POWERTOOLS_SERVICE_NAME": "mailsync-benchmark",
-    }
-    workflow = Workflow(folder, settings, owner_url=owner_url, kms=kms)
+def open_workflow(logs: Path, settings: dict[str, str], owner_url: str) -> Iterator[Workflow]:
+    """Run the functions' processes for the `with` block; see `Workflow`."""
+    workflow = Workflow(logs, settings, owner_url)
     try:
         yield workflow
     finally:
-        with suppress(ProcessLookupError):
-            workflow.host.stop()
+        workflow.host.stop()

@@ -17,7 +17,7 @@ def main(handler: str) -> None:
     spec = importlib.util.spec_from_file_location("runtime_main", ENGINE_RUNTIME)
     assert spec
     assert spec.loader
-    runtime = importlib.util.module_from_spec(spec)
+    runtime: Any = importlib.util.module_from_spec(spec)
     sys.modules["runtime_main"] = runtime
     spec.loader.exec_module(runtime)
     load = runtime._load_handler
