@@ -16,7 +16,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -44,6 +44,7 @@ from mailsync.settings import Settings
 from mailsync.store.migrate import migrate
 from tests.support.dovecot import readable_folder
 
+Event = tuple[str, float, float]
 OUT = Path("build/bench.json")
 ALL = {"messages": [1_000, 10_000, 100_000], "folders": [12, 300]}
 """The whole table; some of its syncs take an hour."""
@@ -131,6 +132,7 @@ def _measure(
                     "full_ms": full_ms,
                     "lean_share": lean_share,
                     "bound_s": bound_s(shape.counts(), model),
+                    "newest_bound_s": model.page_s(shape.newest_count()),
                     "ours": _ours(shape, graph, workflow, model),
                     "guide": guide,
                     "load_average": os.getloadavg()[0],
@@ -145,13 +147,14 @@ def _ours(
     sync = workflow.sync(graph.mailbox, shape)
     cpu_s, served = workflow.cpu_s() - cpu_before_s, graph.report()
     wall_s = sync.ended_at - sync.began_at
-    calls = [call for call in served.pop("calls") if call[1] >= sync.folders_began_at]
+    calls = [call for call in served["calls"] if call[1] >= sync.folders_began_at]
     newest_at = sync.newest_at
     return {
         "wall_s": wall_s,
         "share_of_bound": bound_s(shape.counts(), model) / wall_s,
         "newest_s": newest_at and newest_at - sync.folders_began_at,
-        "newest_round_trips": newest_at and count_round_trips(calls, newest_at),
+        "newest_round_trips": newest_at
+        and count_round_trips([call[1:] for call in calls], newest_at),
         "requests": served["requests"],
         "calls": len(calls),
         "max_in_flight": served["in_flight"],
@@ -164,7 +167,8 @@ def _ours(
         "sync_folder_memory_mb": workflow.peak_memory_mb("sync-folder"),
         "simulator_cpu_share": served["cpu_s"] / wall_s,
         "simulator_late_share": _late_share(served, shape, model),
-        "invocations": _timeline(sync),
+        "invocations": _timeline(sync.invocations, sync),
+        "call_times": _timeline(calls, sync),
     }
 
 
@@ -176,11 +180,11 @@ def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel
     return max(0.0, request_s / model_s - 1)
 
 
-def _timeline(sync: Sync) -> list[tuple[str, float, float]]:
-    """Return the invocations with their times in seconds since the beginning."""
+def _timeline(events: Sequence[Event], sync: Sync) -> list[Event]:
+    """Return invocations or calls with their times in seconds since the beginning of the sync."""
     return [
         (name, round(began - sync.began_at, 3), round(ended - sync.began_at, 3))
-        for name, began, ended in sync.invocations
+        for name, began, ended in events
     ]
 
 

@@ -1,26 +1,24 @@
-"""Draw the results of a run as SVG: for each row the durations, as dots on a logarithmic axis."""
+"""Draw the results of a run as SVG: dots on a logarithmic axis, as multiples of the bound."""
 
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-COLOURS = {"bound": "#2a9d3a", "Mailsync": "#1f5fbf", "guide": "#c2571a"}
+COLOURS = {"Mailsync": "#1f5fbf", "guide": "#c2571a"}
 _LEFT, _WIDTH, _TOP, _ROW, _BOTTOM = 290, 480, 48, 22, 34
 _STEPS = (1, 2, 5)
 _FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 
 PlotRow = tuple[str, Mapping[str, float]]
-"""A label, and the seconds of each kind."""
+"""A label, and for each kind how many times as long as the bound it takes."""
 
 
 def dot_plot(title: str, rows: Sequence[PlotRow]) -> str:
-    """Return the SVG of a plot; the axis is in seconds. There must be a row with a value above
-    zero."""
-    values = [value for _, kinds in rows for value in kinds.values() if value > 0]
-    low, high = min(values) * 0.8, max(values) * 1.25
+    """Return the SVG of a plot. Its axis begins at 1, the bound; smaller values are drawn there."""
+    high = max([2.0, *(value for _, kinds in rows for value in kinds.values())]) * 1.1
 
-    def x(seconds: float) -> float:
-        share = math.log(max(seconds, low) / low) / math.log(high / low)
+    def x(multiple: float) -> float:
+        share = math.log(max(multiple, 1.0)) / math.log(high)
         return round(_LEFT + _WIDTH * share, 1)
 
     height = _TOP + _ROW * len(rows) + _BOTTOM
@@ -31,17 +29,17 @@ def dot_plot(title: str, rows: Sequence[PlotRow]) -> str:
         f'<text x="10" y="20" font-weight="bold">{escape(title)}</text>',
         *_legend(),
     ]
-    for seconds in _ticks(low, high):
-        at = x(seconds)
+    for multiple in _ticks(high):
+        at = x(multiple)
         bottom = height - _BOTTOM
         parts.append(f'<path d="M{at} {_TOP - 6}V{bottom}" stroke="#ddd"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 18}" text-anchor="middle">{seconds:g} s</text>')
+        parts.append(f'<text x="{at}" y="{bottom + 18}" text-anchor="middle">{multiple:g} ×</text>')
     for number, (label, kinds) in enumerate(rows):
         y = _TOP + _ROW * number + _ROW // 2
         parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(label)}</text>')
-        for kind, seconds in kinds.items():
-            dot = f'<circle cx="{x(seconds)}" cy="{y}" r="5" fill="{COLOURS[kind]}">'
-            parts.append(f"{dot}<title>{escape(kind)}: {seconds:.2f} s</title></circle>")
+        for kind, multiple in kinds.items():
+            dot = f'<circle cx="{x(multiple)}" cy="{y}" r="5" fill="{COLOURS[kind]}">'
+            parts.append(f"{dot}<title>{escape(kind)}: {multiple:.1f} ×</title></circle>")
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -53,7 +51,6 @@ def _legend() -> list[str]:
     ]
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    every = [float(step * 10.0**power) for power in powers for step in _STEPS]
-    return [each for each in every if low <= each <= high]
+def _ticks(high: float) -> list[float]:
+    powers = range(math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**power for power in powers for step in _STEPS if step * 10**power <= high]

@@ -56,21 +56,22 @@ def format_simulator_share(rows: Sequence[Row]) -> str:
 
 
 def write_plots(rows: Sequence[Row], folder: Path) -> None:
-    """Write the plots of the duration and of the time to the newest messages."""
-    durations, newest = [], []
+    """Write the plots of the whole sync and of the newest messages, for the smallest part of
+    `--ids-only`."""
+    least = min(row["lean_share"] for row in rows)
+    chosen = [row for row in rows if row["lean_share"] == least]
+    title = "First sync over Graph; 1 × is the bound"
+    _write(folder / "first-sync-graph.svg", title, chosen, ("wall_s", "bound_s"))
+    title = "Until the newest 50 messages are there; 1 × is one page of them"
+    _write(folder / "newest-graph.svg", title, chosen, ("newest_s", "newest_bound_s"))
+
+
+def _write(path: Path, title: str, rows: Sequence[Row], names: tuple[str, str]) -> None:
+    measured, bound = names
+    plotted: list[PlotRow] = []
     for row in rows:
-        ours, guide = row["ours"], row["guide"]
-        label = f"{row['mailbox']}, {row['full_ms']:g} ms"
-        if row["lean_share"] != min(each["lean_share"] for each in rows):
-            continue
-        kinds = {"bound": row["bound_s"], "Mailsync": ours["wall_s"], "guide": guide["wall_s"]}
-        durations.append((label, kinds))
-        found = {"Mailsync": ours["newest_s"], "guide": guide["newest_s"]}
-        newest.append((label, {kind: value for kind, value in found.items() if value is not None}))
-    _write(folder / "first-sync-graph.svg", "First sync over Graph", durations)
-    _write(folder / "newest-graph.svg", "Until the newest 50 messages are there", newest)
-
-
-def _write(path: Path, title: str, rows: Sequence[PlotRow]) -> None:
+        found = {"Mailsync": row["ours"][measured], "guide": row["guide"][measured]}
+        multiples = {kind: value / row[bound] for kind, value in found.items() if value is not None}
+        plotted.append((f"{row['mailbox']}, {row['full_ms']:g} ms", multiples))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dot_plot(title, rows))
+    path.write_text(dot_plot(title, plotted))

@@ -10,6 +10,7 @@ command, with one line as the response:
 
 import argparse
 import json
+import re
 import sys
 import time
 from dataclasses import replace
@@ -74,7 +75,7 @@ class BenchmarkServer:
         found = {mailbox.user_id: mailbox for mailbox in self.mailboxes}
         service.find_mailbox = found.__getitem__  # type: ignore[method-assign, assignment]
         graph_server.OutlookMailbox = ReadOnlyOutlookMailbox  # type: ignore[attr-defined]
-        self._calls: list[tuple[float, float]] = []
+        self._calls: list[tuple[str, float, float]] = []
         self._serve = self.simulators.graph
         self.simulators._graph_server.application = self._timed
         self._cpu_s, self._bytes = 0.0, 0
@@ -120,7 +121,10 @@ class BenchmarkServer:
     def _timed(self, request: Request) -> Response:
         began = time.time()
         response = self._serve(request)
-        self._calls.append((began, time.time()))
+        # Without the ids, and as many items as the batch has.
+        kind = re.sub(r"/[^/]{40,}", "/ID", request.path.removeprefix("/v1.0"))
+        items = request.body.count(b'"url"')
+        self._calls.append((f"{kind} x {items}" if items else kind, began, time.time()))
         self._bytes += len(response.body)
         return response
 

@@ -62,7 +62,9 @@ def test_a_skewed_mailbox_has_most_messages_in_the_inbox(
 
 
 def test_a_plot_has_a_dot_for_each_value() -> None:
-    svg = dot_plot("First sync", [("a < b", {"bound": 1.0, "guide": 40.0}), ("c", {"bound": 2.0})])
+    svg = dot_plot(
+        "First sync", [("a < b", {"Mailsync": 1.0, "guide": 40.0}), ("c", {"guide": 2.0})]
+    )
 
     assert svg.count("</title></circle>") == 3
     assert "a &lt; b" in svg
