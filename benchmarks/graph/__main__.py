@@ -22,6 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import psutil
 from moto.server import ThreadedMotoServer
 
 from benchmarks.graph.guide import sync_as_guide
@@ -133,19 +134,24 @@ def _measure(
                     "lean_share": lean_share,
                     "bound_s": bound_s(shape.counts(), model),
                     "newest_bound_s": model.page_s(shape.newest_count()),
-                    "ours": _ours(shape, graph, workflow, model),
+                    "ours": _ours(shape, graph, workflow, model, postgres),
                     "guide": guide,
                     "load_average": os.getloadavg()[0],
                 }
 
 
 def _ours(
-    shape: MailboxShape, graph: SimulatedGraph, workflow: Workflow, model: LatencyModel
+    shape: MailboxShape,
+    graph: SimulatedGraph,
+    workflow: Workflow,
+    model: LatencyModel,
+    postgres: Postgres,
 ) -> dict[str, Any]:
-    cpu_before_s = workflow.cpu_s()
+    cpu_before_s, database_before_s = workflow.cpu_s(), _cpu_s(postgres.pid)
     graph.begin(model)
     sync = workflow.sync(graph.mailbox, shape)
     cpu_s, served = workflow.cpu_s() - cpu_before_s, graph.report()
+    database_s = _cpu_s(postgres.pid) - database_before_s
     wall_s = sync.ended_at - sync.began_at
     calls = [call for call in served["calls"] if call[1] >= sync.folders_began_at]
     newest_at = sync.newest_at
@@ -163,6 +169,7 @@ def _ours(
         "failed_invocations": sync.failed,
         "cpu_ms_per_message": cpu_s / shape.messages * 1000,
         "cpu_ms_per_10_kb": cpu_s / served["bytes"] * 10_000_000,
+        "postgres_cpu_ms_per_message": database_s / shape.messages * 1000,
         "bytes_per_message": served["bytes"] / shape.messages,
         "sync_folder_memory_mb": workflow.peak_memory_mb("sync-folder"),
         "simulator_cpu_share": served["cpu_s"] / wall_s,
@@ -170,6 +177,13 @@ def _ours(
         "invocations": _timeline(sync.invocations, sync),
         "call_times": _timeline(calls, sync),
     }
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the CPU that a process and its present children have used."""
+    server = psutil.Process(pid)
+    times = [process.cpu_times() for process in (server, *server.children())]
+    return float(sum(each.user + each.system for each in times))
 
 
 def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel) -> float:

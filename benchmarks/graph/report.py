@@ -9,9 +9,9 @@ from benchmarks.graph.plots import PlotRow, dot_plot
 Row = dict[str, Any]
 _HEAD = (
     "   full      ids    bound    ours  of the    guide  slower   newest 50, s   trips"
-    "  in flight   CPU, ms   CPU, ms     RSS\n"
+    "  in flight   CPU, ms   CPU, ms  Postgres     RSS\n"
     "     ms  x full        s       s   bound        s       x    ours   guide   (ours)"
-    "  max  mean  /message    /10 KB      MB"
+    "  max  mean  /message    /10 KB  /message      MB"
 )
 
 
@@ -37,6 +37,7 @@ def _format_row(row: Row) -> str:
         f"{_seconds(guide['newest_s'])}{ours['newest_round_trips'] or '-':>9}"
         f"{ours['max_in_flight']:>5}{ours['mean_in_flight']:>6.1f}"
         f"{ours['cpu_ms_per_message']:>10.2f}{ours['cpu_ms_per_10_kb']:>10.2f}"
+        f"{ours['postgres_cpu_ms_per_message']:>10.2f}"
         f"{ours['sync_folder_memory_mb']:>8}"
     )
 

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,13 +27,14 @@ from localdev.simulators.graph import server as graph_server
 from localdev.simulators.graph.outlook import OutlookMailbox, OutlookMessage
 from localdev.simulators.graph.throttle import MailboxThrottle
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.message import Message
+from localdev.simulators.message import Message, age_sort_key
 from localdev.simulators.simulators import Simulators
 
 ADDRESS, WARM_UP_ADDRESS = "ann@example.com", "warm-up@example.com"
 WARM_UP = MailboxShape(messages=420, folders=4, is_skewed=False)
 """A mailbox whose first sync starts as many functions as one mailbox uses at a time."""
 _TOKEN_LIFETIME = timedelta(days=30)
+_READ_AT_A_TIME = 500
 _messages: dict[int, Message] = {}
 _outlook_messages: dict[int, OutlookMessage] = {}
 
@@ -133,14 +135,24 @@ class BenchmarkServer:
         stored.load_mail_items(make_items(shape))
         outlook = OutlookMailbox(stored)
         bodies: dict[str, str] = {}
-        for folder in stored.folders.list_all():
-            found = stored.messages(folder.number)
+        for found in _pages(stored):
             for message, item in zip(outlook.to_outlook_messages(found), found, strict=True):
                 # Messages share the texts of their bodies, or 100,000 would fill the memory.
                 body = bodies.setdefault(message.body, message.body)
                 _outlook_messages[message.seq] = replace(message, body=body)
                 _messages[item.number] = replace(item, item=replace(item.item, body=""))
         return ReadOnlyMailbox(stored.database, stored.user_id)
+
+
+def _pages(mailbox: Mailbox) -> Iterator[list[Message]]:
+    """Yield all messages of a mailbox, some at a time."""
+    for folder in mailbox.folders.list_all():
+        older_than: tuple[str, int] | None = None
+        while found := mailbox.messages(
+            folder.number, older_than=older_than, limit=_READ_AT_A_TIME
+        ):
+            yield found
+            older_than = age_sort_key(found[-1])
 
 
 def main() -> int:
