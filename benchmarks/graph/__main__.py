@@ -17,7 +17,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -181,9 +181,12 @@ def _ours(
 
 def _cpu_s(pid: int) -> float:
     """Return the CPU that a process and its present children have used."""
-    server = psutil.Process(pid)
-    times = [process.cpu_times() for process in (server, *server.children())]
-    return float(sum(each.user + each.system for each in times))
+    server, used_s = psutil.Process(pid), 0.0
+    for process in (server, *server.children()):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used_s += times.user + times.system
+    return used_s
 
 
 def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel) -> float:
