@@ -145,9 +145,7 @@ def _shown_ids(
 ) -> Collection[RemoteId]:
     """Return those of these messages that are in a folder."""
     changes = [PlacementChange(each) for each in ids]
-    return mailbox.mail.sort_placement_changes(
-        mailbox.run, folder.feed.ref, changes, None
-    ).shown
+    return mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None).shown
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
