@@ -7,7 +7,7 @@ An unknown number is never taken as an unchanged one.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mailsync.providers.imap.connection import OpenFolder
+from mailsync.providers.imap.open_folder import OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.messages import hash_of_message_id
 
