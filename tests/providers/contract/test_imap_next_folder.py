@@ -70,9 +70,7 @@ def test_who_returns_to_the_former_folder_reads_no_message_of_the_next(played: P
 
 @pytest.mark.parametrize("reply", ["cut", b"{tag} NO [SERVERBUG] later\r\n"])
 @pytest.mark.parametrize("command", [OPENED, "^UID SEARCH", BODY])
-def test_a_failure_ahead_costs_no_message(
-    played: Played, reply: bytes | str, command: str
-) -> None:
+def test_a_failure_ahead_costs_no_message(played: Played, reply: bytes | str, command: str) -> None:
     ids = played.listed()
     played.client.note_next_feed(WORK)
     before = [] if command != BODY else [Rule(BODY, lambda found: found)]

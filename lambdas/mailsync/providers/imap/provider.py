@@ -294,9 +294,7 @@ class ImapMailbox:
         if connection and self._next.begin(connection, self._page_limit, self._window):
             self._open = None
 
-    def _opened(
-        self, name: bytes, *, again: bool = False, with_uids: bool = False
-    ) -> FolderReader:
+    def _opened(self, name: bytes, *, again: bool = False, with_uids: bool = False) -> FolderReader:
         """Return the folder as it was when it was opened; open it if it is not, or `again`.
 
         with_uids: list its messages in the same round trip.
