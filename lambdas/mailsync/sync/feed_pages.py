@@ -5,6 +5,7 @@ Each transaction stores a page together with the cursor after the page.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from mailsync.decisions.budget import (
 from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
 from mailsync.errors import (
     CursorExpired,
+    FolderGone,
     MailsyncError,
     ProviderRejected,
     ProviderThrottled,
@@ -123,6 +125,7 @@ def sync_feeds(
         MailsyncError: the first feed failed; see `sync_feed`.
     """
     for number, feed_id in enumerate(feed_ids):
+        _note_next_feed(mailbox, feed_ids[number + 1 : number + 2])
         try:
             progress = sync_feed(mailbox, feed_id, remaining_s)
         except MailsyncError:
@@ -132,6 +135,16 @@ def sync_feeds(
         if progress.feed_ids:
             return FeedProgress(tuple(feed_ids[number:]), progress.wait_seconds)
     return FeedProgress()
+
+
+def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
+    """Tell the provider which feed follows, if its full sync begins with it."""
+    starting: FeedRef | None = None
+    for each in following:
+        with suppress(FolderGone):  # raised where it is read
+            feed = mailbox.feeds.find_feed(mailbox.run.account_id, each)
+            starting = feed.ref if feed.position.cursor is None else None
+    mailbox.provider.note_next_feed(starting)
 
 
 def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:

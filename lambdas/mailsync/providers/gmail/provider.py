@@ -160,6 +160,9 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder(folder, has_flags=has_flags)
 
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Do nothing: no feed is read ahead."""
+
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
