@@ -16,7 +16,8 @@ STORED = "SELECT message_id FROM mailsync.emails"
 MESSAGE_UNITS = 20
 MAX_UNITS_PER_MESSAGE, MAX_UNITS_IN_THREADS = 20.1, 17
 MAX_UNITS_OF_NEWS, MAX_NEWS_S = 30, 2.0
-MAX_WAIT_FOR_NEWS_S = 10
+MAX_WAIT_FOR_NEWS_S = 12
+"""An eighth of a minute, and what slow functions add."""
 MAX_SLEPT_SHARE = 0.1
 MAX_VISITS = 500
 
