@@ -184,8 +184,11 @@ class MailProvider(Protocol):
         """
         ...
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         """List all current messages of the folder without using its change feed.
+
+        has_flags: False: the caller needs the ids. The list may leave out read states and other
+            flags if they cost more requests.
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.

@@ -162,8 +162,8 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
             if feed.has_pending and not news.is_due(feed.position):
-                if pause := store_pending_messages(mailbox, feed.ref):
-                    return _paused(mailbox, feed.ref, pause, progressed=True)
+                if paused := _store_pending(mailbox, feed):
+                    return paused
                 has_progressed = news.has_stored_pending = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
@@ -184,6 +184,15 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FeedProgress((feed_id,))
+
+
+def _store_pending(mailbox: Mailbox, feed: StoredFeed) -> FeedProgress | None:
+    """Store the next pending messages. Return what remains if a pause must come before the others;
+    None: it need not."""
+    if feed.pending_wait_s:
+        return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
+    pause = store_pending_messages(mailbox, feed.ref)
+    return _paused(mailbox, feed.ref, pause, progressed=True) if pause else None
 
 
 class _NewsClock:

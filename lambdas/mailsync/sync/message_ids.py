@@ -109,8 +109,8 @@ class ProviderWithStableIds:
         read = [(feed, pages[feed.id]) for feed, _ in positions if feed.id in pages]
         return self._translated(read)
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
-        listing = self._provider.list_folder_messages(folder)
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
+        listing = self._provider.list_folder_messages(folder, has_flags=has_flags)
         keys = [each.remote_id for each in listing.messages]
         ids = self._keys.ids_of_keys(self._run, keys)
         if len(ids) < len(keys):

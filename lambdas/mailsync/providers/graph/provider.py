@@ -181,7 +181,7 @@ class GraphMailbox:
                 logger.info("feed_not_read", feed_id=feed_id, cause=type(failure).__name__)
         return pages
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         """List each message of the folder once. When mail arrives, the pages of Graph's list shift,
         so Graph can return a message on two pages."""
         path: str | None = (

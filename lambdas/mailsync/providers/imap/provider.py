@@ -226,7 +226,7 @@ class ImapMailbox:
         return None
 
     @repeated_if_cut
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         items = reader.read_flags(reader.all_uids())
         entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
