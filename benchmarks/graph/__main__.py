@@ -147,11 +147,14 @@ def _ours(
     model: LatencyModel,
     postgres: Postgres,
 ) -> dict[str, Any]:
-    cpu_before_s, database_before_s = workflow.cpu_s(), _cpu_s(postgres.pid)
+    cpu_before_s, database_before_s = workflow.cpu_s(), _cpu_s_by_pid(postgres.pid)
     graph.begin(model)
     sync = workflow.sync(graph.mailbox, shape)
     cpu_s, served = workflow.cpu_s() - cpu_before_s, graph.report()
-    database_s = _cpu_s(postgres.pid) - database_before_s
+    database_s = sum(
+        used_s - database_before_s.get(pid, 0.0)
+        for pid, used_s in _cpu_s_by_pid(postgres.pid).items()
+    )
     wall_s = sync.ended_at - sync.began_at
     calls = [call for call in served["calls"] if call[1] >= sync.folders_began_at]
     newest_at = sync.newest_at
@@ -179,13 +182,14 @@ def _ours(
     }
 
 
-def _cpu_s(pid: int) -> float:
-    """Return the CPU that a process and its present children have used."""
-    server, used_s = psutil.Process(pid), 0.0
+def _cpu_s_by_pid(pid: int) -> dict[int, float]:
+    """Return the CPU that a process and its present children have used, each by its id."""
+    server = psutil.Process(pid)
+    used_s: dict[int, float] = {}
     for process in (server, *server.children()):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            used_s += times.user + times.system
+            used_s[process.pid] = times.user + times.system
     return used_s
 
 
