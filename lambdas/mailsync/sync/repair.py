@@ -142,10 +142,11 @@ def _adopt_listing(
 
 def _shown_ids(
     mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
-) -> Collection[RemoteId]:
+) -> frozenset[RemoteId]:
     """Return those of these messages that are in a folder."""
     changes = [PlacementChange(each) for each in ids]
-    return mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None).shown
+    found = mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None)
+    return frozenset(found.shown)
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:

@@ -69,7 +69,8 @@ class MessageLists:
 
     def _has_chats(self) -> bool:
         response = self._client.get(Request(path_of("labels", CHAT), units.GET_LABEL))
-        return not response.is_ok or parse_counts(response.body).total != 0
+        counts = parse_counts(response.body) if response.is_ok else None
+        return counts is None or counts.total != 0
 
     def list_folder(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
         """List all messages of a folder. With flags, the read states cost one more list. The
