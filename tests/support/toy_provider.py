@@ -98,6 +98,9 @@ class ToyProvider:
         entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
         return model.MessageListing(entries, len(entries))
 
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Do nothing: no feed is read ahead."""
+
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 

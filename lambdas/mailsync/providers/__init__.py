@@ -195,6 +195,11 @@ class MailProvider(Protocol):
         """
         ...
 
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Note the feed whose full sync begins once the present feed is read, so that the provider
+        may read it ahead. None: there is none. A provider that reads nothing ahead does nothing."""
+        ...
+
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Note the groups (`PlacementChange.group`) of messages that are fetched next. A provider
         without groups does nothing."""

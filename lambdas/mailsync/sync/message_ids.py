@@ -119,6 +119,9 @@ class ProviderWithStableIds:
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        self._provider.note_next_feed(feed)
+
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 

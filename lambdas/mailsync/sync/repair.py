@@ -2,7 +2,7 @@
 of the state `repair-folder`."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from mailsync.decisions.safety import is_most_of_mailbox
@@ -105,11 +105,13 @@ def _adopt_listing(
     """Store what the list says of stored messages, without requesting them; return the differences
     that are left.
 
-    Flags are those of the list, if it has any. Messages that the list lacks leave the folder only
-    if the list is as long as the provider counts; else each is requested. They leave the folder of
-    all mail without a request if they are in trash or junk. A message that is then in no folder is
-    hidden, and requested by its id before it is deleted.
+    Placements are those of the list, and flags, if it has any. Messages that the list lacks leave
+    the folder only if the list is as long as the provider counts; else each is requested. They
+    leave the folder of all mail without a request if they are in trash or junk. A message that is
+    then in no folder is hidden, and requested by its id before it is deleted.
     """
+    all_mail = mailbox.provider.traits.folder_of_all_mail
+    is_all_mail = folder.ref.remote_id == all_mail
     entries = {entry.remote_id: entry for entry in listing.messages}
     mailbox.mail.save_placement_changes(
         mailbox.run,
@@ -121,17 +123,30 @@ def _adopt_listing(
                 is_flagged=entries[each].is_flagged,
                 importance=entries[each].importance,
             )
-            for each in difference.changed_ids
+            for each in difference.changed_ids + difference.ids_to_show_again
         ],
+        None if is_all_mail else all_mail,
     )
     leaving = frozenset(difference.unlisted_ids)
-    if folder.ref.remote_id == mailbox.provider.traits.folder_of_all_mail:
+    if is_all_mail:
         leaving = mailbox.removals.ids_in_trash_or_junk(mailbox.run, difference.unlisted_ids)
     elif not _is_as_long_as_counted(listing, folder):
         leaving = frozenset()
     mailbox.removals.hide_messages_removed_from_folder(mailbox.run, folder.ref.id, sorted(leaving))
+    if all_mail and folder.role in (Role.TRASH, Role.JUNK):
+        # Deleted there, or moved out of it: then in the folder of all mail, too.
+        leaving -= _shown_ids(mailbox, folder, leaving)
     unlisted = tuple(each for each in difference.unlisted_ids if each not in leaving)
-    return replace(difference, changed_ids=(), unlisted_ids=unlisted)
+    return replace(difference, changed_ids=(), ids_to_show_again=(), unlisted_ids=unlisted)
+
+
+def _shown_ids(
+    mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
+) -> frozenset[RemoteId]:
+    """Return those of these messages that are in a folder."""
+    changes = [PlacementChange(each) for each in ids]
+    found = mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None)
+    return frozenset(found.shown)
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:

@@ -41,7 +41,9 @@ NEW_PROJECT = QuotaLimits(6_000, 1_200_000)
 _PASS = """
 WITH uses AS (DELETE FROM mailsync.quota_use RETURNING *),
 aged AS (UPDATE mailsync.quota_buckets SET paused_until = paused_until - {ago}),
-accounts AS (UPDATE mailsync.email_accounts SET throttled_until = throttled_until - {ago})
+accounts AS (UPDATE mailsync.email_accounts SET throttled_until = throttled_until - {ago}),
+pending AS (UPDATE mailsync.pending_messages
+               SET retry_at = retry_at - {ago}, missing_since = missing_since - {ago})
 SELECT bucket_id, until - {ago}, units FROM uses"""
 _RESTORE = "INSERT INTO mailsync.quota_use VALUES ({}, '{}', {}) RETURNING 1"
 

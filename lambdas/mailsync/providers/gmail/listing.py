@@ -69,7 +69,8 @@ class MessageLists:
 
     def _has_chats(self) -> bool:
         response = self._client.get(Request(path_of("labels", CHAT), units.GET_LABEL))
-        return not response.is_ok or parse_counts(response.body).total != 0
+        counts = parse_counts(response.body) if response.is_ok else None
+        return counts is None or counts.total != 0
 
     def list_folder(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
         """List all messages of a folder. With flags, the read states cost one more list. The
@@ -89,17 +90,27 @@ class MessageLists:
         if has_flags:
             flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
         flagged = {} if ids is None else {each: self._flagged(selection, each) for each in flags}
-        counts = LabelCounts() if label_id == ALL_MAIL else self._counts(label_id)
+        counts = None if label_id == ALL_MAIL else self._counts(label_id)
         if ids is None or None in flagged.values():
             raise ProviderUnavailable(
                 "The Gmail API returns a label, and an error for its messages; trying again."
             )
         chats = self.chats(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
-        total = counts.total
+        total = counts.total if counts else None
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
             total = len(ids)
         return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
+
+    def count(self, label_id: RemoteId) -> LabelCounts | None:
+        """Count the messages of a label by its lists, chats left out. None: the API rejects the
+        label, as it does after it was deleted."""
+        selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
+        ids, unread = self._ids(selection), self._flagged(selection, UNREAD)
+        if ids is None or unread is None:
+            return None
+        mail = ids - self.chats()
+        return LabelCounts(len(mail), len(mail & unread))
 
     def _flagged(
         self, selection: tuple[tuple[str, str], ...], label_id: RemoteId
@@ -115,7 +126,7 @@ class MessageLists:
         rest = self._ids((("labelIds", label_id),))
         return rest is not None and len(rest) == total and rest < ids
 
-    def _counts(self, label_id: RemoteId) -> LabelCounts:
+    def _counts(self, label_id: RemoteId) -> LabelCounts | None:
         response = self._client.get(Request(path_of("labels", label_id), units.GET_LABEL))
         if response.is_not_found:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")

@@ -206,6 +206,9 @@ class GraphMailbox:
             path = self._graph.path_of_link(link) if link else None
         return MessageListing(tuple(entries.values()), total)
 
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Do nothing: no feed is read ahead."""
+
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
 
