@@ -11,12 +11,13 @@ from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, FolderRef, Page, RemoteId
 from mailsync.providers.graph import connection
-from mailsync.providers.graph.provider import GraphMailbox
+from mailsync.providers.graph.provider import LIMITS, MIN_PAGE_SIZE_AHEAD, GraphMailbox
 from mailsync.providers.response_memory import ResponseMemory
+from mailsync.sync.store_page import max_page_size
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
 FEED = FeedRef(FeedId(1), FolderRef(FolderId(1), RemoteId("F")))
-SIZE = 5
+SIZE = MIN_PAGE_SIZE_AHEAD
 WAIT_S = 10.0
 
 
@@ -81,7 +82,7 @@ def test_a_page_of_another_size_or_place_is_not_mistaken_for_the_page_ahead(
     cursor = first_page(graph, page(graph, "b"), page(graph, "other"))
     wanted = Cursor(cursor.replace("?2", "?9")) if cursor_is_other else cursor
 
-    found = fetch(graph.mailbox, wanted, limit=SIZE if cursor_is_other else SIZE - 1)
+    found = fetch(graph.mailbox, wanted, limit=SIZE if cursor_is_other else SIZE + 1)
 
     assert ids(found) == ["other"]
     assert len(graph.requests) == 3
@@ -158,8 +159,8 @@ def test_nothing_is_read_ahead_where_mailboxes_share_the_memory(
         assert mailbox.request_count == 1
 
 
-@pytest.mark.parametrize(("limit", "fallback"), [(1, 0), (SIZE, 1), (SIZE, 2)])
-def test_pages_of_one_message_or_without_bodies_come_one_by_one(
+@pytest.mark.parametrize(("limit", "fallback"), [(SIZE - 1, 0), (SIZE, 1), (SIZE, 2)])
+def test_smaller_pages_and_pages_without_bodies_come_one_by_one(
     graph: ScriptedGraph, limit: int, fallback: int
 ) -> None:
     graph.answers = [page(graph, "a", following="2")]
@@ -172,6 +173,10 @@ def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> N
     graph.before_answer = lambda: before_second() if len(graph.requests) == 2 else None
     graph.answers = [page(graph, "a", following="2"), page(graph, "b")]
     fetch(graph.mailbox)
+
+
+def test_the_pages_of_a_sync_that_meets_no_failure_are_large_enough() -> None:
+    assert max_page_size(LIMITS) >= MIN_PAGE_SIZE_AHEAD
 
 
 def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:

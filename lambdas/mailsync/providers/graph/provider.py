@@ -80,6 +80,9 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
+MIN_PAGE_SIZE_AHEAD = 100
+"""The page size from which on the next page is requested ahead. A sync requests smaller pages after
+a failure, and each has another size than the one before it."""
 MESSAGES_PER_LIST_PAGE = 1000
 """The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
 Graph docs, "List messages")."""
@@ -309,7 +312,7 @@ class GraphMailbox:
         """Return the page, and request the next one of the round, which the caller will need once
         it has stored this one (ADR 23). A feed without bodies has other requests in between."""
         page = self._page(link, response)
-        if page.has_more and limit > 1 and not link.feed.lacks_bodies:
+        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD and not link.feed.lacks_bodies:
             self._graph.send_ahead(parse_cursor(page.next_cursor).path, page_size=limit)
         return page
 
