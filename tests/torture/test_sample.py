@@ -10,8 +10,8 @@ from localdev.engine.postgres import Postgres
 from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import FirstSyncs
-from tests.torture.histories import Stages, falsified, stages
 from tests.torture.gmail_lies import GmailLie
+from tests.torture.histories import Stages, falsified, stages
 from tests.torture.imap_lies import ImapLie
 from tests.torture.lies import Lie
 from tests.torture.play import Play

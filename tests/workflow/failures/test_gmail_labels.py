@@ -6,7 +6,7 @@ import pytest
 
 from localdev.simulators.gmail.owner import GmailOwner
 from mailsync.model import SyncType
-from tests.workflow.failures.gmail_world import GmailWorld
+from tests.workflow.failures.gmail_world import GmailWorld, sized
 
 FETCHES = ("messages.get", "threads.get", "messages.attachments.get")
 SEVEN = [f"Label {number}" for number in range(7)]
@@ -93,11 +93,12 @@ def labels_of(owner: GmailOwner, message: str) -> list[str]:
 
 
 def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
-    gmail.fill(1200)
+    messages = sized(1200)
+    gmail.fill(messages)
     label = gmail.owner.create_label("Filtered")
     assert gmail.sync() == "completed"
 
-    assert gmail.owner.modify_all(["INBOX"], add=[label], remove=["UNREAD", "INBOX"]) == 1200
+    assert gmail.owner.modify_all(["INBOX"], add=[label], remove=["UNREAD", "INBOX"]) == messages
 
     assert settle(gmail)
 

@@ -58,15 +58,24 @@ class MessageLists:
     def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
         """Return the ids of all chats.
 
-        is_fresh: list them now. False: an earlier list of this object may lack the newest ones.
+        is_fresh: list them now. False: an earlier list of this object may lack the newest ones, and
+            there is no list if Gmail counts no chats, which costs 1 unit. A chat that is missing is
+            requested like a message, and recognised then.
         """
-        if self._chats is None or is_fresh:
-            self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT))) or frozenset()
+        if is_fresh or (self._chats is None and self._has_chats()):
+            self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT)))
+        self._chats = self._chats or frozenset()
         return self._chats
 
-    def list_folder(self, folder: FolderRef) -> MessageListing:
-        """List all messages of a folder with their read states. The folders that together contain
-        every message are listed with stars and importance as well, which costs two more lists.
+    def _has_chats(self) -> bool:
+        response = self._client.get(Request(path_of("labels", CHAT), units.GET_LABEL))
+        counts = parse_counts(response.body) if response.is_ok else None
+        return counts is None or counts.total != 0
+
+    def list_folder(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
+        """List all messages of a folder. With flags, the read states cost one more list. The
+        folders that together contain every message are then listed with stars and importance as
+        well, which costs another two.
 
         Raises:
             FolderGone: the label does not exist, according to a request by its id.
@@ -77,7 +86,9 @@ class MessageLists:
             selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
         ids = self._ids(selection)
         has_all_flags = label_id == ALL_MAIL or label_id in OUTSIDE_ALL_MAIL
-        flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
+        flags: tuple[RemoteId, ...] = ()
+        if has_flags:
+            flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
         flagged = {} if ids is None else {each: self._flagged(selection, each) for each in flags}
         counts = None if label_id == ALL_MAIL else self._counts(label_id)
         if ids is None or None in flagged.values():
@@ -153,7 +164,7 @@ def _to_entry(
     has = {label_id: remote_id in (ids or ()) for label_id, ids in flagged.items()}
     return ListedMessage(
         remote_id,
-        not has[UNREAD],
+        not has[UNREAD] if UNREAD in has else None,
         is_flagged=has.get(STARRED),
         importance=importance_of(has[IMPORTANT]) if IMPORTANT in has else None,
     )
