@@ -187,16 +187,15 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
-        # A reading without changes is none while messages are pending: it succeeds without end.
-        has_progressed |= bool(page.changes) or not feed.has_pending
+        # No change while messages are pending: no progress, nor a reason to leave them to the next.
+        has_progressed |= (is_progress := bool(page.changes) or not feed.has_pending)
         started_in_this_sync |= feed.position.is_start_of_round
         news.add(page, counts, is_start=feed.position.is_start_of_round)
         is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
         if is_read and not feed.has_pending:
             return FeedProgress()
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
-        if page.changes or not feed.has_pending:  # else each call would read these, and nothing else
-            slowest_s = max(slowest_s, time.monotonic() - started)
+        slowest_s = max(slowest_s, time.monotonic() - started if is_progress else 0.0)
     return FeedProgress((feed_id,))
 
 
