@@ -2,7 +2,7 @@
 
 MESSAGES ?= 3000#   number of messages in the demo mailbox
 MBOX     ?=#        mbox file, Maildir, folder of .eml files or .eml file that fills the demo mailbox
-PROVIDER ?=#        what mailboxes are connected as: graph (Microsoft 365), or imap; default: graph
+PROVIDER ?=#        what mailboxes are connected as: graph (Microsoft 365), gmail or imap; default: graph
 HISTORIES ?= 2000#  number of random histories of `make torture`
 MINUTES  ?= 30#    duration of `make soak` in minutes
 STAGE    ?= dev#    stage for `make deploy`, `make synth` and `make dashboard`
@@ -48,10 +48,10 @@ $(VENV)/ready: requirements-dev.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
 	@touch $@
 
-demo: setup ## connect a simulated mailbox, sync it, change it, sync the changes; MESSAGES=N, MBOX=PATH, PROVIDER=imap
+demo: setup ## connect a simulated mailbox, sync it, change it, sync the changes; MESSAGES=N, MBOX=PATH, PROVIDER=gmail or imap
 	@$(BIN)/python -m localdev demo $(MAILBOX)
 
-dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads changed code
+dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads changed code; PROVIDER=gmail or imap
 	@$(BIN)/python -m localdev up $(MAILBOX) $(if $(IMAP_PORT),--imap-port $(IMAP_PORT)) \
 		$(if $(API_PORT),--api-port $(API_PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) \
 		$(if $(DASHBOARD_PORT),--dashboard-port $(DASHBOARD_PORT)) \
@@ -81,8 +81,8 @@ test: setup ## run all tests except torture and soak; takes minutes, needs no ne
 torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N, PROVIDER=imap
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES) --provider $(or $(PROVIDER),graph)
 
-bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
-	@$(BIN)/python -m benchmarks.$(or $(PROVIDER),imap)
+bench: setup ## measure the first sync beside other ways and the bound; ALL=1 takes hours; PROVIDER=imap
+	@$(BIN)/python -m benchmarks.$(or $(PROVIDER),graph) $(if $(ALL),--all)
 
 soak: setup ## sync many changing mailboxes under injected failures; MINUTES=N, PROVIDER=imap
 	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --provider $(or $(PROVIDER),graph)

@@ -25,20 +25,25 @@ LOCAL_STAGE = "local"
 
 
 def connections_json(sources: DashboardSources) -> Json:
-    """Return what a page needs to connect mailboxes: the provider with a sign-in (None: there is
-    none), the sign-in's URL, and the providers whose mailboxes are connected by password.
+    """Return what a page needs to connect mailboxes: the providers with a sign-in, that of the
+    simulated mailbox first, and the providers whose mailboxes are connected by password.
 
+    url: where a sign-in begins. None: the dashboard begins it.
     host, port: of the simulated mail server. None: mailboxes name their own servers.
     """
-    signing_in = find_sign_in_provider(sources)
-    url = sign_in_url(sources, signing_in) if signing_in else None
+    is_direct = sources.is_development_login_enabled
     simulated = sources.simulated_provider
     port = simulated.imap_port if simulated else 0
     server = {"host": IMAP_HOST, "port": port} if port else {"host": None, "port": None}
     return {
-        "signInProvider": signing_in and signing_in.provider,
-        "signInTitle": signing_in and signing_in.title,
-        "signInUrl": url if sources.is_development_login_enabled else None,
+        "signIns": [
+            {
+                "provider": each.provider,
+                "title": each.title,
+                "url": sign_in_url(sources, each) if is_direct else None,
+            }
+            for each in sign_in_providers(sources)
+        ],
         "passwordProviders": [
             {"provider": each.provider, "title": each.title, **server}
             for each in _enabled_providers(sources)
@@ -47,10 +52,13 @@ def connections_json(sources: DashboardSources) -> Json:
     }
 
 
-def find_sign_in_provider(sources: DashboardSources) -> RegisteredProvider | None:
-    """Return the provider to whose mailboxes a person of a local stack signs in. None: there is no
-    such provider."""
-    return next((each for each in _enabled_providers(sources) if not each.uses_password), None)
+def sign_in_providers(sources: DashboardSources) -> list[RegisteredProvider]:
+    """Return the providers to whose mailboxes a person of a local stack signs in, that of the
+    simulated mailbox first."""
+    simulated = sources.simulated_provider
+    first = simulated.sign_in_provider if simulated else None
+    found = [each for each in _enabled_providers(sources) if not each.uses_password]
+    return sorted(found, key=lambda each: each.provider != first)
 
 
 def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> str:
@@ -85,19 +93,25 @@ class ConnectionActions:
         )
 
 
-def begin_sign_in(sources: DashboardSources) -> Response:
+def begin_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
     The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
     each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
-    which shows the reason. Raises ActionFailed.
+    which shows the reason.
+
+    provider: to sign in to. None: the first one with a sign-in.
+
+    Raises:
+        ActionFailed: this is no local stack.
     """
     token = sources.make_user_token() if sources.stage == LOCAL_STAGE else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    registered = find_sign_in_provider(sources)
+    offered = sign_in_providers(sources)
+    registered = next((each for each in offered if provider in (None, each.provider)), None)
     if registered is None:
-        return _sign_in_failed("This stack has no provider with a sign-in.")
+        return _sign_in_failed("This stack has no such provider with a sign-in.")
     try:
         response = httpx.get(
             sign_in_url(sources, registered),

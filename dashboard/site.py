@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
@@ -88,7 +89,8 @@ class DashboardSite:
 
     def _route(self, request: Request) -> Response:
         if request.method == "GET" and request.path == SIGN_IN_PATH:
-            return begin_sign_in(self._sources)
+            asked_for = dict(parse_qsl(request.query)).get("provider")
+            return begin_sign_in(self._sources, asked_for)
         if request.method == "POST" and request.path.startswith(ACTIONS_PATH_PREFIX):
             return json_response(200, self._act(request))
         if request.method != "GET":

@@ -23,6 +23,8 @@ from localdev.engine.simulator_process import IMAP_HOST
 from localdev.options import Options, parse_command_line
 from localdev.stack import CODE_ROOT, Stack
 from localdev.stop_signals import StopSignals
+from mailsync.api.provider_paths import sign_in_path
+from mailsync.model import Provider
 
 _CURL = 'curl -s -H "Authorization: Bearer $TOKEN"'
 console = Console(highlight=False, soft_wrap=True)
@@ -105,6 +107,7 @@ def welcome(stack: Stack) -> str:
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}
+{_gmail_address(stack)}\
 {_imap_address(stack, account.address) if account and stack.provider.imap_port else ""}\
   Database   {_database(stack)}
   Logs       {stack.data / "logs"}
@@ -129,10 +132,16 @@ def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
     if stack.provider.imap_port or stack.options.mail_servers:
         return f"{stack.dashboard.url}/accounts in a browser and connect a mailbox yourself"
-    sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
+    path = sign_in_path(Provider(stack.provider.sign_in_provider))
+    sign_in = path if stack.options.is_dev_login_on else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
     warned = "; it warns of the simulator's certificate" if stack.simulators else ""
     return f"{at}{sign_in} in a browser and connect a mailbox yourself{warned}"
+
+
+def _gmail_address(stack: Stack) -> str:
+    gmail = stack.provider.google.get("GMAIL_URL") if stack.simulators else None
+    return f"  Gmail      {gmail}\n" if gmail else ""
 
 
 def _imap_address(stack: Stack, address: str) -> str:

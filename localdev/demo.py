@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.demo_quota import EtaRecord, quota_report
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -33,7 +34,7 @@ The demo has ended, and everything that it started has stopped. Next:
   make dev              keeps the API on http://localhost:3000 and a dashboard on http://localhost:8288;
                         it prints the commands for syncing, delivering mail and reading the tables
   make demo MBOX=PATH   mirrors your own mail files
-  PROVIDER=imap         behind either command connects the mailbox over IMAP, not as Microsoft 365
+  PROVIDER=imap, gmail  behind either command connects the mailbox over IMAP or as one of Gmail
   docs/api.md           the API for your application; docs/database.md: its tables
   docs/deploy.md        from here to AWS"""
 
@@ -49,8 +50,11 @@ def run_demo(stack: Stack) -> int:
     the second sync inserted one row, else 1."""
     account = connect(stack.api_url, stack.provider, stack.token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
-    _watch(account)
+    estimates = EtaRecord()
+    _watch(account, estimates)
     _print_quarantine(stack)
+    for line in quota_report(stack, account, estimates):
+        console.print(line)
 
     console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
     simulator(
@@ -89,13 +93,18 @@ _SHOWN = (
 )
 
 
-def _watch(account: DemoAccount) -> dict[str, Any]:
-    """Show a progress bar per folder until the open run ends; return the account's last status."""
+def _watch(account: DemoAccount, estimates: EtaRecord | None = None) -> dict[str, Any]:
+    """Show a progress bar per folder until the open run ends; return the account's last status.
+
+    estimates: record of each status that was read.
+    """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console) as progress:
         bars: dict[int, TaskID] = {}
         while True:
             status = account.status()
+            if estimates:
+                estimates.note(time.monotonic(), status)
             _draw(progress, bars, status["folders"])
             if status["runId"] is None:
                 return status

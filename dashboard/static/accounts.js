@@ -1,7 +1,7 @@
 // Every mailbox: how far it is, how fast, what failed and when it is tried next.
 
 import { actionButton } from "./actions.js";
-import { connectAgain, passwordForms, signInLink, signInUrl } from "./connect.js";
+import { connectAgain, passwordForms, signInLinks } from "./connect.js";
 import { get } from "./data.js";
 import { el, ticking } from "./dom.js";
 import { distance, duration, number, plural } from "./format.js";
@@ -35,7 +35,7 @@ export default {
         "header",
         { class: "heading" },
         el("h1", {}, "Accounts"),
-        signInUrl(app) && signInLink(app, "Connect a mailbox"),
+        signInLinks(app),
       ),
       failedSignIn(query),
       byPassword(query, app),

@@ -4,13 +4,19 @@ import { actionForm } from "./actions.js";
 import { el } from "./dom.js";
 import { field, fine, link } from "./components.js";
 
-/** Where a sign-in begins, as a whole address, so that no view is looked for; null on a stage. */
-export function signInUrl({ overview }) {
-  if (!overview.signInProvider) return null;
-  return overview.signInUrl ?? `${location.origin}/data/sign-in`;
-}
+/** Where a sign-in begins, as a whole address, so that no view is looked for. */
+export const signInUrl = ({ provider, url }) =>
+  url ?? `${location.origin}/data/sign-in?provider=${encodeURIComponent(provider)}`;
 
-export const signInLink = (app, text) => el("a", { class: "button", href: signInUrl(app) }, text);
+const signInLink = (signIn, text) => el("a", { class: "button", href: signInUrl(signIn) }, text);
+
+/** A button for each provider with a sign-in; a stage has none. */
+export function signInLinks({ overview }) {
+  const offered = overview.signIns ?? [];
+  const isOnly = offered.length === 1;
+  return offered.map((each) =>
+    signInLink(each, isOnly ? "Connect a mailbox" : `Connect a mailbox of ${each.title}`));
+}
 
 /** A form for each provider whose mailboxes are connected by password; `address` stands in it. */
 export function passwordForms({ overview, ...app }, address = "") {
@@ -43,7 +49,8 @@ export function tellConnected({ accountId, emailAddress }) {
 /** How a mailbox that lost its access gets it back; null for every other. */
 export function connectAgain({ status, provider, emailAddress }, app) {
   if (!["reauth_required", "disconnected"].includes(status)) return null;
-  if (provider === app.overview.signInProvider) return signInLink(app, "Connect again");
+  const signIn = app.overview.signIns?.find((each) => each.provider === provider);
+  if (signIn) return signInLink(signIn, "Connect again");
   if (app.overview.passwordProviders?.some((each) => each.provider === provider)) {
     const href = `/accounts?connect=${encodeURIComponent(emailAddress)}`;
     return el("a", { class: "button", href }, "Connect again");

@@ -39,6 +39,7 @@ export default {
 
 function steps(app) {
   const forms = passwordForms(app);
+  const [signIn] = app.overview.signIns;
   const isSimulated = app.overview.passwordProviders?.some(({ host }) => host);
   const step = (words, ...more) => el("li", {}, el("p", {}, words), more);
   return [
@@ -52,7 +53,7 @@ function steps(app) {
       ),
       step(
         ["Connect a mailbox; its first sync starts by itself. Or ",
-          link(signInUrl(app), "sign in yourself"), `, as to ${app.overview.signInTitle}.`],
+          link(signInUrl(signIn), "sign in yourself"), `, as to ${signIn.title}.`],
         actionForm(
           app,
           { name: "connect", fields: chosenAddress, done: tellConnected, label: "Connect" },

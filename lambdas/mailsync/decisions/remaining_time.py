@@ -106,13 +106,22 @@ def estimate_remaining_s(
 
 def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     """Return the seconds until the pending messages are fetched: until the last part of the
-    backfill begins, which has no pause, or at the speed so far, if the quota does not limit it."""
+    backfill begins, which has no pause, or at the speed so far, if the quota does not limit it.
+
+    A part that is not over can take as long as the quota lets it take. So only a reading that
+    lasts longer than all parts that have begun is limited by its work: the start of the functions
+    and the list of the messages take seconds, and would make the first parts look slow.
+    """
     at_speed_so_far_s = quota.pending * progress.reading_s / progress.stored
     part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS
     parts_used = quota.used / part_units
-    part_s = progress.reading_s / parts_used if parts_used else math.inf
-    if part_s > PART_S * MAX_PACE:
+    parts_begun, slowest_part_s = math.ceil(parts_used), PART_S * MAX_PACE
+    is_slow = progress.reading_s > max(parts_used * slowest_part_s, parts_begun * PART_S)
+    if not parts_begun or is_slow:
         return at_speed_so_far_s
+    # The pause of a part follows its work, so the time lags behind the units within a part.
+    lag = (parts_used - math.floor(parts_used)) / 2
+    part_s = min(progress.reading_s / max(1.0, parts_used - lag), slowest_part_s)
     parts = math.ceil(parts_used * (1 + quota.pending / progress.stored))
     until_last_part_s = (parts - 1) * max(part_s, PART_S) - progress.reading_s
     return max(until_last_part_s, min(at_speed_so_far_s, 1.0))

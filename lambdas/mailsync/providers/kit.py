@@ -11,8 +11,16 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Protocol, cast
 
+from mailsync.decisions.first_sync import FirstSyncCost
 from mailsync.errors import ProviderRejected
-from mailsync.model import Account, MailboxNotification, Notification, Provider
+from mailsync.model import (
+    Account,
+    MailboxNotification,
+    Notification,
+    Provider,
+    Role,
+    TreeReadingDepth,
+)
 from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
@@ -138,11 +146,13 @@ class ProviderKit(Protocol):
     The registry names one module per provider. The module's constant `KIT` implements it.
 
     push_kit: functions for push subscriptions. None: the provider sends no notifications.
+    first_sync_cost: what a first sync costs, for estimates.
     """
 
     push_kit: PushKit | None
     """The provider's functions for push subscriptions. None: the provider sends no notifications.
     """
+    first_sync_cost: FirstSyncCost
 
     def open_mailbox(
         self,
@@ -161,6 +171,11 @@ class ProviderKit(Protocol):
             raises ProviderUnavailable if the share has no room for its response.
         quota: the quota from which the client takes units before each request. None: no limit.
         """
+        ...
+
+    def count_messages(self, mailbox: MailProvider) -> int:
+        """Return about how many messages the provider counts in a mailbox that `open_mailbox` has
+        opened, in as few requests as possible. Raises the errors of `MailProvider`."""
         ...
 
     def find_organisation_mailbox(
@@ -239,6 +254,22 @@ def load_push_kit(provider: Provider) -> PushKit:
     if push is None:
         raise ProviderRejected(f"The provider '{provider}' does not notify of changes.")
     return push
+
+
+def count_messages_in_folders(mailbox: MailProvider) -> int:
+    """Return how many messages the provider counts in the folders of a mailbox, each message once.
+
+    Where a message can be in several folders, the folder of all mail is counted, with the trash and
+    the junk beside it.
+    """
+    folders = mailbox.list_folders((), TreeReadingDepth.WHOLE).folders
+    all_mail = mailbox.traits.folder_of_all_mail
+    beside = (Role.TRASH, Role.JUNK)
+    return sum(
+        folder.total or 0
+        for folder in folders
+        if all_mail is None or folder.remote_id == all_mail or folder.role in beside
+    )
 
 
 def webhook_path(provider: Provider) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from mailsync.decisions.remaining_time import BACKFILL_PARTS, RESERVED_QUOTA_SHARE, QuotaStatus
 from mailsync.errors import ProviderThrottled, SettingMissing
 from mailsync.log import logger
-from mailsync.model import Account, AccountId
+from mailsync.model import Account, AccountId, Provider
 from mailsync.registry import NumberSetting, QuotaSettings, find_provider
 from mailsync.settings import Settings, SettingsSection
 from mailsync.store import rows
@@ -266,6 +266,14 @@ def open_quota(database: Database, account: Account, settings: Settings) -> Mail
         return None
     limits = settings.read_section(QuotaLimitsSection).limits(provider.quota)
     return MailboxQuota(database, account, limits)
+
+
+def mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | None:
+    """Return the quota of one mailbox in the provider's units. None: the provider has none."""
+    found = find_provider(provider)
+    if found is None or found.quota is None:
+        return None
+    return settings.read_section(QuotaLimitsSection).limits(found.quota).per_mailbox
 
 
 def quotas_of_accounts(

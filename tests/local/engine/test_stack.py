@@ -132,7 +132,8 @@ def test_without_dev_login_the_dashboard_shows_a_stranger_nothing(printed: Print
         overview = person.get(data).json()
 
     assert stranger.status_code == 401
-    assert (overview["simulated"], overview["signInUrl"]) == (False, None)
+    urls = [each["url"] for each in overview["signIns"]]
+    assert (overview["simulated"], urls) == (False, [None])
 
 
 def test_what_it_prints_to_try_can_be_pasted(printed: Printed) -> None:

@@ -1,10 +1,11 @@
 """Open Gmail mailboxes for the common code: the provider's kit."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from mailsync.decisions.first_sync import FirstSyncCost
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
-from mailsync.providers import AccessTokenSource
+from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.gmail.push_kit import GmailPushKit
 from mailsync.providers.kit import MailboxIdentity
 from mailsync.providers.quota import QuotaSource
@@ -21,6 +22,15 @@ class GmailKit:
     """Opens Gmail mailboxes; implements `ProviderKit`."""
 
     push_kit = GmailPushKit()
+    first_sync_cost = FirstSyncCost(
+        messages_per_s=30,
+        requests=100,
+        requests_per_message=20.05,
+        usd=0.0009,
+        usd_per_message=0.0000025,
+    )
+    """20 units for a message, and its share of the lists of ids. Threads that are fetched as a
+    whole cost less. The price is that of docs/cost.md."""
 
     def open_mailbox(
         self,
@@ -43,6 +53,9 @@ class GmailKit:
             memory=memory,
             quota=quota,
         )
+
+    def count_messages(self, mailbox: MailProvider) -> int:
+        return cast("GmailMailbox", mailbox).count_messages()
 
     def find_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from mailsync.decisions.first_sync import FirstSyncCost
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
-from mailsync.providers import AccessTokenSource
+from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.imap.address import parse_remote_id
-from mailsync.providers.kit import MailboxIdentity, PasswordLogin
+from mailsync.providers.kit import MailboxIdentity, PasswordLogin, count_messages_in_folders
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -20,6 +21,15 @@ class ImapKit:
     """Opens mailboxes on IMAP servers; implements `ProviderKit` and `PasswordKit`."""
 
     push_kit = None
+    first_sync_cost = FirstSyncCost(
+        messages_per_s=50,
+        requests=60,
+        requests_per_message=0.012,
+        usd=0.0006,
+        usd_per_message=0.0000003,
+    )
+    """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is a
+    cautious one. A second of a function of 1 GB stores a second of messages."""
 
     def open_mailbox(
         self,
@@ -46,6 +56,9 @@ class ImapKit:
             budget=budget,
             memory=memory,
         )
+
+    def count_messages(self, mailbox: MailProvider) -> int:
+        return count_messages_in_folders(mailbox)
 
     def find_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings

@@ -182,12 +182,15 @@ RETURNING account_id::text
 
 -- account_completed --
 -- Record a verified sync. error: what a person should know nevertheless. A run that left counts unread
--- does not verify the mailbox, only the folders that changed.
+-- does not verify the mailbox, only the folders that changed; nor does a run that left messages pending.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'completed', last_sync_at = now(),
        initial_sync_completed = true,
        verified_at = CASE WHEN (SELECT r.has_unread_counts FROM mailsync.sync_runs r
-                                 WHERE r.id = :run_id) THEN verified_at ELSE now() END,
+                                 WHERE r.id = :run_id)
+                           OR EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                                       WHERE w.account_id = cast(:account_id AS uuid))
+                         THEN verified_at ELSE now() END,
        last_error = :error, last_error_message = :error_message, failures = 0,
        changed_at = CASE WHEN :has_changed THEN now() ELSE changed_at END,
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()

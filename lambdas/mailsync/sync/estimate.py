@@ -1,0 +1,39 @@
+"""Estimate the first sync of a connected mailbox, with the message count of its provider."""
+
+from contextlib import closing, nullcontext
+
+from mailsync.credentials import open_stored_access_token
+from mailsync.decisions.first_sync import FirstSyncEstimate, estimate_first_sync
+from mailsync.model import AccountId
+from mailsync.providers.kit import load_provider_kit
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.settings import load_settings
+from mailsync.store.account_store import AccountStore
+from mailsync.store.connection import open_database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.quota_store import mailbox_units_per_minute, open_quota
+from mailsync.sync.mailbox import open_vault, require_unthrottled
+
+
+def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
+    """Request the number of messages from the provider, and return what their first sync takes.
+
+    It takes no lease and writes nothing, so it is allowed beside a running sync. A failed request
+    is not repeated, because a person waits.
+
+    Raises:
+        AccountNotFound, AccountNotConnected: the account cannot be synced.
+        AccessRevoked: no access token is available until a person acts.
+        errors of `MailProvider`
+    """
+    database, settings = open_database(), load_settings()
+    account = AccountStore(database).active_account(account_id)
+    require_unthrottled(account)
+    access = open_stored_access_token(account, CredentialStore(database), open_vault(), settings)
+    kit, no_retries = load_provider_kit(account.provider), RetryBudget(total_s=0)
+    quota = open_quota(database, account, settings)
+    mailbox = kit.open_mailbox(account, access, settings, no_retries, quota=quota)
+    with quota or nullcontext(), closing(mailbox):
+        messages = kit.count_messages(mailbox)
+    per_minute = mailbox_units_per_minute(account.provider, settings)
+    return estimate_first_sync(messages, kit.first_sync_cost, per_minute)

@@ -1,0 +1,96 @@
+"""Report what the demo's first sync used of a provider's quota, and whether its ETA was right."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from localdev.demo_account import DemoAccount, simulator
+from localdev.stack import Stack
+from mailsync.decisions.first_sync import estimate_first_sync
+from mailsync.model import Provider
+from mailsync.providers.kit import load_provider_kit
+from mailsync.registry import find_provider
+
+FIRST_SHARE = 0.1
+"""The share of the messages from which on an ETA is expected to be right."""
+SHOWN_SHARES = (FIRST_SHARE, 0.25, 0.5, 0.75)
+ALLOWED_SHARE = 0.2
+WHOLE_SECONDS_S = 1.0
+"""An ETA is a number of whole seconds, and the demo reads it five times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    at: float
+    stored: int
+    total: int
+    eta_s: int | None
+
+
+@dataclass(slots=True)
+class EtaRecord:
+    """The ETAs that the status of a first sync showed, to compare them with the truth."""
+
+    readings: list[_Reading] = field(default_factory=list)
+
+    def note(self, now: float, status: dict[str, Any]) -> None:
+        """Record a sync status, which was read at a time in seconds of the monotonic clock."""
+        numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
+        self.readings.append(_Reading(now, *numbers))
+
+    def shown(self) -> list[tuple[float, int | None, float]]:
+        """Return for each reading from the tenth part on, while messages are missing: the stored
+        share of the messages, the ETA, and the true seconds until all were stored."""
+        total = max((each.total for each in self.readings), default=0)
+        ended_at = next((each.at for each in self.readings if each.stored == total), None)
+        if not total or ended_at is None:
+            return []
+        return [
+            (each.stored / total, each.eta_s, ended_at - each.at)
+            for each in self.readings
+            if each.at < ended_at and each.stored >= FIRST_SHARE * total
+        ]
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line with ETAs beside the true times, and one with how many were right."""
+        shown = self.shown()
+        if not shown:
+            return
+        firsts = [next((it for it in shown if it[0] >= share), None) for share in SHOWN_SHARES]
+        pairs = [f"{it[0]:.0%}: {it[1]} s ({it[2]:.0f} s)" for it in firsts if it]
+        yield f"ETA, and the true time in parentheses, at {', '.join(dict.fromkeys(pairs))}."
+        right = sum(is_right(eta_s, true_s) for _, eta_s, true_s in shown)
+        yield (
+            f"From the tenth part of the messages on, {right} of {len(shown)} readings were within"
+            f" {ALLOWED_SHARE:.0%} of the truth, or within a second of it."
+        )
+
+
+def is_right(eta_s: int | None, true_s: float) -> bool:
+    """Return whether an ETA is within `ALLOWED_SHARE` of the truth, or within a second of it."""
+    return eta_s is not None and abs(eta_s - true_s) <= max(ALLOWED_SHARE * true_s, WHOLE_SECONDS_S)
+
+
+def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> Iterator[str]:
+    """Yield lines about the quota, if the simulated provider has one: the units that the provider
+    counted, its refusals, the ETAs, and the time that the provider's own quota would take."""
+    provider = Provider(str(account.status()["provider"]))
+    registered = find_provider(provider)
+    if registered is None or registered.quota is None:
+        return
+    counted = simulator(stack.provider, "GET", "gmail-quota")
+    refused = sum(sum(each.values()) for each in counted["refused"].values())
+    messages = max(each.total for each in estimates.readings)
+    units = counted["totalUnits"]
+    yield f"{registered.title} counted {units:,} units and refused {refused} requests."
+    yield from estimates.lines()
+    per_minute = registered.quota.per_mailbox.default
+    cost = load_provider_kit(provider).first_sync_cost
+    took = estimate_first_sync(messages, cost, per_minute)
+    minutes = math.ceil(took.duration_s / 60)
+    yield (
+        f"Here the quota is {stack.options.quota_scale:g} times that of a new project. With its"
+        f" {per_minute:,} units per minute, {messages:,} messages take"
+        f" {minutes} minute{'s'[: minutes - 1]}."
+    )
