@@ -66,8 +66,9 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
         mailboxes that failed together are not synced together.
 
     The interval doubles with each failure: up to a day, up to 15 minutes if only some folders
-    failed, up to an hour if only some folders were not verified. If the last run is the first failure in a row and its execution died, the result is 0,
-    because the mailbox did not cause the failure.
+    failed, up to an hour if only some folders were not verified. If the last run is the first
+    failure in a row and its execution died, the result is 0, because the mailbox did not cause the
+    failure.
     """
     if cause == EXECUTION_DIED_ERROR and failures <= 1:
         return 0.0
