@@ -195,7 +195,8 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         if is_read and not feed.has_pending:
             return FeedProgress()
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
-        slowest_s = max(slowest_s, time.monotonic() - started)
+        if page.changes or not feed.has_pending:  # else each call would read these, and nothing else
+            slowest_s = max(slowest_s, time.monotonic() - started)
     return FeedProgress((feed_id,))
 
 
