@@ -105,6 +105,8 @@ JWKS = "https://issuer.mailsync.test/.well-known/jwks.json"
         ("api_limits", "sync=600", ["sync", "sync=0", "sink=1", 600]),
         ("log_retention", "THREE_MONTHS", ["3 months", "THREE"]),
         ("aurora_max_acu", 16, ["16", True]),
+        ("gmail_units_per_minute", 15_000, ["15000", 0, 1.5, True, 10**9]),
+        ("gmail_project_units_per_minute", 2_400_000, ["many", -1]),
         ("settings_version", "2", [2]),
         # As text, "false" would be true.
         *((each, False, ["false", 0]) for each in (
