@@ -152,7 +152,7 @@ def microsoft(
 
 @pytest.fixture
 def google(microsoft: Simulators) -> Iterator[Simulators]:
-    """Ann and Bo have Gmail mailboxes, and the functions of this process use the simulated Google."""
+    """Ann and Bo have Gmail mailboxes, and the functions of this process use this Google."""
     simulated = microsoft.google
     defaults = simulated.behaviour
     yield microsoft
