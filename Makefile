@@ -81,8 +81,8 @@ test: setup ## run all tests except torture and soak; takes minutes, needs no ne
 torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N, PROVIDER=imap
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES) --provider $(or $(PROVIDER),graph)
 
-bench: setup ## measure the first sync beside mbsync on a real Dovecot; PROVIDER=imap
-	@$(BIN)/python -m benchmarks.$(or $(PROVIDER),imap)
+bench: setup ## measure the first sync beside other ways and the bound; ALL=1 takes hours; PROVIDER=imap
+	@$(BIN)/python -m benchmarks.$(or $(PROVIDER),graph) $(if $(ALL),--all)
 
 soak: setup ## sync many changing mailboxes under injected failures; MINUTES=N, PROVIDER=imap
 	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --provider $(or $(PROVIDER),graph)

@@ -4,6 +4,9 @@ The benchmark runs local stacks and writes `benchmarks/measured.json`; it takes 
 idle machine. Functions are real processes with the memory sizes of the catalog. The simulated Graph
 has the measured latency of the real one (`Latency`). One difference to AWS remains: a function has
 a whole core, while Lambda gives a function of 1 GB about half a core.
+
+`--gmail N` instead prints the usage and the price of the first sync of a Gmail mailbox with N
+messages, at Google's quota: 300 messages a minute.
 """
 
 import argparse
@@ -18,7 +21,9 @@ from typing import Any
 from benchmarks.cost import (
     GUIDE_FIRST_SYNC_STEPS_BY_MESSAGES,
     Measurements,
+    Prices,
     Usage,
+    price_usage,
     save_measurements,
 )
 from localdev.demo_account import DemoAccount, connect, simulator
@@ -66,8 +71,19 @@ def measure_all() -> Measurements:
     return Measurements(initial, idle, changed, execution, comparison, tick, notification)
 
 
+def measure_gmail(messages: int) -> Usage:
+    """Measure a first sync through the Gmail API; print its usage, duration and price."""
+    with _stack(messages, simulated_provider="gmail", quota_scale=1) as stack:
+        began = time.monotonic()
+        _, usage = _first_sync(stack)
+        duration_s = time.monotonic() - began
+    price = price_usage(usage.times(1_000), Prices()).total
+    print(f"{usage}, {duration_s:.0f} s, ${price:.2f} per 1,000 mailboxes")
+    return usage
+
+
 @contextmanager
-def _stack(messages: int) -> Iterator[Stack]:
+def _stack(messages: int, **more: Any) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
             data=Path(folder),
@@ -77,6 +93,7 @@ def _stack(messages: int) -> Iterator[Stack]:
             schedule=False,
             messages=messages,
             latency="real",
+            **more,
         )
         with Stack(options) as stack:
             yield stack
@@ -247,8 +264,9 @@ def _transitions(stack: Stack) -> int:
 
 
 if __name__ == "__main__":
-    # With --help the program must not measure.
-    argparse.ArgumentParser(
-        prog="python -m benchmarks.measure_cost", description=__doc__
-    ).parse_args()
-    save_measurements(measure_all())
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.measure_cost", description=__doc__)
+    parser.add_argument("--gmail", type=int, metavar="N")
+    if chosen := parser.parse_args().gmail:
+        measure_gmail(chosen)
+    else:
+        save_measurements(measure_all())

@@ -47,11 +47,11 @@ def write_maildir(folder: Path, messages: int, share_in_inbox: float, folders: i
 def make_message(number: int) -> bytes:
     """Return a message with text, from some size on HTML as well, and then an attachment."""
     random_of_message = random.Random(number)
-    size = min(MAX_BYTES, round(MEDIAN_BYTES * math.exp(random_of_message.gauss(0, SPREAD))))
+    size = draw_size(random_of_message)
     text = _text(random_of_message, min(MAX_TEXT_BYTES, size // 3))
     parts = [_part("text/plain; charset=utf-8", "8bit", text.encode())]
     if size > 3_000:
-        html = _html(random_of_message, min(MAX_HTML_BYTES, size - len(text)))
+        html = make_html(random_of_message, min(MAX_HTML_BYTES, size - len(text)))
         parts.append(_part("text/html; charset=utf-8", "8bit", html.encode()))
     body = _multipart("alternative", f"a{number}", parts)
     if (left := size - len(body)) > MAX_HTML_BYTES // 2:
@@ -60,6 +60,11 @@ def make_message(number: int) -> bytes:
         attachment = _part(head, "base64", attached.replace(b"\n", b"\r\n"))
         body = _multipart("mixed", f"m{number}", [body, attachment])
     return _header(random_of_message, number).encode() + body
+
+
+def draw_size(random_of_message: random.Random) -> int:
+    """Return the size of a message in bytes, from the distribution of `MEDIAN_BYTES`."""
+    return min(MAX_BYTES, round(MEDIAN_BYTES * math.exp(random_of_message.gauss(0, SPREAD))))
 
 
 def _header(random_of_message: random.Random, number: int) -> str:
@@ -97,7 +102,8 @@ def _text(random_of_message: random.Random, size: int) -> str:
     return "".join(_lines(random_of_message, size, "{}\r\n"))
 
 
-def _html(random_of_message: random.Random, size: int) -> str:
+def make_html(random_of_message: random.Random, size: int) -> str:
+    """Return an HTML body of about this size in bytes."""
     line = '<tr><td style="font: 14px sans-serif; color: #333">{}</td></tr>\r\n'
     lines = "".join(_lines(random_of_message, size, line))
     return f"<html><head><style>td {{ padding: 4px }}</style></head><table>{lines}</table></html>"

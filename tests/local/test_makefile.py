@@ -69,5 +69,5 @@ def test_a_provider_that_is_not_simulated_is_named_with_those_that_are() -> None
 
     assert (ran.stdout, ran.stderr.count("\n")) == ("", 2)
     assert ran.stderr.startswith("There is no simulated provider 'im$ap': PROVIDER (--provider) is")
-    assert "graph (Microsoft 365) or imap" in ran.stderr
+    assert "graph (Microsoft 365), gmail (Gmail) or imap" in ran.stderr
     assert "Error 1" in ran.stderr

@@ -46,7 +46,7 @@ WRITES: dict[str, Write] = {
         run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
     ),
     "MailStore.save_placement_changes": lambda m, run: m.mail.save_placement_changes(
-        run, [PlacementChange(SHOWN, removed=(RemoteId("F1"),))]
+        run, [PlacementChange(SHOWN, removed=(RemoteId("F1"),))], None
     ),
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
     "MailStore.delete_mail_of_unselected_folders": lambda m, run: (

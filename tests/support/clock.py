@@ -6,6 +6,7 @@ from typing import Any
 AGEING = (
     *("email_accounts", "email_folders", "change_feeds", "emails", "email_quarantine"),
     *("email_credentials", "sync_runs", "sync_run_folders", "quota_buckets"),
+    "pending_messages",
 )
 """Tables with times that decide what is due, or who is dead."""
 AGELESS = ("received_at", "sent_at", "modified_at", "access_expires_at")

@@ -72,7 +72,9 @@ class ListingToy(ToyProvider):
         after = Cursor(f"after {entries[:limit][-1].number}")
         return Page(changes, after, has_more=len(entries) > limit)
 
-    def list_folder_messages(self, folder: model.FolderRef) -> model.MessageListing:
+    def list_folder_messages(
+        self, folder: model.FolderRef, *, has_flags: bool = True
+    ) -> model.MessageListing:
         self.request_count += 4
         self.request()
         if folder.remote_id == ALL_MAIL:
@@ -85,6 +87,8 @@ class ListingToy(ToyProvider):
             ListedMessage(m.remote_id, m.is_read, is_flagged=m.is_flagged, importance=m.importance)
             for m in found
         )
+        if not has_flags:
+            entries = tuple(ListedMessage(m.remote_id, None) for m in found)
         return model.MessageListing(entries, len(entries))
 
     def fetch_messages(

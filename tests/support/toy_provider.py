@@ -90,11 +90,16 @@ class ToyProvider:
                 pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
         return pages
 
-    def list_folder_messages(self, folder: model.FolderRef) -> model.MessageListing:
+    def list_folder_messages(
+        self, folder: model.FolderRef, *, has_flags: bool = True
+    ) -> model.MessageListing:
         self.request()
         found = [self._message(each.number) for each in self.mailbox.messages(self._label(folder))]
         entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
         return model.MessageListing(entries, len(entries))
+
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Do nothing: no feed is read ahead."""
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         pass

@@ -61,8 +61,8 @@ class LyingToy(ToyProvider):
             changes += tuple(RemovedMessage(self.message_id(each.number)) for each in some)
         return replace(page, changes=changes)
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
-        listing = super().list_folder_messages(folder)
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
+        listing = super().list_folder_messages(folder, has_flags=has_flags)
         entries = listing.messages["short list" in self._lies :]
         return MessageListing(entries, len(entries))
 

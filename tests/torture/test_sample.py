@@ -10,6 +10,7 @@ from localdev.engine.postgres import Postgres
 from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import FirstSyncs
+from tests.torture.gmail_lies import GmailLie
 from tests.torture.histories import Stages, falsified, stages
 from tests.torture.imap_lies import ImapLie
 from tests.torture.lies import Lie
@@ -18,7 +19,7 @@ from tests.torture.plots import History, Mishap, Round, imap_histories, toy_hist
 from tests.torture.random_changes import Change
 from tests.torture.scenarios import SCENARIOS
 from tests.torture.stage import FEW, Stage
-from tests.torture.world import CHANGES_BY_IMAP_KIND, GMAIL, IMAP_KINDS, World
+from tests.torture.world import CHANGES_BY_IMAP_KIND, GMAIL, GMAIL_API, IMAP_KINDS, World
 
 POINTS = 2
 HISTORIES = 4
@@ -227,6 +228,25 @@ def test_what_histories_over_imap_once_found_stays_mended(world: World, found: s
     events: Counter[str] = Counter()
 
     with Stage(world, FEW, kind="imap qresync") as stage:
+        Play(stage, history, events).run()
+
+    assert events["runs completed"] >= 1
+
+
+ONCE_FOUND_AT_GMAIL = {
+    # The difference to the counts of the last sync was stored as an error of Gmail's counts.
+    "labels without counts": (
+        Round(before=(Change("gmail spam", 0),), lies=(GmailLie("label: no counts"),)),
+    ),
+}
+
+
+@pytest.mark.parametrize("found", ONCE_FOUND_AT_GMAIL)
+def test_what_histories_of_gmail_once_found_stays_mended(world: World, found: str) -> None:
+    history = History(rounds=ONCE_FOUND_AT_GMAIL[found])
+    events: Counter[str] = Counter()
+
+    with Stage(world, FEW, kind=GMAIL_API) as stage:
         Play(stage, history, events).run()
 
     assert events["runs completed"] >= 1

@@ -65,6 +65,31 @@ def test_the_server_has_both_commands_before_it_answers_one(
     assert pipeline.sent_count == 2
 
 
+def test_what_comes_among_the_responses_to_an_earlier_command_is_kept_for_the_later_one(
+    server: Server, pipeline: FetchPipeline
+) -> None:
+    pipeline.send(FIRST)
+    pipeline.send(SECOND)
+    (first, _), (second, _) = server.receive(), server.receive()
+    server.say(*rows(1, 3, 2), f"{first} OK", f"{second} OK")
+
+    assert [uid for uid, _ in pipeline.read(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.read(SECOND)] == [3]
+
+
+def test_a_later_command_may_end_before_an_earlier_one(
+    server: Server, pipeline: FetchPipeline
+) -> None:
+    pipeline.send(FIRST)
+    pipeline.send(SECOND)
+    (first, _), (second, _) = server.receive(), server.receive()
+    server.say(*rows(1, 3), f"{second} OK", *rows(2), f"{first} OK")
+    server.client.settimeout(0.5)
+
+    assert [uid for uid, _ in pipeline.read(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.read(SECOND)] == [3]
+
+
 def test_another_command_drops_what_was_sent_ahead(server: Server, pipeline: FetchPipeline) -> None:
     pipeline.send(FIRST)
     tag, _ = server.receive()

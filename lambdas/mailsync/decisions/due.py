@@ -76,8 +76,8 @@ def seconds_until_sync_after_success(
 ) -> float:
     """Return the seconds until the next scheduled sync of a mailbox after a successful sync.
 
-    has_news: whether a notification arrived during the sync. The sync may have missed that change,
-        so the result is 0.
+    has_news: whether a notification, or a person's confirmation of a removal, arrived during the
+        sync. The sync may have missed it, so the result is 0.
     is_pushed: whether the provider sends notifications of changes; they can be lost, so scheduled
         syncs continue.
     unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is

@@ -9,6 +9,7 @@ import codecs
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 
 from mailsync.storable import to_storable_text
@@ -144,6 +145,10 @@ def _guess(content: bytes) -> tuple[str, str]:
 
 
 def _decode_strictly(content: bytes, codec: str) -> str | None:
+    if codec == "utf-8":
+        with suppress(UnicodeDecodeError):
+            # It has no half of a surrogate pair, for which `to_storable_text` would encode it.
+            return content.decode("utf-8").removeprefix("\ufeff").replace("\0", "")
     try:
         if codec == _NEC_IN_ISO_2022_JP:
             content, codec = _to_shift_jis(content), "cp932"

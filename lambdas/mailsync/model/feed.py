@@ -60,10 +60,13 @@ class StoredFeed:
     """A change feed as stored in the database.
 
     read_at: when the feed was last read. None: never.
-    has_pending: whether messages that its pages named are still to be fetched.
+    has_pending: whether messages that its pages named are still to be fetched, at once or within
+        seconds. Those that the provider reported as gone are requested again later.
+    pending_wait_s: seconds until the first of them is to be fetched.
     """
 
     ref: FeedRef
     position: FeedPosition
     read_at: datetime | None = None
     has_pending: bool = False
+    pending_wait_s: float = 0.0

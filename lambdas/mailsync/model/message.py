@@ -157,9 +157,14 @@ class UnreadableMessage:
 @dataclass(frozen=True, slots=True)
 class GoneMessage:
     """A message that, requested by its id, does not exist at the provider, or exists only outside
-    the folders that the provider lists."""
+    the folders that the provider lists.
+
+    is_certain: False if the provider can say so of a message that has just arrived. Such a message
+        stays pending until the change feed or a complete list says that it is gone.
+    """
 
     remote_id: RemoteId
+    is_certain: bool = True
 
 
 Change = Upsert | PartialChange | StateChange | PlacementChange | RemovedMessage | UnreadableMessage
@@ -243,6 +248,8 @@ class PagePlan:
         already fill the memory, or the page only lists ids.
     seen_ids: ids of stored messages that a page of a full sync lists.
     groups: `PlacementChange.group` of pending messages that have one.
+    missing_ids: ids of messages that the provider reports as gone, and that is not certain
+        (`GoneMessage`).
     """
 
     upserts: tuple[Message, ...] = ()
@@ -254,6 +261,7 @@ class PagePlan:
     pending: tuple[RemoteId, ...] = ()
     seen_ids: tuple[RemoteId, ...] = ()
     groups: Mapping[RemoteId, str] = field(default_factory=dict)
+    missing_ids: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

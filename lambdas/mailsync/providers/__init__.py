@@ -184,12 +184,20 @@ class MailProvider(Protocol):
         """
         ...
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         """List all current messages of the folder without using its change feed.
+
+        has_flags: False: the caller needs the ids. The list may leave out read states and other
+            flags if they cost more requests.
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.
         """
+        ...
+
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Note the feed whose full sync begins once the present feed is read, so that the provider
+        may read it ahead. None: there is none. A provider that reads nothing ahead does nothing."""
         ...
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:

@@ -109,7 +109,7 @@ class AccountControlStore:
 
     def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
         """Record that a person confirms the removal of most of the mailbox; make the next sync due
-        immediately.
+        immediately, or at the end of the sync that is running.
 
         Returns how much mail is being removed. Returns None, without recording anything, if that is
         not most of the mailbox. The next sync deletes the messages that the provider reports as

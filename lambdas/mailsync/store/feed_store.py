@@ -42,16 +42,15 @@ class FeedStore:
             found = tx.run("find_feed", account_id=account_id, feed_id=feed_id)
         if not found or found[0][3]:
             raise FolderGone(f"The folder of feed {feed_id} no longer exists.")
-        number, folder_id, remote_id, _, *position, read_at, has_pending = found[0]
+        number, folder_id, remote_id, _, *position, read_at, has_pending, wait_s = found[0]
         folder = FolderRef(FolderId(folder_id), RemoteId(remote_id)) if folder_id else None
-        return StoredFeed(
-            FeedRef(FeedId(number), folder), read_position(position), read_at, has_pending
-        )
+        ref, place = FeedRef(FeedId(number), folder), read_position(position)
+        return StoredFeed(ref, place, read_at, has_pending, wait_s)
 
     def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
         """Return the next `limit` pending messages of a feed, at most, in their order, with the
         group of each; None: it has none. A message is pending if a page has named it and its
-        contents are still to be fetched."""
+        contents are still to be fetched. Messages that wait for a later request are left out."""
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
         return {RemoteId(each): group for each, group in found}

@@ -219,11 +219,23 @@ class FolderStore:
         folder_id: FolderId,
         listing: MessageListing,
         left: Sequence[ListingContradiction],
+        *,
+        has_flags: bool = True,
     ) -> None:
         """Record that the folder's message ids were compared and equal the provider's listing,
-        except for the contradictions in `left`."""
+        except for the contradictions in `left`.
+
+        has_flags: False: the listing had no flags, so it verifies the folder only if the counts
+            agree, too.
+        """
         with FencedTransaction(self._database, run) as tx:
-            tx.run("mark_compared", folder_id=folder_id, **count_listing_as_parameters(listing))
+            tx.run(
+                "mark_compared",
+                run_id=run.run_id,
+                folder_id=folder_id,
+                has_flags=has_flags,
+                **count_listing_as_parameters(listing),
+            )
             if left:
                 tx.run(
                     "save_differences",
@@ -232,6 +244,11 @@ class FolderStore:
                     number=len(left),
                     differences=rows.contradictions_json(left[:MAX_RECORDED_CONTRADICTIONS]),
                 )
+
+    def must_be_compared(self, account_id: AccountId, remote_id: RemoteId) -> bool:
+        """Return whether a mirrored folder has to be compared by ids before it is verified."""
+        with self._database.transaction() as tx:
+            return bool(tx.run("must_be_compared", account_id=account_id, remote_id=remote_id))
 
     def request_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Make the next verification compare the ids of these folders."""

@@ -28,7 +28,7 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.store import page_rows, placement_changes, rows, state_rows
+from mailsync.store import page_rows, pending_messages, placement_changes, rows, state_rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
@@ -142,7 +142,8 @@ class MailStore:
         that they are pending.
 
         plan: the writes of these messages.
-        fetched: the ids of these messages.
+        fetched: the ids of these messages, except for those that the provider reports as gone and
+            that is not certain.
         request_count: number of requests to the provider that they cost.
         has_more: whether pending messages of the feed remain.
         """
@@ -159,6 +160,7 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
+                counts += pending_messages.note_missing(tx, run, feed, plan)
                 _count_page(tx, run, feed, counts, requests=request_count, has_more=has_more)
                 return counts
 
@@ -218,13 +220,18 @@ class MailStore:
         with self._database.transaction() as tx:
             return placement_changes.sort_placement_changes(tx, run, feed.id, changes, all_mail)
 
-    def save_placement_changes(self, run: RunRef, changes: Sequence[PlacementChange]) -> None:
+    def save_placement_changes(
+        self, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
+    ) -> None:
         """Apply changes of placements and flags to stored messages, as the provider's list of a
-        folder shows them. The list names every folder that is meant, also the folder of all
-        mail."""
+        folder shows them.
+
+        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`), in which the
+            messages are placed by their other placements. None: by the changes, as in any folder.
+        """
         if changes:
             with FencedTransaction(self._database, run) as tx:
-                placement_changes.save_placement_changes(tx, run, changes, None)
+                placement_changes.save_placement_changes(tx, run, changes, all_mail)
 
     def ids_in_folders(self, run: RunRef) -> frozenset[RemoteId]:
         """Return the ids of all stored messages that are in a folder."""
@@ -286,9 +293,11 @@ class MailStore:
             counts += page_rows.hide_removed_messages(tx, run, ref, plan)
             counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
             if not ref.folder:
-                placement_changes.drop_fetched_from_pending(tx, ref, plan)
+                pending_messages.drop_fetched_from_pending(tx, ref, plan)
+                pending_messages.note_removed_pending(tx, write.feed, write.page, plan)
             is_news = not position.is_full_sync_running
-            counts += page_rows.leave_pending(tx, run, ref, plan, is_news=is_news)
+            counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
+            counts += pending_messages.note_missing(tx, run, ref, plan)
             if position.is_full_sync_running and not write.page.has_more:
                 counts += page_rows.hide_unseen_by_full_sync(
                     tx, run, write.feed, is_listing=write.page.is_listing

@@ -179,22 +179,6 @@ def quarantine_messages(
     return WrittenRowCounts(quarantined=len(unreadable))
 
 
-def leave_pending(
-    tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan, *, is_news: bool
-) -> WrittenRowCounts:
-    """Record the messages of the page whose contents are fetched later as pending. is_news: they
-    come before the messages of a full sync."""
-    if plan.pending:
-        tx.run(
-            "add_pending",
-            account_id=run.account_id,
-            feed_id=feed.id,
-            ids=rows.to_jsonb([[each, plan.groups.get(each)] for each in plan.pending]),
-            is_news=is_news,
-        )
-    return WrittenRowCounts(pending=len(plan.pending))
-
-
 def mark_seen_by_full_sync(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from mailsync.model import (
     FeedId,
-    FeedRef,
     FolderId,
     PagePlan,
     PlacementChange,
@@ -117,17 +116,6 @@ def ids_of_plan(plan: PagePlan) -> tuple[RemoteId, ...]:
         *(each.remote_id for each in plan.placement_changes),
         *plan.removed_ids,
     )
-
-
-def drop_fetched_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:
-    """Forget that messages are pending which this page brings, so that they are not fetched again.
-    A message that the page reports as removed stays pending: the provider may be wrong."""
-    fetched = (
-        *(each.remote_id for each in plan.upserts),
-        *(each.remote_id for each in plan.unreadable_messages),
-    )
-    if fetched:
-        tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
 
 
 def _changes_json(changes: Iterable[PlacementChange]) -> JsonBytes:

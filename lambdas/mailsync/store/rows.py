@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -46,7 +47,7 @@ def message_to_row(message: Message) -> JsonRow:
         "kind": message.kind,
     }
     row = {name: _storable(value) for name, value in row.items()}
-    html, text = (orjson.dumps(_storable(it)) for it in (message.body_html, message.body_text))
+    html, text = _body_json(message.body_html), _body_json(message.body_text)
     return {
         "message_id": message.remote_id,
         "folder_remote_ids": list(message.folder_remote_ids),
@@ -168,6 +169,15 @@ def _storable(value: Any) -> Any:
     if isinstance(value, list):
         return [_storable(each) for each in value]
     return to_storable_text(value) if isinstance(value, str) else value
+
+
+def _body_json(text: str | None) -> bytes:
+    """Return a body in its storable form, as JSON. Its encoding shows whether it is storable, so
+    the text is not encoded once more to find that out."""
+    if text is not None and "\0" not in text:
+        with suppress(orjson.JSONEncodeError):  # half a surrogate pair
+            return orjson.dumps(text)
+    return orjson.dumps(_storable(text))
 
 
 def _digest(values: JsonRow) -> str:

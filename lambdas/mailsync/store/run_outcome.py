@@ -102,10 +102,12 @@ def fail_run(
         return None
     if not held or not close_run(tx, run_id, "failed", error, message):
         return None
-    [(failures, status, is_connected_anew)] = held
+    [(failures, status, is_connected_anew, is_removal_confirmed)] = held
     # What the run signed in with is not what the account has now.
     is_outdated = error in ACCOUNT_CLOSING_ERRORS and is_connected_anew
     needs_person = error in ACCOUNT_CLOSING_ERRORS and not is_outdated
+    # The run may have asked for the hidden messages before a person confirmed their removal.
+    is_due = is_outdated or (is_removal_confirmed and not needs_person)
     wait_s = seconds_until_sync_after_failure(failures=failures + 1, cause=error, jitter=random())  # noqa: S311
     changed = tx.run(
         "account_failed",
@@ -114,7 +116,7 @@ def fail_run(
         error=error,
         error_message=message,
         needs_person=needs_person,
-        next_in_s=0.0 if is_outdated else wait_s,
+        next_in_s=0.0 if is_due else wait_s,
     )
     add_outbox_event(tx, account_id, "sync.failed", run_id, error=error)
     closes = bool(changed) and needs_person and status == "active"

@@ -5,6 +5,7 @@ Each transaction stores a page together with the cursor after the page.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from mailsync.decisions.budget import (
 from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
 from mailsync.errors import (
     CursorExpired,
+    FolderGone,
     MailsyncError,
     ProviderRejected,
     ProviderThrottled,
@@ -123,6 +125,7 @@ def sync_feeds(
         MailsyncError: the first feed failed; see `sync_feed`.
     """
     for number, feed_id in enumerate(feed_ids):
+        _note_next_feed(mailbox, feed_ids[number + 1 : number + 2])
         try:
             progress = sync_feed(mailbox, feed_id, remaining_s)
         except MailsyncError:
@@ -132,6 +135,16 @@ def sync_feeds(
         if progress.feed_ids:
             return FeedProgress(tuple(feed_ids[number:]), progress.wait_seconds)
     return FeedProgress()
+
+
+def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
+    """Tell the provider which feed follows, if its full sync begins with it."""
+    starting: FeedRef | None = None
+    for each in following:
+        with suppress(FolderGone):  # raised where it is read
+            feed = mailbox.feeds.find_feed(mailbox.run.account_id, each)
+            starting = feed.ref if feed.position.cursor is None else None
+    mailbox.provider.note_next_feed(starting)
 
 
 def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:
@@ -162,8 +175,8 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
             if feed.has_pending and not news.is_due(feed.position):
-                if pause := store_pending_messages(mailbox, feed.ref):
-                    return _paused(mailbox, feed.ref, pause, progressed=True)
+                if paused := _store_pending(mailbox, feed):
+                    return paused
                 has_progressed = news.has_stored_pending = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
@@ -184,6 +197,15 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FeedProgress((feed_id,))
+
+
+def _store_pending(mailbox: Mailbox, feed: StoredFeed) -> FeedProgress | None:
+    """Store the next pending messages. Return what remains if a pause must come before the others;
+    None: it need not."""
+    if feed.pending_wait_s:
+        return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
+    pause = store_pending_messages(mailbox, feed.ref)
+    return _paused(mailbox, feed.ref, pause, progressed=True) if pause else None
 
 
 class _NewsClock:

@@ -109,8 +109,8 @@ class ProviderWithStableIds:
         read = [(feed, pages[feed.id]) for feed, _ in positions if feed.id in pages]
         return self._translated(read)
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
-        listing = self._provider.list_folder_messages(folder)
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
+        listing = self._provider.list_folder_messages(folder, has_flags=has_flags)
         keys = [each.remote_id for each in listing.messages]
         ids = self._keys.ids_of_keys(self._run, keys)
         if len(ids) < len(keys):
@@ -118,6 +118,9 @@ class ProviderWithStableIds:
         ids |= self._keys.unused_ids(self._run, set(keys) - ids.keys())
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
+
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        self._provider.note_next_feed(feed)
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""

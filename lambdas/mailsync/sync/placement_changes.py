@@ -61,7 +61,7 @@ def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[Remote
     ids: dict[RemoteId, None] = {}
     for folder in mailbox.folders.folders(mailbox.run.account_id):
         if folder.is_selected:
-            listing = mailbox.provider.list_folder_messages(folder.ref)
+            listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=False)
             ids |= dict.fromkeys(each.remote_id for each in listing.messages)
     shown = mailbox.mail.sort_placement_changes(
         mailbox.run, feed, list(_unchanged(ids)), None

@@ -2,7 +2,7 @@
 of the state `repair-folder`."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from mailsync.decisions.safety import is_most_of_mailbox
@@ -20,6 +20,7 @@ from mailsync.model import (
     MessageListing,
     PlacementChange,
     RemoteId,
+    Role,
     StoredFolder,
     UnreadableMessage,
 )
@@ -47,12 +48,17 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     and the provider's counts of the folder agree. If no time is left for some messages, they stay
     as they are, and the folder does not count as compared.
 
+    If the flags of the folder's messages are still to be compared in the folder of all mail, which
+    costs fewer requests, only the ids are compared here. The folder is then verified by its counts,
+    or compared again.
+
     Raises:
         ProviderUnavailable: the list is incomplete.
     """
     run = mailbox.run
     folder = mailbox.folders.folder(run.account_id, folder_id)
-    listing, difference = compare_folder(mailbox, folder)
+    has_flags = not _is_read_with_all_mail(mailbox, folder)
+    listing, difference = compare_folder(mailbox, folder, has_flags=has_flags)
     if mailbox.provider.traits.are_lists_of_ids_cheap:
         difference = _adopt_listing(mailbox, folder, listing, difference)
     if difference.ids_to_show_again:
@@ -81,7 +87,16 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         left=len(left),
     )
     if asked == len(wanted) + len(difference.unlisted_ids):
-        mailbox.folders.mark_compared(run, folder_id, listing, left)
+        mailbox.folders.mark_compared(run, folder_id, listing, left, has_flags=has_flags)
+
+
+def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
+    """Return whether the flags of a folder's messages follow from another comparison of this run:
+    the one of the folder of all mail is still due. Trash and junk are not in all mail."""
+    all_mail = mailbox.provider.traits.folder_of_all_mail
+    if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
+        return False
+    return mailbox.folders.must_be_compared(mailbox.run.account_id, all_mail)
 
 
 def _adopt_listing(
@@ -90,11 +105,13 @@ def _adopt_listing(
     """Store what the list says of stored messages, without requesting them; return the differences
     that are left.
 
-    Flags are those of the list. Messages that the list lacks leave the folder only if the
-    list has as many messages as the provider counts in the folder; else each is requested. They
+    Placements are those of the list, and flags, if it has any. Messages that the list lacks leave
+    the folder only if the list is as long as the provider counts; else each is requested. They
     leave the folder of all mail without a request if they are in trash or junk. A message that is
     then in no folder is hidden, and requested by its id before it is deleted.
     """
+    all_mail = mailbox.provider.traits.folder_of_all_mail
+    is_all_mail = folder.ref.remote_id == all_mail
     entries = {entry.remote_id: entry for entry in listing.messages}
     mailbox.mail.save_placement_changes(
         mailbox.run,
@@ -106,24 +123,48 @@ def _adopt_listing(
                 is_flagged=entries[each].is_flagged,
                 importance=entries[each].importance,
             )
-            for each in difference.changed_ids
+            for each in difference.changed_ids + difference.ids_to_show_again
         ],
+        None if is_all_mail else all_mail,
     )
     leaving = frozenset(difference.unlisted_ids)
-    if folder.ref.remote_id == mailbox.provider.traits.folder_of_all_mail:
+    if is_all_mail:
         leaving = mailbox.removals.ids_in_trash_or_junk(mailbox.run, difference.unlisted_ids)
-    elif len(listing.messages) != folder.remote_total:
+    elif not _is_as_long_as_counted(listing, folder):
         leaving = frozenset()
     mailbox.removals.hide_messages_removed_from_folder(mailbox.run, folder.ref.id, sorted(leaving))
+    if all_mail and folder.role in (Role.TRASH, Role.JUNK):
+        # Deleted there, or moved out of it: then in the folder of all mail, too.
+        leaving -= _shown_ids(mailbox, folder, leaving)
     unlisted = tuple(each for each in difference.unlisted_ids if each not in leaving)
-    return replace(difference, changed_ids=(), unlisted_ids=unlisted)
+    return replace(difference, changed_ids=(), ids_to_show_again=(), unlisted_ids=unlisted)
+
+
+def _shown_ids(
+    mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
+) -> frozenset[RemoteId]:
+    """Return those of these messages that are in a folder."""
+    changes = [PlacementChange(each) for each in ids]
+    found = mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None)
+    return frozenset(found.shown)
+
+
+def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
+    """Return whether a list has as many messages as the provider counts: with the list, where it
+    states a count, and else before it. A list with fewer messages than before may be short together
+    with its count."""
+    before = folder.remote_total
+    total = before if listing.remote_total is None else listing.remote_total
+    return before is not None and before <= len(listing.messages) == total
 
 
 def compare_folder(
-    mailbox: Mailbox, folder: StoredFolder
+    mailbox: Mailbox, folder: StoredFolder, *, has_flags: bool = True
 ) -> tuple[MessageListing, ListingDifference]:
     """List the messages of a folder at the provider. Return the listing, and how it differs from
     the stored rows.
+
+    has_flags: see `MailProvider.list_folder_messages`.
 
     If a stored row has no version and otherwise equals its listed message, the listed version is
     stored in the row.
@@ -133,7 +174,7 @@ def compare_folder(
             itself states in the listing.
     """
     run, mail = mailbox.run, mailbox.mail
-    listing = mailbox.provider.list_folder_messages(folder.ref)
+    listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=has_flags)
     if listing.remote_total is not None and not listing.is_complete:
         raise ProviderUnavailable(
             f"The provider lists {len(listing.messages)} of {listing.remote_total} messages of"

@@ -166,7 +166,8 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
     requests_before = mailbox.provider.request_count
     with mailbox.backfilling():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
-    fetched = wanted[: len(wanted) - len(plan.pending)]
+    missing = frozenset(plan.missing_ids)
+    fetched = [each for each in wanted[: len(wanted) - len(plan.pending)] if each not in missing]
     counts = mailbox.mail.write_pending_messages(
         mailbox.run,
         feed,
@@ -176,7 +177,11 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
         has_more=bool(plan.pending) or len(wanted) == DEFAULT_PAGE_SIZE,
     )
     logger.info(
-        "pending_stored", **log_fields_of_feed(feed), fetched=len(fetched), stored=counts.inserted
+        "pending_stored",
+        **log_fields_of_feed(feed),
+        fetched=len(fetched),
+        stored=counts.inserted,
+        missing=len(missing),
     )
     return pause
 
@@ -217,12 +222,13 @@ def _completed(
             chars += count_body_chars(each) if isinstance(each, Message) else 0
             if chars > MAX_FETCHED_BODY_CHARS_PER_PAGE:
                 break
+    gone = [each for each in fetched if isinstance(each, GoneMessage)]
     completed = replace(
         plan,
         to_fetch_by_id=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
-        removed_ids=plan.removed_ids
-        + tuple(each.remote_id for each in fetched if isinstance(each, GoneMessage)),
+        removed_ids=plan.removed_ids + tuple(each.remote_id for each in gone if each.is_certain),
+        missing_ids=tuple(each.remote_id for each in gone if not each.is_certain),
         unreadable_messages=plan.unreadable_messages
         + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
         pending=tuple(wanted[len(fetched) :]),

@@ -22,6 +22,7 @@ from localdev.simulators.gmail.ids import (
     thread_id,
 )
 from localdev.simulators.gmail.labels import (
+    CHAT,
     FLAG_LABELS,
     IMPORTANT,
     OUTSIDE_ALL_MAIL,
@@ -286,6 +287,7 @@ class GmailMailbox:
             size_estimate=len(raw),
             snippet=message.preview,
             raw=raw,
+            chat_text=message.item.body if CHAT in listed.label_ids else None,
         )
 
     def _register(self) -> None:

@@ -131,11 +131,12 @@ class GmailOwner:
             self._modify(number, {"SENT"}, {"DRAFT"})
         return self.id_of(number)
 
-    def chat(self, text: str, when: datetime | None = None) -> str:
-        """Store a line of a chat, which has the label CHAT and an empty raw message."""
+    def chat(self, text: str, when: datetime | None = None, *, raw: bytes = b"") -> str:
+        """Store a line of a chat, which has the label CHAT and a raw message that is empty or cut
+        short (GAM-team/got-your-back #84)."""
         moment = (when or datetime.now(UTC)).replace(microsecond=0)
         item = MailItem(
-            subject="", body=text, received_at=moment, sent_at=moment, is_read=True, original=b""
+            subject="", body=text, received_at=moment, sent_at=moment, is_read=True, original=raw
         )
         return self.deliver(item, [CHAT])
 

@@ -49,10 +49,17 @@ def message_to_json(
     if form == "raw":
         document["raw"] = urlsafe_b64encode(message.raw).decode()
     elif form == "full":
-        new_id, mail = attachment_ids.renew(message.id), parse(message.raw)
+        new_id, mail = attachment_ids.renew(message.id), parse(_shown(message))
         document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)
     elif form == "metadata":
         mail = parse(message.raw)
         headers = headers_to_json(mail, metadata_headers)
         document["payload"] = {"mimeType": clean(mail.get_content_type()), "headers": headers}
     return document
+
+
+def _shown(message: GmailMessage) -> bytes:
+    """Return the message that `full` shows. A chat has its text there, and no header."""
+    if message.chat_text is None:
+        return message.raw
+    return f"\r\n{message.chat_text}".encode()

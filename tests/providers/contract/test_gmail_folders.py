@@ -1,5 +1,7 @@
 """Labels of Gmail, their counts, and what a list that lacks some of them means."""
 
+import re
+
 import pytest
 
 from mailsync.errors import ProviderUnavailable
@@ -65,6 +67,25 @@ def test_the_counts_of_another_label_are_not_believed(gmail: ScriptedGmail) -> N
 
     with pytest.raises(ProviderUnavailable):
         gmail.mailbox.list_folders((), WHOLE)
+
+
+@pytest.mark.parametrize("left_out", ["messagesTotal", "messagesUnread"])
+def test_messages_whose_count_is_left_out_are_counted_by_lists(
+    gmail: ScriptedGmail, left_out: str
+) -> None:
+    script_labels(gmail, "INBOX")
+    counts = {"id": "INBOX", "messagesTotal": 9, "messagesUnread": 9}
+    del counts[left_out]
+    lists = [answer({"messages": [{"id": each} for each in ids]}) for ids in ("abcd", "bc", "c")]
+    gmail.script(labels__INBOX=answer(counts), messages=lists)
+
+    inbox, _ = gmail.mailbox.list_folders((), WHOLE).folders
+
+    queries = [each.query for each in gmail.requests if each.path.endswith("/messages")]
+    assert [re.findall("labelIds=([A-Z]+)", each) for each in queries] == [
+        *(["INBOX"], ["INBOX", "UNREAD"], ["CHAT"])
+    ]
+    assert (inbox.total, inbox.unread) == (3, 1)  # without a chat, c
 
 
 def test_a_colour_changes_nothing(gmail: ScriptedGmail) -> None:

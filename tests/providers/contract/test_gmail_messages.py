@@ -99,7 +99,10 @@ def test_a_404_and_a_chat_are_gone(gmail: ScriptedGmail) -> None:
     chat = answer(raw_message("b", b"", labelIds=["CHAT"]))
     gmail.script(messages__a=NOT_FOUND, messages__b=chat)
 
-    assert gmail.mailbox.fetch_messages([A, B]) == [GoneMessage(A), GoneMessage(B)]
+    assert gmail.mailbox.fetch_messages([A, B]) == [
+        GoneMessage(A, is_certain=False),
+        GoneMessage(B),
+    ]
 
 
 WRONG: dict[str, dict[str, object]] = {

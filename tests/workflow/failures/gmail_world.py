@@ -4,6 +4,7 @@ The quota is the product's own, in Postgres. Pauses pass at once in the tables a
 the simulator, so a mailbox that takes half an hour takes seconds here.
 """
 
+import os
 import random
 import time
 from collections import Counter
@@ -40,9 +41,17 @@ NEW_PROJECT = QuotaLimits(6_000, 1_200_000)
 _PASS = """
 WITH uses AS (DELETE FROM mailsync.quota_use RETURNING *),
 aged AS (UPDATE mailsync.quota_buckets SET paused_until = paused_until - {ago}),
-accounts AS (UPDATE mailsync.email_accounts SET throttled_until = throttled_until - {ago})
+accounts AS (UPDATE mailsync.email_accounts SET throttled_until = throttled_until - {ago}),
+pending AS (UPDATE mailsync.pending_messages
+               SET retry_at = retry_at - {ago}, missing_since = missing_since - {ago})
 SELECT bucket_id, until - {ago}, units FROM uses"""
 _RESTORE = "INSERT INTO mailsync.quota_use VALUES ({}, '{}', {}) RETURNING 1"
+
+
+def sized(number: int) -> int:
+    """The number of messages or labels of a test, unless GMAIL_SIZE in the environment asks for
+    another: `GMAIL_SIZE=10000 pytest -n 0 -rP` prints the figures of a large mailbox."""
+    return int(os.environ.get("GMAIL_SIZE") or number)
 
 
 class GmailAccess(SimulatedAccess):
@@ -94,6 +103,7 @@ class GmailWorld(World):
         yield used
         after = self._counted()
         used.units, used.requests = after[0] - before[0], after[1] - before[1]
+        print(f"{used.units} units: {dict(used.requests)}")
 
     @property
     def refused(self) -> dict[str, int]:

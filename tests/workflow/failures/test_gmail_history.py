@@ -8,12 +8,15 @@ import pytest
 from mailsync.model import RemoteId
 from mailsync.sync.repair import MAX_SAMPLED_MESSAGES
 from tests.support.mail import a_mail
-from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld, Used
+from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld, Used, sized
 
 MESSAGES = 700
 LIST_UNITS, MESSAGE_UNITS = 5, 20
 FIXED_UNITS = 100
-"""Labels, their counts, the history, and the list of chats."""
+"""Of each sync: the labels, the history, and lists of chats."""
+UNITS_PER_LABEL = 5
+"""The counts of a label at the beginning, with its list, and after each of two rounds of repairs;
+and whether there are chats."""
 
 
 def labelled(gmail: GmailWorld) -> GmailWorld:
@@ -45,16 +48,18 @@ def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
 
 
 def max_list_units(gmail: GmailWorld) -> int:
-    """5 per 500 ids of each list: all messages; each folder and what is unread in it; and what is
-    starred and important in those that together contain every message."""
-    owner, lists = gmail.owner, [MESSAGES + 10]
+    """5 per 500 ids of each list: all messages; each label; and what is unread, starred and
+    important in the folders that together contain every message."""
+    owner, lists = gmail.owner, [len(gmail.owner.gmail.list_all()) + 10]
+    flags: list[list[str]] = [[], ["UNREAD"], ["STARRED"], ["IMPORTANT"]]
     for label in owner.gmail.labels.by_id.values():
-        flags = ["UNREAD", *(["STARRED", "IMPORTANT"] if label.id in ("TRASH", "SPAM") else [])]
-        for names in ([label.id], *([label.id, flag] for flag in flags)):
-            lists.append(owner.gmail.count(names, includes_spam_trash=True)["messagesTotal"])
-    for names in ([], ["UNREAD"], ["STARRED"], ["IMPORTANT"]):
+        for names in flags if label.id in ("TRASH", "SPAM") else [[]]:
+            count = owner.gmail.count([label.id, *names], includes_spam_trash=True)
+            lists.append(count["messagesTotal"])
+    for names in flags:
         lists.append(owner.gmail.count(names, includes_spam_trash=False)["messagesTotal"])
-    return sum(LIST_UNITS * max(1, ceil(each / 500)) for each in lists)
+    lists_units = sum(LIST_UNITS * max(1, ceil(each / 500)) for each in lists)
+    return lists_units + UNITS_PER_LABEL * len(owner.gmail.labels.by_id)
 
 
 def fetched(used: Used) -> int:
@@ -74,6 +79,29 @@ def test_between_runs_twice_in_a_row(gmail: GmailWorld) -> None:
         assert fetched(used) == new_and_gone
         assert used.units - MESSAGE_UNITS * fetched(used) <= max_list_units(gmail) + FIXED_UNITS
         assert gmail.is_exact()
+
+
+def test_in_a_mailbox_of_many_labels(gmail: GmailWorld) -> None:
+    """Read states are listed once, not for each label."""
+    gmail.fill(60)
+    owner = gmail.owner
+    labels = [owner.create_label(f"Label {number}") for number in range(sized(40))]
+    ids = [each.id for each in owner.gmail.list_all()]
+    for number, label in enumerate(labels):
+        for each in {ids[number % 60], ids[number * 7 % 60]}:
+            owner.modify(each, add=[label])
+    assert gmail.sync() == "completed"
+    with owner.hidden_from_history():
+        for number, each in enumerate(ids[:20]):
+            owner.modify(each, add=[labels[number * 2]], remove=["UNREAD", labels[number]])
+    gmail.remote.expire_cursors()
+
+    with gmail.counted() as used:
+        assert gmail.sync() == "completed"
+
+    assert fetched(used) == 0
+    assert used.units <= max_list_units(gmail) + FIXED_UNITS
+    assert gmail.is_exact()
 
 
 def test_during_the_sync_that_follows(gmail: GmailWorld) -> None:
@@ -112,17 +140,24 @@ def test_in_mid_backfill(gmail: GmailWorld, times: int) -> None:
     assert len(stored) == times
     new_and_gone = 2 * times
     assert fetched(used) <= MESSAGES + new_and_gone
+    lists = (times + 1) * (max_list_units(gmail) + FIXED_UNITS)
+    assert used.units - MESSAGE_UNITS * fetched(used) <= lists
     assert gmail.is_exact()
 
 
-def test_with_most_of_a_label_and_the_trash_gone_elsewhere(gmail: GmailWorld) -> None:
+@pytest.mark.parametrize("is_trash_counted", [True, False])
+def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
+    gmail: GmailWorld, is_trash_counted: bool
+) -> None:
+    """Whether or not the count of a label includes what is in the trash."""
+    gmail.simulators.gmail.set_behaviour(is_trash_counted=is_trash_counted)
     gmail.fill(200)
     owner = gmail.owner
     label = owner.create_label("Filtered")
     ids = [each.id for each in owner.gmail.list_all()]
     for each in ids[:60]:
         owner.modify(each, add=[label])
-    for each in ids[60:120]:
+    for each in ids[55:120]:
         owner.trash(each)
     assert gmail.sync() == "completed"
     for each in ids[:55]:

@@ -6,7 +6,7 @@ import pytest
 
 from localdev.simulators.gmail.owner import GmailOwner
 from mailsync.model import SyncType
-from tests.workflow.failures.gmail_world import GmailWorld
+from tests.workflow.failures.gmail_world import GmailWorld, sized
 
 FETCHES = ("messages.get", "threads.get", "messages.attachments.get")
 SEVEN = [f"Label {number}" for number in range(7)]
@@ -93,11 +93,12 @@ def labels_of(owner: GmailOwner, message: str) -> list[str]:
 
 
 def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
-    gmail.fill(1200)
+    messages = sized(1200)
+    gmail.fill(messages)
     label = gmail.owner.create_label("Filtered")
     assert gmail.sync() == "completed"
 
-    assert gmail.owner.modify_all(["INBOX"], add=[label], remove=["UNREAD", "INBOX"]) == 1200
+    assert gmail.owner.modify_all(["INBOX"], add=[label], remove=["UNREAD", "INBOX"]) == messages
 
     assert settle(gmail)
 
@@ -114,4 +115,28 @@ def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld)
         assert labelled.sync(SyncType.FULL) == "completed"
 
     assert {each: used.requests[each] for each in FETCHES} == dict.fromkeys(FETCHES, 0)
+    assert labelled.is_exact()
+
+
+IN_AND_OUT: dict[str, Callable[[GmailOwner, str], object]] = {
+    "to spam": lambda it, message: it.mark_as_spam(message),
+    "to the trash": lambda it, message: it.trash(message),
+    "out of the trash, with a label": lambda it, message: it.untrash(message),
+}
+
+
+@pytest.mark.parametrize("change", IN_AND_OUT)
+def test_what_only_counts_show_is_right_in_all_mail_as_well(
+    labelled: GmailWorld, change: str
+) -> None:
+    owner, (message, *_) = labelled.owner, message_ids(labelled)
+    if change.startswith("out"):
+        owner.trash(message)
+        labelled.check_to_the_end()
+    with owner.hidden_from_history():
+        IN_AND_OUT[change](owner, message)
+
+    labelled.let_time_pass(hours=1.1)
+    labelled.check_to_the_end()
+
     assert labelled.is_exact()

@@ -278,9 +278,10 @@ def test_a_short_list_takes_no_label_from_a_message(
 ) -> None:
     listing = ListingToy.list_folder_messages
 
-    def short(toy: ListingToy, folder: Any) -> Any:
-        entries: tuple[ListedMessage, ...] = listing(toy, folder).messages[1:]
-        return type(listing(toy, folder))(entries, len(entries))
+    def short(toy: ListingToy, folder: Any, **named: bool) -> Any:
+        found = listing(toy, folder, **named)
+        entries: tuple[ListedMessage, ...] = found.messages[1:]
+        return type(found)(entries, len(entries))
 
     with monkeypatch.context() as patched:
         patched.setattr(ListingToy, "list_folder_messages", short)

@@ -202,6 +202,27 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     }
 
 
+@pytest.mark.parametrize("lie", [{}, {"page": "nothing", "times": None}])
+def test_a_confirmation_during_a_sync_makes_another_one_due_at_its_end(
+    synced: World, lie: dict[str, Any]
+) -> None:
+    delete_two_thirds(synced)
+    assert synced.sync() == "completed"
+    own = AccountOfCaller(synced.account_id, "ann")
+    control = AccountControlStore(synced.database)
+    synced.access.meanwhile = lambda: control.confirm_removal(own)
+    if lie:
+        synced.inject_fault(LISTS, **lie)
+
+    ended = synced.sync()
+
+    assert synced.one(ERROR_AND_DUE) == ["ProviderUnavailable" if lie else None, True]
+    assert (ended == "completed") == (not lie)
+    synced.clear_faults()
+    synced.sync()
+    assert synced.one(ERROR_AND_DUE) == [None, False], "it is due once"
+
+
 def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
     run_id, removals = RunId("dies"), RemovalStore(synced.database)

@@ -192,7 +192,7 @@ class MessageReader:
         be reported so for some seconds (byeokim/gmailpush #10).
         """
         if response.is_not_found or response.is_invalid_argument:
-            return GoneMessage(remote_id)
+            return GoneMessage(remote_id, is_certain=False)
         if response.status == TOO_LARGE_STATUS:
             return self._without_attachments(remote_id) or _too_large(remote_id)
         return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))

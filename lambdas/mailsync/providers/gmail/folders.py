@@ -14,15 +14,19 @@ from mailsync.providers.gmail.labels import (
     parse_labels,
     to_folders,
 )
+from mailsync.providers.gmail.listing import MessageLists
 from mailsync.providers.gmail.responses import WrongResponse, read_id, read_objects
 
 
 def read_folders(
-    client: GmailClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    client: GmailClient,
+    lists: MessageLists,
+    known: Sequence[StoredFolder],
+    reading: TreeReadingDepth,
 ) -> FolderListing:
     """List the labels, which costs 1 unit, and read counts, for 1 unit each: those of all folders,
     or in a quick reading those that are wanted. A known label that the list lacks is requested by
-    its id.
+    its id. The messages of a label whose counts Gmail leaves out are counted by its lists.
 
     Raises:
         WrongResponse: the list does not have the documented form.
@@ -34,7 +38,7 @@ def read_folders(
     listed = {label.id for label in labels} | {ALL_MAIL}
     lacking = [each.ref.remote_id for each in known if each.ref.remote_id not in listed]
     found = _read_labels(client, lacking)
-    counts = _read_counts(client, _counted(labels, known, reading))
+    counts = _read_counts(client, lists, _counted(labels, known, reading))
     return FolderListing(
         folders=to_folders(labels, counts),
         gone_folder_ids=frozenset(each for each in lacking if found[each] is None),
@@ -55,10 +59,15 @@ def _counted(
     ]
 
 
-def _read_counts(client: GmailClient, ids: Iterable[RemoteId]) -> Mapping[RemoteId, LabelCounts]:
+def _read_counts(
+    client: GmailClient, lists: MessageLists, ids: Iterable[RemoteId]
+) -> Mapping[RemoteId, LabelCounts]:
     """Return the counts of labels. Those that were deleted meanwhile are missing in the result."""
     found = _read_labels(client, ids)
-    return {label_id: parse_counts(it.body) for label_id, it in found.items() if it is not None}
+    named = {label_id: parse_counts(it.body) for label_id, it in found.items() if it is not None}
+    # An unknown count must not pass for the one of the last reading.
+    counts = {each: it or lists.count(each) for each, it in named.items()}
+    return {label_id: it for label_id, it in counts.items() if it is not None}
 
 
 def _read_labels(

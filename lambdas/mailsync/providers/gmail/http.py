@@ -129,6 +129,10 @@ class GmailClient:
         self._http.close()
         self._body_reader.close()
 
+    def pause(self, seconds: float) -> bool:
+        """Sleep, and return True; False: the budget does not allow it."""
+        return self._budget.sleep_if_budget_allows(seconds, 0)
+
     def get(self, request: Request) -> GmailResponse:
         """Send one request, and retry it after short pauses if it may succeed then."""
         [response] = self.get_each([request], lambda _, response: response)

@@ -48,10 +48,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """How many messages have a label. None: Gmail gave no count."""
+    """How many messages have a label."""
 
-    total: int | None = None
-    unread: int | None = None
+    total: int
+    unread: int
 
 
 def parse_labels(items: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
@@ -80,8 +80,10 @@ def parse_label(item: Mapping[str, Any]) -> Label:
     )
 
 
-def parse_counts(item: Mapping[str, Any]) -> LabelCounts:
-    return LabelCounts(read_count(item, "messagesTotal"), read_count(item, "messagesUnread"))
+def parse_counts(item: Mapping[str, Any]) -> LabelCounts | None:
+    """Return the counts of a label. None: the response lacks one of them."""
+    total, unread = read_count(item, "messagesTotal"), read_count(item, "messagesUnread")
+    return None if total is None or unread is None else LabelCounts(total, unread)
 
 
 def to_folders(
@@ -114,14 +116,13 @@ def _to_folder(
     label: Label, ids_by_name: Mapping[str, RemoteId], counts: LabelCounts | None
 ) -> RemoteFolder:
     parent, name = _parent(label, ids_by_name)
-    found = counts or LabelCounts()
     return RemoteFolder(
         label.id,
         parent,
         name,
         _ROLES.get(label.id, Role.OTHER),
-        found.total,
-        found.unread,
+        counts.total if counts else None,
+        counts.unread if counts else None,
         label.is_hidden,
         are_counts_read=counts is not None,
     )

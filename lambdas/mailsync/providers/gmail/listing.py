@@ -58,15 +58,24 @@ class MessageLists:
     def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
         """Return the ids of all chats.
 
-        is_fresh: list them now. False: an earlier list of this object may lack the newest ones.
+        is_fresh: list them now. False: an earlier list of this object may lack the newest ones, and
+            there is no list if Gmail counts no chats, which costs 1 unit. A chat that is missing is
+            requested like a message, and recognised then.
         """
-        if self._chats is None or is_fresh:
-            self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT))) or frozenset()
+        if is_fresh or (self._chats is None and self._has_chats()):
+            self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT)))
+        self._chats = self._chats or frozenset()
         return self._chats
 
-    def list_folder(self, folder: FolderRef) -> MessageListing:
-        """List all messages of a folder with their read states. The folders that together contain
-        every message are listed with stars and importance as well, which costs two more lists.
+    def _has_chats(self) -> bool:
+        response = self._client.get(Request(path_of("labels", CHAT), units.GET_LABEL))
+        counts = parse_counts(response.body) if response.is_ok else None
+        return counts is None or counts.total != 0
+
+    def list_folder(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
+        """List all messages of a folder. With flags, the read states cost one more list. The
+        folders that together contain every message are then listed with stars and importance as
+        well, which costs another two.
 
         Raises:
             FolderGone: the label does not exist, according to a request by its id.
@@ -77,19 +86,31 @@ class MessageLists:
             selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
         ids = self._ids(selection)
         has_all_flags = label_id == ALL_MAIL or label_id in OUTSIDE_ALL_MAIL
-        flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
+        flags: tuple[RemoteId, ...] = ()
+        if has_flags:
+            flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
         flagged = {} if ids is None else {each: self._flagged(selection, each) for each in flags}
-        counts = LabelCounts() if label_id == ALL_MAIL else self._counts(label_id)
+        counts = None if label_id == ALL_MAIL else self._counts(label_id)
         if ids is None or None in flagged.values():
             raise ProviderUnavailable(
                 "The Gmail API returns a label, and an error for its messages; trying again."
             )
         chats = self.chats(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
-        total = counts.total
+        total = counts.total if counts else None
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
             total = len(ids)
         return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
+
+    def count(self, label_id: RemoteId) -> LabelCounts | None:
+        """Count the messages of a label by its lists, chats left out. None: the API rejects the
+        label, as it does after it was deleted."""
+        selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
+        ids, unread = self._ids(selection), self._flagged(selection, UNREAD)
+        if ids is None or unread is None:
+            return None
+        mail = ids - self.chats()
+        return LabelCounts(len(mail), len(mail & unread))
 
     def _flagged(
         self, selection: tuple[tuple[str, str], ...], label_id: RemoteId
@@ -105,7 +126,7 @@ class MessageLists:
         rest = self._ids((("labelIds", label_id),))
         return rest is not None and len(rest) == total and rest < ids
 
-    def _counts(self, label_id: RemoteId) -> LabelCounts:
+    def _counts(self, label_id: RemoteId) -> LabelCounts | None:
         response = self._client.get(Request(path_of("labels", label_id), units.GET_LABEL))
         if response.is_not_found:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")
@@ -143,7 +164,7 @@ def _to_entry(
     has = {label_id: remote_id in (ids or ()) for label_id, ids in flagged.items()}
     return ListedMessage(
         remote_id,
-        not has[UNREAD],
+        not has[UNREAD] if UNREAD in has else None,
         is_flagged=has.get(STARRED),
         importance=importance_of(has[IMPORTANT]) if IMPORTANT in has else None,
     )

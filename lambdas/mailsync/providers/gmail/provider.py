@@ -61,6 +61,8 @@ MAX_RECORDS_PER_PAGE = 500
 MIN_NORMAL_LIMIT = 50
 """The page size from which on pages have as many ids as Gmail allows: without contents, a page is
 small. Smaller page sizes are used after failures."""
+BEHIND_PAUSE_S = 2.0
+"""The pause before a history that does not report the newest change yet is requested once more."""
 _PROFILE = Request("profile", units.GET_PROFILE)
 
 
@@ -129,7 +131,7 @@ class GmailMailbox:
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
         with _believed():
-            return read_folders(self._client, known, reading)
+            return read_folders(self._client, self._lists, known, reading)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -154,9 +156,12 @@ class GmailMailbox:
                 logger.info("feed_not_read", feed_id=feed.id, cause=type(failure).__name__)
         return pages
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         with _believed():
-            return self._lists.list_folder(folder)
+            return self._lists.list_folder(folder, has_flags=has_flags)
+
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Do nothing: no feed is read ahead."""
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
@@ -196,11 +201,14 @@ class GmailMailbox:
         return Page(changes, following.to_text(), has_more=bool(token), is_listing=True)
 
     def _history_page(self, position: HistoryCursor, limit: int) -> Page:
-        if position.page_token is None and self._history_id() == position.start:
+        newest = self._history_id() if position.page_token is None else 0
+        if newest == position.start:
             return Page((), position.to_text(), has_more=False)
         response = self._client.get(_history_request(position, limit))
-        if response.is_invalid_argument and position.page_token:
+        is_refused = response.is_invalid_argument and position.page_token is not None
+        if is_refused:
             position = HistoryCursor(position.start)
+        if is_refused or (_is_behind(response, newest) and self._client.pause(BEHIND_PAUSE_S)):
             response = self._client.get(_history_request(position, limit))
         if not response.is_ok:
             raise _history_error(response)
@@ -225,6 +233,15 @@ def _history_request(position: HistoryCursor, limit: int) -> Request:
         *([("pageToken", token)] if token else []),
     )
     return Request("history", units.LIST_HISTORY, params)
+
+
+def _is_behind(response: GmailResponse, newest: int) -> bool:
+    """Return whether a page of the history reports nothing, though the mailbox has changed: the
+    history can follow seconds later (corsairdev/corsair #445). newest: the mailbox's historyId."""
+    body = response.body
+    if not response.is_ok or read_objects(body, "history") or body.get("nextPageToken"):
+        return False
+    return read_number(body, "historyId") < newest
 
 
 def _history_error(response: GmailResponse) -> MailsyncError:

@@ -181,7 +181,7 @@ class GraphMailbox:
                 logger.info("feed_not_read", feed_id=feed_id, cause=type(failure).__name__)
         return pages
 
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         """List each message of the folder once. When mail arrives, the pages of Graph's list shift,
         so Graph can return a message on two pages."""
         path: str | None = (
@@ -205,6 +205,9 @@ class GraphMailbox:
             link = response.body.get("@odata.nextLink")
             path = self._graph.path_of_link(link) if link else None
         return MessageListing(tuple(entries.values()), total)
+
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Do nothing: no feed is read ahead."""
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""

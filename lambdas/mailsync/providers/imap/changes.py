@@ -7,9 +7,9 @@ An unknown number is never taken as an unchanged one.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mailsync.providers.imap.connection import OpenFolder
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.messages import hash_of_message_id
+from mailsync.providers.imap.open_folder import OpenFolder
 
 MAX_NAMED_REMOVALS = 5_000
 """The number of UIDs reported as removed above which the folder is listed instead: a server may

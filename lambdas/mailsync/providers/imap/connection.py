@@ -1,11 +1,9 @@
 """Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
 error of the product."""
 
-import re
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from imaplib import IMAP4
 from typing import Any, Self, TypeVar
 
@@ -15,8 +13,9 @@ from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.background import BackgroundRead
 from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
-from mailsync.providers.imap.folder_commands import join_literals, quote_name, read_statuses
+from mailsync.providers.imap.folder_commands import join_literals, quote_name
 from mailsync.providers.imap.login import Login, open_session
+from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
 from mailsync.providers.imap.responses import FetchedItems, join_fetched, parse_search
 from mailsync.providers.imap.transport import (
@@ -34,18 +33,6 @@ LOGOUT_TIMEOUT_S = 5.0
 MAX_UIDS_PER_FETCH = 10_000
 """The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
 _Result = TypeVar("_Result")
-_NUMBERS_OF_EXAMINE = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenFolder:
-    """What a server reports of a folder that it opens. mod_seq: None: no usable mod-sequence."""
-
-    name: bytes
-    uid_validity: int
-    uid_next: int
-    message_count: int
-    mod_seq: int | None
 
 
 class ImapConnection:
@@ -125,30 +112,34 @@ class ImapConnection:
         """
         responses = self._command("EXAMINE", quote_name(folder))
         self._imap.state = "SELECTED"
-        found = {name: _number(responses, name) for name in _NUMBERS_OF_EXAMINE}
-        numbers = {name: number for name, number in found.items() if number is not None}
-        if "UIDVALIDITY" not in numbers or "UIDNEXT" not in numbers:
-            status = read_statuses(self, [folder])[folder]
-            numbers = (dict(status) if isinstance(status, Mapping) else {}) | numbers
-        if "UIDVALIDITY" not in numbers or "EXISTS" not in numbers:
-            raise ProviderRejected(
-                "The mail server gives this folder no UIDVALIDITY or no number of messages, so its"
-                " messages cannot be told apart. Mail that is stored stays."
-            )
-        uid_next = numbers.get("UIDNEXT")
-        if uid_next is None:
-            uid_next = max(self.search(ALL_UIDS), default=0) + 1
-        mod_seq = numbers.get("HIGHESTMODSEQ") if "CONDSTORE" in self.capabilities else None
-        return OpenFolder(
-            folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None
-        )
+        return to_open_folder(self, folder, responses)
+
+    def examine_and_list(self, folder: bytes) -> tuple[OpenFolder, list[int]]:
+        """Open a folder as `examine` does; return it with its UIDs, as `search` does, in one round
+        trip."""
+        with self._failures("EXAMINE"):
+            tag = self._send("EXAMINE", quote_name(folder))
+            self._imap.state = "SELECTED"
+            self._command_count += 1
+            search_tag = self._imap._command("UID", "SEARCH", ALL_UIDS)
+            try:
+                self._finish("EXAMINE", tag)
+            except IMAP4.abort:
+                raise
+            except IMAP4.error:
+                self._imap._get_tagged_response(search_tag)  # it has failed too: no folder is open
+                raise
+            responses = dict(self._imap.untagged_responses)
+            self._imap.untagged_responses.clear()
+            self._finish("SEARCH", search_tag)
+            uids = _found(self._imap.untagged_responses)
+        return to_open_folder(self, folder, responses), uids
 
     def search(self, criteria: str) -> list[int]:
         """Return the UIDs that match, in ascending order, each once."""
         responses = self._command("UID", "SEARCH", criteria)
         with self._failures("SEARCH"):
-            extended = join_literals(responses.get("ESEARCH", []))
-            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
+            return _found(responses)
 
     def search_together(self, criteria: Sequence[str]) -> list[int]:
         """Return the UIDs that match one of the criteria, of all searches in one round trip.
@@ -161,8 +152,7 @@ class ImapConnection:
             if each is not None:
                 raise ProviderRejected(f"The mail server rejects SEARCH; its answer: {each}")
         with self._failures("SEARCH"):
-            extended = join_literals(responses.get("ESEARCH", []))
-            return parse_search(join_literals(responses.get("SEARCH", [])), extended)
+            return _found(responses)
 
     def noop(self) -> None:
         """Let the server report what changed in the open folder."""
@@ -391,8 +381,7 @@ def _hang_up(imap: wire.LimitedImap) -> None:
         imap.shutdown()
 
 
-def _number(responses: Mapping[str, list[Any]], name: str) -> int | None:
-    """Return the number in the last response code of this name; None if there is none that 64 bits
-    hold."""
-    found = responses.get(name, [b""])[-1]
-    return int(found) if isinstance(found, bytes) and re.fullmatch(rb"\d{1,18}", found) else None
+def _found(responses: Mapping[str, list[Any]]) -> list[int]:
+    """Return the UIDs in the responses to SEARCH."""
+    extended = join_literals(responses.get("ESEARCH", []))
+    return parse_search(join_literals(responses.get("SEARCH", [])), extended)

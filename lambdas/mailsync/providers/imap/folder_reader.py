@@ -24,10 +24,11 @@ from mailsync.providers.imap.changes import (
     is_renumbered,
     must_compare_flags,
 )
-from mailsync.providers.imap.connection import ImapConnection, OpenFolder
+from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
 from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
+from mailsync.providers.imap.open_folder import OpenFolder
 from mailsync.providers.imap.read_ahead import ReadAhead, Window
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import ALL_UIDS, MAX_UID, format_uid_sets
@@ -58,11 +59,16 @@ class FolderReader:
     """
 
     def __init__(
-        self, connection: ImapConnection, opened: OpenFolder, window: int = MESSAGES_PER_WINDOW
+        self,
+        connection: ImapConnection,
+        opened: OpenFolder,
+        window: int = MESSAGES_PER_WINDOW,
+        uids: Sequence[int] | None = None,
     ) -> None:
-        """window: messages whose flags one command requests."""
+        """window: messages whose flags one command requests. uids: of the folder, as far as they
+        are known."""
         self._connection, self._window = connection, window
-        self._uids: Sequence[int] | None = None
+        self._uids = uids
         self._is_careful = False
         self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
@@ -83,6 +89,10 @@ class FolderReader:
         if position.below is not None:
             return self._page_of_full_sync(position, position.below, limit)
         return self._page_of_changes(position, limit)
+
+    def read_first_page(self, limit: int) -> None:
+        """Read the first page of a full sync before the sync does."""
+        self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
 
     def place(self, uid: int) -> MessagePlace:
         return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
@@ -118,9 +128,8 @@ class FolderReader:
         )
 
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
-        uids = self.all_uids()
-        end = bisect_left(uids, below)
-        listed = Window(uids, max(0, end - limit), end, limit)
+        listed = self._listed_window(below, limit)
+        uids = listed.uids
         items = self._listed(listed.page)
         window = listed.cut(self.sizes)
         items = {uid: items[uid] for uid in window.page if uid in items}
@@ -140,6 +149,12 @@ class FolderReader:
             valid_id_prefix=self._id_prefix,
             listed_ids=self._listed_ids() if position.is_renumbered and not has_more else None,
         )
+
+    def _listed_window(self, below: int, limit: int) -> Window:
+        """Return the newest messages below a UID."""
+        uids = self.all_uids()
+        end = bisect_left(uids, below)
+        return Window(uids, max(0, end - limit), end, limit)
 
     def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
         arrived = self._arrived(position)

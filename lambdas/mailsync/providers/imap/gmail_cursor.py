@@ -7,7 +7,7 @@ import orjson
 
 from mailsync.errors import CursorExpired
 from mailsync.model import Cursor, RemoteId
-from mailsync.providers.imap.connection import OpenFolder
+from mailsync.providers.imap.open_folder import OpenFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class GmailMailbox(ImapMailbox):
         return pages
 
     @repeated_if_cut
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         found = fetch_complete(self._connected(), reader, reader.all_uids(), COMPARED_ITEMS)
         entries = {each.remote_id: each for each in map(to_listed_message, found.values())}

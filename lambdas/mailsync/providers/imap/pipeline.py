@@ -2,18 +2,35 @@
 5.5), so that the server and the link work while the caller does."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from imaplib import IMAP4
 
 from mailsync.providers.imap.responses import FetchedItems, parse_fetch, split_responses
+from mailsync.providers.imap.uids import parse_uid_ranges
 from mailsync.providers.imap.wire import LimitedImap
 
 Arguments = tuple[str, ...]
 
 
+@dataclass(slots=True)
+class _Sent:
+    """A command whose responses were not read yet. early: responses that came among those to an
+    earlier command, as a server may work on both at once (Dovecot does while its output waits)."""
+
+    arguments: Arguments
+    tag: bytes
+    uids: Sequence[range]
+    early: list[tuple[int, FetchedItems]] = field(default_factory=list)
+
+    def names(self, uid: int) -> bool:
+        return any(uid in each for each in self.uids)
+
+
 class FetchPipeline:
     """The FETCH commands of one connection, whose responses are read in the order of the commands.
+    Commands that are on the way at the same time name different messages.
 
     sent_count: commands sent so far.
     is_reading: whether the responses to a command have been read in part.
@@ -21,16 +38,16 @@ class FetchPipeline:
 
     def __init__(self, imap: LimitedImap) -> None:
         self._imap = imap
-        self._sent: deque[tuple[Arguments, bytes]] = deque()
+        self._sent: deque[_Sent] = deque()
         self.sent_count = 0
         self.is_reading = False
 
     def send(self, arguments: Arguments) -> None:
         """Send a command, unless it was sent. A later `read` with the same arguments returns its
         responses."""
-        if any(arguments == each for each, _ in self._sent):
+        if any(arguments == each.arguments for each in self._sent):
             return
-        self._sent.append((arguments, self._start(arguments)))
+        self._sent.append(self._start(arguments))
 
     def read(self, arguments: Arguments) -> Iterator[tuple[int, FetchedItems]]:
         """Yield UID and items of each FETCH response to a command as it arrives; send the command
@@ -40,44 +57,57 @@ class FetchPipeline:
             IMAP4.error: the server rejects the command.
             IMAP4.abort, OSError: the connection broke.
         """
-        if self._sent and self._sent[0][0] == arguments:
-            tag = self._sent.popleft()[1]
+        if self._sent and self._sent[0].arguments == arguments:
+            command = self._sent.popleft()
             self._imap.begin_responses()
         else:
             self.drop()
-            tag = self._start(arguments)
-        yield from self._responses(tag)
+            command = self._start(arguments)
+        yield from self._responses(command)
 
     def drop(self) -> None:
         """Read the responses to the commands sent ahead, and drop them."""
         while self._sent:
             self._imap.begin_responses()
             try:
-                for _ in self._responses(self._sent.popleft()[1]):
+                for _ in self._responses(self._sent.popleft()):
                     pass
             except IMAP4.abort:
                 raise
             except IMAP4.error:
                 continue  # the responses would have been dropped
 
-    def _start(self, arguments: Arguments) -> bytes:
+    def _start(self, arguments: Arguments) -> _Sent:
         self.sent_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command("UID", "FETCH", *arguments)
-        return tag
+        return _Sent(arguments, tag, parse_uid_ranges(arguments[0].encode()))
 
-    def _responses(self, tag: bytes) -> Iterator[tuple[int, FetchedItems]]:
-        imap, self.is_reading = self._imap, True
+    def _responses(self, command: _Sent) -> Iterator[tuple[int, FetchedItems]]:
+        imap, tag = self._imap, command.tag
+        self.is_reading = imap.tagged_commands[tag] is None
+        yield from command.early
         while self.is_reading:
             imap._get_response()
             self.is_reading = imap.tagged_commands[tag] is None
-            for records in split_responses(imap.untagged_responses.pop("FETCH", ())):
-                with suppress(ValueError):
-                    found = parse_fetch(records)
-                    if isinstance(uid := found.get(b"UID"), int):
-                        yield uid, found
+            yield from self._arrived(command)
             if self.is_reading:
                 imap._check_bye()
         typ, data = imap._get_tagged_response(tag)
         if typ != "OK":
             raise imap.error(f"FETCH failed: {data[0].decode('utf-8', 'replace')}")
+
+    def _arrived(self, command: _Sent) -> Iterator[tuple[int, FetchedItems]]:
+        """Yield what arrived, except for what another command on the way asked for."""
+        for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
+            with suppress(ValueError):
+                found = parse_fetch(records)
+                if not isinstance(uid := found.get(b"UID"), int):
+                    continue
+                if self._sent and not command.names(uid) and (other := self._find(uid)):
+                    other.early.append((uid, found))
+                else:
+                    yield uid, found
+
+    def _find(self, uid: int) -> _Sent | None:
+        return next((each for each in self._sent if each.names(uid)), None)

@@ -51,6 +51,7 @@ from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_se
 from mailsync.providers.imap.listing import FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import to_listed_message
+from mailsync.providers.imap.next_folder import NextFolder
 from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
@@ -106,6 +107,8 @@ class ImapMailbox:
         self._connection: ImapConnection | None = None
         self.pause = RequestedPause()
         self._open: FolderReader | None = None
+        self._next = NextFolder()
+        self._page_limit = MESSAGES_PER_PAGE
         self._window = MESSAGES_PER_WINDOW
         self._statuses: dict[bytes, Mapping[str, int]] = {}
         self._budget, self._memory = budget or RetryBudget(), memory
@@ -196,7 +199,8 @@ class ImapMailbox:
         assert feed.folder, "IMAP has a feed per folder"
         position = parse_cursor(cursor) if cursor else None
         is_full_sync = position is None or position.below is not None
-        reader = self._opened(folder_name(feed.folder.remote_id), again=not is_full_sync)
+        name, self._page_limit = folder_name(feed.folder.remote_id), limit
+        reader = self._opened(name, again=not is_full_sync, with_uids=position is None)
         return reader.read_page(position, limit)
 
     def fetch_next_pages(
@@ -226,11 +230,15 @@ class ImapMailbox:
         return None
 
     @repeated_if_cut
-    def list_folder_messages(self, folder: FolderRef) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         items = reader.read_flags(reader.all_uids())
         entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
         return MessageListing(tuple(entries), reader.opened.message_count)
+
+    def note_next_feed(self, feed: FeedRef | None) -> None:
+        """Note the folder that is opened once the messages of the present one are read."""
+        self._next.name = folder_name(feed.folder.remote_id) if feed and feed.folder else None
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
@@ -251,6 +259,8 @@ class ImapMailbox:
                 opened, uids = self._opened(folder), [each.uid for each in group]
                 with opened.ahead.around_messages(uids) as received:
                     read = reader.read(uids, opened.sizes, received)
+                if opened.ahead.is_at_end and read.keys() == set(uids):
+                    self._begin_next_folder()
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]
 
@@ -279,17 +289,31 @@ class ImapMailbox:
             raise CursorExpired("The server has numbered the messages of the folder anew.")
         return self._connected()
 
-    def _opened(self, name: bytes, *, again: bool = False) -> FolderReader:
+    def _begin_next_folder(self) -> None:
+        connection = self._connection
+        if connection and self._next.begin(connection, self._page_limit, self._window):
+            self._open = None
+
+    def _opened(self, name: bytes, *, again: bool = False, with_uids: bool = False) -> FolderReader:
         """Return the folder as it was when it was opened; open it if it is not, or `again`.
+
+        with_uids: list its messages in the same round trip.
 
         Raises:
             FolderGone: the server refuses the status of the folder as well.
         """
         connection = self._connected()
+        ahead = self._next.take(name)
+        if ahead and not again:
+            self._open = ahead
         if self._open is None or self._open.opened.name != name or again:
             self._open = None
             try:
-                self._open = FolderReader(connection, connection.examine(name), self._window)
+                if with_uids:
+                    opened, uids = connection.examine_and_list(name)
+                    self._open = FolderReader(connection, opened, self._window, uids)
+                else:
+                    self._open = FolderReader(connection, connection.examine(name), self._window)
             except ProviderRejected:
                 if is_inbox(name) or not isinstance(read_statuses(connection, [name])[name], str):
                     raise
@@ -340,3 +364,4 @@ class ImapMailbox:
             self._earlier_requests += self._connection.request_count
             self._connection.close()
         self._connection = self._open = None
+        self._next.drop()

@@ -1,20 +1,20 @@
 """Read what a full sync of a folder will need next, while the caller stores what it has read.
 
 A full sync reads the list of a page, and then the messages of the page that are not stored. Once it
-has requested all messages of a page, it will probably request those of the next page as well. Then
-the list of the next page is requested behind the messages, and the next messages as soon as their
-sizes are known; a thread receives and parses them while the caller stores the page. So the sync
-waits for no round trip between pages, and the database and the parser work at the same time. A
-guess that is wrong costs the server a page; the sync is the same.
+has requested all messages of a page, it will probably request those of the next pages as well. Then
+the list of the next page is requested before the messages, and the messages of the next page and
+the list after it as soon as their sizes are known: before those of this page arrive. A thread
+receives and parses them while the caller stores the page. So the sync waits for no round trip
+between pages, and the database and the parser work at the same time. A guess that is wrong costs
+the server two pages; the sync is the same.
 
 A failure of what was read ahead is in the result, and has its effect where the sync reads it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from mailsync.providers.imap.background import BackgroundRead
 from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, size_of
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.messages import LISTED_ITEMS, WHOLE_ITEMS
@@ -70,6 +70,7 @@ class ReadAhead:
     """The reading ahead in one folder that is open on one connection.
 
     place_of: returns the place of a message of the folder.
+    is_at_end: whether the messages requested last were the last page of the folder.
     """
 
     def __init__(self, connection: ImapConnection, place_of: PlaceOf) -> None:
@@ -78,7 +79,8 @@ class ReadAhead:
         self._window = Window()
         self._sizes: Mapping[int, int] = {}
         self._listed: dict[int, FetchedItems] = {}
-        self._reading: tuple[Sequence[int], BackgroundRead[_Step]] | None = None
+        self._reading: tuple[Sequence[int], Callable[[], _Step]] | None = None
+        self.is_at_end = False
 
     def take_list(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
         """Return the listed items of these messages if they were read ahead, else None."""
@@ -89,6 +91,13 @@ class ReadAhead:
         """Note the page whose messages may be requested now, and their sizes in bytes."""
         self._window, self._sizes = window, sizes
 
+    def read_first_page(self, window: Window) -> None:
+        """Read the list and the messages of the first page of a folder before the sync does."""
+        self._listed, first = self._read_list(window)
+        if first:
+            step = self._read(first)
+            self._reading = (first.page, lambda: step)
+
     @contextmanager
     def around_messages(self, uids: Sequence[int]) -> Iterator[Received | None]:
         """Yield what the server has sent of these messages; None: they are still to be requested.
@@ -96,6 +105,7 @@ class ReadAhead:
         window, self._window = self._window, Window()
         step = self._taken(uids)
         is_whole_page = set(window.page) == set(uids) == self._sizes.keys()
+        self.is_at_end = is_whole_page and not window.start
         if step is None and is_whole_page and window.start and _is_one_batch(window, self._sizes):
             step = self._read(window)
         if step is None:
@@ -106,35 +116,49 @@ class ReadAhead:
         following = step.following
         if following and self._connection.can_read_in_background:
             reading = self._connection.read_in_background(lambda: self._read(following))
-            self._reading = (following.page, reading)
+            self._reading = (following.page, reading.result)
 
     def _taken(self, uids: Sequence[int]) -> _Step | None:
-        """Return what the thread has read, if it has read these messages."""
+        """Return what was read ahead, if it is these messages."""
         reading, self._reading = self._reading, None
         if reading is None or set(reading[0]) != set(uids):
             return None
-        return reading[1].result()
+        return reading[1]()
 
     def _read(self, window: Window) -> _Step:
-        """Read the messages of a page and the list of the next one, and request the messages of
-        that."""
+        """Read the list of the next page, request the messages of that, and read the messages of
+        this page."""
         connection, following = self._connection, window.next()
         with suppress(*FAILURES):  # it is a failure of the requests below as well, if it persists
-            connection.send_ahead(window.page, WHOLE_ITEMS)
             if following.page:
                 connection.send_ahead(following.page, LISTED_ITEMS)
+            connection.send_ahead(window.page, WHOLE_ITEMS)
+        listed, following_page = self._read_list(following)
         received = receive_messages(connection, window.page, self._place_of)
-        if received.failure or not following.page:
+        if received.failure:
             return _Step(received)
+        return _Step(received, listed, following_page)
+
+    def _read_list(self, window: Window) -> tuple[dict[int, FetchedItems], Window | None]:
+        """Read the list of a page, as far as it comes. Return it with the part of the page whose
+        messages were requested then, with the list after it; None: no messages were requested.
+
+        Where several mailboxes share the memory, the messages of one page are on the way at a time.
+        """
+        connection = self._connection
         with suppress(*FAILURES):
-            listed = connection.fetch(following.page, LISTED_ITEMS)
+            listed = connection.fetch(window.page, LISTED_ITEMS) if window.page else {}
             sizes = {uid: size_of(each) for uid, each in listed.items()}
-            following = following.cut(sizes)
-            if not set(following.page) <= sizes.keys() or not _is_one_batch(following, sizes):
-                return _Step(received, listed)
-            connection.send_ahead(following.page, WHOLE_ITEMS)
-            return _Step(received, listed, following)
-        return _Step(received)
+            window = window.cut(sizes)
+            if not window.page or not set(window.page) <= sizes.keys():
+                return listed, None
+            if not connection.can_read_in_background or not _is_one_batch(window, sizes):
+                return listed, None
+            if after := window.next().page:
+                connection.send_ahead(after, LISTED_ITEMS)
+            connection.send_ahead(window.page, WHOLE_ITEMS)
+            return listed, window
+        return {}, None
 
 
 def _is_one_batch(window: Window, sizes: Mapping[int, int]) -> bool:

@@ -60,7 +60,10 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
 WITH ended AS (
   UPDATE mailsync.email_accounts
      SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(),
-         verified_at = CASE WHEN :is_whole THEN now() ELSE verified_at END,
+         verified_at = CASE WHEN :is_whole
+                                 AND NOT EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                                                  WHERE w.account_id = cast(:account_id AS uuid))
+                            THEN now() ELSE verified_at END,
          tree_read_at = CASE WHEN :is_tree_read THEN now() ELSE tree_read_at END,
          hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END,
          next_sync_at = CASE WHEN notified_at > :began_at THEN now()
@@ -139,7 +142,9 @@ UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
-       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted, f.total,
        f.unread, f.count_offset, f.unread_offset, f.compared_at,
        (SELECT count(*) FROM mailsync.quarantine_placements q

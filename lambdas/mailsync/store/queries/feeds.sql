@@ -4,7 +4,14 @@
 -- Return a feed of an account, with its folder if it has one.
 SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor_sealed, c.walk,
        c.walking, c.page_size, c.midway, c.fallback, c.read_at,
-       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id)
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+       CASE WHEN EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                          WHERE w.feed_id = c.id AND (w.retry_at IS NULL OR w.retry_at <= now()))
+            THEN 0
+            ELSE (SELECT coalesce(extract(epoch FROM min(w.retry_at) - now()), 0)
+                    FROM mailsync.pending_messages w WHERE w.feed_id = c.id) END::float8
   FROM mailsync.change_feeds c LEFT JOIN mailsync.email_folders f ON f.id = c.folder_id
  WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
 
@@ -86,25 +93,29 @@ kept AS (
      AND p.email_id = m.id AND p.folder_id = f.id AND p.generation <> c.walk)
 INSERT INTO mailsync.pending_messages AS w (account_id, feed_id, message_id, group_id, is_news)
 SELECT cast(:account_id AS uuid), :feed_id, message_id, group_id, :is_news FROM named ORDER BY place
-    ON CONFLICT (feed_id, message_id) DO UPDATE SET is_news = true
- WHERE excluded.is_news AND NOT w.is_news
+    ON CONFLICT (feed_id, message_id) DO UPDATE
+   SET is_news = w.is_news OR excluded.is_news, missing_since = NULL, retry_at = NULL,
+       is_removed = false
+ WHERE excluded.is_news AND NOT w.is_news OR w.missing_since IS NOT NULL OR w.is_removed
 
 -- pending_ids --
 -- Return the messages of a feed that are to be fetched next: those that changes named, then those of a
 -- full sync. After the first message of a group come all others of the group.
 WITH next AS MATERIALIZED (
   (SELECT message_id, group_id, 0 AS turn, position FROM mailsync.pending_messages
-    WHERE feed_id = :feed_id AND is_news ORDER BY position LIMIT :limit)
+    WHERE feed_id = :feed_id AND is_news AND (retry_at IS NULL OR retry_at <= now()) ORDER BY position LIMIT :limit)
    UNION ALL
   (SELECT message_id, group_id, 1, position FROM mailsync.pending_messages
-    WHERE feed_id = :feed_id AND NOT is_news ORDER BY position LIMIT :limit)
+    WHERE feed_id = :feed_id AND NOT is_news AND (retry_at IS NULL OR retry_at <= now())
+    ORDER BY position LIMIT :limit)
    ORDER BY turn, position LIMIT :limit),
 groups AS (
   SELECT DISTINCT ON (group_id) group_id, turn, position FROM next
    WHERE group_id IS NOT NULL ORDER BY group_id, turn, position),
 whole AS (
   SELECT w.message_id, w.group_id, g.turn, g.position AS first, w.position
-    FROM groups g JOIN mailsync.pending_messages w USING (group_id) WHERE w.feed_id = :feed_id
+    FROM groups g JOIN mailsync.pending_messages w USING (group_id)
+   WHERE w.feed_id = :feed_id AND (w.retry_at IS NULL OR w.retry_at <= now())
    UNION ALL
   SELECT message_id, NULL, turn, position, position FROM next WHERE group_id IS NULL)
 SELECT message_id, group_id FROM whole ORDER BY turn, first, position LIMIT :limit
@@ -113,3 +124,38 @@ SELECT message_id, group_id FROM whole ORDER BY turn, first, position LIMIT :lim
 -- Forget messages that were fetched.
 DELETE FROM mailsync.pending_messages
  WHERE feed_id = :feed_id AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
+
+-- note_removed_pending --
+-- Record that pending messages are gone according to the change feed; null: all of the feed, until a
+-- list names them. They are requested once more.
+UPDATE mailsync.pending_messages SET is_removed = true, retry_at = NULL
+ WHERE feed_id = :feed_id AND NOT is_removed
+   AND (cast(:ids AS json) IS NULL
+        OR message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json)))))
+
+-- note_missing --
+-- Record that the provider, asked by id, reports pending messages as gone. Forget and return those of
+-- which the change feed or a complete list says so as well, and those that it reported `confirmed_s` ago;
+-- for the latter, folders that together contain every message are compared by ids. The others are
+-- requested again: after 3 seconds, then after as long as they have been missing, at most 10 minutes.
+WITH named AS MATERIALIZED (
+  SELECT w.message_id, w.is_removed,
+         w.is_removed OR coalesce(w.missing_since <= now() - make_interval(secs => :confirmed_s), false)
+           AS is_confirmed
+    FROM mailsync.pending_messages w
+   WHERE w.feed_id = :feed_id
+     AND w.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))),
+kept AS (
+  UPDATE mailsync.pending_messages w
+     SET missing_since = coalesce(w.missing_since, now()),
+         retry_at = now() + least(interval '10 minutes',
+                                  greatest(interval '3 seconds', now() - w.missing_since))
+    FROM named n
+   WHERE w.feed_id = :feed_id AND w.message_id = n.message_id AND NOT n.is_confirmed),
+compared AS (
+  UPDATE mailsync.email_folders f SET compared_at = NULL
+   WHERE f.feed_id = :feed_id AND f.role IN ('archive', 'trash', 'junk')
+     AND EXISTS (SELECT 1 FROM named n WHERE n.is_confirmed AND NOT n.is_removed))
+DELETE FROM mailsync.pending_messages w USING named n
+ WHERE w.feed_id = :feed_id AND w.message_id = n.message_id AND n.is_confirmed
+RETURNING w.message_id

@@ -12,7 +12,9 @@ UPDATE mailsync.email_accounts
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
-       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -24,7 +26,9 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
-       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -38,7 +42,9 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.id, c.folder_id IS NULL, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size,
        c.midway, c.fallback, c.read_at,
-       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.feed_id = c.id),
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id

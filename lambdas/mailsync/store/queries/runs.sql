@@ -17,8 +17,10 @@ UPDATE mailsync.email_accounts a SET sync_status = 'syncing'
                 WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
 
 -- lock_account_of_run --
--- Lock the account of a run; return whether it was connected again since that run began.
-SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
+-- Lock the account of a run; return whether it was connected again since that run began, and whether
+-- a person confirmed a removal since then.
+SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at),
+       coalesce(a.removal_confirmed_at > coalesce(r.started_at, r.created_at), false)
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE r.id = :run_id
@@ -180,12 +182,15 @@ RETURNING account_id::text
 
 -- account_completed --
 -- Record a verified sync. error: what a person should know nevertheless. A run that left counts unread
--- does not verify the mailbox, only the folders that changed.
+-- does not verify the mailbox, only the folders that changed; nor does a run that left messages pending.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'completed', last_sync_at = now(),
        initial_sync_completed = true,
        verified_at = CASE WHEN (SELECT r.has_unread_counts FROM mailsync.sync_runs r
-                                 WHERE r.id = :run_id) THEN verified_at ELSE now() END,
+                                 WHERE r.id = :run_id)
+                           OR EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                                       WHERE w.account_id = cast(:account_id AS uuid))
+                         THEN verified_at ELSE now() END,
        last_error = :error, last_error_message = :error_message, failures = 0,
        changed_at = CASE WHEN :has_changed THEN now() ELSE changed_at END,
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
@@ -250,9 +255,10 @@ DELETE FROM mailsync.joined_keys
          WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- news_of_run --
--- Return whether a notification arrived since the run began, whether notifications arrive at all,
--- whether the run changed any row, and for how long no other run did.
-SELECT coalesce(a.notified_at > r.started_at, false),
+-- Return whether a notification or a person's confirmation of a removal arrived since the run began,
+-- whether notifications arrive at all, whether the run changed any row, and for how long no other
+-- run did.
+SELECT coalesce(greatest(a.notified_at, a.removal_confirmed_at) > r.started_at, false),
        coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false),
        EXISTS (SELECT 1 FROM mailsync.sync_run_folders p
                 WHERE p.run_id = r.id AND p.inserted + p.updated + p.removed > 0),

@@ -50,12 +50,21 @@ UPDATE mailsync.email_folders
 
 -- mark_compared --
 -- Record a comparison by ids. The list's counts are kept where the list was complete. The folder is
--- verified once its counts are explained, too.
+-- verified once its counts are explained, too. Without flags, a comparison counts as one before this
+-- run: it explains no difference of counts.
 WITH resolved AS (DELETE FROM mailsync.proof_differences WHERE folder_id = :folder_id)
-UPDATE mailsync.email_folders
-   SET compared_at = now(), list_total = :total, list_unread = :unread, differing = 0, error = NULL,
-       error_message = NULL
- WHERE id = :folder_id
+UPDATE mailsync.email_folders f
+   SET compared_at = CASE WHEN cast(:has_flags AS boolean) THEN now()
+                          ELSE r.started_at - interval '1 second' END,
+       list_total = :total, list_unread = :unread, differing = 0, error = NULL, error_message = NULL
+  FROM mailsync.sync_runs r
+ WHERE f.id = :folder_id AND r.id = :run_id
+
+-- must_be_compared --
+-- Return whether a mirrored folder has to be compared before it is verified.
+SELECT 1 FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND remote_id = :remote_id
+   AND selected AND gone_at IS NULL AND compared_at IS NULL
 
 -- save_verified --
 -- Record that these folders were compared, and that every difference of counts is explained.

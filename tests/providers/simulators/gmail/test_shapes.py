@@ -98,6 +98,18 @@ def test_an_attachment_has_a_new_id_at_each_reading_and_the_old_one_is_refused(
     assert gmail.error(f"{path}/attachments/{older}")[:2] == (400, "invalidArgument")
 
 
+def test_only_the_full_format_has_the_text_of_a_chat(gmail: GmailClient) -> None:
+    for cut in (b"", b"MIME-Version: 1.0\r\nContent-Type: text/pl"):
+        chat = gmail.owner.chat("Hi thère.", raw=cut)
+
+        raw = gmail.get(f"messages/{chat}", format="raw")
+        payload = gmail.get(f"messages/{chat}", format="full")["payload"]
+
+        assert (raw["labelIds"], urlsafe_b64decode(raw["raw"])) == (["CHAT"], cut)
+        assert urlsafe_b64decode(payload["body"]["data"]).decode() == "Hi thère."
+        assert payload["headers"] == []
+
+
 def test_a_long_text_is_an_attachment(gmail: GmailClient) -> None:
     gmail.server.set_behaviour(max_inline_text_bytes=8)
     message = deliver(gmail, mail())

@@ -1,0 +1,70 @@
+"""Write which messages of a change feed are pending: named by a page, with contents that are still
+to be fetched. All functions work in the caller's transaction."""
+
+from mailsync.decisions.safety import REMOVAL_CONFIRMATION_DELAY
+from mailsync.model import (
+    FeedRef,
+    Page,
+    PagePlan,
+    RemoteId,
+    RunRef,
+    StoredFeed,
+    WrittenRowCounts,
+)
+from mailsync.store import rows
+from mailsync.store.connection import Transaction
+from mailsync.store.page_rows import hide_removed_messages
+
+
+def leave_pending(
+    tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan, *, is_news: bool
+) -> WrittenRowCounts:
+    """Record the messages of the page whose contents are fetched later as pending. is_news: they
+    come before the messages of a full sync."""
+    pending = (*plan.pending, *plan.missing_ids)
+    if pending:
+        tx.run(
+            "add_pending",
+            account_id=run.account_id,
+            feed_id=feed.id,
+            ids=rows.to_jsonb([[each, plan.groups.get(each)] for each in pending]),
+            is_news=is_news,
+        )
+    return WrittenRowCounts(pending=len(pending))
+
+
+def note_removed_pending(tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan) -> None:
+    """Record that pending messages are gone: those that the page reports as removed, or, at the
+    start of a list of all messages, every one until a page of the list names it. They are requested
+    once more, and then forgotten if the provider reports them as gone."""
+    is_first_of_list = page.is_listing and feed.position.cursor is None
+    if plan.removed_ids or is_first_of_list:
+        ids = None if is_first_of_list else rows.to_jsonb(list(plan.removed_ids))
+        tx.run("note_removed_pending", feed_id=feed.ref.id, ids=ids)
+
+
+def note_missing(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -> WrittenRowCounts:
+    """Record that the provider reports pending messages as gone. They stay pending unless that is
+    confirmed: by the change feed, by a complete list, or by the same report hours later. In the
+    last case, the folders that together contain every message are compared by ids."""
+    if not plan.missing_ids:
+        return WrittenRowCounts()
+    confirmed = tx.run(
+        "note_missing",
+        feed_id=feed.id,
+        ids=rows.to_jsonb(list(plan.missing_ids)),
+        confirmed_s=REMOVAL_CONFIRMATION_DELAY.total_seconds(),
+    )
+    gone = tuple(RemoteId(each) for (each,) in confirmed)
+    return hide_removed_messages(tx, run, feed, PagePlan(removed_ids=gone))
+
+
+def drop_fetched_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:
+    """Forget that messages are pending which this page brings, so that they are not fetched again.
+    A message that the page reports as removed stays pending: the provider may be wrong."""
+    fetched = (
+        *(each.remote_id for each in plan.upserts),
+        *(each.remote_id for each in plan.unreadable_messages),
+    )
+    if fetched:
+        tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
