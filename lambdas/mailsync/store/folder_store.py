@@ -245,10 +245,20 @@ class FolderStore:
                     differences=rows.contradictions_json(left[:MAX_RECORDED_CONTRADICTIONS]),
                 )
 
-    def must_be_compared(self, account_id: AccountId, remote_id: RemoteId) -> bool:
-        """Return whether a mirrored folder has to be compared by ids before it is verified."""
+    def are_flags_compared_elsewhere(
+        self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
+    ) -> bool:
+        """Return whether a folder, which must be compared by ids and was not yet, can leave the
+        flags to a mirrored folder that was compared in this run or must be."""
         with self._database.transaction() as tx:
-            return bool(tx.run("must_be_compared", account_id=account_id, remote_id=remote_id))
+            return bool(
+                tx.run(
+                    "are_flags_compared_elsewhere",
+                    run_id=run.run_id,
+                    folder_id=folder_id,
+                    remote_id=elsewhere,
+                )
+            )
 
     def request_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Make the next verification compare the ids of these folders."""

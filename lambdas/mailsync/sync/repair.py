@@ -48,9 +48,9 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     and the provider's counts of the folder agree. If no time is left for some messages, they stay
     as they are, and the folder does not count as compared.
 
-    If the flags of the folder's messages are still to be compared in the folder of all mail, which
-    costs fewer requests, only the ids are compared here. The folder is then verified by its counts,
-    or compared again.
+    If the run compares the flags of the folder's messages in the folder of all mail, which costs
+    fewer requests, only the ids are compared here. The folder is then verified by its counts, or
+    compared again.
 
     Raises:
         ProviderUnavailable: the list is incomplete.
@@ -91,12 +91,12 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
 
 
 def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
-    """Return whether the flags of a folder's messages follow from another comparison of this run:
-    the one of the folder of all mail is still due. Trash and junk are not in all mail."""
+    """Return whether the flags of a folder's messages follow from another comparison of this run,
+    the one of the folder of all mail. Trash and junk are not in all mail."""
     all_mail = mailbox.provider.traits.folder_of_all_mail
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False
-    return mailbox.folders.must_be_compared(mailbox.run.account_id, all_mail)
+    return mailbox.folders.are_flags_compared_elsewhere(mailbox.run, folder.ref.id, all_mail)
 
 
 def _adopt_listing(

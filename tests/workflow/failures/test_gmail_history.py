@@ -5,6 +5,7 @@ from math import ceil
 
 import pytest
 
+from mailsync.decisions.verify import MAX_FOLDERS_PER_REPAIR_ROUND
 from mailsync.model import RemoteId
 from mailsync.sync.repair import MAX_SAMPLED_MESSAGES
 from tests.support.mail import a_mail
@@ -14,9 +15,8 @@ MESSAGES = 700
 LIST_UNITS, MESSAGE_UNITS = 5, 20
 FIXED_UNITS = 100
 """Of each sync: the labels, the history, and lists of chats."""
-UNITS_PER_LABEL = 5
-"""The counts of a label at the beginning, with its list, and after each of two rounds of repairs;
-and whether there are chats."""
+UNITS_PER_LABEL = 4
+"""The counts of a label twice before the repairs and with its list, and whether there are chats."""
 
 
 def labelled(gmail: GmailWorld) -> GmailWorld:
@@ -59,7 +59,9 @@ def max_list_units(gmail: GmailWorld) -> int:
     for names in flags:
         lists.append(owner.gmail.count(names, includes_spam_trash=False)["messagesTotal"])
     lists_units = sum(LIST_UNITS * max(1, ceil(each / 500)) for each in lists)
-    return lists_units + UNITS_PER_LABEL * len(owner.gmail.labels.by_id)
+    labels = len(owner.gmail.labels.by_id)
+    rounds = ceil(labels / MAX_FOLDERS_PER_REPAIR_ROUND)  # each reads all counts
+    return lists_units + (UNITS_PER_LABEL + rounds) * labels
 
 
 def fetched(used: Used) -> int:

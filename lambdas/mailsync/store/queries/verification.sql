@@ -60,11 +60,16 @@ UPDATE mailsync.email_folders f
   FROM mailsync.sync_runs r
  WHERE f.id = :folder_id AND r.id = :run_id
 
--- must_be_compared --
--- Return whether a mirrored folder has to be compared before it is verified.
-SELECT 1 FROM mailsync.email_folders
- WHERE account_id = cast(:account_id AS uuid) AND remote_id = :remote_id
-   AND selected AND gone_at IS NULL AND compared_at IS NULL
+-- are_flags_compared_elsewhere --
+-- Return whether a folder must be compared, while another mirrored one was compared in this run or
+-- must be.
+SELECT 1
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_folders f ON f.id = :folder_id AND f.compared_at IS NULL
+  JOIN mailsync.email_folders o ON o.account_id = r.account_id AND o.remote_id = :remote_id
+   AND o.selected AND o.gone_at IS NULL
+   AND coalesce(o.compared_at >= r.started_at, true)
+ WHERE r.id = :run_id
 
 -- save_verified --
 -- Record that these folders were compared, and that every difference of counts is explained.
