@@ -52,6 +52,7 @@ class DashboardActions:
             "pause": lambda fields: self._pause(fields, paused=True),
             "resume": lambda fields: self._pause(fields, paused=False),
             "confirm-removal": self._confirm_removal,
+            "estimate": self._estimate,
         }
 
     def _sync(self, fields: Json) -> Json:
@@ -101,6 +102,10 @@ class DashboardActions:
     def _confirm_removal(self, fields: Json) -> Json:
         path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}/confirm-removal"
         return self.request_api("POST", path)
+
+    def _estimate(self, fields: Json) -> Json:
+        path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}/estimate"
+        return self.request_api("GET", path)
 
     def request_api(self, method: str, path: str, **arguments: Any) -> Json:
         """Send a request of the dashboard's user to the API; return the JSON object of the

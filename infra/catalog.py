@@ -347,6 +347,7 @@ ROUTES: tuple[Route, ...] = (
         route_key="GET /api/openapi.json", function="api", is_public=True, throttle=_LOW_THROTTLE
     ),
     Route(route_key="DELETE /api/email/accounts/{accountId}", function="connect"),
+    Route(route_key="GET /api/email/accounts/{accountId}/estimate", function="connect"),
     *(route for each in syncable_providers() for route in routes_of(each)),
 )
 

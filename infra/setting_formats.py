@@ -96,6 +96,10 @@ def _is_number(value: Any) -> bool:
 _HTTPS = (_is_https_url, "an https:// URL, without user, password or fragment")
 _SWITCH = (lambda value: type(value) is bool, "true or false")
 _NUMBER = (_is_number, "a number")
+_UNITS = (
+    lambda value: type(value) is int and 0 < value < 10**9,
+    "a whole number of units per minute, at least 1 and below a thousand million",
+)
 _TEXT = (lambda value: isinstance(value, str), "text")
 # Browsers reject `*` for requests with cookies, as in a sign-in.
 _ORIGIN = _matches(r"https?://[a-z0-9.-]+(:[0-9]+)?")
@@ -146,6 +150,7 @@ _FORMATS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _matches(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com"),
         "the e-mail address of a service account",
     ),
+    **dict.fromkeys(("gmail_units_per_minute", "gmail_project_units_per_minute"), _UNITS),
     "imap_servers": (
         _is_list_of_servers,
         'of the form "public", "imap.your-company.com:993" or both, separated by commas'

@@ -52,6 +52,8 @@ class StageSettings:
     google_client_id: the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
     google_pubsub_topic, google_push_service_account, google_push_audience: the Pub/Sub topic that
         Gmail publishes to, and how its pushes authenticate (docs/deploy.md). None: no pushes.
+    gmail_units_per_minute, gmail_project_units_per_minute: quotas of the Google project, of one
+        mailbox and of all (docs/deploy.md). None: those of a new project.
     imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: there are none.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
@@ -90,6 +92,8 @@ class StageSettings:
     google_pubsub_topic: str | None = None
     google_push_service_account: str | None = None
     google_push_audience: str | None = None
+    gmail_units_per_minute: int | None = None
+    gmail_project_units_per_minute: int | None = None
     imap_servers: str | None = None
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"

@@ -195,6 +195,10 @@ def _allow_network(role: iam.Role) -> None:
     )
 
 
+def _number(value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
     """Return those environment variables of the function that contain neither a secret nor the ARN
     of another resource."""
@@ -214,6 +218,8 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "GOOGLE_PUSH_SERVICE_ACCOUNT": stage.google_push_service_account,
             "GOOGLE_PUSH_AUDIENCE": stage.google_push_audience,
             "IMAP_SERVERS": stage.imap_servers,
+            "GMAIL_UNITS_PER_MINUTE": _number(stage.gmail_units_per_minute),
+            "GMAIL_PROJECT_UNITS_PER_MINUTE": _number(stage.gmail_project_units_per_minute),
         }
     if spec.capabilities & {
         Capability.APP_CREDENTIALS_AT_PROVIDER,

@@ -107,6 +107,13 @@ export function failedSignIn(query) {
   return failed && el("p", { class: "error", role: "alert" }, `No mailbox was connected: ${failed}`);
 }
 
+/** What a first sync takes, as the API estimates it from the provider's count. */
+function estimated({ messages, durationSeconds, requests, usd }) {
+  const time = duration(durationSeconds * 1000);
+  const cost = usd < 0.01 ? "less than $0.01" : `$${usd.toFixed(2)}`;
+  return `${plural(messages, "message")}: about ${time}, ${plural(requests, "request")} of the provider's quota, ${cost} on AWS.`;
+}
+
 /** What the account may do and what it is doing. */
 export function standing(account) {
   const isPlain = account.status === "active";
@@ -142,6 +149,7 @@ export function accountButtons(account, app) {
       button("Sync", "sync", started, { syncType: "manual" }),
       button("Full sync", "sync", started, { syncType: "full" }),
     ],
+    isActive && account.initialSyncCompleted === false && button("Estimate", "estimate", estimated),
     isActive && button("Pause", "pause", () => "Paused."),
     account.status === "paused" && button("Resume", "resume", () => "Resumed."),
     connectAgain(account, app),

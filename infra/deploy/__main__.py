@@ -64,8 +64,11 @@ def _next_steps(deployment: Deployment, outputs: Mapping[str, str]) -> list[str]
     if "DnsTarget" in outputs:
         lines.append(f"DNS: point {stage.domain_name} at {outputs['DnsTarget']} (CNAME).")
     for name, uri in outputs.items():
-        if name.startswith("RedirectUri"):
+        if name == "RedirectUri":
             lines.append(f'App registration, platform "Web": add the redirect URI {uri}')
+        elif name.startswith("RedirectUri"):
+            platform = name.removeprefix("RedirectUri")
+            lines.append(f"OAuth client at {platform}: add the authorized redirect URI {uri}")
     if key := outputs.get("ApplicationKeySecretArn"):
         lines.append(f"JWT_SECRET, with which your application signs, is in the secret {key}")
     lines.append(f"All outputs of the stage are in {deployment.outputs_file}.")

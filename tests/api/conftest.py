@@ -4,7 +4,6 @@ Step Functions and KMS as moto serves them over HTTP."""
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from io import StringIO
@@ -20,10 +19,8 @@ from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, op
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.google.server import GOOGLE_CLIENT_ID
 from localdev.simulators.service import TENANT_ID
-from mailsync import registry
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, RunRef
-from mailsync.registry import GOOGLE
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
@@ -154,18 +151,8 @@ def microsoft(
 
 
 @pytest.fixture
-def google(microsoft: Simulators, environment: pytest.MonkeyPatch) -> Iterator[Simulators]:
-    """Ann and Bo have Gmail mailboxes, and the functions of this process use the simulated Google.
-
-    The kit is a stand-in, which opens no mailbox.
-    """
-    stand_in = [
-        replace(each, kit_module="tests.support.gmail_stand_in")
-        if each.provider == GOOGLE
-        else each
-        for each in registry.REGISTERED_PROVIDERS
-    ]
-    environment.setattr(registry, "REGISTERED_PROVIDERS", tuple(stand_in))
+def google(microsoft: Simulators) -> Iterator[Simulators]:
+    """Ann and Bo have Gmail mailboxes, and the functions of this process use this Google."""
     simulated = microsoft.google
     defaults = simulated.behaviour
     yield microsoft

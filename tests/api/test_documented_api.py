@@ -27,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("api_server")
 GOOD = {
     "POST /api/email/accounts/imap": (422,),  # the stage does not connect to the server
     "POST /api/email/accounts/microsoft": (201,),
+    "GET /api/email/accounts/{accountId}/estimate": (409,),  # the account has no tokens
     "GET /api/auth/microsoft": (302,),
     "GET /api/auth/microsoft/callback": (302,),  # with an error: no sign-in was begun
     "POST /api/auth/microsoft/confirm": (404,),  # none waits

@@ -105,6 +105,8 @@ JWKS = "https://issuer.mailsync.test/.well-known/jwks.json"
         ("api_limits", "sync=600", ["sync", "sync=0", "sink=1", 600]),
         ("log_retention", "THREE_MONTHS", ["3 months", "THREE"]),
         ("aurora_max_acu", 16, ["16", True]),
+        ("gmail_units_per_minute", 15_000, ["15000", 0, 1.5, True, 10**9]),
+        ("gmail_project_units_per_minute", 2_400_000, ["many", -1]),
         ("settings_version", "2", [2]),
         # As text, "false" would be true.
         *((each, False, ["false", 0]) for each in (
@@ -242,3 +244,22 @@ def test_a_setting_that_is_null_has_its_default(tmp_path: Path) -> None:
 def test_a_name_that_no_stack_can_have_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="letters, digits and hyphens"):
         StageSettings.from_context(name, {name: {"app_inbox_url": INBOX}})
+
+
+def test_the_quota_of_the_google_project_reaches_the_functions_that_use_it() -> None:
+    from infra.catalog import FUNCTIONS, Capability
+    from infra.sync_functions import _environment
+
+    stage = a_stage(gmail_units_per_minute=15_000, gmail_project_units_per_minute=2_400_000)
+    found = {each.name: _environment(each, stage) for each in FUNCTIONS}
+    quotas = {
+        name: (values.get("GMAIL_UNITS_PER_MINUTE"), values.get("GMAIL_PROJECT_UNITS_PER_MINUTE"))
+        for name, values in found.items()
+    }
+
+    for each in FUNCTIONS:
+        if Capability.APP_CREDENTIALS_AT_PROVIDER in each.capabilities:
+            assert quotas[each.name] == ("15000", "2400000")
+    assert quotas["authorize"] == (None, None)
+    default = _environment(FUNCTIONS[2], a_stage())
+    assert not any(name.startswith("GMAIL_") for name in default)

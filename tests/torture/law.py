@@ -59,6 +59,7 @@ SELECT a.status, a.sync_status, a.last_error, a.verified_at,
        extract(epoch FROM a.next_sync_at - now())::float8, a.lease_owner IS NOT NULL,
        coalesce((SELECT r.has_unread_counts FROM mailsync.sync_runs r WHERE r.account_id = a.id
                   ORDER BY r.started_at DESC NULLS LAST LIMIT 1), false)
+       OR EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.account_id = a.id)
   FROM mailsync.email_accounts a WHERE a.id = cast(:account AS uuid)"""
 
 
@@ -91,7 +92,7 @@ class Seen:
 
     `unverified` is how many folders the newest run has not verified; `due_in_s` when the next sync
     is due. `is_partial`: the newest run left counts of unchanged folders unread, and verifies only
-    those that changed.
+    those that changed, or messages are pending that the provider reports as missing.
     """
 
     rows: Mapping[str, Row]

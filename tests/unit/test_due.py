@@ -4,6 +4,7 @@ from mailsync.decisions.due import (
     EXECUTION_DIED_ERROR,
     FOLDERS_FAILED_ERROR,
     MAX_BACKOFF_IF_FOLDERS_FAILED_S,
+    MAX_BACKOFF_IF_UNVERIFIED_S,
     MAX_SYNC_BACKOFF_S,
     SYNC_INTERVAL_IF_ACTIVE_S,
     SYNC_INTERVAL_IF_INACTIVE_S,
@@ -33,7 +34,7 @@ def after_success(
     [
         ("StoreRejected", MAX_SYNC_BACKOFF_S),
         (FOLDERS_FAILED_ERROR, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
-        (VERIFICATION_FAILED_ERROR, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
+        (VERIFICATION_FAILED_ERROR, MAX_BACKOFF_IF_UNVERIFIED_S),
     ],
 )
 def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least(

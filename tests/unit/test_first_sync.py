@@ -6,6 +6,7 @@ from localdev.demo_quota import EtaRecord
 from mailsync.decisions.first_sync import FirstSyncCost, estimate_first_sync
 from mailsync.providers.kit import load_provider_kit
 from mailsync.registry import GOOGLE, syncable_providers
+from tests.support.paths import ROOT
 
 COST = FirstSyncCost(
     messages_per_s=10, requests=100, requests_per_message=20, usd=0.001, usd_per_message=0.00001
@@ -48,3 +49,15 @@ def test_the_record_of_a_sync_says_which_estimates_were_right() -> None:
 
     assert "at 10%: 120 s (90 s), 50%: 50 s (50 s), 90%: 7 s (10 s)." in pairs
     assert "1 of 3 readings" in counts
+
+
+def test_the_page_shows_what_the_estimate_says() -> None:
+    page = (ROOT / "docs" / "cost.md").read_text()
+    for registered in syncable_providers():
+        cost = load_provider_kit(registered.provider).first_sync_cost
+        per_minute = registered.quota.per_mailbox.default if registered.quota else None
+        for messages in (1_000, 10_000, 100_000):
+            found = estimate_first_sync(messages, cost, per_minute)
+            minutes = max(1, round(found.duration_s / 60))
+            row = f"| {registered.title} | {messages:,} | {minutes:,} min | {found.requests:,} |"
+            assert f"{row} {found.usd:.3f} |" in page

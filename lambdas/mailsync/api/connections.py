@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api import removal
+from mailsync.api import estimate, removal
 from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.admin_consent import finish_admin_consent
 from mailsync.api.audit import write_audit_record
@@ -81,6 +81,7 @@ def build_app() -> APIGatewayHttpResolver:
     register_problem_handler(app, sign_in_error_response)
     app.include_router(router)
     app.include_router(removal.router)
+    app.include_router(estimate.router)
     return app
 
 

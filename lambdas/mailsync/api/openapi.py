@@ -75,7 +75,7 @@ def build_openapi_document(
         tags=[*_TAGS.values()],
     )
     described: dict[str, Any] = json.loads(generated)
-    for path, operations in (_REMOVAL | describe_provider_paths(providers)).items():
+    for path, operations in (_WITHOUT_PYDANTIC | describe_provider_paths(providers)).items():
         described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():
@@ -129,7 +129,29 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
     parameter["schema"] = next(iter(schema.get("anyOf", [schema])))
 
 
-_REMOVAL: dict[str, Any] = {
+_ACCOUNT_ID_PARAMETER = {
+    "name": "accountId",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+_WITHOUT_PYDANTIC: dict[str, Any] = {
+    "/api/email/accounts/{accountId}/estimate": {
+        "get": {
+            "operationId": "estimate_first_sync",
+            "summary": "Estimate the first sync of an account",
+            "description": "Requests the number of messages from the mail provider and returns how"
+            " long a first sync of all of them takes, how many requests it sends, and what it costs"
+            " on AWS. It changes nothing and is allowed beside a running sync.",
+            "parameters": [_ACCOUNT_ID_PARAMETER],
+            "responses": {
+                str(status): response
+                for status, response in describe_responses(
+                    {200: "FirstSyncEstimate"}, 404, 409, 422, 502
+                ).items()
+            },
+        }
+    },
     "/api/email/accounts/{accountId}": {
         "delete": {
             "operationId": "remove_account",
@@ -139,12 +161,7 @@ _REMOVAL: dict[str, Any] = {
             " where the sync stopped. With data=purge the account and its mail are deleted: 200"
             " means that all is deleted, 202 that the rest is deleted in the background.",
             "parameters": [
-                {
-                    "name": "accountId",
-                    "in": "path",
-                    "required": True,
-                    "schema": {"type": "string", "format": "uuid"},
-                },
+                _ACCOUNT_ID_PARAMETER,
                 {
                     "name": "data",
                     "in": "query",

@@ -148,8 +148,10 @@ def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
         "operationId": _operation_id("notify_of_changes", registration),
         "summary": f"Receive change notifications of {registration.title}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"
-        " validation request of a new subscription gets its token back. A notification without"
-        " the secret of a subscription has no effect and gets the same response.",
+        " validation request of a new subscription gets its token back. A forged notification,"
+        " without the secret of a subscription or without a valid token of the provider in"
+        " Authorization, has no effect and gets the same response. 503 means that the notification"
+        " could not be verified or stored at this moment, so the provider sends it again.",
         "parameters": [
             _query_parameter(
                 "validationToken", "The token of a validation request. The response repeats it."

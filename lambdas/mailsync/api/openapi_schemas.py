@@ -10,6 +10,7 @@ from mailsync.api.openapi_examples import add_examples
 
 _TEXT = {"type": "string"}
 _ID = {**_TEXT, "format": "uuid"}
+_COUNT = {"type": "integer", "minimum": 0}
 _SUCCESS = {"type": "boolean", "const": True}
 
 
@@ -68,6 +69,21 @@ _WITHOUT_MODEL: dict[str, Any] = {
         accountId=_ID,
         status={**_TEXT, "enum": ["disconnected", "purged", "purging"]},
         message=_TEXT,
+    ),
+    "FirstSyncEstimate": _object(
+        "What a first sync of the mailbox takes, about.",
+        accountId=_ID,
+        messages={**_COUNT, "description": "Messages that the provider counts now."},
+        durationSeconds={**_COUNT, "description": "Seconds until all messages are stored."},
+        requests={
+            **_COUNT,
+            "description": "Requests to the provider, in the units of its quota.",
+        },
+        usd={
+            "type": "number",
+            "minimum": 0,
+            "description": "List price on AWS in US dollars, without the database.",
+        },
     ),
     "SignInStarted": _object("Where the browser signs in.", authorizationUrl=_TEXT),
     "ConsentGiven": _object(

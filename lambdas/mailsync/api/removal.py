@@ -13,6 +13,7 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
@@ -51,7 +52,7 @@ def remove_account(account_id: str) -> Response[str]:
     the caller can repeat the request.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
-    account, data = _account_of_caller(account_id), _data()
+    account, data = account_of_caller(account_id, router.current_event), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = AccountControlStore(open_database())
     end_subscriptions(account)
@@ -78,12 +79,18 @@ def remove_account(account_id: str) -> Response[str]:
     return _removed(account, "purging", message, access)
 
 
-def _account_of_caller(account_id: str) -> AccountOfCaller:
+def account_of_caller(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
+    """Return the account of this id in the path, as one of the caller's. The store finds out
+    whether it is.
+
+    Raises:
+        ApiError: the id is no UUID (422).
+    """
     try:
         number = UUID(account_id)
     except ValueError:
         raise ApiError(invalid_field_problem("accountId")) from None
-    return AccountOfCaller(AccountId(str(number)), caller_user_id(router.current_event))
+    return AccountOfCaller(AccountId(str(number)), caller_user_id(event))
 
 
 def _data() -> str:

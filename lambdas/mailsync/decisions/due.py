@@ -1,5 +1,7 @@
 """Compute when a mailbox is synced next, and when its push subscription is renewed."""
 
+from collections.abc import Mapping
+
 MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
 """The maximum number of mailboxes that one run of the schedule claims, the longest overdue first.
 It is 1.5 times the number that becomes due in a minute with 10,000 mailboxes and an interval of 5
@@ -19,9 +21,12 @@ needed because some notifications are lost."""
 _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
 MAX_SYNC_BACKOFF_S = 24 * 60 * 60
-MAX_BACKOFF_IF_FOLDERS_FAILED_S = 60 * 60
-"""The longest time in seconds until the next sync after failed runs, if only some folders failed or
-were not verified."""
+MAX_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_IF_INACTIVE_S
+"""The longest time in seconds until the next sync after failed runs, if only some folders failed:
+the mail of the others arrives as in a mailbox without failures, also if a folder fails forever."""
+MAX_BACKOFF_IF_UNVERIFIED_S = 60 * 60
+"""The longest time in seconds until the next sync after failed runs, if only some folders were not
+verified: each of these runs lists all messages of the folders that differ."""
 
 EXECUTION_DIED_ERROR = "ExecutionDied"
 """Error name of a run whose execution timed out or vanished."""
@@ -40,6 +45,10 @@ SUSPICIOUS_REMOVAL_ERROR = "SuspiciousRemoval"
 """Error name that an account has while most of its mailbox is hidden as removed. The hidden mail is
 deleted after the provider has confirmed the removal for a day, or when a person confirms it."""
 
+_MAX_BACKOFF_S: Mapping[str, float] = {
+    FOLDERS_FAILED_ERROR: MAX_BACKOFF_IF_FOLDERS_FAILED_S,
+    VERIFICATION_FAILED_ERROR: MAX_BACKOFF_IF_UNVERIFIED_S,
+}
 ACCOUNT_CLOSING_ERRORS = frozenset({"AccessRevoked"})
 """Error names of failures that close the account."""
 
@@ -56,18 +65,15 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
     jitter: random number from 0 to below 1. It changes the result by at most a tenth, so that
         mailboxes that failed together are not synced together.
 
-    The interval doubles with each failure, up to a day, or up to an hour if only some folders
-    failed. If the last run is the first failure in a row and its execution died, the result is 0,
-    because the mailbox did not cause the failure.
+    The interval doubles with each failure: up to a day, up to 15 minutes if only some folders
+    failed, up to an hour if only some folders were not verified. If the last run is the first
+    failure in a row and its execution died, the result is 0, because the mailbox did not cause the
+    failure.
     """
     if cause == EXECUTION_DIED_ERROR and failures <= 1:
         return 0.0
     doubled: float = SYNC_INTERVAL_IF_ACTIVE_S * 2 ** min(failures, 10)
-    longest = (
-        MAX_BACKOFF_IF_FOLDERS_FAILED_S
-        if cause in (FOLDERS_FAILED_ERROR, VERIFICATION_FAILED_ERROR)
-        else MAX_SYNC_BACKOFF_S
-    )
+    longest = _MAX_BACKOFF_S.get(cause or "", MAX_SYNC_BACKOFF_S)
     return min(longest, doubled) * (0.9 + 0.2 * jitter)
 
 

@@ -28,9 +28,9 @@ def record_run_outcome(
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
-def complete_run(tx: Transaction, run: RunRef) -> None:
+def complete_run(tx: Transaction, run: RunRef) -> bool:
     """Complete a run whose folders are all verified: schedule the next sync, and add the event
-    `sync.completed` to the outbox."""
+    `sync.completed` to the outbox. Return whether the mirror is proven to be equal."""
     has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
     wait_s = seconds_until_sync_after_success(
         has_news=has_news,
@@ -49,7 +49,15 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
         error_message=removal.explanation if removal.is_suspicious else None,
     )
     close_run(tx, run.run_id, "completed", None, None)
-    add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=True)
+    proven = is_mirror_proven(tx, run)
+    add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
+    return proven
+
+
+def is_mirror_proven(tx: Transaction, run: RunRef) -> bool:
+    """Return whether a completed run has stored every message that the provider named."""
+    [[are_pending]] = tx.run("messages_are_pending", account_id=run.account_id)
+    return not are_pending
 
 
 def fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int) -> None:

@@ -18,7 +18,12 @@ from mailsync.model import (
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
-from mailsync.store.run_outcome import complete_run, fail_run, fail_run_with_unverified_folders
+from mailsync.store.run_outcome import (
+    complete_run,
+    fail_run,
+    fail_run_with_unverified_folders,
+    is_mirror_proven,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,27 +165,27 @@ class RunStore:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
-    def complete(self, run: RunRef) -> bool:
+    def complete(self, run: RunRef) -> bool | None:
         """Close the run: as completed if every folder is verified, else as failed. Return whether
-        the run was closed as completed.
+        the mirror of a completed run is proven: no message is still pending because the provider
+        names it and responds that it does not exist. None: the run was closed as failed.
 
         A second call for the same run changes nothing.
         """
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
                 if tx.run("completed_run", run_id=run.run_id):
-                    return True
+                    return is_mirror_proven(tx, run)
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             unverified = tx.run("unverified_folders", run_id=run.run_id)[0][0]
             if unverified:
                 fail_run_with_unverified_folders(tx, run, unverified)
-            else:
-                complete_run(tx, run)
+            proven = None if unverified else complete_run(tx, run)
         if unverified:
             count_failed_run(VERIFICATION_FAILED_ERROR)
         else:
             count_metric(RUNS_COMPLETED)
-        return not unverified
+        return proven
 
     def fail(
         self,

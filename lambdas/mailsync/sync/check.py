@@ -274,9 +274,10 @@ class _Work:
             return self._hand_over(check, "counts differ")
         mailbox.readings.report()
         mailbox.leases.renew(check.run, requests=self.requests)
-        if not mailbox.runs.complete(check.run):
+        proven = mailbox.runs.complete(check.run)
+        if proven is None:
             return CheckOutcome.FAILED
-        logger.info("sync_completed")
+        logger.info("sync_completed", proven=proven)
         return CheckOutcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:

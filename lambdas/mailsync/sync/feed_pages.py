@@ -148,8 +148,7 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
 
 
 def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:
-    """Store pages of a change feed until the feed is up to date or the time budget is spent; return
-    what remains.
+    """Store pages of a feed until it is up to date or the time budget is spent; return the rest.
 
     A round that an earlier sync left unfinished may be hours old, so one more round follows it. If
     the provider has a `news_interval_s`, the changes are read first, and then at least that often
@@ -187,15 +186,16 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
-        # A reading without changes is none while messages are pending: it succeeds without end.
-        has_progressed |= bool(page.changes) or not feed.has_pending
+        # A reading without changes succeeds without end, and takes no pending message's turn.
+        is_progress = bool(page.changes) or not feed.has_pending
+        has_progressed |= is_progress
         started_in_this_sync |= feed.position.is_start_of_round
         news.add(page, counts, is_start=feed.position.is_start_of_round)
         is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
         if is_read and not feed.has_pending:
             return FeedProgress()
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
-        slowest_s = max(slowest_s, time.monotonic() - started)
+        slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
     return FeedProgress((feed_id,))
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from localdev.engine.dev_login import DEMO_USER_ID
-from localdev.live.imap.relay import USER, ImapRelay, ImapUpstream, Session, port_of_token
+from localdev.live.imap.relay import (
+    USER,
+    ImapRelay,
+    ImapUpstream,
+    Session,
+    has_labels_of_token,
+    port_of_token,
+)
 from localdev.live.imap.words import VOCABULARY
 from localdev.live.kit import LiveFailed, SimulatedUpstream
 from localdev.live.record import Recorder
@@ -38,7 +45,8 @@ class ImapLiveKit:
         return ImapRelay(folder)
 
     def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
-        address = MailboxAddress("localhost", port_of_token(token), USER)
+        has_labels = has_labels_of_token(token)
+        address = MailboxAddress("localhost", port_of_token(token), USER, has_labels)
         return store.connect_account(
             user_id=DEMO_USER_ID,
             provider=self.provider,

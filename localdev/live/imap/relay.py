@@ -27,6 +27,7 @@ from mailsync.providers.imap.responses import Records
 TIMEOUT_S = 60
 USER = "mailbox"
 """The user name with which the product signs in at the relay."""
+_WITH_LABELS = "labels"
 _MAX_LINE_BYTES = 16 * 2**20
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}\r?\n\Z")
 _READING = frozenset(
@@ -85,9 +86,11 @@ class ImapRelay:
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
     def add_upstream(self, upstream: ImapUpstream, recorder: Recorder) -> str:
-        """Return the password with which connections reach this server; it names the port."""
+        """Return the password with which connections reach this server. It names the port, and
+        whether the server has Gmail's extensions."""
         listener = socket.create_server(("127.0.0.1", 0))
-        token = f"{listener.getsockname()[1]}-{token_urlsafe(32)}"
+        way = _WITH_LABELS if _has_labels(upstream, recorder) else "folders"
+        token = f"{listener.getsockname()[1]}-{way}-{token_urlsafe(32)}"
         self._listeners[token] = listener, upstream, recorder
         threading.Thread(target=self._accept, args=(token,), daemon=True).start()
         return token
@@ -251,6 +254,20 @@ def _relay(client: ssl.SSLSocket, server: Session, token: str) -> None:
             server.exchange(line, client=client)
         else:
             client.sendall(tag + b" BAD The relay passes on commands that read.\r\n")
+
+
+def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
+    """Return whether the mailbox is read as one of Gmail. False also if the server does not
+    respond now."""
+    with suppress(OSError, LiveFailed), Session(upstream, recorder) as server:
+        server.log_in()
+        return b" X-GM-EXT-1" in server.exchange(b"c CAPABILITY\r\n")
+    return False
+
+
+def has_labels_of_token(token: str) -> bool:
+    """Return whether the server that this password reaches has Gmail's extensions."""
+    return token.split("-")[1] == _WITH_LABELS
 
 
 def _has_token(arguments: bytes, token: str, client: ssl.SSLSocket, lines: IO[bytes]) -> bool:

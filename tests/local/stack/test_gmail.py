@@ -45,8 +45,7 @@ def test_the_demo_is_exact_and_the_quota_refuses_nothing(shown: tuple[Mirror, st
     with closing(service.database), closing(connect_database(settings)) as tables:
         mailbox = service.find_mailbox(gmail.account.address)
         found = divergences(tables, gmail.account.id, mailbox, GmailForm(mailbox))
-    # Gmail has its categories in every mailbox; the neutral mailbox of this one has no folder for
-    # them.
+    # Gmail has its categories in every mailbox; the neutral mailbox has no folders for them.
     assert [each for each in found if not each.startswith("folder 'CATEGORY_")] == []
     assert counted["refused"] == {}
     assert counted["totalUnits"] < MESSAGE_UNITS * MESSAGES + UNITS_BESIDE_MESSAGES

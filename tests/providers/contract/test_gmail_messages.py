@@ -240,7 +240,7 @@ def lists_of(gmail: ScriptedGmail, *, all_ids: Response, unread: Response) -> No
 
 def test_a_label_is_listed_with_read_states_and_the_count_of_gmail(gmail: ScriptedGmail) -> None:
     lists_of(gmail, all_ids=ids("a", "b"), unread=ids("b", "new"))
-    gmail.script(labels__Label_1=answer({"id": "Label_1", "messagesTotal": 2}))
+    gmail.script(labels__Label_1=answer({"id": "Label_1", "messagesTotal": 2, "messagesUnread": 1}))
 
     listing = gmail.mailbox.list_folder_messages(LABEL)
 
@@ -259,7 +259,7 @@ def test_a_count_that_leaves_out_trash_is_no_difference(
     gmail: ScriptedGmail, listed: tuple[str, ...], rest: tuple[str, ...], total: int
 ) -> None:
     gmail.script(messages=[ids(*listed), ids(), ids(), ids(*rest)])
-    gmail.script(labels__Label_1=answer({"id": "Label_1", "messagesTotal": 1}))
+    gmail.script(labels__Label_1=answer({"id": "Label_1", "messagesTotal": 1, "messagesUnread": 1}))
 
     listing = gmail.mailbox.list_folder_messages(LABEL)
 

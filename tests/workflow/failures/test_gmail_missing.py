@@ -59,6 +59,17 @@ def test_it_stays_owed_and_the_mailbox_unverified_until_a_later_check(
     assert owed(synced) == 0
 
 
+def test_a_sync_that_leaves_a_message_owed_says_that_it_proves_nothing(synced: GmailWorld) -> None:
+    proven = "SELECT detail->>'proven' FROM mailsync.outbox ORDER BY id DESC LIMIT 1"
+    assert synced.one(proven) == ["true"]
+    archived = synced.owner.deliver(a_mail("late"), ())
+    synced.inject_fault(f"/messages/{archived}", status=404, times=None)
+
+    assert synced.sync() == "completed"
+
+    assert synced.one(proven) == ["false"]
+
+
 def test_mail_of_a_backfill_stays_owed_as_well(gmail: GmailWorld) -> None:
     gmail.fill(12)
     late = gmail.owner.gmail.list_all()[5].id

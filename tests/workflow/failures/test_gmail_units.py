@@ -7,6 +7,7 @@ import pytest
 
 from mailsync.decisions import successor
 from mailsync.model import RunId, SyncType
+from mailsync.sync import feed_pages
 from tests.support.mail import a_mail
 from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld, sized
 
@@ -186,4 +187,17 @@ def test_a_backfill_that_gets_no_message_ends_although_the_history_is_read(
     gmail.before.clear()
     gmail.let_time_pass(hours=1)
     assert gmail.sync() == "completed"
+    assert gmail.is_exact()
+
+
+def test_a_backfill_goes_on_in_functions_that_have_time_for_one_page_each(
+    gmail: GmailWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gmail.fill(30)
+    visits = iter(range(20))
+    gmail.before["sync_folder"] = lambda: next(visits)
+    monkeypatch.setattr(feed_pages, "has_time_for_page", lambda _, slowest_s: slowest_s == 0)
+
+    assert gmail.sync() == "completed"
+
     assert gmail.is_exact()

@@ -28,8 +28,8 @@ class ImapKit:
         usd=0.0006,
         usd_per_message=0.0000003,
     )
-    """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is a
-    cautious one. A second of a function of 1 GB stores a second of messages."""
+    """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is
+    cautious. The price is that of one function of 1 GB for this time."""
 
     def open_mailbox(
         self,

@@ -196,6 +196,10 @@ UPDATE mailsync.email_accounts
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE id = cast(:account_id AS uuid)
 
+-- messages_are_pending --
+-- Return whether a page named messages of the account whose contents were not fetched yet.
+SELECT EXISTS (SELECT 1 FROM mailsync.pending_messages WHERE account_id = cast(:account_id AS uuid))
+
 -- account_failed --
 -- Record a failed sync; the data stays, and the next run continues from the cursors.
 UPDATE mailsync.email_accounts

@@ -1,0 +1,44 @@
+"""Define the route that estimates the first sync of an account.
+
+The route belongs to the Lambda function `connect`, because it requests the number of messages from
+the mail provider. Like `connections`, this module validates without pydantic.
+"""
+
+import json
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from mailsync.api.caller_account import cannot_sync_error, require_caller_account
+from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
+from mailsync.api.removal import ACCOUNT_PATH, account_of_caller
+from mailsync.sync.estimate import estimate_first_sync_of_account
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.get(f"{ACCOUNT_PATH}/estimate")
+def estimate_first_sync(account_id: str) -> Response[str]:
+    """Return how many messages the mailbox has, and what a first sync of them takes.
+
+    Raises:
+        AccountNotFound: the caller has no such account.
+        AccountNotConnected: the account cannot be synced.
+    """
+    own = account_of_caller(account_id, router.current_event)
+    account = require_caller_account(own.id, own.user_id).account
+    count_against_rate_limit(own.user_id, RateLimitedCall.ACCOUNT_CHANGE)
+    if account.status != "active":
+        raise cannot_sync_error(account.status)
+    found = estimate_first_sync_of_account(own.id)
+    body = {
+        "accountId": own.id,
+        "messages": found.messages,
+        "durationSeconds": found.duration_s,
+        "requests": found.requests,
+        "usd": found.usd,
+    }
+    headers = {"Cache-Control": "no-store"}
+    return Response(HTTPStatus.OK, APPLICATION_JSON, json.dumps(body), headers)
