@@ -1,5 +1,6 @@
 """A page that was requested ahead is stored only where the feed still stands before it."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from mailsync.errors import StoreUnavailable
 from mailsync.model import Page, StoredFeed
-from mailsync.sync import feed_pages
+from mailsync.sync import feed_pages, folder_tree
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import store_page
 from tests.workflow.failures.world import World
@@ -28,19 +29,22 @@ def fail(mailbox: Mailbox, feed: StoredFeed) -> None:
 def test_a_page_ahead_of_one_that_is_not_stored_is_dropped(
     world: World, monkeypatch: pytest.MonkeyPatch, interrupt: Interrupt
 ) -> None:
-    stored: list[bool] = []
+    """Each position of a feed leads to one page, also where it is read again."""
+    pages = defaultdict(list)
+    interrupts = [interrupt]
 
     def store(mailbox: Mailbox, feed: StoredFeed, page: Page, **fields: Any) -> object:
-        if len(stored) == 1:
-            stored.append(False)
+        pages[feed.ref.id, mailbox.open_cursor(feed)].append(page)
+        if fields.get("one_by_one") and interrupts:
             assert page.has_more, "so the next page is requested ahead"
-            interrupt(mailbox, feed)
-        counts = store_page(mailbox, feed, page, **fields)
-        stored.append(counts is not None)
-        return counts
+            interrupts.pop()(mailbox, feed)
+        return store_page(mailbox, feed, page, **fields)
 
-    monkeypatch.setattr(feed_pages, "store_page", store)
+    for module in (feed_pages, folder_tree):
+        monkeypatch.setattr(module, "store_page", store)
     world.switch(largest_page=3)
 
     assert world.mirrors()
-    assert stored[:2] == [True, False]
+    read_again = [found for found in pages.values() if len(found) > 1]
+    assert read_again
+    assert all(each.changes == found[0].changes for found in read_again for each in found)
