@@ -4,7 +4,6 @@ One request may be sent in a thread, while the caller stores what it has read. T
 module alone, so it neither renews access tokens nor reads the database.
 """
 
-import ssl
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from mailsync.providers.background import BackgroundRead
 from mailsync.providers.graph.errors import NO_RESPONSE_STATUS, TOO_LARGE_STATUS, GraphResponse
 from mailsync.providers.graph.responses import parse_response
 from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.tls import http_tls_context
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
 MAX_BYTES_AHEAD = 8 * 2**20
@@ -68,7 +68,7 @@ class GraphConnection:
         self._memory = memory
         self._ahead: tuple[GraphRequest, BackgroundRead[tuple[GraphResponse, int]]] | None = None
         self._http = httpx.Client(
-            verify=ssl.create_default_context(cafile=ca_bundle),
+            verify=http_tls_context(ca_bundle),
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
             follow_redirects=False,
             trust_env=False,
