@@ -41,6 +41,12 @@ def _search_lines(found: list[bytes]) -> list[bytes]:
     return [*(b"* SEARCH " + word for word in numbers), found[-1]]
 
 
+def _without_the_word_uid(found: list[bytes]) -> list[bytes]:
+    """Turn SEARCH and ESEARCH responses into ESEARCH responses that do not say UID."""
+    numbers = re.sub(rb"^\* (SEARCH|ESEARCH \([^)]*\)( UID)?( ALL)?)", b"", found[0]).split()
+    return [b'* ESEARCH (TAG "7") ALL ' + b",".join(numbers), *found[1:]]
+
+
 def _newest_first(found: list[bytes]) -> list[bytes]:
     lines = [line.split() for line in found[:-1]]
     return [*(b" ".join([*words[:2], *reversed(words[2:])]) for words in lines), found[-1]]
@@ -122,7 +128,7 @@ FIELD_ROWS: Mapping[int, Callable[[], Sequence[Rule]]] = {
         Rule(r"^UID FETCH 1593:1580", b"{tag} BAD UID parameters!\r\n", ALWAYS),
     ],
     26: lambda: [Rule("^UID SEARCH", _search_lines, ALWAYS)],
-    27: lambda: [Rule("^UID SEARCH RETURN", replacing(r"(ESEARCH \([^)]*\)) UID", rb"\1"), ALWAYS)],
+    27: lambda: [Rule("^UID SEARCH", _without_the_word_uid, ALWAYS)],
     28: lambda: [
         Rule(r"^UID FETCH .*VANISHED", b"{tag} BAD Invalid UID Fetch modifier VANISHED\r\n", ALWAYS)
     ],

@@ -1,5 +1,6 @@
 """Reports from the field about mailboxes and folders on a real IMAP server: each is mirrored."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -8,15 +9,20 @@ import pytest
 
 from mailsync.model import SyncType
 from tests.support.dovecot import Dovecot, dovecot, readable_folder
-from tests.support.field_imap import ALWAYS
-from tests.support.scripted_imap import Rule, scripted_imap
+from tests.support.field_imap import ALWAYS, FIELD_ROWS
+from tests.support.scripted_imap import Edit, Rule, scripted_imap
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 USERS = [f"user{number}" for number in range(20)]
-REFUSED = "SELECT error, error_message FROM mailsync.email_folders WHERE remote_id = 'Work'"
 ACCOUNT = """
 SELECT status, last_error, next_sync_at <= now() + interval '17 minutes'
   FROM mailsync.email_accounts"""
+HELD = """
+SELECT m.subject, b.text
+  FROM mailsync.emails m JOIN mailsync.email_bodies b ON b.email_id = m.id
+ WHERE m.removed_at IS NULL ORDER BY 1"""
+QUARANTINED = "SELECT cause, count(*) FROM mailsync.quarantined_messages GROUP BY 1"
+BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"
 _numbers = count()
 
 
@@ -145,3 +151,80 @@ def test_a_folder_that_is_refused_for_ever_makes_no_mail_of_the_others_late(
     imap.script.rules.clear()
     assert imap.sync() == "completed"
     assert imap.is_exact()
+
+
+def test_a_server_that_dies_of_a_large_request_gets_it_no_third_time(imap: ImapWorld) -> None:
+    """Row 36, at every request for many messages."""
+    for number in range(130):
+        imap.deliver(f"m{number}")
+    assert imap.script
+    death: Edit = lambda found: found if len(found) <= 60 else [b"* BYE Out of memory"]  # noqa: E731
+    imap.script.rules[:] = [*FIELD_ROWS[36](), Rule("^UID FETCH", death, ALWAYS)]
+
+    assert imap.sync(SyncType.INITIAL) == "completed"
+
+    assert imap.is_exact()
+    assert len(imap.fetched) == len(set(imap.fetched)) == 130
+    fetches = Counter(each for each in _commands(imap) if each.startswith("UID FETCH"))
+    assert max(fetches.values()) == 2
+
+
+def test_texts_are_stored_before_the_next_ones_are_fetched(imap: ImapWorld) -> None:
+    """Row 35: a large mailbox needs the memory of a batch, and keeps what it has."""
+    line = b"y" * 70 + b"\r\n"
+    for number in range(3):
+        header = b"Subject: m%d\r\nMessage-ID: <%d@x>\r\n\r\n" % (number, number)
+        stored, _ = imap.other.append("INBOX", "", "", header + line * 80_000)
+        assert stored == "OK"
+    assert imap.script
+    first_only = Rule(BODIES, lambda found: found), Rule(BODIES, "cut", ALWAYS)
+    imap.script.rules[:] = [*first_only, Rule("^GREETING$", "cut", ALWAYS, connection=2)]
+    imap.sync(SyncType.INITIAL)
+    assert [subject for subject, _ in imap.rows(NUMBERS)] == ["m2"]
+    imap.script.rules.clear()
+    imap.let_time_pass(24)
+
+    assert imap.sync() == "completed"
+
+    assert imap.is_exact()
+    assert len(imap.fetched) == len(set(imap.fetched)) == 3
+
+
+@pytest.mark.parametrize("row", [7, 8])
+def test_messages_of_which_none_can_be_stored_are_counted_and_requested_again(
+    imap: ImapWorld, row: int
+) -> None:
+    """Row 53: no first sync passes over what it listed."""
+    for number in range(5):
+        imap.deliver(f"m{number}")
+    assert imap.script
+    imap.script.rules[:] = FIELD_ROWS[row]()
+    imap.sync(SyncType.INITIAL)
+    assert (imap.rows(NUMBERS), imap.rows(QUARANTINED)) == ([], [["unanswered", 5]])
+    imap.script.rules.clear()
+    imap.let_time_pass(24)
+
+    assert imap.sync() == "completed"
+
+    assert imap.is_exact()
+    assert imap.rows(QUARANTINED) == []
+
+
+def test_a_placeholder_replaces_no_text_that_is_held(imap: ImapWorld) -> None:
+    """Row 8."""
+    for name in ("kept", "kept too"):
+        imap.deliver(name)
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    before = imap.rows(HELD)
+    assert imap.script
+    imap.script.rules[:] = FIELD_ROWS[8]()
+
+    imap.command("INBOX", ("STORE", "1:2", "+FLAGS", "\\Flagged"))
+    assert imap.sync() == "completed"
+    assert imap.rows(HELD) == before
+    imap.number_anew("INBOX", 2_000_000_000)
+    for _ in range(2):
+        assert imap.sync() == "completed"
+        imap.let_time_pass(24)
+
+    assert imap.rows(HELD) == before

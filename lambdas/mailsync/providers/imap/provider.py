@@ -64,6 +64,10 @@ MAX_FAILING_FEEDS = 3
 """The number of folders in one call whose pages may fail. Each costs two logins if the server ends
 the connection, and many logins in a short time get an address banned."""
 
+REFUSED_TOKEN_PAUSE_S = 600.0
+"""Seconds without a login after two refusals. Some hosts ban an address for 10 failures in this
+time (HybridAIOne/hybridclaw PR 1406)."""
+
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
     """Return the IP addresses of an account's server.
@@ -347,7 +351,11 @@ class ImapMailbox:
         try:
             return self._signed_in_with(self._access.renew_token(access))
         except LoginRefused:
-            raise ProviderThrottled("The mail server refuses the login.") from None
+            raise ProviderThrottled(
+                "The mail server refuses a new access token as well. Stored mail stays readable;"
+                " the sync is retried after a pause.",
+                retry_after_s=REFUSED_TOKEN_PAUSE_S,
+            ) from None
 
     def _signed_in_with(self, access: AccessToken) -> ImapConnection:
         ip_addresses = find_server(self._servers, self._address)
