@@ -21,7 +21,7 @@ HELD = """
 SELECT m.subject, b.text
   FROM mailsync.emails m JOIN mailsync.email_bodies b ON b.email_id = m.id
  WHERE m.removed_at IS NULL ORDER BY 1"""
-QUARANTINED = "SELECT cause, count(*) FROM mailsync.quarantined_messages GROUP BY 1"
+QUARANTINED = "SELECT cause, count(*) FROM mailsync.email_quarantine GROUP BY 1"
 BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"
 _numbers = count()
 
