@@ -1,5 +1,6 @@
 """Reports from the field about mailboxes and folders on a real IMAP server: each is mirrored."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -10,7 +11,7 @@ import pytest
 from mailsync.model import SyncType
 from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Edit, Rule, scripted_imap
+from tests.support.scripted_imap import Edit, Rule, capabilities, scripted_imap, without
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 USERS = [f"user{number}" for number in range(20)]
@@ -22,6 +23,7 @@ SELECT m.subject, b.text
   FROM mailsync.emails m JOIN mailsync.email_bodies b ON b.email_id = m.id
  WHERE m.removed_at IS NULL ORDER BY 1"""
 QUARANTINED = "SELECT cause, count(*) FROM mailsync.email_quarantine GROUP BY 1"
+REPAIRS = "SELECT max(repair_rounds) FROM mailsync.sync_runs"
 BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"
 _numbers = count()
 
@@ -87,6 +89,7 @@ def test_mail_of_an_outage_of_days_arrives(imap: ImapWorld, *, is_numbered_anew:
 
     assert imap.is_exact()
     assert len(imap.fetched) == 41
+    assert imap.one(REPAIRS) == [0], "the changes were named, not found by a comparison"
     assert not [each for each in _commands(imap) if "SINCE " in each.replace("CHANGEDSINCE", "")]
 
 
@@ -228,3 +231,69 @@ def test_a_placeholder_replaces_no_text_that_is_held(imap: ImapWorld) -> None:
         imap.let_time_pass(24)
 
     assert imap.rows(HELD) == before
+
+
+UNSTORABLE = {
+    "NUL": b"Subject: a\0b\r\nFrom: \0 <a\0@x>\r\nMessage-ID: <a\0@x>\r\n\r\ntext\0\r\n",
+    "half a surrogate pair": b"Subject: =?utf-7?Q?+2AA-?= =?utf-16be?B?2AA=?=\r\n\r\n+2AA-\r\n",
+    "identifiers without an end": b"Subject: long\r\nIn-Reply-To: <%b@x>\r\nReferences: %b\r\n\r\n"
+    % (b"r" * 20_000, b" ".join(b"<%d@x>" % number for number in range(20_000))),
+    "a date beyond all years": b"Subject: date\r\nDate: Mon, 31 Dec 9999 23:59:59 -1400\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", UNSTORABLE)
+def test_a_mail_that_no_database_takes_as_it_is_is_stored(imap: ImapWorld, what: str) -> None:
+    """As rows 53, 55 and 56."""
+    imap.deliver("other")
+    imap.deliver("replaced")
+    assert imap.script
+    content = UNSTORABLE[what]
+    literal = b"(UID 2 FLAGS () BODY[] {%d}\r\n%b)" % (len(content), content)
+    replaced: Edit = lambda found: [  # noqa: E731
+        b"* 2 FETCH " + literal if b"Subject: replaced" in each else each for each in found
+    ]
+    imap.script.rules[:] = [Rule(BODIES, replaced, ALWAYS)]
+
+    assert imap.sync(SyncType.INITIAL) == "completed"
+
+    assert len(imap.rows(NUMBERS)) == 2
+
+
+def test_a_server_without_status_is_mirrored(imap: ImapWorld) -> None:
+    """As row 30: the numbers are in the responses of EXAMINE as well."""
+    imap.deliver("kept")
+    assert imap.script
+    refusal = b"{tag} BAD Unknown command\r\n"
+    plain = capabilities("CONDSTORE", "ENABLE")
+    imap.script.rules[:] = [*plain, Rule("^STATUS", refusal, ALWAYS)]
+
+    assert imap.sync(SyncType.INITIAL) == "completed"
+
+    assert imap.is_exact()
+    imap.script.rules.append(Rule("^LIST", without("Work")))
+    assert imap.sync() == "completed"
+    assert imap.rows("SELECT remote_id FROM mailsync.email_folders WHERE gone_at IS NOT NULL") == []
+
+
+def test_a_count_of_nothing_removes_nothing(imap: ImapWorld) -> None:
+    """As row 2: EXISTS 0 and a UIDNEXT that went back, of a folder that is being restored."""
+    for number in range(4):
+        imap.deliver(f"m{number}")
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    before = imap.rows(NUMBERS)
+    assert imap.script
+    empty: Edit = lambda found: [  # noqa: E731
+        re.sub(rb"\* \d+ EXISTS", b"* 0 EXISTS", re.sub(rb"UIDNEXT \d+", b"UIDNEXT 1", each))
+        for each in found
+    ]
+    imap.script.rules[:] = [Rule("^EXAMINE", empty, 3)]
+    imap.deliver("news")
+    imap.sync()
+    assert [each for each in before if each not in imap.rows(NUMBERS)] == []
+    imap.script.rules.clear()
+
+    assert imap.sync() == "completed"
+
+    assert imap.is_exact()
+    assert len(imap.fetched) == 5

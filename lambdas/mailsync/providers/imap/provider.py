@@ -48,7 +48,7 @@ from mailsync.providers.imap.folder_reader import (
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_server
-from mailsync.providers.imap.listing import FolderList, ListedFolder, is_inbox
+from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import to_listed_message
 from mailsync.providers.imap.next_folder import NextFolder
@@ -176,24 +176,29 @@ class ImapMailbox:
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
         """Return a status with the counts of the folder, which some servers leave out (163): the
-        stored counts would pass for the present ones. Return a refusal as it is."""
-        if isinstance(status, str) or {"MESSAGES", "UNSEEN"} <= status.keys():
-            return status
+        stored counts would pass for the present ones. A folder whose status is refused is opened;
+        return the refusal if it does not open."""
+        numbers = {} if isinstance(status, str) else status
+        if {"MESSAGES", "UNSEEN"} <= numbers.keys():
+            return numbers
         try:
             opened = self._opened(name, again=True).opened
         except (FolderGone, ProviderRejected) as failure:
-            return str(failure)
+            return status if isinstance(status, str) else str(failure)
         unread = self._connected().search("UNSEEN")
-        return {**status, "MESSAGES": opened.message_count, "UNSEEN": len(unread)}
+        return {**numbers, "MESSAGES": opened.message_count, "UNSEEN": len(unread)}
 
     def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:
         """Return those of the folders that do not exist, or belong to others: the list lacks them,
-        and the server refuses their status. A list without the inbox proves nothing."""
+        and the server refuses their status. A list without the inbox proves nothing, nor does a
+        server that refuses the status of the inbox as well."""
         if not any(is_inbox(each.name) for each in listed.folders):
             return set()
         others = {each for each in missing if folder_name(each) in listed.others}
         names = [folder_name(each) for each in sorted(missing - others)]
-        statuses = read_statuses(self._connected(), names)
+        statuses = read_statuses(self._connected(), [*names, INBOX] if names else ())
+        if isinstance(statuses.get(INBOX), str):
+            return others
         return others | {folder_id(name) for name in names if isinstance(statuses[name], str)}
 
     @repeated_if_cut
