@@ -18,11 +18,19 @@ from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from tests.providers.contract.played_imap import ALL, Played
+from tests.support.builders import a_known_folder
 from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS, FIELD_ROWS, adding
 from tests.support.imap_mailbox import INBOX
 from tests.support.mail import a_mail
-from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap
+from tests.support.scripted_imap import (
+    Rule,
+    ScriptedImap,
+    capabilities,
+    replacing,
+    scripted_imap,
+    without,
+)
 
 LOGINS = ("LOGIN", "AUTHENTICATE")
 BAN_WINDOW_S, MAX_FAILED_LOGINS = 600, 10
@@ -194,3 +202,17 @@ def test_a_folder_is_opened_by_the_bytes_of_the_list(played: Played, name: str) 
     feed = FeedRef(FeedId(2), FolderRef(FolderId(2), folder.remote_id))
     assert played.client.fetch_page(feed, None, limit=9).changes == ()
     assert f"EXAMINE {sent}" in [text for _, text in played.server.commands]
+
+
+def test_a_server_without_status_proves_no_folder_gone(played: Played) -> None:
+    """As row 24: the refusal of a command is no word about a folder."""
+    played.server.rules += [
+        *capabilities("CONDSTORE"),
+        Rule("^STATUS", b"{tag} BAD Unknown command\r\n", ALWAYS),
+        Rule("^LIST", without("Archive"), ALWAYS),
+    ]
+    known = [a_known_folder(1, "Archive")]
+    listing = played.client.list_folders(known, TreeReadingDepth.WHOLE)
+    assert {each.remote_id: each.total for each in listing.folders}["INBOX"] == len(ALL)
+    assert listing.gone_folder_ids == frozenset()
+    assert listing.omitted_folder_ids == {"Archive"}

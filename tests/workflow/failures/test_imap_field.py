@@ -11,7 +11,7 @@ import pytest
 from mailsync.model import SyncType
 from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Edit, Rule, capabilities, scripted_imap, without
+from tests.support.scripted_imap import Edit, Rule, capabilities, scripted_imap
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 USERS = [f"user{number}" for number in range(20)]
@@ -271,9 +271,6 @@ def test_a_server_without_status_is_mirrored(imap: ImapWorld) -> None:
     assert imap.sync(SyncType.INITIAL) == "completed"
 
     assert imap.is_exact()
-    imap.script.rules.append(Rule("^LIST", without("Work")))
-    assert imap.sync() == "completed"
-    assert imap.rows("SELECT remote_id FROM mailsync.email_folders WHERE gone_at IS NOT NULL") == []
 
 
 def test_a_count_of_nothing_removes_nothing(imap: ImapWorld) -> None:
