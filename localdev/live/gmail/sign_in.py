@@ -127,9 +127,7 @@ class _BrowserSignIn:
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self._settings, self._recorder = settings, recorder
         self._google = settings.read_section(GoogleSettings)
-        self._http = httpx.Client(
-            verify=settings.provider_tls_context(), timeout=_TIMEOUT_S, trust_env=False
-        )
+        self._trust = settings.provider_tls_context()
         self._lock = Lock()
         self._grant, self._token, self._ends_at = "", "", 0.0
 
@@ -177,9 +175,10 @@ class _BrowserSignIn:
             "client_secret": self._google.client_secret,
         }
         began = monotonic()
-        response = self._http.post(
-            self._google.token_url, data={"grant_type": grant_type, **client, **form}
-        )
+        with httpx.Client(verify=self._trust, timeout=_TIMEOUT_S, trust_env=False) as http:
+            response = http.post(
+                self._google.token_url, data={"grant_type": grant_type, **client, **form}
+            )
         document = _parse(response)
         self._recorder.add(
             Exchange(

@@ -24,7 +24,8 @@ _SYSTEM_LABELS = frozenset(
 )
 _OPTIONS = frozenset(("includeSpamTrash", "labelIds", "maxResults", "startHistoryId"))
 _FORMATS = frozenset(("full", "metadata", "minimal", "raw"))
-_LISTS = ("history", "labels", "messages", "threads")
+_LISTS = ("history", "messages", "threads")
+_TOKEN = "nextPageToken"
 VOCABULARY = Vocabulary(
     field_name=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
     free_fields=frozenset(("metadata",)),
@@ -69,11 +70,19 @@ VOCABULARY = Vocabulary(
 
 
 def describe_exchange(request: RelayedRequest, received: Received) -> Exchange:
-    """Return the exchange; the items count only on a page that another page follows."""
+    """Return the exchange; the items count only on a page that another page follows.
+
+    The token of that page is recorded as a field of an object `following`: whether there is one
+    depends on the size of the mailbox.
+    """
     document = received.document
-    items = None
-    if isinstance(document, dict) and "nextPageToken" in document:
-        items = next((document[each] for each in _LISTS if each in document), [])
+    items: Any = None
+    if isinstance(document, dict) and received.status == 200 and _is_list(request.target):
+        token = {name: value for name, value in document.items() if name == _TOKEN}
+        if token:
+            items = next((document[each] for each in _LISTS if each in document), [])
+        rest = {name: value for name, value in document.items() if name != _TOKEN}
+        document = {**rest, "following": [token] if token else []}
     return Exchange(
         kind=f"GET {describe_target(request.target)}",
         status=received.status,
@@ -108,6 +117,10 @@ def _describe_option(name: str, value: str) -> str:
     if name == "format" and value in _FORMATS:
         return f"format={value}"
     return name if name in _OPTIONS else "{option}"
+
+
+def _is_list(target: str) -> bool:
+    return target.partition("?")[0].removeprefix(MAILBOX_PATH) in _LISTS
 
 
 def _asked_items(target: str) -> int | None:
