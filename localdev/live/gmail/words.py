@@ -87,7 +87,7 @@ def describe_exchange(request: RelayedRequest, received: Received) -> Exchange:
         kind=f"GET {describe_target(request.target)}",
         status=received.status,
         headers=received.headers,
-        document=_with_flat_parts(document),
+        document=_without_mail(document),
         seconds=received.seconds,
         asked_items=_asked_items(request.target),
         items=len(items) if isinstance(items, list) else None,
@@ -128,22 +128,29 @@ def _asked_items(target: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _with_flat_parts(document: Any) -> Any:
-    """Return the document with the parts of each message in one list: how deeply they are nested
-    depends on the mail, not on Gmail."""
+def _without_mail(document: Any) -> Any:
+    """Return the document without differences that depend on the mail, not on Gmail: the parts of
+    each message are in one list, whatever their nesting, and the ids of Gmail's own labels are as
+    long as each other."""
     if not isinstance(document, dict):
         return document
-    messages = document.get("messages")
-    if isinstance(messages, list):
-        document = {**document, "messages": [_flat_message(each) for each in messages]}
-    return _flat_message(document)
+    lists = {
+        name: list(map(_item_without_mail, document[name]))
+        for name in ("messages", "labels")
+        if isinstance(document.get(name), list)
+    }
+    return _item_without_mail({**document, **lists})
 
 
-def _flat_message(message: Any) -> Any:
-    payload = message.get("payload") if isinstance(message, dict) else None
-    if not isinstance(payload, dict) or "parts" not in payload:
-        return message
-    return {**message, "payload": {**payload, "parts": list(_inner_parts(payload))}}
+def _item_without_mail(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    changed, payload = dict(item), item.get("payload")
+    if isinstance(payload, dict) and "parts" in payload:
+        changed["payload"] = {**payload, "parts": list(_inner_parts(payload))}
+    if isinstance(item.get("id"), str) and item["id"] in _SYSTEM_LABELS:
+        changed["id"] = "LABEL"
+    return changed
 
 
 def _inner_parts(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
