@@ -31,6 +31,11 @@ MESSAGES = 150
 ARGUMENTS = ["gmail", "--latency=none"]
 SIGN_IN_URL = re.compile(r"https://\S+/o/oauth2/v2/auth\?\S+")
 READ_MAIL = "https://www.googleapis.com/auth/gmail.readonly"
+FROM_GOOGLE = {
+    "Sec-Fetch-Site": "cross-site",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+}
 DIFFERENCES = {
     "an extra field": "field payloadHint: unknown to the simulator (number)",
     "a missing field": "field sizeEstimate: missing",
@@ -73,12 +78,16 @@ def settings(simulators: Simulators, gmail_url: str = "") -> dict[str, str]:
 
 
 def consent(simulators: Simulators, text: str, **form: Any) -> None:
-    """Sign in with a browser, if the text has the address."""
+    """Sign in with a browser, if the text has the address. A page that forges the end of the
+    sign-in has no effect."""
     if found := SIGN_IN_URL.search(text):
         trust = ssl.create_default_context(cafile=simulators.ca_bundle)
         with httpx.Client(verify=trust) as browser:
             page = browser.post(found[0], data={"account": OWNER, **form})
-            browser.get(page.headers["location"]).raise_for_status()
+            landing = page.headers["location"]
+            forged = re.sub("(state|code)=", r"\1=x", landing)
+            assert browser.get(forged, headers=FROM_GOOGLE).status_code == 404
+            assert browser.get(landing, headers=FROM_GOOGLE).status_code == 200
 
 
 def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> LiveRun:
