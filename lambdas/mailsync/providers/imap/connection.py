@@ -14,7 +14,7 @@ from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.background import BackgroundRead
 from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
 from mailsync.providers.imap.folder_commands import join_literals, quote_name
-from mailsync.providers.imap.login import Login, open_session
+from mailsync.providers.imap.login import Login, Session, open_session
 from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
 from mailsync.providers.imap.responses import FetchedItems, join_fetched, parse_search
@@ -82,18 +82,19 @@ class ImapConnection:
         self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
+        self._session: Session | None = None
 
     def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
         """Sign in by password or access token, read the capabilities anew, and switch on what the
-        server offers.
+        server offers. Whether the server opens the mailbox is known after the next command.
 
         Raises:
             LoginRefused: the server refused the user name, the password or the token.
         """
         self._secret = secret
         with self._failures("LOGIN"):
-            session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
-        self.capabilities, self._extensions = session.capabilities, session.extensions
+            self._session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+        self.capabilities = self._session.capabilities
 
     @property
     def request_count(self) -> int:
@@ -102,6 +103,8 @@ class ImapConnection:
 
     @property
     def has_qresync(self) -> bool:
+        with self._failures("ENABLE"):
+            self._complete_login()
         return "QRESYNC" in self._extensions
 
     def examine(self, folder: bytes) -> OpenFolder:
@@ -290,7 +293,15 @@ class ImapConnection:
         tag: bytes = self._imap._command(name, *arguments)
         return tag
 
+    def _complete_login(self) -> None:
+        """Read the responses to the commands that follow the login, unless they were read."""
+        if self._session and self._session.sent:
+            was_broken, self.is_broken = self.is_broken, True  # if the login has no effect
+            self._extensions = self._session.complete(self._imap)
+            self.is_broken = was_broken
+
     def _finish(self, name: str, tag: bytes) -> None:
+        self._complete_login()
         typ, data = self._imap._get_tagged_response(tag)
         if typ != "OK":
             raise IMAP4.error(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
@@ -307,6 +318,7 @@ class ImapConnection:
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(str(name), *words) for name, *words in commands]
             refusals: list[str | None] = []
+            self._complete_login()
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
                 text = self._without_secret(data[0].decode("utf-8", "replace"))
