@@ -58,6 +58,11 @@ def scripted(server: Dovecot, tmp_path: Path) -> Iterator[Scripted]:
         )
 
 
+def open_inbox(opened: ImapConnection) -> None:
+    opened.login("ann", PASSWORD)
+    opened.examine(b"INBOX")
+
+
 def commands(script: ScriptedImap) -> list[str]:
     return [re.split(r" (?!PLAIN|XOAUTH2|OAUTHBEARER)", text)[0] for _, text in script.commands]
 
@@ -183,8 +188,7 @@ def test_extensions_and_the_client_are_named_before_a_folder_is_opened(
     with connection(script.port, script.certificate) as signed_in:
         with monkeypatch.context() as measured:
             trips = RoundTrips(measured)
-            signed_in.login("ann", PASSWORD)
-            signed_in.examine(b"INBOX")
+            open_inbox(signed_in)
         assert trips.count == 2
         assert signed_in.has_qresync
         assert commands(script) == ["LOGIN", "ID", "ENABLE", "EXAMINE"]
@@ -239,8 +243,7 @@ def test_rows_of_the_field_at_the_login(scripted: Scripted, row: int) -> None:
         connection(script.port, script.certificate) as refused,
         pytest.raises(FIELD_LOGINS[row]),
     ):
-        refused.login("ann", PASSWORD)
-        refused.examine(b"INBOX")
+        open_inbox(refused)
     assert commands(script).count("LOGIN") == 1
 
 

@@ -155,8 +155,10 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
 
 
 def _switch_on(imap: Any, capabilities: frozenset[str]) -> list[tuple[str, bytes]]:
-    """Send ID and ENABLE; return names and tags. They share the round trip of the next command:
-    ID has no effect on it (RFC 2971), and ENABLE may be pipelined with it (RFC 9051, section 6.3.1).
+    """Send ID and ENABLE; return names and tags.
+
+    They share the round trip of the next command: ID has no effect on it (RFC 2971), and ENABLE may
+    be pipelined with it (RFC 9051, section 6.3.1).
 
     163 and QQ open no folder without ID (OfflineIMAP/offlineimap #696); iCloud shows HIGHESTMODSEQ
     only if ENABLE came before the first folder.
