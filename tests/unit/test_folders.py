@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -6,11 +7,11 @@ import pytest
 from mailsync.decisions.folders import (
     MAX_FOLDERS_PER_FULL_SYNC_BATCH,
     MAX_MESSAGES_PER_FULL_SYNC_BATCH,
-    batch_small_full_syncs,
+    batch_full_sync_starts,
     diff_folders,
     explain_incomplete_listing,
     folders_with_changed_counts,
-    sort_feeds_by_message_count,
+    sort_feeds_to_read,
     sort_folders_by_last_change,
 )
 from mailsync.model import (
@@ -192,13 +193,11 @@ def test_the_folder_in_which_something_changed_last_comes_first() -> None:
     assert [each.ref.id for each in sort_folders_by_last_change(known)] == [2, 4, 1, 0, 3]
 
 
-def test_the_biggest_folder_starts_first() -> None:
-    known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000)]
+def test_the_inbox_starts_first_and_then_the_biggest_folder() -> None:
+    inbox = a_known_folder(3, role=Role.INBOX, remote_total=1)
+    known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000), inbox]
 
-    assert [each.ref.id for each in sort_feeds_by_message_count(feeds_of(known), known)] == [
-        2,
-        1,
-    ]
+    assert [each.ref.id for each in sort_feeds_to_read(feeds_of(known), known)] == [3, 2, 1]
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -208,8 +207,18 @@ def batches(*totals: int) -> list[list[int]]:
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
-    found = batch_small_full_syncs(known, remote, page_size=100, max_messages=1_000)
+    found = batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)
     return [[totals[each.ref.id] for each in batch] for batch in found]
+
+
+@pytest.mark.parametrize("total", [2, 4_000])
+def test_the_inbox_begins_before_the_small_folders_whatever_its_size(total: int) -> None:
+    remote, known = folders_by_role(Role.OTHER, Role.INBOX)
+    remote = [replace(remote[0], total=1), replace(remote[1], total=total)]
+
+    found = batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)
+
+    assert [[each.ref.id for each in batch] for batch in found] == [[1], [0]]
 
 
 def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
@@ -241,7 +250,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
-    assert list(batch_small_full_syncs(known, remote, page_size=100, max_messages=1_000)) == []
+    assert list(batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)) == []
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:

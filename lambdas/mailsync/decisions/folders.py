@@ -136,41 +136,50 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
     ) != (known.display_name, known.parent_remote_id, known.role, known.is_hidden)
 
 
-def sort_feeds_by_message_count(
+def sort_feeds_to_read(
     feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
 ) -> tuple[StoredFeed, ...]:
-    """Return the feeds ordered by the number of messages of their folders, the largest first.
-
-    The feed whose sync takes longest then starts first.
+    """Return the feeds in the order in which their reading starts: that of the Inbox, then those
+    whose folders have the most messages, since they take longest.
 
     folders: the folders of the feeds, with the provider's counts.
     """
     total: Counter[FeedId] = Counter()
+    of_inbox = set()
     for folder in folders:
         total[folder.feed.ref.id] += folder.remote_total or 0
-    return tuple(sorted(feeds, key=lambda feed: -total[feed.ref.id]))
+        if folder.role is Role.INBOX:
+            of_inbox.add(folder.feed.ref.id)
+    return tuple(sorted(feeds, key=lambda feed: (feed.ref.id not in of_inbox, -total[feed.ref.id])))
 
 
-def batch_small_full_syncs(
+def batch_full_sync_starts(
     folders: Iterable[StoredFolder],
     remote: Iterable[RemoteFolder],
     *,
     page_size: int,
     max_messages: int,
 ) -> Iterator[tuple[StoredFeed, ...]]:
-    """Yield batches of change feeds of small folders: those whose full sync has not started and
-    fits on one page.
+    """Yield batches of change feeds whose full sync has not started, and whose first page is read
+    before all other pages: that of the Inbox alone, whatever its size, then those of small folders,
+    which fit on one page.
 
-    The smallest folders come first. All batches together have at most `max_messages` messages.
-    Folders above this limit are left to Lambda functions that work in parallel.
+    The smallest folders come first. All their batches together have at most `max_messages`
+    messages. Folders above this limit are left to Lambda functions that work in parallel.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
-    small = [
+    starting = [
         folder
         for folder in folders
         if folder.feed.ref.folder is not None
+        and folder.ref.remote_id in total
         and _is_untouched(folder.feed.position)
-        and total.get(folder.ref.remote_id, page_size) < page_size
+    ]
+    yield from ((folder.feed,) for folder in starting if folder.role is Role.INBOX)
+    small = [
+        folder
+        for folder in starting
+        if folder.role is not Role.INBOX and total[folder.ref.remote_id] < page_size
     ]
     batch: list[StoredFeed] = []
     batched = seen = 0

@@ -77,7 +77,7 @@ def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[
     left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS` feeds. The workflow definition of
     the previous version reads `folderIds`.
 
-    feeds: the feeds, those with the most messages first.
+    feeds: the feeds, in the order in which their reading starts.
     per_item: number of feeds that the provider wants to be read one after the other.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]

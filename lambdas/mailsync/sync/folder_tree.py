@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from mailsync.decisions.budget import has_time_for_folders
 from mailsync.decisions.folders import (
-    batch_small_full_syncs,
+    batch_full_sync_starts,
     diff_folders,
     folders_with_changed_counts,
-    sort_feeds_by_message_count,
+    sort_feeds_to_read,
     sort_folders_by_last_change,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
@@ -141,12 +141,13 @@ def sync_folders(
     mailbox: Mailbox, remaining_s: Callable[[], float], seen: MailboxSnapshot | None = None
 ) -> tuple[FeedRef, ...]:
     """Sync the folder tree and all small changes. Return the change feeds that have more pages, or
-    that there was no time to read, the largest first. A feed that failed before the run was handed
-    over is left to the next run: else a run whose feeds all fail would be handed over without end.
+    that there was no time to read, that of the Inbox first, then the largest. A feed that failed
+    before the run was handed over is left to the next run: else a run whose feeds all fail would be
+    handed over without end.
 
-    The next pages of all known feeds, and small new folders, are read in a few requests and stored
-    immediately. An incremental sync, or the first sync of a small mailbox, then does not need the
-    state `sync-folder`.
+    The next pages of all known feeds, the first page of a new Inbox, and small new folders are read
+    in a few requests and stored immediately. An incremental sync, or the first sync of a small
+    mailbox, then does not need the state `sync-folder`.
 
     remaining_s: returns the seconds until the time-out of the function.
     seen: snapshot that was read under the same lease and is not read again. None: read the mailbox
@@ -166,7 +167,7 @@ def sync_folders(
     done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
     mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
     max_messages = mailbox.provider.limits.max_small_sync_messages
-    for batch in batch_small_full_syncs(
+    for batch in batch_full_sync_starts(
         folders, listing.folders, page_size=DEFAULT_PAGE_SIZE, max_messages=max_messages
     ):
         if not has_time_for_folders(remaining_s()):
@@ -179,7 +180,7 @@ def sync_folders(
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
     waiting |= mailbox.run_folders.feed_ids_failed_before(run)
     left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
-    return tuple(feed.ref for feed in sort_feeds_by_message_count(left, folders))
+    return tuple(feed.ref for feed in sort_feeds_to_read(left, folders))
 
 
 def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:

@@ -44,7 +44,7 @@ CLIENTS = {
     "mailsync/json_request.py",
     "mailsync/published_keys.py",
     "mailsync/providers/gmail/http.py",
-    "mailsync/providers/graph/http.py",
+    "mailsync/providers/graph/connection.py",
     "mailsync/providers/server_status.py",
 }
 """Every module that sends HTTP requests; AWS' own client and Postgres' driver are not HTTP

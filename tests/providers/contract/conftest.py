@@ -35,6 +35,7 @@ def graph(graph_server: ScriptedGraph, access: TwoTokens) -> Iterator[ScriptedGr
     """Graph with a client of this test alone, which never sleeps."""
     graph_server.answers.clear()
     graph_server.requests.clear()
+    graph_server.most_in_flight, graph_server.before_answer = 0, lambda: None
     budget = RetryBudget(sleep=lambda _: None)
     mailbox = GraphMailbox(base_url=graph_server.url, access=access, ca_bundle=None, budget=budget)
     with closing(mailbox):

@@ -1,8 +1,9 @@
 """A Graph that answers what a test scripts, over real HTTP; for answers no mailbox gives."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from localdev.http_server import Request, Response, Server
@@ -14,7 +15,8 @@ from mailsync.providers.graph.provider import GraphMailbox
 class ScriptedGraph:
     """Answers are taken in order, the last one again and again; requests are kept.
 
-    `mailbox` is a client of it, `access` where that has its tokens from.
+    `mailbox` is a client of it, `access` where that has its tokens from. `before_answer` is called
+    before each answer is sent.
     """
 
     mailbox: GraphMailbox
@@ -23,6 +25,9 @@ class ScriptedGraph:
     def __init__(self) -> None:
         self.answers: list[Response] = []
         self.requests: list[Request] = []
+        self.before_answer: Callable[[], object] = lambda: None
+        self.most_in_flight = self._in_flight = 0
+        self._lock = Lock()
         self._server = Server(self._answer, port=0).start()
         self.url = f"http://127.0.0.1:{self._server.port}/v1.0"
 
@@ -30,8 +35,15 @@ class ScriptedGraph:
         self._server.stop()
 
     def _answer(self, request: Request) -> Response:
-        self.requests.append(request)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        with self._lock:
+            self.requests.append(request)
+            self._in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight)
+            response = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.before_answer()
+        with self._lock:
+            self._in_flight -= 1
+        return response
 
 
 class TwoTokens:

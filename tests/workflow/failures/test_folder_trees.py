@@ -14,6 +14,20 @@ FAILED = "SELECT error FROM mailsync.sync_run_folders WHERE status = 'failed'"
 CHECK_H = 5 / 60
 
 
+def test_the_inbox_is_read_first_though_another_folder_is_larger(world: World) -> None:
+    for _ in world.remote.messages("inbox"):
+        world.remote.deliver(a_mail(), "archive")
+    world.switch(largest_page=5)
+
+    assert world.mirrors()
+
+    inbox, log = world.folder_id("inbox"), world.simulators.service.log.records()
+    pages = [each.path for each in log if "/messages/delta" in each.path]
+    folders = len(world.remote.folders.list_all())
+    assert inbox in unquote(pages[0]), "in sync-folders"
+    assert inbox in unquote(pages[folders]), "the first page of the first sync-folder"
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -24,9 +24,11 @@ LOSE_ONE_OF_EACH_FOLDER = """
 DELETE FROM mailsync.emails WHERE id IN (SELECT max(id) FROM mailsync.emails GROUP BY folder_id)"""
 
 
-def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
+@pytest.mark.parametrize("largest_page", [2, 500])
+def test_never_more_than_four_requests_are_in_flight(world: World, largest_page: int) -> None:
     """Row 22: Maps of four, batches with four items at work, and no rejected request."""
     world.at_once = True
+    world.switch(largest_page=largest_page)
     world.simulators.service.latency = Latency(fixed_s=0.02)
     for name in "ABCDEF":
         folder = world.remote.create_folder(name)

@@ -132,8 +132,8 @@ def test_a_folder_that_is_throttled_for_ever_fails_and_the_others_arrive(long: W
 
     assert long.sync(SyncType.INITIAL) == "FoldersFailed"
 
-    of_next_folder = 1  # the rest of the last pause
-    assert len(long.waits) == MAX_WAITS_WITHOUT_PROGRESS + of_next_folder
+    rests = 2  # of the pause that `sync-folders` met, and of the last one, for the next folder
+    assert len(long.waits) == MAX_WAITS_WITHOUT_PROGRESS + rests
     assert long.rows(FOLDERS) == [["failed", "ProviderRejected"]]
     long.clear_faults()
     assert long.mirrors()

@@ -4,7 +4,6 @@ All paths begin with `users/me`, so a token can only read the mailbox that it wa
 client takes the units of a request from the quota before it sends the request.
 """
 
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from mailsync.providers.gmail.responses import WrongResponse, parse_response
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.providers.tls import http_tls_context
 from mailsync.registry import GOOGLE
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
@@ -114,7 +114,7 @@ class GmailClient:
         self._body_reader = BodyReader(memory)
         self._throttled_until = 0.0
         self._http = httpx.Client(
-            verify=ssl.create_default_context(cafile=ca_bundle),
+            verify=http_tls_context(ca_bundle),
             timeout=httpx.Timeout(_RESPONSE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             follow_redirects=False,
             trust_env=False,

@@ -6,22 +6,22 @@ IdType="ImmutableId"`: a request without it would mix two kinds of ids (Microsof
 "Obtain immutable identifiers for Outlook resources").
 """
 
-import ssl
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
-from mailsync.errors import ProviderRejected, ProviderUnavailable
-from mailsync.log import logger
+from mailsync.errors import ProviderRejected
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
 from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
+from mailsync.providers.graph.connection import (
+    MAX_BYTES_AHEAD,
+    GraphConnection,
+    GraphRequest,
+    build_prefer_header,
+)
 from mailsync.providers.graph.errors import (
     NO_RESPONSE_STATUS,
     TOO_LARGE_STATUS,
@@ -29,12 +29,11 @@ from mailsync.providers.graph.errors import (
     RequestTarget,
     to_mailsync_error,
 )
-from mailsync.providers.graph.responses import parse_batch_item, parse_object_list, parse_response
+from mailsync.providers.graph.responses import parse_batch_item, parse_object_list
 from mailsync.providers.graph.urls import split_url, url_origin
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import MICROSOFT
-from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
 MAX_BATCH_REQUESTS = 20
 """Limit of requests per `$batch` call (Microsoft Graph docs, "Combine multiple HTTP requests")."""
@@ -49,22 +48,9 @@ MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
 is stored takes 16 to 96 MB; 96 MB if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _RESPONSE_TIMEOUT_S = 45.0
-_CONNECT_TIMEOUT_S = 10.0
 _DENIED_PAUSE_S = 1.0
 # For failures that name none, such as items of a batch (outlook-dev-docs #144).
 _DEFAULT_PAUSE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request. `limit_bytes` limits its response; `requests` is its cost in Graph's quota."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    limit_bytes: int
-    content: Any = None
-    requests: int = 1
 
 
 class GraphClient:
@@ -100,8 +86,8 @@ class GraphClient:
         limit_bytes: int | None = None,
         memory: MemoryShare | None = None,
     ) -> None:
-        self.received_bytes = self._batches_end = 0
-        self._memory = memory
+        self._batches_end = 0
+        self._last_token: AccessToken | None = None
         self._limit_bytes = limit_bytes
         self.mailbox = mailbox
         self.max_in_flight = min(max_in_flight or MAX_REQUESTS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT)
@@ -111,12 +97,13 @@ class GraphClient:
         self._access = access
         self._budget = budget
         self._on_request = on_request
-        self._http = httpx.Client(
-            verify=ssl.create_default_context(cafile=ca_bundle),
-            timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
-            follow_redirects=False,
-            trust_env=False,
+        self._connection = GraphConnection(
+            base_url=base_url, ca_bundle=ca_bundle, timeout_s=timeout_s, memory=memory
         )
+
+    @property
+    def received_bytes(self) -> int:
+        return self._connection.received_bytes
 
     @property
     def throttled_for_s(self) -> float:
@@ -124,9 +111,7 @@ class GraphClient:
         return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
-        self._http.close()
-        if self._memory:
-            self._memory.close()
+        self._connection.close()
 
     def get(
         self, path: str, *, page_size: int | None = None, is_one_message: bool = False
@@ -138,8 +123,20 @@ class GraphClient:
         of one message, `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
         """
         limit_bytes = MAX_ONE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
-        request = _Request("GET", path, {"Prefer": build_prefer_header(page_size)}, limit_bytes)
+        request = GraphRequest("GET", path, limit_bytes, page_size)
         return self._send_with_retries(request, retries=not page_size)
+
+    def send_ahead(self, path: str, *, page_size: int) -> None:
+        """Send the next request for a page before the caller needs the page; `get` returns its
+        response, also if it is a failure. Do nothing if the page is not to be requested yet.
+
+        It has the access token of the request before it: no token is renewed for a page that may
+        not be needed.
+        """
+        if self._last_token and self._connection.can_send_ahead and not self.throttled_for_s:
+            request = GraphRequest("GET", path, min(self._limit(), MAX_BYTES_AHEAD), page_size)
+            self._count(request)
+            self._connection.send_ahead(self._last_token, request)
 
     def get_batch(
         self, paths: Sequence[str], *, page_size: int | None = None
@@ -162,7 +159,7 @@ class GraphClient:
 
     def send_write(self, method: str, path: str, content: Any = None) -> GraphResponse:
         """Send a request that writes; retry it only if Graph rejected it without acting on it."""
-        request = _Request(method, path, {}, self._limit(), content)
+        request = GraphRequest(method, path, self._limit(), content=content)
         return self._send_with_retries(request, retries=False)
 
     def path_of_link(self, link: object) -> str:
@@ -229,7 +226,9 @@ class GraphClient:
             for place, path in enumerate(paths)
         ]
         left_bytes = self._batches_end - self.received_bytes
-        request = _Request("POST", "/$batch", {}, left_bytes, {"requests": items}, len(paths))
+        request = GraphRequest(
+            "POST", "/$batch", left_bytes, content={"requests": items}, requests=len(paths)
+        )
         response = GraphResponse(TOO_LARGE_STATUS)
         if left_bytes > 0:
             response = self._send_with_retries(request, retries=True)
@@ -245,7 +244,7 @@ class GraphClient:
             found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
         ]
 
-    def _send_with_retries(self, request: _Request, *, retries: bool) -> GraphResponse:
+    def _send_with_retries(self, request: GraphRequest, *, retries: bool) -> GraphResponse:
         response = self._send_authorized(request)
         repeat = 0
         while self._budget.sleep_if_budget_allows(_pause_s(response, retries=retries), repeat):
@@ -256,7 +255,7 @@ class GraphClient:
             self.max_in_flight = min(self.max_in_flight, self._fewer)
         return response
 
-    def _send_authorized(self, request: _Request) -> GraphResponse:
+    def _send_authorized(self, request: GraphRequest) -> GraphResponse:
         """Send a request; renew a rejected access token once, and repeat a denied request once.
 
         Raises:
@@ -292,77 +291,21 @@ class GraphClient:
         renewed = self._access.renew_token(refused)
         return None if renewed.token == refused.token else renewed
 
-    def _send(self, access: AccessToken, request: _Request) -> GraphResponse:
-        request_id = str(uuid.uuid4())
-        headers = {
-            "Authorization": f"Bearer {access.token}",
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPT_ENCODING,
-            "Prefer": build_prefer_header(None),
-            "client-request-id": request_id,
-            **request.headers,
-        }
-        url = f"{self._base_url}{request.path}"
+    def _send(self, access: AccessToken, request: GraphRequest) -> GraphResponse:
+        self._last_token = access
+        response = self._connection.take_ahead(request)
+        if response is None:
+            self._count(request)
+            response = self._connection.send(access, request)
+        _count_throttles([response])
+        return response
+
+    def _count(self, request: GraphRequest) -> None:
         self._on_request(request.requests)
         count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, request.requests)
-        try:
-            with self._http.stream(
-                request.method, url, headers=headers, json=request.content
-            ) as streamed:
-                content = self._read(streamed, request.limit_bytes)
-        except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
-            name = type(error).__name__
-            logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            return GraphResponse(NO_RESPONSE_STATUS)
-        if content is None:
-            logger.warning("graph_answer_too_large", client_request_id=request_id)
-            return GraphResponse(TOO_LARGE_STATUS)
-        response = parse_response(streamed.status_code, streamed.headers, content)
-        _count_throttles([response])
-        if not response.is_ok:
-            logger.warning(
-                "graph_refused",
-                status=response.status,
-                code=response.error_code,
-                client_request_id=request_id,
-                request_id=streamed.headers.get("request-id"),
-            )
-        return response
 
     def _limit(self) -> int:
         return self._limit_bytes or MAX_RESPONSE_BYTES
-
-    def _read(self, streamed: httpx.Response, limit_bytes: int) -> bytearray | None:
-        """Return the decompressed body, or None as soon as it exceeds the limit."""
-        taken = 0
-
-        def hold(size: int) -> None:
-            nonlocal taken
-            if self._memory and not self._memory.reserve(size):
-                raise _MemoryFull
-            taken += size
-
-        try:
-            encoding = streamed.headers.get("Content-Encoding")
-            content = read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
-        except _MemoryFull:
-            self._drop(taken)
-            raise ProviderUnavailable(
-                "Microsoft Graph sent more at once than this function has memory for beside its"
-                " other mailboxes; trying again."
-            ) from None
-        if content is None:
-            self._drop(taken)
-        self.received_bytes += len(content or b"")
-        return content
-
-    def _drop(self, size: int) -> None:
-        if self._memory:
-            self._memory.release(size)
-
-
-class _MemoryFull(Exception):
-    pass
 
 
 def _is_share(refused: int, asked: int) -> bool:
@@ -379,12 +322,6 @@ def _count_throttles(responses: Iterable[GraphResponse]) -> None:
 def mailbox_path(user: str | None) -> str:
     """Return the API path of the mailbox of a user (an id or address); `/me` if `user` is None."""
     return f"/users/{quote(user, safe='')}" if user else "/me"
-
-
-def build_prefer_header(page_size: int | None) -> str:
-    """Return the `Prefer` header: immutable ids, and the page size if one is given."""
-    immutable = 'IdType="ImmutableId"'
-    return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
 
 
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:

@@ -59,7 +59,6 @@ from mailsync.providers.graph.cursor import (
 )
 from mailsync.providers.graph.errors import (
     MAILBOX_FULL_ERROR_CODE,
-    QUARANTINE_CAUSE_BY_ERROR_CODE,
     TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
@@ -68,19 +67,22 @@ from mailsync.providers.graph.errors import (
 )
 from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.message_responses import read_message_response, to_unanswered
 from mailsync.providers.graph.messages import (
     LISTED_MESSAGE_PROPERTIES,
     MESSAGE_PROPERTIES,
     parse_change,
     parse_change_without_body,
     parse_listed_message,
-    parse_message,
 )
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
+MIN_PAGE_SIZE_AHEAD = 100
+"""The page size from which on the next page is requested ahead. A sync requests smaller pages after
+a failure, and each has another size than the one before it."""
 MESSAGES_PER_LIST_PAGE = 1000
 """The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
 Graph docs, "List messages")."""
@@ -157,7 +159,7 @@ class GraphMailbox:
             raise CursorExpired(
                 "A page link leads to itself, whatever the page size; reading the folder again."
             )
-        return self._page(link, response)
+        return self._page_before_next(link, response, limit)
 
     def fetch_next_pages(
         self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
@@ -222,11 +224,11 @@ class GraphMailbox:
             if len(paths) > 1:
                 raise ResponseTooLarge
             responses = self._get_one_by_one(paths)
-        found = [_message(*pair) for pair in zip(ids, responses, strict=True)]
+        found = [read_message_response(*pair) for pair in zip(ids, responses, strict=True)]
         if responses and not any(found):
             self._require_mailbox(responses[0])
         return [
-            message or _unanswered(remote_id, response)
+            message or to_unanswered(remote_id, response)
             for remote_id, response, message in zip(ids, responses, found, strict=True)
         ]
 
@@ -264,7 +266,7 @@ class GraphMailbox:
             response = listed if listed.is_ok else response
         if not response.is_ok:
             raise self._page_error(folder, response, RequestTarget.MAILBOX)
-        return self._page(link, response)
+        return self._page_before_next(link, response, limit)
 
     def _retry_single_message(self, link: CursorLink, failed: GraphResponse) -> GraphResponse:
         """Request the page of a single message again, after it failed and the mailbox responds.
@@ -305,6 +307,14 @@ class GraphMailbox:
                 f"The folder no longer exists at Microsoft Graph ({found.error_code})."
             )
         return to_mailsync_error(found, RequestTarget.MAILBOX)
+
+    def _page_before_next(self, link: CursorLink, response: GraphResponse, limit: int) -> Page:
+        """Return the page, and request the next one of the round, which the caller will need once
+        it has stored this one (ADR 23). A feed without bodies has other requests in between."""
+        page = self._page(link, response)
+        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD and not link.feed.lacks_bodies:
+            self._graph.send_ahead(parse_cursor(page.next_cursor).path, page_size=limit)
+        return page
 
     def _page(self, link: CursorLink, response: GraphResponse) -> Page:
         read = parse_change_without_body if link.feed.lacks_bodies else parse_change
@@ -360,38 +370,3 @@ def _folder_of(feed: FeedRef) -> FolderRef:
 
 def _same_link() -> ProviderUnavailable:
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
-
-
-def _message(
-    remote_id: RemoteId, response: GraphResponse
-) -> Message | GoneMessage | UnreadableMessage | None:
-    """Return the result for one message; None where its failure may concern this message alone.
-
-    Raises:
-        ProviderThrottled, ProviderUnavailable: the failure concerns every message.
-    """
-    if response.is_ok:
-        message = parse_message(response.body)
-        if message.remote_id == remote_id:
-            return message
-        return UnreadableMessage(
-            remote_id, "other_id", "Microsoft Graph returned a message with another id."
-        )
-    if response.error_code in QUARANTINE_CAUSE_BY_ERROR_CODE:
-        cause = QUARANTINE_CAUSE_BY_ERROR_CODE[response.error_code]
-        return UnreadableMessage(
-            remote_id, cause, f"Microsoft Graph returned {response.error_code}."
-        )
-    if is_gone(response):
-        return GoneMessage(remote_id)
-    if response.is_throttled or response.status == 401:
-        raise to_mailsync_error(response, RequestTarget.MAILBOX)
-    return None
-
-
-def _unanswered(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
-    """Return the message as unreadable: the mailbox responds to other requests."""
-    cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
-    return UnreadableMessage(
-        remote_id, cause, str(to_mailsync_error(response, RequestTarget.MAILBOX))
-    )

@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
+from mailsync.providers.background import BackgroundRead
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.background import BackgroundRead
 from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
 from mailsync.providers.imap.folder_commands import join_literals, quote_name
 from mailsync.providers.imap.login import Login, Session, open_session

@@ -2,7 +2,7 @@
 last page of another one."""
 
 from mailsync.errors import ProviderRejected
-from mailsync.providers.imap.background import BackgroundRead
+from mailsync.providers.background import BackgroundRead
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_reader import FolderReader
 

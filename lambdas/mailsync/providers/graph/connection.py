@@ -1,0 +1,194 @@
+"""Exchange requests with Microsoft Graph over one connection, one at a time.
+
+One request may be sent in a thread, while the caller stores what it has read. That thread uses this
+module alone, so it neither renews access tokens nor reads the database.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import AccessToken
+from mailsync.providers.background import BackgroundRead
+from mailsync.providers.graph.errors import NO_RESPONSE_STATUS, TOO_LARGE_STATUS, GraphResponse
+from mailsync.providers.graph.responses import parse_response
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.tls import http_tls_context
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
+
+MAX_BYTES_AHEAD = 8 * 2**20
+"""The size limit of a decompressed response that was requested ahead, and of the page before it. In
+memory the text of a response takes up to four times its size, and is held twice."""
+CLOSE_WAIT_S = 10.0
+"""The time in seconds for which `close` waits for a response that nobody needs any more. A function
+has `SHUTDOWN_RESERVE_S` to return."""
+_CONNECT_TIMEOUT_S = 10.0
+_NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_STATUS})
+"""The statuses after which the caller's own request can succeed: it has a new access token, and a
+higher limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRequest:
+    """A request.
+
+    path: relative to the base URL.
+    limit_bytes: size limit of the decompressed response.
+    page_size: number of entries to have on a page. None: the request is for no page.
+    requests: its cost in Graph's quota.
+    """
+
+    method: str
+    path: str
+    limit_bytes: int
+    page_size: int | None = None
+    content: Any = None
+    requests: int = 1
+
+
+class GraphConnection:
+    """The connection of one mailbox's client. Only `send_ahead` works in a thread, and every other
+    request waits for its end, so one request is in flight.
+
+    timeout_s: time limit of a single read.
+    memory: memory that responses are counted against until `close`.
+    received_bytes: decompressed size of all responses so far.
+    """
+
+    def __init__(
+        self, *, base_url: str, ca_bundle: str | None, timeout_s: float, memory: MemoryShare | None
+    ) -> None:
+        self.received_bytes = 0
+        self._last_bytes = 0
+        self._base_url = base_url
+        self._memory = memory
+        self._ahead: tuple[GraphRequest, BackgroundRead[tuple[GraphResponse, int]]] | None = None
+        self._http = httpx.Client(
+            verify=http_tls_context(ca_bundle),
+            timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connection, once the response to a request sent ahead is there, or
+        `CLOSE_WAIT_S` are over."""
+        if self._ahead:
+            self._ahead[1].wait(CLOSE_WAIT_S)
+        self._http.close()
+        if self._memory:
+            self._memory.close()
+
+    def send(self, access: AccessToken, request: GraphRequest) -> GraphResponse:
+        """Send a request and return its response.
+
+        Raises:
+            ProviderUnavailable: `memory` has no room for the response.
+        """
+        if self._ahead:
+            self._ahead[1].wait()
+        return self._counted(self._exchange(access, request))
+
+    @property
+    def can_send_ahead(self) -> bool:
+        """Return whether a request may be sent beside other work of this process. False where
+        several mailboxes share the memory, and after a large response."""
+        return self._memory is None and self._last_bytes <= MAX_BYTES_AHEAD
+
+    def send_ahead(self, access: AccessToken, request: GraphRequest) -> None:
+        """Send a request in a thread. `take_ahead` returns its response."""
+        reading = BackgroundRead(lambda: self._exchange(access, request))
+        self._ahead = request, reading
+
+    def take_ahead(self, request: GraphRequest) -> GraphResponse | None:
+        """Wait for the response to a page that was requested ahead, and return it. None: the page
+        was not requested, or its request must be repeated. What was read of another page is dropped
+        if the request is for a page."""
+        if self._ahead is None or request.page_size is None:
+            return None
+        (sent, reading), self._ahead = self._ahead, None
+        reading.wait()
+        if (sent.path, sent.page_size) != (request.path, request.page_size):
+            return None
+        response = self._counted(reading.result())
+        return None if response.status in _NOT_USABLE_AHEAD else response
+
+    def _counted(self, exchanged: tuple[GraphResponse, int]) -> GraphResponse:
+        response, self._last_bytes = exchanged
+        self.received_bytes += self._last_bytes
+        return response
+
+    def _exchange(self, access: AccessToken, request: GraphRequest) -> tuple[GraphResponse, int]:
+        """Return the response, and its decompressed size in bytes."""
+        request_id = str(uuid.uuid4())
+        headers = {
+            "Authorization": f"Bearer {access.token}",
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "Prefer": build_prefer_header(request.page_size),
+            "client-request-id": request_id,
+        }
+        url = f"{self._base_url}{request.path}"
+        try:
+            with self._http.stream(
+                request.method, url, headers=headers, json=request.content
+            ) as streamed:
+                content = self._read(streamed, request.limit_bytes)
+        except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
+            name = type(error).__name__
+            logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
+            return GraphResponse(NO_RESPONSE_STATUS), 0
+        if content is None:
+            logger.warning("graph_answer_too_large", client_request_id=request_id)
+            return GraphResponse(TOO_LARGE_STATUS), 0
+        response = parse_response(streamed.status_code, streamed.headers, content)
+        if not response.is_ok:
+            logger.warning(
+                "graph_refused",
+                status=response.status,
+                code=response.error_code,
+                client_request_id=request_id,
+                request_id=streamed.headers.get("request-id"),
+            )
+        return response, len(content)
+
+    def _read(self, streamed: httpx.Response, limit_bytes: int) -> bytearray | None:
+        """Return the decompressed body, or None as soon as it exceeds the limit."""
+        taken = 0
+
+        def hold(size: int) -> None:
+            nonlocal taken
+            if self._memory and not self._memory.reserve(size):
+                raise _MemoryFull
+            taken += size
+
+        try:
+            encoding = streamed.headers.get("Content-Encoding")
+            content = read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
+        except _MemoryFull:
+            self._drop(taken)
+            raise ProviderUnavailable(
+                "Microsoft Graph sent more at once than this function has memory for beside its"
+                " other mailboxes; trying again."
+            ) from None
+        if content is None:
+            self._drop(taken)
+        return content
+
+    def _drop(self, size: int) -> None:
+        if self._memory:
+            self._memory.release(size)
+
+
+class _MemoryFull(Exception):
+    pass
+
+
+def build_prefer_header(page_size: int | None) -> str:
+    """Return the `Prefer` header: immutable ids, and the page size if one is given."""
+    immutable = 'IdType="ImmutableId"'
+    return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable

@@ -1,0 +1,47 @@
+"""Read the responses of Microsoft Graph to requests for one message each."""
+
+from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.providers.graph.errors import (
+    QUARANTINE_CAUSE_BY_ERROR_CODE,
+    TOO_LARGE_STATUS,
+    GraphResponse,
+    RequestTarget,
+    is_gone,
+    to_mailsync_error,
+)
+from mailsync.providers.graph.messages import parse_message
+
+
+def read_message_response(
+    remote_id: RemoteId, response: GraphResponse
+) -> Message | GoneMessage | UnreadableMessage | None:
+    """Return the result for one message; None where its failure may concern this message alone.
+
+    Raises:
+        ProviderThrottled, ProviderUnavailable: the failure concerns every message.
+    """
+    if response.is_ok:
+        message = parse_message(response.body)
+        if message.remote_id == remote_id:
+            return message
+        return UnreadableMessage(
+            remote_id, "other_id", "Microsoft Graph returned a message with another id."
+        )
+    if response.error_code in QUARANTINE_CAUSE_BY_ERROR_CODE:
+        cause = QUARANTINE_CAUSE_BY_ERROR_CODE[response.error_code]
+        return UnreadableMessage(
+            remote_id, cause, f"Microsoft Graph returned {response.error_code}."
+        )
+    if is_gone(response):
+        return GoneMessage(remote_id)
+    if response.is_throttled or response.status == 401:
+        raise to_mailsync_error(response, RequestTarget.MAILBOX)
+    return None
+
+
+def to_unanswered(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
+    """Return the message as unreadable: the mailbox responds to other requests."""
+    cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
+    return UnreadableMessage(
+        remote_id, cause, str(to_mailsync_error(response, RequestTarget.MAILBOX))
+    )
