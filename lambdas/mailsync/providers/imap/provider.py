@@ -200,7 +200,7 @@ class ImapMailbox:
         position = parse_cursor(cursor) if cursor else None
         is_full_sync = position is None or position.below is not None
         name, self._page_limit = folder_name(feed.folder.remote_id), limit
-        reader = self._opened(name, again=not is_full_sync, with_uids=position is None)
+        reader = self._opened(name, again=not is_full_sync, with_uids=is_full_sync)
         return reader.read_page(position, limit)
 
     def fetch_next_pages(
