@@ -70,6 +70,7 @@ def test_a_folder_that_is_read_once_more_stays_open(played: Played) -> None:
     """A full sync that another function began is followed by a reading of the changes."""
     first = played.client.fetch_page(INBOX, None, limit=2)
     server = played.server
+    played.client.close()
     played.client = open_imap_mailbox(
         server.port, server.certificate, played.mailbox.address, PASSWORD
     )
