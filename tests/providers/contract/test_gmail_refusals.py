@@ -97,7 +97,8 @@ TRANSIENT = {
 
 @pytest.mark.parametrize("case", TRANSIENT)
 def test_what_passes_is_tried_again_and_then_an_outage(gmail: ScriptedGmail, case: str) -> None:
-    gmail.script(labels=[TRANSIENT[case], LABELS], labels__INBOX=answer({"id": "INBOX"}))
+    inbox = answer({"id": "INBOX", "messagesTotal": 0, "messagesUnread": 0})
+    gmail.script(labels=[TRANSIENT[case], LABELS], labels__INBOX=inbox)
     folders = gmail.mailbox.list_folders((), TreeReadingDepth.QUICK).folders
     assert [each.display_name for each in folders] == ["INBOX", "All Mail"]
 
