@@ -58,7 +58,7 @@ dev: setup ## run the local stack on :3000 and its dashboard on :8288; reloads c
 		$(if $(DATABASE_PORT),--database-port $(DATABASE_PORT)) \
 		$(if $(CORS_ORIGINS),--cors-origins "$(CORS_ORIGINS)")
 
-live: setup ## compare a provider with its simulator, read-only, with your own mailbox; MICROSOFT_CLIENT_ID=ID, or PROVIDER=imap IMAP_ADDRESS=YOU@EXAMPLE.ORG
+live: setup ## compare a provider with its simulator, read-only, with your own mailbox; MICROSOFT_CLIENT_ID=ID, or PROVIDER=gmail GOOGLE_CLIENT_ID=ID, or PROVIDER=imap IMAP_ADDRESS=YOU@EXAMPLE.ORG
 	@$(BIN)/python -m localdev.live $(or $(PROVIDER),graph)
 
 dashboard: setup ## run the dashboard of a deployed stage on :8288 with your AWS credentials; STAGE=NAME; BODIES=1 shows message bodies

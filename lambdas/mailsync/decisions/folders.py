@@ -159,6 +159,7 @@ def batch_full_sync_starts(
     *,
     page_size: int,
     max_messages: int,
+    is_inbox_first: bool,
 ) -> Iterator[tuple[StoredFeed, ...]]:
     """Yield batches of change feeds whose full sync has not started, and whose first page is read
     before all other pages: that of the Inbox alone, whatever its size, then those of small folders,
@@ -166,6 +167,8 @@ def batch_full_sync_starts(
 
     The smallest folders come first. All their batches together have at most `max_messages`
     messages. Folders above this limit are left to Lambda functions that work in parallel.
+
+    is_inbox_first: False: the Inbox is one of the small folders, or none of them.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     starting = [
@@ -175,11 +178,12 @@ def batch_full_sync_starts(
         and folder.ref.remote_id in total
         and _is_untouched(folder.feed.position)
     ]
-    yield from ((folder.feed,) for folder in starting if folder.role is Role.INBOX)
+    first = [folder for folder in starting if is_inbox_first and folder.role is Role.INBOX]
+    yield from ((folder.feed,) for folder in first)
     small = [
         folder
         for folder in starting
-        if folder.role is not Role.INBOX and total[folder.ref.remote_id] < page_size
+        if folder not in first and total[folder.ref.remote_id] < page_size
     ]
     batch: list[StoredFeed] = []
     batched = seen = 0

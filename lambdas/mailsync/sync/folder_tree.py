@@ -166,9 +166,14 @@ def sync_folders(
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
     done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
     mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
-    max_messages = mailbox.provider.limits.max_small_sync_messages
+    limits = mailbox.provider.limits
     for batch in batch_full_sync_starts(
-        folders, listing.folders, page_size=DEFAULT_PAGE_SIZE, max_messages=max_messages
+        folders,
+        listing.folders,
+        page_size=DEFAULT_PAGE_SIZE,
+        max_messages=limits.max_small_sync_messages,
+        # Where feeds share a connection, the Inbox is the first of them that is read to its end.
+        is_inbox_first=limits.feeds_per_connection == 1,
     ):
         if not has_time_for_folders(remaining_s()):
             break

@@ -17,13 +17,14 @@ import pytest
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import FeedId, FeedRef, TreeReadingDepth
-from mailsync.providers.imap import wire
+from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import requested_pause_s
 from mailsync.providers.imap.known_servers import MAX_CONNECTIONS
 from mailsync.providers.imap.messages import STATE_ITEMS
 from mailsync.providers.imap.pieces import PIECE_BYTES
 from mailsync.providers.imap.provider import MAX_FAILING_FEEDS
 from tests.providers.contract.played_imap import ALL, Played
+from tests.providers.contract.test_imap_read_ahead import wait_until
 from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS, adding
 from tests.support.imap_mailbox import INBOX
@@ -112,7 +113,21 @@ def test_a_connection_waits_for_no_acknowledgement_and_logs_out(played: Played) 
     used = played.client._connected()._imap.sock
     assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     played.client.close()
-    assert [text for _, text in played.server.commands][-1] == "LOGOUT"
+    wait_until(lambda: played.server.commands[-1][1] == "LOGOUT")
+    wait_until(lambda: used.fileno() == -1)
+
+
+def test_closing_waits_for_no_server(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection stays for BYE, which a closed one would answer with a reset; not for ever."""
+    monkeypatch.setattr(logout, "LOGOUT_TIMEOUT_S", 1.0)
+    played.server.rules.append(Rule("^LOGOUT", "silence"))
+    played.listed()
+    used = played.client._connected()._imap.sock
+    began = time.monotonic()
+    played.client.close()
+    assert used.fileno() != -1
+    assert time.monotonic() - began < 1.0
+    wait_until(lambda: used.fileno() == -1)
 
 
 def test_the_bye_of_the_server_is_read_before_the_connection_ends(

@@ -24,9 +24,11 @@ from mailsync.providers.imap import address as address_module
 from mailsync.providers.imap import transport
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
+from mailsync.providers.imap.folder_commands import list_folders
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
+from tests.providers.contract.test_imap_idle import RoundTrips
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.field_imap import FIELD_ROWS
 from tests.support.scripted_imap import Rule, ScriptedImap, capabilities, scripted_imap
@@ -54,6 +56,11 @@ def scripted(server: Dovecot, tmp_path: Path) -> Iterator[Scripted]:
         yield lambda *rules: running.enter_context(
             scripted_imap(tmp_path, *rules, behind=(server.port, server.certificate))
         )
+
+
+def open_inbox(opened: ImapConnection) -> None:
+    opened.login("ann", PASSWORD)
+    opened.examine(b"INBOX")
 
 
 def commands(script: ScriptedImap) -> list[str]:
@@ -172,14 +179,18 @@ def test_a_server_without_a_usable_login_is_sent_nothing(
     assert not {"LOGIN", "AUTHENTICATE"} & {each.partition(" ")[0] for each in commands(script)}
 
 
-def test_extensions_and_the_client_are_named_before_a_folder_is_opened(scripted: Scripted) -> None:
-    """163 opens no folder otherwise (row 41), and iCloud shows no HIGHESTMODSEQ (row 29). All takes
-    three round trips after the login's capabilities are known."""
+def test_extensions_and_the_client_are_named_before_a_folder_is_opened(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """163 opens no folder otherwise (row 41), and iCloud shows no HIGHESTMODSEQ (row 29). They take
+    no round trip of their own."""
     script = scripted()
     with connection(script.port, script.certificate) as signed_in:
-        signed_in.login("ann", PASSWORD)
+        with monkeypatch.context() as measured:
+            trips = RoundTrips(measured)
+            open_inbox(signed_in)
+        assert trips.count == 2
         assert signed_in.has_qresync
-        signed_in.examine(b"INBOX")
         assert commands(script) == ["LOGIN", "ID", "ENABLE", "EXAMINE"]
     (sent,) = [text for _, text in script.commands if text.startswith("ID")]
     assert sent == 'ID ("name" "Mailsync" "version" "1")'
@@ -232,8 +243,39 @@ def test_rows_of_the_field_at_the_login(scripted: Scripted, row: int) -> None:
         connection(script.port, script.certificate) as refused,
         pytest.raises(FIELD_LOGINS[row]),
     ):
-        refused.login("ann", PASSWORD)
+        open_inbox(refused)
     assert commands(script).count("LOGIN") == 1
+
+
+def test_a_login_without_effect_leaves_a_connection_that_is_not_used_again(
+    scripted: Scripted,
+) -> None:
+    """Row 40, where the response to LOGIN has the capabilities."""
+    script = scripted(Rule("^ID", b"{tag} BAD User is authenticated but not connected.\r\n"))
+    with connection(script.port, script.certificate) as opened:
+        opened.login("ann", PASSWORD)
+        with pytest.raises(ProviderThrottled):
+            list_folders(opened)
+        assert opened.is_broken
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_responses_to_the_first_command_are_kept_wherever_they_come(
+    scripted: Scripted, is_early: bool
+) -> None:
+    """A server may answer LIST while it still works on ID."""
+    listed = b'* LIST () "/" Work\r\n* LIST () "/" INBOX\r\n'
+    before, after = (listed, b"") if is_early else (b"", listed)
+    script = scripted(
+        *capabilities("ID", "ENABLE", "QRESYNC"),
+        Rule("^ID", before + b"{tag} OK Hi\r\n"),
+        Rule("^ENABLE", b"* ENABLED QRESYNC\r\n{tag} OK On\r\n"),
+        Rule("^LIST", after + b"{tag} OK All\r\n"),
+    )
+    with connection(script.port, script.certificate) as opened:
+        opened.login("ann", PASSWORD)
+        assert {it.name for it in list_folders(opened).folders} == {b"INBOX", b"Work"}
+        assert opened.has_qresync
 
 
 REPEATED = PASSWORD.encode()

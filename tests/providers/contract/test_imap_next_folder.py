@@ -5,8 +5,10 @@ import pytest
 from mailsync.errors import FolderGone
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId
 from tests.providers.contract.played_imap import ALL, Played
+from tests.providers.contract.test_imap_idle import RoundTrips
 from tests.providers.contract.test_imap_read_ahead import BODY, wait_until
-from tests.support.imap_mailbox import INBOX
+from tests.support.dovecot import PASSWORD
+from tests.support.imap_mailbox import INBOX, open_imap_mailbox
 from tests.support.mail import a_mail
 from tests.support.scripted_imap import Rule
 
@@ -48,6 +50,36 @@ def test_the_next_folder_is_read_before_its_request(played: Played) -> None:
 
     assert read(played, WORK) == IN_WORK
     assert len(played.server.commands) == commands
+
+
+def test_a_full_sync_that_another_connection_began_lists_as_it_opens_the_folder(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round trips are those of LOGIN, of EXAMINE with UID SEARCH, and of the list."""
+    first = played.client.fetch_page(INBOX, None, limit=2)
+    played.client.close()
+    with monkeypatch.context() as measured:
+        trips = RoundTrips(measured)
+        rest = played.client.fetch_page(INBOX, first.next_cursor, limit=2)
+
+    assert trips.count == 3
+    assert len(rest.changes) == 1
+
+
+def test_a_folder_that_is_read_once_more_stays_open(played: Played) -> None:
+    """A full sync that another function began is followed by a reading of the changes."""
+    first = played.client.fetch_page(INBOX, None, limit=2)
+    server = played.server
+    played.client.close()
+    played.client = open_imap_mailbox(
+        server.port, server.certificate, played.mailbox.address, PASSWORD
+    )
+    played.client.note_next_feed(WORK)
+    page = played.client.fetch_page(INBOX, first.next_cursor, limit=2)
+    assert played.fetched([it.remote_id for it in page.changes]) == ALL[:1]  # type: ignore[union-attr]
+    played.client.close()
+
+    assert sent(played, 'EXAMINE "Work"') == 0
 
 
 def test_no_folder_is_opened_without_a_note(played: Played) -> None:

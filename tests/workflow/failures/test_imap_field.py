@@ -11,10 +11,10 @@ import pytest
 from mailsync.model import SyncType
 from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Edit, Rule, capabilities, scripted_imap
+from tests.support.scripted_imap import Edit, Rule, capabilities, replacing, scripted_imap, without
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
-USERS = [f"user{number}" for number in range(20)]
+USERS = [f"user{number}" for number in range(50)]
 ACCOUNT = """
 SELECT status, last_error, next_sync_at <= now() + interval '17 minutes'
   FROM mailsync.email_accounts"""
@@ -118,6 +118,51 @@ def test_a_folder_is_opened_by_the_bytes_of_the_list(imap: ImapWorld) -> None:
 
     assert imap.is_exact()
     assert 'EXAMINE "Entw&APw-rfe"' in _commands(imap)
+
+
+def test_a_folder_is_opened_by_bytes_that_no_encoder_would_choose(imap: ImapWorld) -> None:
+    """Row 51: Yandex encodes letters that need no encoding."""
+    assert imap.script
+    name = "Entw&APwAcg-fe"
+    listed = replacing("Work", name.encode())
+    imap.script.rules[:] = [Rule("^LIST", listed, ALWAYS)]
+
+    assert imap.sync(SyncType.INITIAL) == "FoldersFailed"
+
+    opened = [each for each in _commands(imap) if "Entw" in each]
+    assert opened
+    assert all(name in each for each in opened)
+    names = imap.rows("SELECT display_name FROM mailsync.email_folders")
+    assert ["Entwürfe"] in names
+
+
+def test_a_name_with_quotes_is_opened(imap: ImapWorld) -> None:
+    """Row 49."""
+    for number, name in enumerate((r'"say \"yes\""', r'"ends in \""', r'"back\\slash"')):
+        assert imap.other.create(name)[0] == "OK"
+        imap.deliver(f"in {number}", name)
+
+    assert imap.sync(SyncType.INITIAL) == "completed"
+
+    assert len(imap.rows(NUMBERS)) == 3
+
+
+def test_a_first_sync_that_lists_messages_and_stores_none_is_not_complete(imap: ImapWorld) -> None:
+    """Row 53."""
+    assert imap.script
+    for number in range(3):
+        imap.deliver(f"m{number}")
+    imap.script.rules[:] = [Rule("^UID FETCH .*BODY", without("FETCH"), ALWAYS)]
+
+    assert imap.sync(SyncType.INITIAL) != "completed" or imap.rows(QUARANTINED) == [
+        ["unanswered", 3]
+    ]
+
+    imap.script.rules.clear()
+    imap.let_time_pass(1)
+    assert imap.sync() == "completed"
+    assert imap.is_exact()
+    assert len(imap.rows(NUMBERS)) == 3
 
 
 def test_mails_with_unreadable_headers_are_stored(imap: ImapWorld) -> None:

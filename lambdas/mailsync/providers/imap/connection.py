@@ -14,7 +14,8 @@ from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
 from mailsync.providers.imap.folder_commands import join_literals, quote_name
-from mailsync.providers.imap.login import Login, open_session
+from mailsync.providers.imap.login import Login, Session, open_session
+from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, hang_up, log_out
 from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
 from mailsync.providers.imap.responses import FetchedItems, join_fetched, parse_search
@@ -29,7 +30,6 @@ from mailsync.providers.imap.uids import ALL_UIDS, format_uid_sets, parse_uid_ra
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.registry import IMAP
 
-LOGOUT_TIMEOUT_S = 5.0
 MAX_UIDS_PER_FETCH = 10_000
 """The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
 _Result = TypeVar("_Result")
@@ -74,7 +74,7 @@ class ImapConnection:
                 connected = start_tls_at_once(connected, address, context)
                 on_failure.callback(connected.close)
             imap = wire.LimitedImap(address.host, address.port, connected, self._reserve)
-            on_failure.callback(_hang_up, imap)
+            on_failure.callback(hang_up, imap)
             if not address.begins_with_tls:
                 start_tls_by_command(imap, address, context)
             on_failure.pop_all()
@@ -82,18 +82,19 @@ class ImapConnection:
         self._pipeline = FetchPipeline(self._imap)
         self.capabilities: frozenset[str] = frozenset()
         self._extensions: frozenset[str] = frozenset()
+        self._session: Session | None = None
 
     def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
         """Sign in by password or access token, read the capabilities anew, and switch on what the
-        server offers.
+        server offers. Whether the server opens the mailbox is known after the next command.
 
         Raises:
             LoginRefused: the server refused the user name, the password or the token.
         """
         self._secret = secret
         with self._failures("LOGIN"):
-            session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
-        self.capabilities, self._extensions = session.capabilities, session.extensions
+            self._session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+        self.capabilities = self._session.capabilities
 
     @property
     def request_count(self) -> int:
@@ -102,6 +103,8 @@ class ImapConnection:
 
     @property
     def has_qresync(self) -> bool:
+        with self._failures("ENABLE"):
+            self._complete_login()
         return "QRESYNC" in self._extensions
 
     def examine(self, folder: bytes) -> OpenFolder:
@@ -221,18 +224,18 @@ class ImapConnection:
         self._held_bytes = 0
 
     def close(self) -> None:
-        """Log out, and close the connection. A read in the background that does not end soon is
-        ended by force."""
+        """Log out, and close the connection once the server has answered. A read in the background
+        that does not end soon is ended by force."""
         if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
             self.is_broken = True
             self._imap.cut()
         count_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
         self.release_memory()
         with self._watched, suppress(Exception):
-            self._imap.timeout_s = LOGOUT_TIMEOUT_S
             if not self.is_broken:
-                self._imap.logout()
-        _hang_up(self._imap)
+                log_out(self._imap)
+                return
+        hang_up(self._imap)
 
     def __enter__(self) -> Self:
         return self
@@ -290,7 +293,15 @@ class ImapConnection:
         tag: bytes = self._imap._command(name, *arguments)
         return tag
 
+    def _complete_login(self) -> None:
+        """Read the responses to the commands that follow the login, unless they were read."""
+        if self._session and self._session.sent:
+            was_broken, self.is_broken = self.is_broken, True  # if the login has no effect
+            self._extensions = self._session.complete(self._imap)
+            self.is_broken = was_broken
+
     def _finish(self, name: str, tag: bytes) -> None:
+        self._complete_login()
         typ, data = self._imap._get_tagged_response(tag)
         if typ != "OK":
             raise IMAP4.error(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
@@ -307,6 +318,7 @@ class ImapConnection:
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(str(name), *words) for name, *words in commands]
             refusals: list[str | None] = []
+            self._complete_login()
             for tag in tags:
                 typ, data = self._imap._get_tagged_response(tag)
                 text = self._without_secret(data[0].decode("utf-8", "replace"))
@@ -374,11 +386,6 @@ class ImapConnection:
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
             ) from cause_of_pause(text)
-
-
-def _hang_up(imap: wire.LimitedImap) -> None:
-    with suppress(Exception):
-        imap.shutdown()
 
 
 def _found(responses: Mapping[str, list[Any]]) -> list[int]:

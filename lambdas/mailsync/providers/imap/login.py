@@ -104,16 +104,35 @@ class _Exchange:
         return next(self._answers, b"")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Session:
-    """What a server offers after the login. capabilities: all; extensions: those that are on."""
+    """What a server offers after the login.
+
+    capabilities: all.
+    sent: name and tag of the commands that follow the login, until their responses are read.
+    """
 
     capabilities: frozenset[str]
-    extensions: frozenset[str]
+    sent: list[tuple[str, bytes]]
+
+    def complete(self, imap: Any) -> frozenset[str]:
+        """Wait for the end of the commands that follow the login; return the extensions that the
+        server switched on. Responses to later commands are kept.
+
+        Raises:
+            ProviderThrottled: the server does not open the mailbox now.
+            errors of `imaplib`
+        """
+        sent, self.sent = self.sent, []
+        for each in sent:
+            _complete(imap, *each)
+        enabled = imap.untagged_responses.pop("ENABLED", None) or [b""]
+        return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
 
 
 def open_session(imap: Any, host: str, login: Login) -> Session:
-    """Sign in on the connection `imap`, an object of `imaplib`, and switch extensions on.
+    """Sign in on the connection `imap`, an object of `imaplib`, and send what switches extensions
+    on. Call `Session.complete` before the responses to the next command are read.
 
     Raises:
         LoginRefused: the server explicitly refused the user name, the password or the token.
@@ -135,8 +154,11 @@ def open_session(imap: Any, host: str, login: Login) -> Session:
     return Session(capabilities, _switch_on(imap, capabilities))
 
 
-def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
-    """Send ID and ENABLE in one round trip; return the extensions that the server switched on.
+def _switch_on(imap: Any, capabilities: frozenset[str]) -> list[tuple[str, bytes]]:
+    """Send ID and ENABLE; return names and tags.
+
+    They share the round trip of the next command: ID has no effect on it (RFC 2971), and ENABLE may
+    be pipelined with it (RFC 9051, section 6.3.1).
 
     163 and QQ open no folder without ID (OfflineIMAP/offlineimap #696); iCloud shows HIGHESTMODSEQ
     only if ENABLE came before the first folder.
@@ -147,10 +169,7 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> frozenset[str]:
     wanted = [each for each in _EXTENSIONS if each in capabilities]
     if wanted and "ENABLE" in capabilities:
         sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
-    for each in sent:
-        _complete(imap, *each)
-    enabled = imap.untagged_responses.get("ENABLED") or [b""]
-    return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
+    return sent
 
 
 def _complete(imap: Any, name: str, tag: bytes) -> None:

@@ -112,6 +112,7 @@ class ImapMailbox:
         self.pause = RequestedPause()
         self._open: FolderReader | None = None
         self._next = NextFolder()
+        self._begun: bytes | None = None  # the folder whose full sync began last
         self._page_limit = MESSAGES_PER_PAGE
         self._window = MESSAGES_PER_WINDOW
         self._statuses: dict[bytes, Mapping[str, int]] = {}
@@ -209,7 +210,9 @@ class ImapMailbox:
         position = parse_cursor(cursor) if cursor else None
         is_full_sync = position is None or position.below is not None
         name, self._page_limit = folder_name(feed.folder.remote_id), limit
-        reader = self._opened(name, again=not is_full_sync, with_uids=position is None)
+        if position is None:
+            self._begun = name
+        reader = self._opened(name, again=not is_full_sync, with_uids=is_full_sync)
         return reader.read_page(position, limit)
 
     def fetch_next_pages(
@@ -268,7 +271,9 @@ class ImapMailbox:
                 opened, uids = self._opened(folder), [each.uid for each in group]
                 with opened.ahead.around_messages(uids) as received:
                     read = reader.read(uids, opened.sizes, received)
-                if opened.ahead.is_at_end and read.keys() == set(uids):
+                # A full sync that began elsewhere ends with one more reading of its folder.
+                is_over = opened.ahead.is_at_end and folder == self._begun
+                if is_over and read.keys() == set(uids):
                     self._begin_next_folder()
                 found |= {each.remote_id: each for each in read.values()}
         return [found.get(each, GoneMessage(each)) for each in ids]

@@ -1,0 +1,34 @@
+"""End an IMAP session, without keeping the caller waiting for the server's farewell."""
+
+from contextlib import suppress
+from threading import Thread
+
+from mailsync.providers.imap.wire import LimitedImap
+
+LOGOUT_TIMEOUT_S = 5.0
+
+
+def log_out(imap: LimitedImap) -> None:
+    """Send LOGOUT. A thread closes the connection when the server has closed it, or keeps silent
+    for LOGOUT_TIMEOUT_S.
+
+    Closing at once would answer the server's BYE with a reset. No later work needs the thread or
+    its connection: if a Lambda function is frozen meanwhile, its next invocation closes it.
+    """
+    imap.timeout_s = LOGOUT_TIMEOUT_S
+    imap.state = "LOGOUT"
+    imap._command("LOGOUT")
+
+    def read_bye() -> None:
+        with suppress(Exception):
+            while True:  # until the server closes the connection
+                imap._get_response()
+        hang_up(imap)
+
+    Thread(target=read_bye, name="logout", daemon=True).start()
+
+
+def hang_up(imap: LimitedImap) -> None:
+    """Close the connection, in whatever state it is."""
+    with suppress(Exception):
+        imap.shutdown()

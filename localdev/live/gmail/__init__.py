@@ -1,0 +1,1 @@
+"""Compare the Gmail API and Google's identity platform with their simulators."""

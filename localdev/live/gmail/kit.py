@@ -1,0 +1,154 @@
+"""Compare the Gmail API with its simulator."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from localdev.engine.dev_login import DEMO_USER_ID
+from localdev.live.gmail.sign_in import GmailUpstream, sign_in_at_simulator, sign_in_of_user
+from localdev.live.gmail.words import MAILBOX_PATH, VOCABULARY, describe_exchange
+from localdev.live.kit import SimulatedUpstream
+from localdev.live.record import Exchange, Recorder
+from localdev.live.relay import Received, Relay, RelayedRequest, Upstream
+from localdev.mail.generate import generate_mail
+from localdev.mail.item import MailItem
+from localdev.simulators import Simulators
+from localdev.simulators.behaviour import LATENCY_BY_NAME
+from localdev.simulators.faults import Fault, FaultRule
+from localdev.simulators.mailbox import Mailbox
+from mailsync.credentials.token_set import TokenSet
+from mailsync.credentials.vault import SealingKey
+from mailsync.model import AccessToken, AccountId
+from mailsync.registry import GMAIL_URL_SETTING, GOOGLE
+from mailsync.store.credential_store import CredentialStore
+
+_ADDRESS = "baseline@example.com"
+_SINGLE, _IN_THREADS, _THREAD = 150, 400, 20
+"""Messages of the simulated mailbox: as they are generated, in long threads, in each of these.
+Together they fill a page of 500 ids and part of one, and cost less than a minute's quota: a thread
+costs as many units as two messages."""
+_CHANGED = 20
+_LIFETIME = timedelta(days=30)
+_REFUSED = "0000000000000001", "0000000000000002"
+
+
+class GmailLiveKit:
+    """Compares the Gmail API with its simulator; implements `LiveKit` and `HttpKit`."""
+
+    provider = GOOGLE
+    vocabulary = VOCABULARY
+    probes: tuple[str, ...] = (
+        *(f"{MAILBOX_PATH}messages/{each}?format=raw" for each in _REFUSED),
+        f"{MAILBOX_PATH}messages/0000000000000003?format=raw",
+        f"{MAILBOX_PATH}messages/no!id?format=raw",
+        f"{MAILBOX_PATH}labels/nothing",
+        f"{MAILBOX_PATH}history?startHistoryId=1&maxResults=500",
+        f"{MAILBOX_PATH}messages?pageToken=nothing",
+    )
+
+    def open_relay(self, folder: Path) -> "GmailRelay":
+        return GmailRelay(self)
+
+    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
+        tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
+        return store.connect_account(
+            user_id=DEMO_USER_ID,
+            provider=self.provider,
+            provider_account_id=token[:16],
+            email_address="mailbox@localhost",
+            seal=lambda account_id: tokens.seal_for_account(account_id, key),
+        )
+
+    def is_read(self, request: RelayedRequest) -> bool:
+        return request.method == "GET" and request.target.startswith(MAILBOX_PATH)
+
+    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
+        return [describe_exchange(request, received)]
+
+    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
+        """Return False: the Gmail API names its pages by tokens, and has no links."""
+        return False
+
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
+        return sign_in_of_user(environment, recorder)
+
+    @contextmanager
+    def simulate(
+        self, folder: Path, recorder: Recorder, *, latency: str
+    ) -> Iterator[SimulatedUpstream]:
+        with Simulators(folder) as simulators:
+            mailbox = simulators.add_mailbox(_ADDRESS)
+            mailbox.load_mail_items(_generate_baseline())
+            simulators.service.latency = LATENCY_BY_NAME[latency]
+            # So that the shapes of refusals are known; mailboxes are throttled sometimes.
+            simulators.service.faults.add_rules(
+                FaultRule(fault=Fault(status=403), path=f"/messages/{_REFUSED[0]}"),
+                FaultRule(fault=Fault(status=429), path=f"/messages/{_REFUSED[1]}"),
+            )
+            yield SimulatedUpstream(
+                sign_in_at_simulator(simulators, _ADDRESS, recorder),
+                lambda: _change_mailbox(mailbox),
+                lambda _: _stack_options(simulators),
+            )
+
+
+class GmailRelay(Relay):
+    """The relay, with the settings by which the product reaches it; implements `LiveRelay`.
+
+    The functions get no OAuth client: the relay holds the tokens.
+    """
+
+    def __init__(self, kit: GmailLiveKit) -> None:
+        super().__init__(kit)
+        self.function_settings = {
+            GMAIL_URL_SETTING.name: self.url,
+            "GOOGLE_CLIENT_ID": "held-by-the-relay",
+            "GOOGLE_CLIENT_SECRET": "held-by-the-relay",
+        }
+
+    def add_upstream(self, upstream: Upstream, recorder: Recorder) -> str:
+        if isinstance(upstream, GmailUpstream):
+            self.function_settings = {**self.function_settings, **upstream.function_settings}
+        return super().add_upstream(upstream, recorder)
+
+
+KIT = GmailLiveKit()
+
+
+def _generate_baseline() -> Iterator[MailItem]:
+    for number, item in enumerate(generate_mail(_SINGLE + _IN_THREADS, owner=_ADDRESS)):
+        if number < _SINGLE:
+            yield item
+        else:
+            yield replace(item, conversation=f"long thread {number // _THREAD}")
+
+
+def _change_mailbox(mailbox: Mailbox) -> None:
+    """Deliver some messages, and change labels of others: the history reports each in a way of its
+    own."""
+    unread = [each for each in mailbox.messages("inbox") if not each.is_read]
+    for message in unread[:_CHANGED]:
+        mailbox.mark_read(message.number, is_read=True)
+    read = [each for each in mailbox.messages("inbox") if each.is_read]
+    for message in read[:_CHANGED]:
+        mailbox.mark_starred(message.number)
+    for message in read[_CHANGED : _CHANGED + 2]:
+        mailbox.delete_message_permanently(message.number)
+    for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+        mailbox.deliver(item)
+
+
+def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
+    """Return options of a stack without simulators of its own. No account of it is Microsoft's."""
+    return {
+        "graph_url": simulators.graph_url,
+        "authority": simulators.authority,
+        "environment": {
+            "MICROSOFT_CLIENT_ID": "unused",
+            "MICROSOFT_CLIENT_SECRET": "unused",
+            "CA_BUNDLE": str(simulators.ca_bundle),
+        },
+    }

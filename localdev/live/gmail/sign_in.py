@@ -1,0 +1,254 @@
+"""Sign in with a browser, with permission to read mail only; keep the tokens in memory.
+
+Google sends the browser back to a port of this machine, as it does for desktop applications.
+Source: Google Identity documentation, "OAuth 2.0 for Mobile & Desktop Apps".
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Lock
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+
+from localdev.guard import RequestGuard
+from localdev.http_server import Request, Response, Server
+from localdev.live.kit import LiveFailed
+from localdev.live.record import Exchange, Recorder
+from localdev.live.relay import Upstream
+from localdev.simulators import Simulators
+from mailsync.credentials.identity import google_errors
+from mailsync.credentials.identity.google import begin_sign_in
+from mailsync.credentials.identity.google_settings import GoogleSettings
+from mailsync.errors import SettingMissing
+from mailsync.google_addresses import ISSUERS
+from mailsync.json_request import JsonResponse
+from mailsync.registry import GMAIL_URL_SETTING, GOOGLE, OAuthAccess, find_provider
+from mailsync.settings import Settings
+from mailsync.store.quota_store import QuotaLimitsSection
+
+SIGN_IN_LIMIT_S = 600
+"""The seconds for which the program waits until the user has signed in."""
+READ_MAIL = "https://www.googleapis.com/auth/gmail.readonly"
+_ACCESS = OAuthAccess("google", (READ_MAIL,))
+_ABOUT_THE_USER = frozenset(
+    (
+        *("openid", "email", "profile"),
+        "https://www.googleapis.com/auth/userinfo.email",
+        "https://www.googleapis.com/auth/userinfo.profile",
+    )
+)
+_TIMEOUT_S = 30
+_RENEWED_BEFORE_END_S = 60
+_KINDS = {"authorization_code": "authorization code", "refresh_token": "refresh token"}
+_SIGNED_IN = b"Google has sent the sign-in to make live. You can close this page."
+_PAGE = "docs/live.md says how to register an OAuth client for this."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GmailUpstream(Upstream):
+    """The Gmail API with a user's tokens.
+
+    function_settings: settings of the functions for this provider.
+    """
+
+    function_settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
+    """Print a URL at which the user signs in; return the Gmail API with the user's tokens.
+
+    Raises:
+        LiveFailed: a setting is missing, or the sign-in failed.
+    """
+    settings = Settings(environment)
+    try:
+        _ = settings.read_section(GoogleSettings).client_secret
+        limits = _quota_settings(settings, environment)
+        sign_in = _BrowserSignIn(settings, recorder)
+        gmail_url = settings.server_url(GMAIL_URL_SETTING)
+        sign_in.run(lambda url: print(f"Open this address in a browser:\n{url}", flush=True))
+    except SettingMissing as missing:
+        raise LiveFailed(f"{missing} {_PAGE}") from None
+    return GmailUpstream(
+        base_url=gmail_url,
+        trust=settings.provider_tls_context(),
+        current_token=sign_in.current_token,
+        function_settings=limits,
+    )
+
+
+def sign_in_at_simulator(simulators: Simulators, address: str, recorder: Recorder) -> GmailUpstream:
+    """Sign in to the simulated mailbox, in the same way; return the simulated Gmail API.
+
+    The functions get the simulated identity platform, so that they never reach Google's.
+    """
+    google = simulators.google
+    settings = Settings(
+        {
+            "GOOGLE_IDENTITY_URL": google.base_url,
+            "GOOGLE_CLIENT_ID": google.client_id,
+            "GOOGLE_CLIENT_SECRET": google.client_secret,
+            "CA_BUNDLE": str(simulators.ca_bundle),
+        }
+    )
+    trust = settings.provider_tls_context()
+    sign_in = _BrowserSignIn(settings, recorder)
+
+    def consent(url: str) -> None:
+        with httpx.Client(verify=trust, trust_env=False) as browser:
+            browser.get(browser.post(url, data={"account": address}).headers["location"])
+
+    sign_in.run(consent)
+    return GmailUpstream(
+        base_url=simulators.gmail_url,
+        trust=trust,
+        current_token=sign_in.current_token,
+        function_settings={"GOOGLE_IDENTITY_URL": google.base_url},
+    )
+
+
+def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of the project's quota that the user gave. Raises SettingMissing."""
+    registered = find_provider(GOOGLE)
+    assert registered
+    assert registered.quota
+    settings.read_section(QuotaLimitsSection).limits(registered.quota)
+    names = (registered.quota.per_mailbox.name, registered.quota.per_project.name)
+    return {name: environment[name] for name in names if environment.get(name)}
+
+
+class _BrowserSignIn:
+    """One user's sign-in. `current_token` may be called by several threads at once."""
+
+    def __init__(self, settings: Settings, recorder: Recorder) -> None:
+        self._settings, self._recorder = settings, recorder
+        self._google = settings.read_section(GoogleSettings)
+        self._trust = settings.provider_tls_context()
+        self._lock = Lock()
+        self._grant, self._token, self._ends_at = "", "", 0.0
+
+    def run(self, open_page: Callable[[str], object]) -> None:
+        """Wait until Google has sent the browser back, and request the tokens.
+
+        open_page: called with the URL of Google's page.
+
+        Raises:
+            LiveFailed: the user did not sign in, or Google rejected it.
+        """
+        landing = _Landing()
+        try:
+            flow = begin_sign_in(self._settings, _ACCESS, landing.url)
+            landing.state = flow["state"]
+            open_page(flow["auth_uri"])
+            query = landing.wait()
+        finally:
+            landing.close()
+        if "code" not in query:
+            raise LiveFailed(f"{google_errors.to_redirect_error(query)} {_PAGE}")
+        form = {name: flow[name] for name in ("redirect_uri", "code_verifier")}
+        try:
+            response = self._request_tokens("authorization_code", {**form, "code": query["code"]})
+        except httpx.HTTPError as error:
+            raise LiveFailed(
+                f"Google's sign-in service sent no response ({type(error).__name__}). Check the"
+                " network."
+            ) from None
+        if response.status != 200:
+            raise LiveFailed(f"{google_errors.to_exchange_error(response)} {_PAGE}")
+        _require_only_reading(str(response.document.get("scope", READ_MAIL)))
+
+    def current_token(self, renewed: bool) -> str:
+        """Return an access token; with `renewed` one that was issued just now."""
+        with self._lock:
+            if renewed or monotonic() > self._ends_at - _RENEWED_BEFORE_END_S:
+                self._request_tokens("refresh_token", {"refresh_token": self._grant})
+            return self._token
+
+    def _request_tokens(self, grant_type: str, form: Mapping[str, str]) -> JsonResponse:
+        """Request tokens, record the response and keep its tokens. Raises httpx.HTTPError."""
+        client = {
+            "client_id": self._google.client_id,
+            "client_secret": self._google.client_secret,
+        }
+        began = monotonic()
+        with httpx.Client(verify=self._trust, timeout=_TIMEOUT_S, trust_env=False) as http:
+            response = http.post(
+                self._google.token_url, data={"grant_type": grant_type, **client, **form}
+            )
+        document = _parse(response)
+        self._recorder.add(
+            Exchange(
+                kind=f"sign-in, token by {_KINDS[grant_type]}",
+                status=response.status_code,
+                headers=response.headers,
+                document=document,
+                seconds=monotonic() - began,
+            )
+        )
+        tokens = document if isinstance(document, dict) else {}
+        self._grant = str(tokens.get("refresh_token") or self._grant)
+        self._token = str(tokens.get("access_token", ""))
+        lifetime_s = tokens.get("expires_in")
+        self._ends_at = began + (lifetime_s if isinstance(lifetime_s, int) else 0)
+        return JsonResponse(response.status_code, tokens)
+
+
+class _Landing:
+    """A port of this machine to which Google sends the browser back."""
+
+    def __init__(self) -> None:
+        self.state = ""
+        self._queries: SimpleQueue[dict[str, str]] = SimpleQueue()
+        guard = RequestGuard(accepts_own_pages=True, accepts_navigation_to=lambda path: path == "/")
+        self._server = Server(self._take, port=0, guard=guard).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.port}/"
+
+    def wait(self) -> dict[str, str]:
+        """Return the query of the user's sign-in. Raises LiveFailed if there is none in time."""
+        try:
+            return self._queries.get(timeout=SIGN_IN_LIMIT_S)
+        except Empty:
+            raise LiveFailed(
+                f"Nobody signed in for {SIGN_IN_LIMIT_S // 60} minutes, so nothing was read. Start"
+                " again, and open the address in a browser on this machine."
+            ) from None
+
+    def close(self) -> None:
+        self._server.stop()
+
+    def _take(self, request: Request) -> Response:
+        query = dict(parse_qsl(request.query))
+        is_own = bool(self.state) and query.get("state") == self.state
+        if request.path != "/" or not is_own or query.get("iss", ISSUERS[0]) not in ISSUERS:
+            return Response(404)
+        self._queries.put(query)
+        return Response(200, _SIGNED_IN, {"Content-Type": "text/plain"})
+
+
+def _parse(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _require_only_reading(scope: str) -> None:
+    """Raise LiveFailed unless the token allows to read mail, and nothing more."""
+    granted = frozenset(scope.split())
+    if READ_MAIL not in granted:
+        raise LiveFailed(
+            "On Google's page the box for reading mail was not ticked. Start again, and tick it."
+        )
+    if others := sorted(granted - _ABOUT_THE_USER - {READ_MAIL}):
+        names = ", ".join(each.rpartition("/")[2] or each for each in others)
+        raise LiveFailed(
+            f"The token would allow more than reading mail ({names}), so nothing was read. Use an"
+            f" OAuth client of its own. {_PAGE}"
+        )
