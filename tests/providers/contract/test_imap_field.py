@@ -13,7 +13,15 @@ from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.errors import AccessRevoked, ProviderThrottled, ProviderUnavailable
-from mailsync.model import AccessToken, FeedId, FeedRef, FolderId, FolderRef, TreeReadingDepth
+from mailsync.model import (
+    AccessToken,
+    FeedId,
+    FeedRef,
+    FolderId,
+    FolderRef,
+    RemoteId,
+    TreeReadingDepth,
+)
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
@@ -213,6 +221,6 @@ def test_a_server_without_status_proves_no_folder_gone(played: Played) -> None:
     ]
     known = [a_known_folder(1, "Archive")]
     listing = played.client.list_folders(known, TreeReadingDepth.WHOLE)
-    assert {str(each.remote_id): each.total for each in listing.folders}["INBOX"] == len(ALL)
+    assert {each.remote_id: each.total for each in listing.folders}[RemoteId("INBOX")] == len(ALL)
     assert listing.gone_folder_ids == frozenset()
     assert listing.omitted_folder_ids == {"Archive"}
