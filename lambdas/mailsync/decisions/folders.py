@@ -178,7 +178,7 @@ def batch_full_sync_starts(
         and folder.ref.remote_id in total
         and _is_untouched(folder.feed.position)
     ]
-    first = [folder for folder in starting if is_inbox_first and folder.role is Role.INBOX]
+    first = [folder for folder in starting if is_inbox_first and _may_be_first(folder)]
     yield from ((folder.feed,) for folder in first)
     small = [
         folder
@@ -202,6 +202,11 @@ def batch_full_sync_starts(
         batched += messages
     if batch:
         yield tuple(batch)
+
+
+def _may_be_first(folder: StoredFolder) -> bool:
+    """Return whether a folder is the Inbox, and no failure made its pages smaller."""
+    return folder.role is Role.INBOX and folder.feed.position.page_size is None
 
 
 def _is_untouched(position: FeedPosition) -> bool:

@@ -130,28 +130,6 @@ def test_closing_waits_for_no_server(played: Played, monkeypatch: pytest.MonkeyP
     wait_until(lambda: used.fileno() == -1)
 
 
-def test_the_bye_of_the_server_is_read_before_the_connection_ends(
-    played: Played, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """RFC 9051, section 3.4: who has sent LOGOUT waits for the server. imaplib waits for BYE."""
-    played.listed()
-    imap = played.client._connected()._imap
-    readline, shutdown, events = imap.readline, imap.shutdown, list[bytes]()
-
-    def read() -> bytes:
-        events.append(readline())
-        return events[-1]
-
-    def end() -> None:
-        events.append(b"end")
-        shutdown()
-
-    monkeypatch.setattr(imap, "readline", read)
-    monkeypatch.setattr(imap, "shutdown", end)
-    played.client.close()
-    assert [each[:5] for each in events[:2]] == [b"* BYE", b"end"]
-
-
 def _large(total: int) -> Edit:
     """Return the edit that makes each message large: a text, and an attachment."""
     head = (

@@ -18,7 +18,7 @@ expect.set_options(timeout=WAIT_MS)
 
 GUIDE = (ROOT / "docs/api.md").read_text()
 TYPES = re.compile(r"(?<=\w): (?:string(?: \| null)?|RequestInit)\b")
-API, CONNECT, CONFIRM, ORGANISATION, PASSWORD, START, PROGRESS, LIST = (
+API, CONNECT, CONFIRM, ORGANISATION, PASSWORD, START, PROGRESS, ESTIMATE, LIST = (
     TYPES.sub("", each) for each in re.findall(r"```ts\n(.*?)```", GUIDE, re.DOTALL)
 )
 LANDED = r"^{}.*accountId=[0-9a-f-]{{36}}"
@@ -97,14 +97,15 @@ def test_a_sync_is_started_watched_to_its_end_and_listed(app: Page, mirror: Brow
     found = run(
         app,
         mirror,
-        *(START, PROGRESS, watch, LIST),
-        then="return { runId, statusUrl, seen, runs }",
+        *(START, PROGRESS, watch, ESTIMATE, LIST),
+        then="return { runId, statusUrl, seen, estimate, runs }",
         accountId=mirror.account.id,
     )
 
     last = found["seen"][-1]
     assert (last["runId"], last["syncStatus"], last["lastError"]) == (None, "completed", None)
     assert last["syncProgress"] == last["syncTotal"] > 0
+    assert found["estimate"]["messages"] == last["syncTotal"]
     assert found["runs"][0]["runId"] == found["runId"]
     assert found["statusUrl"].endswith(f"/api/email/sync?accountId={mirror.account.id}")
 
