@@ -230,6 +230,22 @@ def test_the_inbox_begins_before_the_small_folders_whatever_its_size(
     assert [[each.ref.id for each in batch] for batch in found] == expected
 
 
+def test_an_inbox_whose_pages_a_failure_made_small_has_its_turn_later() -> None:
+    remote, [inbox] = folders_by_role(Role.INBOX)
+    position = replace(inbox.feed.position, page_size=4)
+    inbox = replace(inbox, feed=replace(inbox.feed, position=position))
+
+    found = batch_full_sync_starts(
+        [inbox],
+        [replace(remote[0], total=4_000)],
+        page_size=100,
+        max_messages=1_000,
+        is_inbox_first=True,
+    )
+
+    assert list(found) == []
+
+
 def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
     assert batches(3, 100, 0, 99, 4_000) == [[0, 3, 99]]
 
