@@ -24,8 +24,8 @@ MAX_BYTES_AHEAD = 8 * 2**20
 """The size limit of a decompressed response that was requested ahead, and of the page before it. In
 memory the text of a response takes up to four times its size, and is held twice."""
 CLOSE_WAIT_S = 10.0
-"""The time in seconds for which `close` waits for a response that nobody needs any more. A function
-has `SHUTDOWN_RESERVE_S` to return."""
+"""The time in seconds for which `close` waits for a response that is not needed any more. A
+function has `SHUTDOWN_RESERVE_S` to return."""
 _CONNECT_TIMEOUT_S = 10.0
 _NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_STATUS})
 """The statuses after which the caller's own request can succeed: it has a new access token, and a
