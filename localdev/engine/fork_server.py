@@ -146,7 +146,10 @@ def _can_fork(env: Mapping[str, str], code: Path) -> bool:
     """Return whether a forked process behaves as a new interpreter: variables that an interpreter
     reads at its start are absent, and the code brings no library of its own."""
     read_at_start = [name for name in env if name[:6] == "PYTHON" and name != "PYTHONPATH"]
-    brought = [name for name in LIBRARIES if (code / name.split(".")[0]).exists()]
+    packages = [name.split(".")[0] for name in LIBRARIES]
+    brought = [
+        name for name in packages if (code / name).exists() or (code / f"{name}.py").exists()
+    ]
     return HAS_SAFE_FORK and not read_at_start and not brought
 
 
