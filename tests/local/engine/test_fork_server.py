@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothi
 HANDLER = "import os, sys\ndef handler(event, _): return [os.getppid(), {}]"
 
 
-def result_of(folder: Path, code: Path = CODE_ROOT) -> object:
+def result_of(folder: Path, code: Path = CODE_ROOT) -> Any:
     with hosted(folder / "logs", code_root=code) as host:
         return json.loads(host.invoke("behave", b"{}").payload)
 
@@ -31,7 +32,7 @@ def written(folder: Path, expression: str) -> Path:
 
 def test_a_function_finds_no_code_but_its_own_and_libraries(tmp_path: Path) -> None:
     found = "[name for name in sys.modules if name.split('.')[0] in ('localdev', 'mailsync')]"
-    parent, modules = result_of(tmp_path, written(tmp_path, found))  # type: ignore[misc]
+    parent, modules = result_of(tmp_path, written(tmp_path, found))
 
     assert parent not in (os.getpid(), 1)
     assert modules == []

@@ -34,12 +34,16 @@ def add_and_fail(database: SimulatorDatabase, number: int, read: Callable[[], li
 
 def test_what_is_read_once_is_read_again_after_any_write(tmp_path: Path) -> None:
     with opened(tmp_path) as database, opened(tmp_path) as other:
-        times: list[None] = []
+        readings: list[list[int]] = []
+
+        def read_now() -> list[int]:
+            readings.append(numbers(database))
+            return readings[-1]
 
         def read() -> list[int]:
-            return database.read_once("numbers", lambda: (times.append(None), numbers(database))[1])
+            return database.read_once("numbers", read_now)
 
-        assert (read(), read(), len(times)) == ([], [], 1)
+        assert (read(), read(), len(readings)) == ([], [], 1)
         empty = database.copy_to_memory()
         add(database, 1)
         assert read() == [1]
@@ -50,4 +54,4 @@ def test_what_is_read_once_is_read_again_after_any_write(tmp_path: Path) -> None
         assert read() == [1, 2]
         with closing(empty):
             database.restore(empty)
-        assert (read(), read(), len(times)) == ([], [], 6)
+        assert (read(), read(), len(readings)) == ([], [], 6)
