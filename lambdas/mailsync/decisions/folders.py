@@ -19,9 +19,9 @@ from mailsync.model import (
 from mailsync.storable import to_storable_text
 
 MAX_FOLDERS_PER_FULL_SYNC_BATCH = 20
-MAX_MESSAGES_PER_FULL_SYNC_BATCH = 200
+MAX_MESSAGES_PER_FULL_SYNC_BATCH = 400
 """The maximum number of messages in one batch of small folders that start their full sync together:
-about two pages, far below the memory limit of a response."""
+four pages, as many as a provider may work on at a time, and about 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mailsync.model.feed import FeedPosition, FeedRef, FolderRef, StoredFeed
 from mailsync.model.folder import (
     PERMANENT_ROLES,
     FolderListing,
+    NewestMail,
     RemoteFolder,
     Role,
     StoredFolder,
@@ -79,6 +80,7 @@ __all__ = [
     "Message",
     "MessageListing",
     "MessageState",
+    "NewestMail",
     "Notification",
     "NotificationKind",
     "Page",

@@ -15,6 +15,7 @@ from mailsync.model import (
     GoneMessage,
     Message,
     MessageListing,
+    NewestMail,
     Page,
     RemoteId,
     StoredFolder,
@@ -136,6 +137,19 @@ class MailProvider(Protocol):
         pause."""
         ...
 
+    def fetch_newest(self, *, limit: int) -> NewestMail | None:
+        """Fetch the Inbox and its newest messages, in fewer round trips than its change feed needs.
+
+        The caller calls it before `list_folders`, for a mailbox of which nothing is stored. The
+        provider may request at the same time what that call needs. A failure of this request alone
+        raises no error.
+
+        limit: maximum number of messages.
+
+        Returns None if the Inbox could not be read, or if the provider has no faster way.
+        """
+        ...
+
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
@@ -172,12 +186,18 @@ class MailProvider(Protocol):
         ...
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
         """Fetch one page, the next, of each of many change feeds, in as few requests as possible.
 
         positions: feeds with their cursors. None as cursor: fetch the first page of a full sync.
         limit: approximate number of messages of each page.
+        following: the positions of the next call. The provider may request their pages while the
+            caller stores those of this call.
 
         Returns pages by feed id. A feed whose page fails is missing in the result; `fetch_page`
         raises the error of such a feed.

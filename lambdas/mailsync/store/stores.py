@@ -6,6 +6,7 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.message_key_store import MessageKeyStore
+from mailsync.store.newest_store import NewestStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
@@ -22,6 +23,10 @@ class MailboxStores:
     @property
     def mail(self) -> MailStore:
         return MailStore(self.database)
+
+    @property
+    def newest(self) -> NewestStore:
+        return NewestStore(self.database)
 
     @property
     def message_keys(self) -> MessageKeyStore:

@@ -16,6 +16,7 @@ from mailsync.decisions.folders import (
     sort_folders_by_last_change,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
+from mailsync.decisions.plan import group_pages_to_store
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
@@ -30,11 +31,18 @@ from mailsync.model import (
     StoredFolder,
     SyncType,
     TreeReadingDepth,
+    WrittenRowCounts,
     feeds_of,
 )
 from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, store_page
+from mailsync.sync.newest import store_newest_mail
+from mailsync.sync.store_page import (
+    DEFAULT_PAGE_SIZE,
+    log_fields_of_feed,
+    store_page,
+    store_pages,
+)
 
 MAX_FEEDS_READ_AT_ONCE = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -153,10 +161,13 @@ def sync_folders(
     seen: snapshot that was read under the same lease and is not read again. None: read the mailbox
         now.
     """
-    run = mailbox.run
+    run, is_newest_stored = mailbox.run, False
     asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
     if seen is None:
-        seen = _snapshot(mailbox, asked.sync_type)
+        known = mailbox.folders.folders(run.account_id)
+        if not known and (is_newest_stored := store_newest_mail(mailbox)):
+            known = mailbox.folders.folders(run.account_id)
+        seen = _snapshot(mailbox, known, asked.sync_type)
     listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.folder_listing)
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.feeds.restart_full_syncs(run, asked.folder_ids)
@@ -167,33 +178,53 @@ def sync_folders(
     done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
     mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
     limits = mailbox.provider.limits
-    for batch in batch_full_sync_starts(
+    starts = batch_full_sync_starts(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
         max_messages=limits.max_small_sync_messages,
         # Where feeds share a connection, the Inbox is the first of them that is read to its end.
-        is_inbox_first=limits.feeds_per_connection == 1,
-    ):
-        if not has_time_for_folders(remaining_s()):
-            break
-        requested_at = time.monotonic()
-        pages = mailbox.provider.fetch_next_pages(
-            [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
-        )
-        done |= _apply(mailbox, batch, pages, requested_at, remaining_s)
+        is_inbox_first=limits.feeds_per_connection == 1 and not is_newest_stored,
+    )
+    done |= _start_full_syncs(mailbox, list(starts), remaining_s)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
     waiting |= mailbox.run_folders.feed_ids_failed_before(run)
     left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
     return tuple(feed.ref for feed in sort_feeds_to_read(left, folders))
 
 
-def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
+def _start_full_syncs(
+    mailbox: Mailbox,
+    batches: Sequence[Sequence[StoredFeed]],
+    remaining_s: Callable[[], float],
+) -> frozenset[FeedId]:
+    """Read and store the first pages of feeds, batch by batch, as long as there is time; return the
+    feeds that are up to date then. The provider may read a batch while the one before is stored."""
+    done: frozenset[FeedId] = frozenset()
+    positions = [[(feed.ref, None) for feed in batch] for batch in batches]
+    requested_at = time.monotonic()
+    for number, batch in enumerate(batches):
+        if not has_time_for_folders(remaining_s()):
+            break
+        next_requested_at = time.monotonic()  # at the earliest
+        pages = mailbox.provider.fetch_next_pages(
+            positions[number],
+            limit=DEFAULT_PAGE_SIZE,
+            following=positions[number + 1] if number + 1 < len(batches) else (),
+        )
+        done |= _apply(mailbox, batch, pages, requested_at, remaining_s)
+        requested_at = next_requested_at
+    return done
+
+
+def _snapshot(
+    mailbox: Mailbox, known: Sequence[StoredFolder], sync_type: SyncType
+) -> MailboxSnapshot:
     """Read the mailbox: every feed in a sync that a person requested, feeds in turns in a scheduled
-    one."""
-    known = mailbox.folders.folders(mailbox.run.account_id)
-    thorough = sync_type in (SyncType.INITIAL, SyncType.FULL) or not known
-    reading = TreeReadingDepth.THOROUGH if thorough else TreeReadingDepth.WHOLE
+    one. The mail of a first sync does not wait for hidden folders that no parent counts; the check
+    that follows looks for them."""
+    is_full = sync_type is SyncType.FULL
+    reading = TreeReadingDepth.THOROUGH if is_full else TreeReadingDepth.WHOLE
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 
@@ -232,21 +263,36 @@ def _apply(
     pages, or the workflow marks its folder as failed.
     """
     done = set()
-    for feed in feeds:
-        page = pages.get(feed.ref.id)
-        if page is None or not has_time_for_folders(remaining_s()):
-            continue
+    read = ((feed, page) for feed in feeds if (page := pages.get(feed.ref.id)))
+    for group in group_pages_to_store(read):
+        if not has_time_for_folders(remaining_s()):
+            break
+        for feed, page, counts in _store_group(mailbox, group, requested_at):
+            is_start = feed.position.is_start_of_round
+            is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=is_start)
+            if is_read and not feed.has_pending:
+                done.add(feed.ref.id)
+    return frozenset(done)
+
+
+def _store_group(
+    mailbox: Mailbox, group: Sequence[tuple[StoredFeed, Page]], requested_at: float
+) -> Iterator[tuple[StoredFeed, Page, WrittenRowCounts | None]]:
+    """Store the pages in one transaction, or each alone if one of them cannot be stored; yield
+    those that were stored, with their counts."""
+    counts: Sequence[WrittenRowCounts | None] = ()
+    if len(group) > 1:
+        with suppress(StoreRejected):  # the page that is at fault is found below
+            counts = store_pages(mailbox, group, requested_at=requested_at)
+    if counts:
+        yield from ((*pair, each) for pair, each in zip(group, counts, strict=True))
+        return
+    for feed, page in group:
         try:
-            counts = store_page(mailbox, feed, page, requested_at=requested_at)
+            yield feed, page, store_page(mailbox, feed, page, requested_at=requested_at)
         except (ProviderRejected, StoreRejected) as failure:
             cause = type(failure).__name__
             logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=cause)
-            continue
-        started_in_this_sync = feed.position.is_start_of_round
-        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
-        if is_read and not feed.has_pending:
-            done.add(feed.ref.id)
-    return frozenset(done)
 
 
 def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[FeedRef, Cursor]]:

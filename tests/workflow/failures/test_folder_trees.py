@@ -18,6 +18,7 @@ def test_the_inbox_is_read_first_though_another_folder_is_larger(world: World) -
     for _ in world.remote.messages("inbox"):
         world.remote.deliver(a_mail(), "archive")
     world.switch(largest_page=5)
+    world.inject_fault("/inbox/messages", status=503)
 
     assert world.mirrors()
 
@@ -90,6 +91,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
 ) -> None:
     bad = world.id_of(world.remote.messages("inbox")[5].number)
     inbox = world.folder_id("inbox")
+    world.inject_fault("/inbox/messages", status=500, times=None)
     world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)
     world.inject_fault(
         f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None

@@ -35,6 +35,7 @@ from mailsync.model import (
     ListedMessage,
     Message,
     MessageListing,
+    NewestMail,
     Page,
     RemoteId,
     StoredFolder,
@@ -75,6 +76,7 @@ from mailsync.providers.graph.messages import (
     parse_change_without_body,
     parse_listed_message,
 )
+from mailsync.providers.graph.newest import read_newest_mail
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -112,6 +114,7 @@ class GraphMailbox:
         memory: MemoryShare | None = None,
     ) -> None:
         self.request_count = 0
+        self._tree_responses: Mapping[str, GraphResponse] = {}
         self._graph = GraphClient(
             base_url=base_url,
             mailbox=mailbox_path(user),
@@ -134,10 +137,16 @@ class GraphMailbox:
     def close(self) -> None:
         self._graph.close()
 
+    def fetch_newest(self, *, limit: int) -> NewestMail | None:
+        reading = read_newest_mail(self._graph, limit)
+        self._tree_responses = reading.tree_responses
+        return reading.newest
+
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
-        return read_folder_tree(self._graph, known, reading)
+        responses, self._tree_responses = self._tree_responses, {}
+        return read_folder_tree(self._graph, known, reading, responses)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -162,17 +171,17 @@ class GraphMailbox:
         return self._page_before_next(link, response, limit)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
-        links = {
-            feed.id: parse_cursor(cursor)
-            if cursor
-            else self._first_link(_folder_of(feed), GraphFeedKind.DELTA, limit)
-            for feed, cursor in positions
-            if cursor is None or is_current_delta_cursor(cursor)
-        }
+        links = self._next_links(positions, limit)
         paths = [link.path for link in links.values()]
         responses = self._graph.get_batch(paths, page_size=limit)
+        ahead = [link.path for link in self._next_links(following, limit).values()]
+        self._graph.send_batch_ahead(ahead, page_size=limit)
         pages = {}
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
@@ -330,6 +339,17 @@ class GraphMailbox:
                 changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, needs_full_sync_next=True
             )
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
+
+    def _next_links(
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], limit: int
+    ) -> dict[FeedId, CursorLink]:
+        return {
+            feed.id: parse_cursor(cursor)
+            if cursor
+            else self._first_link(_folder_of(feed), GraphFeedKind.DELTA, limit)
+            for feed, cursor in positions
+            if cursor is None or is_current_delta_cursor(cursor)
+        }
 
     def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> CursorLink:
         if not feed.is_list:

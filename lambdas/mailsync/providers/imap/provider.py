@@ -137,6 +137,9 @@ class ImapMailbox:
         return self._connection is not None and self._connection.is_cut
 
     @repeated_if_cut
+    def fetch_newest(self, *, limit: int) -> None:
+        """Return None: the first page of a folder has its newest messages."""
+
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
@@ -216,7 +219,11 @@ class ImapMailbox:
         return reader.read_page(position, limit)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
         """Fetch the next page of many folders. Those that are unchanged according to the last list
         of folders are not opened."""

@@ -15,6 +15,12 @@ SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor
   FROM mailsync.change_feeds c LEFT JOIN mailsync.email_folders f ON f.id = c.folder_id
  WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
 
+-- feed_to_begin --
+-- Return a mirrored folder by the provider's id, if the first full sync of its feed has no page yet.
+SELECT f.id FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.remote_id = :remote_id AND f.selected
+   AND c.walk = 1 AND c.walking AND c.cursor_sealed IS NULL
+
 -- feed_of_folder --
 -- Return the feed that reports the changes of a folder.
 SELECT feed_id FROM mailsync.email_folders

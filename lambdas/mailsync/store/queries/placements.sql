@@ -78,6 +78,15 @@ UPDATE mailsync.email_placements p SET generation = c.walk
   FROM unchanged u, mailsync.email_folders f, mailsync.change_feeds c
  WHERE p.email_id = u.id AND f.id = p.folder_id AND c.id = f.feed_id AND p.generation <> c.walk
 
+-- stamp_unconfirmed --
+-- Stamp new placements in a folder with the generation before the current one: the full sync of the
+-- feed confirms those that it names, and sweeps the others.
+UPDATE mailsync.email_placements p SET generation = c.walk - 1
+  FROM mailsync.emails m, mailsync.email_folders f, mailsync.change_feeds c
+ WHERE m.account_id = cast(:account_id AS uuid)
+   AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
+   AND p.email_id = m.id AND p.folder_id = :folder_id AND f.id = p.folder_id AND c.id = f.feed_id
+
 -- lock_messages --
 -- Lock messages whose placements will change, in the order of their ids; return their ids.
 SELECT id FROM mailsync.emails

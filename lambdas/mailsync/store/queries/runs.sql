@@ -53,6 +53,11 @@ VALUES (:run_id, cast(:account_id AS uuid), :execution_arn,
        execution_events = CASE WHEN r.execution_arn = excluded.execution_arn
                                THEN r.execution_events ELSE 0 END + excluded.execution_events
 
+-- seconds_since_start --
+-- Return how long ago a run began.
+SELECT extract(epoch FROM clock_timestamp() - started_at)::float8
+  FROM mailsync.sync_runs WHERE id = :run_id
+
 -- current_execution --
 -- Return the name of the current execution of an open run, and whether it has begun.
 SELECT coalesce(execution_name, id), execution_arn IS NOT NULL
