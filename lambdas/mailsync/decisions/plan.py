@@ -1,6 +1,5 @@
 """Plan the writes of one page of changes: one write per message."""
 
-from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from mailsync.model import (
@@ -12,15 +11,9 @@ from mailsync.model import (
     RemoteId,
     RemovedMessage,
     StateChange,
-    StoredFeed,
     UnreadableMessage,
     Upsert,
 )
-
-MAX_PAGES_PER_TRANSACTION = 20
-MAX_MESSAGES_PER_TRANSACTION = 400
-"""The limits of the pages that one transaction stores: those of one batch of small folders. Pages
-of a hundred messages are stored four at a time."""
 
 KeyedChange = TypeVar(
     "KeyedChange",
@@ -55,45 +48,6 @@ def plan_page(page: Page) -> PagePlan:
         placement_changes=tuple(each for each in last.values() if isinstance(each, PlacementChange))
         if page.is_listing
         else _only(last, PlacementChange),
-    )
-
-
-def group_pages_to_store(
-    pages: Iterable[tuple[StoredFeed, Page]],
-) -> Iterator[list[tuple[StoredFeed, Page]]]:
-    """Yield the pages in their order, those together that one transaction can store.
-
-    A page whose changes depend on what is stored is alone, since the pages before it may change
-    that.
-    """
-    group: list[tuple[StoredFeed, Page]] = []
-    messages = 0
-    for feed, page in pages:
-        is_alone = not _is_stored_without_reading(page)
-        is_full = (
-            len(group) == MAX_PAGES_PER_TRANSACTION
-            or messages + len(page.changes) > MAX_MESSAGES_PER_TRANSACTION
-        )
-        if group and (is_alone or is_full):
-            yield group
-            group, messages = [], 0
-        group.append((feed, page))
-        messages += len(page.changes)
-        if is_alone:
-            yield group
-            group, messages = [], 0
-    if group:
-        yield group
-
-
-def _is_stored_without_reading(page: Page) -> bool:
-    """Return whether the page has only complete messages, so that nothing stored or requested
-    decides what is written."""
-    return (
-        page.listed_ids is None
-        and not page.is_listing
-        and page.void_id_prefix is None
-        and all(isinstance(change, Upsert) for change in page.changes)
     )
 
 

@@ -98,20 +98,11 @@ class MailStore:
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
         """
-        [counts] = self.write_pages(run, [write])
-        return counts
-
-    def write_pages(
-        self, run: RunRef, writes: Sequence[PageWrite]
-    ) -> list[WrittenRowCounts | None]:
-        """Write pages of different feeds in one transaction, each as `write_page` does; return
-        their counts in the same order. If one cannot be stored, none is."""
-        written = page_rows.retry_with_savepoints(
-            lambda savepoints: self._apply_pages(run, writes, savepoints)
+        counts = page_rows.retry_with_savepoints(
+            lambda savepoints: self._apply_page(run, write, savepoints)
         )
-        for counts in written:
-            _count_stored(counts)
-        return written
+        _count_stored(counts)
+        return counts
 
     def write_fetched_messages(
         self,
@@ -265,56 +256,54 @@ class MailStore:
             and row.equals_listed_message(entry)
         )
 
-    def _apply_pages(
-        self, run: RunRef, writes: Sequence[PageWrite], savepoints: bool
-    ) -> list[WrittenRowCounts | None]:
-        is_exclusive = any(need_conversations(write.plan.upserts) for write in writes)
-        with FencedTransaction(self._database, run, is_exclusive=is_exclusive) as tx:
-            return [self._apply_page(tx, run, write, savepoints) for write in writes]
-
     def _apply_page(
-        self, tx: Transaction, run: RunRef, write: PageWrite, savepoints: bool
+        self, run: RunRef, write: PageWrite, savepoints: bool
     ) -> WrittenRowCounts | None:
         ref, position, plan = write.feed.ref, write.feed.position, write.plan
-        if not self._advance(tx, write):
-            return None
-        changed_ids = _ids_in_changed_folders(write)
-        left = placement_changes.folders_of_messages(tx, run, changed_ids)
-        if prefix := write.page.void_id_prefix:
-            tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
-        counts = page_rows.save_messages(
-            tx,
-            run,
-            ref.folder,
-            plan.upserts,
-            savepoints=savepoints,
-            is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
-        )
-        counts += page_rows.mark_seen_by_full_sync(tx, run, (*write.unchanged_ids, *plan.seen_ids))
-        counts += state_rows.save_states(
-            tx,
-            run,
-            ref.folder,
-            plan.state_changes,
-            is_only_folder=write.is_message_in_one_folder,
-        )
-        counts += placement_changes.save_placement_changes(
-            tx, run, plan.placement_changes, write.folder_of_all_mail
-        )
-        counts += page_rows.hide_removed_messages(tx, run, ref, plan)
-        counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
-        if not ref.folder:
-            pending_messages.drop_fetched_from_pending(tx, ref, plan)
-            pending_messages.note_removed_pending(tx, write.feed, write.page, plan)
-        is_news = not position.is_full_sync_running
-        counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
-        counts += pending_messages.note_missing(tx, run, ref, plan)
-        if position.is_full_sync_running and not write.page.has_more:
-            counts += page_rows.hide_unseen_by_full_sync(
-                tx, run, write.feed, is_listing=write.page.is_listing
+        with FencedTransaction(
+            self._database, run, is_exclusive=need_conversations(plan.upserts)
+        ) as tx:
+            if not self._advance(tx, write):
+                return None
+            changed_ids = _ids_in_changed_folders(write)
+            left = placement_changes.folders_of_messages(tx, run, changed_ids)
+            if prefix := write.page.void_id_prefix:
+                tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
+            counts = page_rows.save_messages(
+                tx,
+                run,
+                ref.folder,
+                plan.upserts,
+                savepoints=savepoints,
+                is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
             )
-        placement_changes.want_counts(tx, run, changed_ids, left)
-        _count(tx, run, write, counts)
+            counts += page_rows.mark_seen_by_full_sync(
+                tx, run, (*write.unchanged_ids, *plan.seen_ids)
+            )
+            counts += state_rows.save_states(
+                tx,
+                run,
+                ref.folder,
+                plan.state_changes,
+                is_only_folder=write.is_message_in_one_folder,
+            )
+            counts += placement_changes.save_placement_changes(
+                tx, run, plan.placement_changes, write.folder_of_all_mail
+            )
+            counts += page_rows.hide_removed_messages(tx, run, ref, plan)
+            counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
+            if not ref.folder:
+                pending_messages.drop_fetched_from_pending(tx, ref, plan)
+                pending_messages.note_removed_pending(tx, write.feed, write.page, plan)
+            is_news = not position.is_full_sync_running
+            counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
+            counts += pending_messages.note_missing(tx, run, ref, plan)
+            if position.is_full_sync_running and not write.page.has_more:
+                counts += page_rows.hide_unseen_by_full_sync(
+                    tx, run, write.feed, is_listing=write.page.is_listing
+                )
+            placement_changes.want_counts(tx, run, changed_ids, left)
+            _count(tx, run, write, counts)
         return counts
 
     @staticmethod

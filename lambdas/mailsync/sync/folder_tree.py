@@ -16,7 +16,6 @@ from mailsync.decisions.folders import (
     sort_folders_by_last_change,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
-from mailsync.decisions.plan import group_pages_to_store
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
@@ -31,18 +30,12 @@ from mailsync.model import (
     StoredFolder,
     SyncType,
     TreeReadingDepth,
-    WrittenRowCounts,
     feeds_of,
 )
 from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.newest import store_newest_mail
-from mailsync.sync.store_page import (
-    DEFAULT_PAGE_SIZE,
-    log_fields_of_feed,
-    store_page,
-    store_pages,
-)
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, store_page
 
 MAX_FEEDS_READ_AT_ONCE = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -263,36 +256,21 @@ def _apply(
     pages, or the workflow marks its folder as failed.
     """
     done = set()
-    read = ((feed, page) for feed in feeds if (page := pages.get(feed.ref.id)))
-    for group in group_pages_to_store(read):
-        if not has_time_for_folders(remaining_s()):
-            break
-        for feed, page, counts in _store_group(mailbox, group, requested_at):
-            is_start = feed.position.is_start_of_round
-            is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=is_start)
-            if is_read and not feed.has_pending:
-                done.add(feed.ref.id)
-    return frozenset(done)
-
-
-def _store_group(
-    mailbox: Mailbox, group: Sequence[tuple[StoredFeed, Page]], requested_at: float
-) -> Iterator[tuple[StoredFeed, Page, WrittenRowCounts | None]]:
-    """Store the pages in one transaction, or each alone if one of them cannot be stored; yield
-    those that were stored, with their counts."""
-    counts: Sequence[WrittenRowCounts | None] = ()
-    if len(group) > 1:
-        with suppress(StoreRejected):  # the page that is at fault is found below
-            counts = store_pages(mailbox, group, requested_at=requested_at)
-    if counts:
-        yield from ((*pair, each) for pair, each in zip(group, counts, strict=True))
-        return
-    for feed, page in group:
+    for feed in feeds:
+        page = pages.get(feed.ref.id)
+        if page is None or not has_time_for_folders(remaining_s()):
+            continue
         try:
-            yield feed, page, store_page(mailbox, feed, page, requested_at=requested_at)
+            counts = store_page(mailbox, feed, page, requested_at=requested_at)
         except (ProviderRejected, StoreRejected) as failure:
             cause = type(failure).__name__
             logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=cause)
+            continue
+        started_in_this_sync = feed.position.is_start_of_round
+        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
+        if is_read and not feed.has_pending:
+            done.add(feed.ref.id)
+    return frozenset(done)
 
 
 def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[FeedRef, Cursor]]:

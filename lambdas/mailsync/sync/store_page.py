@@ -67,41 +67,7 @@ def store_page(
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
         plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
-    write = _write_of(mailbox, feed, page, plan, requested_at=requested_at, unchanged=unchanged)
-    counts = mailbox.mail.write_page(mailbox.run, write)
-    _report(mailbox, feed, page, counts)
-    return counts
-
-
-def store_pages(
-    mailbox: Mailbox, pages: Sequence[tuple[StoredFeed, Page]], *, requested_at: float
-) -> list[WrittenRowCounts | None]:
-    """Store pages of different feeds in one transaction; return for each what `store_page` returns.
-    If one of them cannot be stored, none is.
-
-    pages: a group of `group_pages_to_store` of more than one page.
-    """
-    writes = [
-        _write_of(mailbox, feed, page, plan_page(page), requested_at=requested_at)
-        for feed, page in pages
-    ]
-    counts = mailbox.mail.write_pages(mailbox.run, writes)
-    for (feed, page), counts_of_page in zip(pages, counts, strict=True):
-        _report(mailbox, feed, page, counts_of_page)
-    return counts
-
-
-def _write_of(
-    mailbox: Mailbox,
-    feed: StoredFeed,
-    page: Page,
-    plan: PagePlan,
-    *,
-    requested_at: float,
-    unchanged: Sequence[RemoteId] = (),
-) -> PageWrite:
-    traits = mailbox.provider.traits
-    return PageWrite(
+    write = PageWrite(
         feed,
         page,
         plan,
@@ -109,14 +75,10 @@ def _write_of(
         request_count=1,
         requested_s_ago=time.monotonic() - requested_at,
         unchanged_ids=unchanged,
-        is_message_in_one_folder=traits.is_message_in_one_folder,
-        folder_of_all_mail=traits.folder_of_all_mail,
+        is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
+        folder_of_all_mail=mailbox.provider.traits.folder_of_all_mail,
     )
-
-
-def _report(
-    mailbox: Mailbox, feed: StoredFeed, page: Page, counts: WrittenRowCounts | None
-) -> None:
+    counts = mailbox.mail.write_page(mailbox.run, write)
     if counts is not None:
         mailbox.readings.add(feed)
     if counts is not None and page.changes:
@@ -132,6 +94,7 @@ def _report(
             pending=counts.pending,
             has_more=page.has_more,
         )
+    return counts
 
 
 def _with_contents(
