@@ -36,7 +36,7 @@ TABLES = (
 )
 Write = Callable[[Mirror, RunRef], object]
 WRITES: dict[str, Write] = {
-    "MailStore._apply_page": lambda m, run: m.mail.write_page(
+    "MailStore._apply_pages": lambda m, run: m.mail.write_page(
         run, a_page_write(m.folder(m.first).feed, a_page())
     ),
     "MailStore.write_fetched_messages": lambda m, run: m.mail.write_fetched_messages(
