@@ -11,6 +11,7 @@ from mailsync.errors import LeaseLost
 from mailsync.model import (
     ListedMessage,
     MessageListing,
+    NewestMail,
     PagePlan,
     PlacementChange,
     RemoteId,
@@ -21,13 +22,22 @@ from mailsync.model import (
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.newest_store import NewestStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
-STORES = (MailStore, FolderStore, FeedStore, QuarantineStore, RemovalStore, RunFolderStore)
+STORES = (
+    MailStore,
+    NewestStore,
+    FolderStore,
+    FeedStore,
+    QuarantineStore,
+    RemovalStore,
+    RunFolderStore,
+)
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
 LISTED = [ListedMessage(SHOWN, False, "v2")]
 TABLES = (
@@ -36,7 +46,7 @@ TABLES = (
 )
 Write = Callable[[Mirror, RunRef], object]
 WRITES: dict[str, Write] = {
-    "MailStore._apply_page": lambda m, run: m.mail.write_page(
+    "MailStore._apply_pages": lambda m, run: m.mail.write_page(
         run, a_page_write(m.folder(m.first).feed, a_page())
     ),
     "MailStore.write_fetched_messages": lambda m, run: m.mail.write_fetched_messages(
@@ -51,6 +61,9 @@ WRITES: dict[str, Write] = {
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
     "MailStore.delete_mail_of_unselected_folders": lambda m, run: (
         m.mail.delete_mail_of_unselected_folders(run)
+    ),
+    "NewestStore.save_newest_mail": lambda m, run: NewestStore(m.database).save_newest_mail(
+        run, NewestMail(a_remote_folder("F3"))
     ),
     "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]

@@ -7,11 +7,12 @@ Raises StoreUnavailable, StoreRejected and LeaseLost.
 from dataclasses import dataclass
 
 from mailsync.metrics import MESSAGES_STORED, count_metric
-from mailsync.model import FolderId, FolderRef, NewestMail, RunRef
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestMail, RunRef
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.page_writes import count_newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
     ]
     if not new:
         return 0
-    folder = FolderRef(FolderId(begins[0][0]), remote_id)
+    [[folder_id, feed_id]] = begins
+    folder = FolderRef(FolderId(folder_id), remote_id)
     counts = page_rows.save_messages(
         tx, run, folder, new, savepoints=False, is_first_full_sync=True
     )
@@ -80,17 +82,5 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
         folder_id=folder.id,
         ids=rows.to_jsonb([each.remote_id for each in new]),
     )
-    tx.run("add_progress", folder_id=folder.id, added=counts.inserted, is_active=False)
-    tx.run(
-        "count_page",
-        run_id=run.run_id,
-        folder_id=folder.id,
-        requests=1,
-        inserted=counts.inserted,
-        updated=counts.updated,
-        unchanged=counts.unchanged,
-        removed=counts.removed,
-        quarantined=counts.quarantined,
-        has_more=True,
-    )
+    count_newest(tx, run, FeedRef(FeedId(feed_id), folder), counts)
     return counts.inserted

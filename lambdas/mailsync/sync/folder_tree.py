@@ -16,7 +16,7 @@ from mailsync.decisions.folders import (
     sort_folders_by_last_change,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
-from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
+from mailsync.errors import CursorExpired
 from mailsync.log import logger
 from mailsync.model import (
     Cursor,
@@ -35,7 +35,7 @@ from mailsync.model import (
 from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.newest import store_newest_mail
-from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, store_pages
 
 MAX_FEEDS_READ_AT_ONCE = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -255,22 +255,23 @@ def _apply(
     A feed that fails does not stop the others. `sync-folder` processes it alone, with smaller
     pages, or the workflow marks its folder as failed.
     """
-    done = set()
-    for feed in feeds:
-        page = pages.get(feed.ref.id)
-        if page is None or not has_time_for_folders(remaining_s()):
-            continue
-        try:
-            counts = store_page(mailbox, feed, page, requested_at=requested_at)
-        except (ProviderRejected, StoreRejected) as failure:
-            cause = type(failure).__name__
-            logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=cause)
-            continue
-        started_in_this_sync = feed.position.is_start_of_round
-        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
-        if is_read and not feed.has_pending:
-            done.add(feed.ref.id)
-    return frozenset(done)
+    stored = store_pages(
+        mailbox,
+        [(feed, pages[feed.ref.id]) for feed in feeds if feed.ref.id in pages],
+        requested_at=requested_at,
+        has_time=lambda: has_time_for_folders(remaining_s()),
+    )
+    return frozenset(
+        feed.ref.id
+        for feed in feeds
+        if feed.ref.id in stored
+        and not feed.has_pending
+        and is_feed_up_to_date_after(
+            pages[feed.ref.id],
+            stored[feed.ref.id],
+            started_in_this_sync=feed.position.is_start_of_round,
+        )
+    )
 
 
 def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[FeedRef, Cursor]]:

@@ -2,14 +2,15 @@
 write the rows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mailsync.decisions.plan import plan_page
-from mailsync.errors import ProviderThrottled
+from mailsync.errors import ProviderRejected, ProviderThrottled, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
+    FeedId,
     FeedRef,
     GoneMessage,
     Message,
@@ -21,8 +22,8 @@ from mailsync.model import (
     WrittenRowCounts,
 )
 from mailsync.providers import Limits, ResponseTooLarge
-from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
+from mailsync.store.page_writes import PageWrite
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.placement_changes import plan_listing, split_placement_changes
 
@@ -60,14 +61,108 @@ def store_page(
     one_by_one: whether to have one request in flight at a time for messages that the page only
         names, because other functions send requests to the mailbox at the same time.
     """
-    plan = plan_page(page)
+    write = _prepare(mailbox, feed, page, plan_page(page), requested_at, one_by_one=one_by_one)
+    counts = mailbox.mail.write_page(mailbox.run, write)
+    _note_stored(mailbox, write, counts)
+    return counts
+
+
+def store_pages(
+    mailbox: Mailbox,
+    pages: Iterable[tuple[StoredFeed, Page]],
+    *,
+    requested_at: float,
+    has_time: Callable[[], bool],
+) -> dict[FeedId, WrittenRowCounts | None]:
+    """Store one page of each of several change feeds, as `store_page` does, many in one
+    transaction. Return what each page wrote, by feed.
+
+    The result lacks feeds for which no time was left, and feeds that failed. If the database
+    rejects a transaction of several pages, each page is stored alone, so a feed that fails does not
+    stop the others.
+
+    requested_at: see `store_page`.
+    has_time: returns whether there is time for another page.
+    """
+    stored: dict[FeedId, WrittenRowCounts | None] = {}
+    group: list[PageWrite] = []
+    chars = 0
+    for feed, page in pages:
+        if not has_time():
+            break
+        plan = plan_page(page)
+        if group and (chars > MAX_FETCHED_BODY_CHARS_PER_PAGE or _needs_stored_state(page, plan)):
+            stored |= _write_group(mailbox, group)
+            group, chars = [], 0
+        try:
+            write = _prepare(mailbox, feed, page, plan, requested_at)
+        except (ProviderRejected, StoreRejected) as failure:
+            _log_left(feed, failure)
+            continue
+        group.append(write)
+        chars += sum(map(count_body_chars, write.plan.upserts))
+    return stored | _write_group(mailbox, group)
+
+
+def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
+    """Return whether the writes of a page depend on rows that the pages before it may change."""
+    return bool(
+        page.is_listing
+        or page.listed_ids is not None
+        or plan.state_changes
+        or plan.placement_changes
+        or any(change.reported_state for change in plan.to_fetch_by_id)
+    )
+
+
+def _write_group(
+    mailbox: Mailbox, group: Sequence[PageWrite]
+) -> dict[FeedId, WrittenRowCounts | None]:
+    """Write pages in one transaction; if the database rejects it, each page alone."""
+    try:
+        all_counts = mailbox.mail.write_pages(mailbox.run, group) if group else ()
+    except StoreRejected:
+        return {
+            feed_id: counts for write in group for feed_id, counts in _write_alone(mailbox, write)
+        }
+    for write, counts in zip(group, all_counts, strict=True):
+        _note_stored(mailbox, write, counts)
+    return {write.feed.ref.id: counts for write, counts in zip(group, all_counts, strict=True)}
+
+
+def _write_alone(
+    mailbox: Mailbox, write: PageWrite
+) -> Iterator[tuple[FeedId, WrittenRowCounts | None]]:
+    try:
+        counts = mailbox.mail.write_page(mailbox.run, write)
+    except StoreRejected as failure:
+        _log_left(write.feed, failure)
+        return
+    _note_stored(mailbox, write, counts)
+    yield write.feed.ref.id, counts
+
+
+def _log_left(feed: StoredFeed, failure: Exception) -> None:
+    logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=type(failure).__name__)
+
+
+def _prepare(
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    plan: PagePlan,
+    requested_at: float,
+    *,
+    one_by_one: bool = False,
+) -> PageWrite:
+    """Return the write of a page, with the contents that the page lacks and the sealed cursor."""
     unchanged = _unchanged(mailbox, feed.ref, plan)
     if page.is_listing:
         plan = plan_listing(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
         plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
-    write = PageWrite(
+    return PageWrite(
         feed,
         page,
         plan,
@@ -78,23 +173,25 @@ def store_page(
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         folder_of_all_mail=mailbox.provider.traits.folder_of_all_mail,
     )
-    counts = mailbox.mail.write_page(mailbox.run, write)
-    if counts is not None:
-        mailbox.readings.add(feed)
-    if counts is not None and page.changes:
+
+
+def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | None) -> None:
+    if counts is None:
+        return
+    mailbox.readings.add(write.feed)
+    if write.page.changes:
         logger.info(
             "page_synced",
-            **log_fields_of_feed(feed.ref),
-            cursor_used=not feed.position.is_full_sync_running,
+            **log_fields_of_feed(write.feed.ref),
+            cursor_used=not write.feed.position.is_full_sync_running,
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
             removed=counts.removed,
             quarantined=counts.quarantined,
             pending=counts.pending,
-            has_more=page.has_more,
+            has_more=write.page.has_more,
         )
-    return counts
 
 
 def _with_contents(

@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.errors import StoreUnavailable
 from mailsync.model import Page, StoredFeed
-from mailsync.sync import feed_pages, folder_tree
+from mailsync.sync import feed_pages
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import store_page
 from tests.workflow.failures.world import World
@@ -40,8 +40,7 @@ def test_a_page_ahead_of_one_that_is_not_stored_is_dropped(
             interrupts.pop()(mailbox, feed)
         return store_page(mailbox, feed, page, **fields)
 
-    for module in (feed_pages, folder_tree):
-        monkeypatch.setattr(module, "store_page", store)
+    monkeypatch.setattr(feed_pages, "store_page", store)
     world.switch(largest_page=3)
 
     assert world.mirrors()

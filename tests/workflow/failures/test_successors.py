@@ -132,7 +132,7 @@ def test_a_folder_that_is_throttled_for_ever_fails_and_the_others_arrive(long: W
 
     assert long.sync(SyncType.INITIAL) == "FoldersFailed"
 
-    rests = 2  # of the pause that `sync-folders` met, and of the last one, for the next folder
+    rests = 1  # of the last pause, for the next folder
     assert len(long.waits) == MAX_WAITS_WITHOUT_PROGRESS + rests
     assert long.rows(FOLDERS) == [["failed", "ProviderRejected"]]
     long.clear_faults()

@@ -17,7 +17,7 @@ SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor
 
 -- feed_to_begin --
 -- Return a mirrored folder by the provider's id, if the first full sync of its feed has no page yet.
-SELECT f.id FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.folder_id = f.id
+SELECT f.id, c.id FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.remote_id = :remote_id AND f.selected
    AND c.walk = 1 AND c.walking AND c.cursor_sealed IS NULL
 
@@ -63,19 +63,30 @@ UPDATE mailsync.change_feeds c
                      WHERE f.id IN (SELECT cast(each AS bigint)
                                       FROM json_array_elements_text(cast(:ids AS json)) AS each)))
 
--- advance_cursor --
--- Move the cursor from where the page was requested; returns no row when another worker was faster.
--- A round that ends reports every change up to its beginning.
-UPDATE mailsync.change_feeds
-   SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
-       walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now(),
-       round_began_at = CASE WHEN :is_start_of_round THEN r.requested_at ELSE round_began_at END,
-       complete_as_of = CASE WHEN :has_more THEN complete_as_of
-                             WHEN :is_start_of_round THEN r.requested_at
-                             ELSE round_began_at END
-  FROM (SELECT now() - make_interval(secs => :requested_s_ago) AS requested_at) r
- WHERE id = :feed_id AND walk = :generation AND cursor_sealed IS NOT DISTINCT FROM :cursor
-RETURNING 1
+-- advance_cursors --
+-- Move the cursors of feeds from where their pages were requested, locked in the order of the feeds;
+-- return the moved ones. Another worker was faster with the others. A round that ends reports every
+-- change up to its beginning.
+WITH page AS MATERIALIZED (
+  SELECT n.*, decode(n.next_cursor, 'base64') AS next_sealed,
+         now() - make_interval(secs => n.requested_s_ago) AS requested_at
+    FROM json_to_recordset(cast(:pages AS json)) AS n
+         (feed_id bigint, generation int, cursor text, next_key_id bigint, next_cursor text,
+          has_more boolean, is_start_of_round boolean, requested_s_ago float8)
+    JOIN mailsync.change_feeds c
+      ON c.id = n.feed_id AND c.walk = n.generation
+     AND c.cursor_sealed IS NOT DISTINCT FROM decode(n.cursor, 'base64')
+   ORDER BY c.id FOR UPDATE OF c)
+UPDATE mailsync.change_feeds c
+   SET cursor_key_id = n.next_key_id, cursor_sealed = n.next_sealed,
+       walking = c.walking AND n.has_more, midway = n.has_more, read_at = now(), updated_at = now(),
+       round_began_at = CASE WHEN n.is_start_of_round THEN n.requested_at ELSE c.round_began_at END,
+       complete_as_of = CASE WHEN n.has_more THEN c.complete_as_of
+                             WHEN n.is_start_of_round THEN n.requested_at
+                             ELSE c.round_began_at END
+  FROM page n
+ WHERE c.id = n.feed_id
+RETURNING c.id
 
 -- save_page_size --
 -- Store the page size that last worked.

@@ -140,14 +140,6 @@ DELETE FROM mailsync.email_folders f
    AND NOT EXISTS (SELECT 1 FROM mailsync.email_placements p
                     WHERE p.account_id = f.account_id AND p.folder_id = f.id)
 
--- add_progress --
--- Count what a page added, for display; the recount at the end of the run is exact. is_active: the
--- page reported changes, not the contents of a full sync.
-UPDATE mailsync.email_folders
-   SET total = greatest(0, total + :added),
-       active_at = CASE WHEN :is_active THEN now() ELSE active_at END
- WHERE id = :folder_id
-
 -- folder_status --
 -- Return the status of each folder, counted as the verification does; where the provider does not
 -- count, our count stands for its. A check that finds nothing

@@ -13,14 +13,27 @@ VALUES (:run_id, :folder_id, 1)
     ON CONFLICT (run_id, folder_id) DO UPDATE
    SET attempts = r.attempts + 1, status = 'running', finished_at = NULL
 
--- count_page --
--- Add what a page did to the folder's part of the run.
+-- count_pages --
+-- Add what pages did to their folders' parts of the run, and to the shown counts of the folders; the
+-- recount at the end of the run is exact. is_active: the page reported changes, not the contents of a
+-- full sync.
+WITH page AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(cast(:pages AS json)) AS p
+         (folder_id bigint, requests int, inserted int, updated int, unchanged int, removed int,
+          quarantined int, has_more boolean, is_shown boolean, is_active boolean)
+   ORDER BY p.folder_id),
+shown AS (
+  UPDATE mailsync.email_folders f
+     SET total = greatest(0, f.total + p.inserted - p.removed),
+         active_at = CASE WHEN p.is_active THEN now() ELSE f.active_at END
+    FROM page p WHERE f.id = p.folder_id AND p.is_shown)
 INSERT INTO mailsync.sync_run_folders AS r
        (run_id, folder_id, pages, requests, inserted, updated, unchanged, removed, quarantined,
         status, finished_at)
-VALUES (:run_id, :folder_id, 1, :requests, :inserted, :updated, :unchanged, :removed, :quarantined,
-        CASE WHEN :has_more THEN 'running' ELSE 'completed' END,
-        CASE WHEN :has_more THEN NULL ELSE now() END)
+SELECT :run_id, folder_id, 1, requests, inserted, updated, unchanged, removed, quarantined,
+       CASE WHEN has_more THEN 'running' ELSE 'completed' END,
+       CASE WHEN has_more THEN NULL ELSE now() END
+  FROM page
     ON CONFLICT (run_id, folder_id) DO UPDATE
    SET pages = r.pages + 1, requests = r.requests + excluded.requests,
        inserted = r.inserted + excluded.inserted, updated = r.updated + excluded.updated,
