@@ -154,11 +154,11 @@ def sync_folders(
     seen: snapshot that was read under the same lease and is not read again. None: read the mailbox
         now.
     """
-    run, is_newest_stored = mailbox.run, False
+    run, newest_count = mailbox.run, None
     asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
     if seen is None:
         known = mailbox.folders.folders(run.account_id)
-        if not known and (is_newest_stored := store_newest_mail(mailbox)):
+        if not known and (newest_count := store_newest_mail(mailbox)) is not None:
             known = mailbox.folders.folders(run.account_id)
         seen = _snapshot(mailbox, known, asked.sync_type)
     listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.folder_listing)
@@ -177,7 +177,7 @@ def sync_folders(
         page_size=DEFAULT_PAGE_SIZE,
         max_messages=limits.max_small_sync_messages,
         # Where feeds share a connection, the Inbox is the first of them that is read to its end.
-        is_inbox_first=limits.feeds_per_connection == 1 and not is_newest_stored,
+        is_inbox_first=limits.feeds_per_connection == 1 and not newest_count,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}

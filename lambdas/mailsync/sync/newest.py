@@ -10,25 +10,25 @@ MAX_NEWEST_MESSAGES = 50
 """The number of newest messages: what a mail program shows at first."""
 
 
-def store_newest_mail(mailbox: Mailbox) -> bool:
-    """Fetch the Inbox and its newest messages, and store them; return whether messages were stored.
+def store_newest_mail(mailbox: Mailbox) -> int | None:
+    """Fetch the Inbox and its newest messages, and store them; return how many messages were
+    stored.
 
-    Return False also if the provider has no faster way than its change feed, or if its response is
-    unusable. The sync then goes on as without this.
+    Return 0 if only the Inbox was stored, and None if nothing was: the provider has no faster way
+    than its change feed, or its response is unusable. The sync then goes on as without this.
 
     Raises:
         ProviderThrottled: the provider requests a pause of the whole mailbox.
     """
     newest = mailbox.provider.fetch_newest(limit=MAX_NEWEST_MESSAGES)
     if newest is None:
-        return False
+        return None
     try:
         stored = mailbox.newest.save_newest_mail(mailbox.run, newest)
     except StoreRejected as rejected:
         logger.warning("newest_not_stored", cause=str(rejected))
-        return False
-    if not stored.messages:
-        return False
-    count_metric(NEWEST_STORED_AFTER, stored.after_s)
-    logger.info("newest_stored", messages=stored.messages, after_s=round(stored.after_s, 3))
-    return True
+        return None
+    if stored.messages:
+        count_metric(NEWEST_STORED_AFTER, stored.after_s)
+        logger.info("newest_stored", messages=stored.messages, after_s=round(stored.after_s, 3))
+    return stored.messages
