@@ -24,7 +24,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     failed, *others = feed_ids_of_state(event, FeedStore(database))
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
-    RunFolderStore(database).fail_feed(run, failed, error, message)
+    if not event.get("slice"):  # else the worker that reads the feed goes on without this one
+        RunFolderStore(database).fail_feed(run, failed, error, message)
     SuccessorStore(database).count_events(run, events_of_failed_folder(event.get("retryCount")))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

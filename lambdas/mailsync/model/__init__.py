@@ -54,6 +54,7 @@ from mailsync.model.message import (
     WrittenRowCounts,
 )
 from mailsync.model.run import RunRef, SyncScope, SyncType
+from mailsync.model.slice import Slice, SlicePage
 
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
@@ -95,6 +96,8 @@ __all__ = [
     "RunId",
     "RunRef",
     "SealedSecret",
+    "Slice",
+    "SlicePage",
     "StateChange",
     "StoredFeed",
     "StoredFolder",

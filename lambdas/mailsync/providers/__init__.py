@@ -18,6 +18,8 @@ from mailsync.model import (
     NewestMail,
     Page,
     RemoteId,
+    Slice,
+    SlicePage,
     StoredFolder,
     Subscription,
     TreeReadingDepth,
@@ -94,6 +96,8 @@ class ProviderTraits:
         store puts the message into this folder, or takes it out. None: there is no such folder.
     are_lists_of_ids_cheap: comparing a folder repairs placements and read states from the
         provider's list, without requesting messages that are stored.
+    has_slices: whether several workers can fetch the messages of one folder by their times, while
+        its change feed only names them.
     """
 
     has_feed_per_folder: bool = True
@@ -101,6 +105,7 @@ class ProviderTraits:
     do_ids_survive_moves: bool = True
     folder_of_all_mail: RemoteId | None = None
     are_lists_of_ids_cheap: bool = False
+    has_slices: bool = False
 
 
 class MailProvider(Protocol):
@@ -212,6 +217,35 @@ class MailProvider(Protocol):
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.
+        """
+        ...
+
+    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+        """Start the full sync of a folder's feed that names messages without their contents, newest
+        first, because `fetch_slice` fetches them. `fetch_page` continues after the page's cursor.
+
+        limit: approximate number of messages of a page with contents; this page may have more.
+
+        Returns None if the provider rejects such a feed, and always without
+        `ProviderTraits.has_slices`.
+
+        Raises:
+            FolderGone: the folder does not exist, according to a request by its id.
+        """
+        ...
+
+    def fetch_slice(
+        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+    ) -> SlicePage | None:
+        """Fetch the newest messages of a folder that arrived within the span of a slice. Several
+        workers may do so at the same time, each in a process of its own.
+
+        limit: maximum number of messages.
+        following: the slice of the next call. The provider may request it while the caller stores
+            this one.
+
+        Returns None if the provider rejects this request although it responds to others, and always
+        without `ProviderTraits.has_slices`.
         """
         ...
 

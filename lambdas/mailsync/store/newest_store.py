@@ -12,7 +12,7 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_writes import count_newest
+from mailsync.store.page_writes import count_outside_feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +82,5 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
         folder_id=folder.id,
         ids=rows.to_jsonb([each.remote_id for each in new]),
     )
-    count_newest(tx, run, FeedRef(FeedId(feed_id), folder), counts)
+    count_outside_feed(tx, run, FeedRef(FeedId(feed_id), folder), counts)
     return counts.inserted

@@ -88,8 +88,10 @@ def count_pending(
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
-def count_newest(tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts) -> None:
-    """Add what was stored before the first page of a feed to the counts of the run and the
+def count_outside_feed(
+    tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
+) -> None:
+    """Add what a request stored that is none of the feed's pages to the counts of the run and the
     folder."""
     _count_pages(tx, run, [_counts(feed, counts, 1, has_more=True) | {"is_shown": True}])
 

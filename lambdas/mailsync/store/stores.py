@@ -11,6 +11,7 @@ from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
+from mailsync.store.slice_store import SliceStore
 
 
 class MailboxStores:
@@ -27,6 +28,10 @@ class MailboxStores:
     @property
     def newest(self) -> NewestStore:
         return NewestStore(self.database)
+
+    @property
+    def slices(self) -> SliceStore:
+        return SliceStore(self.database)
 
     @property
     def message_keys(self) -> MessageKeyStore:

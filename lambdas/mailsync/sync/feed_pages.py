@@ -4,7 +4,7 @@ Each transaction stores a page together with the cursor after the page.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,7 @@ from mailsync.model import (
 from mailsync.providers import FeedFailed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.slices import FEED_WORKER, is_first_slice_useful, store_slices, sync_slices
 from mailsync.sync.store_page import (
     log_fields_of_feed,
     max_page_size,
@@ -69,7 +70,12 @@ class FeedProgress:
     wait_seconds: int = 0
 
 
-def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
+def split_feeds_into_map_items(
+    feeds: Sequence[FeedRef],
+    per_item: int,
+    sliced_ids: Collection[FeedId] = (),
+    max_in_flight: int = 1,
+) -> dict[str, Any]:
     """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
     feeds of one item are read one after the other; items are processed in parallel.
 
@@ -79,6 +85,10 @@ def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[
 
     feeds: the feeds, in the order in which their reading starts.
     per_item: number of feeds that the provider wants to be read one after the other.
+    sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. The items of the workers
+        that help with them follow the item of the last of these feeds. `slice` is the number of
+        the worker: `FEED_WORKER` in the item of such a feed, and null in that of another feed.
+    max_in_flight: number of items that are processed in parallel.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
     if len(parts) > MAX_MAP_ITEMS:
@@ -86,11 +96,22 @@ def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[
         half = MAX_MAP_ITEMS // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
     named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
-    items = [
-        {"feeds": [feed.id for feed in part], "folders": _folder_ids(part if named else ())}
-        for part in parts
-    ]
+    items: list[dict[str, Any]] = []
+    left = set(sliced_ids)
+    for part in parts:
+        is_sliced = any(feed.id in left for feed in part)
+        items.append(_map_item(part, FEED_WORKER if is_sliced else None, has_names=bool(named)))
+        left.difference_update(feed.id for feed in part)
+        if is_sliced and not left:
+            helped = [feed for feed in feeds if feed.id in sliced_ids]
+            helpers = range(1, max_in_flight - len(helped) + 1)
+            items += [_map_item(helped, number, has_names=True) for number in helpers]
     return {"items": items, "folderIds": _folder_ids(feeds)}
+
+
+def _map_item(feeds: Sequence[FeedRef], worker: int | None, *, has_names: bool) -> dict[str, Any]:
+    folder_ids = _folder_ids(feeds if has_names else ())
+    return {"feeds": [feed.id for feed in feeds], "folders": folder_ids, "slice": worker}
 
 
 def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
@@ -112,11 +133,30 @@ def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedI
     return (feeds.feed_id_of_folder(state["accountId"], FolderId(state["folderId"])),)
 
 
+def sync_item(
+    mailbox: Mailbox,
+    feed_ids: Sequence[FeedId],
+    worker: int | None,
+    remaining_s: Callable[[], float],
+) -> FeedProgress:
+    """Do the work of an item of the Map; return the feeds that remain. worker: its `slice`."""
+    if worker:
+        return FeedProgress(sync_slices(mailbox, feed_ids, worker, remaining_s))
+    return sync_feeds(mailbox, feed_ids, remaining_s, is_sliced=worker is not None)
+
+
 def sync_feeds(
-    mailbox: Mailbox, feed_ids: Sequence[FeedId], remaining_s: Callable[[], float]
+    mailbox: Mailbox,
+    feed_ids: Sequence[FeedId],
+    remaining_s: Callable[[], float],
+    *,
+    is_sliced: bool = False,
 ) -> FeedProgress:
     """Read change feeds one after the other, until all are up to date or the time budget is spent;
     return the feeds that remain.
+
+    is_sliced: whether a full sync that begins only names messages, so that other workers fetch
+        them by slices.
 
     If a feed fails after another feed was read, no error is raised, and the failed feed is the
     first of the remaining feeds. The next call then raises its error.
@@ -127,7 +167,7 @@ def sync_feeds(
     for number, feed_id in enumerate(feed_ids):
         _note_next_feed(mailbox, feed_ids[number + 1 : number + 2])
         try:
-            progress = sync_feed(mailbox, feed_id, remaining_s)
+            progress = sync_feed(mailbox, feed_id, remaining_s, is_sliced=is_sliced)
         except MailsyncError:
             if number == 0:
                 raise
@@ -147,7 +187,13 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
     mailbox.provider.note_next_feed(starting)
 
 
-def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:
+def sync_feed(
+    mailbox: Mailbox,
+    feed_id: FeedId,
+    remaining_s: Callable[[], float],
+    *,
+    is_sliced: bool = False,
+) -> FeedProgress:
     """Store pages of a feed until it is up to date or the time budget is spent; return the rest.
 
     A round that an earlier sync left unfinished may be hours old, so one more round follows it. If
@@ -173,14 +219,17 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         try:
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
-            if feed.has_pending and not news.is_due(feed.position):
-                if paused := _store_pending(mailbox, feed):
-                    return paused
-                has_progressed = news.has_stored_pending = True
+            if before := _store_before_page(mailbox, feed, news, remaining_s):
+                if before.feed_ids:
+                    return before
+                has_progressed = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
-            page = _fetch(mailbox, feed)
+            page = _fetch(mailbox, feed, is_sliced=is_sliced)
             counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
+            if is_sliced and not _are_slices_useful(mailbox, feed, counts):
+                is_sliced = False
+                continue
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue
@@ -199,13 +248,40 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     return FeedProgress((feed_id,))
 
 
-def _store_pending(mailbox: Mailbox, feed: StoredFeed) -> FeedProgress | None:
-    """Store the next pending messages. Return what remains if a pause must come before the others;
-    None: it need not."""
+def _store_before_page(
+    mailbox: Mailbox, feed: StoredFeed, news: "_NewsClock", remaining_s: Callable[[], float]
+) -> FeedProgress | None:
+    """Store the pending messages that come before the next page. Return the feed if a pause must
+    come before others, no feed if none must, and None if the page comes first.
+
+    A full sync that names messages names all of them first, so that other workers have slices to
+    fetch.
+    """
+    if feed.has_slices:
+        if not feed.position.is_start_of_round:
+            return None
+        store_slices(mailbox, feed, remaining_s)
+        return FeedProgress()
+    if not feed.has_pending or news.is_due(feed.position):
+        return None
     if feed.pending_wait_s:
         return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
-    pause = store_pending_messages(mailbox, feed.ref)
-    return _paused(mailbox, feed.ref, pause, progressed=True) if pause else None
+    if pause := store_pending_messages(mailbox, feed.ref):
+        return _paused(mailbox, feed.ref, pause, progressed=True)
+    news.has_stored_pending = True
+    return FeedProgress()
+
+
+def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCounts | None) -> bool:
+    """Return whether a full sync whose first page was stored goes on with slices. If not, begin it
+    anew: a page with contents costs less than a request for each message."""
+    if feed.position.cursor is not None or not counts or not counts.pending:
+        return True
+    if is_first_slice_useful(mailbox, feed):
+        return True
+    logger.warning("slices_not_useful", **log_fields_of_feed(feed.ref))
+    mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id)
+    return False
 
 
 class _NewsClock:
@@ -300,8 +376,19 @@ def _paused(
     return FeedProgress((feed.id,), wait_state_seconds(pause_s))
 
 
-def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
+def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
+    """Fetch the first page of a full sync that only names messages. None: no such full sync
+    begins."""
+    position = feed.position
+    if position.cursor is not None or position.failed_feed_count or position.page_size:
+        return None
+    return mailbox.provider.fetch_names(feed.ref, limit=max_page_size(mailbox.provider.limits))
+
+
+def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
+    if is_sliced and (names := _fetch_names(mailbox, feed)):
+        return names
     position, largest = feed.position, max_page_size(mailbox.provider.limits)
     size = min(position.page_size or largest, largest)
     try:

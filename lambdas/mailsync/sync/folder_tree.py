@@ -140,25 +140,25 @@ def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
 
 def sync_folders(
     mailbox: Mailbox, remaining_s: Callable[[], float], seen: MailboxSnapshot | None = None
-) -> tuple[FeedRef, ...]:
+) -> tuple[StoredFeed, ...]:
     """Sync the folder tree and all small changes. Return the change feeds that have more pages, or
     that there was no time to read, that of the Inbox first, then the largest. A feed that failed
     before the run was handed over is left to the next run: else a run whose feeds all fail would be
     handed over without end.
 
-    The next pages of all known feeds, the first page of a new Inbox, and small new folders are read
-    in a few requests and stored immediately. An incremental sync, or the first sync of a small
+    The next pages of all known feeds, and small new folders, are read in a few requests and stored
+    immediately. An incremental sync, or the first sync of a small
     mailbox, then does not need the state `sync-folder`.
 
     remaining_s: returns the seconds until the time-out of the function.
     seen: snapshot that was read under the same lease and is not read again. None: read the mailbox
         now.
     """
-    run, newest_count = mailbox.run, None
+    run = mailbox.run
     asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
     if seen is None:
         known = mailbox.folders.folders(run.account_id)
-        if not known and (newest_count := store_newest_mail(mailbox)) is not None:
+        if not known and store_newest_mail(mailbox) is not None:
             known = mailbox.folders.folders(run.account_id)
         seen = _snapshot(mailbox, known, asked.sync_type)
     listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.folder_listing)
@@ -170,20 +170,17 @@ def sync_folders(
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
     done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
     mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
-    limits = mailbox.provider.limits
     starts = batch_full_sync_starts(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=limits.max_small_sync_messages,
-        # Where feeds share a connection, the Inbox is the first of them that is read to its end.
-        is_inbox_first=limits.feeds_per_connection == 1 and not newest_count,
+        max_messages=mailbox.provider.limits.max_small_sync_messages,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
     waiting |= mailbox.run_folders.feed_ids_failed_before(run)
     left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
-    return tuple(feed.ref for feed in sort_feeds_to_read(left, folders))
+    return sort_feeds_to_read(left, folders)
 
 
 def _start_full_syncs(

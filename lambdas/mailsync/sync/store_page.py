@@ -161,7 +161,16 @@ def _prepare(
         plan = plan_listing(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
-        plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
+        plan = _with_contents(
+            mailbox,
+            feed.ref,
+            plan,
+            unchanged,
+            one_by_one=one_by_one,
+            # A feed that failed has a message that no page may contain.
+            can_be_sliced=mailbox.provider.traits.has_slices
+            and feed.position.failed_feed_count == 0,
+        )
     return PageWrite(
         feed,
         page,
@@ -201,11 +210,18 @@ def _with_contents(
     unchanged: Sequence[RemoteId],
     *,
     one_by_one: bool,
+    can_be_sliced: bool,
 ) -> PagePlan:
     """Return the plan with the contents of the messages that the page only names, except for
-    stored messages in the state that the page names."""
+    stored messages in the state that the page names. Many of them are left pending instead if they
+    can be fetched by slices."""
     known = frozenset(unchanged)
-    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
+    named = [each for each in plan.to_fetch_by_id if each.remote_id not in known]
+    sliced = tuple(each for each in named if can_be_sliced and each.can_be_in_slice)
+    if len(sliced) > mailbox.provider.limits.messages_per_fetch:
+        pending = tuple(each.remote_id for each in named)
+        return replace(plan, to_fetch_by_id=(), pending=pending, slice_changes=sliced)
+    wanted = [each.remote_id for each in named]
     plan, not_stored = _split_state_changes(mailbox, feed, plan)
     plan, not_known = split_placement_changes(mailbox, feed, plan)
     wanted += [*not_stored, *not_known]

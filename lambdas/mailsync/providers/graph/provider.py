@@ -32,12 +32,13 @@ from mailsync.model import (
     FolderListing,
     FolderRef,
     GoneMessage,
-    ListedMessage,
     Message,
     MessageListing,
     NewestMail,
     Page,
     RemoteId,
+    Slice,
+    SlicePage,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
@@ -68,16 +69,20 @@ from mailsync.providers.graph.errors import (
 )
 from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.listing import (
+    MESSAGES_PER_LIST_PAGE,
+    list_messages,
+    same_link_error,
+)
 from mailsync.providers.graph.message_responses import read_message_response, to_unanswered
 from mailsync.providers.graph.messages import (
-    LISTED_MESSAGE_PROPERTIES,
     MESSAGE_PROPERTIES,
     parse_change,
     parse_change_without_body,
-    parse_listed_message,
 )
 from mailsync.providers.graph.newest import read_newest_mail
 from mailsync.providers.graph.responses import parse_object_list
+from mailsync.providers.graph.slices import read_slice, slice_path
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -85,9 +90,10 @@ LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync
 MIN_PAGE_SIZE_AHEAD = 100
 """The page size from which on the next page is requested ahead. A sync requests smaller pages after
 a failure, and each has another size than the one before it."""
-MESSAGES_PER_LIST_PAGE = 1000
-"""The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
-Graph docs, "List messages")."""
+NAMES_PER_MESSAGE = 5
+"""The number of entries without contents that are requested in place of one message. A page of 500
+takes as long as one of 50 with contents, if an entry takes a tenth."""
+_NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""
 
@@ -100,7 +106,7 @@ class GraphMailbox:
     """
 
     limits = LIMITS
-    traits = ProviderTraits()
+    traits = ProviderTraits(has_slices=True)
 
     def __init__(
         self,
@@ -159,7 +165,8 @@ class GraphMailbox:
                 FEED_BY_FAILED_FEED_COUNT[min(fallback, len(FEED_BY_FAILED_FEED_COUNT) - 1)],
             )
         link = parse_cursor(cursor)
-        response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
+        size = _page_size(link.feed, limit)
+        response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         if not response.is_ok:
@@ -193,29 +200,27 @@ class GraphMailbox:
         return pages
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
-        """List each message of the folder once. When mail arrives, the pages of Graph's list shift,
-        so Graph can return a message on two pages."""
-        path: str | None = (
-            f"{self._messages(folder)}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
-        )
-        entries: dict[RemoteId, ListedMessage] = {}
-        total: int | None = None
-        seen: set[str] = set()
-        while path:
-            if path in seen:
-                raise _same_link()
-            seen.add(path)
-            response = self._graph.get(path)
-            if not response.is_ok:
-                raise self._page_error(folder, response, RequestTarget.MAILBOX)
-            for item in parse_object_list(response, "value"):
-                entry = parse_listed_message(item)
-                entries[entry.remote_id] = entry
-            counted = response.body.get("@odata.count")
-            total = counted if isinstance(counted, int) else total
-            link = response.body.get("@odata.nextLink")
-            path = self._graph.path_of_link(link) if link else None
-        return MessageListing(tuple(entries.values()), total)
+        def error_of(response: GraphResponse) -> MailsyncError:
+            return self._page_error(folder, response, RequestTarget.MAILBOX)
+
+        return list_messages(self._graph, self._messages(folder), error_of)
+
+    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+        folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
+        path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
+        response = self._graph.get(path, page_size=_page_size(kind, limit))
+        return self._page(CursorLink(path, kind), response) if response.is_ok else None
+
+    def fetch_slice(
+        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+    ) -> SlicePage | None:
+        folder = _folder_of(feed)
+        messages = self._messages(folder)
+        path = slice_path(messages, part, limit)
+        page = read_slice(self._graph, path, folder.remote_id, limit, self._require_mailbox)
+        if page and following:
+            self._graph.send_ahead(slice_path(messages, following, limit), page_size=limit)
+        return page
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
@@ -330,7 +335,7 @@ class GraphMailbox:
         changes = tuple(read(item) for item in parse_object_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
-            raise _same_link()
+            raise same_link_error()
         if more or last:
             following = CursorLink(self._graph.path_of_link(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
@@ -356,10 +361,10 @@ class GraphMailbox:
             return CursorLink(
                 f"{self._messages(folder)}/delta?$select={feed.selected_properties}", feed
             )
-        order = "$orderby=receivedDateTime%20desc"
         size = MESSAGES_PER_LIST_PAGE if feed.lacks_bodies else limit
         return CursorLink(
-            f"{self._messages(folder)}?$select={feed.selected_properties}&{order}&$top={size}", feed
+            f"{self._messages(folder)}?$select={feed.selected_properties}&{_NEWEST_FIRST}&$top={size}",
+            feed,
         )
 
     def _folder(self, folder: FolderRef) -> str:
@@ -388,5 +393,7 @@ def _folder_of(feed: FeedRef) -> FolderRef:
     return feed.folder
 
 
-def _same_link() -> ProviderUnavailable:
-    return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
+def _page_size(feed: GraphFeedKind, limit: int) -> int:
+    """Return the page size to request. A page that failed is requested again with fewer entries."""
+    is_usual = limit >= MIN_PAGE_SIZE_AHEAD and feed.lacks_bodies
+    return limit * NAMES_PER_MESSAGE if is_usual else limit

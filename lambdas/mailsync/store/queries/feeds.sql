@@ -6,12 +6,15 @@ SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor
        c.walking, c.page_size, c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        CASE WHEN EXISTS (SELECT 1 FROM mailsync.pending_messages w
                           WHERE w.feed_id = c.id AND (w.retry_at IS NULL OR w.retry_at <= now()))
             THEN 0
             ELSE (SELECT coalesce(extract(epoch FROM min(w.retry_at) - now()), 0)
-                    FROM mailsync.pending_messages w WHERE w.feed_id = c.id) END::float8
+                    FROM mailsync.pending_messages w WHERE w.feed_id = c.id) END::float8,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id AND w.generation = c.walk)
   FROM mailsync.change_feeds c LEFT JOIN mailsync.email_folders f ON f.id = c.folder_id
  WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
 
@@ -95,10 +98,11 @@ UPDATE mailsync.change_feeds SET page_size = :page_size
 
 -- add_pending --
 -- Note messages of a page whose contents are fetched later, in the order of the page. A version that is
--- stored is kept, and not swept. is_news: they come before those of a full sync. ids: pairs of a message
--- and its group, or null.
+-- stored is kept, and not swept. is_news: they come before those of a full sync. ids: each message with
+-- its group, or null, and, if slices fetch it, its time and version.
 WITH named AS MATERIALIZED (
-  SELECT each ->> 0 AS message_id, each ->> 1 AS group_id, place
+  SELECT each ->> 0 AS message_id, each ->> 1 AS group_id,
+         cast(each ->> 2 AS timestamptz) AS received_at, each ->> 3 AS version, place
     FROM json_array_elements(cast(:ids AS json)) WITH ORDINALITY AS e (each, place)),
 kept AS (
   UPDATE mailsync.email_placements p SET generation = c.walk
@@ -108,12 +112,17 @@ kept AS (
          mailsync.email_folders f, mailsync.change_feeds c
    WHERE c.id = :feed_id AND f.feed_id = c.id AND f.account_id = c.account_id
      AND p.email_id = m.id AND p.folder_id = f.id AND p.generation <> c.walk)
-INSERT INTO mailsync.pending_messages AS w (account_id, feed_id, message_id, group_id, is_news)
-SELECT cast(:account_id AS uuid), :feed_id, message_id, group_id, :is_news FROM named ORDER BY place
+INSERT INTO mailsync.pending_messages AS w
+       (account_id, feed_id, message_id, group_id, is_news, received_at, version, generation)
+SELECT cast(:account_id AS uuid), :feed_id, message_id, group_id, :is_news, received_at, version,
+       (SELECT c.walk FROM mailsync.change_feeds c WHERE c.id = :feed_id AND named.received_at IS NOT NULL)
+  FROM named ORDER BY place
     ON CONFLICT (feed_id, message_id) DO UPDATE
    SET is_news = w.is_news OR excluded.is_news, missing_since = NULL, retry_at = NULL,
-       is_removed = false
+       is_removed = false, received_at = excluded.received_at, version = excluded.version,
+       generation = excluded.generation
  WHERE excluded.is_news AND NOT w.is_news OR w.missing_since IS NOT NULL OR w.is_removed
+    OR (w.version, w.generation) IS DISTINCT FROM (excluded.version, excluded.generation)
 
 -- pending_ids --
 -- Return the messages of a feed that are to be fetched next: those that changes named, then those of a

@@ -14,7 +14,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -28,7 +29,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -44,7 +46,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
