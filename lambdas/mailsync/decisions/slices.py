@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from mailsync.model import FeedId, StoredFeed
 
 MIN_MESSAGES_FOR_SLICES = 400
-"""The number of messages above which a folder is read in slices: a page for each of four workers."""
+"""The number of messages above which a folder is read in slices: a page for each worker."""
 FIRST_SLICE_SHARE = 5
 """A full sync goes on with slices if the first slice stores a fifth of its messages or more. Else
 each message would be requested by its id."""

@@ -227,9 +227,7 @@ def sync_feed(
                 continue
             page = _fetch(mailbox, feed, is_sliced=is_sliced)
             counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
-            if is_sliced and not _are_slices_useful(mailbox, feed, counts):
-                is_sliced = False
-                continue
+            is_sliced = is_sliced and _are_slices_useful(mailbox, feed, counts)
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue
