@@ -28,11 +28,21 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
 
-MESSAGES_PER_SLICE = 100
-"""The number of messages of a slice, that of a page with contents."""
 CLAIM_S = 60.0
 """The seconds after which another worker may fetch a slice: more than a request and its retries
 take. A slice that is stored twice changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A worker that claims slices.
+
+    number: its number among the workers of a feed.
+    slice_size: maximum number of messages of a slice.
+    """
+
+    number: int
+    slice_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +89,10 @@ class SliceStore:
             found = tx.run("slices_left", account_id=account_id, feed_id=feed_id)
         return SlicesLeft(*found[0]) if found else SlicesLeft(False, False, False)
 
-    def claim(self, run: RunRef, feed_id: FeedId, worker: int, count: int) -> list[Slice]:
+    def claim(self, run: RunRef, feed_id: FeedId, claimant: Claimant, count: int) -> list[Slice]:
         """Claim up to `count` slices, the newest messages first."""
         with FencedTransaction(self._database, run) as tx:
-            claimed = [_claim(tx, feed_id, worker) for _ in range(count)]
+            claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
         return [each for each in claimed if each]
 
     def release_claims(self, run: RunRef, feed_ids: Collection[FeedId], worker: int | None) -> None:
@@ -98,13 +108,13 @@ class SliceStore:
         part: Slice,
         page: SlicePage | None,
         *,
-        next_for: int | None,
+        next_for: Claimant | None,
     ) -> StoredSlice:
         """Store the messages of a slice, and claim another one.
 
         part: the slice, which the worker has claimed.
         page: None: the slice cannot be read, and its messages are fetched by their ids.
-        next_for: number of the worker that claims. None: claim none.
+        next_for: the worker that claims. None: claim none.
         """
 
         def write(savepoints: bool) -> StoredSlice:
@@ -127,9 +137,13 @@ class SliceStore:
         return stored
 
 
-def _claim(tx: Transaction, feed_id: FeedId, worker: int) -> Slice | None:
+def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None:
     found = tx.run(
-        "claim_slice", feed_id=feed_id, worker=worker, limit=MESSAGES_PER_SLICE, claim_s=CLAIM_S
+        "claim_slice",
+        feed_id=feed_id,
+        worker=claimant.number,
+        limit=claimant.slice_size,
+        claim_s=CLAIM_S,
     )
     return Slice({RemoteId(each): received_at for each, received_at in found}) if found else None
 
@@ -178,14 +192,20 @@ def _save(
 
 
 def _split_rest(
-    part: Slice, page: SlicePage | None, stored: set[RemoteId]
+    part: Slice, page: SlicePage | None, stored: Collection[RemoteId]
 ) -> tuple[list[RemoteId], list[RemoteId]]:
-    """Return the messages of a slice that are left: those to fetch by id, and those for another
-    slice, because the page ended before it reached their times."""
+    """Return the messages of a slice that were not stored: those to fetch by id, and those for
+    another slice, because the page ended before it reached their times.
+
+    Another worker may have stored some of both meanwhile. A page without any message of the slice
+    leads nowhere, so that all are fetched by id.
+    """
     left = {each: at for each, at in part.received_at.items() if each not in stored}
-    times = [each.received_at for each in page.messages if each.received_at] if page else []
-    if page is None or page.is_complete or not times or not stored & part.received_at.keys():
+    if page is None or page.is_complete:
+        return list(left), []
+    times = [each.received_at for each in page.messages if each.received_at]
+    if not times or not any(each.remote_id in part.received_at for each in page.messages):
         return list(left), []
     reached = min(times)
-    by_id = [each for each, received_at in left.items() if received_at > reached]
-    return by_id, [each for each in left if each not in set(by_id)]
+    released = [each for each, received_at in left.items() if received_at <= reached]
+    return [each for each in left if left[each] > reached], released

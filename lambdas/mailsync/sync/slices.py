@@ -10,12 +10,14 @@ from mailsync.decisions.slices import are_slices_useful, choose_sliced_feeds
 from mailsync.errors import FolderGone
 from mailsync.log import logger
 from mailsync.model import FeedId, Slice, StoredFeed
-from mailsync.store.slice_store import MESSAGES_PER_SLICE
+from mailsync.store.slice_store import Claimant
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import log_fields_of_feed
 
 FEED_WORKER = 0
 """The number of the worker that reads the change feed."""
+MESSAGES_PER_SLICE = 100
+"""The number of messages of a slice, that of a page with contents."""
 MAX_IDLE_S = 20.0
 """The seconds after which a worker ends that has found no slice: the worker of the feed has failed,
 waits for the provider, or is slower than the slices."""
@@ -36,8 +38,8 @@ class SliceWorker:
     ) -> None:
         self._mailbox = mailbox
         self._feed = feed
-        self._number = number
-        self._next_for = None if is_single else number
+        self._claimant = Claimant(number, MESSAGES_PER_SLICE)
+        self._is_single = is_single
         self._claimed: list[Slice] = []
 
     def store_next(self) -> tuple[int, int] | None:
@@ -45,21 +47,22 @@ class SliceWorker:
         no slice is free."""
         mailbox, feed = self._mailbox, self._feed
         if not self._claimed:
-            count = 1 if self._next_for is None else 2
-            self._claimed = mailbox.slices.claim(mailbox.run, feed.ref.id, self._number, count)
+            count = 1 if self._is_single else 2
+            self._claimed = mailbox.slices.claim(mailbox.run, feed.ref.id, self._claimant, count)
         if not self._claimed:
             return None
         part, *others = self._claimed
         page = mailbox.provider.fetch_slice(
-            feed.ref, part, limit=MESSAGES_PER_SLICE, following=others[0] if others else None
+            feed.ref, part, limit=self._claimant.slice_size, following=others[0] if others else None
         )
-        stored = mailbox.slices.save_slice(mailbox.run, feed, part, page, next_for=self._next_for)
+        next_for = None if self._is_single else self._claimant
+        stored = mailbox.slices.save_slice(mailbox.run, feed, part, page, next_for=next_for)
         self._claimed = [*others, stored.following] if stored.following else others
         mailbox.readings.add(feed)
         logger.info(
             "slice_stored",
             **log_fields_of_feed(feed.ref),
-            worker=self._number,
+            worker=self._claimant.number,
             claimed=len(part.received_at),
             stored=stored.stored,
         )

@@ -28,6 +28,9 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.placement_changes import plan_listing, split_placement_changes
 
 DEFAULT_PAGE_SIZE = 100
+MIN_MESSAGES_TO_SLICE = 21
+"""The number of messages from which on those that a page only names are fetched by slices: more
+than one batch."""
 MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
 """The number of body characters after which no more messages are fetched for one transaction. It
 equals the maximum length of one body. Measured: 100 bodies of 3 million characters use 1,200 MB
@@ -218,7 +221,7 @@ def _with_contents(
     known = frozenset(unchanged)
     named = [each for each in plan.to_fetch_by_id if each.remote_id not in known]
     sliced = tuple(each for each in named if can_be_sliced and each.can_be_in_slice)
-    if len(sliced) > mailbox.provider.limits.messages_per_fetch:
+    if len(sliced) >= MIN_MESSAGES_TO_SLICE:
         pending = tuple(each.remote_id for each in named)
         return replace(plan, to_fetch_by_id=(), pending=pending, slice_changes=sliced)
     wanted = [each.remote_id for each in named]
