@@ -32,5 +32,12 @@ def test_a_full_sync_by_slices_mirrors_the_mailbox(world: World, *, at_once: boo
     assert world.mirrors(SyncType.FULL)
     for r in world.simulators.service.log.records():
         if "messages" in r.path:
-            print(r.path[:40], r.path[-12:], r.query.split("&", 1)[1:], r.prefer[-20:], r.status, r.in_flight)
+            print(
+                r.path[:40],
+                r.path[-12:],
+                r.query.split("&", 1)[1:],
+                r.prefer[-20:],
+                r.status,
+                r.in_flight,
+            )
     assert 0
