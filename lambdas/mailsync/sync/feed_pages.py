@@ -85,9 +85,9 @@ def split_feeds_into_map_items(
 
     feeds: the feeds, in the order in which their reading starts.
     per_item: number of feeds that the provider wants to be read one after the other.
-    sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. The items of the workers
-        that help with them follow the item of the last of these feeds. `slice` is the number of
-        the worker: `FEED_WORKER` in the item of such a feed, and null in that of another feed.
+    sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. Workers that help with
+        them have items too. `slice` is the number of the worker: `FEED_WORKER` in the item of such
+        a feed, null in that of another feed.
     max_in_flight: number of items that are processed in parallel.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
@@ -96,17 +96,33 @@ def split_feeds_into_map_items(
         half = MAX_MAP_ITEMS // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
     named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
-    items: list[dict[str, Any]] = []
-    left = set(sliced_ids)
-    for part in parts:
-        is_sliced = any(feed.id in left for feed in part)
-        items.append(_map_item(part, FEED_WORKER if is_sliced else None, has_names=bool(named)))
-        left.difference_update(feed.id for feed in part)
-        if is_sliced and not left:
-            helped = [feed for feed in feeds if feed.id in sliced_ids]
-            helpers = range(1, max_in_flight - len(helped) + 1)
-            items += [_map_item(helped, number, has_names=True) for number in helpers]
+    items = [_map_item(part, None, has_names=bool(named)) for part in parts]
+    if sliced_ids:
+        items = _with_slices(
+            items, [feed for feed in feeds if feed.id in sliced_ids], max_in_flight
+        )
     return {"items": items, "folderIds": _folder_ids(feeds)}
+
+
+def _with_slices(
+    items: Sequence[dict[str, Any]], sliced: Sequence[FeedRef], max_in_flight: int
+) -> list[dict[str, Any]]:
+    """Add the items of the workers that help with feeds. Before them come the smallest folders,
+    which take about as long as the first names of the large ones."""
+    of_feed = [any(feed.id in item["feeds"] for feed in sliced) for item in items]
+    begun = len(of_feed) - of_feed[::-1].index(True)
+    first, others = items[:begun], items[begun:]
+    helpers = max_in_flight - len(sliced)
+    rest = max(0, len(others) - helpers)
+    return [
+        *(
+            item | {"slice": FEED_WORKER} if is_sliced else item
+            for item, is_sliced in zip(first, of_feed[:begun], strict=True)
+        ),
+        *others[rest:],
+        *(_map_item(sliced, number, has_names=True) for number in range(1, helpers + 1)),
+        *others[:rest],
+    ]
 
 
 def _map_item(feeds: Sequence[FeedRef], worker: int | None, *, has_names: bool) -> dict[str, Any]:

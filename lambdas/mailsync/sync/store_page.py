@@ -172,6 +172,7 @@ def _prepare(
             one_by_one=one_by_one,
             # A feed that failed has a message that no page may contain.
             can_be_sliced=mailbox.provider.traits.has_slices
+            and feed.position.is_full_sync_running
             and feed.position.failed_feed_count == 0,
         )
     return PageWrite(

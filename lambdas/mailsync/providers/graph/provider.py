@@ -90,9 +90,9 @@ LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync
 MIN_PAGE_SIZE_AHEAD = 100
 """The page size from which on the next page is requested ahead. A sync requests smaller pages after
 a failure, and each has another size than the one before it."""
-NAMES_PER_MESSAGE = 5
-"""The number of entries without contents that are requested in place of one message. A page of 500
-takes as long as one of 50 with contents, if an entry takes a tenth."""
+NAMES_PER_MESSAGE = 10
+"""The number of entries without contents that are requested in place of one message. A page has
+1,000, as many as others request (alcionai/corso, `mail_pager.go`)."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""

@@ -47,7 +47,7 @@ def read_slice(
     """
     response = graph.get(path, page_size=limit)
     if not response.is_ok:
-        response = graph.get(path)  # which is retried
+        response = graph.get(path, page_size=limit)  # once more, which may be a short failure
     if not response.is_ok:
         _raise_if_temporary(response, require_mailbox)
         logger.info("slice_not_read", status=response.status, code=response.error_code)
