@@ -8,12 +8,13 @@ from tests.support.builders import a_message, a_remote_folder
 
 SUBJECTS = "SELECT message_id, subject FROM mailsync.emails ORDER BY message_id"
 SHOWN = "SELECT count(*) FROM mailsync.emails WHERE removed_at IS NULL"
+PROGRESS = "SELECT total, remote_total FROM mailsync.email_folders WHERE remote_id = 'F1'"
 COUNTED = "SELECT sum(inserted), sum(updated), sum(unchanged) FROM mailsync.sync_run_folders"
 
 
 def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestMail:
     messages = [a_message(each, folder, subject=subject) for each in ids]
-    return NewestMail(a_remote_folder(folder), tuple(messages))
+    return NewestMail(a_remote_folder(folder, total=800), tuple(messages))
 
 
 def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:
@@ -29,7 +30,7 @@ def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:
 
 def test_the_first_full_sync_confirms_what_it_names_and_sweeps_the_rest(mirror: Mirror) -> None:
     mirror.newest.save_newest_mail(mirror.run, newest("a", "b", "c"))
-    assert mirror.one("SELECT total FROM mailsync.email_folders WHERE remote_id = 'F1'") == [3]
+    assert mirror.one(PROGRESS) == [3, 800]
 
     counts = mirror.apply(
         mirror.first, *(Upsert(a_message(each, "F1", subject="new")) for each in ("a", "d"))
