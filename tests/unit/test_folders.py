@@ -223,6 +223,10 @@ def test_batches_hold_few_folders_and_few_messages() -> None:
     assert all(sum(each) <= MAX_MESSAGES_PER_FULL_SYNC_BATCH for each in batches(*[90] * 10))
 
 
+def test_four_pages_are_requested_together() -> None:
+    assert [len(each) for each in batches(*[84] * 11)] == [4, 4, 3]
+
+
 def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
     walked = sum(sum(each) for each in batches(*[90] * 40))
 

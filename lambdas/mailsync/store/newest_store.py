@@ -40,15 +40,16 @@ class NewestStore:
         with FencedTransaction(
             self._database, run, is_exclusive=need_conversations(newest.messages)
         ) as tx:
-            tx.run(
-                "save_folders",
-                account_id=run.account_id,
-                folders=rows.folders_json([newest.inbox]),
-                feed_id=None,
-            )
+            inbox = {
+                "account_id": run.account_id,
+                "folders": rows.folders_json([newest.inbox]),
+            }
+            tx.run("save_folders", **inbox, feed_id=None)
+            tx.run("save_remote_counts", **inbox)  # else the sync would seem to be complete
             stored = _save_messages(tx, run, newest)
             [[after_s]] = tx.run("seconds_since_start", run_id=run.run_id)
-        count_metric(MESSAGES_STORED, stored)
+        if stored:
+            count_metric(MESSAGES_STORED, stored)
         return StoredNewest(stored, after_s)
 
 
