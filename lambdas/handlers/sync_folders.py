@@ -17,7 +17,7 @@ from mailsync.sync.waiting import remaining_time, run_or_request_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            feeds = sync_folders(mailbox, remaining_time(context))
+            feeds = sync_folders(mailbox, remaining_time(context)).feeds_left
             work = split_feeds_into_map_items(feeds, mailbox.provider.limits.feeds_per_connection)
             at_once = {"atOnce": mailbox.provider.max_requests_in_flight}
             return {**work, **at_once, **mailbox.readings.report()}

@@ -49,9 +49,7 @@ WRITES: dict[str, Write] = {
         run, [PlacementChange(SHOWN, removed=(RemoteId("F1"),))], None
     ),
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
-    "MailStore.delete_mail_of_unselected_folders": lambda m, run: (
-        m.mail.delete_mail_of_unselected_folders(run)
-    ),
+    "MailStore.remove_part_of_dropped_mail": lambda m, run: m.mail.remove_part_of_dropped_mail(run),
     "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]
     ),

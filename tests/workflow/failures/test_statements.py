@@ -1,0 +1,95 @@
+"""What a small change costs: statements, counted at the driver, and calls, counted at the client."""
+
+from typing import Any
+
+import pytest
+
+from localdev.simulators.behaviour import Latency
+from mailsync.providers.graph.connection import GraphConnection
+from mailsync.store.connection import Connection
+from mailsync.sync.check import CheckOutcome
+from tests.support.mail import a_mail
+from tests.workflow.failures.world import World
+
+ROUND_TRIP_S = 0.085
+ALL_READ_LONG_AGO = "UPDATE mailsync.change_feeds SET read_at = now() - interval '2 hours'"
+
+
+class Costs:
+    """The statements that were sent, BEGIN and COMMIT included, each one a round trip; and the HTTP
+    calls, a batch as one."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.statements = self.calls = 0
+
+
+@pytest.fixture
+def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
+    costs, run, exchange = Costs(), Connection.run, GraphConnection._exchange
+
+    def count_statement(self: Connection, sql: str, **parameters: object) -> object:
+        costs.statements += 1
+        return run(self, sql, **parameters)
+
+    def count_call(*request: Any) -> Any:
+        costs.calls += 1
+        return exchange(*request)
+
+    monkeypatch.setattr(Connection, "run", count_statement)
+    monkeypatch.setattr(GraphConnection, "_exchange", count_call)
+    return costs
+
+
+def mailbox_of(folders: int, world: World) -> World:
+    """A mailbox that is mirrored and verified, by a check too."""
+    for number in range(len(world.remote.folders.list_all()), folders):
+        world.remote.create_folder(f"Folder {number}")
+    assert world.sync() == "completed"
+    assert world.check().outcome is CheckOutcome.NOTHING_NEW
+    return world
+
+
+@pytest.fixture
+def large(world: World) -> World:
+    return mailbox_of(154, world)
+
+
+def test_a_check_without_news_is_two_round_trips_to_the_provider_and_seven_to_the_database(
+    world: World, costs: Costs
+) -> None:
+    mailbox_of(12, world)
+    world.simulators.service.latency = Latency(fixed_s=ROUND_TRIP_S)
+    checks = []
+    for _ in range(5):
+        costs.forget()
+        checks.append(world.check())
+        assert (costs.calls, costs.statements) == (2, 7)
+
+    assert {each.outcome for each in checks} == {CheckOutcome.NOTHING_NEW}
+    assert min(each.seconds for each in checks) <= 2 * ROUND_TRIP_S + 0.150
+
+
+def test_a_check_that_stores_one_message_among_154_folders(large: World, costs: Costs) -> None:
+    large.remote.deliver(a_mail("new"))
+    costs.forget()
+
+    assert large.check().outcome is CheckOutcome.SYNCED
+
+    assert costs.calls <= 4
+    assert costs.statements <= 40
+    assert large.is_mirrored()
+
+
+def test_a_feed_without_news_costs_no_statement_of_its_own(large: World, costs: Costs) -> None:
+    large.rows(ALL_READ_LONG_AGO)
+    large.remote.deliver(a_mail("new"))
+    costs.forget()
+
+    checked = large.check()
+
+    assert (checked.outcome, checked.requests > 154) == (CheckOutcome.SYNCED, True)
+    assert costs.statements <= 40
+    assert large.is_mirrored()
