@@ -24,10 +24,14 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
+from mailsync.store.sweep import SweepStore
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
-STORES = (MailStore, FolderStore, FeedStore, QuarantineStore, RemovalStore, RunFolderStore)
+STORES = (
+    *(MailStore, FolderStore, FeedStore, QuarantineStore, RemovalStore, RunFolderStore),
+    SweepStore,
+)
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
 LISTED = [ListedMessage(SHOWN, False, "v2")]
 TABLES = (
@@ -99,6 +103,9 @@ WRITES: dict[str, Write] = {
     ),
     "RemovalStore.record_messages_gone": lambda m, run: m.removals.record_messages_gone(
         run, [HIDDEN], 0.0
+    ),
+    "SweepStore.hide_all_but_last_part": lambda m, run: m.sweeps.hide_all_but_last_part(
+        run, m.folder(m.first).feed, [], lambda: True
     ),
     "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
         run, m.folder(m.first).feed.ref

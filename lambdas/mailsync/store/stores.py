@@ -16,6 +16,7 @@ from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
+from mailsync.store.sweep import SweepStore
 
 
 class MailboxStores:
@@ -48,6 +49,10 @@ class MailboxStores:
     @property
     def removals(self) -> RemovalStore:
         return RemovalStore(self.database)
+
+    @property
+    def sweeps(self) -> SweepStore:
+        return SweepStore(self.database)
 
     @property
     def leases(self) -> LeaseStore:

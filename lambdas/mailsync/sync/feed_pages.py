@@ -180,7 +180,14 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
             page = _fetch(mailbox, feed)
-            counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
+            counts = store_page(
+                mailbox,
+                feed,
+                page,
+                requested_at=started,
+                one_by_one=True,
+                has_time=lambda: has_time_for_page(remaining_s(), 0.0),
+            )
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue

@@ -47,10 +47,16 @@ def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
 
 
 def store_page(
-    mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, one_by_one: bool = False
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    *,
+    requested_at: float,
+    one_by_one: bool = False,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> WrittenRowCounts | None:
     """Store one page of a change feed; return the numbers of written rows. None: another worker has
-    moved the cursor, and nothing was stored.
+    moved the cursor, or there was no time, and nothing was stored.
 
     A page may name messages without their contents; these are fetched by id. Messages whose
     contents do not fit into the memory are left pending, and `store_pending_messages` stores them
@@ -60,8 +66,11 @@ def store_page(
         feed had. An earlier time is allowed.
     one_by_one: whether to have one request in flight at a time for messages that the page only
         names, because other functions send requests to the mailbox at the same time.
+    has_time: returns whether there is time to hide more messages that a full sync did not see.
     """
     write = _prepare(mailbox, feed, page, plan_page(page), requested_at, one_by_one=one_by_one)
+    if not _is_swept(mailbox, write, has_time):
+        return None
     counts = mailbox.mail.write_page(mailbox.run, write)
     _note_stored(mailbox, write, counts)
     return counts
@@ -99,9 +108,19 @@ def store_pages(
         except (ProviderRejected, StoreRejected) as failure:
             _log_left(feed, failure)
             continue
+        if not _is_swept(mailbox, write, has_time):
+            break
         group.append(write)
         chars += sum(map(count_body_chars, write.plan.upserts))
     return stored | _write_group(mailbox, group)
+
+
+def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) -> bool:
+    """Before the last page of a full sync is stored, hide what the full sync did not see, except
+    for what one transaction can hide. Return False if there was no time for that."""
+    if not write.ends_full_sync or write.feed.position.generation == 1:
+        return True
+    return mailbox.sweeps.hide_all_but_last_part(mailbox.run, write.feed, write.seen_ids, has_time)
 
 
 def _needs_stored_state(page: Page, plan: PagePlan) -> bool:

@@ -116,9 +116,10 @@ UPDATE mailsync.emails m
  WHERE m.id = e.email_id
 
 -- lock_unseen --
--- Lock the messages that the finished full sync of a feed has not seen in one of its folders; return
--- their ids. The array leaves one plan, the primary key: without statistics of a new account, the
--- planner reads all messages of the account once for each placement (5 s for 5,000 messages).
+-- Lock messages that the finished full sync of a feed has not seen in one of its folders, or in one of
+-- these folders; return their ids. seen: messages that its last page names, which is not stored yet. The
+-- array leaves one plan, the primary key: without statistics of a new account, the planner reads all
+-- messages of the account once for each placement (5 s for 5,000 messages).
 SELECT m.id FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.id = ANY (ARRAY(
@@ -126,13 +127,26 @@ SELECT m.id FROM mailsync.emails m
          FROM mailsync.email_folders f
          JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
         WHERE f.account_id = cast(:account_id AS uuid) AND f.feed_id = :feed_id
-          AND p.generation < :generation))
+          AND (cast(:folder_ids AS json) IS NULL
+               OR f.id IN (SELECT cast(each AS bigint)
+                             FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
+          AND p.generation < :generation
+          AND p.email_id NOT IN (SELECT s.id FROM mailsync.emails s
+                                  WHERE s.account_id = cast(:account_id AS uuid)
+                                    AND s.message_id IN (SELECT json_array_elements_text(cast(:seen AS json))))
+        LIMIT :limit))
  ORDER BY m.id FOR UPDATE
 
 -- sweep_sizes --
 -- Return, for each folder of a feed, how many messages it has, how many of them the full sync of this
--- generation has not seen, and how many the provider counts.
-SELECT f.id, count(p.email_id), count(p.email_id) FILTER (WHERE p.generation < :generation),
+-- generation has not seen, and how many the provider counts. seen: messages that its last page names,
+-- which is not stored yet.
+SELECT f.id, count(p.email_id),
+       count(p.email_id) FILTER (
+         WHERE p.generation < :generation
+           AND p.email_id NOT IN (SELECT s.id FROM mailsync.emails s
+                                   WHERE s.account_id = cast(:account_id AS uuid)
+                                     AND s.message_id IN (SELECT json_array_elements_text(cast(:seen AS json))))),
        f.remote_total
   FROM mailsync.email_folders f
   LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
