@@ -180,14 +180,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
             page = _fetch(mailbox, feed)
-            counts = store_page(
-                mailbox,
-                feed,
-                page,
-                requested_at=started,
-                one_by_one=True,
-                has_time=lambda: has_time_for_page(remaining_s(), 0.0),
-            )
+            counts = _store_page(mailbox, feed, page, started, remaining_s)
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue
@@ -204,6 +197,23 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
         slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
     return FeedProgress((feed_id,))
+
+
+def _store_page(
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    requested_at: float,
+    remaining_s: Callable[[], float],
+) -> WrittenRowCounts | None:
+    return store_page(
+        mailbox,
+        feed,
+        page,
+        requested_at=requested_at,
+        one_by_one=True,
+        has_time=lambda: has_time_for_page(remaining_s(), 0.0),
+    )
 
 
 def _store_pending(mailbox: Mailbox, feed: StoredFeed) -> FeedProgress | None:

@@ -93,9 +93,11 @@ def recalculate_counts(
             mailbox.
     """
     run = mailbox.run
+    # The pages of a mailbox's feed have noted since then which counts to read.
+    is_tree_current = synced is not None and mailbox.provider.traits.has_feed_per_folder
     before, gone = (
         (synced.folders, synced.gone_folders)
-        if synced
+        if synced and is_tree_current
         else mailbox.folders.folders_with_gone(run.account_id)
     )
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
