@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mailsync.model import (
     AccessToken,
@@ -100,6 +100,23 @@ class ProviderTraits:
     do_ids_survive_moves: bool = True
     folder_of_all_mail: RemoteId | None = None
     are_lists_of_ids_cheap: bool = False
+
+
+@runtime_checkable
+class ContentsLister(Protocol):
+    """A provider that lists the complete messages of a folder. Many messages of one folder then
+    cost a request per page, not one each."""
+
+    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        """Yield the messages of a folder, page by page, as they are after the call. The list may
+        lack messages, and ends early where a page cannot be delivered because of its messages.
+
+        Raises:
+            FolderGone: the folder does not exist, according to a request by its id.
+            ProviderThrottled, ProviderUnavailable, ProviderRejected, AccessRevoked: see
+                `MailProvider`.
+        """
+        ...
 
 
 class MailProvider(Protocol):

@@ -34,7 +34,7 @@ from mailsync.model import (
     StoredFeed,
     WrittenRowCounts,
 )
-from mailsync.providers import FeedFailed
+from mailsync.providers import ContentsLister, FeedFailed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
@@ -164,7 +164,10 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     account_id = mailbox.run.account_id
     mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
     slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
-    news = _NewsClock(mailbox.provider.limits.news_interval_s)
+    news = _NewsClock(
+        mailbox.provider.limits.news_interval_s,
+        is_round_read_first=isinstance(mailbox.provider, ContentsLister),
+    )
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -174,7 +177,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
             if feed.has_pending and not news.is_due(feed.position):
-                if paused := _store_pending(mailbox, feed):
+                if paused := _store_pending(mailbox, feed, remaining_s):
                     return paused
                 has_progressed = news.has_stored_pending = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
@@ -216,12 +219,14 @@ def _store_page(
     )
 
 
-def _store_pending(mailbox: Mailbox, feed: StoredFeed) -> FeedProgress | None:
+def _store_pending(
+    mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]
+) -> FeedProgress | None:
     """Store the next pending messages. Return what remains if a pause must come before the others;
     None: it need not."""
     if feed.pending_wait_s:
         return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
-    pause = store_pending_messages(mailbox, feed.ref)
+    pause = store_pending_messages(mailbox, feed.ref, lambda: has_time_for_page(remaining_s(), 0.0))
     return _paused(mailbox, feed.ref, pause, progressed=True) if pause else None
 
 
@@ -231,11 +236,13 @@ class _NewsClock:
     interval_s: see `Limits.news_interval_s`. None: after all pending messages.
     has_stored_pending: whether pending messages were stored since the last page, so that changes
         which take longer than the interval do not hold them up for ever.
+    is_round_read_first: whether a round that has begun is read to its end before pending messages.
     """
 
-    def __init__(self, interval_s: float | None) -> None:
+    def __init__(self, interval_s: float | None, *, is_round_read_first: bool = False) -> None:
         self.has_stored_pending = False
         self._interval_s = interval_s
+        self._is_round_read_first = is_round_read_first
         self._began_at: float | None = None
         self._read_from: float | None = None
 
@@ -247,7 +254,7 @@ class _NewsClock:
     def is_due(self, position: FeedPosition) -> bool:
         """Return whether the changes come before the next pending messages."""
         if self._interval_s is None:
-            return False
+            return self._is_round_read_first and not position.is_start_of_round
         if self._read_from is None or not position.is_start_of_round:
             return True
         return self.has_stored_pending and self._is_over(self._read_from)

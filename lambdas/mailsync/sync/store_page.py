@@ -24,6 +24,7 @@ from mailsync.model import (
 from mailsync.providers import Limits, ResponseTooLarge
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
+from mailsync.sync.listed_contents import leaves_contents_pending, store_pending_from_list
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.placement_changes import plan_listing, split_placement_changes
 
@@ -180,7 +181,7 @@ def _prepare(
         plan = plan_listing(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
-        plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
+        plan = _with_contents(mailbox, feed, page, plan, unchanged, one_by_one=one_by_one)
     return PageWrite(
         feed,
         page,
@@ -215,19 +216,22 @@ def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | 
 
 def _with_contents(
     mailbox: Mailbox,
-    feed: FeedRef,
+    feed: StoredFeed,
+    page: Page,
     plan: PagePlan,
     unchanged: Sequence[RemoteId],
     *,
     one_by_one: bool,
 ) -> PagePlan:
     """Return the plan with the contents of the messages that the page only names, except for
-    stored messages in the state that the page names."""
+    stored messages in the state that the page names, and of those that are left pending."""
     known = frozenset(unchanged)
     wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
-    plan, not_stored = _split_state_changes(mailbox, feed, plan)
-    plan, not_known = split_placement_changes(mailbox, feed, plan)
+    plan, not_stored = _split_state_changes(mailbox, feed.ref, plan)
+    plan, not_known = split_placement_changes(mailbox, feed.ref, plan)
     wanted += [*not_stored, *not_known]
+    if leaves_contents_pending(mailbox, feed, page, wanted):
+        return replace(plan, to_fetch_by_id=(), pending=tuple(wanted))
     return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
 
 
@@ -266,9 +270,12 @@ def _split_state_changes(
     return replace(plan, state_changes=kept), [each.remote_id for each in others]
 
 
-def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled | None:
-    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit. A
-    message is pending if a page named it and its contents were not fetched yet.
+def store_pending_messages(
+    mailbox: Mailbox, feed: FeedRef, has_time: Callable[[], bool]
+) -> ProviderThrottled | None:
+    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit, or
+    most of them from a list of their folder. A message is pending if a page named it and its
+    contents were not fetched yet.
 
     Returns the pause that the provider requested after some of them were fetched, which are stored.
     None: it requested none.
@@ -276,6 +283,8 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
     Raises:
         ProviderThrottled: the provider requested a pause before the first message.
     """
+    if store_pending_from_list(mailbox, feed, has_time):
+        return None
     groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
     mailbox.provider.note_groups({each: it for each, it in groups.items() if it})

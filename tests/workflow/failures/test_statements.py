@@ -1,5 +1,7 @@
 """What a small change costs: statements and HTTP calls, counted where they are sent."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -95,3 +97,63 @@ def test_a_feed_without_news_costs_no_statement_of_its_own(large: World, costs: 
     assert (checked.outcome, checked.requests > 154) == (CheckOutcome.SYNCED, True)
     assert costs.statements <= 40
     assert large.is_mirrored()
+
+
+MANY = 400
+
+
+@pytest.fixture
+def many(world: World) -> World:
+    """A folder of many unread messages, mirrored."""
+    world.remote.load_mail_items(a_mail(f"mail {each}", minutes=each) for each in range(MANY))
+    assert world.sync() == "completed"
+    world.simulators.service.log.clear()
+    return world
+
+
+def requests_by_id(world: World) -> int:
+    """The number of requests for one message each since the last sync."""
+    paths = [record.path for record in world.simulators.service.log.records()]
+    return sum(bool(re.search(r"/messages/[^/]+$", each)) and "delta" not in each for each in paths)
+
+
+def mark_read(world: World, messages: list[int]) -> None:
+    for each in messages:
+        world.remote.mark_read(each)
+
+
+def flag(world: World, messages: list[int]) -> None:
+    for each in messages:
+        world.remote.change_message_fields(each, is_flagged=True)
+
+
+def categorise(world: World, messages: list[int]) -> None:
+    for each in messages:
+        world.remote.change_message_fields(each, categories=["red"])
+
+
+def move(world: World, messages: list[int]) -> None:
+    for each in messages:
+        world.remote.move_message(each, "archive")
+
+
+@pytest.mark.parametrize("change", [mark_read, flag, categorise, move])
+def test_a_change_of_many_messages_costs_pages_and_hardly_a_request_by_id(
+    change: Callable[[World, list[int]], None], many: World
+) -> None:
+    changed = [each.number for each in many.remote.messages("inbox")]
+    change(many, changed)
+
+    assert many.mirrors()
+
+    # The first page is fetched by id where it is the last one, too.
+    assert requests_by_id(many) <= 20
+    assert len(many.simulators.service.log.records()) <= 12 * len(changed) / 100 + 40
+
+
+def test_a_few_changed_messages_of_a_large_folder_are_requested_by_id(many: World) -> None:
+    mark_read(many, [each.number for each in many.remote.messages("inbox")][:30])
+
+    assert many.mirrors()
+
+    assert requests_by_id(many) == 30

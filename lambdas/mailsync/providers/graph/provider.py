@@ -14,7 +14,7 @@ Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder"
     HTTP requests using JSON batching".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from mailsync.errors import (
@@ -74,6 +74,7 @@ from mailsync.providers.graph.messages import (
     parse_change,
     parse_change_without_body,
     parse_listed_message,
+    parse_message,
 )
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.response_memory import MemoryShare
@@ -86,6 +87,8 @@ a failure, and each has another size than the one before it."""
 MESSAGES_PER_LIST_PAGE = 1000
 """The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
 Graph docs, "List messages")."""
+CONTENTS_PER_LIST_PAGE = 100
+"""The number of complete messages on one page of a plain list."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""
 
@@ -207,6 +210,22 @@ class GraphMailbox:
             link = response.body.get("@odata.nextLink")
             path = self._graph.path_of_link(link) if link else None
         return MessageListing(tuple(entries.values()), total)
+
+    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        path: str | None = self._first_link(folder, GraphFeedKind.LIST, CONTENTS_PER_LIST_PAGE).path
+        seen: set[str] = set()
+        while path:
+            if path in seen:
+                raise _same_link()
+            seen.add(path)
+            response = self._graph.get(path)
+            if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
+                return
+            if not response.is_ok:
+                raise self._page_error(folder, response, RequestTarget.MAILBOX)
+            yield [parse_message(item) for item in parse_object_list(response, "value")]
+            link = response.body.get("@odata.nextLink")
+            path = self._graph.path_of_link(link) if link else None
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
