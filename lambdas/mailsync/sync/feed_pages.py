@@ -34,7 +34,7 @@ from mailsync.model import (
     StoredFeed,
     WrittenRowCounts,
 )
-from mailsync.providers import ContentsLister, FeedFailed
+from mailsync.providers import ContentsLister, FeedFailed, MailProvider
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
@@ -164,10 +164,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     account_id = mailbox.run.account_id
     mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
     slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
-    news = _NewsClock(
-        mailbox.provider.limits.news_interval_s,
-        is_round_read_first=isinstance(mailbox.provider, ContentsLister),
-    )
+    news = _NewsClock(mailbox.provider)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -233,16 +230,15 @@ def _store_pending(
 class _NewsClock:
     """When the changes of a feed were last read to the end of a round, and when they are due again.
 
-    interval_s: see `Limits.news_interval_s`. None: after all pending messages.
     has_stored_pending: whether pending messages were stored since the last page, so that changes
         which take longer than the interval do not hold them up for ever.
-    is_round_read_first: whether a round that has begun is read to its end before pending messages.
     """
 
-    def __init__(self, interval_s: float | None, *, is_round_read_first: bool = False) -> None:
+    def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
-        self._interval_s = interval_s
-        self._is_round_read_first = is_round_read_first
+        self._interval_s = provider.limits.news_interval_s  # None: after all pending messages
+        # What many pages of a round name can then be listed at once.
+        self._is_round_read_first = isinstance(provider, ContentsLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
 
