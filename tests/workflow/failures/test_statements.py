@@ -87,6 +87,24 @@ def test_a_check_that_stores_one_message_among_154_folders(large: World, costs: 
     assert large.is_mirrored()
 
 
+def test_a_check_that_stores_one_message_rewrites_no_other(large: World) -> None:
+    def versions() -> set[tuple[str, ...]]:
+        tables = ("emails", "email_placements", "email_bodies")
+        return {
+            (table, *row)
+            for table in tables
+            for row in large.rows(f"SELECT ctid::text, xmin::text FROM mailsync.{table}")
+        }
+
+    before = versions()
+    large.remote.deliver(a_mail("new"))
+
+    assert large.check().outcome is CheckOutcome.SYNCED
+
+    assert before <= versions()
+    assert len(versions() - before) == 3
+
+
 def test_a_feed_without_news_costs_no_statement_of_its_own(large: World, costs: Costs) -> None:
     large.rows(ALL_READ_LONG_AGO)
     large.remote.deliver(a_mail("new"))
