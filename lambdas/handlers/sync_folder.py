@@ -7,8 +7,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.sync.feed_pages import feed_ids_of_state, sync_item
+from mailsync.sync.feed_pages import sync_item
 from mailsync.sync.mailbox import open_mailbox
+from mailsync.sync.map_items import feed_ids_of_state
 from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 

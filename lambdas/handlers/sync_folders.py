@@ -6,9 +6,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.sync.feed_pages import split_feeds_into_map_items
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
+from mailsync.sync.map_items import split_feeds_into_map_items
 from mailsync.sync.slices import choose_feeds_to_slice
 from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
@@ -18,12 +18,12 @@ from mailsync.sync.waiting import remaining_time, run_or_request_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            feeds = sync_folders(mailbox, remaining_time(context))
-            sliced = choose_feeds_to_slice(mailbox, feeds) if event.get("canSlice") else ()
+            left = sync_folders(mailbox, remaining_time(context)).feeds_left
+            sliced = choose_feeds_to_slice(mailbox, left) if event.get("canSlice") else ()
             at_once = mailbox.provider.max_requests_in_flight
-            refs = [each.ref for each in feeds]
+            feeds = [each.ref for each in left]
             per_item = mailbox.provider.limits.feeds_per_connection
-            work = split_feeds_into_map_items(refs, per_item, sliced, at_once)
+            work = split_feeds_into_map_items(feeds, per_item, sliced, at_once)
             return {**work, "atOnce": at_once, **mailbox.readings.report()}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}

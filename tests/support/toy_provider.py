@@ -15,7 +15,7 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import age_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected
-from mailsync.model import Change, Cursor, FeedRef, GoneMessage, Message, Page, RemoteId, Slice
+from mailsync.model import Change, Cursor, FeedRef, GoneMessage, Message, Page, RemoteId
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.registry import RegisteredProvider
 from tests.support.toy_form import to_message
@@ -104,14 +104,6 @@ class ToyProvider:
         found = [self._message(each.number) for each in self.mailbox.messages(self._label(folder))]
         entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
         return model.MessageListing(entries, len(entries))
-
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> None:
-        """Return None: there are no slices."""
-
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
-    ) -> None:
-        """Return None: there are no slices."""
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mailsync.model import (
     AccessToken,
@@ -96,8 +96,6 @@ class ProviderTraits:
         store puts the message into this folder, or takes it out. None: there is no such folder.
     are_lists_of_ids_cheap: comparing a folder repairs placements and read states from the
         provider's list, without requesting messages that are stored.
-    has_slices: whether several workers can fetch the messages of one folder by their times, while
-        its change feed only names them.
     """
 
     has_feed_per_folder: bool = True
@@ -105,7 +103,56 @@ class ProviderTraits:
     do_ids_survive_moves: bool = True
     folder_of_all_mail: RemoteId | None = None
     are_lists_of_ids_cheap: bool = False
-    has_slices: bool = False
+
+
+@runtime_checkable
+class ContentsLister(Protocol):
+    """A provider that lists the complete messages of a folder. Many messages of one folder then
+    cost a request per page, not one each."""
+
+    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        """Yield the messages of a folder, page by page, as they are after the call. The list may
+        lack messages, and ends early where a page cannot be delivered because of its messages.
+
+        Raises:
+            FolderGone: the folder does not exist, according to a request by its id.
+            ProviderThrottled, ProviderUnavailable, ProviderRejected, AccessRevoked: see
+                `MailProvider`.
+        """
+        ...
+
+
+@runtime_checkable
+class SliceReader(Protocol):
+    """A provider of which several workers can fetch the messages of one folder by their times,
+    while its change feed only names them. Every method may raise the errors of `MailProvider`."""
+
+    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+        """Start the full sync of a folder's feed that names messages without their contents, newest
+        first, because `fetch_slice` fetches them. `fetch_page` continues after the page's cursor.
+
+        limit: approximate number of messages of a page with contents; this page may have more.
+
+        Returns None if the provider rejects such a feed.
+
+        Raises:
+            FolderGone: the folder does not exist, according to a request by its id.
+        """
+        ...
+
+    def fetch_slice(
+        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+    ) -> SlicePage | None:
+        """Fetch the newest messages of a folder that arrived within the span of a slice. Several
+        workers may do so at the same time, each in a process of its own.
+
+        limit: maximum number of messages.
+        following: the slice of the next call. The provider may request it while the caller stores
+            this one.
+
+        Returns None if the provider rejects this request although it responds to others.
+        """
+        ...
 
 
 class MailProvider(Protocol):
@@ -217,35 +264,6 @@ class MailProvider(Protocol):
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.
-        """
-        ...
-
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
-        """Start the full sync of a folder's feed that names messages without their contents, newest
-        first, because `fetch_slice` fetches them. `fetch_page` continues after the page's cursor.
-
-        limit: approximate number of messages of a page with contents; this page may have more.
-
-        Returns None if the provider rejects such a feed, and always without
-        `ProviderTraits.has_slices`.
-
-        Raises:
-            FolderGone: the folder does not exist, according to a request by its id.
-        """
-        ...
-
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
-    ) -> SlicePage | None:
-        """Fetch the newest messages of a folder that arrived within the span of a slice. Several
-        workers may do so at the same time, each in a process of its own.
-
-        limit: maximum number of messages.
-        following: the slice of the next call. The provider may request it while the caller stores
-            this one.
-
-        Returns None if the provider rejects this request although it responds to others, and always
-        without `ProviderTraits.has_slices`.
         """
         ...
 

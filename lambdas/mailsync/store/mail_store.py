@@ -42,23 +42,20 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def delete_mail_of_unselected_folders(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, in batches; return the number of
-        rows."""
-        dropped = 0
-        while True:
-            with FencedTransaction(self._database, run) as tx:
-                locked = tx.run(
-                    "lock_unselected", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
-                )
-                if not locked:
-                    return dropped
+    def remove_part_of_dropped_mail(self, run: RunRef) -> int:
+        """Delete the next messages that are only in folders which are not mirrored, and take those
+        in folders that are gone out of these folders. Return how many messages this call treated; 0
+        if no such message is left."""
+        with FencedTransaction(self._database, run) as tx:
+            locked = tx.run(
+                "lock_dropped", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
+            )
+            if locked:
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
-                dropped += tx.run_returning_row_count("drop_unselected", email_ids=email_ids)
-                unselected = tx.run("unselected_ids", account_id=run.account_id)
-                page_rows.end_locked_placements(tx, locked, [each for (each,) in unselected])
-            if len(locked) < MESSAGES_PER_DELETE_BATCH:
-                return dropped
+                tx.run("drop_unselected", email_ids=email_ids)
+                dropped = tx.run("dropped_folder_ids", account_id=run.account_id)
+                page_rows.end_locked_placements(tx, locked, [each for (each,) in dropped])
+        return len(locked)
 
     def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page of changes in one transaction: rows, removals, quarantine and cursor.

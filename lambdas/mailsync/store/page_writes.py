@@ -19,6 +19,7 @@ from mailsync.model import (
 from mailsync.store import page_rows, pending_messages, placement_changes, rows, state_rows
 from mailsync.store.connection import Transaction
 from mailsync.store.rows import JsonRow
+from mailsync.store.sweep import hide_unseen_by_full_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,26 @@ class PageWrite:
     unchanged_ids: Sequence[RemoteId] = ()
     is_message_in_one_folder: bool = True
     folder_of_all_mail: RemoteId | None = None
+
+    @property
+    def ends_full_sync(self) -> bool:
+        """Return whether this is the last page of a full sync, which sweeps."""
+        return self.feed.position.is_full_sync_running and not self.page.has_more
+
+    @property
+    def seen_ids(self) -> tuple[RemoteId, ...]:
+        """Return the messages that the page names and does not report as removed."""
+        plan = self.plan
+        return (
+            *(each.remote_id for each in plan.upserts),
+            *(each.remote_id for each in plan.state_changes),
+            *(each.remote_id for each in plan.placement_changes),
+            *(each.remote_id for each in plan.unreadable_messages),
+            *self.unchanged_ids,
+            *plan.seen_ids,
+            *plan.pending,
+            *plan.missing_ids,
+        )
 
 
 def apply_pages(
@@ -154,10 +175,8 @@ def _apply_page(
     is_news = not position.is_full_sync_running
     counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
     counts += pending_messages.note_missing(tx, run, ref, plan)
-    if position.is_full_sync_running and not write.page.has_more:
-        counts += page_rows.hide_unseen_by_full_sync(
-            tx, run, write.feed, is_listing=write.page.is_listing
-        )
+    if write.ends_full_sync:
+        counts += hide_unseen_by_full_sync(tx, run, write.feed, is_listing=write.page.is_listing)
     placement_changes.want_counts(tx, run, changed_ids, left)
     return counts
 

@@ -101,6 +101,13 @@ class SliceStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("release_claims", account_id=run.account_id, feed_ids=ids, worker=worker)
 
+    def restart_full_sync(self, run: RunRef, feed_id: FeedId) -> None:
+        """Begin the full sync of a feed anew, because slices are of no use for it. It forgets which
+        messages the feed has named: the pages of the new full sync have them."""
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("restart_full_sync", account_id=run.account_id, feed_id=feed_id, fallback=None)
+            tx.run("drop_all_pending", account_id=run.account_id, feed_id=feed_id)
+
     def save_slice(
         self,
         run: RunRef,

@@ -4,10 +4,9 @@ Each transaction stores a page together with the cursor after the page.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from mailsync.decisions.budget import (
     grow_page_size,
@@ -15,7 +14,7 @@ from mailsync.decisions.budget import (
     shrink_page_size,
     wait_state_seconds,
 )
-from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
+from mailsync.decisions.successor import MAX_WAITS_WITHOUT_PROGRESS
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -29,15 +28,13 @@ from mailsync.model import (
     FeedId,
     FeedPosition,
     FeedRef,
-    FolderId,
     Page,
     StoredFeed,
     WrittenRowCounts,
 )
-from mailsync.providers import FeedFailed
-from mailsync.store.feed_store import FeedStore
+from mailsync.providers import ContentsLister, FeedFailed, MailProvider, SliceReader
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import FEED_WORKER, is_first_slice_useful, store_slices, sync_slices
+from mailsync.sync.slices import is_first_slice_useful, store_slices, sync_slices
 from mailsync.sync.store_page import (
     log_fields_of_feed,
     max_page_size,
@@ -53,10 +50,6 @@ TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause in seconds after a transient failure for which the provider requested no pause. It
 equals the first retry interval of the workflow."""
 
-MAX_FEEDS_WITH_FOLDER_IDS = 2_000
-"""The maximum number of change feeds whose folders the workflow's state names as well. The state
-may have 256 KiB, which the ids of some 25,000 feeds fill."""
-
 
 @dataclass(frozen=True, slots=True)
 class FeedProgress:
@@ -68,85 +61,6 @@ class FeedProgress:
 
     feed_ids: tuple[FeedId, ...] = ()
     wait_seconds: int = 0
-
-
-def split_feeds_into_map_items(
-    feeds: Sequence[FeedRef],
-    per_item: int,
-    sliced_ids: Collection[FeedId] = (),
-    max_in_flight: int = 1,
-) -> dict[str, Any]:
-    """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
-    feeds of one item are read one after the other; items are processed in parallel.
-
-    Each item also has the ids of the feeds' folders, for people who look at an execution; they are
-    left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS` feeds. The workflow definition of
-    the previous version reads `folderIds`.
-
-    feeds: the feeds, in the order in which their reading starts.
-    per_item: number of feeds that the provider wants to be read one after the other.
-    sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. Workers that help with
-        them have items too. `slice` is the number of the worker: `FEED_WORKER` in the item of such
-        a feed, null in that of another feed.
-    max_in_flight: number of items that are processed in parallel.
-    """
-    parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    if len(parts) > MAX_MAP_ITEMS:
-        # The large ones stay alone, so that small ones do not wait for them.
-        half = MAX_MAP_ITEMS // 2
-        parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
-    named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
-    items = [_map_item(part, None, has_names=bool(named)) for part in parts]
-    if sliced_ids:
-        items = _with_slices(
-            items, [feed for feed in feeds if feed.id in sliced_ids], max_in_flight
-        )
-    return {"items": items, "folderIds": _folder_ids(feeds)}
-
-
-def _with_slices(
-    items: Sequence[dict[str, Any]], sliced: Sequence[FeedRef], max_in_flight: int
-) -> list[dict[str, Any]]:
-    """Add the items of the workers that help with feeds. Before them come the smallest folders,
-    which take about as long as the first names of the large ones."""
-    of_feed = [any(feed.id in item["feeds"] for feed in sliced) for item in items]
-    begun = len(of_feed) - of_feed[::-1].index(True)
-    first, others = items[:begun], items[begun:]
-    helpers = max_in_flight - len(sliced)
-    rest = max(0, len(others) - helpers)
-    return [
-        *(
-            item | {"slice": FEED_WORKER} if is_sliced else item
-            for item, is_sliced in zip(first, of_feed[:begun], strict=True)
-        ),
-        *others[rest:],
-        *(_map_item(sliced, number, has_names=True) for number in range(1, helpers + 1)),
-        *others[:rest],
-    ]
-
-
-def _map_item(feeds: Sequence[FeedRef], worker: int | None, *, has_names: bool) -> dict[str, Any]:
-    folder_ids = _folder_ids(feeds if has_names else ())
-    return {"feeds": [feed.id for feed in feeds], "folders": folder_ids, "slice": worker}
-
-
-def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
-    return [feed.folder.id for feed in feeds if feed.folder]
-
-
-def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
-    """Return the ids of the feeds in the input of a state inside the workflow's Map, the feed that
-    is being read first.
-
-    The input names a folder instead of feeds if a person has invoked the Lambda function, or if the
-    previous version started the execution. The result is then the feed of this folder.
-
-    Raises:
-        FolderGone: the account has no such folder.
-    """
-    if "feeds" in state:
-        return tuple(FeedId(each) for each in state["feeds"])
-    return (feeds.feed_id_of_folder(state["accountId"], FolderId(state["folderId"])),)
 
 
 def sync_item(
@@ -226,7 +140,7 @@ def sync_feed(
     account_id = mailbox.run.account_id
     mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
     slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
-    news = _NewsClock(mailbox.provider.limits.news_interval_s)
+    news = _NewsClock(mailbox.provider)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -242,7 +156,7 @@ def sync_feed(
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
             page = _fetch(mailbox, feed, is_sliced=is_sliced)
-            counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
+            counts = _store_page(mailbox, feed, page, started, remaining_s)
             is_sliced = is_sliced and _are_slices_useful(mailbox, feed, counts)
         except FeedFailed:
             _fall_back(mailbox, feed)
@@ -280,7 +194,8 @@ def _store_before_page(
         return None
     if feed.pending_wait_s:
         return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
-    if pause := store_pending_messages(mailbox, feed.ref):
+    pause = store_pending_messages(mailbox, feed.ref, lambda: has_time_for_page(remaining_s(), 0.0))
+    if pause:
         return _paused(mailbox, feed.ref, pause, progressed=True)
     news.has_stored_pending = True
     return FeedProgress()
@@ -294,21 +209,39 @@ def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCou
     if is_first_slice_useful(mailbox, feed):
         return True
     logger.warning("slices_not_useful", **log_fields_of_feed(feed.ref))
-    mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id)
+    mailbox.slices.restart_full_sync(mailbox.run, feed.ref.id)
     return False
+
+
+def _store_page(
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    requested_at: float,
+    remaining_s: Callable[[], float],
+) -> WrittenRowCounts | None:
+    return store_page(
+        mailbox,
+        feed,
+        page,
+        requested_at=requested_at,
+        one_by_one=True,
+        has_time=lambda: has_time_for_page(remaining_s(), 0.0),
+    )
 
 
 class _NewsClock:
     """When the changes of a feed were last read to the end of a round, and when they are due again.
 
-    interval_s: see `Limits.news_interval_s`. None: after all pending messages.
     has_stored_pending: whether pending messages were stored since the last page, so that changes
         which take longer than the interval do not hold them up for ever.
     """
 
-    def __init__(self, interval_s: float | None) -> None:
+    def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
-        self._interval_s = interval_s
+        self._interval_s = provider.limits.news_interval_s  # None: after all pending messages
+        # What many pages of a round name can then be listed at once.
+        self._is_round_read_first = isinstance(provider, ContentsLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
 
@@ -320,7 +253,7 @@ class _NewsClock:
     def is_due(self, position: FeedPosition) -> bool:
         """Return whether the changes come before the next pending messages."""
         if self._interval_s is None:
-            return False
+            return self._is_round_read_first and not position.is_start_of_round
         if self._read_from is None or not position.is_start_of_round:
             return True
         return self.has_stored_pending and self._is_over(self._read_from)
@@ -393,10 +326,12 @@ def _paused(
 def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
     """Fetch the first page of a full sync that only names messages. None: no such full sync
     begins."""
-    position = feed.position
+    provider, position = mailbox.provider, feed.position
     if position.cursor is not None or position.failed_feed_count or position.page_size:
         return None
-    return mailbox.provider.fetch_names(feed.ref, limit=max_page_size(mailbox.provider.limits))
+    if not isinstance(provider, SliceReader):
+        return None
+    return provider.fetch_names(feed.ref, limit=max_page_size(mailbox.provider.limits))
 
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:

@@ -30,7 +30,6 @@ from mailsync.model import (
     RemoteId,
     RemovedMessage,
     RunRef,
-    Slice,
     StateChange,
     StoredFolder,
     TreeReadingDepth,
@@ -126,14 +125,6 @@ class ProviderWithStableIds:
         ids |= self._keys.unused_ids(self._run, set(keys) - ids.keys())
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
-
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> None:
-        """Return None: there are no slices."""
-
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
-    ) -> None:
-        """Return None: there are no slices."""
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         self._provider.note_next_feed(feed)

@@ -10,6 +10,7 @@ from mailsync.decisions.slices import are_slices_useful, choose_sliced_feeds
 from mailsync.errors import FolderGone
 from mailsync.log import logger
 from mailsync.model import FeedId, Slice, StoredFeed
+from mailsync.providers import SliceReader
 from mailsync.store.slice_store import Claimant
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import log_fields_of_feed
@@ -52,6 +53,7 @@ class SliceWorker:
         if not self._claimed:
             return None
         part, *others = self._claimed
+        assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
         page = mailbox.provider.fetch_slice(
             feed.ref, part, limit=self._claimant.slice_size, following=others[0] if others else None
         )
@@ -122,7 +124,7 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
     """Return the feeds that are read in slices; see `choose_sliced_feeds`. No worker of this lease
     is at work yet, so claims that are left are those of workers that ended."""
     account_id = mailbox.run.account_id
-    if not left or not mailbox.provider.traits.has_slices:
+    if not left or not isinstance(mailbox.provider, SliceReader):
         return ()
     begun = mailbox.slices.sliced_feed_ids(account_id)
     if begun:

@@ -16,14 +16,16 @@ from mailsync.model import (
     Message,
     Page,
     PagePlan,
+    PartialChange,
     RemoteId,
     StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import Limits, ResponseTooLarge
+from mailsync.providers import Limits, ResponseTooLarge, SliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
+from mailsync.sync.listed_contents import leaves_contents_pending, store_pending_from_list
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.placement_changes import plan_listing, split_placement_changes
 
@@ -50,10 +52,16 @@ def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
 
 
 def store_page(
-    mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, one_by_one: bool = False
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    *,
+    requested_at: float,
+    one_by_one: bool = False,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> WrittenRowCounts | None:
     """Store one page of a change feed; return the numbers of written rows. None: another worker has
-    moved the cursor, and nothing was stored.
+    moved the cursor, or there was no time, and nothing was stored.
 
     A page may name messages without their contents; these are fetched by id. Messages whose
     contents do not fit into the memory are left pending, and `store_pending_messages` stores them
@@ -63,8 +71,11 @@ def store_page(
         feed had. An earlier time is allowed.
     one_by_one: whether to have one request in flight at a time for messages that the page only
         names, because other functions send requests to the mailbox at the same time.
+    has_time: returns whether there is time to hide more messages that a full sync did not see.
     """
     write = _prepare(mailbox, feed, page, plan_page(page), requested_at, one_by_one=one_by_one)
+    if not _is_swept(mailbox, write, has_time):
+        return None
     counts = mailbox.mail.write_page(mailbox.run, write)
     _note_stored(mailbox, write, counts)
     return counts
@@ -102,9 +113,19 @@ def store_pages(
         except (ProviderRejected, StoreRejected) as failure:
             _log_left(feed, failure)
             continue
+        if not _is_swept(mailbox, write, has_time):
+            break
         group.append(write)
         chars += sum(map(count_body_chars, write.plan.upserts))
     return stored | _write_group(mailbox, group)
+
+
+def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) -> bool:
+    """Before the last page of a full sync is stored, hide what the full sync did not see, except
+    for what one transaction can hide. Return False if there was no time for that."""
+    if not write.ends_full_sync or write.feed.position.generation == 1:
+        return True
+    return mailbox.sweeps.hide_all_but_last_part(mailbox.run, write.feed, write.seen_ids, has_time)
 
 
 def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
@@ -164,17 +185,7 @@ def _prepare(
         plan = plan_listing(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
-        plan = _with_contents(
-            mailbox,
-            feed.ref,
-            plan,
-            unchanged,
-            one_by_one=one_by_one,
-            # A feed that failed has a message that no page may contain.
-            can_be_sliced=mailbox.provider.traits.has_slices
-            and feed.position.is_full_sync_running
-            and feed.position.failed_feed_count == 0,
-        )
+        plan = _with_contents(mailbox, feed, page, plan, unchanged, one_by_one=one_by_one)
     return PageWrite(
         feed,
         page,
@@ -209,27 +220,42 @@ def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | 
 
 def _with_contents(
     mailbox: Mailbox,
-    feed: FeedRef,
+    feed: StoredFeed,
+    page: Page,
     plan: PagePlan,
     unchanged: Sequence[RemoteId],
     *,
     one_by_one: bool,
-    can_be_sliced: bool,
 ) -> PagePlan:
     """Return the plan with the contents of the messages that the page only names, except for
-    stored messages in the state that the page names. Many of them are left pending instead if they
-    can be fetched by slices."""
+    stored messages in the state that the page names, and of those that are left pending."""
     known = frozenset(unchanged)
     named = [each for each in plan.to_fetch_by_id if each.remote_id not in known]
-    sliced = tuple(each for each in named if can_be_sliced and each.can_be_in_slice)
-    if len(sliced) >= MIN_MESSAGES_TO_SLICE:
+    if sliced := _sliced(mailbox, feed, named):
         pending = tuple(each.remote_id for each in named)
         return replace(plan, to_fetch_by_id=(), pending=pending, slice_changes=sliced)
     wanted = [each.remote_id for each in named]
-    plan, not_stored = _split_state_changes(mailbox, feed, plan)
-    plan, not_known = split_placement_changes(mailbox, feed, plan)
+    plan, not_stored = _split_state_changes(mailbox, feed.ref, plan)
+    plan, not_known = split_placement_changes(mailbox, feed.ref, plan)
     wanted += [*not_stored, *not_known]
+    if leaves_contents_pending(mailbox, feed, page, wanted):
+        return replace(plan, to_fetch_by_id=(), pending=tuple(wanted))
     return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
+
+
+def _sliced(
+    mailbox: Mailbox, feed: StoredFeed, named: Sequence[PartialChange]
+) -> tuple[PartialChange, ...]:
+    """Return those of the named messages that are fetched by slices; none if there are few, or if
+    no slice may have one of them."""
+    if (
+        not isinstance(mailbox.provider, SliceReader)
+        or not feed.position.is_full_sync_running
+        or feed.position.failed_feed_count  # by a message that no page may contain
+    ):
+        return ()
+    sliced = tuple(each for each in named if each.can_be_in_slice)
+    return sliced if len(sliced) >= MIN_MESSAGES_TO_SLICE else ()
 
 
 def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteId, ...]:
@@ -267,9 +293,12 @@ def _split_state_changes(
     return replace(plan, state_changes=kept), [each.remote_id for each in others]
 
 
-def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled | None:
-    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit. A
-    message is pending if a page named it and its contents were not fetched yet.
+def store_pending_messages(
+    mailbox: Mailbox, feed: FeedRef, has_time: Callable[[], bool]
+) -> ProviderThrottled | None:
+    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit, or
+    most of them from a list of their folder. A message is pending if a page named it and its
+    contents were not fetched yet.
 
     Returns the pause that the provider requested after some of them were fetched, which are stored.
     None: it requested none.
@@ -277,6 +306,8 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
     Raises:
         ProviderThrottled: the provider requested a pause before the first message.
     """
+    if store_pending_from_list(mailbox, feed, has_time):
+        return None
     groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
     mailbox.provider.note_groups({each: it for each, it in groups.items() if it})

@@ -19,7 +19,7 @@ from mailsync.model import (
     SyncType,
 )
 from mailsync.sync import feed_pages, folder_tree, store_page, verification
-from mailsync.sync.feed_pages import split_feeds_into_map_items
+from mailsync.sync.map_items import split_feeds_into_map_items
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 

@@ -24,7 +24,6 @@ from mailsync.model import (
     Page,
     PlacementChange,
     RemoteId,
-    Slice,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
@@ -167,14 +166,6 @@ class GmailMailbox:
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         with _believed():
             return self._lists.list_folder(folder, has_flags=has_flags)
-
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> None:
-        """Return None: there are no slices."""
-
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
-    ) -> None:
-        """Return None: there are no slices."""
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""

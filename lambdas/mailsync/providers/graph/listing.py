@@ -1,17 +1,23 @@
 """List all messages of a folder without its change feed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from mailsync.errors import MailsyncError, ProviderUnavailable
-from mailsync.model import ListedMessage, MessageListing, RemoteId
-from mailsync.providers.graph.errors import GraphResponse
+from mailsync.model import ListedMessage, Message, MessageListing, RemoteId, UnreadableMessage
+from mailsync.providers.graph.errors import TOO_LARGE_STATUS, GraphResponse
 from mailsync.providers.graph.http import GraphClient
-from mailsync.providers.graph.messages import LISTED_MESSAGE_PROPERTIES, parse_listed_message
+from mailsync.providers.graph.messages import (
+    LISTED_MESSAGE_PROPERTIES,
+    parse_listed_message,
+    parse_message,
+)
 from mailsync.providers.graph.responses import parse_object_list
 
 MESSAGES_PER_LIST_PAGE = 1000
 """The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
 Graph docs, "List messages")."""
+CONTENTS_PER_LIST_PAGE = 100
+"""The number of complete messages on one page of a plain list."""
 
 
 def list_messages(
@@ -47,6 +53,29 @@ def list_messages(
         link = response.body.get("@odata.nextLink")
         path = graph.path_of_link(link) if link else None
     return MessageListing(tuple(entries.values()), total)
+
+
+def list_contents(
+    graph: GraphClient, path: str | None, error_of: Callable[[GraphResponse], MailsyncError]
+) -> Iterator[Sequence[Message | UnreadableMessage]]:
+    """Yield the complete messages of a list, page by page; see `ContentsLister`.
+
+    path: path of the first page.
+    error_of: returns the error of a failed response, which is raised.
+    """
+    seen: set[str] = set()
+    while path:
+        if path in seen:
+            raise same_link_error()
+        seen.add(path)
+        response = graph.get(path)
+        if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
+            return
+        if not response.is_ok:
+            raise error_of(response)
+        yield [parse_message(item) for item in parse_object_list(response, "value")]
+        link = response.body.get("@odata.nextLink")
+        path = graph.path_of_link(link) if link else None
 
 
 def same_link_error() -> ProviderUnavailable:

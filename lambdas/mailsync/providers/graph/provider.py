@@ -14,7 +14,7 @@ Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder"
     HTTP requests using JSON batching".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from mailsync.errors import (
@@ -70,7 +70,9 @@ from mailsync.providers.graph.errors import (
 from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.listing import (
+    CONTENTS_PER_LIST_PAGE,
     MESSAGES_PER_LIST_PAGE,
+    list_contents,
     list_messages,
     same_link_error,
 )
@@ -90,9 +92,6 @@ LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync
 MIN_PAGE_SIZE_AHEAD = 100
 """The page size from which on the next page is requested ahead. A sync requests smaller pages after
 a failure, and each has another size than the one before it."""
-NAMES_PER_MESSAGE = 10
-"""The number of entries without contents that are requested in place of one message. A page has
-1,000, as many as others request (alcionai/corso, `mail_pager.go`)."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""
@@ -106,7 +105,7 @@ class GraphMailbox:
     """
 
     limits = LIMITS
-    traits = ProviderTraits(has_slices=True)
+    traits = ProviderTraits()
 
     def __init__(
         self,
@@ -165,7 +164,7 @@ class GraphMailbox:
                 FEED_BY_FAILED_FEED_COUNT[min(fallback, len(FEED_BY_FAILED_FEED_COUNT) - 1)],
             )
         link = parse_cursor(cursor)
-        size = _page_size(link.feed, limit)
+        size = link.feed.page_size(limit)
         response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
@@ -200,15 +199,12 @@ class GraphMailbox:
         return pages
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
-        def error_of(response: GraphResponse) -> MailsyncError:
-            return self._page_error(folder, response, RequestTarget.MAILBOX)
-
-        return list_messages(self._graph, self._messages(folder), error_of)
+        return list_messages(self._graph, self._messages(folder), self._error_in(folder))
 
     def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
         folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
         path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
-        response = self._graph.get(path, page_size=_page_size(kind, limit))
+        response = self._graph.get(path, page_size=kind.page_size(limit))
         return self._page(CursorLink(path, kind), response) if response.is_ok else None
 
     def fetch_slice(
@@ -221,6 +217,10 @@ class GraphMailbox:
         if page and following:
             self._graph.send_ahead(slice_path(messages, following, limit), page_size=limit)
         return page
+
+    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        first = self._first_link(folder, GraphFeedKind.LIST, CONTENTS_PER_LIST_PAGE)
+        return list_contents(self._graph, first.path, self._error_in(folder))
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
@@ -301,6 +301,9 @@ class GraphMailbox:
         response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
         if not response.is_ok:
             raise to_mailsync_error(failed, RequestTarget.MAILBOX)
+
+    def _error_in(self, folder: FolderRef) -> Callable[[GraphResponse], MailsyncError]:
+        return lambda response: self._page_error(folder, response, RequestTarget.MAILBOX)
 
     def _page_error(
         self, folder: FolderRef, response: GraphResponse, target: RequestTarget
@@ -391,9 +394,3 @@ def _folder_of(feed: FeedRef) -> FolderRef:
     if feed.folder is None:
         raise ProviderRejected("Microsoft Graph has no change feed of a whole mailbox.")
     return feed.folder
-
-
-def _page_size(feed: GraphFeedKind, limit: int) -> int:
-    """Return the page size to request. A page that failed is requested again with fewer entries."""
-    is_usual = limit >= MIN_PAGE_SIZE_AHEAD and feed.lacks_bodies
-    return limit * NAMES_PER_MESSAGE if is_usual else limit

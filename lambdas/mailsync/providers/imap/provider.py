@@ -28,7 +28,6 @@ from mailsync.model import (
     Page,
     RemoteId,
     Role,
-    Slice,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
@@ -255,14 +254,6 @@ class ImapMailbox:
         items = reader.read_flags(reader.all_uids())
         entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
         return MessageListing(tuple(entries), reader.opened.message_count)
-
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> None:
-        """Return None: there are no slices."""
-
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
-    ) -> None:
-        """Return None: there are no slices."""
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present one are read."""

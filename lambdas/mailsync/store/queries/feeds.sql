@@ -91,6 +91,12 @@ UPDATE mailsync.change_feeds c
  WHERE c.id = n.feed_id
 RETURNING c.id
 
+-- lock_position --
+-- Lock a feed whose cursor is still where its page was requested; no row if another worker was faster.
+SELECT 1 FROM mailsync.change_feeds
+ WHERE id = :feed_id AND walk = :generation AND cursor_sealed IS NOT DISTINCT FROM :cursor
+   FOR SHARE
+
 -- save_page_size --
 -- Store the page size that last worked.
 UPDATE mailsync.change_feeds SET page_size = :page_size

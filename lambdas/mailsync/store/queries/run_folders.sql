@@ -1,11 +1,5 @@
 -- What a run did in each folder.
 
--- finish_run_folders --
--- Finish folders that were still marked as running when the run ended.
-UPDATE mailsync.sync_run_folders
-   SET status = :status, finished_at = now()
- WHERE run_id = :run_id AND status = 'running'
-
 -- begin_run_folder --
 -- Count an attempt at a folder in this run.
 INSERT INTO mailsync.sync_run_folders AS r (run_id, folder_id, attempts)
@@ -86,18 +80,20 @@ UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
 UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
  WHERE account_id = cast(:account_id AS uuid) AND feed_id = :feed_id
 
--- failed_folders --
--- Return the existing folders that failed in a run; all of them if the feed of the mailbox did.
-SELECT f.id
-  FROM mailsync.sync_run_folders p
-  JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
- WHERE p.run_id = :run_id AND p.status = 'failed'
- UNION
-SELECT f.id
-  FROM mailsync.sync_run_folders p
-  JOIN mailsync.sync_runs r ON r.id = p.run_id
-  JOIN mailsync.email_folders f ON f.account_id = r.account_id AND f.gone_at IS NULL
- WHERE p.run_id = :run_id AND p.folder_id IS NULL AND p.status = 'failed'
+-- repair_state --
+-- Return the repair rounds of a run, and the existing folders that failed in it; all of them if the feed
+-- of the mailbox did.
+SELECT r.repair_rounds,
+       ARRAY(SELECT f.id
+               FROM mailsync.sync_run_folders p
+               JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
+              WHERE p.run_id = r.id AND p.status = 'failed'
+              UNION
+             SELECT f.id
+               FROM mailsync.sync_run_folders p
+               JOIN mailsync.email_folders f ON f.account_id = r.account_id AND f.gone_at IS NULL
+              WHERE p.run_id = r.id AND p.folder_id IS NULL AND p.status = 'failed')
+  FROM mailsync.sync_runs r WHERE r.id = :run_id
 
 -- feeds_failed_before --
 -- Return the feeds that failed in an earlier execution of a run.

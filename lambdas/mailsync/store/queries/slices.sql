@@ -61,6 +61,11 @@ UPDATE mailsync.pending_messages SET generation = NULL, retry_at = NULL, claimed
  WHERE feed_id = :feed_id AND generation IS NOT NULL
    AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
 
+-- drop_all_pending --
+-- Forget the pending messages of a feed.
+DELETE FROM mailsync.pending_messages
+ WHERE account_id = cast(:account_id AS uuid) AND feed_id = :feed_id
+
 -- release_slice --
 -- End the claim on these pending messages.
 UPDATE mailsync.pending_messages SET retry_at = NULL, claimed_by = NULL
