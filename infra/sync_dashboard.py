@@ -62,7 +62,11 @@ class SyncDashboard(Construct):
 
     def _add_provider(self) -> None:
         self._board.add_widgets(
-            self._graph("Messages stored", metrics.MESSAGES_STORED),
+            self._graph(
+                "Messages stored",
+                metrics.MESSAGES_STORED,
+                right=(metrics.NEWEST_STORED_AFTER,),
+            ),
             self._provider_graph(),
             self._graph(
                 "Verification",
