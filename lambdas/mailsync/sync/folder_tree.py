@@ -123,9 +123,9 @@ def sync_folders(
     if seen is None:
         asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
         known = mailbox.folders.folders(run.account_id)
-        if not known and store_newest_mail(mailbox) is not None:
+        if is_begun := not known and store_newest_mail(mailbox) is not None:
             known = mailbox.folders.folders(run.account_id)
-        seen = _snapshot(mailbox, known, asked.sync_type)
+        seen = _snapshot(mailbox, known, asked.sync_type, is_begun=is_begun)
         failed_before = mailbox.run_folders.feed_ids_failed_before(run)
         if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
             restart = asked.folder_ids
@@ -200,13 +200,18 @@ def _start_full_syncs(
 
 
 def _snapshot(
-    mailbox: Mailbox, known: Sequence[StoredFolder], sync_type: SyncType
+    mailbox: Mailbox, known: Sequence[StoredFolder], sync_type: SyncType, *, is_begun: bool
 ) -> MailboxSnapshot:
     """Read the mailbox: every feed in a sync that a person requested, feeds in turns in a scheduled
-    one. The mail of a first sync does not wait for hidden folders that no parent counts; the check
-    that follows looks for them."""
-    is_full = sync_type is SyncType.FULL
-    reading = TreeReadingDepth.THOROUGH if is_full else TreeReadingDepth.WHOLE
+    one.
+
+    is_begun: the first sync has stored the Inbox, and the rest of the mail does not wait for hidden
+        folders that no parent counts: the check after the sync looks for them.
+    """
+    thorough = sync_type is SyncType.FULL or (
+        not is_begun and (sync_type is SyncType.INITIAL or not known)
+    )
+    reading = TreeReadingDepth.THOROUGH if thorough else TreeReadingDepth.WHOLE
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 

@@ -136,10 +136,10 @@ class ImapMailbox:
         """Return whether the server ended the connection."""
         return self._connection is not None and self._connection.is_cut
 
-    @repeated_if_cut
     def fetch_newest(self, *, limit: int) -> None:
         """Return None: the first page of a folder has its newest messages."""
 
+    @repeated_if_cut
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
