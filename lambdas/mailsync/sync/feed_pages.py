@@ -36,6 +36,7 @@ from mailsync.model import (
 )
 from mailsync.providers import ContentsLister, FeedFailed, MailProvider
 from mailsync.store.feed_store import FeedStore
+from mailsync.sync.listed_contents import may_list_contents
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import (
     log_fields_of_feed,
@@ -223,7 +224,7 @@ def _store_pending(
     None: it need not."""
     if feed.pending_wait_s:
         return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
-    pause = store_pending_messages(mailbox, feed.ref, lambda: has_time_for_page(remaining_s(), 0.0))
+    pause = store_pending_messages(mailbox, feed, lambda: has_time_for_page(remaining_s(), 0.0))
     return _paused(mailbox, feed.ref, pause, progressed=True) if pause else None
 
 
@@ -250,7 +251,11 @@ class _NewsClock:
     def is_due(self, position: FeedPosition) -> bool:
         """Return whether the changes come before the next pending messages."""
         if self._interval_s is None:
-            return self._is_round_read_first and not position.is_start_of_round
+            return (
+                self._is_round_read_first
+                and may_list_contents(position)
+                and not position.is_start_of_round
+            )
         if self._read_from is None or not position.is_start_of_round:
             return True
         return self.has_stored_pending and self._is_over(self._read_from)
