@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mailsync.model import RemoteId, Upsert
-from mailsync.store import mail_store, sweep
+from mailsync.store import mail_store, removal_store, sweep
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
@@ -20,6 +20,7 @@ PARTS = (
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal_store, "MAX_MESSAGES_PER_SCHEDULING", PART)
     monkeypatch.setattr(mail_store, "MESSAGES_PER_DELETE_BATCH", PART)
     monkeypatch.setattr(sweep, "MAX_MESSAGES_PER_SWEEP", PART)
 
@@ -86,3 +87,14 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
     assert mirror.sweeps.hide_all_but_last_part(mirror.run, late, [], lambda: True)
 
     assert mirror.one(SHOWN) == [NUMBER]
+
+
+def test_all_gone_messages_are_scheduled_whatever_one_statement_takes(mirror: Mirror) -> None:
+    ids = [RemoteId(each) for each in mirror.fill(mirror.first, NUMBER)]
+    mirror.removals.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
+    mirror.removals.record_messages_gone(mirror.run, ids, 7200.0)
+
+    assert mirror.removals.begin_removal_verification(mirror.run).is_suspicious
+
+    tomorrow = "SELECT count(*) FROM mailsync.emails WHERE confirm_at > now() + interval '23 hours'"
+    assert mirror.one(tomorrow) == [NUMBER]

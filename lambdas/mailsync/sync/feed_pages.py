@@ -33,6 +33,7 @@ from mailsync.model import (
     WrittenRowCounts,
 )
 from mailsync.providers import ContentsLister, FeedFailed, MailProvider, SliceReader
+from mailsync.sync.listed_contents import may_list_contents
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import is_first_slice_useful, store_slices, sync_slices
 from mailsync.sync.store_page import (
@@ -194,7 +195,7 @@ def _store_before_page(
         return None
     if feed.pending_wait_s:
         return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
-    pause = store_pending_messages(mailbox, feed.ref, lambda: has_time_for_page(remaining_s(), 0.0))
+    pause = store_pending_messages(mailbox, feed, lambda: has_time_for_page(remaining_s(), 0.0))
     if pause:
         return _paused(mailbox, feed.ref, pause, progressed=True)
     news.has_stored_pending = True
@@ -253,7 +254,11 @@ class _NewsClock:
     def is_due(self, position: FeedPosition) -> bool:
         """Return whether the changes come before the next pending messages."""
         if self._interval_s is None:
-            return self._is_round_read_first and not position.is_start_of_round
+            return (
+                self._is_round_read_first
+                and may_list_contents(position)
+                and not position.is_start_of_round
+            )
         if self._read_from is None or not position.is_start_of_round:
             return True
         return self.has_stored_pending and self._is_over(self._read_from)

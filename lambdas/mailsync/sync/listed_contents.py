@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 
 from mailsync.log import logger
 from mailsync.model import (
+    FeedPosition,
     FeedRef,
     Message,
     Page,
@@ -28,6 +29,12 @@ takes an eighth of the time of a request by id, or less."""
 _MAX_NAMED_PER_PAGE = 20
 
 
+def may_list_contents(position: FeedPosition) -> bool:
+    """Return whether pending messages of a feed may come from a list. In a full sync, and where a
+    kind of feed has failed, messages are pending because pages of them do not work."""
+    return not position.is_full_sync_running and position.failed_feed_count == 0
+
+
 def leaves_contents_pending(
     mailbox: Mailbox, feed: StoredFeed, page: Page, wanted: Collection[RemoteId]
 ) -> bool:
@@ -37,19 +44,22 @@ def leaves_contents_pending(
         isinstance(mailbox.provider, ContentsLister)
         and len(wanted) > _MAX_NAMED_PER_PAGE
         and (page.has_more or feed.has_pending)
-        and not feed.position.is_full_sync_running
-        and feed.position.failed_feed_count == 0
+        and may_list_contents(feed.position)
     )
 
 
-def store_pending_from_list(mailbox: Mailbox, feed: FeedRef, has_time: Callable[[], bool]) -> bool:
+def store_pending_from_list(
+    mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
+) -> bool:
     """List the folder of a feed and store its pending messages, if they are a large part of it.
     Return whether that stored most of them. Other messages stay pending.
 
     has_time: returns whether there is time for another page.
     """
-    provider = mailbox.provider
+    feed, provider = stored.ref, mailbox.provider
     if feed.folder is None or not isinstance(provider, ContentsLister):
+        return False
+    if not may_list_contents(stored.position):
         return False
     folder = mailbox.folders.folder(mailbox.run.account_id, feed.folder.id)
     total = folder.remote_total or 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.decisions.plan import plan_page
-from mailsync.errors import ProviderRejected, ProviderThrottled, StoreRejected
+from mailsync.errors import MailsyncError, ProviderRejected, ProviderThrottled, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
     FeedId,
@@ -113,6 +113,9 @@ def store_pages(
         except (ProviderRejected, StoreRejected) as failure:
             _log_left(feed, failure)
             continue
+        except MailsyncError:
+            _write_group(mailbox, group)  # else a provider that often fails would stop all progress
+            raise
         if not _is_swept(mailbox, write, has_time):
             break
         group.append(write)
@@ -294,7 +297,7 @@ def _split_state_changes(
 
 
 def store_pending_messages(
-    mailbox: Mailbox, feed: FeedRef, has_time: Callable[[], bool]
+    mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
 ) -> ProviderThrottled | None:
     """Fetch and store the next pending messages of a feed, as many as fit into the memory limit, or
     most of them from a list of their folder. A message is pending if a page named it and its
@@ -306,7 +309,8 @@ def store_pending_messages(
     Raises:
         ProviderThrottled: the provider requested a pause before the first message.
     """
-    if store_pending_from_list(mailbox, feed, has_time):
+    feed = stored.ref
+    if store_pending_from_list(mailbox, stored, has_time):
         return None
     groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)

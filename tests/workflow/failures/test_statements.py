@@ -175,3 +175,16 @@ def test_a_few_changed_messages_of_a_large_folder_are_requested_by_id(many: Worl
     assert many.mirrors()
 
     assert requests_by_id(many) == 30
+
+
+def test_a_pause_before_the_last_page_of_a_batch_loses_no_page_before_it(synced: World) -> None:
+    """Else a provider that pauses often would keep everything from being stored."""
+    new = synced.remote.deliver(a_mail("new"))
+    in_archive = synced.newest("archive")
+    synced.remote.mark_read(in_archive)
+    synced.switch(retry_after_s=60)
+    synced.inject_fault(status=429, path=synced.id_of(in_archive), times=None)
+
+    assert synced.check().outcome is CheckOutcome.HANDED_OVER
+
+    assert synced.stores(new)
