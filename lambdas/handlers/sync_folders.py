@@ -8,8 +8,7 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.map_items import split_feeds_into_map_items
-from mailsync.sync.slices import choose_feeds_to_slice
+from mailsync.sync.map_items import divide_work, split_feeds_into_map_items
 from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 
@@ -19,12 +18,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
             left = sync_folders(mailbox, remaining_time(context)).feeds_left
-            sliced = choose_feeds_to_slice(mailbox, left) if event.get("canSlice") else ()
-            at_once = mailbox.provider.max_requests_in_flight
-            feeds = [each.ref for each in left]
-            per_item = mailbox.provider.limits.feeds_per_connection
-            work = split_feeds_into_map_items(feeds, per_item, sliced, at_once)
-            return {**work, "atOnce": at_once, **mailbox.readings.report()}
+            work = divide_work(mailbox, left, can_slice=event.get("canSlice", False))
+            return {**work, **mailbox.readings.report()}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
     work = run_or_request_wait(synced, nothing, can_wait=event.get("canWait", False))

@@ -119,20 +119,13 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
 
 
 def sync_feed(
-    mailbox: Mailbox,
-    feed_id: FeedId,
-    remaining_s: Callable[[], float],
-    *,
-    is_sliced: bool = False,
+    mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float], *, is_sliced: bool = False
 ) -> FeedProgress:
     """Store pages of a feed until it is up to date or the time budget is spent; return the rest.
 
-    A round that an earlier sync left unfinished may be hours old, so one more round follows it. If
-    the provider has a `news_interval_s`, the changes are read first, and then at least that often
-    between batches of pending messages.
-
-    If a transient failure occurs after pages were stored, the result requests a pause of the
-    workflow instead: attempts that made progress do not count towards the retries of the state.
+    A round that an earlier sync left unfinished may be hours old, so one more round follows it. A
+    `news_interval_s` has the changes read first, and that often between pending messages. After
+    stored pages, a transient failure is a pause of the workflow: progress costs the state no retry.
 
     Raises:
         CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.

@@ -5,13 +5,24 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mailsync.decisions.successor import MAX_MAP_ITEMS
-from mailsync.model import FeedId, FeedRef, FolderId
+from mailsync.model import FeedId, FeedRef, FolderId, StoredFeed
 from mailsync.store.feed_store import FeedStore
-from mailsync.sync.slices import FEED_WORKER
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.slices import FEED_WORKER, choose_feeds_to_slice
 
 MAX_FEEDS_WITH_FOLDER_IDS = 2_000
 """The maximum number of change feeds whose folders the workflow's state names as well. The state
 may have 256 KiB, which the ids of some 25,000 feeds fill."""
+
+
+def divide_work(mailbox: Mailbox, left: Sequence[StoredFeed], *, can_slice: bool) -> dict[str, Any]:
+    """Return the items of the workflow's Map state for feeds that are left, and how many of them
+    are processed in parallel. can_slice: whether the workflow's definition has items of slices."""
+    sliced = choose_feeds_to_slice(mailbox, left) if can_slice else ()
+    at_once = mailbox.provider.max_requests_in_flight
+    per_item = mailbox.provider.limits.feeds_per_connection
+    work = split_feeds_into_map_items([each.ref for each in left], per_item, sliced, at_once)
+    return {**work, "atOnce": at_once}
 
 
 def split_feeds_into_map_items(
