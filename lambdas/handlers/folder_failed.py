@@ -1,5 +1,4 @@
-"""State `folder-failed`: records the error of a failed change feed on the folders of the feed. The
-run continues with its other feeds."""
+"""State `folder-failed`: records the error of a failed change feed on its folders."""
 
 from typing import Any
 
@@ -22,10 +21,10 @@ from mailsync.sync.map_items import feed_ids_of_state
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run, database = RunRef.from_workflow_state(event), open_database()
     failed, *others = feed_ids_of_state(event, FeedStore(database))
+    logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
-    if not event.get("slice"):  # else the feed goes on without this worker
+    if not event.get("slice"):  # else the worker that reads the feed goes on without this one
         RunFolderStore(database).fail_feed(run, failed, error, message)
     SuccessorStore(database).count_events(run, events_of_failed_folder(event.get("retryCount")))
-    run_keys = {"account_id": str(run.account_id), "run_id": str(run.run_id)}
-    logger.warning("folder_failed", extra=run_keys | {"feed_id": failed, "error": error})
+    logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}
