@@ -90,13 +90,13 @@ class ForkServer:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs, open(os.devnull, "wb") as nowhere:
+        with theirs, open(2, "wb", closefd=False) as errors:
             self._process = start_child(
                 [sys.executable, "-u", "-P", _PROGRAM, *LIBRARIES],
                 env=variables,
                 cwd=_ROOT,
                 stdin=theirs.fileno(),
-                log=nowhere,
+                log=errors,
             )
 
     @property
