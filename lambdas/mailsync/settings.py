@@ -54,7 +54,8 @@ reported when it is first needed, in one sentence.
     API_LIMITS               calls per hour and user that start work or write rows, by kind, as
                              in "sync=120,connect=30"; defaults: `DEFAULT_CALLS_PER_HOUR`
     APP_INBOX_URL            where the browser goes after connecting a mailbox
-    AWS_ENDPOINT_URL         read by boto3 itself
+    AWS_ENDPOINT_URL, AWS_CA_BUNDLE, region and credentials   read by `aws.environment`, as the
+                             SDKs do
 """
 
 import json
@@ -67,6 +68,8 @@ from functools import cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from mailsync.aws.client import SECRETS_MANAGER, AwsClient
+from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
@@ -381,14 +384,11 @@ def load_settings() -> Settings:
 
 def _read_secret(name: str, arn: str) -> dict[str, str]:
     """What is left empty there is not set."""
-    import boto3
-    from botocore.exceptions import ClientError
-
     try:
-        text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    except ClientError as error:
+        text = AwsClient(SECRETS_MANAGER).call("GetSecretValue", SecretId=arn)["SecretString"]
+    except AwsRejected as error:
         raise SettingMissing(
-            f"The secret of {name} cannot be read ({error.response['Error']['Code']});"
+            f"The secret of {name} cannot be read ({error.code});"
             " check the ARN and what the function's role may do."
         ) from None
     try:
