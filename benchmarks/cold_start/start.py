@@ -89,9 +89,9 @@ def start_cold(
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server.port}",
         **settings,
     }
-    # Without the virtual environment, whose packages Lambda does not have.
+    # Without any site-packages folder: Lambda has none of its packages, and no hooks in one.
     python = getattr(sys, "_base_executable", sys.executable)
-    command = [python, "-P", "-s", "-m", "awslambdaric", function.handler]
+    command = [python, "-P", "-S", "-m", "awslambdaric", function.handler]
     with log.open("ab") as sink:
         began_at = time.perf_counter()
         process = start_child(command, env=variables, cwd=bundle, log=sink)

@@ -54,8 +54,7 @@ reported when it is first needed, in one sentence.
     API_LIMITS               calls per hour and user that start work or write rows, by kind, as
                              in "sync=120,connect=30"; defaults: `DEFAULT_CALLS_PER_HOUR`
     APP_INBOX_URL            where the browser goes after connecting a mailbox
-    AWS_ENDPOINT_URL, AWS_CA_BUNDLE, region and credentials   read by `aws.environment`, as the
-                             SDKs do
+    AWS_ENDPOINT_URL, AWS_CA_BUNDLE, region and credentials   read by `mailsync.aws`
 """
 
 import json
@@ -189,7 +188,7 @@ class Settings(SettingsSection):
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
             return None
-        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn)
+        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn, AwsClient(SECRETS_MANAGER))
         if not {"username", "password"} <= secret.keys():
             raise SettingMissing("The secret behind FUNCTIONS_LOGIN_SECRET_ARN names no login.")
         return DatabaseLogin(secret["username"], secret["password"])
@@ -376,16 +375,17 @@ def load_settings() -> Settings:
         SettingMissing: a secret that the environment names cannot be read or is not a JSON object.
     """
     values: dict[str, str] = {}
+    client = AwsClient(SECRETS_MANAGER)  # one, and so one connection for all secrets
     for name in SECRET_VARIABLES:
         if os.environ.get(name):
-            values |= _read_secret(name, os.environ[name])
+            values |= _read_secret(name, os.environ[name], client)
     return Settings({**values, **os.environ})
 
 
-def _read_secret(name: str, arn: str) -> dict[str, str]:
+def _read_secret(name: str, arn: str, client: AwsClient) -> dict[str, str]:
     """What is left empty there is not set."""
     try:
-        text = AwsClient(SECRETS_MANAGER).call("GetSecretValue", SecretId=arn)["SecretString"]
+        text = client.call("GetSecretValue", SecretId=arn)["SecretString"]
     except AwsRejected as error:
         raise SettingMissing(
             f"The secret of {name} cannot be read ({error.code});"

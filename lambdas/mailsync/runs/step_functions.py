@@ -29,7 +29,7 @@ class StepFunctions:
 
     def __init__(self) -> None:
         # The gateway gives up after 29 s: all attempts together stay under that.
-        self._client = AwsClient(STEP_FUNCTIONS, timeout_s=5, max_attempts=3)
+        self._client = AwsClient(STEP_FUNCTIONS, timeout_s=4, max_attempts=3)
 
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         """Start an execution with this name and return its ARN. If an execution with this name
