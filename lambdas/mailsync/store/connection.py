@@ -6,9 +6,8 @@ response then belongs to another client (pgbouncer #1288). `Database.transaction
 only way to run a statement, and nothing depends on a session: no SET, no session locks, no prepared
 statements. Each transaction sets what it needs (`session.py`).
 
-A session is reused only after a transaction that ended without error on a writable database. After
-a transient error or on a read-only database, the next transaction opens a new session, so that
-functions recover as soon as the database does.
+A session is reused only after a transaction that ended without error on a writable database; else
+the next transaction opens a new session, so that functions recover as soon as the database does.
 """
 
 import socket
