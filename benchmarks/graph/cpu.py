@@ -95,11 +95,11 @@ class RepeatedPages:
     def __init__(self, pages: int) -> None:
         self._pages = pages
         self._texts: list[bytes] = []
-        self._read = connection.read_body_up_to_limit
+        self._read = connection.read_body_up_to_limit  # type: ignore[attr-defined]
 
     def install(self) -> None:
         """Have the client of Microsoft Graph receive these pages."""
-        connection.read_body_up_to_limit = self._receive  # type: ignore[assignment]
+        connection.read_body_up_to_limit = self._receive  # type: ignore[attr-defined]
         exchange = connection.GraphConnection._exchange
 
         def repeated(
@@ -111,7 +111,7 @@ class RepeatedPages:
             content = self._page(int(number))
             return parse_response(200, {}, content), len(content)
 
-        connection.GraphConnection._exchange = repeated  # type: ignore[method-assign]
+        connection.GraphConnection._exchange = repeated  # type: ignore[method-assign, assignment]
 
     def _receive(self, *args: Any, **named: Any) -> bytearray | None:
         content = self._read(*args, **named)
