@@ -155,3 +155,24 @@ def test_nothing_is_sent_without_credentials(
         aws.client.call("GetSecretValue", SecretId="arn")
 
     assert aws.requests == []
+
+
+@pytest.mark.parametrize("aws", [(WELL,)], indirect=True)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(aws: Scripted, status: int) -> None:
+    location = {"Location": f"{aws.client.endpoint_url}/"}
+    other = Scripted(Response(status, headers=location))
+
+    with pytest.raises(AwsRejected) as raised:
+        other.client.call("GetSecretValue", SecretId="arn")
+    other.stop()
+
+    assert raised.value.code == f"HTTP{status}"
+    assert aws.requests == []
+
+
+def test_nothing_leaves_this_machine_in_plain_http() -> None:
+    client = AwsClient(SECRETS_MANAGER, "http://aws.example.org")
+
+    with pytest.raises(AwsUnavailable, match="https://"):
+        client.call("GetSecretValue", SecretId="arn")

@@ -26,6 +26,7 @@ from mailsync.aws.signature import CredentialScope, sign_post
 _THROTTLING_CODES = frozenset(
     {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class _HttpResponse:
 @dataclass(slots=True)
 class AwsClient:
     """Calls one service; several threads may use a client at the same time. Region, endpoint and
-    credentials are those of the environment.
+    credentials are those of the environment. No redirect is followed, and no proxy is used.
 
     endpoint_url: URL of the service. None: that of the environment.
     timeout_s: seconds for connecting, and for each wait for bytes of a response.
@@ -133,8 +134,10 @@ class AwsClient:
     def _connect(self) -> HTTPConnection:
         url = urlsplit(self.endpoint_url or find_endpoint(self.service.name))
         host = url.hostname or ""
-        if url.scheme == "http":  # of the local stack and of tests
+        if url.scheme == "http" and host in _LOOPBACK_HOSTS:  # the local stack and tests
             return HTTPConnection(host, url.port, timeout=self.timeout_s)
+        if url.scheme != "https":
+            raise AwsUnavailable("PlainEndpoint", "AWS_ENDPOINT_URL must be an https:// URL")
         context = _tls_context(find_ca_bundle())
         return HTTPSConnection(host, url.port, timeout=self.timeout_s, context=context)
 
