@@ -13,6 +13,7 @@ import boto3
 import hypothesis
 import pg8000.native
 import pytest
+from moto.server import ThreadedMotoServer
 
 from localdev.engine.postgres import Postgres
 from mailsync.model import AccountId
@@ -84,6 +85,16 @@ def pytest_collection() -> Generator[None, object, object]:
 def no_credentials_of_earlier_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3's default session keeps the first credentials that it finds in its process."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    """The URL of moto's AWS."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

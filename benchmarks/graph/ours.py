@@ -88,10 +88,10 @@ class Workflow:
         are deleted before."""
         with closing(connect(Settings({"DATABASE_URL": self._owner_url}))) as owner:
             owner.run("TRUNCATE mailsync.email_accounts CASCADE")
-            account_id = self._connect_account(mailbox)
+            account_id = self.connect_account(mailbox)
             sync = Sync()
             with self._watching(sync, account_id, shape):
-                self._run(sync, account_id)
+                self.run(sync, account_id)
             [[messages, status]] = owner.run(_PROGRESS, id=account_id)
         if (messages, status) != (shape.messages, "completed"):
             raise AssertionError(f"{messages} of {shape.messages} messages are stored, {status}")
@@ -107,7 +107,7 @@ class Workflow:
         reports = read_invocation_reports(self._logs / f"{function}.log")
         return max(report.peak_memory_mb for report in reports)
 
-    def _connect_account(self, mailbox: SimulatedMailbox) -> AccountId:
+    def connect_account(self, mailbox: SimulatedMailbox) -> AccountId:
         expires_at = datetime.now(UTC) + timedelta(days=30)
         tokens = TokenSet(AccessToken(mailbox.token, expires_at), grant="unused")
         with closing(Database(Settings({"DATABASE_URL": self._owner_url}))) as database:
@@ -122,7 +122,7 @@ class Workflow:
                 seal=lambda account_id: tokens.seal_for_account(account_id, key),
             )
 
-    def _run(self, sync: Sync, account_id: AccountId) -> None:
+    def run(self, sync: Sync, account_id: AccountId) -> None:
         def invoke(placeholder: str, event: Any) -> Any:
             name, began = _FUNCTION_BY_PLACEHOLDER[placeholder], time.time()
             result = self.host.invoke(name, json.dumps(event).encode())

@@ -54,7 +54,7 @@ reported when it is first needed, in one sentence.
     API_LIMITS               calls per hour and user that start work or write rows, by kind, as
                              in "sync=120,connect=30"; defaults: `DEFAULT_CALLS_PER_HOUR`
     APP_INBOX_URL            where the browser goes after connecting a mailbox
-    AWS_ENDPOINT_URL         read by boto3 itself
+    AWS_ENDPOINT_URL, AWS_CA_BUNDLE, region and credentials   read by `mailsync.aws`
 """
 
 import json
@@ -67,6 +67,8 @@ from functools import cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from mailsync.aws.client import SECRETS_MANAGER, AwsClient
+from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
@@ -186,7 +188,7 @@ class Settings(SettingsSection):
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
             return None
-        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn)
+        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn, AwsClient(SECRETS_MANAGER))
         if not {"username", "password"} <= secret.keys():
             raise SettingMissing("The secret behind FUNCTIONS_LOGIN_SECRET_ARN names no login.")
         return DatabaseLogin(secret["username"], secret["password"])
@@ -373,22 +375,20 @@ def load_settings() -> Settings:
         SettingMissing: a secret that the environment names cannot be read or is not a JSON object.
     """
     values: dict[str, str] = {}
+    client = AwsClient(SECRETS_MANAGER)  # one, and so one connection for all secrets
     for name in SECRET_VARIABLES:
         if os.environ.get(name):
-            values |= _read_secret(name, os.environ[name])
+            values |= _read_secret(name, os.environ[name], client)
     return Settings({**values, **os.environ})
 
 
-def _read_secret(name: str, arn: str) -> dict[str, str]:
+def _read_secret(name: str, arn: str, client: AwsClient) -> dict[str, str]:
     """What is left empty there is not set."""
-    import boto3
-    from botocore.exceptions import ClientError
-
     try:
-        text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    except ClientError as error:
+        text = client.call("GetSecretValue", SecretId=arn)["SecretString"]
+    except AwsRejected as error:
         raise SettingMissing(
-            f"The secret of {name} cannot be read ({error.response['Error']['Code']});"
+            f"The secret of {name} cannot be read ({error.code});"
             " check the ARN and what the function's role may do."
         ) from None
     try:

@@ -92,7 +92,7 @@ class ExecutionEnvironment:
         self._init_error: InvocationOutcome | None = None  # can come before an invocation
         self._used_mb = 0
         self._server = Server(self._respond, port=0).start()
-        variables = {**_variables(function, code_root), **settings}
+        variables = {**lambda_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
         with open_private_file(log) as sink:
@@ -246,7 +246,7 @@ def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
     )
 
 
-def _variables(function: Function, code_root: Path) -> dict[str, str]:
+def lambda_variables(function: Function, code_root: Path) -> dict[str, str]:
     """Return the environment variables that Lambda sets itself.
 
     Source: Lambda Developer Guide, "Working with Lambda environment variables".

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from infra.catalog import ROUTES
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, open_token_kms_key
@@ -51,15 +50,6 @@ def _client_of_environment(service: str, **options: Any) -> Any:
     if options:
         return _make_client(service, **options)
     return _client(service, *sorted(each for each in os.environ.items() if each[0][:4] == "AWS_"))
-
-
-@pytest.fixture(scope="session")
-def aws_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from io import StringIO
 
 import pytest
-from botocore.exceptions import ClientError
 
 from localdev.simulators.faults import Fault
+from mailsync.aws.errors import AwsRejected
 from mailsync.errors import StoreUnavailable
 from mailsync.model import RunRef
 from mailsync.runs.step_functions import StepFunctions
@@ -173,7 +173,7 @@ def test_step_functions_that_do_not_stop_the_sync_prevent_no_disconnection(
     ann: Subscribed, run: RunRef, log: StringIO, monkeypatch: pytest.MonkeyPatch, data: str
 ) -> None:
     """The sync can write nothing any more, and a purge could not be requested again."""
-    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "StopExecution")
+    throttled = AwsRejected("ThrottlingException", "StopExecution was rejected")
 
     def refuse(*_: object) -> None:
         raise throttled

@@ -2,20 +2,21 @@
 
 import datetime
 import json
-from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import boto3
 import botocore.auth
 import pytest
-from moto import mock_aws
 
 from mailsync.errors import SettingMissing
 from mailsync.settings import DatabaseLogin, Settings
+from mailsync.store import iam_token as iam_token_module
 from mailsync.store.connection import Database
 from mailsync.store.functions_login import functions_login_sql
-from mailsync.store.iam_token import _rds, iam_token
+from mailsync.store.iam_token import iam_token
 from mailsync.store.migrate import migrate
 from tests.store.cluster import Cluster
 
@@ -24,13 +25,11 @@ NOON = datetime.datetime(2026, 1, 1, 12, 0, 0, tzinfo=datetime.UTC)
 
 
 @pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def credentials(monkeypatch: pytest.MonkeyPatch, aws_url: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    _rds.cache_clear()
-    yield
-    _rds.cache_clear()
 
 
 def test_each_connection_shows_a_token_of_its_own(
@@ -52,6 +51,7 @@ def test_each_connection_shows_a_token_of_its_own(
 def set_clock(patch: pytest.MonkeyPatch, now: datetime.datetime) -> None:
     """What time it is for those who sign."""
     patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: now)
+    patch.setattr(iam_token_module, "datetime", SimpleNamespace(now=lambda _: now))
 
 
 def accept_token(cluster: Cluster, port: int | None) -> None:
@@ -64,7 +64,7 @@ def accept_token(cluster: Cluster, port: int | None) -> None:
 def test_without_credentials_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
 
-    with pytest.raises(SettingMissing, match=r"NoRegionError.*DATABASE_AUTH is 'iam'"):
+    with pytest.raises(SettingMissing, match=r"NoRegion.*DATABASE_AUTH is 'iam'"):
         iam_token("proxy.example.com", 5432, "mailsync_functions")
 
 
@@ -75,7 +75,7 @@ def test_another_way_to_log_in_is_refused_in_words() -> None:
 
 def a_login_secret(password: str, user: str = "mailsync_functions") -> str:
     text = json.dumps({"username": user, "password": password})
-    made = boto3.client("secretsmanager").create_secret(Name=f"login-{password}", SecretString=text)
+    made = boto3.client("secretsmanager").create_secret(Name=f"login-{uuid4()}", SecretString=text)
     return str(made["ARN"])
 
 
@@ -83,7 +83,6 @@ def owner_settings(url: str, secret_arn: str) -> Settings:
     return Settings({"DATABASE_URL": url, "FUNCTIONS_LOGIN_SECRET_ARN": secret_arn})
 
 
-@mock_aws
 def test_each_migration_gives_the_login_of_the_functions_the_password_of_the_day(
     cluster: Cluster, owner_url: str
 ) -> None:
@@ -106,7 +105,6 @@ def test_no_statement_holds_the_password_itself() -> None:
 
 
 @pytest.mark.parametrize("user", ["Robert'); DROP", "", "me me"])
-@mock_aws
 def test_a_user_that_would_have_to_be_quoted_is_refused(owner_url: str, user: str) -> None:
     with pytest.raises(SettingMissing, match=r"would need quoting|names no login"):
         migrate(owner_settings(owner_url, a_login_secret("first", user)))

@@ -15,6 +15,7 @@ from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.migrate import drop_what_previous_release_needed
+from mailsync.store.parameters import JsonBytes
 from mailsync.store.placement_store import PlacementStore
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
@@ -192,7 +193,7 @@ def test_what_the_version_before_writes_is_placed_as_its_rows_say(
     account_id = mirror.run.account_id
     ids = encoded.to_jsonb(["m2"])
 
-    def page(*names: str, folder: str) -> bytes:
+    def page(*names: str, folder: str) -> JsonBytes:
         rows = [encoded.message_to_row(a_message(each, folder)) for each in names]
         return next(
             encoded.chunk_rows_by_size([{**row, "folder_remote_id": folder} for row in rows])

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-import botocore.httpsession
 import httpx
 import pg8000.native
 
+from mailsync.aws.client import AwsClient
 from tests.torture.durable import DurableState
 
 CALLS = (
     (httpx.HTTPTransport, "handle_request"),
-    (botocore.httpsession.URLLib3Session, "send"),
+    (AwsClient, "_send"),
     (pg8000.native.Connection, "run"),
     (imaplib.IMAP4, "send"),
 )

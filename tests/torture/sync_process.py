@@ -11,7 +11,6 @@ import sys
 from dataclasses import asdict
 from importlib import import_module
 
-import boto3
 import httpx
 
 from mailsync.providers.imap import changes
@@ -51,9 +50,6 @@ def _warm_up() -> None:
     import_module("mailsync.providers.gmail.provider")
     # Time passes in the tables only; the time of the last comparison is in the sealed cursor.
     changes.MIN_TIME_BETWEEN_FLAG_COMPARISONS_S = 0
-    # Without keys it would ask the metadata service of the machine for some.
-    keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
-    boto3.client("kms", region_name="eu-central-1", **keys)
     httpx.Client().close()
     gc.freeze()
 

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 from itertools import product
+from uuid import uuid4
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from mailsync.api.signing_keys import build_signing_keys
 from mailsync.credentials.identity.entra_settings import AUTHORITY_SETTING, EntraSettings
@@ -18,13 +18,13 @@ OWNER, FUNCTIONS = "postgresql://owner@db/mail", "postgresql://functions@db/mail
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_url)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     load_settings.cache_clear()
-    with mock_aws():
-        yield
+    yield
     load_settings.cache_clear()
 
 
@@ -32,7 +32,7 @@ def load_with(monkeypatch: pytest.MonkeyPatch, **secrets: str) -> Settings:
     """Load the settings of a function whose environment names these secrets."""
     client = boto3.client("secretsmanager")
     for setting, text in secrets.items():
-        made = client.create_secret(Name=setting, SecretString=text)
+        made = client.create_secret(Name=f"{setting}-{uuid4()}", SecretString=text)
         monkeypatch.setenv(f"{setting}_SECRET_ARN", made["ARN"])
     return load_settings()
 

@@ -1,16 +1,56 @@
-"""Build the resolver of the function `api`, which maps requests to the functions of its routes."""
+"""Map requests to the functions of the routes of the Lambda function `api`.
 
+The routes are in groups, by the beginning of their path. Each group has a resolver of its own. A
+process imports the group of syncs, of which most requests are, when it starts, and another group at
+the first request to it: to import all groups costs each start 25 ms of CPU more.
+"""
+
+from functools import cache
 from http import HTTPStatus
+from importlib import import_module
+from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.api import accounts, health, runs, syncs
+from mailsync.api import syncs
 from mailsync.api.json_text import parse_untrusted_json
-from mailsync.api.openapi import add_openapi_document_route
 from mailsync.api.problems import register_problem_handler
+
+_MODULE_BY_PATH_PREFIX = {
+    syncs.SYNC_PATH: "syncs",
+    "/api/email/runs": "runs",
+    "/api/email/accounts": "accounts",
+    "/api/openapi.json": "openapi_route",
+    "/": "health",
+}
+"""The module with the router of each group; the first prefix that fits applies."""
+
+
+def resolve_request(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return the response of the route that a request of API Gateway names."""
+    path = APIGatewayProxyEventV2(event).path
+    module = next(each for start, each in _MODULE_BY_PATH_PREFIX.items() if path.startswith(start))
+    return _app_of_group(module).resolve(event, context)
 
 
 def build_app() -> APIGatewayHttpResolver:
+    """Return a resolver with the routes of all groups, for the OpenAPI document."""
+    app = _new_app()
+    for module in _MODULE_BY_PATH_PREFIX.values():
+        app.include_router(import_module(f"mailsync.api.{module}").router)
+    return app
+
+
+@cache
+def _app_of_group(module: str) -> APIGatewayHttpResolver:
+    app = _new_app()
+    app.include_router(import_module(f"mailsync.api.{module}").router)
+    return app
+
+
+def _new_app() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver(
         enable_validation=True,
         json_body_deserializer=parse_untrusted_json,
@@ -18,9 +58,7 @@ def build_app() -> APIGatewayHttpResolver:
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
     )
     register_problem_handler(app)
-    app.include_router(syncs.router)
-    app.include_router(runs.router)
-    app.include_router(accounts.router)
-    app.include_router(health.router)
-    add_openapi_document_route(app)
     return app
+
+
+_app_of_group("syncs")

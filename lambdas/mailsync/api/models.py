@@ -22,6 +22,8 @@ class CamelModel(BaseModel):
         use_attribute_docstrings=True,
         # Every response has every field, those with a default as well.
         json_schema_serialization_defaults_required=True,
+        # A cold start builds the validators of its own route only.
+        defer_build=True,
     )
 
 

@@ -7,11 +7,9 @@ operations of both kinds.
 
 import json
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
 from mailsync.api import syncs
@@ -23,7 +21,6 @@ from mailsync.api.openapi_providers import (
 from mailsync.api.openapi_responses import describe_headers, describe_responses, problem_response
 from mailsync.api.openapi_schemas import complete_schemas
 from mailsync.registry import RegisteredProvider
-from mailsync.settings import load_settings
 
 API_VERSION = "1.0.0"
 OPENAPI_DOCUMENT_PATH = "/api/openapi.json"
@@ -42,23 +39,6 @@ _TAGS = {
 }
 """Tags of operations by the beginning of their path; the first one that fits applies. The tags name
 classes of generated clients."""
-
-
-def add_openapi_document_route(app: APIGatewayHttpResolver) -> None:
-    """Add the route that returns the OpenAPI document; its first request builds the document."""
-
-    @cache
-    def text() -> str:
-        return json.dumps(build_openapi_document(app, load_settings().enabled_providers()))
-
-    @app.get(
-        OPENAPI_DOCUMENT_PATH,
-        summary="Return this document",
-        operation_id="get_openapi_document",
-        responses=describe_responses({200: None}, public=True),
-    )
-    def openapi() -> Response[str]:
-        return Response(200, APPLICATION_JSON, text())
 
 
 def build_openapi_document(

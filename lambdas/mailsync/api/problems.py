@@ -21,6 +21,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from mailsync.aws.errors import AwsError
 from mailsync.errors import (
     AccessRevoked,
     AccountNotConnected,
@@ -271,13 +272,9 @@ def exception_to_problem(error: Exception) -> Problem:
             return _of_product_error(error)
         case RequestValidationError():
             return _of_invalid_fields(error.errors())
-    return _AWS_DOWN if _is_aws_error(error) else _OF_RESOLVER.get(type(error), UNEXPECTED_PROBLEM)
-
-
-def _is_aws_error(error: Exception) -> bool:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return isinstance(error, BotoCoreError | ClientError)
+        case AwsError():
+            return _AWS_DOWN
+    return _OF_RESOLVER.get(type(error), UNEXPECTED_PROBLEM)
 
 
 def _of_product_error(error: MailsyncError) -> Problem:

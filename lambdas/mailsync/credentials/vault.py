@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from mailsync.aws.errors import AwsRejected, AwsUnavailable
+from mailsync.credentials.kms import KmsDataKeys
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import DataKey, SealedSecret
 
@@ -128,7 +130,7 @@ class SealingKey:
 class Vault:
     """Encrypts (seals) and decrypts (opens) secrets. It caches data keys.
 
-    kms: boto3 client of KMS. None: made at the first use.
+    kms: client of KMS, such as boto3's. None: `KmsDataKeys`.
     clock: returns the current time in seconds.
 
     Every method that needs a data key raises:
@@ -146,7 +148,7 @@ class Vault:
     ) -> None:
         self._kms_key_arn = kms_key_arn
         self._keys = keys
-        self._kms = kms
+        self._kms = kms or KmsDataKeys()
         self._clock = clock
         self._known: dict[int, SealingKey] = {}
 
@@ -211,27 +213,22 @@ class Vault:
         return known
 
     def _call_kms(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        self._kms = self._kms or boto3.client("kms")
         try:
             response: dict[str, Any] = getattr(self._kms, operation)(
                 EncryptionContext=KMS_ENCRYPTION_CONTEXT, **parameters
             )
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _KEY_REJECTED_CODES:
+        except AwsRejected as error:
+            if error.code in _KEY_REJECTED_CODES:
                 raise SettingMissing(
-                    f"AWS KMS rejects the key of TOKEN_KEY_ARN ({code}), so no mailbox is synced."
-                    " Stored mail stays readable; check the setting and the key's policy."
+                    f"AWS KMS rejects the key of TOKEN_KEY_ARN ({error.code}), so no mailbox is"
+                    " synced. Stored mail stays readable; check the setting and the key's policy."
                 ) from None
             raise StoreUnavailable(
-                f"AWS KMS failed ({code}). Stored mail stays readable; the sync is retried."
+                f"AWS KMS failed ({error.code}). Stored mail stays readable; the sync is retried."
             ) from None
-        except BotoCoreError as error:
+        except AwsUnavailable as error:
             raise StoreUnavailable(
-                f"AWS KMS is unavailable ({type(error).__name__}). Stored mail stays readable; the"
+                f"AWS KMS is unavailable ({error.code}). Stored mail stays readable; the"
                 " sync is retried."
             ) from None
         return response

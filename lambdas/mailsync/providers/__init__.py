@@ -282,8 +282,9 @@ class MailProvider(Protocol):
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        If the provider requests a pause meanwhile, the result may have the results of the first ids
-        only, at least one, so that they are not lost. The next call raises ProviderThrottled.
+        If the provider requests a pause meanwhile, or the memory limit is reached, the result may
+        have the results of the first ids only, at least one, so that they are not lost. After a
+        pause was requested, the next call raises ProviderThrottled.
 
         The result for a message is an UnreadableMessage with the cause `unanswered` if only the
         request of this message fails, and with the cause `too_large` if the message exceeds the

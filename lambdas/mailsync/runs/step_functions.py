@@ -1,11 +1,10 @@
 """Start, describe and stop executions of AWS Step Functions."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cached_property
 from typing import Any
 
+from mailsync.aws.client import STEP_FUNCTIONS, AwsClient
+from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
 
 _MISCONFIGURED = frozenset(
@@ -18,6 +17,7 @@ _MISCONFIGURED = frozenset(
         "ValidationException",
     }
 )
+_UNKNOWN_EXECUTION_CODE = "ExecutionDoesNotExist"
 
 
 class StepFunctions:
@@ -27,42 +27,51 @@ class StepFunctions:
     or if the role of this Lambda function lacks the permission.
     """
 
-    @cached_property
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
+    def __init__(self) -> None:
         # The gateway gives up after 29 s: all attempts together stay under that.
-        limits = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-        return boto3.client("stepfunctions", config=limits)
+        self._client = AwsClient(STEP_FUNCTIONS, timeout_s=4, max_attempts=3)
 
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         """Start an execution with this name and return its ARN. If an execution with this name
         exists, return its ARN and start nothing."""
         try:
-            with _setting_missing():
-                started = self._client.start_execution(
-                    stateMachineArn=machine_arn, name=name, input=json.dumps(state)
-                )
-        except self._client.exceptions.ExecutionAlreadyExists:
+            started = self._call(
+                "StartExecution", stateMachineArn=machine_arn, name=name, input=json.dumps(state)
+            )
+        except AwsRejected as error:
+            if error.code != "ExecutionAlreadyExists":
+                raise
             return execution_arn(machine_arn, name)
         return str(started["executionArn"])
 
     def status(self, arn: str) -> str | None:
         """Return the status of an execution, such as "RUNNING". None: it does not exist."""
         try:
-            with _setting_missing():
-                found = self._client.describe_execution(executionArn=arn)
-        except self._client.exceptions.ExecutionDoesNotExist:
+            return str(self._call("DescribeExecution", executionArn=arn)["status"])
+        except AwsRejected as error:
+            if error.code != _UNKNOWN_EXECUTION_CODE:
+                raise
             return None
-        return str(found["status"])
 
     def stop(self, arn: str, error: str) -> None:
         """Stop an execution and record `error` as its error name. Do nothing if the execution has
         ended or does not exist."""
-        gone = self._client.exceptions.ExecutionDoesNotExist
-        with suppress(gone), _setting_missing():
-            self._client.stop_execution(executionArn=arn, error=error)
+        try:
+            self._call("StopExecution", executionArn=arn, error=error)
+        except AwsRejected as rejected:
+            if rejected.code != _UNKNOWN_EXECUTION_CODE:
+                raise
+
+    def _call(self, operation: str, **parameters: str) -> dict[str, Any]:
+        try:
+            return self._client.call(operation, **parameters)
+        except AwsRejected as error:
+            if error.code not in _MISCONFIGURED:
+                raise
+            raise SettingMissing(
+                f"Step Functions rejects the call ({error.code}). Check MAILBOX_SYNC_ARN and"
+                " TEST_SYNC_ARN, and the permissions of the function's role."
+            ) from None
 
 
 def execution_arn(machine_arn: str, name: str) -> str:
@@ -72,20 +81,3 @@ def execution_arn(machine_arn: str, name: str) -> str:
 def machine_arn_of_execution(arn: str) -> str:
     """Return the ARN of the state machine whose execution has this ARN."""
     return arn.rpartition(":")[0].replace(":execution:", ":stateMachine:")
-
-
-@contextmanager
-def _setting_missing() -> Iterator[None]:
-    """Raise SettingMissing for the errors that only a deployment can mend."""
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code not in _MISCONFIGURED:
-            raise
-        raise SettingMissing(
-            f"Step Functions rejects the call ({code}). Check MAILBOX_SYNC_ARN and TEST_SYNC_ARN,"
-            " and the permissions of the function's role."
-        ) from None

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import uuid4
 
+from mailsync.aws.errors import AwsError
 from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
 from mailsync.decisions.open_run import OpenRunAction, choose_open_run_action
 from mailsync.errors import SettingMissing, StoreUnavailable
@@ -105,13 +106,11 @@ class SyncStarter:
         Such an execution cannot write, because its run has no lease, and would end by itself.
         Stopping it only saves time, so a failure to stop it is logged and not raised.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             name = self._runs.execution_of_run(run_id)
             arn = execution_arn(self._machine_arn, name)
             self._step_functions.stop(arn, EXECUTION_STOPPED_ERROR)
-        except (BotoCoreError, ClientError, SettingMissing, StoreUnavailable) as error:
+        except (AwsError, SettingMissing, StoreUnavailable) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def start_successor(self, account_id: AccountId, run_id: RunId, name: str) -> None:
@@ -120,11 +119,9 @@ class SyncStarter:
         Raises:
             StoreUnavailable: Step Functions did not respond.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             self._start(run_id, account_id, SyncType.AUTO, "hand-over", name=name)
-        except (BotoCoreError, ClientError) as error:
+        except AwsError as error:
             raise StoreUnavailable(
                 f"Step Functions did not start {name} ({type(error).__name__}). The stored mail"
                 " stays; the start is retried."

@@ -6,9 +6,8 @@ response then belongs to another client (pgbouncer #1288). `Database.transaction
 only way to run a statement, and nothing depends on a session: no SET, no session locks, no prepared
 statements. Each transaction sets what it needs (`session.py`).
 
-A session is reused only after a transaction that ended without error on a writable database. After
-a transient error or on a read-only database, the next transaction opens a new session, so that
-functions recover as soon as the database does.
+A session is reused only after a transaction that ended without error on a writable database; else
+the next transaction opens a new session, so that functions recover as soon as the database does.
 """
 
 import socket
@@ -25,6 +24,7 @@ from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreU
 from mailsync.settings import Settings, load_settings
 from mailsync.store.database_url import DatabaseTarget, parse_database_url
 from mailsync.store.iam_token import iam_token
+from mailsync.store.large_parameters import LargeParameterConnection
 from mailsync.store.parameters import JsonBytes, find_parameters
 from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_READ_ONLY_SESSION_SQL
 from mailsync.store.sqlstate import error_from_fields, read_only_error
@@ -47,7 +47,7 @@ _OF_ANOTHER_HOST = frozenset({62, 64})
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH; its text quotes the host."""
 
 
-class Connection(pg8000.native.Connection):  # type: ignore[misc]
+class Connection(LargeParameterConnection):
     """A pg8000 connection that uses UTF-8 and can require channel binding."""
 
     def __init__(self, target: DatabaseTarget, **how: Any) -> None:

@@ -1,9 +1,17 @@
-"""Create IAM tokens, which serve as database passwords for RDS and RDS Proxy."""
+"""Create IAM tokens, which serve as database passwords for RDS and RDS Proxy.
 
-from functools import cache
-from typing import Any
+Source: Amazon RDS User Guide, "Connecting to your DB instance using IAM authentication": a token is
+    a signed URL of the action `connect`, without its scheme, which is valid for 15 minutes.
+"""
 
+from datetime import UTC, datetime
+
+from mailsync.aws.environment import find_credentials, find_region
+from mailsync.aws.errors import AwsUnavailable
+from mailsync.aws.signature import CredentialScope, presign_get
 from mailsync.errors import SettingMissing
+
+TOKEN_LIFETIME_S = 900
 
 
 def iam_token(host: str, port: int, user: str) -> str:
@@ -13,21 +21,16 @@ def iam_token(host: str, port: int, user: str) -> str:
     Raises:
         SettingMissing: AWS credentials or a region are missing.
     """
-    from botocore.exceptions import BotoCoreError
-
     try:
-        token = _rds().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
-    except BotoCoreError as error:
+        scope = CredentialScope(find_region(), "rds-db")
+        credentials = find_credentials()
+    except AwsUnavailable as error:
         raise SettingMissing(
-            f"No IAM token for the database can be signed ({type(error).__name__}); DATABASE_AUTH"
-            " is 'iam', which needs AWS credentials and a region."
+            f"No IAM token for the database can be signed ({error.code}); DATABASE_AUTH is 'iam',"
+            " which needs AWS credentials and a region."
         ) from None
-    return str(token)
-
-
-@cache
-def _rds() -> Any:
-    import boto3
-
-    # Threads that look at mailboxes connect at once, and boto3's shared session is not theirs.
-    return boto3.session.Session().client("rds")
+    action = {"Action": "connect", "DBUser": user}
+    now = datetime.now(UTC)
+    return presign_get(
+        credentials, scope, f"{host}:{port}", action, expires_s=TOKEN_LIFETIME_S, now=now
+    )

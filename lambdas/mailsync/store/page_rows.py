@@ -28,8 +28,8 @@ from mailsync.store.rows import JsonRow
 
 MAX_BODY_CHARS = 16 * 2**20
 """The maximum length of a stored body, in characters. Exchange Online accepts messages of 36 MB by
-default, attachments included, so real text is shorter. Measured: a body of this length costs a
-Lambda function 100 to 310 MB while it is stored."""
+default, attachments included, so real text is shorter. Measured: a function that stores a body of
+12 million characters (36 MB) uses 151 MB in all."""
 
 WriteResult = TypeVar("WriteResult")
 Placed = TypeVar("Placed", Message, StateChange)

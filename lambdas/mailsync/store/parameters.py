@@ -1,17 +1,21 @@
 """Pass parameters to SQL statements."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pg8000.native
 
 
-class JsonBytes(bytes):
+@dataclass(frozen=True, slots=True)
+class JsonBytes:
     """Serialized JSON as a statement parameter; pg8000 calls `encode` and sends the result."""
 
+    json: bytes
+
     def encode(self, _encoding: str) -> bytes:
-        return self
+        return self.json
 
 
 @lru_cache(maxsize=512)

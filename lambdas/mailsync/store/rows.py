@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from json.encoder import encode_basestring
 from typing import Any
 
 import orjson
@@ -14,6 +15,8 @@ from mailsync.store.parameters import JsonBytes
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
 MAX_STATEMENT_BYTES = 2_000_000
+_MIN_LARGE_CHARS = 2**20
+"""From this length on, a body's UTF-8 is not left in memory beside it, as orjson does."""
 JsonRow = dict[str, Any]
 
 
@@ -67,18 +70,26 @@ def drop_bodies_of_row(row: JsonRow) -> JsonRow:
 
 def chunk_rows_by_size(rows: Sequence[JsonRow]) -> Iterator[JsonBytes]:
     """Split rows into JSON arrays of at most about 2 MB. Each array is the parameter of one SQL
-    statement. A row that is larger gets an array of its own."""
-    encoded = [orjson.dumps(row) for row in rows]
+    statement. A row that is larger gets an array of its own. A row is encoded when its array is
+    next, so few bytes are in memory a second time."""
     chunk: list[bytes] = []
     size = 0
-    for each in encoded:
-        if chunk and size + len(each) > MAX_STATEMENT_BYTES:
-            yield JsonBytes(b"[" + b",".join(chunk) + b"]")
+    for row in rows:
+        encoded = orjson.dumps([row])
+        if chunk and size + len(encoded) > MAX_STATEMENT_BYTES:
+            yield _join_arrays(chunk)
             chunk, size = [], 0
-        chunk.append(each)
-        size += len(each)
+        chunk.append(encoded)
+        size += len(encoded)
     if chunk:
-        yield JsonBytes(b"[" + b",".join(chunk) + b"]")
+        yield _join_arrays(chunk)
+
+
+def _join_arrays(arrays: Sequence[bytes]) -> JsonBytes:
+    """Return one JSON array of all elements; that of a single array is not copied."""
+    if len(arrays) == 1:
+        return JsonBytes(arrays[0])
+    return JsonBytes(b"[" + b",".join(each[1:-1] for each in arrays) + b"]")
 
 
 def ids_and_hashes_json(rows: Iterable[JsonRow]) -> JsonBytes:
@@ -175,6 +186,8 @@ def _body_json(text: str | None) -> bytes:
     """Return a body in its storable form, as JSON. Its encoding shows whether it is storable, so
     the text is not encoded once more to find that out."""
     if text is not None and "\0" not in text:
+        if len(text) >= _MIN_LARGE_CHARS and not text.isascii():
+            return encode_basestring(to_storable_text(text)).encode()
         with suppress(orjson.JSONEncodeError):  # half a surrogate pair
             return orjson.dumps(text)
     return orjson.dumps(_storable(text))

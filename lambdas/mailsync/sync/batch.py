@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any
 
 from mailsync.credentials import open_stored_access_token
+from mailsync.credentials.kms import KmsDataKeys
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.log import logger
@@ -112,10 +112,7 @@ def _release(workers: "SimpleQueue[CheckWorker]", account_ids: Sequence[AccountI
 @cache
 def _workers() -> "SimpleQueue[CheckWorker]":
     """Return the workers of this process; they keep their connections for its next batch."""
-    import boto3
-
-    settings = load_settings()
-    kms: Any = boto3.client("kms")  # here: making one is not for several threads at once
+    settings, kms = load_settings(), KmsDataKeys()
     trigger, starting = open_sync_starter(), Lock()
 
     def start(account_id: AccountId, run_id: RunId) -> None:

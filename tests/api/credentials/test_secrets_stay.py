@@ -40,6 +40,7 @@ LAMBDAS = ROOT / "lambdas"
 REDIRECTS = (301, 302, 303, 307, 308)
 ORGANISATION = "72f988bf-0000-4000-8000-000000000000"
 CLIENTS = {
+    "mailsync/aws/client.py",
     "mailsync/credentials/identity/entra.py",
     "mailsync/json_request.py",
     "mailsync/published_keys.py",
@@ -47,8 +48,8 @@ CLIENTS = {
     "mailsync/providers/graph/connection.py",
     "mailsync/providers/server_status.py",
 }
-"""Every module that sends HTTP requests; AWS' own client and Postgres' driver are not HTTP
-clients of ours. A new one stands here, and below under a redirect."""
+"""Every module that sends HTTP requests; boto3 and Postgres' driver are not HTTP clients of ours. A
+new one stands here, and below under a redirect; that of AWS in `tests/unit/test_aws_client.py`."""
 SENDS = re.compile(
     r"^ *(import|from) (aiohttp|http\.client|httpx|requests|urllib3)\b", re.MULTILINE
 )

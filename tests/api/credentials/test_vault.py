@@ -1,11 +1,11 @@
 """Secrets at rest, under a key of the real KMS protocol."""
 
-from contextlib import closing
+import time
 from typing import Any
 
 import pytest
 
-from localdev.engine.aws_resources import make_aws_client
+from mailsync.credentials.kms import KmsDataKeys
 from mailsync.credentials.vault import (
     DATA_KEY_CACHE_LIFETIME_S,
     SealedColumn,
@@ -86,18 +86,22 @@ def test_a_data_key_is_wrapped_for_one_purpose(
 
 
 def test_a_missing_key_is_a_wrong_setting(
-    kms: Any, token_key_arn: str, store: CredentialStore
+    token_key_arn: str, store: CredentialStore, environment: pytest.MonkeyPatch
 ) -> None:
-    vault = Vault(f"{token_key_arn[:-4]}0000", store, kms)
+    vault = Vault(f"{token_key_arn[:-4]}0000", store)
 
     with pytest.raises(SettingMissing, match="TOKEN_KEY_ARN"):
         vault.seal_text(GRANT, "grant")
 
 
 def test_an_unreachable_key_service_is_worth_another_try(
-    token_key_arn: str, store: CredentialStore
+    token_key_arn: str,
+    store: CredentialStore,
+    environment: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    missing = make_aws_client("kms", "http://127.0.0.1:9")
+    missing = KmsDataKeys("http://127.0.0.1:9")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
-    with closing(missing), pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable):
         Vault(token_key_arn, store, missing).seal_text(GRANT, "grant")

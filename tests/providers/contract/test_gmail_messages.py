@@ -1,7 +1,9 @@
 """Messages of Gmail by id, and lists of the ids of a label, whatever Gmail answers."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -21,8 +23,7 @@ from mailsync.model import (
     RemoteId,
     UnreadableMessage,
 )
-from mailsync.providers import ResponseTooLarge
-from mailsync.providers.gmail import bodies, http
+from mailsync.providers.gmail import bodies, http, responses, units
 from mailsync.providers.gmail.labels import ALL_MAIL
 from tests.providers.contract.scripted_gmail import (
     NOT_FOUND,
@@ -222,15 +223,17 @@ def test_a_message_that_exceeds_the_memory_is_set_aside(
     assert isinstance(message, Message)
 
 
-def test_texts_that_exceed_the_memory_are_requested_in_smaller_parts(
+def test_messages_after_texts_that_exceed_the_memory_are_left_to_the_next_call(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 8)
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 1)
+    monkeypatch.setattr(bodies, "UNITS_PER_PART", units.GET_MESSAGE)
     gmail.script(messages__a=answer(raw_message()), messages__b=answer(raw_message("b")))
 
-    with pytest.raises(ResponseTooLarge):
-        gmail.mailbox.fetch_messages([A, B])
-    assert isinstance(gmail.mailbox.fetch_messages([A])[0], Message)
+    [first] = gmail.mailbox.fetch_messages([A, B])
+
+    assert isinstance(first, Message)
+    assert [each.path.rpartition("/")[2] for each in gmail.requests] == ["a"]
 
 
 def lists_of(gmail: ScriptedGmail, *, all_ids: Response, unread: Response) -> None:
@@ -299,3 +302,21 @@ def test_a_label_is_gone_only_if_a_request_for_it_says_so(
 
     with pytest.raises(error):
         gmail.mailbox.list_folder_messages(LABEL)
+
+
+@pytest.mark.parametrize("extra", [{}, {"snippet": '"raw": "AAAA"'}, {"payload": {"raw": "QUJD"}}])
+@pytest.mark.parametrize("padding", ["", "=", "=="])
+def test_a_large_message_is_read_without_a_copy_of_its_text(
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], padding: str
+) -> None:
+    monkeypatch.setattr(responses, "_CHUNK_CHARS", 8)
+    content = bytearray(json.dumps({**extra, "raw": f"8J-YgFhZWg{padding}", "id": "a"}).encode())
+    usual = responses.parse_response(200, {}, bytearray(content)).body
+    monkeypatch.setattr(responses, "_MIN_LARGE_BYTES", 1)
+
+    large = responses.parse_response(200, {}, content).body
+
+    assert isinstance(large["raw"], memoryview) == ("payload" not in extra)
+    decoded = [responses.decode_base64url(each, "raw") for each in (usual, large)]
+    assert decoded == ["\N{GRINNING FACE}XYZ".encode()] * 2
+    assert {**large, "raw": ""} == {**usual, "raw": ""}

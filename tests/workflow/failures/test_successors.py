@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
+from mailsync.aws.errors import AwsUnavailable
 from mailsync.decisions import successor, verify
 from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
 from mailsync.model import (
@@ -83,7 +83,7 @@ def test_a_successor_is_started_once_though_the_start_fails(
             return start(machine_arn, name, state)
         if is_started:
             start(machine_arn, name, state)
-        raise EndpointConnectionError(endpoint_url="https://states")
+        raise AwsUnavailable("ConnectionResetError", "states does not answer")
 
     monkeypatch.setattr(long.executions, "start", fail)
 

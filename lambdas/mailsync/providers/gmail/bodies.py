@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from mailsync.errors import ProviderThrottled
 from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
-from mailsync.providers import ResponseTooLarge
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import (
     TOO_LARGE_STATUS,
@@ -41,8 +40,8 @@ MIN_FAILURES_OF_MAILBOX = 5
 """The number of messages that all fail from which on the failure is no property of the messages."""
 UNITS_PER_PART = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
 """The units from which on a part of the messages is fetched before the next."""
-MAX_TEXT_CHARS = 32 * 2**20
-"""The limit of the texts that one call returns."""
+MAX_TEXT_CHARS = 8 * 2**20
+"""The length of texts in characters from which on a call fetches no further message."""
 _Result = Message | GoneMessage | UnreadableMessage
 
 
@@ -72,22 +71,21 @@ class MessageReader:
     def fetch(self, ids: Sequence[RemoteId], *, is_shared: bool = False) -> Sequence[_Result]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        If Gmail requests a pause meanwhile, the results of the first ids are returned, if there are
-        any.
+        If Gmail requests a pause meanwhile, or the texts exceed MAX_TEXT_CHARS, the results of the
+        first ids are returned, if there are any.
 
         Raises:
-            ResponseTooLarge: request fewer ids at a time; never raised for a single id.
             errors of `MailProvider`: a failure concerns the mailbox and not a single message.
         """
         found: dict[RemoteId, _Result] = {}
         try:
             for part in self._divide(ids):
                 self._fetch_part(part, found, is_shared=is_shared)
+                if sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS:
+                    break
         except ProviderThrottled:
             if ids[0] not in found:
                 raise
-        if len(found) > 1 and sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS:
-            raise ResponseTooLarge
         end = next((at for at, each in enumerate(ids) if each not in found), len(ids))
         return [found[each] for each in ids[:end]]
 

@@ -6,9 +6,11 @@ documentation says: such a response is not believed, whatever else it says.
 
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -18,6 +20,10 @@ from mailsync.providers.gmail.errors import NO_RESPONSE_STATUS, GmailResponse
 from mailsync.retry_after import parse_retry_after_s
 
 _MAX_NUMBER = 2**64
+_CHUNK_CHARS = 2**20  # divisible by 4: a large message is decoded without copies of all of it
+_MIN_LARGE_BYTES = 2**20
+_RAW = re.compile(rb'"raw"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_=-]*)"')
+_PADDING = ord("=")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -29,7 +35,8 @@ class WrongResponse(Exception):
 def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GmailResponse:
     """Return an HTTP response as a GmailResponse. If the HTTP status is 200 and the body is not a
     JSON object, the result has NO_RESPONSE_STATUS."""
-    body, now = _parse(content), _parse_date(headers.get("Date"))
+    parse = _parse_large if len(content) >= _MIN_LARGE_BYTES else _parse
+    body, now = parse(content), _parse_date(headers.get("Date"))
     if status == 200 and body is None:
         return GmailResponse(NO_RESPONSE_STATUS, now=now)
     pause_s = parse_retry_after_s(headers.get("Retry-After"), now=now)
@@ -87,13 +94,22 @@ def read_label_ids(item: Mapping[str, Any]) -> tuple[RemoteId, ...]:
 def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
     """Return the bytes of a field; the API pads some fields and others not."""
     found = item.get(name)
-    if not isinstance(found, str) or not found.isascii():
+    if isinstance(found, str) and found.isascii():
+        found = memoryview(found.encode())
+    if not isinstance(found, memoryview):
         raise WrongResponse(name)
-    text = found.encode("ascii").translate(_URL_SAFE).rstrip(b"=")
+    end = len(found)
+    while end and found[end - 1] == _PADDING:
+        end -= 1
+    decoded = BytesIO()
     try:
-        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+        for start in range(0, end, _CHUNK_CHARS):
+            text = bytes(found[start : min(start + _CHUNK_CHARS, end)]).translate(_URL_SAFE)
+            padding = b"=" * (-len(text) % 4)
+            decoded.write(binascii.a2b_base64(text + padding, strict_mode=True))
     except binascii.Error:
         raise WrongResponse(name) from None
+    return decoded.getvalue()
 
 
 def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
@@ -107,6 +123,19 @@ def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
     if not isinstance(found, str) or found == sent:
         raise WrongResponse("nextPageToken")
     return found
+
+
+def _parse_large(content: bytearray) -> dict[str, Any] | None:
+    """Return the JSON object as `_parse` does, but with the bytes of `raw` where they are in
+    `content`: the text of a large message is not in memory twice."""
+    found = _RAW.search(content)
+    if found is None:
+        return _parse(content)
+    start, end = found.span(1)
+    parsed = _parse(content[:start] + content[end:])
+    if parsed is None or parsed.get("raw") != "":  # what was cut out is in another object
+        return _parse(content)
+    return {**parsed, "raw": memoryview(content)[start:end]}
 
 
 def _parse(content: bytearray) -> dict[str, Any] | None:

@@ -1,0 +1,31 @@
+"""Define the route of the OpenAPI document."""
+
+import json
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from mailsync.api.openapi import OPENAPI_DOCUMENT_PATH, build_openapi_document
+from mailsync.api.openapi_responses import describe_responses
+from mailsync.settings import load_settings
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.get(
+    OPENAPI_DOCUMENT_PATH,
+    summary="Return this document",
+    operation_id="get_openapi_document",
+    responses=describe_responses({200: None}, public=True),
+)
+def openapi() -> Response[str]:
+    return Response(200, APPLICATION_JSON, _text())
+
+
+@cache
+def _text() -> str:
+    from mailsync.api.app import build_app  # here: it imports this module
+
+    return json.dumps(build_openapi_document(build_app(), load_settings().enabled_providers()))

@@ -1,0 +1,59 @@
+"""Find region, credentials and endpoints as AWS's SDKs do, from the variables that Lambda sets."""
+
+import os
+from typing import Any
+
+from mailsync.aws.errors import AwsUnavailable
+from mailsync.aws.signature import AwsCredentials
+
+
+def find_region() -> str:
+    """Return the region.
+
+    Raises:
+        AwsUnavailable: no region is set.
+    """
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    region = region or _session().get_config_variable("region")
+    if not region:
+        raise AwsUnavailable("NoRegion", "no region is set, such as AWS_REGION")
+    return str(region)
+
+
+def find_credentials() -> AwsCredentials:
+    """Return the credentials of the environment; those of a Lambda function stay valid as long as
+    its process. Outside Lambda, botocore finds those of a profile.
+
+    Raises:
+        AwsUnavailable: there are none.
+    """
+    setting = os.environ.get
+    key, secret = setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY")
+    if key and secret:
+        return AwsCredentials(key, secret, setting("AWS_SESSION_TOKEN"))
+    found = _session().get_credentials()
+    if found is None:
+        raise AwsUnavailable("NoCredentials", "there are no AWS credentials")
+    frozen = found.get_frozen_credentials()
+    return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def find_endpoint(service: str) -> str:
+    """Return the URL of a service: the one that AWS_ENDPOINT_URL names for all services, or AWS's
+    own in this region."""
+    if url := os.environ.get("AWS_ENDPOINT_URL"):
+        return url
+    region = find_region()
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{service}.{region}.{suffix}"
+
+
+def find_ca_bundle() -> str | None:
+    """Return the PEM file that verifies AWS's endpoints. None: the system's authorities."""
+    return os.environ.get("AWS_CA_BUNDLE") or None
+
+
+def _session() -> Any:
+    import botocore.session  # only on a developer's machine: it takes long to import
+
+    return botocore.session.Session()
