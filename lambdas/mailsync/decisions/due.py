@@ -9,7 +9,21 @@ minutes. After an outage 10,000 overdue mailboxes are spread over four minutes."
 DUE_CLAIM_LIFETIME_S = 600
 """The lifetime in seconds of a worker's claim on a due mailbox. If the worker dies, the claim ends
 after this time."""
+NOTIFIED_CLAIM_LIFETIME_S = 60
+"""The lifetime in seconds of the claim on a mailbox for which a notification arrived."""
+MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
+"""The minimum seconds between checks of a mailbox that notifications start, in the long run; two may
+follow each other at once. A check of a mailbox of 1,000 folders is 111 requests, so notifications
+cause at most half of the 10,000 requests in ten minutes that Microsoft Graph allows."""
+MAX_NOTIFIED_WORKERS = 4
+"""The maximum number of functions that check notified mailboxes at the same time. An AWS account may
+have only 10 concurrent functions, and the scheduled checks need some of them."""
+CHECK_SLOT_LIFETIME_S = 60
+"""The seconds after which another function may take the place of one that checks notified mailboxes,
+if its invocation was lost or it died."""
 
+SYNC_INTERVAL_AFTER_NOTIFICATION_S = 60
+"""The seconds until the second check after a notification, if the first check found nothing new."""
 SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
 """The seconds between two syncs of a mailbox that has changed recently."""
 SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
