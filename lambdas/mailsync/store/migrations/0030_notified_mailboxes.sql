@@ -11,14 +11,13 @@ alter table mailsync.sync_queue
   add column notified_not_before timestamptz not null default '-infinity';
 create index sync_queue_notified on mailsync.sync_queue (due_at) where notified;
 
--- The functions that may check notified mailboxes at the same time. holder: the name that a function
--- was given when it was invoked; null: the slot is free. It is also free after held_until.
+-- The functions that check notified mailboxes at present. holder: the name that a function was given
+-- when it was invoked. After held_until another function may take the slot.
 create table mailsync.check_slots (
   slot int primary key,
-  holder text unique,
-  held_until timestamptz not null default '-infinity'
+  holder text not null unique,
+  held_until timestamptz not null
 );
-insert into mailsync.check_slots (slot) select generate_series(1, 20);
 alter table mailsync.check_slots enable row level security;
 do $$ begin
   if to_regrole('mailsync_writer') is not null then

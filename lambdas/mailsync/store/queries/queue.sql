@@ -65,13 +65,16 @@ UPDATE mailsync.sync_queue q
 RETURNING q.account_id::text
 
 -- take_check_slot --
--- Take a free slot for a function that checks notified mailboxes; returns no row if none is free.
-UPDATE mailsync.check_slots
-   SET holder = :holder, held_until = now() + make_interval(secs => :held_s)
- WHERE slot = (SELECT slot FROM mailsync.check_slots
-                WHERE slot <= :slots AND held_until <= now()
-                ORDER BY slot LIMIT 1
-                  FOR UPDATE SKIP LOCKED)
+-- Take a free slot for a function that checks notified mailboxes. Returns no row if none is free, or
+-- if another function takes the same one at this moment.
+INSERT INTO mailsync.check_slots AS s (slot, holder, held_until)
+SELECT n, :holder, now() + make_interval(secs => :held_s)
+  FROM generate_series(1, cast(:slots AS int)) AS n
+ WHERE NOT EXISTS (SELECT 1 FROM mailsync.check_slots WHERE slot = n AND held_until > now())
+ ORDER BY n
+ LIMIT 1
+    ON CONFLICT (slot) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
+ WHERE s.held_until <= now()
 RETURNING slot
 
 -- keep_check_slot --
@@ -83,4 +86,4 @@ RETURNING slot
 
 -- release_check_slot --
 -- Make the slot free for another function.
-UPDATE mailsync.check_slots SET holder = NULL, held_until = '-infinity' WHERE holder = :holder
+DELETE FROM mailsync.check_slots WHERE holder = :holder
