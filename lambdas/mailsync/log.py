@@ -13,9 +13,24 @@ at level DEBUG.
 import logging
 import os
 
-from aws_lambda_powertools import Logger
+from typing import Any
 
-logger = Logger(service="mailsync", utc=True, use_rfc3339=True)
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+
+_OMITTED_KEYS = ("function_arn", "function_memory_size")
+"""Keys of Lambda's context that say what the log group and the catalog say already. CloudWatch bills
+each byte."""
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    def serialize(self, log: dict[str, Any]) -> str:
+        for key in _OMITTED_KEYS:
+            log.pop(key, None)
+        return super().serialize(log)
+
+
+logger = Logger(service="mailsync", logger_formatter=_Formatter(utc=True, use_rfc3339=True))
 
 if _level := os.environ.get("POWERTOOLS_LOG_LEVEL"):
     logging.getLogger("mailsync").setLevel(_level)

@@ -10,6 +10,7 @@ import pytest
 
 from mailsync.decisions.due import (
     CHECK_SLOT_LIFETIME_S,
+    MAX_NOTIFIED_WAIT_S,
     MAX_NOTIFIED_WORKERS,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
 )
@@ -122,6 +123,7 @@ def test_two_checks_may_follow_each_other_and_a_third_waits(
         notify()
         holder = queue.take_slot()
         claimed.append(len(queue.claim_notified_mailboxes(holder, 10)) if holder else 0)
+        queue.release_slot(holder or "")
     assert claimed == [1, 1, 0, 0]
 
     seconds = MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S + 1
@@ -144,6 +146,7 @@ def test_slots_are_few_and_free_again_when_released_or_lost(
     queue: NotifiedMailboxQueueStore, notify: Notify, database: Database
 ) -> None:
     notify()
+    pass_time(database, "sync_queue", "due_at", MAX_NOTIFIED_WAIT_S + 1)
     holders = [queue.take_slot() for _ in range(MAX_NOTIFIED_WORKERS + 2)]
     assert [each is not None for each in holders] == [True] * MAX_NOTIFIED_WORKERS + [False] * 2
 
@@ -166,9 +169,14 @@ def test_a_function_whose_slot_another_has_claims_nothing(
 
 
 def test_workers_at_once_claim_each_mailbox_once(
-    queue: NotifiedMailboxQueueStore, notify: Notify, settings: Settings
+    *,
+    queue: NotifiedMailboxQueueStore,
+    notify: Notify,
+    settings: Settings,
+    database: Database,
 ) -> None:
     notify()
+    pass_time(database, "sync_queue", "due_at", MAX_NOTIFIED_WAIT_S + 1)
     holders = [queue.take_slot() or "" for _ in range(MAX_NOTIFIED_WORKERS)]
 
     def claim(holder: str) -> list[AccountId]:

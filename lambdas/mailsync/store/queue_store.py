@@ -6,9 +6,11 @@ from uuid import uuid4
 
 from mailsync.decisions.due import (
     CHECK_SLOT_LIFETIME_S,
+    MAX_COUNTED_MAILBOXES,
     MAX_NOTIFIED_WORKERS,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
     NOTIFIED_CLAIM_LIFETIME_S,
+    needs_another_worker,
 )
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
@@ -56,13 +58,18 @@ class NotifiedMailboxQueueStore:
     def take_slot(self) -> str | None:
         """Take a slot for a function that the caller invokes; return the slot's holder name.
 
-        Returns None if no notified mailbox can be checked now, or if no slot is free. In the second
-        case the functions that hold the slots check the mailbox. The slot is free again after
+        Returns None if no notified mailbox can be checked now, or if the functions that hold slots
+        suffice; they check the mailbox. The slot is free again after
         `CHECK_SLOT_LIFETIME_S`.
         """
         holder = str(uuid4())
         with self._database.transaction() as tx:
-            if not tx.run("find_notified_accounts", limit=1):
+            waits = [
+                waited_s
+                for _, waited_s in tx.run("find_notified_accounts", limit=MAX_COUNTED_MAILBOXES)
+            ]
+            [[working]] = tx.run("count_check_slots")
+            if not needs_another_worker(waits, working):
                 return None
             taken = tx.run(
                 "take_check_slot",
@@ -87,7 +94,7 @@ class NotifiedMailboxQueueStore:
                 return ()
             claimed = tx.run(
                 "claim_notified_accounts",
-                ids=to_jsonb([account_id for (account_id,) in found]),
+                ids=to_jsonb([account_id for account_id, _ in found]),
                 next_in_s=float(NOTIFIED_CLAIM_LIFETIME_S),
                 pause_s=float(MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S),
             )

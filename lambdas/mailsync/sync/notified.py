@@ -47,12 +47,13 @@ def _drain(
     all_checked: list[CheckReport] = []
     running: set[Future[CheckReport]] = set()
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
-        while True:
-            can_begin = remaining_s() >= MIN_TIME_PER_CHECK_S
-            free = MAX_CHECKS_IN_PARALLEL - len(running) if can_begin else 0
+        while remaining_s() >= MIN_TIME_PER_CHECK_S:
+            free = MAX_CHECKS_IN_PARALLEL - len(running)
             claimed = queue.claim_notified_mailboxes(holder, free)
             running |= {pool.submit(check_one, each, remaining_s) for each in claimed}
             if not running:
                 return all_checked
             done, running = wait(running, MAX_TIME_BETWEEN_CLAIMS_S, FIRST_COMPLETED)
             all_checked += [each.result() for each in done]
+        queue.release_slot(holder)  # another function begins while the last checks end
+        return all_checked + [each.result() for each in running]

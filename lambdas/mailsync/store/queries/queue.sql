@@ -33,8 +33,8 @@ UPDATE mailsync.sync_queue
 -- find_notified_accounts --
 -- Return accounts that are due after a notification and can be checked now, the longest waiting
 -- first: no sync or check of the account is running or requested, its provider has not paused it, and
--- notifications did not have it checked too often.
-SELECT q.account_id::text
+-- notifications did not have it checked too often. Also returns the seconds that each has waited.
+SELECT q.account_id::text, extract(epoch FROM now() - q.due_at)::float8
   FROM mailsync.sync_queue q
   JOIN mailsync.email_accounts a ON a.id = q.account_id
  WHERE q.notified AND q.due_at <= now() AND q.notified_not_before <= now()
@@ -63,6 +63,10 @@ UPDATE mailsync.sync_queue q
   FROM due
  WHERE q.account_id = due.account_id
 RETURNING q.account_id::text
+
+-- count_check_slots --
+-- Return the number of functions that check notified mailboxes at present.
+SELECT count(*) FROM mailsync.check_slots WHERE held_until > now()
 
 -- take_check_slot --
 -- Take a free slot for a function that checks notified mailboxes. Returns no row if none is free, or
