@@ -24,7 +24,7 @@ from mailsync.decisions.freshness import (
 from mailsync.decisions.verify import MAX_COMPARISON_AGE
 from mailsync.metrics import MAX_METRIC_SERIES
 from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
-from mailsync.providers.graph.provider import MESSAGES_PER_LIST_PAGE
+from mailsync.providers.graph.listing import MESSAGES_PER_LIST_PAGE
 
 MEASURED_FILE = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60

@@ -15,6 +15,7 @@ from mailsync import metrics
 
 _PERIOD = cdk.Duration.minutes(5)
 _THIRD, _HALF = 8, 12
+_NEWEST = (metrics.NEWEST_STORED_AFTER,)
 
 
 class SyncDashboard(Construct):
@@ -62,7 +63,7 @@ class SyncDashboard(Construct):
 
     def _add_provider(self) -> None:
         self._board.add_widgets(
-            self._graph("Messages stored", metrics.MESSAGES_STORED),
+            self._graph("Messages stored", metrics.MESSAGES_STORED, right=_NEWEST),
             self._provider_graph(),
             self._graph(
                 "Verification",

@@ -46,15 +46,24 @@ class ReadOnlyMailbox(Mailbox):
         self,
         *folders: int | str,
         older_than: tuple[str, int] | None = None,
+        since: str = "",
         skip: int = 0,
         limit: int = -1,
     ) -> list[Message]:
         if len(folders) != 1:
-            return super().messages(*folders, older_than=older_than, skip=skip, limit=limit)
+            return super().messages(
+                *folders, older_than=older_than, since=since, skip=skip, limit=limit
+            )
         rows = self.database.fetch_rows(
             "SELECT message FROM placement WHERE folder = ? AND (received_at, message) < (?, ?)"
-            " ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?",
-            *(self.folders.find(folders[0]).number, *(older_than or ("99999", 0)), limit, skip),
+            " AND received_at >= ? ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?",
+            *(
+                self.folders.find(folders[0]).number,
+                *(older_than or ("99999", 0)),
+                since,
+                limit,
+                skip,
+            ),
         )
         return [_messages[row["message"]] for row in rows]
 

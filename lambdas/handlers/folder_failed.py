@@ -1,5 +1,4 @@
-"""State `folder-failed`: records the error of a failed change feed on the folders of the feed. The
-run continues with its other feeds."""
+"""State `folder-failed`: records the error of a failed change feed on its folders."""
 
 from typing import Any
 
@@ -14,7 +13,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.successor_store import SuccessorStore
-from mailsync.sync.feed_pages import feed_ids_of_state
+from mailsync.sync.map_items import feed_ids_of_state
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -24,7 +23,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     failed, *others = feed_ids_of_state(event, FeedStore(database))
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
-    RunFolderStore(database).fail_feed(run, failed, error, message)
+    if not event.get("slice"):  # else the worker that reads the feed goes on without this one
+        RunFolderStore(database).fail_feed(run, failed, error, message)
     SuccessorStore(database).count_events(run, events_of_failed_folder(event.get("retryCount")))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

@@ -11,7 +11,7 @@ from mailsync.model import RunRef
 from mailsync.store.connection import open_database
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.successor_store import SuccessorStore
-from mailsync.sync.feed_pages import feed_ids_of_state
+from mailsync.sync.map_items import feed_ids_of_state
 
 
 @logger.inject_lambda_context(clear_state=True)

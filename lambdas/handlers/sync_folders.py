@@ -6,9 +6,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.sync.feed_pages import split_feeds_into_map_items
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
+from mailsync.sync.map_items import divide_work, split_feeds_into_map_items
 from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 
@@ -17,10 +17,9 @@ from mailsync.sync.waiting import remaining_time, run_or_request_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            feeds = sync_folders(mailbox, remaining_time(context))
-            work = split_feeds_into_map_items(feeds, mailbox.provider.limits.feeds_per_connection)
-            at_once = {"atOnce": mailbox.provider.max_requests_in_flight}
-            return {**work, **at_once, **mailbox.readings.report()}
+            left = sync_folders(mailbox, remaining_time(context)).feeds_left
+            work = divide_work(mailbox, left, can_slice=event.get("canSlice", False))
+            return {**work, **mailbox.readings.report()}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
     work = run_or_request_wait(synced, nothing, can_wait=event.get("canWait", False))

@@ -33,8 +33,8 @@ class Metric:
     """A CloudWatch metric of the product.
 
     meaning: what the metric counts, for graphs and documentation.
-    is_gauge: whether values are a current level, reported once a minute. False: values are added
-        up.
+    is_gauge: whether values are a current level, reported once a minute. False: values are those of
+        events. Counts of events are added up; of durations the longest is of interest.
     dimension: name of the metric's second dimension beside `service`. None: it has only `service`.
     """
 
@@ -43,6 +43,11 @@ class Metric:
     meaning: str
     is_gauge: bool = False
     dimension: Literal["error", "provider"] | None = None
+
+    @property
+    def is_sum(self) -> bool:
+        """Return whether the values of a period are added up."""
+        return self.unit == "Count" and not self.is_gauge
 
 
 RUNS_COMPLETED = Metric("RunsCompleted", "Count", "runs that ended well")
@@ -67,6 +72,11 @@ DUE_MAILBOXES = Metric("DueBacklog", "Count", "mailboxes that are due and not ye
 OLDEST_UNPUBLISHED_EVENT_AGE = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
+NEWEST_STORED_AFTER = Metric(
+    "NewestStoredAfter",
+    "Seconds",
+    "how long after the start of a first sync the newest messages could be read",
+)
 QUARANTINED_MESSAGES = Metric(
     "QuarantinedMessages", "Count", "messages that cannot be stored", True
 )
@@ -89,6 +99,7 @@ METRICS = (
         DUE_MAILBOXES,
         OLDEST_UNPUBLISHED_EVENT_AGE,
     ),
+    NEWEST_STORED_AFTER,
     *(QUARANTINED_MESSAGES, CONTRADICTED_MESSAGES, ACCOUNTS_CLOSED, ACCOUNTS_TO_RECONNECT),
 )
 

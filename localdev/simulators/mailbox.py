@@ -84,6 +84,7 @@ class Mailbox:
         self,
         *folders: FolderNumberOrRole,
         older_than: tuple[str, int] | None = None,
+        since: str = "",
         skip: int = 0,
         limit: int = -1,
     ) -> list[Message]:
@@ -91,6 +92,7 @@ class Mailbox:
         appears once.
 
         older_than: sort key of a message (`age_sort_key`); return only messages after that message.
+        since: return only messages that arrived then or later.
         skip, limit: numbers of messages to leave out first and to return at most; -1: no limit.
         """
         numbers = [self.folders.find(folder).number for folder in folders]
@@ -99,10 +101,10 @@ class Mailbox:
         value = numbers[0] if len(numbers) == 1 else orjson.dumps(numbers).decode()
         rows = self.database.fetch_rows(
             f"{SELECT_MESSAGE_SQL} WHERE m.number IN (SELECT message FROM placement"
-            f"   WHERE {chosen} AND (received_at, message) < (?, ?) {once}"
+            f"   WHERE {chosen} AND (received_at, message) < (?, ?) AND received_at >= ? {once}"
             "   ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?)"
             " ORDER BY m.received_at DESC, m.number DESC",
-            *(value, *(older_than or ("99999", 0)), limit, skip),
+            *(value, *(older_than or ("99999", 0)), since, limit, skip),
         )
         return [row_to_message(row) for row in rows]
 

@@ -251,7 +251,11 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
             purging = pool.submit(store.delete_emptied_account, account_id)
             wait([purging], timeout=0.3)
             failing.run(
-                "add_to_outbox", account_id=account_id, type="sync.failed", detail=to_jsonb({})
+                "add_to_outbox",
+                account_id=account_id,
+                type="sync.failed",
+                run_id="",
+                detail=to_jsonb({}),
             )
         assert purging.result(timeout=10)
     other.close()

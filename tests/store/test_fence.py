@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,24 +12,42 @@ from mailsync.errors import LeaseLost
 from mailsync.model import (
     ListedMessage,
     MessageListing,
+    NewestMail,
     PagePlan,
     PlacementChange,
     RemoteId,
     RemovedMessage,
     RunRef,
+    Slice,
     UnreadableMessage,
 )
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.newest_store import NewestStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
+from mailsync.store.slice_store import Claimant, SliceStore
+from mailsync.store.sweep import SweepStore
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
-STORES = (MailStore, FolderStore, FeedStore, QuarantineStore, RemovalStore, RunFolderStore)
+STORES = (
+    *(
+        MailStore,
+        NewestStore,
+        FolderStore,
+        FeedStore,
+        QuarantineStore,
+        RemovalStore,
+        RunFolderStore,
+    ),
+    SliceStore,
+    SweepStore,
+)
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
+A_SLICE = Slice({SHOWN: datetime(2026, 1, 1, tzinfo=UTC)})
 LISTED = [ListedMessage(SHOWN, False, "v2")]
 TABLES = (
     *("email_accounts", "email_folders", "change_feeds", "emails", "email_quarantine"),
@@ -36,7 +55,7 @@ TABLES = (
 )
 Write = Callable[[Mirror, RunRef], object]
 WRITES: dict[str, Write] = {
-    "MailStore._apply_page": lambda m, run: m.mail.write_page(
+    "MailStore._apply_pages": lambda m, run: m.mail.write_page(
         run, a_page_write(m.folder(m.first).feed, a_page())
     ),
     "MailStore.write_fetched_messages": lambda m, run: m.mail.write_fetched_messages(
@@ -49,9 +68,10 @@ WRITES: dict[str, Write] = {
         run, [PlacementChange(SHOWN, removed=(RemoteId("F1"),))], None
     ),
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
-    "MailStore.delete_mail_of_unselected_folders": lambda m, run: (
-        m.mail.delete_mail_of_unselected_folders(run)
+    "NewestStore.save_newest_mail": lambda m, run: NewestStore(m.database).save_newest_mail(
+        run, NewestMail(a_remote_folder("F3"))
     ),
+    "MailStore.remove_part_of_dropped_mail": lambda m, run: m.mail.remove_part_of_dropped_mail(run),
     "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]
     ),
@@ -101,6 +121,19 @@ WRITES: dict[str, Write] = {
     ),
     "RemovalStore.record_messages_gone": lambda m, run: m.removals.record_messages_gone(
         run, [HIDDEN], 0.0
+    ),
+    "SliceStore.claim": lambda m, run: m.slices.claim(run, m.feed_id(m.first), Claimant(1, 9), 1),
+    "SliceStore.release_claims": lambda m, run: m.slices.release_claims(
+        run, [m.feed_id(m.first)], None
+    ),
+    "SliceStore.restart_full_sync": lambda m, run: m.slices.restart_full_sync(
+        run, m.feed_id(m.first)
+    ),
+    "SliceStore.save_slice": lambda m, run: m.slices.save_slice(
+        run, m.folder(m.first).feed, A_SLICE, None, next_for=None
+    ),
+    "SweepStore.hide_all_but_last_part": lambda m, run: m.sweeps.hide_all_but_last_part(
+        run, m.folder(m.first).feed, [], lambda: True
     ),
     "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
         run, m.folder(m.first).feed.ref

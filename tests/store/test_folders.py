@@ -45,7 +45,9 @@ def known(mirror: Mirror) -> dict[str, StoredFolder]:
 
 
 def asked_about(mirror: Mirror) -> list[str]:
-    return [each.ref.remote_id for each in mirror.folders.gone_folders(mirror.run.account_id)]
+    return [
+        each.ref.remote_id for each in mirror.folders.folders_with_gone(mirror.run.account_id)[1]
+    ]
 
 
 def count_of(mirror: Mirror) -> FolderCounts:
@@ -171,7 +173,7 @@ def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirr
             mirror.folders.recount_stored_messages(mirror.run)[mirror.first].counts_of_last_listing
             == listed
         )
-        assert mirror.first in mirror.folders.ids_of_verified_folders(mirror.run)
+        assert mirror.first in mirror.folders.mark_verified_by_counts(mirror.run, [])
 
 
 def test_what_stays_different_is_counted_named_and_settled_by_the_next_comparison(
@@ -221,7 +223,7 @@ def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror
     mirror.fill(mirror.first, 1)
     compared_at = count_of(mirror).compared_at
     assert compared_at is not None
-    assert mirror.folders.ids_of_verified_folders(mirror.run) == frozenset(), "not in its run"
+    assert mirror.folders.mark_verified_by_counts(mirror.run, []) == frozenset(), "not in its run"
 
     mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     mirror.apply(mirror.first, Upsert(a_message("F1-0000")))

@@ -71,7 +71,9 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
         with database.transaction() as tx:
             tx.run("lock_key", **named)
             tx.run("keep_joined_key", **named, run_id="a", sync_type="full", folder_ids=None)
-            tx.run("finish_run", run_id="a", status="failed", error="X", error_message="")
+            tx.run(
+                "finish_run", run_id="a", status="failed", error="X", error_message="", requests=0
+            )
             asked = second.submit(
                 RunStore(other).enqueue_run, account_id, RunId("b"), MANUAL, "api", "key-1"
             )

@@ -133,3 +133,23 @@ def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(mirror: Mirror)
     mirror.apply(mirror.first, Upsert(a_message("m1", subject="a\0b\ud83dc😀")))
 
     assert mirror.one("SELECT subject FROM mailsync.emails") == ["ab�c😀"]
+
+
+def test_pages_of_several_feeds_are_one_transaction_and_a_page_that_came_too_late_is_left_out(
+    mirror: Mirror,
+) -> None:
+    writes = [
+        a_page_write(mirror.folder(each).feed, a_page(Upsert(a_message(f"of {name}", name))))
+        for each, name in ((mirror.second, "F2"), (mirror.first, "F1"))
+    ]
+    assert mirror.mail.write_pages(mirror.run, writes) == (WrittenRowCounts(inserted=1),) * 2
+    assert len(mirror.rows("SELECT DISTINCT xmin::text FROM mailsync.emails")) == 1
+
+    late = writes[0]
+    fresh = a_page_write(
+        mirror.folder(mirror.first).feed, a_page(RemovedMessage(RemoteId("of F1")))
+    )
+    counts = mirror.mail.write_pages(mirror.run, [late, fresh])
+
+    assert counts == (None, WrittenRowCounts(removed=1))
+    assert emails(mirror.database) == {"of F1": ("F1", True), "of F2": ("F2", False)}

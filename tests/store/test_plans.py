@@ -45,6 +45,9 @@ GIVEN = {
     "seconds": 60,
     "confirmed_s": 7200.0,
     "choice_s": 7200.0,
+    "run_id": "a run",
+    "is_left": False,
+    "seen": "[]",
 }
 
 
@@ -75,7 +78,7 @@ def connection(shared_url: str) -> Iterator[Connection]:
         "begin_check",
         "drop_gone_folders",
         "sweep_sizes",
-        "lock_messages_of_folders",
+        "lock_dropped",
         "checked_folders",
         "folder_counts",
         "folder_status",

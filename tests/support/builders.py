@@ -32,7 +32,7 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.mail_store import PageWrite
+from mailsync.store.page_writes import PageWrite
 from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 

@@ -42,6 +42,9 @@ class ToyProvider:
         self.request_count += 1
         self.access.current_token()
 
+    def fetch_newest(self, *, limit: int) -> None:
+        """Return None: its first page has its newest messages."""
+
     def list_folders(
         self, known: Sequence[model.StoredFolder], reading: model.TreeReadingDepth
     ) -> model.FolderListing:
@@ -82,7 +85,11 @@ class ToyProvider:
         return Page(tuple(changes), Cursor(f"after {until}"), has_more=len(entries) > limit)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[model.FeedId, Page]:
         pages = {}
         for feed, cursor in positions:

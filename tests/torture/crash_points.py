@@ -94,7 +94,7 @@ class CrashPoints(Stage):
     def _killed(self, fatal: int | None, **fields: Any) -> Ending:
         """The sync of the scenario, with its faults."""
         self.service.faults.add_rules(*self._scenario.faults(self.mailbox))
-        fields |= {"max_events": self._scenario.max_events}
+        fields |= {"max_events": self._scenario.max_events, **self._slices}
         ending = self.sync(fatal=fatal, dies=self._dies, **fields)
         self.service.faults.remove_all_rules()
         return ending
@@ -105,7 +105,16 @@ class CrashPoints(Stage):
             self.tables.run(
                 "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'"
             )
-        return self.sync(console=console, is_forked=False, max_events=self._scenario.max_events)
+        return self.sync(
+            console=console,
+            is_forked=False,
+            max_events=self._scenario.max_events,
+            **self._slices,
+        )
+
+    @property
+    def _slices(self) -> dict[str, Any]:
+        return {"sliced_from": self._scenario.sliced_from}
 
     def _wrong(self, *, is_confirmed: bool = False) -> Iterator[str]:
         of_mirror = (self.mirror.account_id, self.mailbox, self.mirror.form)

@@ -19,8 +19,9 @@ class Order:
     functions work on folders at the same time, in processes of their own, and one of them dies.
     `recovers`: the schedule first looks for runs whose execution is dead. `turns`: a mailbox of
     more folders is large, so that they take turns. `max_events`: an execution hands its run over
-    when its history is longer, and a function stores one page. `provider_file`: the simulators'
-    memory; the `states` of the ending are noted.
+    when its history is longer, and a function stores one page. `sliced_from`: a folder of more
+    messages is read in slices of three. `provider_file`: the simulators' memory; the `states` of
+    the ending are noted.
     """
 
     environment: dict[str, str]
@@ -35,6 +36,7 @@ class Order:
     recovers: bool = False
     turns: int | None = None
     max_events: int | None = None
+    sliced_from: int | None = None
     provider_file: str | None = None
 
 

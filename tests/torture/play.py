@@ -101,6 +101,7 @@ class Play:
             "is_full": plan.is_full,
             "at_once": plan.at_once,
             "max_events": self._plot.max_events,
+            "sliced_from": self._plot.sliced_from,
             "toy_round": script.of_toy(plan, lies) if is_toy else None,
         }
         self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")

@@ -88,13 +88,14 @@ class History:
     """`is_large`: the mailbox holds enough messages for most of them to be many. `is_synced`: it
     begins after the first sync, not before it. `turns`: so many folders are what a sync reads every
     time; in a mailbox of more they take turns. `max_events`: after so many, an execution hands over
-    its run; None: the product's own number."""
+    its run; None: the product's own number. `sliced_from`: see `Order`."""
 
     rounds: tuple[Round, ...]
     is_large: bool = False
     is_synced: bool = True
     turns: int | None = None
     max_events: int | None = None
+    sliced_from: int | None = None
 
 
 def histories() -> st.SearchStrategy[History]:
@@ -107,6 +108,7 @@ def histories() -> st.SearchStrategy[History]:
         is_synced=st.integers(0, 4).map(bool),
         turns=st.sampled_from((None, None, None, 4)),
         max_events=st.sampled_from((None, None, MAX_EVENTS)),
+        sliced_from=st.sampled_from((None, 3, 6)),
     )
 
 

@@ -23,7 +23,7 @@ class Scenario:
 
     `shows` counts what it is about: before the sync, or after it if it `mends` what the pages
     before it did not say, or if its execution hands it over after `max_events`. `messages` are
-    those of the mailbox.
+    those of the mailbox. `sliced_from`: see `Order`.
     """
 
     prepare: Callable[[Stage], object]
@@ -32,6 +32,7 @@ class Scenario:
     mends: bool = False
     messages: int = 40
     max_events: int | None = None
+    sliced_from: int | None = None
 
     @property
     def is_shown_after(self) -> bool:
@@ -156,6 +157,10 @@ SCENARIOS = {
         "SELECT count(*) FROM mailsync.sync_runs WHERE execution_name = id || '-3'",
         max_events=78,
     ),
+}
+SCENARIOS |= {
+    "sliced": Scenario(_nothing, "SELECT 1", sliced_from=8),
+    "sliced-incremental": Scenario(_changes, "SELECT count(*) FROM mailsync.emails", sliced_from=8),
 }
 IMAP_SCENARIOS = {
     **{name: SCENARIOS[name] for name in ("initial", "incremental", "removal")},

@@ -19,6 +19,7 @@ from pg8000.exceptions import DatabaseError
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.decisions import freshness, successor
+from mailsync.decisions import slices as decisions_of_slices
 from mailsync.decisions.budget import has_time_for_page
 from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
@@ -26,10 +27,10 @@ from mailsync.runs import trigger as workflow
 from mailsync.runs.step_functions import execution_arn
 from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings, load_settings
-from mailsync.store import connection, quota_store
+from mailsync.store import connection, quota_store, slice_store
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
-from mailsync.sync import batch, feed_pages
+from mailsync.sync import batch, feed_pages, folder_tree, slices, store_page
 from mailsync.sync.mailbox import open_vault
 from tests.support.clock import let_time_pass
 from tests.support.execution import Execution, Invoke, StartedExecutions, StateFailed
@@ -46,6 +47,15 @@ MAX_ATTEMPTS = 3
 DEADLOCK = "40P01"
 LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
 MAX_EVENTS = successor.MAX_EXECUTION_EVENTS
+LARGE_FOLDER = decisions_of_slices.MIN_MESSAGES_FOR_SLICES
+SLICE_NUMBERS = {
+    (slices, "MESSAGES_PER_SLICE"): (slices.MESSAGES_PER_SLICE, 3),
+    (slices, "MAX_IDLE_S"): (slices.MAX_IDLE_S, 0.0),
+    (slice_store, "CLAIM_S"): (slice_store.CLAIM_S, 0.5),
+    (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
+    (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),
+}
+"""The numbers of the product that slices depend on, and those of a sync of small slices."""
 _connect = connection.connect
 _connections: list[connection.Connection] = []
 _waits: list[float] = []
@@ -89,7 +99,12 @@ def _prepare(order: Order) -> None:
     _replace(successor, "MAX_EXECUTION_EVENTS", order.max_events or MAX_EVENTS)
     has_time = _has_no_more_time if order.max_events else has_time_for_page
     _replace(feed_pages, "has_time_for_page", has_time)
+    _replace(slices, "has_time_for_page", has_time)
     _replace(freshness, "MAX_FEEDS_OF_SMALL_MAILBOX", order.turns or LARGE_FOLDERS)
+    is_sliced = order.sliced_from is not None
+    for (module, name), (usual, sliced) in SLICE_NUMBERS.items():
+        _replace(module, name, sliced if is_sliced else usual)
+    _replace(decisions_of_slices, "MIN_MESSAGES_FOR_SLICES", order.sliced_from or LARGE_FOLDER)
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:

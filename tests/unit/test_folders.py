@@ -1,5 +1,4 @@
 import time
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -207,43 +206,8 @@ def batches(*totals: int) -> list[list[int]]:
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
-    found = batch_full_sync_starts(
-        known, remote, page_size=100, max_messages=1_000, is_inbox_first=True
-    )
+    found = batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)
     return [[totals[each.ref.id] for each in batch] for batch in found]
-
-
-@pytest.mark.parametrize(
-    ("total", "is_first", "expected"),
-    [(2, True, [[1], [0]]), (4_000, True, [[1], [0]]), (4_000, False, [[0]]), (2, False, [[0, 1]])],
-)
-def test_the_inbox_begins_before_the_small_folders_whatever_its_size(
-    total: int, expected: list[list[int]], *, is_first: bool
-) -> None:
-    remote, known = folders_by_role(Role.OTHER, Role.INBOX)
-    remote = [replace(remote[0], total=1), replace(remote[1], total=total)]
-
-    found = batch_full_sync_starts(
-        known, remote, page_size=100, max_messages=1_000, is_inbox_first=is_first
-    )
-
-    assert [[each.ref.id for each in batch] for batch in found] == expected
-
-
-def test_an_inbox_whose_pages_a_failure_made_small_has_its_turn_later() -> None:
-    remote, [inbox] = folders_by_role(Role.INBOX)
-    position = replace(inbox.feed.position, page_size=4)
-    inbox = replace(inbox, feed=replace(inbox.feed, position=position))
-
-    found = batch_full_sync_starts(
-        [inbox],
-        [replace(remote[0], total=4_000)],
-        page_size=100,
-        max_messages=1_000,
-        is_inbox_first=True,
-    )
-
-    assert list(found) == []
 
 
 def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
@@ -257,6 +221,10 @@ def test_batches_hold_few_folders_and_few_messages() -> None:
         5,
     ]
     assert all(sum(each) <= MAX_MESSAGES_PER_FULL_SYNC_BATCH for each in batches(*[90] * 10))
+
+
+def test_four_pages_are_requested_together() -> None:
+    assert [len(each) for each in batches(*[84] * 11)] == [4, 4, 3]
 
 
 def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
@@ -275,14 +243,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
-    assert (
-        list(
-            batch_full_sync_starts(
-                known, remote, page_size=100, max_messages=1_000, is_inbox_first=True
-            )
-        )
-        == []
-    )
+    assert list(batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)) == []
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:

@@ -54,7 +54,7 @@ class Scenario:
 def items(*feeds: int, per_item: int = 1) -> dict[str, Any]:
     """What `sync-folders` returns for these feeds, each of the folder with its number."""
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    return {"items": [{"feeds": [*part], "folders": [*part]} for part in parts]}
+    return {"items": [{"feeds": [*part], "folders": [*part], "slice": None} for part in parts]}
 
 
 def call_key(name: str, event: Any) -> str:

@@ -19,9 +19,9 @@ from mailsync.model import (
 from mailsync.storable import to_storable_text
 
 MAX_FOLDERS_PER_FULL_SYNC_BATCH = 20
-MAX_MESSAGES_PER_FULL_SYNC_BATCH = 200
+MAX_MESSAGES_PER_FULL_SYNC_BATCH = 400
 """The maximum number of messages in one batch of small folders that start their full sync together:
-about two pages, far below the memory limit of a response."""
+four pages, as many as a provider may work on at a time, and about 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +159,12 @@ def batch_full_sync_starts(
     *,
     page_size: int,
     max_messages: int,
-    is_inbox_first: bool,
 ) -> Iterator[tuple[StoredFeed, ...]]:
-    """Yield batches of change feeds whose full sync has not started, and whose first page is read
-    before all other pages: that of the Inbox alone, whatever its size, then those of small folders,
-    which fit on one page.
+    """Yield batches of change feeds whose full sync has not started, those of small folders, which
+    fit on one page.
 
     The smallest folders come first. All their batches together have at most `max_messages`
     messages. Folders above this limit are left to Lambda functions that work in parallel.
-
-    is_inbox_first: False: the Inbox is one of the small folders, or none of them.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     starting = [
@@ -178,13 +174,7 @@ def batch_full_sync_starts(
         and folder.ref.remote_id in total
         and _is_untouched(folder.feed.position)
     ]
-    first = [folder for folder in starting if is_inbox_first and _may_be_first(folder)]
-    yield from ((folder.feed,) for folder in first)
-    small = [
-        folder
-        for folder in starting
-        if folder not in first and total[folder.ref.remote_id] < page_size
-    ]
+    small = [folder for folder in starting if total[folder.ref.remote_id] < page_size]
     batch: list[StoredFeed] = []
     batched = seen = 0
     for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
@@ -202,11 +192,6 @@ def batch_full_sync_starts(
         batched += messages
     if batch:
         yield tuple(batch)
-
-
-def _may_be_first(folder: StoredFolder) -> bool:
-    """Return whether a folder is the Inbox, and no failure made its pages smaller."""
-    return folder.role is Role.INBOX and folder.feed.position.page_size is None
 
 
 def _is_untouched(position: FeedPosition) -> bool:

@@ -17,6 +17,7 @@ from mailsync.model.feed import FeedPosition, FeedRef, FolderRef, StoredFeed
 from mailsync.model.folder import (
     PERMANENT_ROLES,
     FolderListing,
+    NewestMail,
     RemoteFolder,
     Role,
     StoredFolder,
@@ -53,6 +54,7 @@ from mailsync.model.message import (
     WrittenRowCounts,
 )
 from mailsync.model.run import RunRef, SyncScope, SyncType
+from mailsync.model.slice import Slice, SlicePage
 
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
@@ -79,6 +81,7 @@ __all__ = [
     "Message",
     "MessageListing",
     "MessageState",
+    "NewestMail",
     "Notification",
     "NotificationKind",
     "Page",
@@ -93,6 +96,8 @@ __all__ = [
     "RunId",
     "RunRef",
     "SealedSecret",
+    "Slice",
+    "SlicePage",
     "StateChange",
     "StoredFeed",
     "StoredFolder",

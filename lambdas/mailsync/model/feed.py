@@ -63,6 +63,7 @@ class StoredFeed:
     has_pending: whether messages that its pages named are still to be fetched, at once or within
         seconds. Those that the provider reported as gone are requested again later.
     pending_wait_s: seconds until the first of them is to be fetched.
+    has_slices: whether some of them are fetched by slices (`Slice`), also by another worker.
     """
 
     ref: FeedRef
@@ -70,3 +71,4 @@ class StoredFeed:
     read_at: datetime | None = None
     has_pending: bool = False
     pending_wait_s: float = 0.0
+    has_slices: bool = False

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mailsync.model.feed import FolderRef, StoredFeed
 from mailsync.model.ids import RemoteId
+from mailsync.model.message import Message
 
 
 class Role(StrEnum):
@@ -98,6 +99,18 @@ class FolderListing:
     def are_counts_read(self) -> bool:
         """Return whether the provider's counts of every listed folder were read."""
         return all(each.are_counts_read for each in self.folders)
+
+
+@dataclass(frozen=True, slots=True)
+class NewestMail:
+    """The Inbox and its newest messages, read before the folder tree and outside the change feed.
+
+    messages: complete messages that name the Inbox as their folder; empty if they could not be
+        read. They prove nothing: the list may be wrong, and the full sync of the feed decides.
+    """
+
+    inbox: RemoteFolder
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,10 +88,18 @@ class PartialChange:
 
     reported_state: the message's state as the page reports it. If the stored row has this state,
         the fetch is unnecessary. None: the page does not report the whole state.
+    received_at: when the message arrived. None: the page does not say.
     """
 
     remote_id: RemoteId
     reported_state: "ListedMessage | None" = None
+    received_at: datetime | None = None
+
+    @property
+    def can_be_in_slice(self) -> bool:
+        """Return whether the page says enough to fetch the message by its time (`Slice`)."""
+        state = self.reported_state
+        return self.received_at is not None and state is not None and state.version is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +256,7 @@ class PagePlan:
         already fill the memory, or the page only lists ids.
     seen_ids: ids of stored messages that a page of a full sync lists.
     groups: `PlacementChange.group` of pending messages that have one.
+    slice_changes: changes of those pending messages that workers fetch by their times (`Slice`).
     missing_ids: ids of messages that the provider reports as gone, and that is not certain
         (`GoneMessage`).
     """
@@ -261,6 +270,7 @@ class PagePlan:
     pending: tuple[RemoteId, ...] = ()
     seen_ids: tuple[RemoteId, ...] = ()
     groups: Mapping[RemoteId, str] = field(default_factory=dict)
+    slice_changes: tuple[PartialChange, ...] = ()
     missing_ids: tuple[RemoteId, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mailsync.model import (
     AccessToken,
@@ -15,8 +15,11 @@ from mailsync.model import (
     GoneMessage,
     Message,
     MessageListing,
+    NewestMail,
     Page,
     RemoteId,
+    Slice,
+    SlicePage,
     StoredFolder,
     Subscription,
     TreeReadingDepth,
@@ -102,6 +105,56 @@ class ProviderTraits:
     are_lists_of_ids_cheap: bool = False
 
 
+@runtime_checkable
+class ContentsLister(Protocol):
+    """A provider that lists the complete messages of a folder. Many messages of one folder then
+    cost a request per page, not one each."""
+
+    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        """Yield the messages of a folder, page by page, as they are after the call. The list may
+        lack messages, and ends early where a page cannot be delivered because of its messages.
+
+        Raises:
+            FolderGone: the folder does not exist, according to a request by its id.
+            ProviderThrottled, ProviderUnavailable, ProviderRejected, AccessRevoked: see
+                `MailProvider`.
+        """
+        ...
+
+
+@runtime_checkable
+class SliceReader(Protocol):
+    """A provider of which several workers can fetch the messages of one folder by their times,
+    while its change feed only names them. Every method may raise the errors of `MailProvider`."""
+
+    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+        """Start the full sync of a folder's feed that names messages without their contents, newest
+        first, because `fetch_slice` fetches them. `fetch_page` continues after the page's cursor.
+
+        limit: approximate number of messages of a page with contents; this page may have more.
+
+        Returns None if the provider rejects such a feed.
+
+        Raises:
+            FolderGone: the folder does not exist, according to a request by its id.
+        """
+        ...
+
+    def fetch_slice(
+        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+    ) -> SlicePage | None:
+        """Fetch the newest messages of a folder that arrived within the span of a slice. Several
+        workers may do so at the same time, each in a process of its own.
+
+        limit: maximum number of messages.
+        following: the slice of the next call. The provider may request it while the caller stores
+            this one.
+
+        Returns None if the provider rejects this request although it responds to others.
+        """
+        ...
+
+
 class MailProvider(Protocol):
     """Interface of a client for one mailbox at its provider: reads folders, messages and change
     feeds.
@@ -134,6 +187,19 @@ class MailProvider(Protocol):
     def throttled_for_s(self) -> float:
         """Return the remaining seconds of a pause that the provider requested; 0 without a
         pause."""
+        ...
+
+    def fetch_newest(self, *, limit: int) -> NewestMail | None:
+        """Fetch the Inbox and its newest messages, in fewer round trips than its change feed needs.
+
+        The caller calls it before `list_folders`, for a mailbox of which nothing is stored. The
+        provider may request at the same time what that call needs. A failure of this request alone
+        raises no error.
+
+        limit: maximum number of messages.
+
+        Returns None if the Inbox could not be read, or if the provider has no faster way.
+        """
         ...
 
     def list_folders(
@@ -172,12 +238,18 @@ class MailProvider(Protocol):
         ...
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
         """Fetch one page, the next, of each of many change feeds, in as few requests as possible.
 
         positions: feeds with their cursors. None as cursor: fetch the first page of a full sync.
         limit: approximate number of messages of each page.
+        following: the positions of the next call. The provider may request their pages while the
+            caller stores those of this call.
 
         Returns pages by feed id. A feed whose page fails is missing in the result; `fetch_page`
         raises the error of such a feed.

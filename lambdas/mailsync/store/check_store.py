@@ -137,11 +137,10 @@ class CheckStore:
             if not found:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
-            credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, *account, began_at, is_fully_verified, is_pushed, unchanged_for_s, since_s = found[
-            0
-        ][:-3]
-        whole, thorough, failures = found[0][-3:]
+        [[_, epoch, *row]] = found
+        state, has_credentials, credentials = row[:-11], row[-11], row[-10:]
+        *account, began_at, is_fully_verified, is_pushed, unchanged_for_s, since_s = state[:-3]
+        whole, thorough, failures = state[-3:]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
             account=row_to_account([account_id, *account]),
@@ -155,7 +154,7 @@ class CheckStore:
             failed_syncs_in_a_row=failures,
             folders=tuple(row_to_stored_folder(row[:-6]) for row in folders),
             counts_by_folder={FolderId(row[0]): _count(row) for row in folders},
-            credentials=row_to_credentials(credentials[0]) if credentials else None,
+            credentials=row_to_credentials(credentials) if has_credentials else None,
         )
 
     def save_idle_check(self, check: Check, end: IdleCheckResult) -> None:
@@ -192,7 +191,6 @@ class CheckStore:
             if not _open_run(tx, check):
                 tx.run("release_check", **_fence(check))
                 return False
-            tx.run("show_open_run", account_id=check.run.account_id)
         return True
 
     def hand_over_run(self, check: Check) -> bool:

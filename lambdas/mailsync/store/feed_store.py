@@ -42,10 +42,12 @@ class FeedStore:
             found = tx.run("find_feed", account_id=account_id, feed_id=feed_id)
         if not found or found[0][3]:
             raise FolderGone(f"The folder of feed {feed_id} no longer exists.")
-        number, folder_id, remote_id, _, *position, read_at, has_pending, wait_s = found[0]
+        number, folder_id, remote_id, _, *position, read_at, has_pending, wait_s, has_slices = (
+            found[0]
+        )
         folder = FolderRef(FolderId(folder_id), RemoteId(remote_id)) if folder_id else None
         ref, place = FeedRef(FeedId(number), folder), read_position(position)
-        return StoredFeed(ref, place, read_at, has_pending, wait_s)
+        return StoredFeed(ref, place, read_at, has_pending, wait_s, has_slices)
 
     def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
         """Return the next `limit` pending messages of a feed, at most, in their order, with the

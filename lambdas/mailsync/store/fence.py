@@ -1,11 +1,28 @@
 """Begin the transactions of a sync. Each transaction first checks that the run still holds the
 lease of the mailbox (fencing)."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from mailsync.errors import LeaseLost
 from mailsync.model import RunRef
 from mailsync.store.connection import Database, Transaction
+
+
+class OneTransaction(Database):
+    """A database whose transactions are all parts of one that is open already. None of them commits
+    it.
+
+    run: the run whose lease the open transaction has checked, so that its parts need not.
+    """
+
+    def __init__(self, tx: Transaction, run: RunRef) -> None:
+        self.run = run
+        self._tx = tx
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        yield self._tx
 
 
 class FencedTransaction:
@@ -21,9 +38,14 @@ class FencedTransaction:
         self._transaction: AbstractContextManager[Transaction] = database.transaction()
         self._run = run
         self._is_exclusive = is_exclusive
+        self._is_fenced = (
+            isinstance(database, OneTransaction) and database.run == run and not is_exclusive
+        )
 
     def __enter__(self) -> Transaction:
         tx = self._transaction.__enter__()
+        if self._is_fenced:
+            return tx
         run = {"account_id": self._run.account_id, "epoch": self._run.lease_epoch}
         try:
             if not (

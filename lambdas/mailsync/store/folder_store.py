@@ -34,7 +34,6 @@ from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.feed_store import read_position
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_rows import end_locked_placements
 
 GONE_FOLDER_STATEMENT_PARAMETERS = {
     "confirmed_s": REMOVAL_CONFIRMATION_DELAY.total_seconds(),
@@ -75,14 +74,17 @@ class FolderStore:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(row_to_stored_folder(row) for row in found)
 
-    def gone_folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
-        """Return the folders that no longer exist at the provider and are hidden but not deleted
-        yet."""
+    def folders_with_gone(
+        self, account_id: AccountId
+    ) -> tuple[tuple[StoredFolder, ...], tuple[StoredFolder, ...]]:
+        """Return the folders that exist at the provider, and those that no longer exist there and
+        are hidden but not deleted yet."""
         with self._database.transaction() as tx:
-            found = tx.run(
+            known = tx.run("known_folders", account_id=account_id)
+            gone = tx.run(
                 "hidden_folders", account_id=account_id, **GONE_FOLDER_STATEMENT_PARAMETERS
             )
-        return tuple(row_to_stored_folder(row) for row in found)
+        return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
         """Return the folder of the account that has this id.
@@ -108,7 +110,8 @@ class FolderStore:
         has_feed_per_folder: bool = True,
         do_ids_survive_moves: bool = True,
     ) -> None:
-        """Store new and changed folders; hide the folders that are gone, with their mail.
+        """Store new and changed folders; hide the folders that are gone.
+        `MailStore.remove_part_of_dropped_mail` then hides their mail.
 
         new_ids: stored folders that have another id at the provider now. Each keeps its selection
             and its mail, and starts a full sync. It is hidden instead if another stored folder has
@@ -141,12 +144,6 @@ class FolderStore:
                 )
             if gone:
                 tx.run("hide_folders", account_id=run.account_id, ids=rows.to_jsonb(gone))
-                locked = tx.run(
-                    "lock_messages_of_folders",
-                    account_id=run.account_id,
-                    folder_ids=rows.to_jsonb(gone),
-                )
-                end_locked_placements(tx, locked, gone)
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
         """Store the provider's message counts of the folders. A folder for which the provider lists
@@ -187,31 +184,33 @@ class FolderStore:
             verifies the folders that changed, not the mailbox.
         """
         with FencedTransaction(self._database, run) as tx:
-            tx.run("note_unread_counts", run_id=run.run_id, is_left=has_unread_counts)
-            tx.run("recount", account_id=run.account_id)
+            tx.run(
+                "recount",
+                account_id=run.account_id,
+                run_id=run.run_id,
+                is_left=has_unread_counts,
+            )
             if not is_message_in_one_folder:
                 tx.run("count_messages", account_id=run.account_id)
             found = tx.run("folder_counts", account_id=run.account_id)
         return {FolderId(row[0]): _counted(*row[1:]) for row in found}
 
-    def mark_verified_by_counts(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def mark_verified_by_counts(
+        self, run: RunRef, folders: Iterable[FolderId]
+    ) -> frozenset[FolderId]:
         """Record that these folders are verified, because their counts equal the provider's; delete
-        their recorded contradictions and errors."""
+        their recorded contradictions and errors. Return all folders that this run has verified,
+        because their counts or message ids equalled the provider's."""
+        ids = rows.to_jsonb(list(folders))
         with FencedTransaction(self._database, run) as tx:
-            tx.run("mark_verified", ids=rows.to_jsonb(list(folders)))
+            found = tx.run("mark_verified", run_id=run.run_id, ids=ids)
+        return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
     def mark_verified_by_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Record that these folders are verified, because a comparison of ids has explained why
         their counts differ from the provider's."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_jsonb(list(folders)))
-
-    def ids_of_verified_folders(self, run: RunRef) -> frozenset[FolderId]:
-        """Return the ids of the folders that this run has verified, because their counts or message
-        ids equalled the provider's."""
-        with self._database.transaction() as tx:
-            found = tx.run("equal_folders", run_id=run.run_id)
-        return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
     def mark_compared(
         self,

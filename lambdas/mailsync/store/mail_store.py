@@ -7,7 +7,6 @@ that moves the cursor away from the position at which the page was requested can
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailsync.decisions.verify import StoredMessageState
@@ -18,50 +17,23 @@ from mailsync.model import (
     FolderRef,
     ListedMessage,
     Message,
-    Page,
     PagePlan,
     PlacementChange,
     RemoteId,
     RunRef,
-    SealedSecret,
-    StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.store import page_rows, pending_messages, placement_changes, rows, state_rows
-from mailsync.store.connection import Database, Transaction
+from mailsync.store import page_rows, page_writes, pending_messages, placement_changes, rows
+from mailsync.store.connection import Database
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.page_writes import PageWrite
 from mailsync.store.placement_changes import SortedChanges
 
 MESSAGES_PER_DELETE_BATCH = 2000
 """The number of messages that one transaction deletes together with their bodies: about a second of
 work."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageWrite:
-    """A page of changes that `MailStore.write_page` writes.
-
-    feed: the feed, at the position where the page was requested.
-    plan: the writes of the page's messages.
-    next_cursor: encrypted position after the page.
-    request_count: number of requests to the provider that the page cost.
-    requested_s_ago: seconds since the page was requested, at least.
-    unchanged_ids: ids of messages whose reported state is already stored.
-    is_message_in_one_folder: whether a message of this provider is in one folder only.
-    folder_of_all_mail: see `ProviderTraits`.
-    """
-
-    feed: StoredFeed
-    page: Page
-    plan: PagePlan
-    next_cursor: SealedSecret
-    request_count: int
-    requested_s_ago: float = 0.0
-    unchanged_ids: Sequence[RemoteId] = ()
-    is_message_in_one_folder: bool = True
-    folder_of_all_mail: RemoteId | None = None
 
 
 class MailStore:
@@ -70,23 +42,20 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def delete_mail_of_unselected_folders(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, in batches; return the number of
-        rows."""
-        dropped = 0
-        while True:
-            with FencedTransaction(self._database, run) as tx:
-                locked = tx.run(
-                    "lock_unselected", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
-                )
-                if not locked:
-                    return dropped
+    def remove_part_of_dropped_mail(self, run: RunRef) -> int:
+        """Delete the next messages that are only in folders which are not mirrored, and take those
+        in folders that are gone out of these folders. Return how many messages this call treated; 0
+        if no such message is left."""
+        with FencedTransaction(self._database, run) as tx:
+            locked = tx.run(
+                "lock_dropped", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
+            )
+            if locked:
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
-                dropped += tx.run_returning_row_count("drop_unselected", email_ids=email_ids)
-                unselected = tx.run("unselected_ids", account_id=run.account_id)
-                page_rows.end_locked_placements(tx, locked, [each for (each,) in unselected])
-            if len(locked) < MESSAGES_PER_DELETE_BATCH:
-                return dropped
+                tx.run("drop_unselected", email_ids=email_ids)
+                dropped = tx.run("dropped_folder_ids", account_id=run.account_id)
+                page_rows.end_locked_placements(tx, locked, [each for (each,) in dropped])
+        return len(locked)
 
     def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
@@ -98,11 +67,28 @@ class MailStore:
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
         """
-        counts = page_rows.retry_with_savepoints(
-            lambda savepoints: self._apply_page(run, write, savepoints)
+        [counts] = page_rows.retry_with_savepoints(
+            lambda savepoints: self._apply_pages(run, [write], savepoints)
         )
         _count_stored(counts)
         return counts
+
+    def write_pages(
+        self, run: RunRef, writes: Sequence[PageWrite]
+    ) -> tuple[WrittenRowCounts | None, ...]:
+        """Write one page of each of several feeds, as `write_page` does, all in one transaction.
+
+        The statements for cursors and counts are then sent once, not once for each page.
+
+        Raises:
+            LeaseLost: another execution holds the lease of the mailbox.
+            StoreRejected: Postgres rejects a statement; nothing was written. `write_page` tells
+                which page is at fault, and puts a message that is rejected into quarantine.
+        """
+        all_counts = self._apply_pages(run, writes, savepoints=False)
+        for counts in all_counts:
+            _count_stored(counts)
+        return all_counts
 
     def write_fetched_messages(
         self,
@@ -161,7 +147,9 @@ class MailStore:
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
                 counts += pending_messages.note_missing(tx, run, feed, plan)
-                _count_page(tx, run, feed, counts, requests=request_count, has_more=has_more)
+                page_writes.count_pending(
+                    tx, run, feed, counts, requests=request_count, has_more=has_more
+                )
                 return counts
 
         counts = page_rows.retry_with_savepoints(write)
@@ -256,130 +244,17 @@ class MailStore:
             and row.equals_listed_message(entry)
         )
 
-    def _apply_page(
-        self, run: RunRef, write: PageWrite, savepoints: bool
-    ) -> WrittenRowCounts | None:
-        ref, position, plan = write.feed.ref, write.feed.position, write.plan
-        with FencedTransaction(
-            self._database, run, is_exclusive=need_conversations(plan.upserts)
-        ) as tx:
-            if not self._advance(tx, write):
-                return None
-            changed_ids = _ids_in_changed_folders(write)
-            left = placement_changes.folders_of_messages(tx, run, changed_ids)
-            if prefix := write.page.void_id_prefix:
-                tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
-            counts = page_rows.save_messages(
-                tx,
-                run,
-                ref.folder,
-                plan.upserts,
-                savepoints=savepoints,
-                is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
-            )
-            counts += page_rows.mark_seen_by_full_sync(
-                tx, run, (*write.unchanged_ids, *plan.seen_ids)
-            )
-            counts += state_rows.save_states(
-                tx,
-                run,
-                ref.folder,
-                plan.state_changes,
-                is_only_folder=write.is_message_in_one_folder,
-            )
-            counts += placement_changes.save_placement_changes(
-                tx, run, plan.placement_changes, write.folder_of_all_mail
-            )
-            counts += page_rows.hide_removed_messages(tx, run, ref, plan)
-            counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
-            if not ref.folder:
-                pending_messages.drop_fetched_from_pending(tx, ref, plan)
-                pending_messages.note_removed_pending(tx, write.feed, write.page, plan)
-            is_news = not position.is_full_sync_running
-            counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
-            counts += pending_messages.note_missing(tx, run, ref, plan)
-            if position.is_full_sync_running and not write.page.has_more:
-                counts += page_rows.hide_unseen_by_full_sync(
-                    tx, run, write.feed, is_listing=write.page.is_listing
-                )
-            placement_changes.want_counts(tx, run, changed_ids, left)
-            _count(tx, run, write, counts)
-        return counts
-
-    @staticmethod
-    def _advance(tx: Transaction, write: PageWrite) -> bool:
-        position = write.feed.position
-        return bool(
-            tx.run(
-                "advance_cursor",
-                feed_id=write.feed.ref.id,
-                generation=position.generation,
-                cursor=position.cursor.sealed_bytes if position.cursor else None,
-                next_key_id=write.next_cursor.key_id,
-                next_cursor=write.next_cursor.sealed_bytes,
-                has_more=write.page.has_more,
-                is_start_of_round=position.is_start_of_round,
-                requested_s_ago=write.requested_s_ago,
-            )
-        )
-
-
-def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
-    """Return the messages whose folders change with this page. Empty for a full sync, after which
-    every folder is counted, and for the feed of a folder."""
-    if write.feed.ref.folder or write.feed.position.is_full_sync_running:
-        return ()
-    return placement_changes.ids_of_plan(write.plan)
+    def _apply_pages(
+        self, run: RunRef, writes: Sequence[PageWrite], savepoints: bool
+    ) -> tuple[WrittenRowCounts | None, ...]:
+        is_exclusive = any(need_conversations(write.plan.upserts) for write in writes)
+        with FencedTransaction(self._database, run, is_exclusive=is_exclusive) as tx:
+            return page_writes.apply_pages(tx, run, writes, savepoints=savepoints)
 
 
 def _entry(row: Sequence[Any]) -> StoredMessageState:
     """Return the entry in a row of `folder_entries` or `entries_of`."""
     return StoredMessageState(*row[1:])
-
-
-def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
-    full_sync_running = write.feed.position.is_full_sync_running
-    if not (write.page.changes or full_sync_running):
-        return  # an empty page is not worth a row
-    folder_id = write.feed.ref.folder.id if write.feed.ref.folder else None
-    if folder_id and (counts.inserted or counts.removed or not full_sync_running):
-        tx.run(
-            "add_progress",
-            folder_id=folder_id,
-            added=counts.inserted - counts.removed,
-            is_active=not full_sync_running,
-        )
-    _count_page(
-        tx,
-        run,
-        write.feed.ref,
-        counts,
-        requests=write.request_count,
-        has_more=write.page.has_more,
-    )
-
-
-def _count_page(
-    tx: Transaction,
-    run: RunRef,
-    feed: FeedRef,
-    counts: WrittenRowCounts,
-    *,
-    requests: int,
-    has_more: bool,
-) -> None:
-    tx.run(
-        "count_page",
-        run_id=run.run_id,
-        folder_id=feed.folder.id if feed.folder else None,
-        requests=requests,
-        inserted=counts.inserted,
-        updated=counts.updated,
-        unchanged=counts.unchanged,
-        removed=counts.removed,
-        quarantined=counts.quarantined,
-        has_more=has_more,
-    )
 
 
 def _count_stored(counts: WrittenRowCounts | None) -> None:

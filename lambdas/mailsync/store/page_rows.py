@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from mailsync.decisions.safety import is_removal_suspicious
 from mailsync.errors import StoreRejected
-from mailsync.log import logger
 from mailsync.model import (
     FeedRef,
     FolderId,
@@ -20,7 +18,6 @@ from mailsync.model import (
     RemoteId,
     RunRef,
     StateChange,
-    StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
@@ -191,38 +188,6 @@ def mark_seen_by_full_sync(
             ids=rows.to_jsonb(sorted(unchanged)),
         )
     return WrittenRowCounts(unchanged=len(unchanged))
-
-
-def hide_unseen_by_full_sync(
-    tx: Transaction, run: RunRef, feed: StoredFeed, *, is_listing: bool
-) -> WrittenRowCounts:
-    """Take the messages that the feed's full sync did not see out of the feed's folders, and hide
-    those in no other folder.
-
-    If the number of such messages in a folder would contradict the provider's own count, no message
-    is taken out of the folder. The next verification then compares the folder by ids and requests
-    each missing message. is_listing: the full sync listed ids, not folders, so every folder with
-    stored messages is compared, and each that the provider does not count.
-    """
-    generation = feed.position.generation
-    of_feed = {"account_id": run.account_id, "feed_id": feed.ref.id, "generation": generation}
-    unseen = tx.run("lock_unseen", **of_feed)
-    doubtful, credible = [], []
-    for folder_id, stored, removing, remote_total in tx.run("sweep_sizes", **of_feed):
-        if is_removal_suspicious(stored=stored, removing=removing, remote_total=remote_total):
-            doubtful.append(folder_id)
-            logger.warning("removal_doubted", folder_id=folder_id, unseen=removing, stored=stored)
-        elif removing:
-            credible.append(FolderId(folder_id))
-    tx.run(
-        "full_sync_ended",
-        feed_id=feed.ref.id,
-        run_id=run.run_id,
-        doubtful=rows.to_jsonb(doubtful),
-        is_listing=is_listing,
-    )
-    removed = end_locked_placements(tx, unseen, credible, unseen_before=generation)
-    return WrittenRowCounts(removed=removed)
 
 
 def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:

@@ -1,11 +1,14 @@
 """Write which messages of a change feed are pending: named by a page, with contents that are still
 to be fetched. All functions work in the caller's transaction."""
 
+from datetime import datetime
+
 from mailsync.decisions.safety import REMOVAL_CONFIRMATION_DELAY
 from mailsync.model import (
     FeedRef,
     Page,
     PagePlan,
+    PartialChange,
     RemoteId,
     RunRef,
     StoredFeed,
@@ -22,15 +25,27 @@ def leave_pending(
     """Record the messages of the page whose contents are fetched later as pending. is_news: they
     come before the messages of a full sync."""
     pending = (*plan.pending, *plan.missing_ids)
+    sliced = {each.remote_id: each for each in plan.slice_changes}
     if pending:
         tx.run(
             "add_pending",
             account_id=run.account_id,
             feed_id=feed.id,
-            ids=rows.to_jsonb([[each, plan.groups.get(each)] for each in pending]),
+            ids=rows.to_jsonb(
+                [
+                    [each, plan.groups.get(each), *_time_and_version(sliced.get(each))]
+                    for each in pending
+                ]
+            ),
             is_news=is_news,
         )
     return WrittenRowCounts(pending=len(pending))
+
+
+def _time_and_version(change: PartialChange | None) -> tuple[datetime | None, str | None]:
+    if change is None or change.reported_state is None:
+        return None, None
+    return change.received_at, change.reported_state.version
 
 
 def note_removed_pending(tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan) -> None:

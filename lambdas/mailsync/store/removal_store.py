@@ -20,6 +20,10 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements
 
+MAX_MESSAGES_PER_SCHEDULING = 20_000
+"""The maximum number of messages whose next request by id one statement schedules: about a second
+of work."""
+
 
 @dataclass(frozen=True, slots=True)
 class HiddenMail:
@@ -209,4 +213,12 @@ def schedule_removal_confirmation(
 ) -> None:
     """Set the time of the second request by id for the account's messages that the provider has
     reported as gone: the confirmation delay after the first report."""
-    tx.run("schedule_removal", account_id=account_id, wait_s=removal.confirmation_delay_s)
+    limit = MAX_MESSAGES_PER_SCHEDULING
+    scheduled = limit
+    while scheduled == limit:
+        scheduled = tx.run_returning_row_count(
+            "schedule_removal",
+            account_id=account_id,
+            wait_s=removal.confirmation_delay_s,
+            limit=limit,
+        )

@@ -51,11 +51,12 @@ class RunFolderStore:
             tx.run("fail_run_feed", account_id=run.account_id, run_id=run.run_id, **failure)
             tx.run("set_feed_error", account_id=run.account_id, **failure)
 
-    def failed_folder_ids(self, run: RunRef) -> frozenset[FolderId]:
-        """Return the ids of the folders that failed in the run and still exist."""
+    def repair_rounds_and_failed_folders(self, run: RunRef) -> tuple[int, frozenset[FolderId]]:
+        """Return in how many rounds the run has compared and repaired folders, and the ids of the
+        folders that failed in the run and still exist."""
         with self._database.transaction() as tx:
-            found = tx.run("failed_folders", run_id=run.run_id)
-        return frozenset(FolderId(folder_id) for (folder_id,) in found)
+            [[rounds, failed]] = tx.run("repair_state", run_id=run.run_id)
+        return int(rounds), frozenset(FolderId(folder_id) for folder_id in failed)
 
     def feed_ids_failed_before(self, run: RunRef) -> frozenset[FeedId]:
         """Return the ids of the feeds that failed in an execution that has handed over the run."""

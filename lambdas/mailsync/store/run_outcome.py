@@ -20,18 +20,44 @@ from mailsync.store.removal_store import hidden_mail_of_account
 from mailsync.store.rows import to_jsonb
 
 
-def record_run_outcome(
-    tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
+def close_run(
+    tx: Transaction,
+    run_id: RunId,
+    status: str,
+    error: str | None,
+    text: str | None,
+    *,
+    requests: int = 0,
 ) -> bool:
-    """Set the outcome of a run: its status, error name and message. Return False, without changing
-    the run, if it has an outcome already."""
-    return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
+    """Set the outcome of a run (its status, error name and message), and close its unfinished
+    folders. Return False, without changing anything, if the run has an outcome already.
+
+    requests: number of requests to the provider since the run's last heartbeat.
+    """
+    return bool(
+        tx.run(
+            "finish_run",
+            run_id=run_id,
+            status=status,
+            error=error,
+            error_message=text,
+            requests=requests,
+        )
+    )
 
 
-def complete_run(tx: Transaction, run: RunRef) -> bool:
+def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> bool | None:
     """Complete a run whose folders are all verified: schedule the next sync, and add the event
-    `sync.completed` to the outbox. Return whether the mirror is proven to be equal."""
-    has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
+    `sync.completed` to the outbox. Close any other run as failed. Return whether the mirror is
+    proven to be equal. None: the run was closed as failed.
+
+    requests: see `close_run`.
+    """
+    [[unverified, *news]] = tx.run("run_end", run_id=run.run_id)
+    if unverified:
+        _fail_run_with_unverified_folders(tx, run, unverified)
+        return None
+    has_news, is_pushed, has_changed, unchanged_for_s, are_pending = news
     wait_s = seconds_until_sync_after_success(
         has_news=has_news,
         is_pushed=is_pushed,
@@ -48,8 +74,8 @@ def complete_run(tx: Transaction, run: RunRef) -> bool:
         error=SUSPICIOUS_REMOVAL_ERROR if removal.is_suspicious else None,
         error_message=removal.explanation if removal.is_suspicious else None,
     )
-    close_run(tx, run.run_id, "completed", None, None)
-    proven = is_mirror_proven(tx, run)
+    close_run(tx, run.run_id, "completed", None, None, requests=requests)
+    proven = not are_pending
     add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
     return proven
 
@@ -60,7 +86,7 @@ def is_mirror_proven(tx: Transaction, run: RunRef) -> bool:
     return not are_pending
 
 
-def fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int) -> None:
+def _fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int) -> None:
     """Close a run as failed because `folders` of its folders (their number) could not be
     verified."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
@@ -72,17 +98,6 @@ def fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int)
         error=VERIFICATION_FAILED_ERROR,
         message=f"Folders that could not be verified: {folders}. What is stored stays.",
     )
-
-
-def close_run(
-    tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
-) -> bool:
-    """Set the outcome of a run and close its unfinished folders. Return False, without changing
-    anything, if the run has an outcome already."""
-    if not record_run_outcome(tx, run_id, status, error, text):
-        return False
-    tx.run("finish_run_folders", run_id=run_id, status=status)
-    return True
 
 
 def fail_run(
@@ -137,7 +152,5 @@ def add_outbox_event(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
     """Add an event to the outbox. The event is published after this transaction commits."""
-    counters = tx.run("run_counters", run_id=run_id)[0][0]
-    said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
-    detail = to_jsonb({"schemaVersion": 1, **said})
-    tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)
+    detail = to_jsonb({"schemaVersion": 1, "accountId": account_id, "runId": run_id, **facts})
+    tx.run("add_to_outbox", account_id=account_id, type=kind, run_id=run_id, detail=detail)

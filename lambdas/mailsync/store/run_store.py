@@ -19,9 +19,8 @@ from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import (
-    complete_run,
+    complete_or_fail_run,
     fail_run,
-    fail_run_with_unverified_folders,
     is_mirror_proven,
 )
 
@@ -165,23 +164,22 @@ class RunStore:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
-    def complete(self, run: RunRef) -> bool | None:
+    def complete(self, run: RunRef, *, requests: int = 0) -> bool | None:
         """Close the run: as completed if every folder is verified, else as failed. Return whether
         the mirror of a completed run is proven: no message is still pending because the provider
         names it and responds that it does not exist. None: the run was closed as failed.
 
         A second call for the same run changes nothing.
+
+        requests: number of requests to the provider since the run's last heartbeat.
         """
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
                 if tx.run("completed_run", run_id=run.run_id):
                     return is_mirror_proven(tx, run)
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
-            unverified = tx.run("unverified_folders", run_id=run.run_id)[0][0]
-            if unverified:
-                fail_run_with_unverified_folders(tx, run, unverified)
-            proven = None if unverified else complete_run(tx, run)
-        if unverified:
+            proven = complete_or_fail_run(tx, run, requests=requests)
+        if proven is None:
             count_failed_run(VERIFICATION_FAILED_ERROR)
         else:
             count_metric(RUNS_COMPLETED)

@@ -1,15 +1,24 @@
 """Give access to all stores of a mailbox, which use one database connection."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mailsync.model import RunRef
 from mailsync.store.connection import Database
 from mailsync.store.feed_store import FeedStore
+from mailsync.store.fence import FencedTransaction, OneTransaction
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.message_key_store import MessageKeyStore
+from mailsync.store.newest_store import NewestStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
+from mailsync.store.slice_store import SliceStore
+from mailsync.store.sweep import SweepStore
 
 
 class MailboxStores:
@@ -22,6 +31,14 @@ class MailboxStores:
     @property
     def mail(self) -> MailStore:
         return MailStore(self.database)
+
+    @property
+    def newest(self) -> NewestStore:
+        return NewestStore(self.database)
+
+    @property
+    def slices(self) -> SliceStore:
+        return SliceStore(self.database)
 
     @property
     def message_keys(self) -> MessageKeyStore:
@@ -44,6 +61,10 @@ class MailboxStores:
         return RemovalStore(self.database)
 
     @property
+    def sweeps(self) -> SweepStore:
+        return SweepStore(self.database)
+
+    @property
     def leases(self) -> LeaseStore:
         return LeaseStore(self.database)
 
@@ -54,3 +75,24 @@ class MailboxStores:
     @property
     def run_folders(self) -> RunFolderStore:
         return RunFolderStore(self.database)
+
+    @contextmanager
+    def in_one_transaction(self, run: RunRef) -> Iterator["StoresInTransaction"]:
+        """Return the stores for a `with` block whose statements are one transaction, which checks
+        the lease once.
+
+        The block sends no request to the provider, catches no error of the store, and closes no
+        run: what it does is stored when it ends.
+
+        Raises:
+            LeaseLost: another execution holds the lease of the mailbox.
+        """
+        with FencedTransaction(self.database, run) as tx:
+            yield StoresInTransaction(OneTransaction(tx, run))
+
+
+@dataclass(frozen=True, slots=True)
+class StoresInTransaction(MailboxStores):
+    """The stores of a mailbox, all on one open transaction."""
+
+    database: Database

@@ -265,16 +265,19 @@ class _Work:
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
-        if sync_folders(mailbox, self._remaining_s, seen):
+        synced = sync_folders(mailbox, self._remaining_s, seen)
+        if synced.feeds_left:
             return self._hand_over(check, "more than a page")
         # Where each count costs a request, those of unchanged folders are read hourly.
-        is_quick = check.is_fully_verified and not seen.folder_listing.are_counts_read
+        is_quick = check.is_fully_verified and (
+            not seen.folder_listing.are_counts_read
+            or (seen.tree_reading_depth is TreeReadingDepth.QUICK and seen.folder_listing.is_whole)
+        )
         reading = TreeReadingDepth.QUICK if is_quick else TreeReadingDepth.WHOLE
-        if not recalculate_counts(mailbox, self._remaining_s, reading).is_done:
+        if not recalculate_counts(mailbox, self._remaining_s, reading, synced).is_done:
             return self._hand_over(check, "counts differ")
         mailbox.readings.report()
-        mailbox.leases.renew(check.run, requests=self.requests)
-        proven = mailbox.runs.complete(check.run)
+        proven = mailbox.runs.complete(check.run, requests=self.requests)
         if proven is None:
             return CheckOutcome.FAILED
         logger.info("sync_completed", proven=proven)

@@ -4,10 +4,9 @@ Each transaction stores a page together with the cursor after the page.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from mailsync.decisions.budget import (
     grow_page_size,
@@ -15,7 +14,7 @@ from mailsync.decisions.budget import (
     shrink_page_size,
     wait_state_seconds,
 )
-from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
+from mailsync.decisions.successor import MAX_WAITS_WITHOUT_PROGRESS
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -29,14 +28,14 @@ from mailsync.model import (
     FeedId,
     FeedPosition,
     FeedRef,
-    FolderId,
     Page,
     StoredFeed,
     WrittenRowCounts,
 )
-from mailsync.providers import FeedFailed
-from mailsync.store.feed_store import FeedStore
+from mailsync.providers import ContentsLister, FeedFailed, MailProvider, SliceReader
+from mailsync.sync.listed_contents import may_list_contents
 from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.slices import is_first_slice_useful, store_slices, sync_slices
 from mailsync.sync.store_page import (
     log_fields_of_feed,
     max_page_size,
@@ -52,10 +51,6 @@ TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause in seconds after a transient failure for which the provider requested no pause. It
 equals the first retry interval of the workflow."""
 
-MAX_FEEDS_WITH_FOLDER_IDS = 2_000
-"""The maximum number of change feeds whose folders the workflow's state names as well. The state
-may have 256 KiB, which the ids of some 25,000 feeds fill."""
-
 
 @dataclass(frozen=True, slots=True)
 class FeedProgress:
@@ -69,54 +64,30 @@ class FeedProgress:
     wait_seconds: int = 0
 
 
-def split_feeds_into_map_items(feeds: Sequence[FeedRef], per_item: int) -> dict[str, Any]:
-    """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
-    feeds of one item are read one after the other; items are processed in parallel.
-
-    Each item also has the ids of the feeds' folders, for people who look at an execution; they are
-    left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS` feeds. The workflow definition of
-    the previous version reads `folderIds`.
-
-    feeds: the feeds, in the order in which their reading starts.
-    per_item: number of feeds that the provider wants to be read one after the other.
-    """
-    parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    if len(parts) > MAX_MAP_ITEMS:
-        # The large ones stay alone, so that small ones do not wait for them.
-        half = MAX_MAP_ITEMS // 2
-        parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
-    named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
-    items = [
-        {"feeds": [feed.id for feed in part], "folders": _folder_ids(part if named else ())}
-        for part in parts
-    ]
-    return {"items": items, "folderIds": _folder_ids(feeds)}
-
-
-def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
-    return [feed.folder.id for feed in feeds if feed.folder]
-
-
-def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
-    """Return the ids of the feeds in the input of a state inside the workflow's Map, the feed that
-    is being read first.
-
-    The input names a folder instead of feeds if a person has invoked the Lambda function, or if the
-    previous version started the execution. The result is then the feed of this folder.
-
-    Raises:
-        FolderGone: the account has no such folder.
-    """
-    if "feeds" in state:
-        return tuple(FeedId(each) for each in state["feeds"])
-    return (feeds.feed_id_of_folder(state["accountId"], FolderId(state["folderId"])),)
+def sync_item(
+    mailbox: Mailbox,
+    feed_ids: Sequence[FeedId],
+    worker: int | None,
+    remaining_s: Callable[[], float],
+) -> FeedProgress:
+    """Do the work of an item of the Map; return the feeds that remain. worker: its `slice`."""
+    if worker:
+        return FeedProgress(sync_slices(mailbox, feed_ids, worker, remaining_s))
+    return sync_feeds(mailbox, feed_ids, remaining_s, is_sliced=worker is not None)
 
 
 def sync_feeds(
-    mailbox: Mailbox, feed_ids: Sequence[FeedId], remaining_s: Callable[[], float]
+    mailbox: Mailbox,
+    feed_ids: Sequence[FeedId],
+    remaining_s: Callable[[], float],
+    *,
+    is_sliced: bool = False,
 ) -> FeedProgress:
     """Read change feeds one after the other, until all are up to date or the time budget is spent;
     return the feeds that remain.
+
+    is_sliced: whether a full sync that begins only names messages, so that other workers fetch
+        them by slices.
 
     If a feed fails after another feed was read, no error is raised, and the failed feed is the
     first of the remaining feeds. The next call then raises its error.
@@ -127,7 +98,7 @@ def sync_feeds(
     for number, feed_id in enumerate(feed_ids):
         _note_next_feed(mailbox, feed_ids[number + 1 : number + 2])
         try:
-            progress = sync_feed(mailbox, feed_id, remaining_s)
+            progress = sync_feed(mailbox, feed_id, remaining_s, is_sliced=is_sliced)
         except MailsyncError:
             if number == 0:
                 raise
@@ -147,15 +118,14 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
     mailbox.provider.note_next_feed(starting)
 
 
-def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float]) -> FeedProgress:
+def sync_feed(
+    mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float], *, is_sliced: bool = False
+) -> FeedProgress:
     """Store pages of a feed until it is up to date or the time budget is spent; return the rest.
 
-    A round that an earlier sync left unfinished may be hours old, so one more round follows it. If
-    the provider has a `news_interval_s`, the changes are read first, and then at least that often
-    between batches of pending messages.
-
-    If a transient failure occurs after pages were stored, the result requests a pause of the
-    workflow instead: attempts that made progress do not count towards the retries of the state.
+    A round that an earlier sync left unfinished may be hours old, so one more round follows it. A
+    `news_interval_s` has the changes read first, and that often between pending messages. After
+    stored pages, a transient failure is a pause of the workflow: progress costs the state no retry.
 
     Raises:
         CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
@@ -164,7 +134,7 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     account_id = mailbox.run.account_id
     mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
     slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
-    news = _NewsClock(mailbox.provider.limits.news_interval_s)
+    news = _NewsClock(mailbox.provider)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -173,14 +143,15 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
         try:
             if not feed.has_pending and news.is_read:
                 return FeedProgress()
-            if feed.has_pending and not news.is_due(feed.position):
-                if paused := _store_pending(mailbox, feed):
-                    return paused
-                has_progressed = news.has_stored_pending = True
+            if before := _store_before_page(mailbox, feed, news, remaining_s):
+                if before.feed_ids:
+                    return before
+                has_progressed = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
                 continue
-            page = _fetch(mailbox, feed)
-            counts = store_page(mailbox, feed, page, requested_at=started, one_by_one=True)
+            page = _fetch(mailbox, feed, is_sliced=is_sliced)
+            counts = _store_page(mailbox, feed, page, started, remaining_s)
+            is_sliced = is_sliced and _are_slices_useful(mailbox, feed, counts)
         except FeedFailed:
             _fall_back(mailbox, feed)
             continue
@@ -199,26 +170,72 @@ def sync_feed(mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float
     return FeedProgress((feed_id,))
 
 
-def _store_pending(mailbox: Mailbox, feed: StoredFeed) -> FeedProgress | None:
-    """Store the next pending messages. Return what remains if a pause must come before the others;
-    None: it need not."""
+def _store_before_page(
+    mailbox: Mailbox, feed: StoredFeed, news: "_NewsClock", remaining_s: Callable[[], float]
+) -> FeedProgress | None:
+    """Store the pending messages that come before the next page. Return the feed if a pause must
+    come before others, no feed if none must, and None if the page comes first.
+
+    A full sync that names messages names all of them first, so that other workers have slices to
+    fetch.
+    """
+    if feed.has_slices:
+        if not feed.position.is_start_of_round:
+            return None
+        store_slices(mailbox, feed, remaining_s)
+        return FeedProgress()
+    if not feed.has_pending or news.is_due(feed.position):
+        return None
     if feed.pending_wait_s:
         return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
-    pause = store_pending_messages(mailbox, feed.ref)
-    return _paused(mailbox, feed.ref, pause, progressed=True) if pause else None
+    pause = store_pending_messages(mailbox, feed, lambda: has_time_for_page(remaining_s(), 0.0))
+    if pause:
+        return _paused(mailbox, feed.ref, pause, progressed=True)
+    news.has_stored_pending = True
+    return FeedProgress()
+
+
+def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCounts | None) -> bool:
+    """Return whether a full sync whose first page was stored goes on with slices. If not, begin it
+    anew: a page with contents costs less than a request for each message."""
+    if feed.position.cursor is not None or not counts or not counts.pending:
+        return True
+    if is_first_slice_useful(mailbox, feed):
+        return True
+    logger.warning("slices_not_useful", **log_fields_of_feed(feed.ref))
+    mailbox.slices.restart_full_sync(mailbox.run, feed.ref.id)
+    return False
+
+
+def _store_page(
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    requested_at: float,
+    remaining_s: Callable[[], float],
+) -> WrittenRowCounts | None:
+    return store_page(
+        mailbox,
+        feed,
+        page,
+        requested_at=requested_at,
+        one_by_one=True,
+        has_time=lambda: has_time_for_page(remaining_s(), 0.0),
+    )
 
 
 class _NewsClock:
     """When the changes of a feed were last read to the end of a round, and when they are due again.
 
-    interval_s: see `Limits.news_interval_s`. None: after all pending messages.
     has_stored_pending: whether pending messages were stored since the last page, so that changes
         which take longer than the interval do not hold them up for ever.
     """
 
-    def __init__(self, interval_s: float | None) -> None:
+    def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
-        self._interval_s = interval_s
+        self._interval_s = provider.limits.news_interval_s  # None: after all pending messages
+        # What many pages of a round name can then be listed at once.
+        self._is_round_read_first = isinstance(provider, ContentsLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
 
@@ -230,7 +247,11 @@ class _NewsClock:
     def is_due(self, position: FeedPosition) -> bool:
         """Return whether the changes come before the next pending messages."""
         if self._interval_s is None:
-            return False
+            return (
+                self._is_round_read_first
+                and may_list_contents(position)
+                and not position.is_start_of_round
+            )
         if self._read_from is None or not position.is_start_of_round:
             return True
         return self.has_stored_pending and self._is_over(self._read_from)
@@ -300,8 +321,21 @@ def _paused(
     return FeedProgress((feed.id,), wait_state_seconds(pause_s))
 
 
-def _fetch(mailbox: Mailbox, feed: StoredFeed) -> Page:
+def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
+    """Fetch the first page of a full sync that only names messages. None: no such full sync
+    begins."""
+    provider, position = mailbox.provider, feed.position
+    if position.cursor is not None or position.failed_feed_count or position.page_size:
+        return None
+    if not isinstance(provider, SliceReader):
+        return None
+    return provider.fetch_names(feed.ref, limit=max_page_size(mailbox.provider.limits))
+
+
+def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
+    if is_sliced and (names := _fetch_names(mailbox, feed)):
+        return names
     position, largest = feed.position, max_page_size(mailbox.provider.limits)
     size = min(position.page_size or largest, largest)
     try:

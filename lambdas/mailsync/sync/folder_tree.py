@@ -10,14 +10,12 @@ from datetime import UTC, datetime
 from mailsync.decisions.budget import has_time_for_folders
 from mailsync.decisions.folders import (
     batch_full_sync_starts,
-    diff_folders,
     folders_with_changed_counts,
     sort_feeds_to_read,
     sort_folders_by_last_change,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
-from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
-from mailsync.log import logger
+from mailsync.errors import CursorExpired
 from mailsync.model import (
     Cursor,
     FeedId,
@@ -34,7 +32,9 @@ from mailsync.model import (
 )
 from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, log_fields_of_feed, store_page
+from mailsync.sync.newest import store_newest_mail
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, store_pages
+from mailsync.sync.stored_tree import remove_dropped_mail, save_folder_tree
 
 MAX_FEEDS_READ_AT_ONCE = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -46,6 +46,7 @@ feeds of a larger mailbox."""
 class MailboxSnapshot:
     """The state of a mailbox that a sync has read from the provider and has not stored yet.
 
+    known_folders: the stored folders, read before the others.
     folder_listing: the folder tree.
     tree_reading_depth: how much of the folder tree was read.
     requested_at: value of the monotonic clock before the folders and pages were requested.
@@ -54,6 +55,7 @@ class MailboxSnapshot:
     postponed_feed_ids: change feeds that a later sync reads.
     """
 
+    known_folders: Sequence[StoredFolder]
     folder_listing: FolderListing
     tree_reading_depth: TreeReadingDepth
     requested_at: float
@@ -84,115 +86,131 @@ def read_mailbox(
     chosen = choose_feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     waiting = {each.ref.id for each in feeds_of(synced)} - {each.ref.id for each in chosen}
     pages = _fetch_next_pages(mailbox, chosen[:MAX_FEEDS_READ_AT_ONCE])
-    return MailboxSnapshot(listing, reading, requested_at, pages, moved, frozenset(waiting))
+    return MailboxSnapshot(known, listing, reading, requested_at, pages, moved, frozenset(waiting))
 
 
-def mirror_folders(
-    mailbox: Mailbox, reading: TreeReadingDepth, listing: FolderListing | None = None
-) -> FolderListing:
-    """Read the provider's folder tree, and update the stored tree and the stored counts. Return the
-    listing of the provider's tree.
+@dataclass(frozen=True, slots=True)
+class FolderSync:
+    """What `sync_folders` has done.
 
-    listing: a listing that was read before. None: read the tree now.
-
-    A folder that is only missing from the listing stays unchanged.
+    feeds_left: the change feeds that have more pages, or that there was no time to read, that of
+        the Inbox first, then the largest.
+    folders, gone_folders: the stored folders, and those that are hidden because they are gone.
+    is_mail_removed: whether all mail of gone and of deselected folders was removed.
     """
-    run, folders = mailbox.run, mailbox.folders
-    known = folders.folders(run.account_id)
-    if listing is None:
-        listing = mailbox.provider.list_folders(
-            (*sort_folders_by_last_change(known), *folders.gone_folders(run.account_id)), reading
-        )
-    plan = diff_folders(listing, known)
-    if plan.new_and_changed_folders or plan.gone_folder_ids:
-        folders.save_tree_changes(
-            run,
-            plan.new_and_changed_folders,
-            plan.gone_folder_ids,
-            new_ids=plan.new_id_by_folder_id,
-            new_key_prefixes=listing.new_key_prefix_by_old,
-            has_feed_per_folder=mailbox.provider.traits.has_feed_per_folder,
-            do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
-        )
-        logger.info(
-            "folders_mirrored",
-            changed=len(plan.new_and_changed_folders),
-            gone=len(plan.gone_folder_ids),
-            created_again=len(plan.new_id_by_folder_id),
-        )
-    folders.save_remote_counts(run, listing.folders)
-    if listing.is_whole and reading is not TreeReadingDepth.QUICK:
-        folders.save_tree_reading(run, is_thorough=reading is TreeReadingDepth.THOROUGH)
-    return listing
 
-
-def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
-    """Delete the stored mail of folders that the user has deselected.
-
-    If a message moved from such a folder to a mirrored folder, the provider may not have reported
-    the move. The verification then finds that the message is missing, and fetches it.
-    """
-    dropped = mailbox.mail.delete_mail_of_unselected_folders(mailbox.run)
-    if dropped:
-        logger.info("unselected_dropped", messages=dropped)
+    feeds_left: tuple[StoredFeed, ...]
+    folders: Sequence[StoredFolder]
+    gone_folders: Sequence[StoredFolder]
+    is_mail_removed: bool
 
 
 def sync_folders(
     mailbox: Mailbox, remaining_s: Callable[[], float], seen: MailboxSnapshot | None = None
-) -> tuple[FeedRef, ...]:
-    """Sync the folder tree and all small changes. Return the change feeds that have more pages, or
-    that there was no time to read, that of the Inbox first, then the largest. A feed that failed
-    before the run was handed over is left to the next run: else a run whose feeds all fail would be
-    handed over without end.
+) -> FolderSync:
+    """Sync the folder tree and all small changes. A feed that failed before the run was handed over
+    is left to the next run: else a run whose feeds all fail would be handed over without end.
 
-    The next pages of all known feeds, the first page of a new Inbox, and small new folders are read
-    in a few requests and stored immediately. An incremental sync, or the first sync of a small
-    mailbox, then does not need the state `sync-folder`.
+    The next pages of all known feeds, and small new folders, are read in a few requests and stored
+    immediately. An incremental sync, or the first sync of a small mailbox, then does not need the
+    state `sync-folder`.
 
     remaining_s: returns the seconds until the time-out of the function.
-    seen: snapshot that was read under the same lease and is not read again. None: read the mailbox
-        now.
+    seen: snapshot that a check has read under the same lease and for whose changes it has opened
+        the run; it is not read again. None: read the mailbox now.
     """
-    run = mailbox.run
-    asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
+    run, restart, failed_before = mailbox.run, None, frozenset[FeedId]()
     if seen is None:
-        seen = _snapshot(mailbox, asked.sync_type)
-    listing = mirror_folders(mailbox, seen.tree_reading_depth, seen.folder_listing)
-    if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
-        mailbox.feeds.restart_full_syncs(run, asked.folder_ids)
-    mailbox.feeds.retry_failed_feeds(run)
-    delete_mail_of_unselected_folders(mailbox)
-    folders = [each for each in mailbox.folders.folders(run.account_id) if each.is_selected]
+        asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
+        known = mailbox.folders.folders(run.account_id)
+        if is_begun := not known and store_newest_mail(mailbox) is not None:
+            known = mailbox.folders.folders(run.account_id)
+        seen = _snapshot(mailbox, known, asked.sync_type, is_begun=is_begun)
+        failed_before = mailbox.run_folders.feed_ids_failed_before(run)
+        if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
+            restart = asked.folder_ids
+    listing = seen.folder_listing
+    stored, gone, is_mail_removed = _store_tree(
+        mailbox, seen, restart, lambda: has_time_for_folders(remaining_s())
+    )
+    folders = [each for each in stored if each.is_selected]
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
     done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
-    mailbox.folders.request_id_comparison(run, _moved_silently(synced, seen))
-    limits = mailbox.provider.limits
-    for batch in batch_full_sync_starts(
+    if moved := _moved_silently(synced, seen):
+        mailbox.folders.request_id_comparison(run, moved)
+    starts = batch_full_sync_starts(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=limits.max_small_sync_messages,
-        # Where feeds share a connection, the Inbox is the first of them that is read to its end.
-        is_inbox_first=limits.feeds_per_connection == 1,
-    ):
+        max_messages=mailbox.provider.limits.max_small_sync_messages,
+    )
+    done |= _start_full_syncs(mailbox, list(starts), remaining_s)
+    waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)} | failed_before
+    left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
+    return FolderSync(sort_feeds_to_read(left, folders), stored, gone, is_mail_removed)
+
+
+def _store_tree(
+    mailbox: Mailbox,
+    seen: MailboxSnapshot,
+    restart: Sequence[FolderId] | None,
+    has_time: Callable[[], bool],
+) -> tuple[Sequence[StoredFolder], Sequence[StoredFolder], bool]:
+    """Store the folder tree, and remove the mail of dropped folders. Return the stored folders,
+    those that are gone, and whether all such mail was removed.
+
+    restart: folders whose full sync to restart; empty: all. None: no folder.
+    """
+    run = mailbox.run
+    with mailbox.in_one_transaction(run) as stores:
+        save_folder_tree(
+            mailbox, stores, seen.known_folders, seen.folder_listing, seen.tree_reading_depth
+        )
+        if restart is not None:
+            stores.feeds.restart_full_syncs(run, restart)
+        if any(each.feed.position.failed_feed_count for each in seen.known_folders):
+            stores.feeds.retry_failed_feeds(run)
+        is_removed = remove_dropped_mail(mailbox, stores, lambda: False)
+        known, gone = stores.folders.folders_with_gone(run.account_id)
+    return known, gone, is_removed or remove_dropped_mail(mailbox, mailbox, has_time)
+
+
+def _start_full_syncs(
+    mailbox: Mailbox,
+    batches: Sequence[Sequence[StoredFeed]],
+    remaining_s: Callable[[], float],
+) -> frozenset[FeedId]:
+    """Read and store the first pages of feeds, batch by batch, as long as there is time; return the
+    feeds that are up to date then. The provider may read a batch while the one before is stored."""
+    done: frozenset[FeedId] = frozenset()
+    positions = [[(feed.ref, None) for feed in batch] for batch in batches]
+    requested_at = time.monotonic()
+    for number, batch in enumerate(batches):
         if not has_time_for_folders(remaining_s()):
             break
-        requested_at = time.monotonic()
+        next_requested_at = time.monotonic()  # at the earliest
         pages = mailbox.provider.fetch_next_pages(
-            [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
+            positions[number],
+            limit=DEFAULT_PAGE_SIZE,
+            following=positions[number + 1] if number + 1 < len(batches) else (),
         )
         done |= _apply(mailbox, batch, pages, requested_at, remaining_s)
-    waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)}
-    waiting |= mailbox.run_folders.feed_ids_failed_before(run)
-    left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
-    return tuple(feed.ref for feed in sort_feeds_to_read(left, folders))
+        requested_at = next_requested_at
+    return done
 
 
-def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
+def _snapshot(
+    mailbox: Mailbox, known: Sequence[StoredFolder], sync_type: SyncType, *, is_begun: bool
+) -> MailboxSnapshot:
     """Read the mailbox: every feed in a sync that a person requested, feeds in turns in a scheduled
-    one."""
-    known = mailbox.folders.folders(mailbox.run.account_id)
-    thorough = sync_type in (SyncType.INITIAL, SyncType.FULL) or not known
+    one.
+
+    is_begun: the first sync has stored the Inbox, and the rest of the mail does not wait for hidden
+        folders that no parent counts: the check after the sync looks for them.
+    """
+    thorough = sync_type is SyncType.FULL or (
+        not is_begun and (sync_type is SyncType.INITIAL or not known)
+    )
     reading = TreeReadingDepth.THOROUGH if thorough else TreeReadingDepth.WHOLE
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
@@ -231,22 +249,23 @@ def _apply(
     A feed that fails does not stop the others. `sync-folder` processes it alone, with smaller
     pages, or the workflow marks its folder as failed.
     """
-    done = set()
-    for feed in feeds:
-        page = pages.get(feed.ref.id)
-        if page is None or not has_time_for_folders(remaining_s()):
-            continue
-        try:
-            counts = store_page(mailbox, feed, page, requested_at=requested_at)
-        except (ProviderRejected, StoreRejected) as failure:
-            cause = type(failure).__name__
-            logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=cause)
-            continue
-        started_in_this_sync = feed.position.is_start_of_round
-        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
-        if is_read and not feed.has_pending:
-            done.add(feed.ref.id)
-    return frozenset(done)
+    stored = store_pages(
+        mailbox,
+        [(feed, pages[feed.ref.id]) for feed in feeds if feed.ref.id in pages],
+        requested_at=requested_at,
+        has_time=lambda: has_time_for_folders(remaining_s()),
+    )
+    return frozenset(
+        feed.ref.id
+        for feed in feeds
+        if feed.ref.id in stored
+        and not feed.has_pending
+        and is_feed_up_to_date_after(
+            pages[feed.ref.id],
+            stored[feed.ref.id],
+            started_in_this_sync=feed.position.is_start_of_round,
+        )
+    )
 
 
 def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[FeedRef, Cursor]]:

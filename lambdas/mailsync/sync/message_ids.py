@@ -84,6 +84,9 @@ class ProviderWithStableIds:
     def throttled_for_s(self) -> float:
         return self._provider.throttled_for_s
 
+    def fetch_newest(self, *, limit: int) -> None:
+        """Return None: ids are given to pages, which say what left its place."""
+
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
@@ -103,9 +106,13 @@ class ProviderWithStableIds:
         return self._translated([(feed, page)])[feed.id]
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
-        pages = self._provider.fetch_next_pages(positions, limit=limit)
+        pages = self._provider.fetch_next_pages(positions, limit=limit, following=following)
         read = [(feed, pages[feed.id]) for feed, _ in positions if feed.id in pages]
         return self._translated(read)
 

@@ -1,9 +1,9 @@
 """Fetch the messages in quarantine again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailsync.log import logger
-from mailsync.model import Message, UnreadableMessage
+from mailsync.model import Message, RemoteId, UnreadableMessage
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import has_time_for_message_batch
 
@@ -12,15 +12,16 @@ MAX_RETRIED_MESSAGES_PER_RUN = 1_000
 for the next run."""
 
 
-def retry_quarantined_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
-    """Fetch the messages in quarantine that are due for a retry. Each message has a request of its
-    own, because some messages are very large.
+def retry_quarantined_messages(
+    mailbox: Mailbox, due: Sequence[RemoteId], remaining_s: Callable[[], float]
+) -> None:
+    """Fetch these messages in quarantine again. Each message has a request of its own, because some
+    messages are very large.
 
     Each message is then stored, or deleted from the quarantine because it is gone, or kept in the
     quarantine with its new cause.
     """
     run, mail = mailbox.run, mailbox.mail
-    due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
     if not due:
         return
     here = {

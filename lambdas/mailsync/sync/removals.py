@@ -12,6 +12,7 @@ from mailsync.decisions.budget import SHUTDOWN_RESERVE_S
 from mailsync.log import logger
 from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
+from mailsync.store.removal_store import HiddenMail
 from mailsync.sync.mailbox import Mailbox
 
 MessageFetchResult = Message | GoneMessage | UnreadableMessage
@@ -25,14 +26,17 @@ def has_time_for_message_batch(remaining_s: float) -> bool:
     return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
 
 
-def verify_hidden_messages(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
+def verify_hidden_messages(
+    mailbox: Mailbox, removal: HiddenMail, remaining_s: Callable[[], float]
+) -> int:
     """Request by id each hidden message that is due for a request; return how many messages were
     deleted.
 
     A message that is in a mirrored folder is shown in that folder again. A message that cannot be
     read stays hidden. Messages for which no time remains are requested by a later sync.
+
+    removal: how much of the mailbox is hidden.
     """
-    removal = mailbox.removals.begin_removal_verification(mailbox.run)
     after, deleted = "", 0
     while ids := mailbox.removals.message_ids_due_for_confirmation(
         mailbox.run, after, _READ_AT_ONCE

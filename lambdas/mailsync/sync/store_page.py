@@ -2,31 +2,37 @@
 write the rows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mailsync.decisions.plan import plan_page
-from mailsync.errors import ProviderThrottled
+from mailsync.errors import MailsyncError, ProviderRejected, ProviderThrottled, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
+    FeedId,
     FeedRef,
     GoneMessage,
     Message,
     Page,
     PagePlan,
+    PartialChange,
     RemoteId,
     StoredFeed,
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import Limits, ResponseTooLarge
-from mailsync.store.mail_store import PageWrite
+from mailsync.providers import Limits, ResponseTooLarge, SliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
+from mailsync.store.page_writes import PageWrite
+from mailsync.sync.listed_contents import leaves_contents_pending, store_pending_from_list
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.placement_changes import plan_listing, split_placement_changes
 
 DEFAULT_PAGE_SIZE = 100
+MIN_MESSAGES_TO_SLICE = 21
+"""The number of messages from which on those that a page only names are fetched by slices: more
+than one batch."""
 MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
 """The number of body characters after which no more messages are fetched for one transaction. It
 equals the maximum length of one body. Measured: 100 bodies of 3 million characters use 1,200 MB
@@ -46,10 +52,16 @@ def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
 
 
 def store_page(
-    mailbox: Mailbox, feed: StoredFeed, page: Page, *, requested_at: float, one_by_one: bool = False
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    *,
+    requested_at: float,
+    one_by_one: bool = False,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> WrittenRowCounts | None:
     """Store one page of a change feed; return the numbers of written rows. None: another worker has
-    moved the cursor, and nothing was stored.
+    moved the cursor, or there was no time, and nothing was stored.
 
     A page may name messages without their contents; these are fetched by id. Messages whose
     contents do not fit into the memory are left pending, and `store_pending_messages` stores them
@@ -59,15 +71,125 @@ def store_page(
         feed had. An earlier time is allowed.
     one_by_one: whether to have one request in flight at a time for messages that the page only
         names, because other functions send requests to the mailbox at the same time.
+    has_time: returns whether there is time to hide more messages that a full sync did not see.
     """
-    plan = plan_page(page)
+    write = _prepare(mailbox, feed, page, plan_page(page), requested_at, one_by_one=one_by_one)
+    if not _is_swept(mailbox, write, has_time):
+        return None
+    counts = mailbox.mail.write_page(mailbox.run, write)
+    _note_stored(mailbox, write, counts)
+    return counts
+
+
+def store_pages(
+    mailbox: Mailbox,
+    pages: Iterable[tuple[StoredFeed, Page]],
+    *,
+    requested_at: float,
+    has_time: Callable[[], bool],
+) -> dict[FeedId, WrittenRowCounts | None]:
+    """Store one page of each of several change feeds, as `store_page` does, many in one
+    transaction. Return what each page wrote, by feed.
+
+    The result lacks feeds for which no time was left, and feeds that failed. If the database
+    rejects a transaction of several pages, each page is stored alone, so a feed that fails does not
+    stop the others.
+
+    requested_at: see `store_page`.
+    has_time: returns whether there is time for another page.
+    """
+    stored: dict[FeedId, WrittenRowCounts | None] = {}
+    group: list[PageWrite] = []
+    chars = 0
+    for feed, page in pages:
+        if not has_time():
+            break
+        plan = plan_page(page)
+        if group and (chars > MAX_FETCHED_BODY_CHARS_PER_PAGE or _needs_stored_state(page, plan)):
+            stored |= _write_group(mailbox, group)
+            group, chars = [], 0
+        try:
+            write = _prepare(mailbox, feed, page, plan, requested_at)
+        except (ProviderRejected, StoreRejected) as failure:
+            _log_left(feed, failure)
+            continue
+        except MailsyncError:
+            _write_group(mailbox, group)  # else a provider that often fails would stop all progress
+            raise
+        if not _is_swept(mailbox, write, has_time):
+            break
+        group.append(write)
+        chars += sum(map(count_body_chars, write.plan.upserts))
+    return stored | _write_group(mailbox, group)
+
+
+def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) -> bool:
+    """Before the last page of a full sync is stored, hide what the full sync did not see, except
+    for what one transaction can hide. Return False if there was no time for that."""
+    if not write.ends_full_sync or write.feed.position.generation == 1:
+        return True
+    return mailbox.sweeps.hide_all_but_last_part(mailbox.run, write.feed, write.seen_ids, has_time)
+
+
+def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
+    """Return whether the writes of a page depend on rows that the pages before it may change."""
+    return bool(
+        page.is_listing
+        or page.listed_ids is not None
+        or plan.state_changes
+        or plan.placement_changes
+        or any(change.reported_state for change in plan.to_fetch_by_id)
+    )
+
+
+def _write_group(
+    mailbox: Mailbox, group: Sequence[PageWrite]
+) -> dict[FeedId, WrittenRowCounts | None]:
+    """Write pages in one transaction; if the database rejects it, each page alone."""
+    try:
+        all_counts = mailbox.mail.write_pages(mailbox.run, group) if group else ()
+    except StoreRejected:
+        return {
+            feed_id: counts for write in group for feed_id, counts in _write_alone(mailbox, write)
+        }
+    for write, counts in zip(group, all_counts, strict=True):
+        _note_stored(mailbox, write, counts)
+    return {write.feed.ref.id: counts for write, counts in zip(group, all_counts, strict=True)}
+
+
+def _write_alone(
+    mailbox: Mailbox, write: PageWrite
+) -> Iterator[tuple[FeedId, WrittenRowCounts | None]]:
+    try:
+        counts = mailbox.mail.write_page(mailbox.run, write)
+    except StoreRejected as failure:
+        _log_left(write.feed, failure)
+        return
+    _note_stored(mailbox, write, counts)
+    yield write.feed.ref.id, counts
+
+
+def _log_left(feed: StoredFeed, failure: Exception) -> None:
+    logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=type(failure).__name__)
+
+
+def _prepare(
+    mailbox: Mailbox,
+    feed: StoredFeed,
+    page: Page,
+    plan: PagePlan,
+    requested_at: float,
+    *,
+    one_by_one: bool = False,
+) -> PageWrite:
+    """Return the write of a page, with the contents that the page lacks and the sealed cursor."""
     unchanged = _unchanged(mailbox, feed.ref, plan)
     if page.is_listing:
         plan = plan_listing(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
-        plan = _with_contents(mailbox, feed.ref, plan, unchanged, one_by_one=one_by_one)
-    write = PageWrite(
+        plan = _with_contents(mailbox, feed, page, plan, unchanged, one_by_one=one_by_one)
+    return PageWrite(
         feed,
         page,
         plan,
@@ -78,41 +200,65 @@ def store_page(
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         folder_of_all_mail=mailbox.provider.traits.folder_of_all_mail,
     )
-    counts = mailbox.mail.write_page(mailbox.run, write)
-    if counts is not None:
-        mailbox.readings.add(feed)
-    if counts is not None and page.changes:
+
+
+def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | None) -> None:
+    if counts is None:
+        return
+    mailbox.readings.add(write.feed)
+    if write.page.changes:
         logger.info(
             "page_synced",
-            **log_fields_of_feed(feed.ref),
-            cursor_used=not feed.position.is_full_sync_running,
+            **log_fields_of_feed(write.feed.ref),
+            cursor_used=not write.feed.position.is_full_sync_running,
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
             removed=counts.removed,
             quarantined=counts.quarantined,
             pending=counts.pending,
-            has_more=page.has_more,
+            has_more=write.page.has_more,
         )
-    return counts
 
 
 def _with_contents(
     mailbox: Mailbox,
-    feed: FeedRef,
+    feed: StoredFeed,
+    page: Page,
     plan: PagePlan,
     unchanged: Sequence[RemoteId],
     *,
     one_by_one: bool,
 ) -> PagePlan:
     """Return the plan with the contents of the messages that the page only names, except for
-    stored messages in the state that the page names."""
+    stored messages in the state that the page names, and of those that are left pending."""
     known = frozenset(unchanged)
-    wanted = [each.remote_id for each in plan.to_fetch_by_id if each.remote_id not in known]
-    plan, not_stored = _split_state_changes(mailbox, feed, plan)
-    plan, not_known = split_placement_changes(mailbox, feed, plan)
+    named = [each for each in plan.to_fetch_by_id if each.remote_id not in known]
+    if sliced := _sliced(mailbox, feed, named):
+        pending = tuple(each.remote_id for each in named)
+        return replace(plan, to_fetch_by_id=(), pending=pending, slice_changes=sliced)
+    wanted = [each.remote_id for each in named]
+    plan, not_stored = _split_state_changes(mailbox, feed.ref, plan)
+    plan, not_known = split_placement_changes(mailbox, feed.ref, plan)
     wanted += [*not_stored, *not_known]
+    if leaves_contents_pending(mailbox, feed, page, wanted):
+        return replace(plan, to_fetch_by_id=(), pending=tuple(wanted))
     return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
+
+
+def _sliced(
+    mailbox: Mailbox, feed: StoredFeed, named: Sequence[PartialChange]
+) -> tuple[PartialChange, ...]:
+    """Return those of the named messages that are fetched by slices; none if there are few, or if
+    no slice may have one of them."""
+    if (
+        not isinstance(mailbox.provider, SliceReader)
+        or not feed.position.is_full_sync_running
+        or feed.position.failed_feed_count  # by a message that no page may contain
+    ):
+        return ()
+    sliced = tuple(each for each in named if each.can_be_in_slice)
+    return sliced if len(sliced) >= MIN_MESSAGES_TO_SLICE else ()
 
 
 def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteId, ...]:
@@ -150,9 +296,12 @@ def _split_state_changes(
     return replace(plan, state_changes=kept), [each.remote_id for each in others]
 
 
-def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled | None:
-    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit. A
-    message is pending if a page named it and its contents were not fetched yet.
+def store_pending_messages(
+    mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
+) -> ProviderThrottled | None:
+    """Fetch and store the next pending messages of a feed, as many as fit into the memory limit, or
+    most of them from a list of their folder. A message is pending if a page named it and its
+    contents were not fetched yet.
 
     Returns the pause that the provider requested after some of them were fetched, which are stored.
     None: it requested none.
@@ -160,6 +309,9 @@ def store_pending_messages(mailbox: Mailbox, feed: FeedRef) -> ProviderThrottled
     Raises:
         ProviderThrottled: the provider requested a pause before the first message.
     """
+    feed = stored.ref
+    if store_pending_from_list(mailbox, stored, has_time):
+        return None
     groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
     mailbox.provider.note_groups({each: it for each, it in groups.items() if it})

@@ -1,12 +1,13 @@
 """Verify every folder by comparing its stored counts with the provider's counts: the work of the
 state `recalculate-counts`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailsync.decisions.folders import explain_incomplete_listing
+from mailsync.decisions.budget import has_time_for_folders
+from mailsync.decisions.folders import explain_incomplete_listing, sort_folders_by_last_change
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
@@ -20,10 +21,13 @@ from mailsync.log import logger
 from mailsync.metrics import FOLDERS_FOUND_DIFFERENT, FOLDERS_LEFT_DIFFERENT, count_metric
 from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDepth
 from mailsync.store.folder_store import CountedFolder
-from mailsync.sync.folder_tree import delete_mail_of_unselected_folders, mirror_folders
+from mailsync.store.stores import MailboxStores
+from mailsync.sync.folder_tree import FolderSync
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined_messages
 from mailsync.sync.removals import verify_hidden_messages
+from mailsync.sync.stored_tree import remove_dropped_mail, save_folder_tree
+from mailsync.sync.unclear_messages import find_unclear_messages
 
 FOLDER_NOT_READ_ERROR = "FolderNotRead"
 """Error name of a folder that was not synced because the provider did not list it completely."""
@@ -75,44 +79,95 @@ def recalculate_counts(
     mailbox: Mailbox,
     remaining_s: Callable[[], float],
     reading: TreeReadingDepth = TreeReadingDepth.WHOLE,
+    synced: FolderSync | None = None,
 ) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
     counts. Return the work that remains until the mailbox is verified.
 
     reading: how much of the folder tree to read. Folders whose counts it leaves out are not
         verified.
+    synced: what was stored just before, in the same function. None: read the stored folders.
 
     Raises:
         ProviderUnavailable: the provider's list of folders is incomplete, so it cannot verify the
             mailbox.
     """
     run = mailbox.run
-    before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}
-    listing = mirror_folders(mailbox, reading)
-    known = mailbox.folders.folders(run.account_id)
-    if fault := explain_incomplete_listing(listing, known):
+    # The pages of a mailbox's feed have noted since then which counts to read.
+    is_tree_current = synced is not None and mailbox.provider.traits.has_feed_per_folder
+    before, gone = (
+        (synced.folders, synced.gone_folders)
+        if synced and is_tree_current
+        else mailbox.folders.folders_with_gone(run.account_id)
+    )
+    listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
+    with mailbox.in_one_transaction(run) as stores:
+        has_changed = save_folder_tree(mailbox, stores, before, listing, reading)
+        known = stores.folders.folders(run.account_id) if has_changed else before
+        fault = explain_incomplete_listing(listing, known)
+        if not fault:
+            _fail_unread(mailbox, stores, known, listing)
+            tree = _Tree(before, known, listing)
+            # What `synced` stands for includes this, unless a folder is gone since.
+            is_removed = bool(synced and synced.is_mail_removed and not has_changed)
+            is_removed = is_removed or remove_dropped_mail(mailbox, stores, lambda: False)
+            unclear = find_unclear_messages(mailbox, stores)
+            if is_removed and not unclear.exist:
+                return _verify(mailbox, stores, tree)
+    if fault:
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
-    _fail_unread(mailbox, known, listing)
-    retry_quarantined_messages(mailbox, remaining_s)
-    verify_hidden_messages(mailbox, remaining_s)
-    mailbox.folders.delete_folders_gone_twice(run, listing.gone_folder_ids)
-    delete_mail_of_unselected_folders(mailbox)
-    is_message_in_one_folder = mailbox.provider.traits.is_message_in_one_folder
-    unread = _folders_with_unread_counts(known, listing)
-    counted = mailbox.folders.recount_stored_messages(
+    if not is_removed:
+        if not remove_dropped_mail(mailbox, mailbox, lambda: has_time_for_folders(remaining_s())):
+            return RemainingVerification(has_new_folders=True)
+        unclear = find_unclear_messages(mailbox, mailbox)
+    retry_quarantined_messages(mailbox, unclear.ids_in_quarantine, remaining_s)
+    verify_hidden_messages(mailbox, unclear.hidden_mail, remaining_s)
+    with mailbox.in_one_transaction(run) as stores:
+        return _verify(mailbox, stores, tree)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The folders before and after the provider's tree was read and stored, and its listing."""
+
+    before: Sequence[StoredFolder]
+    known: Sequence[StoredFolder]
+    listing: FolderListing
+
+    @property
+    def steady_folder_ids(self) -> frozenset[FolderId]:
+        """Return the folders whose counts at the provider are the same as at the last reading."""
+        before = {each.ref.id: each for each in self.before}
+        return frozenset(
+            each.ref.id
+            for each in self.known
+            if (earlier := before.get(each.ref.id))
+            and (earlier.remote_total, earlier.remote_unread)
+            == (each.remote_total, each.remote_unread)
+        )
+
+
+def _verify(mailbox: Mailbox, stores: MailboxStores, tree: _Tree) -> RemainingVerification:
+    """Count the stored messages, and compare the counts with the provider's."""
+    run = mailbox.run
+    if tree.listing.gone_folder_ids:
+        stores.folders.delete_folders_gone_twice(run, tree.listing.gone_folder_ids)
+    unread = _folders_with_unread_counts(tree.known, tree.listing)
+    counted = stores.folders.recount_stored_messages(
         run,
-        is_message_in_one_folder=is_message_in_one_folder,
+        is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         has_unread_counts=bool(unread),
     )
-    failed = mailbox.run_folders.failed_folder_ids(run)
-    steady = frozenset(
-        each.ref.id
-        for each in known
-        if (earlier := before.get(each.ref.id))
-        and (earlier.remote_total, earlier.remote_unread) == (each.remote_total, each.remote_unread)
-    )
+    rounds, failed = stores.run_folders.repair_rounds_and_failed_folders(run)
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}
-    return _classify(mailbox, open_folders, steady, len(failed))
+    return _classify(
+        mailbox,
+        stores,
+        open_folders,
+        tree.steady_folder_ids,
+        failed=len(failed),
+        rounds=rounds,
+    )
 
 
 def _folders_with_unread_counts(
@@ -122,44 +177,52 @@ def _folders_with_unread_counts(
     return frozenset(each.ref.id for each in known if each.ref.remote_id in unread)
 
 
-def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: FolderListing) -> None:
+def _fail_unread(
+    mailbox: Mailbox, stores: MailboxStores, known: Iterable[StoredFolder], listing: FolderListing
+) -> None:
     """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
         if folder.is_selected and (sentence := listing.failure_reasons.get(folder.ref.remote_id)):
-            mailbox.run_folders.fail_folder(
+            stores.run_folders.fail_folder(
                 mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
             )
 
 
 def _classify(
-    mailbox: Mailbox, counted: _CountedFolders, steady: frozenset[FolderId], failed: int
+    mailbox: Mailbox,
+    stores: MailboxStores,
+    counted: _CountedFolders,
+    steady: frozenset[FolderId],
+    *,
+    failed: int,
+    rounds: int,
 ) -> RemainingVerification:
     """Decide what is left to do. `steady` folders have the same provider counts as at the last
     reading."""
     run = mailbox.run
-    _, rounds = mailbox.runs.scope_and_repair_rounds(run)
     may_repair = rounds < max_repair_rounds(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
-        mailbox.run_folders.count_repair_round(run)
+        stores.run_folders.count_repair_round(run)
         return RemainingVerification(failed_folder_count=failed, has_new_folders=True)
-    mailbox.folders.mark_verified_by_counts(
-        run, (each for each, folder in counted.items() if _is_equal(folder))
-    )
-    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.ids_of_verified_folders(run))
-    mailbox.folders.mark_verified_by_comparison(run, sorted(verified))
+    by_counts = frozenset(each for each, folder in counted.items() if _is_equal(folder))
+    equal = stores.folders.mark_verified_by_counts(run, sorted(by_counts))
+    verified = _with_offsets(mailbox, stores, counted, steady, equal)
+    if by_comparison := verified - by_counts:
+        stores.folders.mark_verified_by_comparison(run, sorted(by_comparison))
     mismatched = _least_recently_compared_first(counted, counted.keys() - verified | set(new))
     # Should the comparison fail, it is not tried again in the next check.
     room = max(0, MAX_FOLDERS_PER_REPAIR_ROUND - len(mismatched))
     due = () if rounds else _due(counted, verified)[:room]
-    mailbox.folders.postpone_id_comparison(run, due)
+    if due:
+        stores.folders.postpone_id_comparison(run, due)
     logger.info("counts_compared", agreeing=len(verified), mismatched=len(mismatched), round=rounds)
     if may_repair and (mismatched or due):
-        mailbox.run_folders.count_repair_round(run)
+        stores.run_folders.count_repair_round(run)
         if mismatched:
             count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
         chosen = (mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND]
-        return RemainingVerification(_all_mail_last(mailbox, chosen), failed)
+        return RemainingVerification(_all_mail_last(mailbox, stores, chosen), failed)
     if mismatched:
         count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
     return RemainingVerification(
@@ -180,13 +243,15 @@ def _least_recently_compared_first(
     )
 
 
-def _all_mail_last(mailbox: Mailbox, folder_ids: tuple[FolderId, ...]) -> tuple[FolderId, ...]:
+def _all_mail_last(
+    mailbox: Mailbox, stores: MailboxStores, folder_ids: tuple[FolderId, ...]
+) -> tuple[FolderId, ...]:
     """Return the folders with the folder of all mail at the end: what it lacks is then known to be
     in trash or junk, and not requested."""
     all_mail = mailbox.provider.traits.folder_of_all_mail
     if all_mail is None:
         return folder_ids
-    known = mailbox.folders.folders(mailbox.run.account_id)
+    known = stores.folders.folders(mailbox.run.account_id)
     last = {each.ref.id for each in known if each.ref.remote_id == all_mail}
     return tuple(sorted(folder_ids, key=lambda each: each in last))
 
@@ -203,6 +268,7 @@ def _is_equal(folder: CountedFolder) -> bool:
 
 def _with_offsets(
     mailbox: Mailbox,
+    stores: MailboxStores,
     counted: _CountedFolders,
     steady: frozenset[FolderId],
     equal: frozenset[FolderId],
@@ -226,7 +292,8 @@ def _with_offsets(
         for each, folder in off.items()
         if _is_miscounted(folder)
     }
-    mailbox.folders.save_remote_count_errors(mailbox.run, offsets)
+    if offsets:
+        stores.folders.save_remote_count_errors(mailbox.run, offsets)
     explained = {
         each
         for each, folder in off.items()

@@ -17,9 +17,11 @@ def list_messages(call: GraphCall) -> GraphResult:
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
     skip = call.query.integer_option("skip", default=0)
-    call.query.require_newest_first_order()
+    since, before = call.query.received_span() or ("", "99999")
     neutral = call.mailbox.neutral
-    found = neutral.messages(*folders, skip=skip, limit=top + 1)
+    found = neutral.messages(
+        *folders, older_than=(before, 0), since=since, skip=skip, limit=top + 1
+    )
     view = call.message_view
     value = [message_json(each, view) for each in call.mailbox.to_outlook_messages(found[:top])]
     document: dict[str, Any] = {"@odata.context": call.mailbox_context(path)}

@@ -3,12 +3,13 @@
 Source: Microsoft Graph docs, query-parameters, delta-query-messages, message-get.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl
 
-from localdev.simulators.graph.errors import bad_request_error
+from localdev.simulators.graph.errors import GraphError, bad_request_error
 
 MESSAGE_PROPERTIES = frozenset(
     (
@@ -26,6 +27,8 @@ FOLDER_PROPERTIES = frozenset(
         *("totalItemCount", "sizeInBytes", "isHidden"),
     )
 )
+_TIME = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"
+_SPAN = re.compile(rf"receivedDateTime ge {_TIME} and receivedDateTime lt {_TIME}")
 DEFAULT_PAGE_SIZE = 10
 MAX_LIST_PAGE_SIZE = 1000
 
@@ -76,11 +79,31 @@ class ODataQuery:
 
     def require_newest_first_order(self) -> None:
         """Raise GraphError 400 for every filter, and for any order but newest first."""
-        for name, supported in (("orderby", "receivedDateTime desc"), ("filter", None)):
-            text = self.options.get(name, supported)
-            if text != supported:
-                message = f"The query {name} '{text}' is not supported for the resource 'message'."
-                raise bad_request_error(message, "ErrorInvalidUrlQuery")
+        self._require("orderby", "receivedDateTime desc")
+        self._require("filter", None)
+
+    def received_span(self) -> tuple[str, str] | None:
+        """Return the span of times that `$filter` allows in a list: from the first on, and before
+        the second, in UTC with whole seconds. None: there is no filter. Raises GraphError 400 for
+        another filter, and for any order but newest first, by the property that is filtered."""
+        text = self.options.get("filter")
+        if text is None:
+            self.require_newest_first_order()
+            return None
+        if not (found := _SPAN.fullmatch(text)):
+            raise self._unsupported("filter", text)
+        self._require("orderby", "receivedDateTime desc")
+        return found[1], found[2]
+
+    def _require(self, name: str, supported: str | None) -> None:
+        text = self.options.get(name, supported)
+        if text != supported:
+            raise self._unsupported(name, text)
+
+    @staticmethod
+    def _unsupported(name: str, text: str | None) -> GraphError:
+        message = f"The query {name} '{text}' is not supported for the resource 'message'."
+        return bad_request_error(message, "ErrorInvalidUrlQuery")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,13 @@ def write(database: Database, account_id: AccountId, *numbers: int) -> None:
     with database.transaction() as tx:
         for each in numbers:
             detail = f'{{"n": {each}}}'
-            tx.run("add_to_outbox", account_id=account_id, type="sync.failed", detail=detail)
+            tx.run(
+                "add_to_outbox",
+                account_id=account_id,
+                type="sync.failed",
+                run_id="",
+                detail=detail,
+            )
 
 
 def test_a_crash_between_put_and_mark_repeats_the_event_under_its_id(

@@ -88,11 +88,12 @@ def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_worker: Wo
 
 def test_a_batch_tells_what_came_of_its_mailboxes_and_what_checks_cost(one_worker: World) -> None:
     one_worker.sync()
+    one_worker.check()  # the first one looks for hidden folders
 
     tally = sync_accounts([one_worker.account_id, NOBODY], remaining_s=lambda: 180)
 
     assert tally.outcomes == {"idle": 1, "busy": 1}
-    assert (tally.requests, tally.statements) == (5, 8)
+    assert (tally.requests, tally.statements) == (5, 7)
     assert 0 < tally.seconds < 30
 
 

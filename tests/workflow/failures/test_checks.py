@@ -64,7 +64,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
     # The tree is one request, and so is each folder's feed; the feeds are one call.
     assert checked.requests == 1 + len(synced.remote.folders.list_all())
     assert [record.in_batch for record in log.records()].count(False) == 1
-    assert checked.database_round_trips == 8
+    assert checked.database_round_trips == 7
     assert runs_of(synced) == []
     assert synced.rows(EVENTS) == events
     assert synced.one(STAMPS) == [True, True, True]

@@ -37,7 +37,7 @@ def checks_of(world: World, number: int) -> list[tuple[str, int]]:
 def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
     synced: World, messages: int, unread: int
 ) -> None:
-    [(_, idle)] = checks_of(synced, 1)
+    _first, (_, idle) = checks_of(synced, 2)  # the first one looks for hidden folders
     synced.remote.database.execute_write(
         "UPDATE folder SET total = total + ?, unread = unread + ? WHERE role = 'inbox'",
         *(messages, unread),

@@ -15,6 +15,7 @@ def test_messages_requests_and_throttles_of_a_sync_are_counted(
     alone = len([each for each in records if not each.in_batch])
     # As the quota counts them: a batch of n counts as n, and the log has n records.
     assert alone < metrics.pop(("ProviderRequests", "microsoft")) == len(records)
+    assert 0 < metrics.pop(("NewestStoredAfter",)) < 60
     assert metrics == {
         ("MessagesStored",): world.one("SELECT count(*) FROM mailsync.emails")[0],
         ("ProviderThrottles", "microsoft"): 2,

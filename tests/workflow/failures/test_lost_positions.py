@@ -90,7 +90,7 @@ def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(
 
 def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
     """Row 27: neither feed nor list, in no page size."""
-    world.inject_fault(f"{world.folder_id('inbox')}/messages", status=503, times=None)
+    world.inject_fault(f"({world.folder_id('inbox')}|inbox)/messages", status=503, times=None)
 
     assert world.sync() == "FoldersFailed"
     waiting = world.in_mailbox().keys() - world.stored().keys()

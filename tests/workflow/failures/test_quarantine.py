@@ -246,3 +246,13 @@ def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_
 
     synced.clear_faults()
     assert synced.mirrors()
+
+
+def test_a_page_that_the_database_refuses_takes_no_other_page_with_it(synced: World) -> None:
+    odd = unstorable(synced, 2)
+    good = synced.remote.deliver(a_mail("good"), "archive")
+
+    assert synced.check().outcome is CheckOutcome.SYNCED
+
+    assert put_aside(synced) == {synced.id_of(odd): "refused"}
+    assert synced.stores(good)

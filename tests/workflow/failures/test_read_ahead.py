@@ -10,7 +10,7 @@ from mailsync.errors import StoreUnavailable
 from mailsync.model import Page, StoredFeed
 from mailsync.sync import feed_pages, folder_tree
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import store_page
+from mailsync.sync.store_page import store_page, store_pages
 from tests.workflow.failures.world import World
 
 Interrupt = Callable[[Mailbox, StoredFeed], object]
@@ -40,8 +40,14 @@ def test_a_page_ahead_of_one_that_is_not_stored_is_dropped(
             interrupts.pop()(mailbox, feed)
         return store_page(mailbox, feed, page, **fields)
 
-    for module in (feed_pages, folder_tree):
-        monkeypatch.setattr(module, "store_page", store)
+    def store_many(mailbox: Mailbox, read: Any, **fields: Any) -> object:
+        read = list(read)
+        for feed, page in read:
+            pages[feed.ref.id, mailbox.open_cursor(feed)].append(page)
+        return store_pages(mailbox, read, **fields)
+
+    monkeypatch.setattr(feed_pages, "store_page", store)
+    monkeypatch.setattr(folder_tree, "store_pages", store_many)
     world.switch(largest_page=3)
 
     assert world.mirrors()

@@ -19,7 +19,7 @@ from mailsync.model import (
     SyncType,
 )
 from mailsync.sync import feed_pages, folder_tree, store_page, verification
-from mailsync.sync.feed_pages import split_feeds_into_map_items
+from mailsync.sync.map_items import split_feeds_into_map_items
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
 
@@ -132,7 +132,7 @@ def test_a_folder_that_is_throttled_for_ever_fails_and_the_others_arrive(long: W
 
     assert long.sync(SyncType.INITIAL) == "FoldersFailed"
 
-    rests = 2  # of the pause that `sync-folders` met, and of the last one, for the next folder
+    rests = 1  # of the last pause, for the next folder
     assert len(long.waits) == MAX_WAITS_WITHOUT_PROGRESS + rests
     assert long.rows(FOLDERS) == [["failed", "ProviderRejected"]]
     long.clear_faults()

@@ -127,6 +127,9 @@ class GmailMailbox:
                 raise WrongResponse("messagesTotal")
             return count
 
+    def fetch_newest(self, *, limit: int) -> None:
+        """Return None: the first page of the mailbox has its newest messages."""
+
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
@@ -146,7 +149,11 @@ class GmailMailbox:
             return self._history_page(position, limit)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
         pages = {}
         for feed, cursor in positions:

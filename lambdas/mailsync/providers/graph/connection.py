@@ -21,7 +21,7 @@ from mailsync.providers.tls import http_tls_context
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
 MAX_BYTES_AHEAD = 8 * 2**20
-"""The size limit of a decompressed response that was requested ahead, and of the page before it. In
+"""The size limit of a decompressed page that was requested ahead, and of the page before it. In
 memory the text of a response takes up to four times its size, and is held twice."""
 CLOSE_WAIT_S = 10.0
 """The time in seconds for which `close` waits for a response that is not needed any more. A
@@ -38,7 +38,7 @@ class GraphRequest:
 
     path: relative to the base URL.
     limit_bytes: size limit of the decompressed response.
-    page_size: number of entries to have on a page. None: the request is for no page.
+    page_size: number of entries to have on a page. None: the request is for no page, or a batch.
     requests: its cost in Graph's quota.
     """
 
@@ -48,6 +48,11 @@ class GraphRequest:
     page_size: int | None = None
     content: Any = None
     requests: int = 1
+
+    def asks_as(self, other: "GraphRequest") -> bool:
+        """Return whether both have the same response, whatever limits its size."""
+        mine = (self.method, self.path, self.page_size, self.content)
+        return mine == (other.method, other.path, other.page_size, other.content)
 
 
 class GraphConnection:
@@ -93,11 +98,10 @@ class GraphConnection:
             self._ahead[1].wait()
         return self._counted(self._exchange(access, request))
 
-    @property
-    def can_send_ahead(self) -> bool:
+    def can_send_ahead(self, limit_bytes: int) -> bool:
         """Return whether a request may be sent beside other work of this process. False where
-        several mailboxes share the memory, and after a large response."""
-        return self._memory is None and self._last_bytes <= MAX_BYTES_AHEAD
+        several mailboxes share the memory, and after a response of more than `limit_bytes`."""
+        return self._memory is None and self._last_bytes <= limit_bytes
 
     def send_ahead(self, access: AccessToken, request: GraphRequest) -> None:
         """Send a request in a thread. `take_ahead` returns its response."""
@@ -105,14 +109,17 @@ class GraphConnection:
         self._ahead = request, reading
 
     def take_ahead(self, request: GraphRequest) -> GraphResponse | None:
-        """Wait for the response to a page that was requested ahead, and return it. None: the page
-        was not requested, or its request must be repeated. What was read of another page is dropped
-        if the request is for a page."""
-        if self._ahead is None or request.page_size is None:
+        """Wait for the response to a request that was sent ahead, and return it. None: it was not
+        sent, or must be repeated. What was read ahead is dropped if the request is for a page."""
+        if self._ahead is None:
             return None
-        (sent, reading), self._ahead = self._ahead, None
+        sent, reading = self._ahead
+        is_sent = sent.asks_as(request)
+        if not is_sent and request.page_size is None:
+            return None
+        self._ahead = None
         reading.wait()
-        if (sent.path, sent.page_size) != (request.path, request.page_size):
+        if not is_sent:
             return None
         response = self._counted(reading.result())
         return None if response.status in _NOT_USABLE_AHEAD else response

@@ -24,6 +24,11 @@ from mailsync.providers.graph.messages import (
     MESSAGE_PROPERTIES_WITHOUT_BODY,
 )
 
+DEFAULT_PAGE_SIZE = 100
+NAMES_PER_MESSAGE = 10
+"""The number of entries without bodies that are requested in place of one message. A page then has
+1,000, as many as others request (alcionai/corso, `mail_pager.go`)."""
+
 
 class GraphFeedKind(Enum):
     """The kinds of feeds through which Mailsync reads a folder. The value is the word that a cursor
@@ -42,6 +47,12 @@ class GraphFeedKind(Enum):
     def lacks_bodies(self) -> bool:
         """Return whether the feed has no bodies, so that each message is fetched by id."""
         return self in (GraphFeedKind.DELTA_WITHOUT_BODIES, GraphFeedKind.LIST_WITHOUT_BODIES)
+
+    def page_size(self, limit: int) -> int:
+        """Return the page size to request in place of one of `limit` complete messages. A page that
+        failed is requested again with fewer entries."""
+        is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
+        return limit * NAMES_PER_MESSAGE if is_usual else limit
 
     @property
     def selected_properties(self) -> str:

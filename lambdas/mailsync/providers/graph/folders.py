@@ -41,6 +41,7 @@ MAX_PARENTS_PER_READING = 2_000
 the delta feed left some out. Each list is a request, and Graph allows 10,000 requests in ten
 minutes: a reading that needs more never ends."""
 _MAX_PAGES = 100
+_FEED = "mailFolders/delta?includeHiddenFolders=true"
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
 _SEARCH_FOLDER = "#microsoft.graph.mailSearchFolder"
@@ -57,17 +58,49 @@ _ALIASES = {
 }
 
 
+def first_paths_of_tree(mailbox: str) -> list[str]:
+    """Return the paths with which the reading of an unknown folder tree begins, the Inbox first."""
+    lists = [f"{mailbox}/{_FEED}", f"{mailbox}/mailFolders{_FIRST_PAGE}"]
+    return _alias_paths(mailbox) + lists
+
+
+def to_remote_folder(
+    entry: JsonObject, role: Role, parent: RemoteId | None = None
+) -> RemoteFolder | None:
+    """Return the folder of an entry. None: a search folder, whose messages are in other folders.
+
+    Raises:
+        ProviderUnavailable: the entry has no id.
+    """
+    if _is_search_folder(entry):
+        return None
+    return RemoteFolder(
+        remote_id=parse_graph_id(entry),
+        parent_remote_id=parent,
+        display_name=str(entry.get("displayName") or ""),
+        role=role,
+        total=_count(entry, "totalItemCount"),
+        unread=_count(entry, "unreadItemCount"),
+        is_hidden=entry.get("isHidden") is True,
+    )
+
+
 def read_folder_tree(
-    graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    graph: GraphClient,
+    known: Sequence[StoredFolder],
+    reading: TreeReadingDepth,
+    responses: Mapping[str, GraphResponse] | None = None,
 ) -> FolderListing:
     """Read every folder of the mailbox except search folders; return them as a listing.
 
     known: the stored folders, those with the most recent change first.
+    responses: responses to `first_paths_of_tree`, by path. What is missing or has failed is
+        requested.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
     """
-    tree = _Tree(graph, known, reading)
+    tree = _Tree(graph, known, reading, responses or {})
     tree.read_lists()
     roles = tree.read_roles()
     tree.ask_for_missing(roles)
@@ -78,9 +111,14 @@ class _Tree:
     """The folder tree while it is read: the entries so far, by folder id."""
 
     def __init__(
-        self, graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
+        self,
+        graph: GraphClient,
+        known: Sequence[StoredFolder],
+        reading: TreeReadingDepth,
+        responses: Mapping[str, GraphResponse],
     ) -> None:
         self._graph = graph
+        self._responses = {path: each for path, each in responses.items() if each.is_ok}
         self._known = {folder.ref.remote_id: folder for folder in known}
         self._reading = reading
         self._entries: dict[RemoteId, JsonObject] = {}
@@ -111,9 +149,13 @@ class _Tree:
         is_known = needed <= listed and self._reading is not TreeReadingDepth.THOROUGH
         if is_known and shown <= known.keys():
             return known
-        paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
+        paths = _alias_paths(self._graph.mailbox)
+        unasked = [path for path in paths if path not in self._responses]
+        found_now = dict(zip(unasked, self._graph.get_batch(unasked), strict=True))
+        responses = self._responses | found_now
         roles: dict[RemoteId, Role] = {}
-        for role, response in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
+        for path, role in zip(paths, _ALIASES.values(), strict=True):
+            response = responses[path]
             if response.is_throttled:
                 raise to_mailsync_error(response, RequestTarget.MAILBOX)
             if response.is_ok and isinstance(remote_id := response.body.get("id"), str):
@@ -149,11 +191,11 @@ class _Tree:
     def _read_feed(self) -> bool:
         """Read the delta feed of folders; return whether it was read to its end. Its entries are
         kept."""
-        path: str | None = f"{self._graph.mailbox}/mailFolders/delta?includeHiddenFolders=true"
+        path: str | None = f"{self._graph.mailbox}/{_FEED}"
         for _ in range(_MAX_PAGES):
             if path is None:
                 return True
-            response = self._graph.get(path, page_size=FOLDERS_PER_PAGE)
+            response = self._get(path, page_size=FOLDERS_PER_PAGE)
             if response.is_throttled:
                 raise to_mailsync_error(response, RequestTarget.MAILBOX)
             try:
@@ -168,7 +210,7 @@ class _Tree:
         for _ in range(_MAX_PAGES):
             if path is None:
                 return
-            response = self._graph.get(path)
+            response = self._get(path)
             try:
                 path = self._add(response)
             except _FAULTS as fault:
@@ -177,6 +219,9 @@ class _Tree:
                 logger.info("folder_list_refused", cause=str(fault))
                 return
         raise ProviderUnavailable("Microsoft Graph lists folders without end; trying again.")
+
+    def _get(self, path: str, *, page_size: int | None = None) -> GraphResponse:
+        return self._responses.get(path) or self._graph.get(path, page_size=page_size)
 
     def _parents(self, is_flat: bool) -> list[RemoteId]:
         """Return the folders whose children are still to be listed in this reading."""
@@ -301,23 +346,19 @@ class _Tree:
 
     def _folders(self, roles: Mapping[RemoteId, Role]) -> Iterator[RemoteFolder]:
         for remote_id, entry in self._entries.items():
-            if _is_search_folder(entry):
+            parent = entry.get("parentFolderId")
+            folder = to_remote_folder(
+                entry,
+                roles.get(remote_id, Role.OTHER),
+                parent if self._is_folder(parent) else None,
+            )
+            if folder is None:
                 continue
-            total, unread = (_count(entry, f"{which}ItemCount") for which in ("total", "unread"))
-            if total is None or unread is None:
+            if folder.total is None or folder.unread is None:
                 self._failures.setdefault(
                     remote_id, "Microsoft Graph left out the counts of the folder; trying again."
                 )
-            parent = entry.get("parentFolderId")
-            yield RemoteFolder(
-                remote_id=remote_id,
-                parent_remote_id=parent if self._is_folder(parent) else None,
-                display_name=str(entry.get("displayName") or ""),
-                role=roles.get(remote_id, Role.OTHER),
-                total=total,
-                unread=unread,
-                is_hidden=entry.get("isHidden") is True,
-            )
+            yield folder
 
 
 def _below(parents: Iterable[RemoteId], known: Iterable[StoredFolder]) -> set[RemoteId]:
@@ -333,6 +374,10 @@ def _below(parents: Iterable[RemoteId], known: Iterable[StoredFolder]) -> set[Re
                 found.add(remote_id)
                 waiting.append(remote_id)
     return found
+
+
+def _alias_paths(mailbox: str) -> list[str]:
+    return [f"{mailbox}/mailFolders/{alias}" for alias in _ALIASES]
 
 
 def _folder(graph: GraphClient, remote_id: RemoteId) -> str:

@@ -43,6 +43,9 @@ and of batch items that Graph processes at once. Other apps of a tenant share it
 MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of one decompressed response, and of all batches of one call of `get_batch`
 together. In memory the text of a response takes up to four times its size, and is held twice."""
+MAX_BATCH_BYTES_AHEAD = MAX_RESPONSE_BYTES // 2
+"""The size limit of a batch that was requested ahead, and of the batch before it: together they
+take no more than one response may."""
 MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
 """The size limit of a response that is a single message. In such a response, the longest body that
 is stored takes 16 to 96 MB; 96 MB if each of its characters is escaped."""
@@ -133,8 +136,20 @@ class GraphClient:
         It has the access token of the request before it: no token is renewed for a page that may
         not be needed.
         """
-        if self._last_token and self._connection.can_send_ahead and not self.throttled_for_s:
-            request = GraphRequest("GET", path, min(self._limit(), MAX_BYTES_AHEAD), page_size)
+        limit_bytes = min(self._limit(), MAX_BYTES_AHEAD)
+        self._send_request_ahead(GraphRequest("GET", path, limit_bytes, page_size))
+
+    def send_batch_ahead(self, paths: Sequence[str], *, page_size: int) -> None:
+        """Send one batch before the caller needs it; `get_batch` with these paths returns its
+        responses. Do nothing if they need several batches, or are not to be requested yet."""
+        is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
+        if 0 < len(paths) <= MAX_BATCH_REQUESTS and not is_limited:
+            limit_bytes = min(self._limit(), MAX_BATCH_BYTES_AHEAD)
+            self._send_request_ahead(_batch_request(paths, page_size, limit_bytes))
+
+    def _send_request_ahead(self, request: GraphRequest) -> None:
+        is_free = self._connection.can_send_ahead(request.limit_bytes)
+        if self._last_token and is_free and not self.throttled_for_s:
             self._count(request)
             self._connection.send_ahead(self._last_token, request)
 
@@ -220,17 +235,10 @@ class GraphClient:
         return responses
 
     def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        headers = {"Prefer": build_prefer_header(page_size)}
-        items = [
-            {"id": str(place), "method": "GET", "url": path, "headers": headers}
-            for place, path in enumerate(paths)
-        ]
         left_bytes = self._batches_end - self.received_bytes
-        request = GraphRequest(
-            "POST", "/$batch", left_bytes, content={"requests": items}, requests=len(paths)
-        )
         response = GraphResponse(TOO_LARGE_STATUS)
         if left_bytes > 0:
+            request = _batch_request(paths, page_size, left_bytes)
             response = self._send_with_retries(request, retries=True)
         if response.status == TOO_LARGE_STATUS:
             return [response] * len(paths)
@@ -306,6 +314,17 @@ class GraphClient:
 
     def _limit(self) -> int:
         return self._limit_bytes or MAX_RESPONSE_BYTES
+
+
+def _batch_request(paths: Sequence[str], page_size: int | None, limit_bytes: int) -> GraphRequest:
+    headers = {"Prefer": build_prefer_header(page_size)}
+    items = [
+        {"id": str(place), "method": "GET", "url": path, "headers": headers}
+        for place, path in enumerate(paths)
+    ]
+    return GraphRequest(
+        "POST", "/$batch", limit_bytes, content={"requests": items}, requests=len(paths)
+    )
 
 
 def _is_share(refused: int, asked: int) -> bool:

@@ -56,7 +56,9 @@ def parse_change_without_body(item: JsonObject) -> Change:
     if "@removed" in item:
         return RemovedMessage(parse_graph_id(item))
     return PartialChange(
-        parse_graph_id(item), parse_listed_message(item) if item.keys() >= _STATE else None
+        parse_graph_id(item),
+        parse_listed_message(item) if item.keys() >= _STATE else None,
+        _moment_or_none(item.get("receivedDateTime")),
     )
 
 

@@ -14,7 +14,7 @@ Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder"
     HTTP requests using JSON batching".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from mailsync.errors import (
@@ -32,11 +32,13 @@ from mailsync.model import (
     FolderListing,
     FolderRef,
     GoneMessage,
-    ListedMessage,
     Message,
     MessageListing,
+    NewestMail,
     Page,
     RemoteId,
+    Slice,
+    SlicePage,
     StoredFolder,
     TreeReadingDepth,
     UnreadableMessage,
@@ -67,15 +69,22 @@ from mailsync.providers.graph.errors import (
 )
 from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.listing import (
+    CONTENTS_PER_LIST_PAGE,
+    MESSAGES_PER_LIST_PAGE,
+    list_contents,
+    list_messages,
+    same_link_error,
+)
 from mailsync.providers.graph.message_responses import read_message_response, to_unanswered
 from mailsync.providers.graph.messages import (
-    LISTED_MESSAGE_PROPERTIES,
     MESSAGE_PROPERTIES,
     parse_change,
     parse_change_without_body,
-    parse_listed_message,
 )
+from mailsync.providers.graph.newest import read_newest_mail
 from mailsync.providers.graph.responses import parse_object_list
+from mailsync.providers.graph.slices import read_slice, slice_path
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -83,9 +92,7 @@ LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync
 MIN_PAGE_SIZE_AHEAD = 100
 """The page size from which on the next page is requested ahead. A sync requests smaller pages after
 a failure, and each has another size than the one before it."""
-MESSAGES_PER_LIST_PAGE = 1000
-"""The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
-Graph docs, "List messages")."""
+_NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""
 
@@ -112,6 +119,7 @@ class GraphMailbox:
         memory: MemoryShare | None = None,
     ) -> None:
         self.request_count = 0
+        self._tree_responses: Mapping[str, GraphResponse] = {}
         self._graph = GraphClient(
             base_url=base_url,
             mailbox=mailbox_path(user),
@@ -134,10 +142,16 @@ class GraphMailbox:
     def close(self) -> None:
         self._graph.close()
 
+    def fetch_newest(self, *, limit: int) -> NewestMail | None:
+        reading = read_newest_mail(self._graph, limit)
+        self._tree_responses = reading.tree_responses
+        return reading.newest
+
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> FolderListing:
-        return read_folder_tree(self._graph, known, reading)
+        responses, self._tree_responses = self._tree_responses, {}
+        return read_folder_tree(self._graph, known, reading, responses)
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -150,7 +164,8 @@ class GraphMailbox:
                 FEED_BY_FAILED_FEED_COUNT[min(fallback, len(FEED_BY_FAILED_FEED_COUNT) - 1)],
             )
         link = parse_cursor(cursor)
-        response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
+        size = link.feed.page_size(limit)
+        response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         if not response.is_ok:
@@ -162,17 +177,17 @@ class GraphMailbox:
         return self._page_before_next(link, response, limit)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
-        links = {
-            feed.id: parse_cursor(cursor)
-            if cursor
-            else self._first_link(_folder_of(feed), GraphFeedKind.DELTA, limit)
-            for feed, cursor in positions
-            if cursor is None or is_current_delta_cursor(cursor)
-        }
+        links = self._next_links(positions, limit)
         paths = [link.path for link in links.values()]
         responses = self._graph.get_batch(paths, page_size=limit)
+        ahead = [link.path for link in self._next_links(following, limit).values()]
+        self._graph.send_batch_ahead(ahead, page_size=limit)
         pages = {}
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
@@ -184,29 +199,28 @@ class GraphMailbox:
         return pages
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
-        """List each message of the folder once. When mail arrives, the pages of Graph's list shift,
-        so Graph can return a message on two pages."""
-        path: str | None = (
-            f"{self._messages(folder)}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
-        )
-        entries: dict[RemoteId, ListedMessage] = {}
-        total: int | None = None
-        seen: set[str] = set()
-        while path:
-            if path in seen:
-                raise _same_link()
-            seen.add(path)
-            response = self._graph.get(path)
-            if not response.is_ok:
-                raise self._page_error(folder, response, RequestTarget.MAILBOX)
-            for item in parse_object_list(response, "value"):
-                entry = parse_listed_message(item)
-                entries[entry.remote_id] = entry
-            counted = response.body.get("@odata.count")
-            total = counted if isinstance(counted, int) else total
-            link = response.body.get("@odata.nextLink")
-            path = self._graph.path_of_link(link) if link else None
-        return MessageListing(tuple(entries.values()), total)
+        return list_messages(self._graph, self._messages(folder), self._error_in(folder))
+
+    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+        folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
+        path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
+        response = self._graph.get(path, page_size=kind.page_size(limit))
+        return self._page(CursorLink(path, kind), response) if response.is_ok else None
+
+    def fetch_slice(
+        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+    ) -> SlicePage | None:
+        folder = _folder_of(feed)
+        messages = self._messages(folder)
+        path = slice_path(messages, part, limit)
+        page = read_slice(self._graph, path, folder.remote_id, limit, self._require_mailbox)
+        if page and following:
+            self._graph.send_ahead(slice_path(messages, following, limit), page_size=limit)
+        return page
+
+    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        first = self._first_link(folder, GraphFeedKind.LIST, CONTENTS_PER_LIST_PAGE)
+        return list_contents(self._graph, first.path, self._error_in(folder))
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
@@ -288,6 +302,9 @@ class GraphMailbox:
         if not response.is_ok:
             raise to_mailsync_error(failed, RequestTarget.MAILBOX)
 
+    def _error_in(self, folder: FolderRef) -> Callable[[GraphResponse], MailsyncError]:
+        return lambda response: self._page_error(folder, response, RequestTarget.MAILBOX)
+
     def _page_error(
         self, folder: FolderRef, response: GraphResponse, target: RequestTarget
     ) -> MailsyncError:
@@ -321,7 +338,7 @@ class GraphMailbox:
         changes = tuple(read(item) for item in parse_object_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
-            raise _same_link()
+            raise same_link_error()
         if more or last:
             following = CursorLink(self._graph.path_of_link(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
@@ -331,15 +348,26 @@ class GraphMailbox:
             )
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
+    def _next_links(
+        self, positions: Sequence[tuple[FeedRef, Cursor | None]], limit: int
+    ) -> dict[FeedId, CursorLink]:
+        return {
+            feed.id: parse_cursor(cursor)
+            if cursor
+            else self._first_link(_folder_of(feed), GraphFeedKind.DELTA, limit)
+            for feed, cursor in positions
+            if cursor is None or is_current_delta_cursor(cursor)
+        }
+
     def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> CursorLink:
         if not feed.is_list:
             return CursorLink(
                 f"{self._messages(folder)}/delta?$select={feed.selected_properties}", feed
             )
-        order = "$orderby=receivedDateTime%20desc"
         size = MESSAGES_PER_LIST_PAGE if feed.lacks_bodies else limit
         return CursorLink(
-            f"{self._messages(folder)}?$select={feed.selected_properties}&{order}&$top={size}", feed
+            f"{self._messages(folder)}?$select={feed.selected_properties}&{_NEWEST_FIRST}&$top={size}",
+            feed,
         )
 
     def _folder(self, folder: FolderRef) -> str:
@@ -366,7 +394,3 @@ def _folder_of(feed: FeedRef) -> FolderRef:
     if feed.folder is None:
         raise ProviderRejected("Microsoft Graph has no change feed of a whole mailbox.")
     return feed.folder
-
-
-def _same_link() -> ProviderUnavailable:
-    return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")

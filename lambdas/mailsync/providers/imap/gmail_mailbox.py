@@ -78,7 +78,11 @@ class GmailMailbox(ImapMailbox):
         return page
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
         """Fetch the next page of the mailbox. Its folders are not opened if they are unchanged
         according to the last list of folders."""

@@ -136,6 +136,9 @@ class ImapMailbox:
         """Return whether the server ended the connection."""
         return self._connection is not None and self._connection.is_cut
 
+    def fetch_newest(self, *, limit: int) -> None:
+        """Return None: the first page of a folder has its newest messages."""
+
     @repeated_if_cut
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingDepth
@@ -216,7 +219,11 @@ class ImapMailbox:
         return reader.read_page(position, limit)
 
     def fetch_next_pages(
-        self, positions: Sequence[tuple[FeedRef, Cursor | None]], *, limit: int
+        self,
+        positions: Sequence[tuple[FeedRef, Cursor | None]],
+        *,
+        limit: int,
+        following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
         """Fetch the next page of many folders. Those that are unchanged according to the last list
         of folders are not opened."""

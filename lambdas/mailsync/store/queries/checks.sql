@@ -1,11 +1,12 @@
 -- Checks: a mailbox under a lease, without a run until there is something to store.
 
 -- begin_check --
--- Take the lease for a check of a mailbox, which creates no run if there is nothing new. Returns no
--- row while another worker holds the account or is about to take it. A closed account can be
+-- Take the lease for a check of a mailbox, which creates no run if there is nothing new. Returns its
+-- state and its credentials as `find_credentials` does; no row while another worker holds the account or is about to take it. A closed account can be
 -- checked unless its grant has ended. is_fully_verified: the last sync verified every folder
 -- without a difference, no message or folder is due for a request by id, no mail waits for its
 -- deletion, and no failed feed is due for a retry.
+WITH taken AS (
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
        lease_until = now() + make_interval(secs => cast(:seconds AS int))
@@ -17,7 +18,7 @@ UPDATE mailsync.email_accounts a
    AND (a.lease_owner IS NULL OR a.lease_until < now())
    AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
                     WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
-RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
+RETURNING a.id, a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
        (SELECT c.organisation_id FROM mailsync.email_credentials c WHERE c.account_id = a.id),
        a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
        greatest(0, extract(epoch FROM a.throttled_until - now()))::float8,
@@ -50,7 +51,11 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
                       WHERE s.account_id = a.id AND s.expires_at > now()),
        extract(epoch FROM now() - a.changed_at)::float8,
        coalesce(extract(epoch FROM now() - a.last_sync_at), 0)::float8, a.tree_read_at,
-       a.hidden_read_at, a.failures
+       a.hidden_read_at, a.failures)
+SELECT t.*, c.account_id IS NOT NULL, c.grant_key_id, c.grant_sealed, c.access_key_id,
+       c.access_sealed, c.access_expires_at, c.organisation_id, c.access_issued_at, c.renew_after,
+       c.password_key_id, c.password_sealed
+  FROM taken t LEFT JOIN mailsync.email_credentials c ON c.account_id = t.id
 
 -- end_check --
 -- End a check that found nothing new: the mailbox is verified, as of now if the whole folder tree
@@ -111,10 +116,11 @@ UPDATE mailsync.email_accounts
 RETURNING 1
 
 -- keep_checked --
--- Extend the lease of a check; returns no row when another worker took it. Updates no key column,
--- so that a concurrent request for a run does not wait.
+-- Extend the lease of a check that is about to open a run, and mark the account as syncing for readers
+-- of the table; returns no row when another worker took it. Updates no key column, so that a concurrent
+-- request for a run does not wait.
 UPDATE mailsync.email_accounts
-   SET lease_until = now() + make_interval(secs => cast(:seconds AS int)),
+   SET lease_until = now() + make_interval(secs => cast(:seconds AS int)), sync_status = 'syncing',
        updated_at = now()
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
 RETURNING 1

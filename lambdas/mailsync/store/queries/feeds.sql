@@ -6,14 +6,23 @@ SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor
        c.walking, c.page_size, c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        CASE WHEN EXISTS (SELECT 1 FROM mailsync.pending_messages w
                           WHERE w.feed_id = c.id AND (w.retry_at IS NULL OR w.retry_at <= now()))
             THEN 0
             ELSE (SELECT coalesce(extract(epoch FROM min(w.retry_at) - now()), 0)
-                    FROM mailsync.pending_messages w WHERE w.feed_id = c.id) END::float8
+                    FROM mailsync.pending_messages w WHERE w.feed_id = c.id) END::float8,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w
+                WHERE w.feed_id = c.id AND w.generation = c.walk)
   FROM mailsync.change_feeds c LEFT JOIN mailsync.email_folders f ON f.id = c.folder_id
  WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
+
+-- feed_to_begin --
+-- Return a mirrored folder by the provider's id, if the first full sync of its feed has no page yet.
+SELECT f.id, c.id FROM mailsync.email_folders f JOIN mailsync.change_feeds c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.remote_id = :remote_id AND f.selected
+   AND c.walk = 1 AND c.walking AND c.cursor_sealed IS NULL
 
 -- feed_of_folder --
 -- Return the feed that reports the changes of a folder.
@@ -57,19 +66,36 @@ UPDATE mailsync.change_feeds c
                      WHERE f.id IN (SELECT cast(each AS bigint)
                                       FROM json_array_elements_text(cast(:ids AS json)) AS each)))
 
--- advance_cursor --
--- Move the cursor from where the page was requested; returns no row when another worker was faster.
--- A round that ends reports every change up to its beginning.
-UPDATE mailsync.change_feeds
-   SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
-       walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now(),
-       round_began_at = CASE WHEN :is_start_of_round THEN r.requested_at ELSE round_began_at END,
-       complete_as_of = CASE WHEN :has_more THEN complete_as_of
-                             WHEN :is_start_of_round THEN r.requested_at
-                             ELSE round_began_at END
-  FROM (SELECT now() - make_interval(secs => :requested_s_ago) AS requested_at) r
+-- advance_cursors --
+-- Move the cursors of feeds from where their pages were requested, locked in the order of the feeds;
+-- return the moved ones. Another worker was faster with the others. A round that ends reports every
+-- change up to its beginning.
+WITH page AS MATERIALIZED (
+  SELECT n.*, decode(n.next_cursor, 'base64') AS next_sealed,
+         now() - make_interval(secs => n.requested_s_ago) AS requested_at
+    FROM json_to_recordset(cast(:pages AS json)) AS n
+         (feed_id bigint, generation int, cursor text, next_key_id bigint, next_cursor text,
+          has_more boolean, is_start_of_round boolean, requested_s_ago float8)
+    JOIN mailsync.change_feeds c
+      ON c.id = n.feed_id AND c.walk = n.generation
+     AND c.cursor_sealed IS NOT DISTINCT FROM decode(n.cursor, 'base64')
+   ORDER BY c.id FOR UPDATE OF c)
+UPDATE mailsync.change_feeds c
+   SET cursor_key_id = n.next_key_id, cursor_sealed = n.next_sealed,
+       walking = c.walking AND n.has_more, midway = n.has_more, read_at = now(), updated_at = now(),
+       round_began_at = CASE WHEN n.is_start_of_round THEN n.requested_at ELSE c.round_began_at END,
+       complete_as_of = CASE WHEN n.has_more THEN c.complete_as_of
+                             WHEN n.is_start_of_round THEN n.requested_at
+                             ELSE c.round_began_at END
+  FROM page n
+ WHERE c.id = n.feed_id
+RETURNING c.id
+
+-- lock_position --
+-- Lock a feed whose cursor is still where its page was requested; no row if another worker was faster.
+SELECT 1 FROM mailsync.change_feeds
  WHERE id = :feed_id AND walk = :generation AND cursor_sealed IS NOT DISTINCT FROM :cursor
-RETURNING 1
+   FOR SHARE
 
 -- save_page_size --
 -- Store the page size that last worked.
@@ -78,10 +104,11 @@ UPDATE mailsync.change_feeds SET page_size = :page_size
 
 -- add_pending --
 -- Note messages of a page whose contents are fetched later, in the order of the page. A version that is
--- stored is kept, and not swept. is_news: they come before those of a full sync. ids: pairs of a message
--- and its group, or null.
+-- stored is kept, and not swept. is_news: they come before those of a full sync. ids: each message with
+-- its group, or null, and, if slices fetch it, its time and version.
 WITH named AS MATERIALIZED (
-  SELECT each ->> 0 AS message_id, each ->> 1 AS group_id, place
+  SELECT each ->> 0 AS message_id, each ->> 1 AS group_id,
+         cast(each ->> 2 AS timestamptz) AS received_at, each ->> 3 AS version, place
     FROM json_array_elements(cast(:ids AS json)) WITH ORDINALITY AS e (each, place)),
 kept AS (
   UPDATE mailsync.email_placements p SET generation = c.walk
@@ -91,12 +118,17 @@ kept AS (
          mailsync.email_folders f, mailsync.change_feeds c
    WHERE c.id = :feed_id AND f.feed_id = c.id AND f.account_id = c.account_id
      AND p.email_id = m.id AND p.folder_id = f.id AND p.generation <> c.walk)
-INSERT INTO mailsync.pending_messages AS w (account_id, feed_id, message_id, group_id, is_news)
-SELECT cast(:account_id AS uuid), :feed_id, message_id, group_id, :is_news FROM named ORDER BY place
+INSERT INTO mailsync.pending_messages AS w
+       (account_id, feed_id, message_id, group_id, is_news, received_at, version, generation)
+SELECT cast(:account_id AS uuid), :feed_id, message_id, group_id, :is_news, received_at, version,
+       (SELECT c.walk FROM mailsync.change_feeds c WHERE c.id = :feed_id AND named.received_at IS NOT NULL)
+  FROM named ORDER BY place
     ON CONFLICT (feed_id, message_id) DO UPDATE
    SET is_news = w.is_news OR excluded.is_news, missing_since = NULL, retry_at = NULL,
-       is_removed = false
+       is_removed = false, received_at = excluded.received_at, version = excluded.version,
+       generation = excluded.generation
  WHERE excluded.is_news AND NOT w.is_news OR w.missing_since IS NOT NULL OR w.is_removed
+    OR (w.version, w.generation) IS DISTINCT FROM (excluded.version, excluded.generation)
 
 -- pending_ids --
 -- Return the messages of a feed that are to be fetched next: those that changes named, then those of a

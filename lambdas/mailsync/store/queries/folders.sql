@@ -14,7 +14,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -28,7 +29,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -44,7 +46,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        c.midway, c.fallback, c.read_at,
        EXISTS (SELECT 1 FROM mailsync.pending_messages w
                 WHERE w.feed_id = c.id
-                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds')),
+                  AND (w.retry_at IS NULL OR w.retry_at < now() + interval '10 seconds'
+                       OR w.generation IS NOT NULL)),
        f.remote_total, f.remote_unread, f.active_at, f.counts_wanted
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
@@ -139,14 +142,6 @@ DELETE FROM mailsync.email_folders f
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
    AND NOT EXISTS (SELECT 1 FROM mailsync.email_placements p
                     WHERE p.account_id = f.account_id AND p.folder_id = f.id)
-
--- add_progress --
--- Count what a page added, for display; the recount at the end of the run is exact. is_active: the
--- page reported changes, not the contents of a full sync.
-UPDATE mailsync.email_folders
-   SET total = greatest(0, total + :added),
-       active_at = CASE WHEN :is_active THEN now() ELSE active_at END
- WHERE id = :folder_id
 
 -- folder_status --
 -- Return the status of each folder, counted as the verification does; where the provider does not

@@ -1,10 +1,16 @@
 -- Events, written with what they report and published later.
 
 -- add_to_outbox --
--- Add an event; it becomes true with the commit of this transaction.
+-- Add an event about a run, with what the run did to the rows over all folders; it becomes true with
+-- the commit of this transaction.
 INSERT INTO mailsync.outbox (account_id, type, detail)
-VALUES (cast(:account_id AS uuid), :type,
-        jsonb_build_object('eventId', gen_random_uuid()) || cast(:detail AS jsonb))
+SELECT cast(:account_id AS uuid), :type,
+       jsonb_build_object('eventId', gen_random_uuid()) || cast(:detail AS jsonb)
+         || jsonb_build_object('counters', jsonb_build_object(
+              'folders', count(*), 'failedFolders', count(*) FILTER (WHERE status = 'failed'),
+              'inserted', coalesce(sum(inserted), 0), 'updated', coalesce(sum(updated), 0),
+              'removed', coalesce(sum(removed), 0), 'quarantined', coalesce(sum(quarantined), 0)))
+  FROM mailsync.sync_run_folders WHERE run_id = :run_id
 
 -- claim_outbox --
 -- Lock the next event of each account until it is marked. Later events of an account wait for it,

@@ -1,18 +1,21 @@
 -- Placements: in which folders a message is.
 
--- lock_unselected --
--- Lock messages that are in a folder which is not mirrored, or were last, a limited number at a time.
+-- lock_dropped --
+-- Lock messages that are in a folder which is not mirrored or which is gone, or were last in one that is
+-- not mirrored. Each part of the union is limited, so that one call reads few rows.
 SELECT m.id FROM mailsync.emails m
- WHERE m.id IN (SELECT p.email_id
-                  FROM mailsync.email_folders f
-                  JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
-                 WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
-                 UNION
-                SELECT m.id
-                  FROM mailsync.email_folders f
-                  JOIN mailsync.emails m ON m.account_id = f.account_id AND m.folder_id = f.id
-                 WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
-                 LIMIT :limit)
+ WHERE m.id = ANY (ARRAY(
+       (SELECT p.email_id
+          FROM mailsync.email_folders f
+          JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+         WHERE f.account_id = cast(:account_id AS uuid) AND (NOT f.selected OR f.gone_at IS NOT NULL)
+         LIMIT :limit)
+       UNION ALL
+       (SELECT m.id
+          FROM mailsync.email_folders f
+          JOIN mailsync.emails m ON m.account_id = f.account_id AND m.folder_id = f.id
+         WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
+         LIMIT :limit)))
  ORDER BY m.id FOR UPDATE
 
 -- drop_unselected --
@@ -23,9 +26,10 @@ DELETE FROM mailsync.emails m
                      JOIN mailsync.email_folders f ON f.id = p.folder_id
                     WHERE p.email_id = m.id AND f.selected)
 
--- unselected_ids --
--- Return the folders of an account that are not mirrored.
-SELECT id FROM mailsync.email_folders WHERE account_id = cast(:account_id AS uuid) AND NOT selected
+-- dropped_folder_ids --
+-- Return the folders of an account that are not mirrored or gone.
+SELECT id FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND (NOT selected OR gone_at IS NOT NULL)
 
 -- save_placements --
 -- Make these the folders of messages that this transaction has locked: a statement of its own, so
@@ -78,22 +82,21 @@ UPDATE mailsync.email_placements p SET generation = c.walk
   FROM unchanged u, mailsync.email_folders f, mailsync.change_feeds c
  WHERE p.email_id = u.id AND f.id = p.folder_id AND c.id = f.feed_id AND p.generation <> c.walk
 
+-- stamp_unconfirmed --
+-- Stamp new placements in a folder with the generation before the current one: the full sync of the
+-- feed confirms those that it names, and sweeps the others.
+UPDATE mailsync.email_placements p SET generation = c.walk - 1
+  FROM mailsync.emails m, mailsync.email_folders f, mailsync.change_feeds c
+ WHERE m.account_id = cast(:account_id AS uuid)
+   AND m.message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
+   AND p.email_id = m.id AND p.folder_id = :folder_id AND f.id = p.folder_id AND c.id = f.feed_id
+
 -- lock_messages --
 -- Lock messages whose placements will change, in the order of their ids; return their ids.
 SELECT id FROM mailsync.emails
  WHERE account_id = cast(:account_id AS uuid)
    AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))
  ORDER BY id FOR UPDATE
-
--- lock_messages_of_folders --
--- Lock the messages of these folders, in the order of their ids; return their ids.
-SELECT m.id FROM mailsync.emails m
- WHERE m.account_id = cast(:account_id AS uuid)
-   AND m.id IN (SELECT p.email_id FROM mailsync.email_placements p
-                 WHERE p.account_id = cast(:account_id AS uuid)
-                   AND p.folder_id IN (SELECT cast(each AS bigint)
-                                         FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
- ORDER BY m.id FOR UPDATE
 
 -- end_placements --
 -- Take messages, which this transaction has locked, out of these folders (null: out of all). Hide
@@ -122,9 +125,10 @@ UPDATE mailsync.emails m
  WHERE m.id = e.email_id
 
 -- lock_unseen --
--- Lock the messages that the finished full sync of a feed has not seen in one of its folders; return
--- their ids. The array leaves one plan, the primary key: without statistics of a new account, the
--- planner reads all messages of the account once for each placement (5 s for 5,000 messages).
+-- Lock messages that the finished full sync of a feed has not seen in one of its folders, or in one of
+-- these folders; return their ids. seen: messages that its last page names, which is not stored yet. The
+-- array leaves one plan, the primary key: without statistics of a new account, the planner reads all
+-- messages of the account once for each placement (5 s for 5,000 messages).
 SELECT m.id FROM mailsync.emails m
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.id = ANY (ARRAY(
@@ -132,13 +136,26 @@ SELECT m.id FROM mailsync.emails m
          FROM mailsync.email_folders f
          JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
         WHERE f.account_id = cast(:account_id AS uuid) AND f.feed_id = :feed_id
-          AND p.generation < :generation))
+          AND (cast(:folder_ids AS json) IS NULL
+               OR f.id IN (SELECT cast(each AS bigint)
+                             FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
+          AND p.generation < :generation
+          AND p.email_id NOT IN (SELECT s.id FROM mailsync.emails s
+                                  WHERE s.account_id = cast(:account_id AS uuid)
+                                    AND s.message_id IN (SELECT json_array_elements_text(cast(:seen AS json))))
+        LIMIT :limit))
  ORDER BY m.id FOR UPDATE
 
 -- sweep_sizes --
 -- Return, for each folder of a feed, how many messages it has, how many of them the full sync of this
--- generation has not seen, and how many the provider counts.
-SELECT f.id, count(p.email_id), count(p.email_id) FILTER (WHERE p.generation < :generation),
+-- generation has not seen, and how many the provider counts. seen: messages that its last page names,
+-- which is not stored yet.
+SELECT f.id, count(p.email_id),
+       count(p.email_id) FILTER (
+         WHERE p.generation < :generation
+           AND p.email_id NOT IN (SELECT s.id FROM mailsync.emails s
+                                   WHERE s.account_id = cast(:account_id AS uuid)
+                                     AND s.message_id IN (SELECT json_array_elements_text(cast(:seen AS json))))),
        f.remote_total
   FROM mailsync.email_folders f
   LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id

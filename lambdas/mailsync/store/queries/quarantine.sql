@@ -1,8 +1,13 @@
 -- Messages that exist and cannot be stored.
 
 -- leave_quarantine --
--- Remove messages from the quarantine of a folder (null: of every folder).
-WITH left_folder AS (
+-- Remove messages from the quarantine of a folder (null: of every folder). No slice stores them any
+-- more: it may have been read before they left.
+WITH by_id AS (
+  UPDATE mailsync.pending_messages SET generation = NULL, retry_at = NULL, claimed_by = NULL
+   WHERE account_id = cast(:account_id AS uuid) AND generation IS NOT NULL
+     AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json))))),
+left_folder AS (
   DELETE FROM mailsync.quarantine_placements
    WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
      AND message_id = ANY (ARRAY(SELECT json_array_elements_text(cast(:ids AS json)))))

@@ -30,10 +30,15 @@ SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
                   FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
 
 -- schedule_removal --
--- Schedule the second request by id of gone messages: `wait_s` after the first response.
+-- Schedule the second request by id of gone messages, a limited number at a time: `wait_s` after the first
+-- response.
 UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
- WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
-   AND gone_at IS NOT NULL AND confirm_at IS DISTINCT FROM gone_at + make_interval(secs => :wait_s)
+ WHERE id = ANY (ARRAY(
+       SELECT m.id FROM mailsync.emails m
+        WHERE m.account_id = cast(:account_id AS uuid) AND m.removed_at IS NOT NULL
+          AND m.gone_at IS NOT NULL
+          AND m.confirm_at IS DISTINCT FROM m.gone_at + make_interval(secs => :wait_s)
+        LIMIT :limit))
 
 -- confirm_gone --
 -- Record that the provider reports these messages as gone; delete those that it reported at least

@@ -1,11 +1,5 @@
 -- What a run did in each folder.
 
--- finish_run_folders --
--- Finish folders that were still marked as running when the run ended.
-UPDATE mailsync.sync_run_folders
-   SET status = :status, finished_at = now()
- WHERE run_id = :run_id AND status = 'running'
-
 -- begin_run_folder --
 -- Count an attempt at a folder in this run.
 INSERT INTO mailsync.sync_run_folders AS r (run_id, folder_id, attempts)
@@ -13,14 +7,27 @@ VALUES (:run_id, :folder_id, 1)
     ON CONFLICT (run_id, folder_id) DO UPDATE
    SET attempts = r.attempts + 1, status = 'running', finished_at = NULL
 
--- count_page --
--- Add what a page did to the folder's part of the run.
+-- count_pages --
+-- Add what pages did to their folders' parts of the run, and to the shown counts of the folders; the
+-- recount at the end of the run is exact. is_active: the page reported changes, not the contents of a
+-- full sync.
+WITH page AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(cast(:pages AS json)) AS p
+         (folder_id bigint, requests int, inserted int, updated int, unchanged int, removed int,
+          quarantined int, has_more boolean, is_shown boolean, is_active boolean)
+   ORDER BY p.folder_id),
+shown AS (
+  UPDATE mailsync.email_folders f
+     SET total = greatest(0, f.total + p.inserted - p.removed),
+         active_at = CASE WHEN p.is_active THEN now() ELSE f.active_at END
+    FROM page p WHERE f.id = p.folder_id AND p.is_shown)
 INSERT INTO mailsync.sync_run_folders AS r
        (run_id, folder_id, pages, requests, inserted, updated, unchanged, removed, quarantined,
         status, finished_at)
-VALUES (:run_id, :folder_id, 1, :requests, :inserted, :updated, :unchanged, :removed, :quarantined,
-        CASE WHEN :has_more THEN 'running' ELSE 'completed' END,
-        CASE WHEN :has_more THEN NULL ELSE now() END)
+SELECT :run_id, folder_id, 1, requests, inserted, updated, unchanged, removed, quarantined,
+       CASE WHEN has_more THEN 'running' ELSE 'completed' END,
+       CASE WHEN has_more THEN NULL ELSE now() END
+  FROM page
     ON CONFLICT (run_id, folder_id) DO UPDATE
    SET pages = r.pages + 1, requests = r.requests + excluded.requests,
        inserted = r.inserted + excluded.inserted, updated = r.updated + excluded.updated,
@@ -73,18 +80,20 @@ UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
 UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
  WHERE account_id = cast(:account_id AS uuid) AND feed_id = :feed_id
 
--- failed_folders --
--- Return the existing folders that failed in a run; all of them if the feed of the mailbox did.
-SELECT f.id
-  FROM mailsync.sync_run_folders p
-  JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
- WHERE p.run_id = :run_id AND p.status = 'failed'
- UNION
-SELECT f.id
-  FROM mailsync.sync_run_folders p
-  JOIN mailsync.sync_runs r ON r.id = p.run_id
-  JOIN mailsync.email_folders f ON f.account_id = r.account_id AND f.gone_at IS NULL
- WHERE p.run_id = :run_id AND p.folder_id IS NULL AND p.status = 'failed'
+-- repair_state --
+-- Return the repair rounds of a run, and the existing folders that failed in it; all of them if the feed
+-- of the mailbox did.
+SELECT r.repair_rounds,
+       ARRAY(SELECT f.id
+               FROM mailsync.sync_run_folders p
+               JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
+              WHERE p.run_id = r.id AND p.status = 'failed'
+              UNION
+             SELECT f.id
+               FROM mailsync.sync_run_folders p
+               JOIN mailsync.email_folders f ON f.account_id = r.account_id AND f.gone_at IS NULL
+              WHERE p.run_id = r.id AND p.folder_id IS NULL AND p.status = 'failed')
+  FROM mailsync.sync_runs r WHERE r.id = :run_id
 
 -- feeds_failed_before --
 -- Return the feeds that failed in an earlier execution of a run.

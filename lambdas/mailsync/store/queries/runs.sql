@@ -53,6 +53,11 @@ VALUES (:run_id, cast(:account_id AS uuid), :execution_arn,
        execution_events = CASE WHEN r.execution_arn = excluded.execution_arn
                                THEN r.execution_events ELSE 0 END + excluded.execution_events
 
+-- seconds_since_start --
+-- Return how long ago a run began.
+SELECT extract(epoch FROM clock_timestamp() - started_at)::float8
+  FROM mailsync.sync_runs WHERE id = :run_id
+
 -- current_execution --
 -- Return the name of the current execution of an open run, and whether it has begun.
 SELECT coalesce(execution_name, id), execution_arn IS NOT NULL
@@ -168,17 +173,19 @@ UPDATE mailsync.sync_runs SET execution_events = execution_events + :events WHER
 -- Count a pause that the provider requested; return how many there were since a state did its work.
 UPDATE mailsync.sync_runs SET waits = waits + 1 WHERE id = :run_id RETURNING waits
 
--- note_unread_counts --
--- Record whether the last verification of a run left counts unread.
-UPDATE mailsync.sync_runs SET has_unread_counts = :is_left
- WHERE id = :run_id AND has_unread_counts <> :is_left
-
 -- finish_run --
--- Give a run its outcome; an existing outcome stays.
-UPDATE mailsync.sync_runs
-   SET status = :status, error = :error, error_message = :error_message, finished_at = now()
- WHERE id = :run_id AND status IN ('queued', 'running')
-RETURNING account_id::text
+-- Give a run its outcome, and finish its folders that were still marked as running; an existing outcome
+-- stays. requests: those since the last heartbeat.
+WITH finished AS (
+  UPDATE mailsync.sync_runs
+     SET status = :status, error = :error, error_message = :error_message, finished_at = now(),
+         requests = requests + :requests
+   WHERE id = :run_id AND status IN ('queued', 'running')
+  RETURNING id, account_id),
+folders AS (
+  UPDATE mailsync.sync_run_folders f SET status = :status, finished_at = now()
+    FROM finished WHERE f.run_id = finished.id AND f.status = 'running')
+SELECT account_id::text FROM finished
 
 -- account_completed --
 -- Record a verified sync. error: what a person should know nevertheless. A run that left counts unread
@@ -209,14 +216,6 @@ UPDATE mailsync.email_accounts
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE id = cast(:account_id AS uuid) AND (lease_owner IS NULL OR lease_owner = :owner)
 RETURNING failures
-
--- run_counters --
--- Return what a run did to the rows, over all folders.
-SELECT jsonb_build_object(
-         'folders', count(*), 'failedFolders', count(*) FILTER (WHERE status = 'failed'),
-         'inserted', coalesce(sum(inserted), 0), 'updated', coalesce(sum(updated), 0),
-         'removed', coalesce(sum(removed), 0), 'quarantined', coalesce(sum(quarantined), 0))
-  FROM mailsync.sync_run_folders WHERE run_id = :run_id
 
 -- forget_stopped_runs --
 -- Delete runs that a person stopped more than a week ago, a limited number at a time.
@@ -258,15 +257,26 @@ DELETE FROM mailsync.joined_keys
        (SELECT account_id, idempotency_key FROM mailsync.joined_keys
          WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
 
--- news_of_run --
--- Return whether a notification or a person's confirmation of a removal arrived since the run began,
--- whether notifications arrive at all, whether the run changed any row, and for how long no other
--- run did.
-SELECT coalesce(greatest(a.notified_at, a.removal_confirmed_at) > r.started_at, false),
+-- run_end --
+-- Return the number of selected folders that were not verified in a run or whose full sync is running; if
+-- the run left counts unread, only of those that it changed; 1 while no folder is known: every mailbox
+-- has some, so its tree was not read. Also return whether a notification or a person's confirmation of a
+-- removal arrived since the run began, whether notifications arrive at all, whether the run changed any
+-- row, for how long no other run did, and whether messages of the account are pending.
+SELECT (SELECT count(*) FILTER (WHERE f.selected AND f.gone_at IS NULL
+                                   AND (c.walking OR f.verified_at IS NULL
+                                        OR f.verified_at < r.started_at
+                                           AND (f.counts_wanted OR NOT r.has_unread_counts)))
+               + CASE WHEN count(*) = 0 THEN 1 ELSE 0 END
+          FROM mailsync.email_folders f
+          JOIN mailsync.change_feeds c ON c.id = f.feed_id
+         WHERE f.account_id = r.account_id),
+       coalesce(greatest(a.notified_at, a.removal_confirmed_at) > r.started_at, false),
        coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false),
        EXISTS (SELECT 1 FROM mailsync.sync_run_folders p
                 WHERE p.run_id = r.id AND p.inserted + p.updated + p.removed > 0),
-       extract(epoch FROM now() - a.changed_at)::float8
+       extract(epoch FROM now() - a.changed_at)::float8,
+       EXISTS (SELECT 1 FROM mailsync.pending_messages w WHERE w.account_id = a.id)
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
   LEFT JOIN mailsync.provider_subscriptions s ON s.account_id = a.id

@@ -1,8 +1,12 @@
 -- Counts and ids compared with the provider's.
 
 -- recount --
--- Store the counts of every folder, counted from its rows. Each message is found by its id: without
--- statistics of a new account, a join would read all messages of the account for each of them.
+-- Store the counts of every folder, counted from its rows, and whether this verification of the run
+-- leaves counts of the provider unread. Each message is found by its id: without statistics of a new
+-- account, a join would read all messages of the account for each of them.
+WITH noted AS (
+  UPDATE mailsync.sync_runs SET has_unread_counts = :is_left
+   WHERE id = :run_id AND has_unread_counts <> :is_left)
 UPDATE mailsync.email_folders f
    SET total = s.total, unread = s.unread
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
@@ -39,14 +43,22 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
  ORDER BY f.id
 
 -- mark_verified --
--- Clear the recorded differences of folders without any.
+-- Record that folders are verified, and clear their recorded differences. Return all folders that
+-- equalled the provider in this run, by counts or by ids.
 WITH verified AS (
   SELECT cast(each AS bigint) AS id FROM json_array_elements_text(cast(:ids AS json)) AS each),
 resolved AS (
-  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM verified))
-UPDATE mailsync.email_folders
-   SET verified_at = now(), differing = 0, error = NULL, error_message = NULL, counts_wanted = false
- WHERE id IN (SELECT id FROM verified)
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM verified)),
+marked AS (
+  UPDATE mailsync.email_folders
+     SET verified_at = now(), differing = 0, error = NULL, error_message = NULL, counts_wanted = false
+   WHERE id IN (SELECT id FROM verified))
+SELECT f.id
+  FROM mailsync.email_folders f
+  JOIN mailsync.sync_runs r ON r.account_id = f.account_id
+ WHERE r.id = :run_id
+   AND (f.id IN (SELECT id FROM verified)
+        OR greatest(f.verified_at, f.compared_at) >= r.started_at)
 
 -- mark_compared --
 -- Record a comparison by ids. The list's counts are kept where the list was complete. The folder is
@@ -111,23 +123,3 @@ SELECT d.folder_id, d.message_id, d.cause, d.found_at
  WHERE d.account_id = cast(:account_id AS uuid)
  ORDER BY d.folder_id, d.message_id
  LIMIT 1000
-
--- equal_folders --
--- Return the folders that equalled the provider in this run, by counts or by ids.
-SELECT f.id
-  FROM mailsync.email_folders f
-  JOIN mailsync.sync_runs r ON r.account_id = f.account_id
- WHERE r.id = :run_id AND greatest(f.verified_at, f.compared_at) >= r.started_at
-
--- unverified_folders --
--- Return the number of selected folders that were not verified in this run or whose full sync is
--- running; if the run left counts unread, only of those that it changed. 1 while no folder is known: every mailbox has some, so its tree was not read.
-SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
-                             AND (c.walking OR f.verified_at IS NULL
-                                  OR f.verified_at < r.started_at
-                                     AND (f.counts_wanted OR NOT r.has_unread_counts)))
-       + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END
-  FROM mailsync.sync_runs r
-  LEFT JOIN mailsync.email_folders f ON f.account_id = r.account_id
-  LEFT JOIN mailsync.change_feeds c ON c.id = f.feed_id
- WHERE r.id = :run_id

@@ -1,0 +1,82 @@
+"""List all messages of a folder without its change feed."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from mailsync.errors import MailsyncError, ProviderUnavailable
+from mailsync.model import ListedMessage, Message, MessageListing, RemoteId, UnreadableMessage
+from mailsync.providers.graph.errors import TOO_LARGE_STATUS, GraphResponse
+from mailsync.providers.graph.http import GraphClient
+from mailsync.providers.graph.messages import (
+    LISTED_MESSAGE_PROPERTIES,
+    parse_listed_message,
+    parse_message,
+)
+from mailsync.providers.graph.responses import parse_object_list
+
+MESSAGES_PER_LIST_PAGE = 1000
+"""The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
+Graph docs, "List messages")."""
+CONTENTS_PER_LIST_PAGE = 100
+"""The number of complete messages on one page of a plain list."""
+
+
+def list_messages(
+    graph: GraphClient, messages_path: str, error_of: Callable[[GraphResponse], MailsyncError]
+) -> MessageListing:
+    """List each message once. When mail arrives, the pages of Graph's list shift, so Graph can
+    return a message on two pages.
+
+    messages_path: path of the messages of the folder.
+    error_of: returns the error of a failed response, which is raised.
+
+    Raises:
+        ProviderUnavailable: the list does not end.
+    """
+    path: str | None = (
+        f"{messages_path}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
+    )
+    entries: dict[RemoteId, ListedMessage] = {}
+    total: int | None = None
+    seen: set[str] = set()
+    while path:
+        if path in seen:
+            raise same_link_error()
+        seen.add(path)
+        response = graph.get(path)
+        if not response.is_ok:
+            raise error_of(response)
+        for item in parse_object_list(response, "value"):
+            entry = parse_listed_message(item)
+            entries[entry.remote_id] = entry
+        counted = response.body.get("@odata.count")
+        total = counted if isinstance(counted, int) else total
+        link = response.body.get("@odata.nextLink")
+        path = graph.path_of_link(link) if link else None
+    return MessageListing(tuple(entries.values()), total)
+
+
+def list_contents(
+    graph: GraphClient, path: str | None, error_of: Callable[[GraphResponse], MailsyncError]
+) -> Iterator[Sequence[Message | UnreadableMessage]]:
+    """Yield the complete messages of a list, page by page; see `ContentsLister`.
+
+    path: path of the first page.
+    error_of: returns the error of a failed response, which is raised.
+    """
+    seen: set[str] = set()
+    while path:
+        if path in seen:
+            raise same_link_error()
+        seen.add(path)
+        response = graph.get(path)
+        if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
+            return
+        if not response.is_ok:
+            raise error_of(response)
+        yield [parse_message(item) for item in parse_object_list(response, "value")]
+        link = response.body.get("@odata.nextLink")
+        path = graph.path_of_link(link) if link else None
+
+
+def same_link_error() -> ProviderUnavailable:
+    return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")

@@ -1,0 +1,83 @@
+"""Read the newest messages of a mailbox of which nothing is known, in the first round trip.
+
+One batch has the Inbox by its well-known name, its newest messages, and the requests with which the
+reading of the folder tree begins. Graph works on four items of a batch at a time, so all of them
+take hardly longer than the messages, which come first (Microsoft Graph docs, "Combine multiple HTTP
+requests using JSON batching", "List messages").
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mailsync.errors import ProviderRejected, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import Message, NewestMail, RemoteFolder, RemoteId, Role, Upsert
+from mailsync.providers.graph.errors import GraphResponse
+from mailsync.providers.graph.folders import (
+    FOLDERS_PER_PAGE,
+    first_paths_of_tree,
+    to_remote_folder,
+)
+from mailsync.providers.graph.http import GraphClient
+from mailsync.providers.graph.messages import MESSAGE_PROPERTIES, parse_change
+from mailsync.providers.graph.responses import parse_object_list
+
+
+@dataclass(frozen=True, slots=True)
+class FirstReading:
+    """The responses of the first round trip.
+
+    newest: None: the Inbox could not be read.
+    tree_responses: responses for `read_folder_tree`, by path.
+    """
+
+    newest: NewestMail | None = None
+    tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
+
+
+def read_newest_mail(graph: GraphClient, limit: int) -> FirstReading:
+    """Request the newest messages, the Inbox and the beginning of the folder tree in one batch.
+
+    limit: maximum number of messages.
+
+    Raises:
+        ProviderThrottled: Graph rejected the whole batch.
+    """
+    paths = first_paths_of_tree(graph.mailbox)
+    order = "$orderby=receivedDateTime%20desc"
+    newest = f"{paths[0]}/messages?$select={MESSAGE_PROPERTIES}&{order}&$top={limit}"
+    try:
+        listed, *responses = graph.get_batch([newest, *paths], page_size=FOLDERS_PER_PAGE)
+    except (ProviderUnavailable, ProviderRejected) as failure:
+        logger.info("newest_not_read", cause=type(failure).__name__)
+        return FirstReading()
+    mail = _newest_mail(responses[0], listed, limit)
+    return FirstReading(mail, dict(zip(paths, responses, strict=True)))
+
+
+def _newest_mail(folder: GraphResponse, listed: GraphResponse, limit: int) -> NewestMail | None:
+    """Return the Inbox with the messages that name it as their folder."""
+    try:
+        inbox = to_remote_folder(folder.body, Role.INBOX) if folder.is_ok else None
+    except ProviderUnavailable:
+        inbox = None
+    if inbox is None:
+        logger.info("newest_not_read", status=folder.status)
+        return None
+    return NewestMail(inbox, _messages_of(inbox, listed)[:limit])
+
+
+def _messages_of(inbox: RemoteFolder, listed: GraphResponse) -> tuple[Message, ...]:
+    """Return the complete messages of a list; none if the list is unusable."""
+    found: dict[RemoteId, Message] = {}
+    try:
+        items = parse_object_list(listed, "value") if listed.is_ok else ()
+        changes = [parse_change(item) for item in items]
+    except ProviderUnavailable:
+        changes = []
+    for change in changes:
+        if isinstance(change, Upsert) and change.message.folder_remote_ids == (inbox.remote_id,):
+            found[change.message.remote_id] = change.message
+    if not found:
+        logger.info("newest_not_read", status=listed.status)
+    return tuple(found.values())

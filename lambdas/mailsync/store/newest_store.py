@@ -1,0 +1,87 @@
+"""Store the newest messages of an Inbox before its change feed is read. Every method is one
+transaction, which checks the run's lease first.
+
+Raises StoreUnavailable, StoreRejected and LeaseLost.
+"""
+
+from dataclasses import dataclass
+
+from mailsync.metrics import MESSAGES_STORED, count_metric
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestMail, RunRef
+from mailsync.store import page_rows, rows
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.conversations import need_conversations
+from mailsync.store.fence import FencedTransaction
+from mailsync.store.page_writes import count_outside_feed
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNewest:
+    """The number of newest messages that were stored, and the seconds since the run began."""
+
+    messages: int
+    after_s: float
+
+
+class NewestStore:
+    """Writes the Inbox with its newest messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save_newest_mail(self, run: RunRef, newest: NewestMail) -> StoredNewest:
+        """Store the Inbox, and those of its newest messages that are not stored yet.
+
+        The list that named the messages proves nothing. So their placements have the generation
+        before that of the feed: its full sync confirms the messages that it names, and the sweep
+        at its end hides the others. A message that is stored already stays as it is. No message is
+        stored if the folder is not mirrored, or if its feed has been read.
+        """
+        with FencedTransaction(
+            self._database, run, is_exclusive=need_conversations(newest.messages)
+        ) as tx:
+            inbox = {
+                "account_id": run.account_id,
+                "folders": rows.folders_json([newest.inbox]),
+            }
+            tx.run("save_folders", **inbox, feed_id=None)
+            tx.run("save_remote_counts", **inbox)  # else the sync would seem to be complete
+            stored = _save_messages(tx, run, newest)
+            [[after_s]] = tx.run("seconds_since_start", run_id=run.run_id)
+        if stored:
+            count_metric(MESSAGES_STORED, stored)
+        return StoredNewest(stored, after_s)
+
+
+def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
+    """Store the messages; return their number. A long body is left to the feed, which puts it into
+    quarantine."""
+    account_id, remote_id = run.account_id, newest.inbox.remote_id
+    begins = tx.run("feed_to_begin", account_id=account_id, remote_id=remote_id)
+    ids = [each.remote_id for each in newest.messages]
+    if not (begins and ids):
+        return 0
+    stored = {
+        each for (each,) in tx.run("stored_ids", account_id=account_id, ids=rows.to_jsonb(ids))
+    }
+    new = [
+        each
+        for each in newest.messages
+        if each.remote_id not in stored
+        and page_rows.count_body_chars(each) <= page_rows.MAX_BODY_CHARS
+    ]
+    if not new:
+        return 0
+    [[folder_id, feed_id]] = begins
+    folder = FolderRef(FolderId(folder_id), remote_id)
+    counts = page_rows.save_messages(
+        tx, run, folder, new, savepoints=False, is_first_full_sync=True
+    )
+    tx.run(
+        "stamp_unconfirmed",
+        account_id=account_id,
+        folder_id=folder.id,
+        ids=rows.to_jsonb([each.remote_id for each in new]),
+    )
+    count_outside_feed(tx, run, FeedRef(FeedId(feed_id), folder), counts)
+    return counts.inserted

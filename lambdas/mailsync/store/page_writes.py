@@ -1,0 +1,220 @@
+"""Write pages of change feeds: rows, removals, quarantine, cursors and counts. All functions work
+in the caller's transaction."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailsync.model import (
+    FeedId,
+    FeedRef,
+    Page,
+    PagePlan,
+    RemoteId,
+    RunRef,
+    SealedSecret,
+    StoredFeed,
+    WrittenRowCounts,
+)
+from mailsync.store import page_rows, pending_messages, placement_changes, rows, state_rows
+from mailsync.store.connection import Transaction
+from mailsync.store.rows import JsonRow
+from mailsync.store.sweep import hide_unseen_by_full_sync
+
+
+@dataclass(frozen=True, slots=True)
+class PageWrite:
+    """A page of changes that `MailStore.write_page` or `write_pages` writes.
+
+    feed: the feed, at the position where the page was requested.
+    plan: the writes of the page's messages.
+    next_cursor: encrypted position after the page.
+    request_count: number of requests to the provider that the page cost.
+    requested_s_ago: seconds since the page was requested, at least.
+    unchanged_ids: ids of messages whose reported state is already stored.
+    is_message_in_one_folder: whether a message of this provider is in one folder only.
+    folder_of_all_mail: see `ProviderTraits`.
+    """
+
+    feed: StoredFeed
+    page: Page
+    plan: PagePlan
+    next_cursor: SealedSecret
+    request_count: int
+    requested_s_ago: float = 0.0
+    unchanged_ids: Sequence[RemoteId] = ()
+    is_message_in_one_folder: bool = True
+    folder_of_all_mail: RemoteId | None = None
+
+    @property
+    def ends_full_sync(self) -> bool:
+        """Return whether this is the last page of a full sync, which sweeps."""
+        return self.feed.position.is_full_sync_running and not self.page.has_more
+
+    @property
+    def seen_ids(self) -> tuple[RemoteId, ...]:
+        """Return the messages that the page names and does not report as removed."""
+        plan = self.plan
+        return (
+            *(each.remote_id for each in plan.upserts),
+            *(each.remote_id for each in plan.state_changes),
+            *(each.remote_id for each in plan.placement_changes),
+            *(each.remote_id for each in plan.unreadable_messages),
+            *self.unchanged_ids,
+            *plan.seen_ids,
+            *plan.pending,
+            *plan.missing_ids,
+        )
+
+
+def apply_pages(
+    tx: Transaction, run: RunRef, writes: Sequence[PageWrite], *, savepoints: bool
+) -> tuple[WrittenRowCounts | None, ...]:
+    """Write one page of each of some feeds. Return what each page wrote; None: another worker has
+    moved the cursor of its feed, and nothing of the page was written.
+
+    All cursors move first, in the order of their feeds: a second worker with the same pages waits
+    there, and then leaves them out.
+
+    savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
+    """
+    moved = _advance(tx, writes)
+    all_counts = tuple(
+        _apply_page(tx, run, write, savepoints=savepoints) if write.feed.ref.id in moved else None
+        for write in writes
+    )
+    _count_pages(
+        tx,
+        run,
+        [
+            _count_row(write, counts)
+            for write, counts in zip(writes, all_counts, strict=True)
+            # An empty page is not worth a row.
+            if counts and (write.page.changes or write.feed.position.is_full_sync_running)
+        ],
+    )
+    return all_counts
+
+
+def count_pending(
+    tx: Transaction,
+    run: RunRef,
+    feed: FeedRef,
+    counts: WrittenRowCounts,
+    *,
+    requests: int,
+    has_more: bool,
+) -> None:
+    """Add what pending messages of a feed wrote to the counts of the run."""
+    _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
+
+
+def count_outside_feed(
+    tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
+) -> None:
+    """Add what a request stored that is none of the feed's pages to the counts of the run and the
+    folder."""
+    _count_pages(tx, run, [_counts(feed, counts, 1, has_more=True) | {"is_shown": True}])
+
+
+def _advance(tx: Transaction, writes: Sequence[PageWrite]) -> frozenset[FeedId]:
+    """Move the cursors; return the feeds whose cursor was where the page was requested."""
+    pages = [
+        {
+            "feed_id": write.feed.ref.id,
+            "generation": write.feed.position.generation,
+            "cursor": _base64(write.feed.position.cursor),
+            "next_key_id": write.next_cursor.key_id,
+            "next_cursor": _base64(write.next_cursor),
+            "has_more": write.page.has_more,
+            "is_start_of_round": write.feed.position.is_start_of_round,
+            "requested_s_ago": write.requested_s_ago,
+        }
+        for write in writes
+    ]
+    found = tx.run("advance_cursors", pages=rows.to_jsonb(pages))
+    return frozenset(FeedId(feed_id) for (feed_id,) in found)
+
+
+def _base64(cursor: SealedSecret | None) -> str | None:
+    return base64.b64encode(cursor.sealed_bytes).decode() if cursor else None
+
+
+def _apply_page(
+    tx: Transaction, run: RunRef, write: PageWrite, *, savepoints: bool
+) -> WrittenRowCounts:
+    ref, position, plan = write.feed.ref, write.feed.position, write.plan
+    changed_ids = _ids_in_changed_folders(write)
+    left = placement_changes.folders_of_messages(tx, run, changed_ids)
+    if prefix := write.page.void_id_prefix:
+        tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
+    counts = page_rows.save_messages(
+        tx,
+        run,
+        ref.folder,
+        plan.upserts,
+        savepoints=savepoints,
+        is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
+    )
+    counts += page_rows.mark_seen_by_full_sync(tx, run, (*write.unchanged_ids, *plan.seen_ids))
+    counts += state_rows.save_states(
+        tx,
+        run,
+        ref.folder,
+        plan.state_changes,
+        is_only_folder=write.is_message_in_one_folder,
+    )
+    counts += placement_changes.save_placement_changes(
+        tx, run, plan.placement_changes, write.folder_of_all_mail
+    )
+    counts += page_rows.hide_removed_messages(tx, run, ref, plan)
+    counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
+    if not ref.folder:
+        pending_messages.drop_fetched_from_pending(tx, ref, plan)
+        pending_messages.note_removed_pending(tx, write.feed, write.page, plan)
+    is_news = not position.is_full_sync_running
+    counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
+    counts += pending_messages.note_missing(tx, run, ref, plan)
+    if write.ends_full_sync:
+        counts += hide_unseen_by_full_sync(tx, run, write.feed, is_listing=write.page.is_listing)
+    placement_changes.want_counts(tx, run, changed_ids, left)
+    return counts
+
+
+def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
+    """Return the messages whose folders change with this page. Empty for a full sync, after which
+    every folder is counted, and for the feed of a folder."""
+    if write.feed.ref.folder or write.feed.position.is_full_sync_running:
+        return ()
+    return placement_changes.ids_of_plan(write.plan)
+
+
+def _count_row(write: PageWrite, counts: WrittenRowCounts) -> JsonRow:
+    """Return the values of `count_pages` for a page. Its folder shows what the page added."""
+    is_news = not write.feed.position.is_full_sync_running
+    row = _counts(write.feed.ref, counts, write.request_count, has_more=write.page.has_more)
+    return {
+        **row,
+        "is_shown": bool(counts.inserted or counts.removed or is_news),
+        "is_active": is_news,
+    }
+
+
+def _counts(feed: FeedRef, counts: WrittenRowCounts, requests: int, *, has_more: bool) -> JsonRow:
+    return {
+        "folder_id": feed.folder.id if feed.folder else None,
+        "requests": requests,
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "removed": counts.removed,
+        "quarantined": counts.quarantined,
+        "has_more": has_more,
+        "is_shown": False,
+        "is_active": False,
+    }
+
+
+def _count_pages(tx: Transaction, run: RunRef, pages: Sequence[JsonRow]) -> None:
+    if pages:
+        tx.run("count_pages", run_id=run.run_id, pages=rows.to_jsonb(pages))

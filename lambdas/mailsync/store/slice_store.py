@@ -1,0 +1,218 @@
+"""Store the messages of slices: the pending messages of a large folder, which several workers fetch
+at the same time. Every method is one transaction; every writing method checks the run's lease
+first.
+
+A slice proves nothing of the folder: it stores only messages that the folder's change feed has
+named, in the version that the feed named. What it lacks is fetched by id.
+
+Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from mailsync.metrics import MESSAGES_STORED, count_metric
+from mailsync.model import (
+    AccountId,
+    FeedId,
+    Message,
+    RemoteId,
+    RunRef,
+    Slice,
+    SlicePage,
+    StoredFeed,
+    WrittenRowCounts,
+)
+from mailsync.store import page_rows, page_writes, rows
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.conversations import need_conversations
+from mailsync.store.fence import FencedTransaction
+
+CLAIM_S = 60.0
+"""The seconds after which another worker may fetch a slice: more than a request and its retries
+take. A slice that is stored twice changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A worker that claims slices.
+
+    number: its number among the workers of a feed.
+    slice_size: maximum number of messages of a slice.
+    """
+
+    number: int
+    slice_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlicesLeft:
+    """What is left of the slices of a feed.
+
+    is_any: whether a pending message is left to slices.
+    is_any_free: whether one of them is claimed by no worker.
+    is_full_sync_running: whether the feed may name more of them soon.
+    """
+
+    is_any: bool
+    is_any_free: bool
+    is_full_sync_running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSlice:
+    """The result of storing a slice.
+
+    stored: number of messages that left the pending messages.
+    following: a slice that was claimed in the same transaction. None: none is free.
+    """
+
+    counts: WrittenRowCounts
+    stored: int
+    following: Slice | None
+
+
+class SliceStore:
+    """Claims and stores slices."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sliced_feed_ids(self, account_id: AccountId) -> frozenset[FeedId]:
+        """Return the feeds with pending messages that slices fetch."""
+        with self._database.transaction() as tx:
+            found = tx.run("sliced_feeds", account_id=account_id)
+        return frozenset(FeedId(each) for (each,) in found)
+
+    def left(self, account_id: AccountId, feed_id: FeedId) -> SlicesLeft:
+        with self._database.transaction() as tx:
+            found = tx.run("slices_left", account_id=account_id, feed_id=feed_id)
+        return SlicesLeft(*found[0]) if found else SlicesLeft(False, False, False)
+
+    def claim(self, run: RunRef, feed_id: FeedId, claimant: Claimant, count: int) -> list[Slice]:
+        """Claim up to `count` slices, the newest messages first."""
+        with FencedTransaction(self._database, run) as tx:
+            claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
+        return [each for each in claimed if each]
+
+    def release_claims(self, run: RunRef, feed_ids: Collection[FeedId], worker: int | None) -> None:
+        """End the claims that a worker had before it begins. worker: None: those of all workers."""
+        ids = rows.to_jsonb(sorted(feed_ids))
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("release_claims", account_id=run.account_id, feed_ids=ids, worker=worker)
+
+    def restart_full_sync(self, run: RunRef, feed_id: FeedId) -> None:
+        """Begin the full sync of a feed anew, because slices are of no use for it. It forgets which
+        messages the feed has named: the pages of the new full sync have them."""
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("restart_full_sync", account_id=run.account_id, feed_id=feed_id, fallback=None)
+            tx.run("drop_all_pending", account_id=run.account_id, feed_id=feed_id)
+
+    def save_slice(
+        self,
+        run: RunRef,
+        feed: StoredFeed,
+        part: Slice,
+        page: SlicePage | None,
+        *,
+        next_for: Claimant | None,
+    ) -> StoredSlice:
+        """Store the messages of a slice, and claim another one.
+
+        part: the slice, which the worker has claimed.
+        page: None: the slice cannot be read, and its messages are fetched by their ids.
+        next_for: the worker that claims. None: claim none.
+        """
+
+        def write(savepoints: bool) -> StoredSlice:
+            messages = page.messages if page else ()
+            with FencedTransaction(
+                self._database, run, is_exclusive=need_conversations(messages)
+            ) as tx:
+                named = _named(tx, run, feed, messages)
+                counts = _save(tx, run, feed, named, savepoints=savepoints)
+                by_id, released = _split_rest(part, page, {each.remote_id for each in named})
+                for statement, ids in (("leave_slices", by_id), ("release_slice", released)):
+                    if ids:
+                        tx.run(statement, feed_id=feed.ref.id, ids=rows.to_jsonb(ids))
+                following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
+                return StoredSlice(counts, len(named), following)
+
+        stored = page_rows.retry_with_savepoints(write)
+        if written := stored.counts.inserted + stored.counts.updated:
+            count_metric(MESSAGES_STORED, written)
+        return stored
+
+
+def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None:
+    found = tx.run(
+        "claim_slice",
+        feed_id=feed_id,
+        worker=claimant.number,
+        limit=claimant.slice_size,
+        claim_s=CLAIM_S,
+    )
+    return Slice({RemoteId(each): received_at for each, received_at in found}) if found else None
+
+
+def _named(
+    tx: Transaction, run: RunRef, feed: StoredFeed, messages: Sequence[Message]
+) -> list[Message]:
+    """Return the messages that are pending in just this version. No page of the feed is stored
+    until the transaction ends, so they stay so."""
+    shared = tx.run("share_feed", account_id=run.account_id, feed_id=feed.ref.id)
+    if not shared or not messages:
+        return []
+    versions = dict(
+        tx.run(
+            "lock_named",
+            feed_id=feed.ref.id,
+            generation=shared[0][0],
+            ids=rows.to_jsonb([each.remote_id for each in messages]),
+        )
+    )
+    return [
+        each
+        for each in messages
+        if each.remote_id in versions and each.version == versions[each.remote_id]
+    ]
+
+
+def _save(
+    tx: Transaction, run: RunRef, feed: StoredFeed, named: Sequence[Message], *, savepoints: bool
+) -> WrittenRowCounts:
+    if not named:
+        return WrittenRowCounts()
+    position = feed.position
+    counts = page_rows.save_messages(
+        tx,
+        run,
+        feed.ref.folder,
+        named,
+        savepoints=savepoints,
+        is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
+    )
+    ids = rows.to_jsonb([each.remote_id for each in named])
+    tx.run("drop_pending", feed_id=feed.ref.id, ids=ids)
+    page_writes.count_outside_feed(tx, run, feed.ref, counts)
+    return counts
+
+
+def _split_rest(
+    part: Slice, page: SlicePage | None, stored: Collection[RemoteId]
+) -> tuple[list[RemoteId], list[RemoteId]]:
+    """Return the messages of a slice that were not stored: those to fetch by id, and those for
+    another slice, because the page ended before it reached their times.
+
+    Another worker may have stored some of both meanwhile. A page without any message of the slice
+    leads nowhere, so that all are fetched by id.
+    """
+    left = {each: at for each, at in part.received_at.items() if each not in stored}
+    if page is None or page.is_complete:
+        return list(left), []
+    times = [each.received_at for each in page.messages if each.received_at]
+    if not times or not any(each.remote_id in part.received_at for each in page.messages):
+        return list(left), []
+    reached = min(times)
+    released = [each for each, received_at in left.items() if received_at <= reached]
+    return [each for each in left if left[each] > reached], released

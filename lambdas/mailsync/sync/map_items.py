@@ -1,0 +1,104 @@
+"""Divide the work of a sync into the items of the workflow's Map state, and read the feeds of an
+item from the input of a state inside the Map."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from mailsync.decisions.successor import MAX_MAP_ITEMS
+from mailsync.model import FeedId, FeedRef, FolderId, StoredFeed
+from mailsync.store.feed_store import FeedStore
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.slices import FEED_WORKER, choose_feeds_to_slice
+
+MAX_FEEDS_WITH_FOLDER_IDS = 2_000
+"""The maximum number of change feeds whose folders the workflow's state names as well. The state
+may have 256 KiB, which the ids of some 25,000 feeds fill."""
+
+
+def divide_work(mailbox: Mailbox, left: Sequence[StoredFeed], *, can_slice: bool) -> dict[str, Any]:
+    """Return the items of the workflow's Map state for feeds that are left, and how many of them
+    are processed in parallel. can_slice: whether the workflow's definition has items of slices."""
+    sliced = choose_feeds_to_slice(mailbox, left) if can_slice else ()
+    at_once = mailbox.provider.max_requests_in_flight
+    per_item = mailbox.provider.limits.feeds_per_connection
+    work = split_feeds_into_map_items([each.ref for each in left], per_item, sliced, at_once)
+    return {**work, "atOnce": at_once}
+
+
+def split_feeds_into_map_items(
+    feeds: Sequence[FeedRef],
+    per_item: int,
+    sliced_ids: Collection[FeedId] = (),
+    max_in_flight: int = 1,
+) -> dict[str, Any]:
+    """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
+    feeds of one item are read one after the other; items are processed in parallel.
+
+    Each item also has the ids of the feeds' folders, for people who look at an execution; they are
+    left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS` feeds. The workflow definition of
+    the previous version reads `folderIds`.
+
+    feeds: the feeds, in the order in which their reading starts.
+    per_item: number of feeds that the provider wants to be read one after the other.
+    sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. Workers that help with
+        them have items too. `slice` is the number of the worker: `FEED_WORKER` in the item of such
+        a feed, null in that of another feed.
+    max_in_flight: number of items that are processed in parallel.
+    """
+    parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
+    if len(parts) > MAX_MAP_ITEMS:
+        # The large ones stay alone, so that small ones do not wait for them.
+        half = MAX_MAP_ITEMS // 2
+        parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
+    named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
+    items = [_map_item(part, None, has_names=bool(named)) for part in parts]
+    if sliced_ids:
+        items = _with_slices(
+            items, [feed for feed in feeds if feed.id in sliced_ids], max_in_flight
+        )
+    return {"items": items, "folderIds": _folder_ids(feeds)}
+
+
+def _with_slices(
+    items: Sequence[dict[str, Any]], sliced: Sequence[FeedRef], max_in_flight: int
+) -> list[dict[str, Any]]:
+    """Add the items of the workers that help with feeds. Before them come the smallest folders,
+    which take about as long as the first names of the large ones."""
+    of_feed = [any(feed.id in item["feeds"] for feed in sliced) for item in items]
+    begun = len(of_feed) - of_feed[::-1].index(True)
+    first, others = items[:begun], items[begun:]
+    helpers = max_in_flight - len(sliced)
+    rest = max(0, len(others) - helpers)
+    return [
+        *(
+            item | {"slice": FEED_WORKER} if is_sliced else item
+            for item, is_sliced in zip(first, of_feed[:begun], strict=True)
+        ),
+        *others[rest:],
+        *(_map_item(sliced, number, has_names=True) for number in range(1, helpers + 1)),
+        *others[:rest],
+    ]
+
+
+def _map_item(feeds: Sequence[FeedRef], worker: int | None, *, has_names: bool) -> dict[str, Any]:
+    folder_ids = _folder_ids(feeds if has_names else ())
+    return {"feeds": [feed.id for feed in feeds], "folders": folder_ids, "slice": worker}
+
+
+def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
+    return [feed.folder.id for feed in feeds if feed.folder]
+
+
+def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
+    """Return the ids of the feeds in the input of a state inside the workflow's Map, the feed that
+    is being read first.
+
+    The input names a folder instead of feeds if a person has invoked the Lambda function, or if the
+    previous version started the execution. The result is then the feed of this folder.
+
+    Raises:
+        FolderGone: the account has no such folder.
+    """
+    if "feeds" in state:
+        return tuple(FeedId(each) for each in state["feeds"])
+    return (feeds.feed_id_of_folder(state["accountId"], FolderId(state["folderId"])),)

@@ -1,0 +1,34 @@
+"""Store the newest messages of a mailbox of which nothing is stored, before its folder tree is
+read."""
+
+from mailsync.errors import StoreRejected
+from mailsync.log import logger
+from mailsync.metrics import NEWEST_STORED_AFTER, count_metric
+from mailsync.sync.mailbox import Mailbox
+
+MAX_NEWEST_MESSAGES = 50
+"""The number of newest messages: what a mail program shows at first."""
+
+
+def store_newest_mail(mailbox: Mailbox) -> int | None:
+    """Fetch the Inbox and its newest messages, and store them; return how many messages were
+    stored.
+
+    Return 0 if only the Inbox was stored, and None if nothing was: the provider has no faster way
+    than its change feed, or its response is unusable. The sync then goes on as without this.
+
+    Raises:
+        ProviderThrottled: the provider requests a pause of the whole mailbox.
+    """
+    newest = mailbox.provider.fetch_newest(limit=MAX_NEWEST_MESSAGES)
+    if newest is None:
+        return None
+    try:
+        stored = mailbox.newest.save_newest_mail(mailbox.run, newest)
+    except StoreRejected as rejected:
+        logger.warning("newest_not_stored", cause=str(rejected))
+        return None
+    if stored.messages:
+        count_metric(NEWEST_STORED_AFTER, stored.after_s)
+        logger.info("newest_stored", messages=stored.messages, after_s=round(stored.after_s, 3))
+    return stored.messages

@@ -1,0 +1,156 @@
+"""Fetch the messages of a large folder with several workers, each of which claims slices: the work
+of the items of the Map with a number in `slice`, and of the worker that reads the change feed."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from mailsync.decisions.budget import has_time_for_page
+from mailsync.decisions.slices import are_slices_useful, choose_sliced_feeds
+from mailsync.errors import FolderGone
+from mailsync.log import logger
+from mailsync.model import FeedId, Slice, StoredFeed
+from mailsync.providers import SliceReader
+from mailsync.store.slice_store import Claimant
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.store_page import log_fields_of_feed
+
+FEED_WORKER = 0
+"""The number of the worker that reads the change feed."""
+MESSAGES_PER_SLICE = 100
+"""The number of messages of a slice, that of a page with contents."""
+MAX_IDLE_S = 20.0
+"""The seconds after which a worker ends that has found no slice: the worker of the feed has failed,
+waits for the provider, or is slower than the slices."""
+_POLL_S = 0.2
+
+
+class SliceWorker:
+    """Fetches and stores slices of one feed, with one request in flight.
+
+    While a slice is stored, the next one is requested, so the worker has claimed both.
+
+    number: number of the worker.
+    is_single: whether to fetch a single slice.
+    """
+
+    def __init__(
+        self, mailbox: Mailbox, feed: StoredFeed, number: int, *, is_single: bool = False
+    ) -> None:
+        self._mailbox = mailbox
+        self._feed = feed
+        self._claimant = Claimant(number, MESSAGES_PER_SLICE)
+        self._is_single = is_single
+        self._claimed: list[Slice] = []
+
+    def store_next(self) -> tuple[int, int] | None:
+        """Fetch and store a slice; return how many messages it stored, and how many it has. None:
+        no slice is free."""
+        mailbox, feed = self._mailbox, self._feed
+        if not self._claimed:
+            count = 1 if self._is_single else 2
+            self._claimed = mailbox.slices.claim(mailbox.run, feed.ref.id, self._claimant, count)
+        if not self._claimed:
+            return None
+        part, *others = self._claimed
+        assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
+        page = mailbox.provider.fetch_slice(
+            feed.ref, part, limit=self._claimant.slice_size, following=others[0] if others else None
+        )
+        next_for = None if self._is_single else self._claimant
+        stored = mailbox.slices.save_slice(mailbox.run, feed, part, page, next_for=next_for)
+        self._claimed = [*others, stored.following] if stored.following else others
+        mailbox.readings.add(feed)
+        logger.info(
+            "slice_stored",
+            **log_fields_of_feed(feed.ref),
+            worker=self._claimant.number,
+            claimed=len(part.received_at),
+            stored=stored.stored,
+        )
+        return stored.stored, len(part.received_at)
+
+
+def sync_slices(
+    mailbox: Mailbox,
+    feed_ids: Sequence[FeedId],
+    number: int,
+    remaining_s: Callable[[], float],
+) -> tuple[FeedId, ...]:
+    """Store slices of feeds until no more of them can come, or the time budget is spent. Return the
+    feeds in the latter case.
+
+    The worker that reads a feed completes it also without this function, which therefore ends
+    without an error if a folder no longer exists.
+
+    number: the number of this worker, from 1.
+
+    Raises:
+        MailsyncError: the provider or the store fails.
+    """
+    mailbox.slices.release_claims(mailbox.run, feed_ids, number)
+    workers = {feed_id: _worker(mailbox, feed_id, number) for feed_id in feed_ids}
+    slowest_s, busy_at = 0.0, time.monotonic()
+    while has_time_for_page(remaining_s(), slowest_s):
+        started = time.monotonic()
+        has_stored = [feed_id for feed_id, each in workers.items() if each and each.store_next()]
+        if has_stored:
+            busy_at = time.monotonic()
+            slowest_s = max(slowest_s, busy_at - started)
+            continue
+        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_IDLE_S:
+            return ()
+        time.sleep(_POLL_S)
+    return tuple(feed_ids)
+
+
+def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
+    """Store slices of a feed whose round has ended, until none is left, those of other workers
+    included, or the time budget is spent."""
+    mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER)
+    worker = SliceWorker(mailbox, feed, FEED_WORKER)
+    slowest_s = 0.0
+    while has_time_for_page(remaining_s(), slowest_s):
+        started = time.monotonic()
+        if worker.store_next():
+            slowest_s = max(slowest_s, time.monotonic() - started)
+        elif not mailbox.slices.left(mailbox.run.account_id, feed.ref.id).is_any:
+            return
+        else:
+            time.sleep(_POLL_S)
+
+
+def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple[FeedId, ...]:
+    """Return the feeds that are read in slices; see `choose_sliced_feeds`. No worker of this lease
+    is at work yet, so claims that are left are those of workers that ended."""
+    account_id = mailbox.run.account_id
+    if not left or not isinstance(mailbox.provider, SliceReader):
+        return ()
+    begun = mailbox.slices.sliced_feed_ids(account_id)
+    if begun:
+        mailbox.slices.release_claims(mailbox.run, begun, None)
+    totals: Counter[FeedId] = Counter()
+    for folder in mailbox.folders.folders(account_id):
+        totals[folder.feed.ref.id] += folder.remote_total or 0
+    in_flight = mailbox.provider.max_requests_in_flight
+    return choose_sliced_feeds(left, totals, begun, in_flight)
+
+
+def is_first_slice_useful(mailbox: Mailbox, feed: StoredFeed) -> bool:
+    """Store the first slice of a full sync; return whether the others are worth their requests."""
+    found = SliceWorker(mailbox, feed, FEED_WORKER, is_single=True).store_next()
+    return found is None or are_slices_useful(*found)
+
+
+def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | None:
+    try:
+        feed = mailbox.feeds.find_feed(mailbox.run.account_id, feed_id)
+    except FolderGone:
+        return None
+    return SliceWorker(mailbox, feed, number)
+
+
+def _may_come(mailbox: Mailbox, feed_ids: Sequence[FeedId]) -> bool:
+    """Return whether a slice is free, or a full sync that runs may name more messages."""
+    all_left = [mailbox.slices.left(mailbox.run.account_id, each) for each in feed_ids]
+    return any(each.is_any_free or each.is_full_sync_running for each in all_left)

@@ -1,0 +1,73 @@
+"""Make the stored folder tree equal to the provider's, and remove the mail of folders that are gone
+or no longer mirrored."""
+
+from collections.abc import Callable, Sequence
+
+from mailsync.decisions.folders import diff_folders, folders_with_changed_counts
+from mailsync.log import logger
+from mailsync.model import FolderListing, StoredFolder, TreeReadingDepth
+from mailsync.store.stores import MailboxStores
+from mailsync.sync.mailbox import Mailbox
+
+
+def save_folder_tree(
+    mailbox: Mailbox,
+    stores: MailboxStores,
+    known: Sequence[StoredFolder],
+    listing: FolderListing,
+    reading: TreeReadingDepth,
+) -> bool:
+    """Update the stored folder tree and the provider's counts of its folders. Return whether a
+    folder changed, or a count.
+
+    A folder that is only missing from the listing stays unchanged.
+
+    stores: the stores that write.
+    known: the stored folders.
+    reading: how much of the folder tree was read.
+    """
+    run, folders, traits = mailbox.run, stores.folders, mailbox.provider.traits
+    plan = diff_folders(listing, known)
+    has_changed = bool(plan.new_and_changed_folders or plan.gone_folder_ids)
+    if has_changed:
+        folders.save_tree_changes(
+            run,
+            plan.new_and_changed_folders,
+            plan.gone_folder_ids,
+            new_ids=plan.new_id_by_folder_id,
+            new_key_prefixes=listing.new_key_prefix_by_old,
+            has_feed_per_folder=traits.has_feed_per_folder,
+            do_ids_survive_moves=traits.do_ids_survive_moves,
+        )
+        logger.info(
+            "folders_mirrored",
+            changed=len(plan.new_and_changed_folders),
+            gone=len(plan.gone_folder_ids),
+            created_again=len(plan.new_id_by_folder_id),
+        )
+    if has_changed or folders_with_changed_counts(listing, known):
+        folders.save_remote_counts(run, listing.folders)
+        has_changed = True
+    if listing.is_whole and reading is not TreeReadingDepth.QUICK:
+        folders.save_tree_reading(run, is_thorough=reading is TreeReadingDepth.THOROUGH)
+    return has_changed
+
+
+def remove_dropped_mail(
+    mailbox: Mailbox, stores: MailboxStores, has_time: Callable[[], bool]
+) -> bool:
+    """Delete the stored mail of folders that the user has deselected, and hide the mail of folders
+    that are gone, in parts. Return whether all of it was removed.
+
+    If a message moved from such a folder to a mirrored folder, the provider may not have reported
+    the move. The verification then finds that the message is missing, and fetches it.
+
+    has_time: returns whether there is time for another part. What is left is removed by the next
+        call.
+    """
+    removed = 0
+    while (part := stores.mail.remove_part_of_dropped_mail(mailbox.run)) and has_time():
+        removed += part
+    if removed or part:
+        logger.info("dropped_mail_removed", messages=removed + part)
+    return part == 0

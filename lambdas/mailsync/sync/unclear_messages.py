@@ -1,0 +1,41 @@
+"""Find the messages that must be requested by id before a mailbox can be verified."""
+
+from dataclasses import dataclass
+
+from mailsync.model import RemoteId
+from mailsync.store.removal_store import HiddenMail
+from mailsync.store.stores import MailboxStores
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
+
+
+@dataclass(frozen=True, slots=True)
+class UnclearMessages:
+    """Messages that are due for a request by id.
+
+    ids_in_quarantine: messages in quarantine.
+    hidden_mail: how much of the mailbox is hidden.
+    is_hidden_mail_due: whether a hidden message is due.
+    """
+
+    ids_in_quarantine: tuple[RemoteId, ...]
+    hidden_mail: HiddenMail
+    is_hidden_mail_due: bool
+
+    @property
+    def exist(self) -> bool:
+        return bool(self.ids_in_quarantine) or self.is_hidden_mail_due
+
+
+def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMessages:
+    """Return the messages of the mailbox that are due for a request by id. `stores` reads them.
+
+    If the messages reported gone are most of the mailbox, this also schedules their second request.
+    """
+    run = mailbox.run
+    removal = stores.removals.begin_removal_verification(run)
+    is_due = removal.hidden_messages > 0 and bool(
+        stores.removals.message_ids_due_for_confirmation(run, "", 1)
+    )
+    due = stores.quarantine.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
+    return UnclearMessages(due, removal, is_due)

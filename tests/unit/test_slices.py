@@ -1,0 +1,92 @@
+"""Which folders are read in slices, and by which items of the Map."""
+
+import pytest
+
+from mailsync.decisions.slices import (
+    MIN_MESSAGES_FOR_SLICES,
+    are_slices_useful,
+    choose_sliced_feeds,
+)
+from mailsync.model import (
+    FeedId,
+    FeedPosition,
+    FeedRef,
+    FolderId,
+    FolderRef,
+    RemoteId,
+    SealedSecret,
+    StoredFeed,
+)
+from mailsync.sync.map_items import split_feeds_into_map_items
+
+NEW = FeedPosition(None, 1, True)
+LARGE = MIN_MESSAGES_FOR_SLICES + 1
+
+
+def a_feed(number: int, position: FeedPosition = NEW) -> StoredFeed:
+    folder = FolderRef(FolderId(number), RemoteId(f"F{number}"))
+    return StoredFeed(FeedRef(FeedId(number), folder), position)
+
+
+@pytest.mark.parametrize(
+    ("totals", "expected"),
+    [
+        ([LARGE, 1], [0]),
+        ([MIN_MESSAGES_FOR_SLICES, 1], []),
+        ([LARGE, LARGE, LARGE], [0, 1, 2]),
+        ([LARGE] * 4, []),
+    ],
+)
+def test_large_folders_are_sliced_while_workers_are_left(
+    totals: list[int], expected: list[int]
+) -> None:
+    feeds = [a_feed(number) for number in range(len(totals))]
+    counts = {FeedId(number): total for number, total in enumerate(totals)}
+
+    assert list(choose_sliced_feeds(feeds, counts, (), 4)) == expected
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        FeedPosition(SealedSecret(1, b"half read"), 1, True),
+        FeedPosition(None, 2, True, failed_feed_count=1),
+        FeedPosition(None, 1, True, page_size=25),
+    ],
+)
+def test_a_feed_that_was_begun_or_failed_goes_on_as_it_is(position: FeedPosition) -> None:
+    feed = a_feed(1, position)
+
+    assert choose_sliced_feeds([feed], {FeedId(1): LARGE}, (), 4) == ()
+    assert choose_sliced_feeds([feed], {FeedId(1): LARGE}, {FeedId(1)}, 4) == (FeedId(1),)
+
+
+def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
+    assert are_slices_useful(20, 100)
+    assert not are_slices_useful(19, 100)
+
+
+@pytest.mark.parametrize(
+    ("folders", "sliced", "expected"),
+    [
+        (1, [0], [([0], 0), ([0], 1), ([0], 2), ([0], 3)]),
+        (
+            6,
+            [0],
+            [
+                *(([0], 0), ([3], None), ([4], None), ([5], None)),
+                *(([0], 1), ([0], 2), ([0], 3), ([1], None), ([2], None)),
+            ],
+        ),
+        (3, [1, 2], [([0], None), ([1], 0), ([2], 0), ([1, 2], 1), ([1, 2], 2)]),
+        (2, [], [([0], None), ([1], None)]),
+    ],
+)
+def test_the_smallest_folders_come_before_the_workers_that_help(
+    folders: int, sliced: list[int], expected: list[tuple[list[int], int | None]]
+) -> None:
+    feeds = [a_feed(number).ref for number in range(folders)]
+
+    work = split_feeds_into_map_items(feeds, 1, [FeedId(each) for each in sliced], 4)
+
+    assert [(item["feeds"], item["slice"]) for item in work["items"]] == expected
