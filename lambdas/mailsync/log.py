@@ -12,15 +12,14 @@ at level DEBUG.
 
 import logging
 import os
-
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 _OMITTED_KEYS = ("function_arn", "function_memory_size")
-"""Keys of Lambda's context that say what the log group and the catalog say already. CloudWatch bills
-each byte."""
+"""Keys of Lambda's context that repeat what the log group and the catalog say. CloudWatch bills each
+byte."""
 
 
 class _Formatter(LambdaPowertoolsFormatter):

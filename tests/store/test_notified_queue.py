@@ -180,8 +180,8 @@ def test_workers_at_once_claim_each_mailbox_once(
     holders = [queue.take_slot() or "" for _ in range(MAX_NOTIFIED_WORKERS)]
 
     def claim(holder: str) -> list[AccountId]:
-        with closing(Database(settings)) as database:
-            return [*NotifiedMailboxQueueStore(database).claim_notified_mailboxes(holder, 10)]
+        with closing(Database(settings)) as own:
+            return [*NotifiedMailboxQueueStore(own).claim_notified_mailboxes(holder, 10)]
 
     with ThreadPoolExecutor(MAX_NOTIFIED_WORKERS) as pool:
         claimed = Counter(each for found in pool.map(claim, holders) for each in found)
