@@ -10,6 +10,7 @@ import os
 import time
 
 from benchmarks.fleet import Fleet, a_message, invoke_here, open_fleet, sync_first
+from mailsync.model import AccountId
 from mailsync.runs.batches import MAILBOXES_PER_BATCH
 from mailsync.sync import batch
 
@@ -39,13 +40,13 @@ def main() -> None:
     for threads, batches in found.items():
         wall_s, cpu_s = min(batches), min(cpu for _, cpu in batches)
         print(
-            f"{threads} threads: {wall_s[0]:.2f} s a batch, {cpu_s:.2f} s CPU of this process, which"
-            f" is also the provider's (load {os.getloadavg()[0]:.0f})"
+            f"{threads} threads: {wall_s[0]:.2f} s a batch, {cpu_s:.2f} s CPU of this process,"
+            f" which is also the provider's (load {os.getloadavg()[0]:.0f})"
         )
 
 
 def _batches(
-    fleet: Fleet, account_ids: list[batch.AccountId], threads: int, count: int
+    fleet: Fleet, account_ids: list[AccountId], threads: int, count: int
 ) -> list[tuple[float, float]]:
     batch.MAX_CHECKS_IN_PARALLEL = threads
     batch._workers.cache_clear()

@@ -97,7 +97,7 @@ def _measure_rate(
 
 def _measure_one(fleet: Fleet, mailbox: FleetMailbox) -> None:
     time.sleep(20)
-    before = dict(map(tuple, fleet.rows(EPOCHS)))  # type: ignore[arg-type]
+    before = dict(map(tuple, fleet.rows(EPOCHS)))
     mailbox.remote.deliver(a_message("one 0"))
     with _watch(fleet, "one %") as seen_at, ThreadPoolExecutor(32) as pool:
         sent_at = {"one 0": time.monotonic()}
@@ -114,7 +114,7 @@ def _measure_one(fleet: Fleet, mailbox: FleetMailbox) -> None:
 
 def _measure_all(fleet: Fleet, mailboxes: Sequence[FleetMailbox]) -> None:
     time.sleep(20)
-    before = dict(map(tuple, fleet.rows(EPOCHS)))  # type: ignore[arg-type]
+    before = dict(map(tuple, fleet.rows(EPOCHS)))
     for number, mailbox in enumerate(mailboxes):
         mailbox.remote.deliver(a_message(f"all {number}"))
     size = NOTIFICATIONS_PER_REQUEST

@@ -41,8 +41,10 @@ def main() -> None:
         [[stored]] = fleet.rows(COUNT)
         assert stored == options.messages * len(mailboxes), stored
         print(
-            f"{options.mailboxes} mailboxes: {wall_s:.1f} s, {together:.0f}/s, {together / alone:.1f}"
-            f" times one; slowest/fastest {max(took) / min(took):.2f}\n{measure.shares(wall_s)}"
+            f"{options.mailboxes} mailboxes: {wall_s:.1f} s, {together:.0f}/s,"
+            f" {together / alone:.1f} times one;"
+            f" slowest/fastest {max(took) / min(took):.2f}
+{measure.shares(wall_s)}"
         )
 
 

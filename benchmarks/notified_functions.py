@@ -7,8 +7,8 @@ def share_of_time_busy(per_second: float, check_s: float) -> float:
     """Return the share of the time in which at least one notified mailbox is being checked.
 
     One function checks all mailboxes that are notified while it runs, so this is also the share in
-    which a function is billed, with up to ten mailboxes at a time (a queue with Poisson arrivals and
-    unlimited servers).
+    which a function is billed, with up to ten mailboxes at a time (a queue with Poisson arrivals
+    and unlimited servers).
 
     per_second: notifications per second.
     check_s: mean seconds of a check.

@@ -18,12 +18,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 _OMITTED_KEYS = ("function_arn", "function_memory_size")
-"""Keys of Lambda's context that repeat what the log group and the catalog say. CloudWatch bills each
-byte."""
+"""Keys of Lambda's context that repeat what the log group and the catalog say. CloudWatch bills
+each byte."""
 
 
 class _Formatter(LambdaPowertoolsFormatter):
-    def serialize(self, log: dict[str, Any]) -> str:
+    def serialize(self, log: Any) -> str:
         for key in _OMITTED_KEYS:
             log.pop(key, None)
         return super().serialize(log)

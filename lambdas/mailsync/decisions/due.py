@@ -12,21 +12,22 @@ after this time."""
 NOTIFIED_CLAIM_LIFETIME_S = 60
 """The lifetime in seconds of the claim on a mailbox for which a notification arrived."""
 MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
-"""The minimum seconds between checks of a mailbox that notifications start, in the long run; two may
-follow each other at once. A check of a mailbox of 1,000 folders is 111 requests, so notifications
-cause at most half of the 10,000 requests in ten minutes that Microsoft Graph allows."""
+"""The minimum seconds between checks of a mailbox that notifications start, in the long run. Two
+checks may follow each other at once. A check of a mailbox of 1,000 folders is 111 requests, so
+notifications cause at most half of the 10,000 requests in ten minutes that Microsoft Graph
+allows."""
 MAX_NOTIFIED_WORKERS = 4
-"""The maximum number of functions that check notified mailboxes at the same time. An AWS account may
-have only 10 concurrent functions, and the scheduled checks need some of them."""
+"""The maximum number of functions that check notified mailboxes at the same time. An AWS account
+may have only 10 concurrent functions, and the scheduled checks need some of them."""
 MAILBOXES_PER_WORKER = 10
-"""The number of notified mailboxes for which one function suffices: it checks as many in parallel."""
+"""The number of notified mailboxes that one function checks in parallel."""
 MAX_COUNTED_MAILBOXES = MAX_NOTIFIED_WORKERS * MAILBOXES_PER_WORKER
 MAX_NOTIFIED_WAIT_S = 2.0
 """The seconds that a notified mailbox waits for the functions that are working. A function with a
 free thread looks every second; after this time all are taken, so another function is needed."""
 CHECK_SLOT_LIFETIME_S = 60
-"""The seconds after which another function may take the place of one that checks notified mailboxes,
-if its invocation was lost or it died."""
+"""The seconds after which another function may take the place of one that checks notified
+mailboxes, if its invocation was lost or it died."""
 
 SYNC_INTERVAL_AFTER_NOTIFICATION_S = 60
 """The seconds until the second check after a notification, if the first check found nothing new."""
