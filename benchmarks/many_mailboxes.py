@@ -43,8 +43,7 @@ def main() -> None:
         print(
             f"{options.mailboxes} mailboxes: {wall_s:.1f} s, {together:.0f}/s,"
             f" {together / alone:.1f} times one;"
-            f" slowest/fastest {max(took) / min(took):.2f}
-{measure.shares(wall_s)}"
+            f" slowest/fastest {max(took) / min(took):.2f}\n{measure.shares(wall_s)}"
         )
 
 
