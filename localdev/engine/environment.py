@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.child import start_child
+from localdev.engine.fork_server import start_function
 from localdev.engine.names import AWS_REGION, function_arn
 from localdev.engine.operating_system import peak_memory_mb
 from localdev.engine.report import format_report_line
@@ -89,17 +89,15 @@ class ExecutionEnvironment:
         self._current: _Invocation | None = None
         # A client of this API could take events with their tokens, and respond for the function.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
+        self._init_error: InvocationOutcome | None = None  # can come before an invocation
         self._used_mb = 0
         self._server = Server(self._respond, port=0).start()
         variables = {**_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
         with open_private_file(log) as sink:
-            self._process = start_child(
-                [sys.executable, "-u", "-P", runtime, function.handler],
-                env=variables,
-                cwd=code_root,
-                log=sink,
+            self._process = start_function(
+                [str(runtime), function.handler], env=variables, cwd=code_root, log=sink
             )
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -180,9 +178,11 @@ class ExecutionEnvironment:
         if request.method == "GET":
             invocation = self._waiting.get()
             return self._next(invocation) if invocation else _GONE
+        outcome = InvocationOutcome(request.body, failed=request.path.endswith("/error"))
+        if request.path == f"{self._api}init/error":
+            self._init_error = outcome
         if self._current:
-            failed = request.path.endswith("/error")
-            self._current.end(InvocationOutcome(request.body, failed=failed))
+            self._current.end(outcome)
         return Response(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
     def _next(self, invocation: _Invocation) -> Response:
@@ -219,6 +219,8 @@ class ExecutionEnvironment:
             invocation.end(self._exit_error(invocation))
 
     def _exit_error(self, invocation: _Invocation) -> InvocationOutcome:
+        if self._init_error:
+            return self._init_error
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"

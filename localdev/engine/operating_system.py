@@ -15,6 +15,9 @@ _PR_SET_PDEATHSIG = 1
 # Loaded here: after a fork there is no safe moment to load anything.
 _LIBC = ctypes.CDLL(None) if _IS_LINUX else None
 
+HAS_SAFE_FORK = _IS_LINUX
+"""Whether a forked process can use every library. Apple's frameworks fail in one on macOS."""
+
 INITDB_LOCALE = "--locale=C.UTF-8" if _IS_LINUX else "--no-locale"
 """The option of `initdb` for texts in UTF-8 that sort by code point."""
 

@@ -3,13 +3,14 @@ it."""
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from localdev.private_files import open_private_file
 
+T = TypeVar("T")
 _SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 
 
@@ -26,6 +27,8 @@ class SimulatorDatabase:
         self, path: Path, schema: str, *, earlier: Mapping[tuple[str, str], Sequence[str]]
     ) -> None:
         self._lock = threading.RLock()
+        self._kept: dict[Hashable, tuple[tuple[int, ...], Any]] = {}
+        self._undone = 0  # SQLite counts rows that are written, but not that they are undone
         open_private_file(
             path
         ).close()  # SQLite gives its mode to the files that it makes beside it
@@ -58,6 +61,7 @@ class SimulatorDatabase:
                 yield
             except BaseException:
                 self._connection.execute("ROLLBACK")
+                self._undone += 1
                 raise
             self._connection.execute("COMMIT")
 
@@ -68,6 +72,18 @@ class SimulatorDatabase:
     def fetch_row(self, statement: str, *values: Any) -> sqlite3.Row | None:
         with self._lock:
             found: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
+            return found
+
+    def read_once(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what `read` returned for the key; call it again only after a write, also that of
+        another process."""
+        with self._lock:
+            (others,) = self._connection.execute("PRAGMA data_version").fetchone()
+            version = (others, self._connection.total_changes, self._undone)
+            kept = self._kept.get(key)
+            if kept is None or kept[0] != version:
+                self._kept[key] = kept = (version, read())
+            found: T = kept[1]
             return found
 
     def execute_write(self, statement: str, *values: Any) -> int:
@@ -102,6 +118,7 @@ class SimulatorDatabase:
         """Replace the whole database by a copy that `copy_to_memory` returned."""
         with self._lock:
             copied.backup(self._connection)
+            self._undone += 1
 
     def close(self) -> None:
         with self._lock:

@@ -132,9 +132,10 @@ class SliceStore:
                 named = _named(tx, run, feed, messages)
                 counts = _save(tx, run, feed, named, savepoints=savepoints)
                 by_id, released = _split_rest(part, page, {each.remote_id for each in named})
-                for statement, ids in (("leave_slices", by_id), ("release_slice", released)):
-                    if ids:
-                        tx.run(statement, feed_id=feed.ref.id, ids=rows.to_jsonb(ids))
+                if by_id:
+                    tx.run("leave_slices", feed_id=feed.ref.id, ids=rows.to_jsonb(by_id))
+                if released:
+                    tx.run("release_slice", feed_id=feed.ref.id, ids=rows.to_jsonb(released))
                 following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
                 return StoredSlice(counts, len(named), following)
 

@@ -6,6 +6,7 @@ Source: Microsoft identity platform docs, access-tokens and id-tokens.
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -18,6 +19,7 @@ GRAPH_AUDIENCE = "https://graph.microsoft.com"
 OUTLOOK_AUDIENCE = "https://outlook.office.com"
 """Audience of access tokens for IMAP; Graph does not accept them, nor IMAP those of Graph."""
 SIGNING_KEY_ID = "mailsync-simulator"
+_KEPT_TOKENS = 64
 
 
 class AccessTokenRefused(Exception):
@@ -46,6 +48,8 @@ class TokenSigner:
 
     def __init__(self, database: SimulatorDatabase) -> None:
         self._key = SigningKey(database, "token key", SIGNING_KEY_ID)
+        # Each request of a batch bears the token of the batch.
+        self._verified_claims = lru_cache(_KEPT_TOKENS)(self._verify)
 
     def sign_token(self, claims: dict[str, Any], *, lifetime_s: int) -> str:
         always = {"nbf": int(time.time()), "tid": TENANT_ID, "ver": "2.0", "uti": unique_id()}
@@ -54,14 +58,20 @@ class TokenSigner:
     def verify_token(self, token: str, *, audience: str = GRAPH_AUDIENCE) -> BearerClaims:
         """Verify an access token and return its claims. Raises AccessTokenRefused."""
         try:
-            claims = jwt.decode(
-                token, self._key.public_key, algorithms=["RS256"], audience=audience
-            )
+            claims = self._verified_claims(token, audience)
+            if claims["exp"] <= time.time():
+                raise jwt.ExpiredSignatureError
         except jwt.PyJWTError as refusal:
             raise AccessTokenRefused(_sentence(token, refusal)) from refusal
         grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
         user_id = claims["oid"] if "scp" in claims else None
         return BearerClaims(user_id=user_id, app_id=claims["appid"], scopes_or_roles=grants)
+
+    def _verify(self, token: str, audience: str) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token, self._key.public_key, algorithms=["RS256"], audience=audience
+        )
+        return claims
 
     def public_jwk(self) -> dict[str, Any]:
         return self._key.public_jwk()

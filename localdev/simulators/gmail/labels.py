@@ -7,7 +7,6 @@ IMPORTANT are fields of a message.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from localdev.simulators.folders import OTHER_ROLE, Folder, FolderNotFound
 from localdev.simulators.mailbox import Mailbox
@@ -53,45 +52,39 @@ class GmailLabel:
         return document | {"type": "system" if self.is_system else "user"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """by_id: the labels. id_by_folder: the label of each folder that is one. folders: all folders
+    of the mailbox."""
+
+    by_id: Mapping[str, GmailLabel]
+    id_by_folder: Mapping[int, str]
+    folders: frozenset[int]
+
+
 class GmailLabels:
-    """The labels of a mailbox, as they are when they are first read."""
+    """The labels of a mailbox."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    @cached_property
+    @property
     def by_id(self) -> Mapping[str, GmailLabel]:
-        folders = {each.number: each for each in self._mailbox.folders.list_all()}
-        fixed = self._fixed_labels()
-        searches = {number for number, each in folders.items() if each.search_filter is not None}
-        shown = set(folders) - searches - self._folders_of_outlook()
-        found = {
-            label.id: label
-            for number in folders
-            if number in shown and (label := _label(folders[number], folders, fixed))
-        }
-        system = {
-            each: GmailLabel(id=each, name=each, is_system=True, is_hidden=each in _HIDDEN)
-            for each in SYSTEM_LABELS
-        }
-        return system | found
+        return self._known.by_id
 
-    @cached_property
+    @property
     def id_by_folder(self) -> Mapping[int, str]:
         """Return the label of each folder. Folders that are no labels are missing."""
-        return {
-            label.folder_number: label.id
-            for label in self.by_id.values()
-            if label.folder_number is not None
-        }
+        return self._known.id_by_folder
 
     def ids_of_folders(self, folders: Iterable[int]) -> set[str]:
-        return {self.id_by_folder[each] for each in folders if each in self.id_by_folder}
+        known = self.id_by_folder
+        return {known[each] for each in folders if each in known}
 
     def ids_at_any_time(self, folders: Iterable[int]) -> set[str]:
         """Return the labels of folders, of which some may be deleted by now."""
         numbers = {*folders}
-        gone = numbers - self._known_folders
+        gone = numbers - self._known.folders
         return self.ids_of_folders(numbers) | {f"Label_{number}" for number in gone}
 
     def folder_for(self, label_id: str) -> int:
@@ -112,20 +105,40 @@ class GmailLabels:
                 "INSERT INTO gmail_label VALUES (?, ?, ?, ?)",
                 *(number, self._mailbox.user_id, label_id, is_listed),
             )
-        self.forget()
         return number
 
-    def forget(self) -> None:
-        """Read the labels again when they are needed next."""
-        for each in ("by_id", "id_by_folder", "_known_folders"):
-            self.__dict__.pop(each, None)
+    @property
+    def _known(self) -> _Known:
+        key = ("gmail labels", self._mailbox.user_id)
+        return self._mailbox.database.read_once(key, self._read)
 
-    @cached_property
-    def _known_folders(self) -> set[int]:
+    def _read(self) -> _Known:
+        folders = {each.number: each for each in self._mailbox.folders.list_all()}
+        fixed = self._fixed_labels()
+        searches = {number for number, each in folders.items() if each.search_filter is not None}
+        shown = set(folders) - searches - self._folders_of_outlook()
+        found = {
+            label.id: label
+            for number in folders
+            if number in shown and (label := _label(folders[number], folders, fixed))
+        }
+        system = {
+            each: GmailLabel(id=each, name=each, is_system=True, is_hidden=each in _HIDDEN)
+            for each in SYSTEM_LABELS
+        }
+        by_id = system | found
+        id_by_folder = {
+            label.folder_number: label.id
+            for label in by_id.values()
+            if label.folder_number is not None
+        }
+        return _Known(by_id, id_by_folder, self._folder_numbers())
+
+    def _folder_numbers(self) -> frozenset[int]:
         rows = self._mailbox.database.fetch_rows(
             "SELECT number FROM folder WHERE mailbox_id = ?", self._mailbox.user_id
         )
-        return {row["number"] for row in rows}
+        return frozenset(row["number"] for row in rows)
 
     def _fixed_labels(self) -> dict[int, tuple[str, bool]]:
         rows = self._mailbox.database.fetch_rows(

@@ -147,7 +147,6 @@ class GmailOwner:
         number = self._mailbox.create_folder(
             last if parent else name, parent=parent, hidden=is_hidden
         )
-        self.gmail.labels.forget()
         return f"Label_{number}"
 
     def rename_label(self, label: str, name: str) -> None:
@@ -158,13 +157,11 @@ class GmailOwner:
         with self._database.transaction():
             self._mailbox.folders.move(folder, parent)
             self._mailbox.rename_folder(folder, last if parent else name)
-        self.gmail.labels.forget()
 
     def nest_label(self, label: str, parent: str | None = None) -> None:
         """Nest a label below another one. None: at the top."""
         above = self._folder(parent) if parent else None
         self._mailbox.folders.move(self._folder(label), above)
-        self.gmail.labels.forget()
 
     def delete_label(self, label: str) -> None:
         """Delete a label. Its messages stay, and so do the labels nested below it, under their full
@@ -182,7 +179,6 @@ class GmailOwner:
             for message in self._mailbox.messages(folder):
                 self._modify(message.number, set(), {label})
             self._mailbox.folders.remove(folder)
-        self.gmail.labels.forget()
 
     def add_unknown_label(self, message_id: str, label_id: str) -> None:
         """Give a message a label that neither `labels.list` nor `labels.get` knows."""

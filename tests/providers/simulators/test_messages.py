@@ -1,11 +1,15 @@
 """Messages and folders as Graph serves them, and their wire shapes."""
 
+import time
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import httpx
 import pytest
 
 from localdev.simulators import Simulators
+from localdev.simulators.entra import tokens
+from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE, AccessTokenRefused
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged
 from tests.providers.simulators.graph_client import error_of
 from tests.support.mail import a_mail
@@ -94,3 +98,16 @@ def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(
         assert error_of(refused) == (401, "InvalidAuthenticationToken")
     foreign = graph.get(f"/users/{other.address}/mailFolders/inbox")
     assert error_of(foreign) == (403, "ErrorAccessDenied")
+
+
+def test_a_token_that_was_accepted_expires_and_serves_no_other_audience(
+    simulators: Simulators, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer, token = simulators._signer, simulators.issue_access_token(mailbox, lifetime_s=60)
+    assert signer.verify_token(token).user_id == mailbox.user_id
+
+    with pytest.raises(AccessTokenRefused, match="audience"):
+        signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(time=lambda: time.time() + 61))
+    with pytest.raises(AccessTokenRefused, match="expired"):
+        signer.verify_token(token)

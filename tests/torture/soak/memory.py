@@ -59,6 +59,7 @@ def _kind(process: psutil.Process) -> str:
         command = process.cmdline()
     except psutil.Error:
         return ""
-    if str(LAMBDA_RUNTIME_SCRIPT) in command:
-        return f"function {command[-1].split('.')[1].replace('_', '-')}"
+    if (script := str(LAMBDA_RUNTIME_SCRIPT)) in command:
+        handler = command[command.index(script) + 1]
+        return f"function {handler.split('.')[1].replace('_', '-')}"
     return "Postgres" if command and "postgres" in command[0] else ""

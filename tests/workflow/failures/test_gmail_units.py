@@ -34,7 +34,7 @@ def limited(gmail: GmailWorld) -> GmailWorld:
 
 
 def test_a_first_sync_costs_the_units_of_its_messages_and_hardly_more(gmail: GmailWorld) -> None:
-    messages = sized(1500)
+    messages = sized(1000)
     gmail.fill(messages)
 
     with gmail.counted() as used:
@@ -46,7 +46,7 @@ def test_a_first_sync_costs_the_units_of_its_messages_and_hardly_more(gmail: Gma
 
 
 def test_a_first_sync_reads_threads_as_a_whole_where_that_costs_less(gmail: GmailWorld) -> None:
-    messages = sized(900)
+    messages = sized(450)
     gmail.fill(messages, threads=messages // 3)
 
     with gmail.counted() as used:
@@ -127,7 +127,7 @@ def test_the_counts_of_all_labels_are_compared_within_the_hour(
 def test_new_mail_comes_before_the_rest_of_a_backfill_and_never_waits_for_its_quota(
     gmail: GmailWorld,
 ) -> None:
-    messages = sized(900)
+    messages = sized(600)
     limited(gmail).fill(messages)
     log, delivered = gmail.simulators.service.log, list[tuple[int, str]]()
 

@@ -1,0 +1,162 @@
+"""Start the processes of Lambda functions from a process that has imported their libraries.
+
+On Linux one fork server of this process serves all its Lambda hosts; `fork_server_main.py` is its
+program. It imports libraries only and no code of a function, so changed code needs no new server.
+Elsewhere, and where a process would find other libraries or another interpreter than the server,
+each process is a new interpreter. macOS can fork, but Apple's frameworks, which `urllib` loads, do
+not work in a process that only forked.
+"""
+
+import atexit
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Protocol
+
+from localdev.engine.child import start_child
+from localdev.engine.operating_system import HAS_SAFE_FORK
+
+_PROGRAM = Path(__file__).with_name("fork_server_main.py")
+_ROOT = Path("/")
+_MAX_REPLY_BYTES = 20
+LIBRARIES = (
+    "aws_lambda_powertools.logging",
+    "aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch",
+    "aws_lambda_powertools.utilities.typing",
+    "boto3",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "http.client",
+    "orjson",
+    "pg8000.native",
+    "simplejson",
+)
+"""What most functions import; none reads a setting or opens a connection when it is imported."""
+
+
+class Process(Protocol):
+    """The part of `subprocess.Popen` that a forked process has as well."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self) -> int: ...
+    def kill(self) -> None: ...
+
+
+class ForkedProcess:
+    """A process that the fork server has forked.
+
+    returncode: exit code, or the negative number of the signal that ended the process. Valid after
+        `wait`.
+    """
+
+    def __init__(self, pid: int, reply: socket.socket) -> None:
+        self.pid = pid
+        self.returncode = 0
+        self._reply = reply
+        self._lock = threading.Lock()
+        self._has_ended = threading.Event()
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while no thread has seen in `wait` that the process has
+        ended."""
+        return self.returncode if self._has_ended.is_set() else None
+
+    def wait(self) -> int:
+        with self._lock:
+            if not self._has_ended.is_set():
+                # Nothing: the server was killed, and with it the process.
+                self.returncode = int(self._reply.recv(_MAX_REPLY_BYTES) or -signal.SIGKILL)
+                self._reply.close()
+                self._has_ended.set()
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # it has ended, and `wait` is about to say so
+                os.kill(self.pid, signal.SIGKILL)
+
+
+class ForkServer:
+    """A process that forks others; it ends with this process."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs, open(2, "wb", closefd=False) as errors:
+            self._process = start_child(
+                [sys.executable, "-u", "-P", _PROGRAM, *LIBRARIES],
+                env=variables,
+                cwd=_ROOT,
+                stdin=theirs.fileno(),
+                log=errors,
+            )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def fork(
+        self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
+    ) -> ForkedProcess:
+        """Return a process that runs a Python program; raise OSError if none could be forked."""
+        request = {"arguments": arguments, "environment": dict(env), "folder": str(cwd)}
+        reply, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs:
+            descriptors = [log.fileno(), theirs.fileno()]
+            socket.send_fds(self._channel, [json.dumps(request).encode()], descriptors)
+        pid = reply.recv(_MAX_REPLY_BYTES)
+        if not pid:
+            reply.close()
+            raise OSError("The fork server started no process for a Lambda function.")
+        return ForkedProcess(int(pid), reply)
+
+    def stop(self) -> None:
+        """End the server; the kernel then ends its processes."""
+        self._channel.close()
+        self._process.wait()
+
+
+_servers: list[ForkServer] = []
+_lock = threading.Lock()
+
+
+def start_function(
+    arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
+) -> Process:
+    """Start a process that runs a Python program with the code in `cwd`; return the process.
+
+    arguments: the program's path and its arguments.
+    log: file for the output and the errors.
+    """
+    if not _can_fork(env, cwd):
+        command = [sys.executable, "-u", "-P", *arguments]
+        return start_child(command, env=env, cwd=cwd, log=log)
+    return _server(env).fork(arguments, env=env, cwd=cwd, log=log)
+
+
+def _can_fork(env: Mapping[str, str], code: Path) -> bool:
+    """Return whether a forked process behaves as a new interpreter: variables that an interpreter
+    reads at its start are absent, and the code brings no library of its own."""
+    read_at_start = [name for name in env if name[:6] == "PYTHON" and name != "PYTHONPATH"]
+    packages = [name.split(".")[0] for name in LIBRARIES]
+    brought = [
+        name for name in packages if (code / name).exists() or (code / f"{name}.py").exists()
+    ]
+    return HAS_SAFE_FORK and not read_at_start and not brought
+
+
+def _server(env: Mapping[str, str]) -> ForkServer:
+    with _lock:
+        if not (_servers and _servers[-1].is_alive):
+            names = ("PATH", "LANG", "TZ", "AWS_EXECUTION_ENV")
+            _servers.append(ForkServer({name: env[name] for name in names if name in env}))
+            atexit.register(_servers[-1].stop)
+        return _servers[-1]

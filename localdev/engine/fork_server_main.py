@@ -1,0 +1,152 @@
+"""Main program of the fork server: import libraries once, then fork a process for each request.
+
+A request is one message on standard input, which is a Unix socket: JSON with the arguments, the
+environment and the folder of the process, and two descriptors: the process's output, and a socket
+that gets the process id, and the exit code when the process has ended. The forked process runs the
+program that the request names, as a new interpreter would.
+
+The program is started and not imported, and imports nothing of this package: the processes find
+their own code only.
+"""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+MAX_REQUEST_BYTES = 1 << 20
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+class ForkServer:
+    """Forks processes until the other end of `channel` is closed or this process is killed; then
+    the kernel kills the forked processes."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._replies: dict[int, socket.socket] = {}
+
+    def serve(self) -> dict[str, Any] | None:
+        """Serve requests; return the request in each forked process, and None in this process when
+        the channel is closed."""
+        signal.signal(signal.SIGCHLD, self._report_ended)
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(self._channel, MAX_REQUEST_BYTES, 2)
+            if not message:
+                return None
+            output, reply = descriptors[0], socket.socket(fileno=descriptors[1])
+            if self._fork(reply):
+                _redirect(output)
+                request: dict[str, Any] = json.loads(message)
+                return request
+            os.close(output)
+
+    def _fork(self, reply: socket.socket) -> bool:
+        """Fork; return whether this is the forked process."""
+        server = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until the reply is known
+        try:
+            pid = os.fork()
+        except OSError as failure:
+            print(f"No process could be forked: {failure}", file=sys.stderr)
+            reply.close()
+        else:
+            if not pid:
+                self._leave(reply)
+                _separate(server)
+                return True
+            self._replies[pid] = reply
+            _send(reply, pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        return False
+
+    def _leave(self, reply: socket.socket) -> None:
+        for opened in (self._channel, reply, *self._replies.values()):
+            opened.close()
+
+    def _report_ended(self, *_: object) -> None:
+        with suppress(ChildProcessError):
+            while pid := (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                reply = self._replies.pop(pid)
+                _send(reply, os.waitstatus_to_exitcode(ended[1]))
+                reply.close()
+
+
+def _send(reply: socket.socket, number: int) -> None:
+    with suppress(OSError):  # nobody waits any more
+        reply.send(f"{number}\n".encode())
+
+
+def _separate(server: int) -> None:
+    """Give this process a session of its own and the default signals, and end it with the
+    server."""
+    os.setsid()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:  # it died before the line above
+        os._exit(1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
+def _redirect(output: int) -> None:
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    os.close(output)
+
+
+def _preload(modules: list[str]) -> None:
+    for module in modules:
+        with suppress(ImportError):  # the process that needs it says so
+            importlib.import_module(module)
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        sys.exit(f"A library has started a thread ({threads} run), and a fork would lose it.")
+    gc.collect()
+    gc.freeze()  # a collection would copy every page that the processes share
+
+
+def _run(request: dict[str, Any]) -> None:
+    """Run the program of the request with its arguments, environment and folder."""
+    _show_as([sys.executable, "-u", "-P", *request["arguments"]])
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    sys.argv = request["arguments"]
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _show_as(command: list[str]) -> None:
+    """Overwrite the server's command line, which `ps` shows.
+
+    Source: proc_pid_stat(5), fields 48 and 49.
+    """
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    title = b"\0".join(each.encode() for each in command)
+    ctypes.memmove(start, title[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def main(modules: list[str]) -> None:
+    """Preload `modules`, and fork until the channel is closed."""
+    channel = socket.socket(fileno=os.dup(0))
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    _preload(modules)
+    if request := ForkServer(channel).serve():
+        _run(request)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
