@@ -1,4 +1,5 @@
-"""Do what each operating system does in its own way. No other module depends on which one it is.
+"""Do what each operating system does in its own way. No other module depends on which one it is,
+except the program `fork_server_main.py`, which only Linux starts.
 
 The local stack runs on Linux and macOS, and on Windows in WSL, which is Linux.
 """
