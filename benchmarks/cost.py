@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 
+from benchmarks.notified_functions import invocations_per_second, share_of_time_busy
+from benchmarks.prices import Prices
 from infra.catalog import SCHEDULES
 from mailsync.decisions.freshness import (
     MAX_FEEDS_OF_SMALL_MAILBOX,
@@ -48,6 +50,7 @@ REQUESTS_PER_DELETION = 2
 NOTIFICATIONS_PER_DAY = 50
 """Assumed notifications of a mailbox per day: one per change."""
 NOTIFIED_MAILBOXES = 10_000
+THREADS_WHEN_CHANGED_WAS_MEASURED = 5
 TRACES_PER_SECOND, SHARE_OF_OTHER_TRACES = 1, 0.05
 """Invocations that X-Ray samples: one a second, and five percent of the others (AWS Lambda
 Developer Guide, "Visualize Lambda function invocations using AWS X-Ray")."""
@@ -60,44 +63,6 @@ REQUESTS_FOR_FOLDER_ROLES = 7
 """Requests for well-known folders in a daily reading of the folder tree."""
 EXAMPLE_MAILBOXES = ((12, 12), (100, 5), (512, 10), (1_000, 20))
 """Pairs of the number of folders and the number of folders that changed within a day."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """List prices in US dollars.
-
-    transition: a state transition of Step Functions.
-    free_transitions: state transitions that each AWS account has free in a month.
-    invocation, gb_s: a Lambda invocation, and a second of 1 GB.
-    log_gb: a GB of ingested logs.
-    scheduler_call: an invocation by EventBridge Scheduler.
-    api_request: a request to an HTTP API.
-    event: an event that is put on a bus of EventBridge.
-    trace, free_traces: a trace that X-Ray records, and those that each AWS account has free in a
-        month.
-    key, secret, dashboard, metric, alarm_metric: a month of each; of a key after two rotations.
-    nat_gateway, public_address, proxy_acu, aurora_acu: an hour of each.
-    """
-
-    transition: float = 25 / 1e6
-    free_transitions: int = 4_000
-    invocation: float = 0.20 / 1e6
-    gb_s: float = 0.0000133334  # arm64
-    log_gb: float = 0.50
-    scheduler_call: float = 1 / 1e6
-    api_request: float = 1 / 1e6
-    event: float = 1 / 1e6
-    trace: float = 5 / 1e6
-    free_traces: int = 100_000
-    key: float = 3
-    secret: float = 0.40
-    dashboard: float = 3
-    metric: float = 0.30
-    alarm_metric: float = 0.10
-    nat_gateway: float = 0.045
-    public_address: float = 0.005
-    proxy_acu: float = 0.015
-    aurora_acu: float = 0.12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,10 +225,19 @@ def price_guide_service_per_month(*, accounts: int, every_minutes: int) -> float
 
 
 def notification_usage(measured: Measurements, *, accounts: int) -> Usage:
-    """Return what notifications add to a month: the requests themselves, and a check for each
-    change, beside the scheduled checks."""
-    notified = measured.notification.times(accounts * NOTIFICATIONS_PER_DAY * 30)
-    return notified + measured.idle.times(accounts * CHECKS_WITH_CHANGES_PER_DAY * 30)
+    """Return what notifications add to a month: the requests themselves, with as much time again to
+    find out whether a function must be invoked; the functions that check; and a second check of
+    those that find nothing."""
+    per_second = accounts * NOTIFICATIONS_PER_DAY / 86_400
+    month_s = MINUTES_PER_MONTH * 60
+    check_s = measured.changed.gb_s * THREADS_WHEN_CHANGED_WAS_MEASURED
+    requests = measured.notification.times(per_second * month_s)
+    functions = Usage(
+        invocations=month_s * invocations_per_second(per_second, check_s),
+        gb_s=month_s * share_of_time_busy(per_second, check_s) + requests.gb_s,
+    )
+    repeated = NOTIFICATIONS_PER_DAY - CHECKS_WITH_CHANGES_PER_DAY
+    return requests + functions + measured.idle.times(accounts * repeated * 30)
 
 
 def cost_tables(measured: Measurements, prices: Prices) -> Iterator[str]:

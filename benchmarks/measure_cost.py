@@ -21,11 +21,11 @@ from typing import Any
 from benchmarks.cost import (
     GUIDE_FIRST_SYNC_STEPS_BY_MESSAGES,
     Measurements,
-    Prices,
     Usage,
     price_usage,
     save_measurements,
 )
+from benchmarks.prices import Prices
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.report import InvocationReport, read_invocation_reports

@@ -243,8 +243,8 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         name="webhook",
-        purpose="Make a mailbox due when its provider sends a notification.",
-        capabilities=_STORE_BY_PROVIDER,
+        purpose="Have a mailbox checked when its provider sends a notification.",
+        capabilities=_STORE_BY_PROVIDER | {Capability.INVOKE_CHECK_FUNCTION},
         timeout_s=10,
     ),
     AUTHORIZER,
@@ -385,7 +385,8 @@ OUTBOX_PUBLISHER_EXECUTION_STATUSES = ("FAILED", "SUCCEEDED")
 
 
 CHECK_BATCH_FUNCTION = "sync-accounts"
-"""The function that checks a batch of mailboxes; `start-due-syncs` invokes it asynchronously."""
+"""The function that checks a batch of mailboxes; `start-due-syncs` and `webhook` invoke
+it asynchronously."""
 
 
 def find_function(name: str) -> Function:

@@ -1,5 +1,5 @@
-"""Lambda function `sync-accounts`: checks a batch of due mailboxes, and syncs those that have few
-changes."""
+"""Lambda function `sync-accounts`: checks a batch of due mailboxes, or the notified ones, and syncs
+those that have few changes."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,14 +9,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import AccountId
+from mailsync.store.connection import open_database
+from mailsync.store.queue_store import NotifiedMailboxQueueStore
 from mailsync.sync.batch import sync_accounts
+from mailsync.sync.notified import check_notified_mailboxes
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    report = sync_accounts(
-        [AccountId(each) for each in event["accountIds"]],
-        remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
-    )
-    return asdict(report)
+    def remaining_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    if holder := event.get("holder"):
+        queue = NotifiedMailboxQueueStore(open_database())
+        return asdict(check_notified_mailboxes(queue, holder, remaining_s))
+    return asdict(sync_accounts([AccountId(each) for each in event["accountIds"]], remaining_s))

@@ -1,5 +1,6 @@
 """Lambda function `webhook`: receives the notifications of mail providers. Its permissions give
-access to the database and to no other resource of the stage."""
+access to the database and let it invoke `sync-accounts`; they give access to no other
+resource of the stage."""
 
 from typing import Any
 

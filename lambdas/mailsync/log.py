@@ -12,10 +12,24 @@ at level DEBUG.
 
 import logging
 import os
+from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-logger = Logger(service="mailsync", utc=True, use_rfc3339=True)
+_OMITTED_KEYS = ("function_arn", "function_memory_size")
+"""Keys of Lambda's context that repeat what the log group and the catalog say. CloudWatch bills
+each byte."""
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    def serialize(self, log: Any) -> str:
+        for key in _OMITTED_KEYS:
+            log.pop(key, None)
+        return super().serialize(log)
+
+
+logger = Logger(service="mailsync", logger_formatter=_Formatter(utc=True, use_rfc3339=True))
 
 if _level := os.environ.get("POWERTOOLS_LOG_LEVEL"):
     logging.getLogger("mailsync").setLevel(_level)

@@ -135,12 +135,15 @@ def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync:
         assert statement["Resource"] == {"Fn::GetAtt": [bus, "Arn"]}
 
 
-def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(sync: Template) -> None:
+def test_only_the_tick_and_the_webhook_may_invoke_a_function_and_only_the_one_that_checks(
+    sync: Template,
+) -> None:
     allowed = sync.may("lambda:InvokeFunction")
 
-    assert set(allowed) == touching(Capability.INVOKE_CHECK_FUNCTION) == {"start-due-syncs"}
-    woken = {"Ref": sync.alias(catalog.find_function(catalog.CHECK_BATCH_FUNCTION))}
-    assert [each["Resource"] for each in allowed.values()] == [woken]
+    assert set(allowed) == touching(Capability.INVOKE_CHECK_FUNCTION)
+    assert set(allowed) == {"start-due-syncs", "webhook"}
+    invoked = {"Ref": sync.alias(catalog.find_function(catalog.CHECK_BATCH_FUNCTION))}
+    assert [each["Resource"] for each in allowed.values()] == [invoked, invoked]
 
 
 def test_the_test_of_providers_reads_no_secret(sync: Template) -> None:
@@ -150,13 +153,17 @@ def test_the_test_of_providers_reads_no_secret(sync: Template) -> None:
     assert {each.name for each in catalog.FUNCTIONS} - readers == {"reach-provider"}
 
 
-@pytest.mark.parametrize("function", [catalog.AUTHORIZER.name, "webhook"])
-def test_a_public_function_reads_one_secret_and_nothing_else(sync: Template, function: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "more"), [(catalog.AUTHORIZER.name, set()), ("webhook", {"lambda"})]
+)
+def test_a_public_function_reads_one_secret_and_the_webhook_invokes_checks(
+    sync: Template, function: str, more: set[str]
+) -> None:
     (role,) = (role_of(each) for spec, each in sync.functions() if spec.name == function)
     actions = [as_list(each["Action"]) for each in sync.statements(role)]
 
     services = {action.split(":")[0] for each in actions for action in each}
-    assert services == {"logs", "xray", "secretsmanager"}
+    assert services == {"logs", "xray", "secretsmanager"} | more
 
 
 KNOWING_PROVIDERS = touching(

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("row_level_security")  # one process fills 
 # What no application may read; a new table stands here or in OWNER.
 PRIVATE = {
     "call_limits",
+    "check_slots",
     "data_keys",
     "email_credentials",
     "change_feeds",

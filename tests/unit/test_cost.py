@@ -7,7 +7,6 @@ import pytest
 from benchmarks.backlog import Catchup, backlog_table
 from benchmarks.cost import (
     EXAMPLE_MAILBOXES,
-    Prices,
     Usage,
     cost_tables,
     count_id_comparison_requests,
@@ -17,6 +16,7 @@ from benchmarks.cost import (
     price_usage,
     sampled_traces,
 )
+from benchmarks.prices import Prices
 from mailsync.decisions.freshness import choose_feeds_to_read
 from tests.support.builders import a_known_folder
 from tests.support.paths import ROOT

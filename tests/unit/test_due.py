@@ -10,6 +10,7 @@ from mailsync.decisions.due import (
     SYNC_INTERVAL_IF_INACTIVE_S,
     SYNC_INTERVAL_IF_PUSHED_S,
     VERIFICATION_FAILED_ERROR,
+    needs_another_worker,
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
     seconds_until_sync_after_failure,
@@ -81,3 +82,22 @@ def test_a_subscription_is_renewed_before_half_of_it_is_over_and_then_often_enou
     assert seconds_until_subscription_renewal(lasts_s=lasts_s, jitter=1) <= lasts_s / 2
     assert again == sorted(again)
     assert sum(again[:8]) < lasts_s / 2
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "working", "needed"),
+    [
+        ([], 0, False),
+        ([0.0], 0, True),
+        ([0.0], 1, False),
+        ([0.0] * 10, 1, False),
+        ([0.0] * 11, 1, True),
+        ([0.0] * 11, 2, False),
+        ([2.5], 1, True),
+        ([], 2, False),
+    ],
+)
+def test_another_function_is_needed_if_those_that_work_do_not_suffice(
+    waits_s: list[float], working: int, *, needed: bool
+) -> None:
+    assert needs_another_worker(waits_s, working) is needed

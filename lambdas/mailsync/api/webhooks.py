@@ -1,5 +1,5 @@
 """Define the routes of `/api/webhooks`: a provider reports that a mailbox has changed, and Mailsync
-marks the mailbox as due.
+marks the mailbox as due and has it checked.
 
 The routes are public. A notification without the secret of a subscription, or without the
 provider's signature, has no effect. The response is the same as to a valid one.
@@ -27,9 +27,11 @@ from mailsync.providers.kit import (
     load_push_kit,
     webhook_path,
 )
+from mailsync.runs.batches import start_notified_check
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
+from mailsync.store.queue_store import NotifiedMailboxQueueStore
 
 MAX_NOTIFICATION_BYTES = 2 * 1024 * 1024
 """Maximum size of a request body, enough for some thousand notifications; a provider sends a few in
@@ -98,6 +100,8 @@ def receive_notifications(provider: str) -> Response[str]:
         logger.warning("notification_postponed", reason=str(reason))
         raise ApiError(_POSTPONED) from None
     genuine = _save(Provider(provider), notifications)
+    if genuine:
+        start_notified_check(NotifiedMailboxQueueStore(open_database()))
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
 

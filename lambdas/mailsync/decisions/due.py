@@ -1,6 +1,6 @@
 """Compute when a mailbox is synced next, and when its push subscription is renewed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
 """The maximum number of mailboxes that one run of the schedule claims, the longest overdue first.
@@ -9,7 +9,28 @@ minutes. After an outage 10,000 overdue mailboxes are spread over four minutes."
 DUE_CLAIM_LIFETIME_S = 600
 """The lifetime in seconds of a worker's claim on a due mailbox. If the worker dies, the claim ends
 after this time."""
+NOTIFIED_CLAIM_LIFETIME_S = 60
+"""The lifetime in seconds of the claim on a mailbox for which a notification arrived."""
+MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
+"""The minimum seconds between checks of a mailbox that notifications start, in the long run. Two
+checks may follow each other at once. A check of a mailbox of 1,000 folders is 111 requests, so
+notifications cause at most half of the 10,000 requests in ten minutes that Microsoft Graph
+allows."""
+MAX_NOTIFIED_WORKERS = 4
+"""The maximum number of functions that check notified mailboxes at the same time. An AWS account
+may have only 10 concurrent functions, and the scheduled checks need some of them."""
+MAILBOXES_PER_WORKER = 10
+"""The number of notified mailboxes that one function checks in parallel."""
+MAX_COUNTED_MAILBOXES = MAX_NOTIFIED_WORKERS * MAILBOXES_PER_WORKER
+MAX_NOTIFIED_WAIT_S = 2.0
+"""The seconds that a notified mailbox waits for the functions that are working. A function with a
+free thread looks every second; after this time all are taken, so another function is needed."""
+CHECK_SLOT_LIFETIME_S = 60
+"""The seconds after which another function may take the place of one that checks notified
+mailboxes, if its invocation was lost or it died."""
 
+SYNC_INTERVAL_AFTER_NOTIFICATION_S = 60
+"""The seconds until the second check after a notification, if the first check found nothing new."""
 SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
 """The seconds between two syncs of a mailbox that has changed recently."""
 SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
@@ -54,6 +75,19 @@ ACCOUNT_CLOSING_ERRORS = frozenset({"AccessRevoked"})
 
 MIN_SUBSCRIPTION_RETRY_S = 5 * 60
 MAX_SUBSCRIPTION_RETRY_S = 6 * 60 * 60
+
+
+def needs_another_worker(waits_s: Sequence[float], working: int) -> bool:
+    """Return whether another function must check notified mailboxes.
+
+    One function that works through all costs less than many that wait for the provider apart.
+
+    waits_s: for each notified mailbox that can be checked, the seconds that it has waited.
+    working: number of functions that check notified mailboxes.
+    """
+    if not waits_s or working == 0:
+        return bool(waits_s)
+    return len(waits_s) > working * MAILBOXES_PER_WORKER or max(waits_s) > MAX_NOTIFIED_WAIT_S
 
 
 def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter: float) -> float:

@@ -5,12 +5,16 @@ lost, its claims expire and the mailboxes become due again.
 """
 
 import json
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache, cached_property
 from typing import Any
 
+from mailsync.errors import StoreRejected, StoreUnavailable
+from mailsync.log import logger
 from mailsync.model import AccountId
-from mailsync.store.queue_store import DueMailboxQueueStore
+from mailsync.settings import load_settings
+from mailsync.store.queue_store import DueMailboxQueueStore, NotifiedMailboxQueueStore
 
 MAILBOXES_PER_BATCH = 25
 """The number of mailboxes per invocation of `sync-accounts`. A batch without changes takes some 3
@@ -18,18 +22,33 @@ s: long enough that the cost of an invocation does not matter, short enough that
 dies delays few mailboxes."""
 
 
-class CheckBatchInvoker:
+class CheckFunction:
     """A client that invokes the Lambda function `sync-accounts`."""
 
-    def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
-        self._queue = queue
-        self._function_arn = function_arn
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
 
     @cached_property
     def _client(self) -> Any:
         import boto3
+        from botocore.config import Config
 
-        return boto3.client("lambda")
+        # The function `webhook` has 10 s for its whole work.
+        limits = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+        return boto3.client("lambda", config=limits)
+
+    def invoke_async(self, event: Mapping[str, Any]) -> None:
+        self._client.invoke(
+            FunctionName=self._arn, InvocationType="Event", Payload=json.dumps(event)
+        )
+
+
+class CheckBatchInvoker:
+    """Invokes the Lambda function `sync-accounts` for batches of claimed mailboxes."""
+
+    def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
+        self._queue = queue
+        self._function = CheckFunction(function_arn)
 
     def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
         """Invoke `sync-accounts` asynchronously for these accounts, in batches; return the number
@@ -49,8 +68,29 @@ class CheckBatchInvoker:
         return len(starts)
 
     def _invoke(self, account_ids: Sequence[AccountId]) -> None:
-        self._client.invoke(
-            FunctionName=self._function_arn,
-            InvocationType="Event",
-            Payload=json.dumps({"accountIds": list(account_ids)}),
-        )
+        self._function.invoke_async({"accountIds": list(account_ids)})
+
+
+@cache
+def _check_function(arn: str) -> CheckFunction:
+    return CheckFunction(arn)
+
+
+def start_notified_check(queue: NotifiedMailboxQueueStore) -> bool:
+    """Invoke `sync-accounts` asynchronously if a notified mailbox can be checked and a slot is
+    free; return whether it was invoked.
+
+    Never raises an error: the mailboxes are stored as due, so the next tick has them checked.
+    """
+    holder = None
+    try:
+        function = _check_function(load_settings().sync_accounts_arn)
+        if holder := queue.take_slot():
+            function.invoke_async({"holder": holder})
+    except Exception as failure:
+        logger.warning("notified_check_not_started", cause=type(failure).__name__)
+        if holder:
+            with suppress(StoreRejected, StoreUnavailable):
+                queue.release_slot(holder)
+        return False
+    return holder is not None

@@ -15,6 +15,7 @@ from random import random
 from typing import Any
 
 from mailsync.decisions.due import (
+    SYNC_INTERVAL_AFTER_NOTIFICATION_S,
     seconds_until_sync_after_failure,
     seconds_until_sync_after_success,
 )
@@ -170,6 +171,7 @@ class CheckStore:
                 **_fence(check),
                 began_at=check.began_at,
                 next_in_s=wait_s,
+                recheck_s=float(SYNC_INTERVAL_AFTER_NOTIFICATION_S),
                 cursors=_cursor_rows(end.new_cursors),
                 compared=_compared_rows(end.listings_equal_to_rows),
                 is_whole=end.is_every_folder_listed,

@@ -291,6 +291,7 @@ def _apply(
 def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
     if wanted := sorted(set(account_ids)):
         tx.run("notify_accounts", account_ids=to_jsonb(wanted))
+        tx.run("mark_notified", account_ids=to_jsonb(wanted))
 
 
 def _renewal_in_s(expires_at: datetime) -> float:

@@ -2,7 +2,16 @@
 it cannot check."""
 
 from collections.abc import Sequence
+from uuid import uuid4
 
+from mailsync.decisions.due import (
+    CHECK_SLOT_LIFETIME_S,
+    MAX_COUNTED_MAILBOXES,
+    MAX_NOTIFIED_WORKERS,
+    MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
+    NOTIFIED_CLAIM_LIFETIME_S,
+    needs_another_worker,
+)
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.store.rows import to_jsonb
@@ -33,3 +42,65 @@ class DueMailboxQueueStore:
         if account_ids:
             with self._database.transaction() as tx:
                 tx.run("release_claims", ids=to_jsonb(list(account_ids)))
+
+
+class NotifiedMailboxQueueStore:
+    """Claims mailboxes that are due after a notification. Raises StoreUnavailable and
+    StoreRejected.
+
+    At most `MAX_NOTIFIED_WORKERS` functions check such mailboxes at the same time; each holds a
+    slot, under a name that is unique. Every method is one transaction.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take_slot(self) -> str | None:
+        """Take a slot for a function that the caller invokes; return the slot's holder name.
+
+        Returns None if no notified mailbox can be checked now, or if the functions that hold slots
+        suffice; they check the mailbox. The slot is free again after
+        `CHECK_SLOT_LIFETIME_S`.
+        """
+        holder = str(uuid4())
+        with self._database.transaction() as tx:
+            waits = [
+                waited_s
+                for _, waited_s in tx.run("find_notified_accounts", limit=MAX_COUNTED_MAILBOXES)
+            ]
+            [[working]] = tx.run("count_check_slots")
+            if not needs_another_worker(waits, working):
+                return None
+            taken = tx.run(
+                "take_check_slot",
+                holder=holder,
+                slots=MAX_NOTIFIED_WORKERS,
+                held_s=float(CHECK_SLOT_LIFETIME_S),
+            )
+        return holder if taken else None
+
+    def claim_notified_mailboxes(self, holder: str, limit: int) -> tuple[AccountId, ...]:
+        """Claim up to `limit` mailboxes that have waited the longest since their notification, and
+        keep the slot; return their account ids.
+
+        Returns none if another function has the slot. A claim ends after
+        `NOTIFIED_CLAIM_LIFETIME_S`; the mailbox is then due again.
+        """
+        with self._database.transaction() as tx:
+            if not tx.run("keep_check_slot", holder=holder, held_s=float(CHECK_SLOT_LIFETIME_S)):
+                return ()
+            found = tx.run("find_notified_accounts", limit=limit) if limit else []
+            if not found:
+                return ()
+            claimed = tx.run(
+                "claim_notified_accounts",
+                ids=to_jsonb([account_id for account_id, _ in found]),
+                next_in_s=float(NOTIFIED_CLAIM_LIFETIME_S),
+                pause_s=float(MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S),
+            )
+        return tuple(AccountId(account_id) for (account_id,) in claimed)
+
+    def release_slot(self, holder: str) -> None:
+        """Make the slot free for another function."""
+        with self._database.transaction() as tx:
+            tx.run("release_check_slot", holder=holder)

@@ -30,7 +30,7 @@ from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_ac
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.message_ids import give_stable_ids
 
-MAX_CHECKS_IN_PARALLEL = 5
+MAX_CHECKS_IN_PARALLEL = 10
 """The number of threads, each with a database connection, in one Lambda function that checks
 mailboxes. A check mostly waits for the provider."""
 MIN_TIME_PER_CHECK_S = 90.0
@@ -69,27 +69,33 @@ def sync_accounts(
 ) -> CheckBatchReport:
     """Check each mailbox of a batch. If too little time remains for some mailboxes, release the
     claims on them. Return a report."""
-
-    def one(account_id: AccountId) -> CheckReport:
-        if remaining_s() < MIN_TIME_PER_CHECK_S:
-            return CheckReport(CheckOutcome.CLAIM_RELEASED)
-        worker = workers.get()
-        try:
-            return check_account(worker, account_id, remaining_s)
-        finally:
-            workers.put(worker)
-
-    workers = _workers()
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
-        all_checked = list(pool.map(one, account_ids))
+        all_checked = list(pool.map(lambda each: check_one(each, remaining_s), account_ids))
     _release(
-        workers,
+        open_check_workers(),
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
             if checked.outcome is CheckOutcome.CLAIM_RELEASED
         ],
     )
+    return report_batch(all_checked)
+
+
+def check_one(account_id: AccountId, remaining_s: Callable[[], float]) -> CheckReport:
+    """Check a mailbox with a free worker of this process, or none if too little time remains."""
+    if remaining_s() < MIN_TIME_PER_CHECK_S:
+        return CheckReport(CheckOutcome.CLAIM_RELEASED)
+    workers = open_check_workers()
+    worker = workers.get()
+    try:
+        return check_account(worker, account_id, remaining_s)
+    finally:
+        workers.put(worker)
+
+
+def report_batch(all_checked: Sequence[CheckReport]) -> CheckBatchReport:
+    """Log what the checks of an invocation did and cost, and return it."""
     report = CheckBatchReport.from_checks(all_checked)
     logger.info(
         "batch_checked",
@@ -109,9 +115,17 @@ def _release(workers: "SimpleQueue[CheckWorker]", account_ids: Sequence[AccountI
         workers.put(worker)
 
 
+_opening = Lock()
+
+
+def open_check_workers() -> "SimpleQueue[CheckWorker]":
+    """Return the workers of this process; they keep their connections for its next batch."""
+    with _opening:
+        return _workers()
+
+
 @cache
 def _workers() -> "SimpleQueue[CheckWorker]":
-    """Return the workers of this process; they keep their connections for its next batch."""
     settings, kms = load_settings(), KmsDataKeys()
     trigger, starting = open_sync_starter(), Lock()
 

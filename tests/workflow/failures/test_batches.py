@@ -55,7 +55,7 @@ def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def waking(world: World, accepts: int) -> tuple[CheckBatchInvoker, Lambda]:
     batches, host = CheckBatchInvoker(DueMailboxQueueStore(world.database), "arn"), Lambda(accepts)
-    named: Any = batches
+    named: Any = batches._function
     named._client = host
     return batches, host
 

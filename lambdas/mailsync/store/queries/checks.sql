@@ -59,9 +59,10 @@ SELECT t.*, c.account_id IS NOT NULL, c.grant_key_id, c.grant_sealed, c.access_k
 
 -- end_check --
 -- End a check that found nothing new: the mailbox is verified, as of now if the whole folder tree
--- was read. A notification that arrived during the check makes the mailbox due again. The cursors
--- move, since a provider accepts only the newest few. Returns no row when another worker took the
--- lease.
+-- was read. A notification that arrived during the check makes the mailbox due again. The first check
+-- after a notification is repeated soon if it found nothing: the provider may notify before its change
+-- feed has the change. The cursors move, since a provider accepts only the newest few. Returns no row
+-- when another worker took the lease.
 WITH ended AS (
   UPDATE mailsync.email_accounts
      SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(),
@@ -72,6 +73,8 @@ WITH ended AS (
          tree_read_at = CASE WHEN :is_tree_read THEN now() ELSE tree_read_at END,
          hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END,
          next_sync_at = CASE WHEN notified_at > :began_at THEN now()
+                             WHEN notified_at > coalesce(last_sync_at, '-infinity')
+                             THEN now() + make_interval(secs => least(cast(:next_in_s AS float8), :recheck_s))
                              ELSE now() + make_interval(secs => :next_in_s) END,
          updated_at = now()
    WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker

@@ -163,3 +163,10 @@ UPDATE mailsync.email_accounts
                  AND status = 'active'
                ORDER BY id
                  FOR NO KEY UPDATE)
+
+-- mark_notified --
+-- Mark these mailboxes, so that they are checked before the next tick.
+UPDATE mailsync.sync_queue SET notified = true
+ WHERE account_id IN (SELECT cast(each AS uuid)
+                        FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
+   AND NOT notified

@@ -1,0 +1,59 @@
+"""Check mailboxes soon after their notifications, without waiting for the next tick.
+
+A function that checks such mailboxes claims one after another until none is left, so many
+notifications need few functions. `NotifiedMailboxQueueStore` limits the number of these functions,
+and the number of checks of one mailbox.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from mailsync.store.queue_store import NotifiedMailboxQueueStore
+from mailsync.sync.batch import (
+    MAX_CHECKS_IN_PARALLEL,
+    MIN_TIME_PER_CHECK_S,
+    CheckBatchReport,
+    check_one,
+    report_batch,
+)
+from mailsync.sync.check import CheckReport
+
+MAX_TIME_BETWEEN_CLAIMS_S = 1.0
+"""The maximum seconds until a function with a free thread claims again while a check is running."""
+
+
+def check_notified_mailboxes(
+    queue: NotifiedMailboxQueueStore, holder: str, remaining_s: Callable[[], float]
+) -> CheckBatchReport:
+    """Check the notified mailboxes until none is left or too little time remains; return a report.
+
+    holder: the name under which the function holds a slot.
+    """
+    all_checked: list[CheckReport] = []
+    slot: str | None = holder
+    while slot:
+        try:
+            all_checked += _drain(queue, slot, remaining_s)
+        finally:
+            queue.release_slot(slot)
+        # A notification that arrived between the last claim and the release found no free slot.
+        slot = queue.take_slot() if remaining_s() >= MIN_TIME_PER_CHECK_S else None
+    return report_batch(all_checked)
+
+
+def _drain(
+    queue: NotifiedMailboxQueueStore, holder: str, remaining_s: Callable[[], float]
+) -> list[CheckReport]:
+    all_checked: list[CheckReport] = []
+    running: set[Future[CheckReport]] = set()
+    with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
+        while remaining_s() >= MIN_TIME_PER_CHECK_S:
+            free = MAX_CHECKS_IN_PARALLEL - len(running)
+            claimed = queue.claim_notified_mailboxes(holder, free)
+            running |= {pool.submit(check_one, each, remaining_s) for each in claimed}
+            if not running:
+                return all_checked
+            done, running = wait(running, MAX_TIME_BETWEEN_CLAIMS_S, FIRST_COMPLETED)
+            all_checked += [each.result() for each in done]
+        queue.release_slot(holder)  # another function begins while the last checks end
+        return all_checked + [each.result() for each in running]
