@@ -3,7 +3,7 @@
 import re
 
 from mailsync.store.migrate import read_migrations
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import QUERIES_FOLDER, read_statements
 from tests.support.paths import ROOT
 
 PRODUCT = ROOT / "lambdas"
@@ -38,3 +38,14 @@ def test_only_the_connection_and_the_migrations_talk_to_the_driver() -> None:
     assert knows_driver == {
         *("connection.py", "large_parameters.py", "migrate.py", "parameters.py")
     }
+
+
+def test_no_two_statements_have_one_name() -> None:
+    """The later one would silently take the place of the other."""
+    headings = [
+        name
+        for file in QUERIES_FOLDER.glob("*.sql")
+        for name in re.findall(r"^-- (\w+) --$", file.read_text(), re.MULTILINE)
+    ]
+
+    assert sorted(headings) == sorted(set(headings))

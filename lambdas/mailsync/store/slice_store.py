@@ -99,7 +99,7 @@ class SliceStore:
         """End the claims that a worker had before it begins. worker: None: those of all workers."""
         ids = rows.to_jsonb(sorted(feed_ids))
         with FencedTransaction(self._database, run) as tx:
-            tx.run("release_claims", account_id=run.account_id, feed_ids=ids, worker=worker)
+            tx.run("release_slices", account_id=run.account_id, feed_ids=ids, worker=worker)
 
     def restart_full_sync(self, run: RunRef, feed_id: FeedId) -> None:
         """Begin the full sync of a feed anew, because slices are of no use for it. It forgets which

@@ -34,7 +34,7 @@ UPDATE mailsync.pending_messages w
   FROM next WHERE w.feed_id = :feed_id AND w.message_id = next.message_id
 RETURNING w.message_id, w.received_at
 
--- release_claims --
+-- release_slices --
 -- End the claims of a worker on messages of these feeds; null: of all workers.
 UPDATE mailsync.pending_messages w SET retry_at = NULL, claimed_by = NULL
  WHERE w.account_id = cast(:account_id AS uuid) AND w.claimed_by IS NOT NULL
