@@ -55,11 +55,14 @@ class CountedFolder:
     is_full_sync_complete: whether the folder's full sync has ended.
     counts_of_last_listing: numbers of all and of unread messages in the provider's last list of the
         folder. None: that list was incomplete.
+    contradicted_messages: number of messages about which that list and the responses by id
+        contradicted each other. 0 since the folder was verified by its counts.
     """
 
     counts: FolderCounts
     is_full_sync_complete: bool
     counts_of_last_listing: tuple[int, int] | None
+    contradicted_messages: int
 
 
 class FolderStore:
@@ -348,7 +351,7 @@ def _add_mailbox_feed(tx: Transaction, account_id: AccountId) -> FeedId:
 
 def _counted(*row: Any) -> CountedFolder:
     remote, stored, remote_unread, unread, quarantined, *rest = row
-    offset, unread_offset, compared_at, full_sync_running, list_total, list_unread = rest
+    offset, unread_offset, compared_at, full_sync_running, list_total, list_unread, differing = rest
     return CountedFolder(
         counts=FolderCounts(
             remote_total=remote,
@@ -362,4 +365,5 @@ def _counted(*row: Any) -> CountedFolder:
         ),
         is_full_sync_complete=not full_sync_running,
         counts_of_last_listing=None if list_total is None else (list_total, list_unread),
+        contradicted_messages=differing,
     )

@@ -278,9 +278,9 @@ def _with_offsets(
     A folder that equals its complete list, while the provider counts another number, is counted
     wrongly by the provider. The difference is stored, so that later syncs need not compare the
     folder. Where the provider does not say that its list is complete, the number must be seen
-    twice. A list of as many messages as the provider counts explains a difference as well: then the
-    provider contradicts itself about single messages. A count that has changed meanwhile is left to
-    the next sync.
+    twice. A list of as many messages as the provider counts explains a difference as well, if the
+    provider contradicted itself about that many messages of it: else rows have changed since the
+    comparison. A count that has changed meanwhile is left to the next sync.
     """
     off = {
         each: counted[each]
@@ -298,9 +298,17 @@ def _with_offsets(
         each
         for each, folder in off.items()
         if folder.counts_of_last_listing
-        and (each in offsets or folder.counts_of_last_listing[0] == folder.counts.remote_total)
+        and (each in offsets or _is_contradicted(folder, folder.counts_of_last_listing[0]))
     }
     return (equal & counted.keys()) - (off.keys() - explained)
+
+
+def _is_contradicted(folder: CountedFolder, listed: int) -> bool:
+    """Return whether contradictions of the provider explain the difference of the counts. listed:
+    the number of messages in its last list."""
+    count = folder.counts
+    differing = count.min_differing_messages
+    return listed == count.remote_total and differing <= folder.contradicted_messages
 
 
 def _is_miscounted(folder: CountedFolder) -> bool:

@@ -60,3 +60,22 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     synced.let_time_pass(COMPARISON_RETRY_DELAY.total_seconds() / 3600)
     assert synced.sync() == "completed"
     assert max(ages_h(synced).values()) < 1
+
+
+def test_a_row_that_is_lost_after_its_folder_was_compared_is_missed(world: World) -> None:
+    """A complete list explains a difference of the counts only if it showed that difference."""
+    assert world.mirrors()
+    world.rows("UPDATE mailsync.email_folders SET compared_at = NULL WHERE role = 'inbox'")
+    counted: list[int] = []
+
+    def lose() -> None:
+        counted.append(len(counted))
+        if len(counted) > 1:
+            world.lose(world.newest())
+
+    world.before["recalculate_counts"] = lose
+
+    assert world.sync() == "VerificationFailed"
+
+    world.before.clear()
+    assert world.mirrors()

@@ -36,7 +36,7 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
                              JOIN mailsync.email_placements p ON p.email_id = m.id
                             WHERE m.account_id = q.account_id AND m.message_id = q.message_id
                               AND p.folder_id = f.id)),
-       f.count_offset, f.unread_offset, f.compared_at, c.walking, f.list_total, f.list_unread
+       f.count_offset, f.unread_offset, f.compared_at, c.walking, f.list_total, f.list_unread, f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.change_feeds c ON c.id = f.feed_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
