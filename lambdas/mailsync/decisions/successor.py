@@ -6,6 +6,7 @@ length of its own history, so each visit of a state adds to the run the number o
 costs at most.
 """
 
+from mailsync.errors import ProviderRejected
 from mailsync.model import RunId
 
 MAX_EXECUTION_EVENTS = 20_000
@@ -22,6 +23,12 @@ MAX_WAITS_WITHOUT_PROGRESS = 50
 """The number of successive pauses at the provider's request after which a change feed fails that
 got no page meanwhile. A state in which no function could do its work fails after as many; its
 retries try for some 20 minutes more."""
+MAX_RESETS_PER_RUN = 10
+"""The number of full syncs of a change feed that one run may begin because its cursor expired. One
+visit of the Map allows two, but a run has many visits."""
+MAX_EXECUTIONS_PER_RUN = 100
+"""The number of executions of one run. A first sync of 100 million messages needs as many; a run
+with more of them does not come to an end."""
 
 EVENTS_PER_VISIT = 13
 """The maximum number of events from one visit of a state to the next: 5 of the Task, 2 of a Choice,
@@ -44,6 +51,16 @@ def events_of_visit(retry_count: int | None) -> int:
     return EVENTS_PER_VISIT + EVENTS_PER_RETRY * retry_count
 
 
+def require_another_reset(resets: int) -> None:
+    """Raise ProviderRejected if a run has begun the full sync of a feed more than
+    `MAX_RESETS_PER_RUN` times because its cursor expired. resets: how often."""
+    if resets > MAX_RESETS_PER_RUN:
+        raise ProviderRejected(
+            f"The provider rejected the position in the folder's changes {resets} times in this"
+            " sync. The stored mail stays, and the next sync reads the folder again."
+        )
+
+
 def events_of_failed_folder(retry_count: int | None) -> int:
     """Return the number of history events that a visit of `folder-failed` costs at most, and the
     visit of the state that failed before it."""
@@ -54,10 +71,18 @@ def successor_name(run_id: RunId, execution_name: str) -> str:
     """Return the name of the execution that follows the execution `execution_name` of a run:
     `<run id>-2` after the first, then `-3`.
 
+    Raises:
+        ProviderRejected: the run has had `MAX_EXECUTIONS_PER_RUN`.
+
     If the run id leaves no room for the number, its end is cut off. A number with which the name
     would be the run id itself is left out.
     """
     number = 2 if execution_name == run_id else int(execution_name.rpartition("-")[2]) + 1
+    if number > MAX_EXECUTIONS_PER_RUN:
+        raise ProviderRejected(
+            f"The sync is not complete after {MAX_EXECUTIONS_PER_RUN} executions. The stored mail"
+            " stays, and the next sync continues from there."
+        )
     suffix = f"-{number}"
     name = run_id[: _MAX_EXECUTION_NAME_CHARS - len(suffix)] + suffix
     return name if name != run_id else successor_name(run_id, f"-{number}")

@@ -71,8 +71,9 @@ class FeedStore:
 
     def restart_full_sync(
         self, run: RunRef, feed_id: FeedId, *, fallback: int | None = None
-    ) -> None:
-        """Delete the feed's cursor and start a new full sync of the feed.
+    ) -> int:
+        """Delete the feed's cursor and start a new full sync of the feed. Return how many of them
+        this run has started in this way.
 
         fallback: number of the provider's kinds of feeds that have failed for the folder or
             mailbox. None: keep the stored number.
@@ -81,7 +82,8 @@ class FeedStore:
             tx.run(
                 "restart_full_sync", account_id=run.account_id, feed_id=feed_id, fallback=fallback
             )
-            tx.run("count_reset", run_id=run.run_id, feed_id=feed_id)
+            counted = tx.run("count_reset", run_id=run.run_id, feed_id=feed_id)
+        return int(counted[0][0]) if counted else 0
 
     def retry_failed_feeds(self, run: RunRef) -> None:
         """Start a full sync of each feed whose provider's first kind of feed failed at least a day

@@ -1,6 +1,7 @@
 """An execution that nears the limits of AWS hands its run over to a successor."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -213,3 +214,32 @@ def test_the_feeds_of_ten_thousand_folders_are_a_hundred_items(world: World) -> 
     assert [len(each) for each in items[:50]] == [1] * 50, "the largest do not wait for others"
     assert sorted(feed for item in items for feed in item) == [each.id for each in feeds]
     assert len(json.dumps(work)) < MAX_STATE_BYTES
+
+
+def test_a_cursor_that_expires_in_every_execution_fails_its_folder(
+    long: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each execution allows two resets, and has no room for more of them."""
+    assert long.mirrors()
+    long.inject_fault("/messages/delta.*token", times=None, status=410, code="SyncStateNotFound")
+    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 120)
+
+    assert long.resume(RUN) == "FoldersFailed"
+
+    [[number]] = long.rows(
+        f"SELECT max(resets) FROM mailsync.sync_run_folders WHERE run_id = '{RUN}'"
+    )
+    assert number <= successor.MAX_RESETS_PER_RUN + 1
+
+
+def test_a_run_has_a_limited_number_of_executions(
+    long: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 0)
+    monkeypatch.setattr(successor, "MAX_EXECUTIONS_PER_RUN", 5)
+
+    assert long.resume(RUN, SyncType.INITIAL) == "ProviderRejected"
+
+    assert long.executions.names == [RUN, *(f"{RUN}-{number}" for number in range(2, 6))]
+    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", sys.maxsize)
+    assert long.mirrors()

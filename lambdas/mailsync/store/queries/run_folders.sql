@@ -45,11 +45,12 @@ UPDATE mailsync.sync_run_folders
 RETURNING waits
 
 -- count_reset --
--- Count a new full sync of a feed within this run.
+-- Count a new full sync of a feed within this run; return how many there were.
 UPDATE mailsync.sync_run_folders SET resets = resets + 1
  WHERE run_id = :run_id
    AND folder_id IS NOT DISTINCT FROM (SELECT c.folder_id FROM mailsync.change_feeds c
                                         WHERE c.id = :feed_id)
+RETURNING resets
 
 -- fail_run_folder --
 -- Record why a folder could not be synced in this run.
