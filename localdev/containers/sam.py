@@ -51,10 +51,11 @@ class SamCli:
         self._image = image
 
     def host_address(self) -> str:
-        """Return the address of this machine as containers see it.
+        """Return the IP address under which containers reach this machine. To find it, start a
+        container of the functions' image that prints its /etc/hosts.
 
         Raises:
-            StartFailed: there is no image, or Docker cannot run it.
+            StartFailed: Docker cannot load or run the image.
         """
         image = self._image or LAMBDA_BASE_IMAGE
         command = ["docker", "run", "--rm", "--add-host", "machine:host-gateway"]

@@ -34,8 +34,13 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 @dataclass(frozen=True, slots=True)
 class ImapPorts:
-    """Ports of the IMAP server. 0: any free port. password: None: a random one, stored at the first
-    start."""
+    """The ports of the simulated IMAP server, and the password of its mailboxes.
+
+    tls: port for IMAP over TLS from the first byte. 0: any free port.
+    starttls: port for IMAP that changes to TLS by STARTTLS. 0: any free port.
+    password: password of all mailboxes. None: the server makes a random password at its first start
+        and stores it.
+    """
 
     tls: int = 0
     starttls: int = 0

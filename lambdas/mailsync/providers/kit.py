@@ -214,7 +214,8 @@ class PasswordKit(Protocol):
 
         Raises:
             PasswordRejected: the server refused the user name or the password.
-            AppPasswordNeeded: the server named the reason of its refusal.
+            AppPasswordNeeded: the server refused the account's usual password and demands an app
+                password.
             MailServerUnusable: the server cannot be used as it was named.
             MailboxUnavailable: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`

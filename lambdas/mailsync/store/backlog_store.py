@@ -1,4 +1,4 @@
-"""Measure the backlog of the whole stage, for graphs and alarms."""
+"""Measure how much work waits in the whole stage, for graphs and alarms."""
 
 from dataclasses import dataclass
 
@@ -27,14 +27,15 @@ class Backlog:
 
 
 class BacklogStore:
-    """Reads the backlog of the stage from the database. Raises StoreUnavailable and
+    """Reads from the database how much work waits in the stage: due mailboxes, unpublished events,
+    messages in quarantine, accounts that need a sign-in. Raises StoreUnavailable and
     StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def measure(self) -> Backlog:
-        """Read and return the current backlog of the stage."""
+        """Count the waiting work of all accounts, in one transaction."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]
         return Backlog(due, float(overdue_s), float(unpublished_s), *counts)

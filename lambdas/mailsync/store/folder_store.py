@@ -250,8 +250,14 @@ class FolderStore:
     def are_flags_compared_elsewhere(
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
-        """Return whether a folder, which must be compared by ids and was not yet, can leave the
-        flags to a mirrored folder that was compared in this run or must be."""
+        """Return whether the comparison of a folder may leave out the flags of its messages,
+        because the comparison of another folder with the same messages includes them.
+
+        True if the folder still has to be compared, and the other folder is mirrored and either
+        was compared in this run or has to be compared.
+
+        elsewhere: the provider's id of the other folder.
+        """
         with self._database.transaction() as tx:
             return bool(
                 tx.run(

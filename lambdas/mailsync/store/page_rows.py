@@ -103,8 +103,13 @@ def save_messages(
 def hide_removed_messages(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
-    """Take the messages that the page reports as removed out of the feed's folder, and out of the
-    quarantine. If the feed is that of a whole mailbox, take them out of all folders."""
+    """End the placements, in the feed's folder, of the messages that the page reports as removed,
+    and hide the messages that are in no folder afterwards. If the feed is that of a whole mailbox,
+    end their placements in all folders.
+
+    A removed message that could not be stored has no row; delete its entry in the quarantine, so
+    that Mailsync does not retry it.
+    """
     if not plan.removed_ids:
         return WrittenRowCounts()
     folder_id = feed.folder.id if feed.folder else None

@@ -30,10 +30,11 @@ class PageWrite:
     plan: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
-    requested_s_ago: seconds since the page was requested, at least.
-    unchanged_ids: ids of messages whose reported state is already stored.
+    requested_s_ago: seconds from the request for the page until this object was made.
+    unchanged_ids: ids of messages that the page contains exactly as they are stored.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
-    folder_of_all_mail: see `ProviderTraits`.
+    folder_of_all_mail: the provider's id of the folder that contains every message outside trash
+        and junk. None: the provider has no such folder.
     """
 
     feed: StoredFeed

@@ -20,12 +20,12 @@ from mailsync.store.parameters import JsonBytes
 
 @dataclass(frozen=True, slots=True)
 class SortedChanges:
-    """What is stored of the messages that changes of placements name.
+    """The ids of the messages that a page's placement changes name, in three sets that overlap.
 
     shown: messages that are stored and not hidden.
-    pending: messages that are fetched later.
-    mirrored: messages that are in a mirrored folder, as far as the changes and the folder of all
-        mail say.
+    pending: messages of this feed whose contents Mailsync still has to fetch.
+    mirrored: messages that the change adds to a mirrored folder. If the provider has a folder of
+        all mail and that folder is mirrored, every named message.
     """
 
     shown: set[RemoteId] = field(default_factory=set)
@@ -40,9 +40,10 @@ def sort_placement_changes(
     changes: Sequence[PlacementChange],
     all_mail: RemoteId | None,
 ) -> SortedChanges:
-    """Return what is stored of the changed messages.
+    """Look up which of the changed messages are shown, pending and in a mirrored folder.
 
-    all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
+    all_mail: the provider's id of the folder that contains every message outside trash and junk.
+        None: the provider has no such folder.
     """
     result = SortedChanges()
     for message_id, is_shown, is_pending, is_mirrored in tx.run(

@@ -141,7 +141,15 @@ class MailboxQuota:
             self._is_backfilling = False
 
     def take(self, units: int, *, is_backfill: bool = False) -> None:
-        """Take units, as `QuotaSource.take`."""
+        """Take units from the mailbox's and the project's allowance before a request is sent; sleep
+        if they are there within a short time.
+
+        is_backfill: the request fetches old mail, so it must leave the reserve for new mail.
+
+        Raises:
+            ProviderThrottled: the wait would exceed MAX_SLEEP_S, or all waits of this object
+                MAX_SLEEP_PER_OPENING_S; `retry_after_s` is the wait. Nothing was taken.
+        """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:
             if is_backfill:

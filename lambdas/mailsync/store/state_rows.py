@@ -17,9 +17,11 @@ def save_states(
     *,
     is_only_folder: bool,
 ) -> WrittenRowCounts:
-    """Store the new states of messages that are stored, and show the messages in this folder.
+    """Store changes of the read state, flag and other mutable fields of messages whose contents are
+    stored, and show the messages in the folder.
 
-    folder: None: show each message in those of its folders that are mirrored, and in no other.
+    folder: the folder of the change feed. None: the feed is that of a whole mailbox. Show each
+        message in those of its folders that are mirrored, and in no other.
     is_only_folder: whether a message of this provider is in one folder only.
     """
     if not changes:

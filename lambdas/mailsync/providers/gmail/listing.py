@@ -56,11 +56,13 @@ class MessageLists:
         return threads, read_page_token(response.body, sent_token)
 
     def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
-        """Return the ids of all chats.
+        """Return the ids of the chat messages (label CHAT), which Gmail's lists contain and Mailsync
+        does not mirror.
 
-        is_fresh: list them now. False: an earlier list of this object may lack the newest ones, and
-            there is no list if Gmail counts no chats, which costs 1 unit. A chat that is missing is
-            requested like a message, and recognised then.
+        is_fresh: request the list now. False: return the list that this object requested before,
+            which may lack the newest chats. If this object has none, first request Gmail's count of
+            chats (1 unit), and the list only if the count is not 0. A chat that the list lacks
+            causes a request as if it were a message; the response shows that it is a chat.
         """
         if is_fresh or (self._chats is None and self._has_chats()):
             self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT)))

@@ -158,9 +158,10 @@ class GraphClient:
     ) -> list[GraphResponse]:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
-        Failed items are retried without those that succeeded. An item to which Graph did not
-        respond has NO_RESPONSE_STATUS. Items whose batch would exceed the size limit of the call
-        have TOO_LARGE_STATUS.
+        Failed items are retried without those that succeeded. Two statuses are Mailsync's own and
+        not HTTP: NO_RESPONSE_STATUS for an item to which Graph did not respond, and
+        TOO_LARGE_STATUS for the items of a batch whose response would exceed this client's limit on
+        the bytes that one call of this method receives.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.

@@ -1,4 +1,5 @@
-"""Open mailboxes on IMAP servers for the common code: the provider's kit."""
+"""The kit of IMAP: what this package supplies to the common code, which opens mailboxes on IMAP
+servers only through it."""
 
 from typing import TYPE_CHECKING
 

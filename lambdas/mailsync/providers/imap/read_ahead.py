@@ -67,9 +67,10 @@ class _Step:
 
 
 class ReadAhead:
-    """The reading ahead in one folder that is open on one connection.
+    """Requests the next page of one open folder, its list and its messages, while the caller stores
+    the present page.
 
-    place_of: returns the place of a message of the folder.
+    place_of: returns the place of a message (folder, UIDVALIDITY and UID) for its UID.
     is_at_end: whether the messages requested last were the last page of the folder.
     """
 

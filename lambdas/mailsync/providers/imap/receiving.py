@@ -26,11 +26,12 @@ PlaceOf = Callable[[int], MessagePlace]
 class Received:
     """What a server sent of messages in response to one command.
 
-    uids: the messages that were requested.
-    found: those that are complete.
-    late: the items of those whose flags did not come with their text, and of those that may be a
-        placeholder.
-    failure: the error that ended the response. None: it is complete.
+    uids: UIDs of the requested messages.
+    found: the complete messages, by UID.
+    late: the received items of messages that are not certain, by UID: the text arrived without
+        flags, or the text may be the placeholder that Courier sends for a removed message. The
+        reader sends NOOP and requests their flags once more before it stores them.
+    failure: the error that ended the response. None: no error.
     """
 
     uids: Sequence[int]

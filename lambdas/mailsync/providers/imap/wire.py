@@ -165,7 +165,8 @@ class LimitedImap(IMAP4):
         self._reader = io.BufferedReader(self._raw, _READ_BYTES)
 
     def begin_responses(self) -> None:
-        """Give the responses to the next command the whole time and the whole size."""
+        """Reset the limits on time (`timeout_s`) and size (MAX_RESPONSE_BYTES) for the responses to
+        the next command."""
         self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
 
     def _new_tag(self) -> bytes:
