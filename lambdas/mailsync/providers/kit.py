@@ -214,8 +214,8 @@ class PasswordKit(Protocol):
 
         Raises:
             PasswordRejected: the server refused the user name or the password.
-            AppPasswordNeeded: the server refused the account's usual password and demands an app
-                password.
+            AppPasswordNeeded: the server accepts only an app password, or no password before the
+                owner switches on IMAP access.
             MailServerUnusable: the server cannot be used as it was named.
             MailboxUnavailable: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`

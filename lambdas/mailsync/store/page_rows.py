@@ -107,8 +107,8 @@ def hide_removed_messages(
     and hide the messages that are in no folder afterwards. If the feed is that of a whole mailbox,
     end their placements in all folders.
 
-    A removed message that could not be stored has no row; delete its entry in the quarantine, so
-    that Mailsync does not retry it.
+    Delete the entries of removed messages in the quarantine (messages that could not be fetched or
+    stored) of that folder, or of all folders, so that they are not retried.
     """
     if not plan.removed_ids:
         return WrittenRowCounts()
