@@ -54,7 +54,8 @@ class SamCli:
         """Return the address of this machine as containers see it.
 
         Raises:
-            StartFailed: there is no image, or Docker cannot run it.
+            StartFailed: Docker cannot run the container that reads the address: its image is
+                missing, or Docker fails.
         """
         image = self._image or LAMBDA_BASE_IMAGE
         command = ["docker", "run", "--rm", "--add-host", "machine:host-gateway"]

@@ -72,7 +72,8 @@ class LiveKit(Protocol):
         ...
 
     def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
-        """Store an account whose secret is the relay's `token`; no address is stored."""
+        """Store an account whose credential is `token`, which the relay accepts in place of the
+        user's credentials. The account has no email address."""
         ...
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:

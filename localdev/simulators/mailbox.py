@@ -67,7 +67,8 @@ class Mailbox:
         return found[0]
 
     def original(self, blob_number: int) -> bytes | None:
-        """Return the message as it was received; None: it is not kept, or no longer."""
+        """Return the message as it was received (RFC 5322). None: the original was not kept,
+        or the message was deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
@@ -271,7 +272,7 @@ class Mailbox:
             return copied
 
     def create_folder(self, name: str, **fields: Any) -> int:
-        """Create a folder, see `FolderTree.create`; return its number."""
+        """Create a folder; return its number in this mailbox."""
         return self.folders.create(name, **fields).number
 
     def rename_folder(self, folder: FolderNumberOrRole, name: str) -> None:

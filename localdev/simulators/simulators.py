@@ -34,8 +34,12 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 @dataclass(frozen=True, slots=True)
 class ImapPorts:
-    """Ports of the IMAP server. 0: any free port. password: None: a random one, stored at the first
-    start."""
+    """The settings of the simulated IMAP server.
+
+    tls: port for TLS connections. 0: any free port.
+    starttls: port for connections that begin with STARTTLS. 0: any free port.
+    password: the password of the mailboxes. None: a random password, stored at the first start.
+    """
 
     tls: int = 0
     starttls: int = 0

@@ -79,8 +79,8 @@ class FolderListing:
         by the provider's folder id.
     new_id_by_old_id: known folders that were renamed at a provider whose ids change with the name,
         as far as they were recognised. The old ids are gone.
-    new_key_prefix_by_old: the beginnings that the keys of messages in these folders had, and have
-        now.
+    new_key_prefix_by_old: for each renamed folder, the prefix that the provider's ids of its
+        messages have now, by the prefix that they had before.
     permanent_roles: the roles of folders that every mailbox has and that its owner cannot delete.
 
     A known folder that appears in none of these fields was not part of this reading.

@@ -27,8 +27,8 @@ class Backlog:
 
 
 class BacklogStore:
-    """Reads the backlog of the stage from the database. Raises StoreUnavailable and
-    StoreRejected."""
+    """Counts the work that waits in the stage: due mailboxes, unpublished events, quarantined
+    messages, and accounts that need a sign-in. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -250,8 +250,14 @@ class FolderStore:
     def are_flags_compared_elsewhere(
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
-        """Return whether a folder, which must be compared by ids and was not yet, can leave the
-        flags to a mirrored folder that was compared in this run or must be."""
+        """Return whether the comparison of another folder covers the flags of this folder's
+        messages.
+
+        True if this folder must be compared, and the other folder is mirrored and was compared in
+        this run or must be compared.
+
+        elsewhere: the provider's id of the other folder.
+        """
         with self._database.transaction() as tx:
             return bool(
                 tx.run(

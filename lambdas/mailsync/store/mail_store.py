@@ -76,7 +76,7 @@ class MailStore:
     def write_pages(
         self, run: RunRef, writes: Sequence[PageWrite]
     ) -> tuple[WrittenRowCounts | None, ...]:
-        """Write one page of each of several feeds, as `write_page` does, all in one transaction.
+        """Write one page of each of several feeds in one transaction. `write_page` writes one page.
 
         The statements for cursors and counts are then sent once, not once for each page.
 

@@ -103,8 +103,11 @@ def save_messages(
 def hide_removed_messages(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
-    """Take the messages that the page reports as removed out of the feed's folder, and out of the
-    quarantine. If the feed is that of a whole mailbox, take them out of all folders."""
+    """End the placements of the messages that the page reports as removed: in the feed's folder,
+    or in all folders if the feed covers the whole mailbox. A message without placements is hidden.
+
+    The messages also leave the quarantine, the list of messages that could not be stored.
+    """
     if not plan.removed_ids:
         return WrittenRowCounts()
     folder_id = feed.folder.id if feed.folder else None

@@ -20,12 +20,13 @@ from mailsync.store.parameters import JsonBytes
 
 @dataclass(frozen=True, slots=True)
 class SortedChanges:
-    """What is stored of the messages that changes of placements name.
+    """The ids of messages with changed placements, classified by what the database has of them.
+    A message can be in several of the sets.
 
     shown: messages that are stored and not hidden.
-    pending: messages that are fetched later.
-    mirrored: messages that are in a mirrored folder, as far as the changes and the folder of all
-        mail say.
+    pending: messages whose contents the feed still has to fetch.
+    mirrored: messages that a change adds to a mirrored folder. If the folder of all mail is
+        mirrored, all messages of the changes.
     """
 
     shown: set[RemoteId] = field(default_factory=set)
@@ -40,7 +41,7 @@ def sort_placement_changes(
     changes: Sequence[PlacementChange],
     all_mail: RemoteId | None,
 ) -> SortedChanges:
-    """Return what is stored of the changed messages.
+    """Classify the changed messages by what the database has of them.
 
     all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
     """

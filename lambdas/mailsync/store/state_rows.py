@@ -17,9 +17,10 @@ def save_states(
     *,
     is_only_folder: bool,
 ) -> WrittenRowCounts:
-    """Store the new states of messages that are stored, and show the messages in this folder.
+    """Store the changed flags of stored messages, and place the messages in a folder.
 
-    folder: None: show each message in those of its folders that are mirrored, and in no other.
+    folder: the folder in which to place the messages. None: each change names the folders of its
+        message; the message is placed in those that are mirrored, and in no other.
     is_only_folder: whether a message of this provider is in one folder only.
     """
     if not changes:

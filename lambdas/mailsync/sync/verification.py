@@ -180,7 +180,8 @@ def _folders_with_unread_counts(
 def _fail_unread(
     mailbox: Mailbox, stores: MailboxStores, known: Iterable[StoredFolder], listing: FolderListing
 ) -> None:
-    """Mark folders as failed that the provider did not list completely; the others continue."""
+    """Mark the folders as failed that the provider did not list completely. The sync continues
+    with the remaining folders."""
     for folder in known:
         if folder.is_selected and (sentence := listing.failure_reasons.get(folder.ref.remote_id)):
             stores.run_folders.fail_folder(

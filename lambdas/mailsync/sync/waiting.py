@@ -12,7 +12,8 @@ from mailsync.log import logger
 
 
 class HandOverDue(Exception):
-    """The execution must hand over its run, so the state does no more work."""
+    """The execution must hand its run over to a successor execution, so the state does no more
+    work."""
 
 
 def remaining_time(context: LambdaContext) -> Callable[[], float]:

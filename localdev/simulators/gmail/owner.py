@@ -66,8 +66,12 @@ class GmailOwner:
         remove: Collection[str] = (),
         limit: int = 10_000,
     ) -> int:
-        """Change the labels of the newest messages with these labels, as a filter or a selection of
-        all conversations does; return the number of messages."""
+        """Change the labels of the newest messages that have all of `label_ids`, at most `limit`;
+        return the number of messages.
+
+        In Gmail, a new filter that is applied to existing mail does this, or "Select all
+        conversations" with an action.
+        """
         listed, _ = self.gmail.list_page(
             label_ids, includes_spam_trash=False, token=None, limit=limit
         )

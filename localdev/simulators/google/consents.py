@@ -27,7 +27,7 @@ _REFUSALS = {
 
 
 class GrantEnd(StrEnum):
-    """Why the tokens of an account are refused. Google's answer to the first two is the same."""
+    """Why the tokens of an account are refused. Google sends the same error for the first two reasons."""
 
     REVOKED = "revoked"
     PASSWORD_CHANGED = "password changed"

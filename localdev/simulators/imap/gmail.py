@@ -91,7 +91,7 @@ class GmailView:
         return self._seen[number].uids
 
     def numbers_of(self, folder: int) -> tuple[int, int]:
-        """Return the newest UID that was shown in the folder, and the newest change in it."""
+        """Return the highest UID that the folder has had, and its HIGHESTMODSEQ."""
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
@@ -174,7 +174,8 @@ class GmailView:
 
 
 class GmailFolderState(FolderState):
-    """A folder of a Gmail mailbox. There is no QRESYNC, so nothing vanishes by name."""
+    """A folder of a Gmail mailbox. Gmail does not offer QRESYNC, so the server never
+    names removed messages (VANISHED)."""
 
     def __init__(self, view: GmailView, folder: int) -> None:
         super().__init__(view.mailbox, folder)

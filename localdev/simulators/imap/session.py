@@ -91,7 +91,7 @@ class Session:
             raise BadCommand(f"Error in IMAP command: {extension} is not supported.")
 
     def opened_mailbox(self) -> ImapMailbox:
-        """Return the mailbox. Raises BadCommand before the login."""
+        """Return the mailbox of the logged-in user. Raises BadCommand before the login."""
         if self.mailbox is None:
             raise BadCommand("Please login first.")
         return self.mailbox

@@ -82,7 +82,7 @@ class ImapMailbox:
         return compose(_without_states(message.item))
 
     def size(self, listed: ListedMessage) -> int | None:
-        """Return the number of bytes that `read_bytes` returns."""
+        """Return the size of a message in bytes (RFC822.SIZE). None: it no longer exists."""
         if listed.original_size is not None:
             return listed.original_size
         raw = self.read_bytes(listed)

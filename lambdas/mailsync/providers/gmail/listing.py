@@ -56,11 +56,13 @@ class MessageLists:
         return threads, read_page_token(response.body, sent_token)
 
     def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
-        """Return the ids of all chats.
+        """Return the ids of all chats. Gmail lists chats among the messages, and Mailsync does not
+        mirror them.
 
-        is_fresh: list them now. False: an earlier list of this object may lack the newest ones, and
-            there is no list if Gmail counts no chats, which costs 1 unit. A chat that is missing is
-            requested like a message, and recognised then.
+        is_fresh: request the list of chats now. False: return the list that this object requested
+            before. Without such a list, request Gmail's count of chats first (1 unit), and the list
+            only if the count is not 0. The result may lack new chats; Mailsync requests such a chat
+            like a message, and recognises it by its label.
         """
         if is_fresh or (self._chats is None and self._has_chats()):
             self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT)))

@@ -159,8 +159,8 @@ class GraphClient:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
         Failed items are retried without those that succeeded. An item to which Graph did not
-        respond has NO_RESPONSE_STATUS. Items whose batch would exceed the size limit of the call
-        have TOO_LARGE_STATUS.
+        respond has NO_RESPONSE_STATUS. Items whose batch would exceed Mailsync's limit for the
+        bytes of all responses have TOO_LARGE_STATUS. Both statuses are Mailsync's own.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.

@@ -1,4 +1,5 @@
-"""Open mailboxes on IMAP servers for the common code: the provider's kit."""
+"""Implement the interface through which the common code opens mailboxes on IMAP servers and checks
+their passwords (`ProviderKit`, `PasswordKit`)."""
 
 from typing import TYPE_CHECKING
 

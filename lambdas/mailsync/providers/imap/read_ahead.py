@@ -8,7 +8,7 @@ receives and parses them while the caller stores the page. So the sync waits for
 between pages, and the database and the parser work at the same time. A guess that is wrong costs
 the server two pages; the sync is the same.
 
-A failure of what was read ahead is in the result, and has its effect where the sync reads it.
+A failure during reading ahead is stored in the result. The sync raises it when it reaches the page.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,9 +67,9 @@ class _Step:
 
 
 class ReadAhead:
-    """The reading ahead in one folder that is open on one connection.
+    """Requests the lists and messages of the next pages of an open folder before the sync does.
 
-    place_of: returns the place of a message of the folder.
+    place_of: returns the folder, UIDVALIDITY and UID of a message by its UID.
     is_at_end: whether the messages requested last were the last page of the folder.
     """
 

@@ -24,12 +24,12 @@ PlaceOf = Callable[[int], MessagePlace]
 
 @dataclass(slots=True)
 class Received:
-    """What a server sent of messages in response to one command.
+    """The messages that a server sent in response to one command.
 
-    uids: the messages that were requested.
-    found: those that are complete.
-    late: the items of those whose flags did not come with their text, and of those that may be a
-        placeholder.
+    uids: UIDs of the requested messages.
+    found: the complete messages, by UID.
+    late: the items of messages whose flags did not come with their text, and of texts that may be
+        Courier's placeholder for a message that is gone. The caller requests their flags.
     failure: the error that ended the response. None: it is complete.
     """
 

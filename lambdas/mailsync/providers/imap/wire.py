@@ -141,7 +141,7 @@ class LimitedImap(IMAP4):
         self.sock.close()
 
     def read(self, size: int) -> bytes:
-        """Read a literal."""
+        """Read the bytes of an IMAP literal (RFC 9051, section 4.3)."""
         if size > MAX_RESPONSE_BYTES:
             raise ResponseTooLong(f"The server announces {size:,} bytes.")
         if not self._reserve(size):
@@ -165,7 +165,8 @@ class LimitedImap(IMAP4):
         self._reader = io.BufferedReader(self._raw, _READ_BYTES)
 
     def begin_responses(self) -> None:
-        """Give the responses to the next command the whole time and the whole size."""
+        """Reset the limits on time (`timeout_s`) and size (MAX_RESPONSE_BYTES) for the responses to
+        the next command."""
         self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
 
     def _new_tag(self) -> bytes:
