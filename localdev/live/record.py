@@ -39,13 +39,13 @@ class Vocabulary:
     words_by_field: the listed words of enumerations, by field name or lower-case header name. The
         record says which words errors and headers had. Of other responses it says only whether
         their words are listed, since these words depend on the mail.
-    sized: names of the fields and headers whose length or number is compared.
+    fields_with_size: names of the fields and headers whose length or number is compared.
     """
 
     field_name: re.Pattern[str]
     free_fields: frozenset[str]
     words_by_field: Mapping[str, frozenset[str]]
-    sized: frozenset[str]
+    fields_with_size: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class Recorder:
         if words is not None:
             parts = (part.strip().lower() for part in re.split("[;,]", value))
             found.forms |= {part if part in words else UNLISTED for part in parts}
-        elif name in self._vocabulary.sized:
+        elif name in self._vocabulary.fields_with_size:
             form, size = _header_number(value)
             found.forms.add(form)
             found.sizes |= {number_class(size)} if size is not None else set()
@@ -198,7 +198,7 @@ class Recorder:
             return
         form, size = _form_and_size(value)
         found.forms.add(form)
-        if size is not None and name in self._vocabulary.sized:
+        if size is not None and name in self._vocabulary.fields_with_size:
             found.sizes.add(number_class(size))
 
 

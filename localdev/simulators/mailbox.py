@@ -17,7 +17,7 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
 from localdev.simulators.message import (
-    ITEM_FIELDS_OUTSIDE_BLOB,
+    ITEM_FIELDS_OF_EACH_MESSAGE,
     SELECT_MESSAGE_SQL,
     Message,
     Placement,
@@ -168,7 +168,7 @@ class Mailbox:
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
             blob = message.blob_number
-            if fields.keys() - set(ITEM_FIELDS_OUTSIDE_BLOB):
+            if fields.keys() - set(ITEM_FIELDS_OF_EACH_MESSAGE):
                 blob = self._insert_blob(item)
             self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"

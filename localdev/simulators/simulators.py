@@ -33,7 +33,7 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 @dataclass(frozen=True, slots=True)
-class ImapPorts:
+class ImapServerSettings:
     """The settings of the simulated IMAP server.
 
     tls: port for TLS connections. 0: any free port.
@@ -73,7 +73,7 @@ class Simulators:
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
         control_secret: str | None = None,
-        imap_ports: ImapPorts | None = None,
+        imap_ports: ImapServerSettings | None = None,
     ) -> None:
         self.service = SimulatorService(data)
         self._host = host
@@ -180,7 +180,7 @@ class Simulators:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _imap_server(self, ports: ImapPorts, tls: ssl.SSLContext) -> ImapServer:
+    def _imap_server(self, ports: ImapServerSettings, tls: ssl.SSLContext) -> ImapServer:
         password = ports.password or self._own_secret("imap password")
         return ImapServer(
             self.service,

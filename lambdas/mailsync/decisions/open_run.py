@@ -49,8 +49,8 @@ def choose_open_run_action(
     | begun, not stale | none | JOIN_RUN: Step Functions does not show the execution yet |
 
     Step Functions refuses the name of an ended execution for 90 days, so a run whose execution has
-    ended cannot be started again. DescribeExecution is eventually consistent (AWS Step Functions API Reference), so it can miss an
-    execution that already works.
+    ended cannot be started again. DescribeExecution is eventually consistent, so it can miss an
+    execution that already works (AWS Step Functions API Reference).
 
     has_begun: whether the run has recorded its execution.
     is_stale: whether the run's last heartbeat is older than STALE_RUN_S.

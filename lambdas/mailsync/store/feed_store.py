@@ -72,8 +72,8 @@ class FeedStore:
     def restart_full_sync(
         self, run: RunRef, feed_id: FeedId, *, fallback: int | None = None
     ) -> int:
-        """Delete the feed's cursor and start a new full sync of the feed. Return how many full syncs
-        of the feed this run has started in this way.
+        """Delete the feed's cursor and start a new full sync of the feed. Return how many full
+        syncs of the feed this run has started in this way.
 
         fallback: how many of the provider's kinds of feeds have failed for the folder or mailbox.
             The new full sync uses the next kind. None: keep the stored number.

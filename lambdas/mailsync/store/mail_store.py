@@ -29,7 +29,7 @@ from mailsync.store.connection import Database
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_writes import PageWrite
-from mailsync.store.placement_changes import SortedChanges
+from mailsync.store.placement_changes import ClassifiedChanges
 
 MESSAGES_PER_DELETE_BATCH = 2000
 """The number of messages that one transaction deletes together with their bodies: about a second of
@@ -198,13 +198,13 @@ class MailStore:
         feed: FeedRef,
         changes: Sequence[PlacementChange],
         all_mail: RemoteId | None,
-    ) -> SortedChanges:
+    ) -> ClassifiedChanges:
         """Return what is stored of the messages that changes of placements name.
 
         all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
         """
         if not changes:
-            return SortedChanges()
+            return ClassifiedChanges()
         with self._database.transaction() as tx:
             return placement_changes.sort_placement_changes(tx, run, feed.id, changes, all_mail)
 

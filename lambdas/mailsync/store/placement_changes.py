@@ -19,7 +19,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class SortedChanges:
+class ClassifiedChanges:
     """The ids of messages with changed placements, classified by what the database has of them.
     A message can be in several of the sets.
 
@@ -40,12 +40,12 @@ def sort_placement_changes(
     feed_id: FeedId,
     changes: Sequence[PlacementChange],
     all_mail: RemoteId | None,
-) -> SortedChanges:
+) -> ClassifiedChanges:
     """Classify the changed messages by what the database has of them.
 
     all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
     """
-    result = SortedChanges()
+    result = ClassifiedChanges()
     for message_id, is_shown, is_pending, is_mirrored in tx.run(
         "sort_changes",
         account_id=run.account_id,

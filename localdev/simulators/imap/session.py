@@ -90,7 +90,7 @@ class Session:
         if not self.options.offers(extension):
             raise BadCommand(f"Error in IMAP command: {extension} is not supported.")
 
-    def opened_mailbox(self) -> ImapMailbox:
+    def logged_in_mailbox(self) -> ImapMailbox:
         """Return the mailbox of the logged-in user. Raises BadCommand before the login."""
         if self.mailbox is None:
             raise BadCommand("Please login first.")
@@ -98,7 +98,7 @@ class Session:
 
     def opened_folder(self) -> Selected:
         """Return the open folder. Raises BadCommand if there is none."""
-        self.opened_mailbox()
+        self.logged_in_mailbox()
         if self.selected is None:
             raise BadCommand("No mailbox selected.")
         return self.selected

@@ -81,7 +81,7 @@ class ImapMailbox:
             return None
         return compose(_without_states(message.item))
 
-    def size(self, listed: ListedMessage) -> int | None:
+    def message_size(self, listed: ListedMessage) -> int | None:
         """Return the size of a message in bytes (RFC822.SIZE). None: it no longer exists."""
         if listed.original_size is not None:
             return listed.original_size

@@ -18,7 +18,7 @@ from mailsync.providers.imap.bodies import fetch_listed, size_of
 from mailsync.providers.imap.changes import (
     MAX_NAMED_REMOVALS,
     can_name_changes,
-    choose_sample,
+    choose_renumbering_sample,
     clip_ranges,
     count_uids,
     is_renumbered,
@@ -140,7 +140,7 @@ class FolderReader:
             position,
             below=uids[window.start] if has_more else None,
             is_renumbered=position.is_renumbered and has_more,
-            sample=choose_sample(position.sample, items),
+            sample=choose_renumbering_sample(position.sample, items),
         )
         return Page(
             (*self._state_changes(items), *self._unreadable()),
@@ -176,7 +176,7 @@ class FolderReader:
             if reported.compares_flags
             else position.flags_compared_at,
             flags_from=flags_from,
-            sample=choose_sample(position.sample if self._is_careful else {}, found),
+            sample=choose_renumbering_sample(position.sample if self._is_careful else {}, found),
         )
         counted = [uid for uid in removed or () if uid < position.uid_next]
         lacks_others = position.message_count + len(arrived) - len(counted)

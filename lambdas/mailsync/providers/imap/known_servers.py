@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mailsync.providers.imap.address import TLS_PORT
 
-MAX_CONNECTIONS = 3
+DEFAULT_MAX_CONNECTIONS = 3
 """The connections to a mailbox at the same time, at a server that is not known better."""
 
 
@@ -30,7 +30,7 @@ class KnownServer:
     advice: str
     accepts_passwords: bool = True
     port: int = TLS_PORT
-    max_connections: int = MAX_CONNECTIONS
+    max_connections: int = DEFAULT_MAX_CONNECTIONS
 
 
 def _create_at(url: str) -> str:

@@ -52,7 +52,7 @@ class Window:
             start -= 1
         return replace(self, start=start)
 
-    def next(self) -> "Window":
+    def following_page(self) -> "Window":
         return Window(self.uids, max(0, self.start - self.limit), self.start, self.limit)
 
 
@@ -128,7 +128,7 @@ class ReadAhead:
     def _read(self, window: Window) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
-        connection, following = self._connection, window.next()
+        connection, following = self._connection, window.following_page()
         with suppress(*FAILURES):  # it is a failure of the requests below as well, if it persists
             if following.page:
                 connection.send_ahead(following.page, LISTED_ITEMS)
@@ -154,7 +154,7 @@ class ReadAhead:
                 return listed, None
             if not connection.can_read_in_background or not _is_one_batch(window, sizes):
                 return listed, None
-            if after := window.next().page:
+            if after := window.following_page().page:
                 connection.send_ahead(after, LISTED_ITEMS)
             connection.send_ahead(window.page, WHOLE_ITEMS)
             return listed, window
