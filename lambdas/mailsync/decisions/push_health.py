@@ -31,7 +31,7 @@ def classify_push(
 
     expires_at: expiry of the subscription. None: there is no subscription.
     subscribed_at: when a subscription was first requested.
-    notified_at: when the last genuine notification arrived. None: none did.
+    notified_at: when the last genuine notification arrived. None: no notification arrived yet.
     changed_at: when the last sync ended that found a change.
     """
     if expires_at is None or expires_at <= now:

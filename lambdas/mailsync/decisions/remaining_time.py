@@ -30,9 +30,9 @@ MAX_PACE = 1.25
 class QuotaStatus:
     """The quota of a mailbox at its provider, and what is left to be fetched with it.
 
-    units_per_minute: its limit.
+    units_per_minute: the number of units that the provider grants per minute.
     taken: units that were taken in the last minute.
-    paused_until: until when the provider accepts no request. None: it accepts them.
+    paused_until: end of the pause in which the provider accepts no requests. None: no pause.
     pending: number of messages whose contents are still to be fetched.
     used: units that the open run has used for its pages.
     """

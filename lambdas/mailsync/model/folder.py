@@ -122,7 +122,7 @@ class StoredFolder:
         whole mailbox.
     remote_total, remote_unread: the provider's counts when the folder tree was last read. None: the
         provider does not count this folder.
-    last_changed_at: when a sync last found a change in the folder. None: never.
+    last_changed_at: when a sync last found a change in the folder. None: no sync has found one.
     are_counts_wanted: whether changes of the folder were stored since the provider's counts were
         last read. See `TreeReadingDepth.QUICK`.
     """

@@ -51,7 +51,7 @@ class FeedStore:
 
     def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
         """Return the next `limit` pending messages of a feed, at most, in their order, with the
-        group of each; None: it has none. A message is pending if a page has named it and its
+        group of each. None: no group. A message is pending if a page has named it and its
         contents are still to be fetched. Messages that wait for a later request are left out."""
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)

@@ -119,8 +119,8 @@ class FolderStore:
         new_ids: stored folders that have another id at the provider now. Each keeps its selection
             and its mail, and starts a full sync. It is hidden instead if another stored folder has
             the new id.
-        new_key_prefixes: the new beginnings of the keys of messages by the old ones. A message that
-            is hidden under one of the new keys loses it.
+        new_key_prefixes: the new prefixes of the provider's message ids, by the earlier prefixes. A
+            hidden message that has one of the new ids loses it.
         has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
             the changes of the whole mailbox.
         do_ids_survive_moves: see `ProviderTraits`. False: messages may have other ids after their
@@ -161,8 +161,8 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def delete_folders_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete those of the folders `gone` that contain no mail and that the provider has twice
-        reported as gone."""
+        """Delete each folder of `gone` that contains no mail and that the provider has twice reported
+        as gone."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",

@@ -185,7 +185,7 @@ class MailStore:
         return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
     def stored_ids(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
-        """Return the ids of those of these messages that are stored, hidden ones included."""
+        """Return those of the given ids that are stored, including the ids of hidden messages."""
         if not ids:
             return frozenset()
         with self._database.transaction() as tx:
@@ -199,7 +199,7 @@ class MailStore:
         changes: Sequence[PlacementChange],
         all_mail: RemoteId | None,
     ) -> ClassifiedChanges:
-        """Return what is stored of the messages that changes of placements name.
+        """Classify the messages of placement changes by what the database has of them.
 
         all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
         """

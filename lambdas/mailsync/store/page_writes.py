@@ -31,7 +31,8 @@ class PageWrite:
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
     requested_s_ago: seconds between the request for the page and this write, or fewer.
-    unchanged_ids: ids of messages whose reported folder and flags are already stored.
+    unchanged_ids: ids of messages that are stored in the feed's folder with the reported version
+        and flags.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
     folder_of_all_mail: the provider's id of the folder that contains every message outside trash
         and junk. None: there is no such folder.

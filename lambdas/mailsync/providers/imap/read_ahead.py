@@ -58,7 +58,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What was read of one page. listed: the listed items of what follows it, as far as they came.
+    """The response for one page. listed: the received list items of the page after it.
     following: the next page, if its messages were requested."""
 
     received: Received
@@ -100,8 +100,9 @@ class ReadAhead:
 
     @contextmanager
     def around_messages(self, uids: Sequence[int]) -> Iterator[Received | None]:
-        """Yield what the server has sent of these messages; None: they are still to be requested.
-        The block requests what is lacking. After it, the thread begins with the next page."""
+        """Yield the messages that the server has sent ahead. None: they were not requested yet.
+        The `with` block requests the missing messages; after the block, the thread begins with the
+        next page."""
         window, self._window = self._window, Window()
         step = self._taken(uids)
         is_whole_page = set(window.page) == set(uids) == self._sizes.keys()
@@ -119,7 +120,7 @@ class ReadAhead:
             self._reading = (following.page, reading.result)
 
     def _taken(self, uids: Sequence[int]) -> _Step | None:
-        """Return what was read ahead, if it is these messages."""
+        """Return the response that was read ahead if it contains exactly these messages."""
         reading, self._reading = self._reading, None
         if reading is None or set(reading[0]) != set(uids):
             return None
