@@ -54,9 +54,9 @@ class Exchange:
 
     kind: what was requested, in fixed words without ids.
     status: HTTP status. The record has 0 for a failed connection and for a number that is none.
-    document: the parsed body. None: it is no JSON.
+    document: the parsed body. None: the body is not JSON.
     seconds: from the request to the last byte. None: not measured, for an item of a batch.
-    asked_items: the page size that the request asked for. None: it asked for none.
+    asked_items: the page size that the request asked for. None: the request named no page size.
     items: the number of items on a page that another page follows. None: no page follows.
     """
 

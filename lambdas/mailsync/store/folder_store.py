@@ -161,8 +161,8 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def delete_folders_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete each folder of `gone` that contains no mail and that the provider has twice reported
-        as gone."""
+        """Delete each folder of `gone` that contains no mail and that the provider has reported
+        as gone twice."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",

@@ -105,8 +105,8 @@ def sync_slices(
 
 
 def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
-    """Store slices of a feed whose round has ended, until none is left, those of other workers
-    included, or the time budget is spent."""
+    """Store slices of a feed whose round has ended, until no slice is left, counting those that
+    other workers have claimed, or until the time budget is spent."""
     mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER)
     worker = SliceWorker(mailbox, feed, FEED_WORKER)
     slowest_s = 0.0
