@@ -1,5 +1,5 @@
-"""Configure the asynchronous invocations of `sync-accounts`, the function that checks a batch of due
-mailboxes: retries and a dead-letter queue."""
+"""Configure the asynchronous invocations of `sync-accounts`, which checks a batch of mailboxes:
+retries, the maximum age and the dead-letter queue."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda_destinations as destinations

@@ -68,7 +68,7 @@ class ProviderRejected(MailsyncError):
 class ProviderThrottled(MailsyncError):
     """The provider throttles requests to the mailbox.
 
-    retry_after_s: seconds that the provider asks to wait. None: it named no time.
+    retry_after_s: seconds that the provider asks to wait. None: the provider named no time.
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:

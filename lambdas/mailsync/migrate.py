@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _act(settings: Settings, options: argparse.Namespace) -> str:
-    """Do what the options say; return what was done."""
+    """Run the command that the options select; return a sentence about the result."""
     if options.contract:
         drop_what_previous_release_needed(settings)
         return "contracted"

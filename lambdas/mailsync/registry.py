@@ -150,7 +150,7 @@ def syncable_providers() -> tuple[RegisteredProvider, ...]:
 
 
 def find_provider(name: str) -> RegisteredProvider | None:
-    """Return the provider with this stored name. None: there is no such provider."""
+    """Return the provider with this stored name. None: no provider has the name."""
     return next((each for each in REGISTERED_PROVIDERS if each.provider == name), None)
 
 

@@ -51,11 +51,11 @@ class SamCli:
         self._image = image
 
     def host_address(self) -> str:
-        """Return the IP address under which containers reach this machine. To find it, start a
-        container of the functions' image that prints its /etc/hosts.
+        """Return the address of this machine as containers see it.
 
         Raises:
-            StartFailed: Docker cannot load or run the image.
+            StartFailed: Docker cannot run the container that reads the address: its image is
+                missing, or Docker fails.
         """
         image = self._image or LAMBDA_BASE_IMAGE
         command = ["docker", "run", "--rm", "--add-host", "machine:host-gateway"]

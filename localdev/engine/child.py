@@ -30,8 +30,8 @@ def start_child(
 
     log: file for the child's errors, and for its output unless `stdout` is given.
     on_death: signal that the child gets when this process dies (Linux only).
-    user: numeric user and group that the child runs as. Only root may give it. None: those of this
-        process.
+    user: numeric user and group that the child runs as. Only root may give it. None: the user and
+        group of this process.
     """
 
     def prepare() -> None:

@@ -42,7 +42,7 @@ class ProviderSettings:
     registration.
 
     tenants: value of the setting MICROSOFT_TENANTS.
-    ca_bundle: file of CA certificates. None: those of the system.
+    ca_bundle: file of CA certificates. None: the certificates of the system.
     control_secret: secret for the simulators' control API `/_sim/`; functions do not get it.
     google: settings of functions for the simulated identity platform of Google.
     sign_in_provider: stored name of the provider at which owners of simulated mailboxes sign in.

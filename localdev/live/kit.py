@@ -36,8 +36,7 @@ class SimulatedUpstream:
 
 
 class LiveRelay(Protocol):
-    """Interface of the relay: a server on this machine through which the product reaches the real
-    and the simulated provider, so that their responses can be recorded. A context manager.
+    """Interface of the relay between the product and the providers; a context manager.
 
     url: its URL for the product; "" if the product reaches it by settings alone.
     function_settings: settings of the functions, once all upstreams are added.
@@ -73,11 +72,8 @@ class LiveKit(Protocol):
         ...
 
     def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
-        """Store an account that reaches the provider through the relay; return the account's id.
-
-        The account gets no secret and no mail address of the user. Its access token or password is
-        `token`, which `LiveRelay.add_upstream` has returned.
-        """
+        """Store an account whose credential is `token`, which the relay accepts in place of the
+        user's credentials. The account has no email address."""
         ...
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:

@@ -39,13 +39,13 @@ class Vocabulary:
     words_by_field: the listed words of enumerations, by field name or lower-case header name. The
         record says which words errors and headers had. Of other responses it says only whether
         their words are listed, since these words depend on the mail.
-    sized: names of the fields and headers whose length or number is compared.
+    fields_with_size: names of the fields and headers whose length or number is compared.
     """
 
     field_name: re.Pattern[str]
     free_fields: frozenset[str]
     words_by_field: Mapping[str, frozenset[str]]
-    sized: frozenset[str]
+    fields_with_size: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,9 @@ class Exchange:
 
     kind: what was requested, in fixed words without ids.
     status: HTTP status. The record has 0 for a failed connection and for a number that is none.
-    document: the parsed body. None: it is no JSON.
+    document: the parsed body. None: the body is not JSON.
     seconds: from the request to the last byte. None: not measured, for an item of a batch.
-    asked_items: the page size that the request asked for. None: it asked for none.
+    asked_items: the page size that the request asked for. None: the request named no page size.
     items: the number of items on a page that another page follows. None: no page follows.
     """
 
@@ -162,7 +162,7 @@ class Recorder:
         if words is not None:
             parts = (part.strip().lower() for part in re.split("[;,]", value))
             found.forms |= {part if part in words else UNLISTED for part in parts}
-        elif name in self._vocabulary.sized:
+        elif name in self._vocabulary.fields_with_size:
             form, size = _header_number(value)
             found.forms.add(form)
             found.sizes |= {number_class(size)} if size is not None else set()
@@ -198,7 +198,7 @@ class Recorder:
             return
         form, size = _form_and_size(value)
         found.forms.add(form)
-        if size is not None and name in self._vocabulary.sized:
+        if size is not None and name in self._vocabulary.fields_with_size:
             found.sizes.add(number_class(size))
 
 

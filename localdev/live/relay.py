@@ -40,8 +40,10 @@ class RelayedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The response to a relayed request. status: 0 if the connection failed. document: the parsed
-    body; None: it is no JSON."""
+    """The response to a relayed request.
+
+    status: HTTP status. 0: the connection failed.
+    document: the parsed body. None: the body is not JSON."""
 
     status: int
     headers: Mapping[str, str]

@@ -82,8 +82,7 @@ class _RawMail:
 def load_mail(path: Path, *, keeps_originals: bool = False) -> LoadedMail:
     """Return the mail at the path. The files are read while the caller iterates over the messages.
 
-    keeps_originals: keep the bytes of each message, with the line ends of SMTP, in
-        `MailItem.original`.
+    keeps_originals: whether `MailItem.original` has the raw bytes of each message.
 
     Raises:
         FileNotFoundError: the path does not exist.

@@ -20,7 +20,7 @@ from localdev.simulated_gmail import scaled_limits
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.imap.options import ALL_EXTENSIONS, ImapOptions
-from localdev.simulators.simulators import ImapPorts, Simulators
+from localdev.simulators.simulators import ImapServerSettings, Simulators
 from localdev.stop_signals import StopSignals
 from mailsync.registry import GOOGLE, MICROSOFT
 
@@ -40,7 +40,7 @@ def main() -> int:
         client_id=options.client_id,
         client_secret=options.client_secret,
         control_secret=os.environ.get("SIMULATOR_SECRET"),
-        imap_ports=_imap_ports(options),
+        imap_ports=_imap_server_settings(options),
     )
     if simulators.imap:
         simulators.imap.current_options = _imap_options(options)
@@ -122,11 +122,11 @@ def _add_imap(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _imap_ports(options: argparse.Namespace) -> ImapPorts | None:
+def _imap_server_settings(options: argparse.Namespace) -> ImapServerSettings | None:
     if options.provider != "imap":
         return None
     password = os.environ.get("SIMULATOR_IMAP_PASSWORD")
-    return ImapPorts(options.imap_port, options.imap_starttls_port, password)
+    return ImapServerSettings(options.imap_port, options.imap_starttls_port, password)
 
 
 def _imap_options(options: argparse.Namespace) -> ImapOptions:

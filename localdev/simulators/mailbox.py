@@ -17,7 +17,7 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
 from localdev.simulators.message import (
-    ITEM_FIELDS_OUTSIDE_BLOB,
+    ITEM_FIELDS_OF_EACH_MESSAGE,
     SELECT_MESSAGE_SQL,
     Message,
     Placement,
@@ -67,7 +67,8 @@ class Mailbox:
         return found[0]
 
     def original(self, blob_number: int) -> bytes | None:
-        """Return the message as it was received; None: it is not kept, or no longer."""
+        """Return the message as it was received (RFC 5322). None: the original was not kept,
+        or the message was deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
@@ -167,7 +168,7 @@ class Mailbox:
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
             blob = message.blob_number
-            if fields.keys() - set(ITEM_FIELDS_OUTSIDE_BLOB):
+            if fields.keys() - set(ITEM_FIELDS_OF_EACH_MESSAGE):
                 blob = self._insert_blob(item)
             self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
@@ -271,7 +272,7 @@ class Mailbox:
             return copied
 
     def create_folder(self, name: str, **fields: Any) -> int:
-        """Create a folder, see `FolderTree.create`; return its number."""
+        """Create a folder; return its number in this mailbox."""
         return self.folders.create(name, **fields).number
 
     def rename_folder(self, folder: FolderNumberOrRole, name: str) -> None:

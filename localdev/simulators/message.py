@@ -10,9 +10,9 @@ import orjson
 from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
-ITEM_FIELDS_OUTSIDE_BLOB = ("is_read", "is_flagged", "is_draft", "importance", "categories")
+ITEM_FIELDS_OF_EACH_MESSAGE = ("is_read", "is_flagged", "is_draft", "importance", "categories")
 """Fields of `MailItem` that each message stores itself; copies of a message share all others."""
-_NOT_IN_BLOB = (*ITEM_FIELDS_OUTSIDE_BLOB, "folder", "body", "body_type", "original")
+_NOT_IN_BLOB = (*ITEM_FIELDS_OF_EACH_MESSAGE, "folder", "body", "body_type", "original")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,12 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 @dataclass(frozen=True, slots=True)
-class ImapPorts:
-    """The ports of the simulated IMAP server, and the password of its mailboxes.
+class ImapServerSettings:
+    """The settings of the simulated IMAP server.
 
-    tls: port for IMAP over TLS from the first byte. 0: any free port.
-    starttls: port for IMAP that changes to TLS by STARTTLS. 0: any free port.
-    password: password of all mailboxes. None: the server makes a random password at its first start
-        and stores it.
+    tls: port for TLS connections. 0: any free port.
+    starttls: port for connections that begin with STARTTLS. 0: any free port.
+    password: the password of the mailboxes. None: a random password, stored at the first start.
     """
 
     tls: int = 0
@@ -74,7 +73,7 @@ class Simulators:
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
         control_secret: str | None = None,
-        imap_ports: ImapPorts | None = None,
+        imap_ports: ImapServerSettings | None = None,
     ) -> None:
         self.service = SimulatorService(data)
         self._host = host
@@ -181,7 +180,7 @@ class Simulators:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _imap_server(self, ports: ImapPorts, tls: ssl.SSLContext) -> ImapServer:
+    def _imap_server(self, ports: ImapServerSettings, tls: ssl.SSLContext) -> ImapServer:
         password = ports.password or self._own_secret("imap password")
         return ImapServer(
             self.service,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
 from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
@@ -21,7 +21,7 @@ WAYS = "SELECT provider_account_id LIKE '%?labels' FROM mailsync.email_accounts"
 
 @pytest.fixture(scope="module")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ImapPorts()) as running:
+    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ImapServerSettings()) as running:
         running.add_mailbox(USER)
         yield running
 

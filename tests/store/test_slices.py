@@ -34,10 +34,16 @@ def a_full(number: int, version: str = "v1") -> Message:
     return replace(a_message(f"m{number}"), version=version, received_at=received_at)
 
 
-def name(mirror: Mirror, *changes: PartialChange, removed: Sequence[str] = ()) -> StoredFeed:
+def name(
+    mirror: Mirror,
+    *changes: PartialChange,
+    removed: Sequence[str] = (),
+    has_more: bool = False,
+) -> StoredFeed:
     """Store a page of the feed that names messages; return the feed."""
     feed = mirror.folder(mirror.first).feed
-    page = a_page(*changes, *(RemovedMessage(RemoteId(each)) for each in removed), has_more=True)
+    gone = (RemovedMessage(RemoteId(each)) for each in removed)
+    page = a_page(*changes, *gone, has_more=has_more)
     write = a_page_write(feed, page)
     ids = tuple(each.remote_id for each in changes)
     plan = replace(write.plan, to_fetch_by_id=(), pending=ids, slice_changes=changes)
@@ -64,11 +70,15 @@ def pending_ids(mirror: Mirror, feed: StoredFeed) -> list[str]:
 
 
 def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror) -> None:
-    feed = name(mirror, *map(a_named, range(5)))
+    feed = name(mirror, *map(a_named, range(1, 5)), has_more=True)
 
     assert claim(mirror, feed) == [["m3", "m4"], ["m1", "m2"]]
-    assert claim(mirror, feed, OTHER) == [["m0"]]
     assert left(mirror, feed) == SlicesLeft(True, False, True)
+    name(mirror, a_named(0), has_more=True)
+    assert claim(mirror, feed, OTHER) == [], "the next page completes the slice"
+    name(mirror)
+    assert claim(mirror, feed, OTHER) == [["m0"]]
+    assert left(mirror, feed) == SlicesLeft(True, False, False)
 
     mirror.slices.release_claims(mirror.run, [feed.ref.id], OTHER.number)
     assert claim(mirror, feed, OTHER) == [["m0"]]

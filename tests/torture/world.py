@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
-from localdev.simulators import CLIENT_ID, CLIENT_SECRET, ImapPorts, Simulators
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, ImapServerSettings, Simulators
 from localdev.simulators.gmail.labels import CATEGORIES, GmailLabels
 from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.imap.server import ImapServer
@@ -76,7 +76,7 @@ class World:
         self._postgres = postgres
         self._servers = ExitStack()
         self._names = (f"torture_{token_hex(3)}_{number}" for number in count(1))
-        self.simulators = Simulators(folder, imap_ports=ImapPorts())
+        self.simulators = Simulators(folder, imap_ports=ImapServerSettings())
 
     def __enter__(self) -> Self:
         with ExitStack() as servers:

@@ -16,7 +16,7 @@ import pytest
 
 from mailsync.decisions.remaining_time import (
     MAX_PACE,
-    MIN_PAGES,
+    MIN_PAGES_FOR_SPEED,
     MIN_READING_S,
     PART_S,
     QuotaStatus,
@@ -101,7 +101,9 @@ def test_in_19_of_20_runs_every_estimate_is_as_exact_as_stated(mailbox: str) -> 
     assert sorted(jumps)[94] <= 0.15
 
 
-MEASURED = ReadingProgress(stored=2_000, pages=MIN_PAGES, reading_s=MIN_READING_S, folder_s=60.0)
+MEASURED = ReadingProgress(
+    stored=2_000, pages=MIN_PAGES_FOR_SPEED, reading_s=MIN_READING_S, folder_s=60.0
+)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ MEASURED = ReadingProgress(stored=2_000, pages=MIN_PAGES, reading_s=MIN_READING_
         ({}, 8_000, 240),
         ({"folder_s": 120.0}, 8_000, 480),
         ({}, 0, None),
-        ({"pages": MIN_PAGES - 1}, 8_000, None),
+        ({"pages": MIN_PAGES_FOR_SPEED - 1}, 8_000, None),
         ({"reading_s": MIN_READING_S - 1}, 8_000, None),
         ({"is_paused": True}, 8_000, None),
         ({"stored": 900, "reread": 1_100}, 8_000, None),

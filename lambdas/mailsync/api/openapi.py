@@ -19,7 +19,7 @@ from mailsync.api.openapi_providers import (
     describe_provider_paths,
 )
 from mailsync.api.openapi_responses import describe_headers, describe_responses, problem_response
-from mailsync.api.openapi_schemas import complete_schemas
+from mailsync.api.openapi_schemas import tidy_schemas
 from mailsync.registry import RegisteredProvider
 
 API_VERSION = "1.0.0"
@@ -60,7 +60,7 @@ def build_openapi_document(
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
-    complete_schemas(described)
+    tidy_schemas(described)
     return described
 
 

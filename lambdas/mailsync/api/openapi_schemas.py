@@ -112,7 +112,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
 }
 
 
-def complete_schemas(document: dict[str, Any]) -> None:
+def tidy_schemas(document: dict[str, Any]) -> None:
     """Complete the schemas of the document in place, and remove those that no operation uses."""
     document["paths"] = _tidy(document["paths"])
     schemas = _tidy(document["components"]["schemas"] | _WITHOUT_MODEL) | DOCUMENTED_VALUES

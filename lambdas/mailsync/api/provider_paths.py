@@ -47,7 +47,7 @@ def sign_in_path_for_request_path(path: str) -> str | None:
     """Return the path of the sign-in for the provider that `path` names.
 
     If `path` names no provider, return the sign-in path of the first provider of this stage that
-    has a sign-in; None: there is no such provider.
+    has a sign-in. None: no provider of this stage has a sign-in.
     """
     if found := _SIGN_IN.match(path):
         return found[0]

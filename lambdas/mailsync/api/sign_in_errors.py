@@ -52,7 +52,7 @@ def link_back_to_application(path: str) -> PageLink | None:
     """Return the link with which a page leads back to the application.
 
     If APP_INBOX_URL is not set, the link leads to the sign-in of the provider that `path` names.
-    None: there is no such sign-in either.
+    None: no provider of this stage has a sign-in.
     """
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")

@@ -25,7 +25,7 @@ class SigningKeys(Protocol):
         ...
 
     def find_key(self, key_id: str | None) -> jwt.PyJWK | str | None:
-        """Return the key for a JWT with this key id (header `kid`). None: there is no such key."""
+        """Return the key for a JWT with this key id (header `kid`). None: no key has this id."""
 
 
 @dataclass(frozen=True, slots=True)

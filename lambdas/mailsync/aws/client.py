@@ -58,9 +58,9 @@ class _HttpResponse:
 @dataclass(slots=True)
 class AwsClient:
     """Calls one service; several threads may use a client at the same time. Region, endpoint and
-    credentials are those of the environment. No redirect is followed, and no proxy is used.
+    credentials come from the environment. No redirect is followed, and no proxy is used.
 
-    endpoint_url: URL of the service. None: that of the environment.
+    endpoint_url: URL of the service. None: the URL that the environment names.
     timeout_s: seconds for connecting, and for each wait for bytes of a response.
     max_attempts: attempts of a call that AWS does not answer, throttles, or answers with a 5xx
         status. Each operation that is called must have no further effect if it is repeated.

@@ -22,10 +22,10 @@ def find_region() -> str:
 
 def find_credentials() -> AwsCredentials:
     """Return the credentials of the environment; those of a Lambda function stay valid as long as
-    its process. Outside Lambda, botocore finds those of a profile.
+    its process. Outside Lambda, botocore finds the credentials of a profile.
 
     Raises:
-        AwsUnavailable: there are none.
+        AwsUnavailable: there are no credentials.
     """
     setting = os.environ.get
     key, secret = setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY")

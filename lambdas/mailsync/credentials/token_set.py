@@ -15,8 +15,8 @@ class TokenSet:
     access_token: the access token.
     grant: the user's grant. None: app-only access.
     organisation_id: tenant id of app-only access. None: access by a grant.
-    address: the account's present email address, as the platform names it at a renewal. None: it
-        names none.
+    address: the account's present email address, as the platform names it at a renewal. None: the
+        platform named no address.
     """
 
     access_token: AccessToken

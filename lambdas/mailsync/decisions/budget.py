@@ -32,8 +32,10 @@ def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
 
 
 def has_time_for_folders(remaining_s: float) -> bool:
-    """Return whether a function that syncs many folders has time for a few more of them, and then
-    to return the others to the workflow."""
+    """Return whether a function that syncs many folders has time for a few more folders.
+
+    The time includes what the function needs to return the remaining folders to the workflow.
+    """
     return remaining_s > MIN_TIME_FOR_FOLDERS_S
 
 

@@ -160,8 +160,8 @@ def batch_full_sync_starts(
     page_size: int,
     max_messages: int,
 ) -> Iterator[tuple[StoredFeed, ...]]:
-    """Yield batches of change feeds whose full sync has not started, those of small folders, which
-    fit on one page.
+    """Yield batches of the change feeds of small folders whose full sync has not started. A batch
+    fits on one page.
 
     The smallest folders come first. All their batches together have at most `max_messages`
     messages. Folders above this limit are left to Lambda functions that work in parallel.

@@ -43,13 +43,14 @@ def choose_open_run_action(
     | has ended | any | RETURN_ENDED_RUN |
     | open | RUNNING | JOIN_RUN |
     | queued, never begun | none | START_EXECUTION |
-    | queued, never begun | ended | CLOSE_DEAD_RUN: no new execution can have the run's id as name |
+    | queued, never begun | ended | CLOSE_DEAD_RUN |
     | begun | ended | CLOSE_DEAD_RUN |
     | begun, stale | none | CLOSE_DEAD_RUN |
     | begun, not stale | none | JOIN_RUN: Step Functions does not show the execution yet |
 
-    DescribeExecution is eventually consistent (AWS Step Functions API Reference), so it can miss an
-    execution that already works. Step Functions refuses the name of an ended execution for 90 days.
+    Step Functions refuses the name of an ended execution for 90 days, so a run whose execution has
+    ended cannot be started again. DescribeExecution is eventually consistent, so it can miss an
+    execution that already works (AWS Step Functions API Reference).
 
     has_begun: whether the run has recorded its execution.
     is_stale: whether the run's last heartbeat is older than STALE_RUN_S.

@@ -29,9 +29,9 @@ def classify_push(
 ) -> PushHealth:
     """Return whether the notifications of a mailbox work.
 
-    expires_at: expiry of the subscription. None: there is none.
+    expires_at: expiry of the subscription. None: there is no subscription.
     subscribed_at: when a subscription was first requested.
-    notified_at: when the last genuine notification arrived. None: none did.
+    notified_at: when the last genuine notification arrived. None: no notification arrived yet.
     changed_at: when the last sync ended that found a change.
     """
     if expires_at is None or expires_at <= now:

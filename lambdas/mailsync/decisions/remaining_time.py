@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-MIN_PAGES = 20
+MIN_PAGES_FOR_SPEED = 20
 """The smallest number of pages from which a speed is computed. If the times of pages vary by half
 their mean, the mean of 20 is within 22 % of the true one in 19 of 20 cases (2 · 0.5 / √20)."""
 MIN_READING_S = 60.0
@@ -30,9 +30,9 @@ MAX_PACE = 1.25
 class QuotaStatus:
     """The quota of a mailbox at its provider, and what is left to be fetched with it.
 
-    units_per_minute: its limit.
+    units_per_minute: the number of units that the provider grants per minute.
     taken: units that were taken in the last minute.
-    paused_until: until when the provider accepts no request. None: it accepts them.
+    paused_until: end of the pause in which the provider accepts no requests. None: no pause.
     pending: number of messages whose contents are still to be fetched.
     used: units that the open run has used for its pages.
     """
@@ -93,7 +93,7 @@ def estimate_remaining_s(
     """
     if quota and quota.pending and progress.stored:
         return math.ceil(_seconds_of_quota(progress, quota))
-    is_measured = progress.pages >= MIN_PAGES and progress.reading_s >= MIN_READING_S
+    is_measured = progress.pages >= MIN_PAGES_FOR_SPEED and progress.reading_s >= MIN_READING_S
     read = progress.stored + progress.reread
     if missing <= 0 or not is_measured or progress.is_paused or not progress.stored:
         return None

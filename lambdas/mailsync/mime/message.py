@@ -37,7 +37,7 @@ class ParsedMessage:
 
     sender: the first address of From, else of Sender.
     sent_at: None: the message has no date that can be read.
-    body_text, body_html: all texts of this type that are no attachments. None: there is none.
+    body_text, body_html: all texts of this type that are no attachments. None: no such text.
     has_attachments: as at Microsoft Graph, attachments that the body shows do not count.
     importance: `low`, `normal` or `high`.
     kind: `message`; for invitations the names of Microsoft Graph, such as `eventMessageRequest`;

@@ -79,9 +79,8 @@ class FolderListing:
         by the provider's folder id.
     new_id_by_old_id: known folders that were renamed at a provider whose ids change with the name,
         as far as they were recognised. The old ids are gone.
-    new_key_prefix_by_old: for each of these renamed folders, the text with which the provider's
-        keys of its messages begin now, by the text with which they began before. A key is the
-        provider's own id of a message where that id changes when the message moves.
+    new_key_prefix_by_old: for each renamed folder, the prefix that the provider's ids of its
+        messages have now, by the prefix that they had before.
     permanent_roles: the roles of folders that every mailbox has and that its owner cannot delete.
 
     A known folder that appears in none of these fields was not part of this reading.
@@ -123,7 +122,7 @@ class StoredFolder:
         whole mailbox.
     remote_total, remote_unread: the provider's counts when the folder tree was last read. None: the
         provider does not count this folder.
-    last_changed_at: when a sync last found a change in the folder. None: never.
+    last_changed_at: when a sync last found a change in the folder. None: no sync has found one.
     are_counts_wanted: whether changes of the folder were stored since the provider's counts were
         last read. See `TreeReadingDepth.QUICK`.
     """

@@ -65,7 +65,7 @@ class MessageState:
     """The part of a message that can change at a provider whose messages keep their contents.
 
     version: text that differs whenever another field differs.
-    importance: None: it belongs to the contents, which stay.
+    importance: None: the provider counts importance among the contents, which do not change.
     """
 
     is_read: bool

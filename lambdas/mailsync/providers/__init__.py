@@ -269,7 +269,10 @@ class MailProvider(Protocol):
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins once the present feed is read, so that the provider
-        may read it ahead. None: there is none. A provider that reads nothing ahead does nothing."""
+        may read it ahead. A provider that does not read ahead does nothing.
+
+        feed: None: no feed follows.
+        """
         ...
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:

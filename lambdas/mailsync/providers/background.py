@@ -1,4 +1,4 @@
-"""Read in a thread while the caller works with what it has read."""
+"""Read from the provider in a thread while the caller stores the page that it read before."""
 
 import sys
 from collections.abc import Callable

@@ -214,8 +214,8 @@ class PasswordKit(Protocol):
 
         Raises:
             PasswordRejected: the server refused the user name or the password.
-            AppPasswordNeeded: the server accepts only an app password, or no password before the
-                owner switches on IMAP access.
+            AppPasswordNeeded: the server accepts only a password for apps, or its owner must switch
+                on the access first.
             MailServerUnusable: the server cannot be used as it was named.
             MailboxUnavailable: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`

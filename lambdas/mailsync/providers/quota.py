@@ -23,7 +23,7 @@ class QuotaSource(Protocol):
         """Store that the provider refused a request because the quota is used up, so that no
         function sends a request before the pause has ended.
 
-        retry_after_s: pause that the provider requested, in seconds. None: it named none.
+        retry_after_s: pause that the provider requested, in seconds. None: it named no pause.
         is_project: the quota of the project is used up, for all mailboxes.
         """
         ...

@@ -9,6 +9,6 @@ def http_tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return the TLS context of this process, which takes 8 ms to make: a function opens several
     mailboxes. Only for HTTP, since the client sets the protocols that it offers to the server.
 
-    ca_bundle: path of the authorities to trust. None: those of the system.
+    ca_bundle: path of the authorities to trust. None: the authorities of the system.
     """
     return ssl.create_default_context(cafile=ca_bundle)

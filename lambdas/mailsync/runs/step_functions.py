@@ -45,7 +45,7 @@ class StepFunctions:
         return str(started["executionArn"])
 
     def status(self, arn: str) -> str | None:
-        """Return the status of an execution, such as "RUNNING". None: it does not exist."""
+        """Return the status of an execution, such as "RUNNING". None: no such execution."""
         try:
             return str(self._call("DescribeExecution", executionArn=arn)["status"])
         except AwsRejected as error:

@@ -88,8 +88,8 @@ class SyncStarter:
             self.close_run(run.account_id, run.id, run.execution_name)
 
     def recover_runs(self, runs: Iterable[StaleRun]) -> None:
-        """Recover each of the stale runs, as `recover_run` does. After the last run, raise the
-        first error, if any."""
+        """Recover each stale run with `recover_run`. If some runs fail, still recover the others,
+        then raise the first error."""
         failures = []
         for run in runs:
             try:

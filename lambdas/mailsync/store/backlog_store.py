@@ -1,4 +1,4 @@
-"""Measure how much work waits in the whole stage, for graphs and alarms."""
+"""Measure the backlog of the whole stage, for graphs and alarms."""
 
 from dataclasses import dataclass
 
@@ -27,15 +27,14 @@ class Backlog:
 
 
 class BacklogStore:
-    """Reads from the database how much work waits in the stage: due mailboxes, unpublished events,
-    messages in quarantine, accounts that need a sign-in. Raises StoreUnavailable and
-    StoreRejected."""
+    """Counts the work that waits in the stage: due mailboxes, unpublished events, quarantined
+    messages, and accounts that need a sign-in. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def measure(self) -> Backlog:
-        """Count the waiting work of all accounts, in one transaction."""
+        """Read and return the current backlog of the stage."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]
         return Backlog(due, float(overdue_s), float(unpublished_s), *counts)

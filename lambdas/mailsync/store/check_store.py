@@ -216,8 +216,8 @@ class CheckStore:
             return bool(enqueued)
 
     def fail_run_of_check(self, check: Check, error: str, message: str) -> None:
-        """Close the check's run as failed, with this error name and message, as `RunStore.fail`
-        does."""
+        """Close the check's run as failed with this error name and message. A run that already has
+        an outcome does not change."""
         run = check.run
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_LIFETIME_S), check)

@@ -302,7 +302,7 @@ class Database:
     has failed.
 
     statement_count: number of statements that ran so far.
-    known: SQL statements by name. None: those of the folder `queries/`.
+    known: SQL statements by name. None: the statements of the folder `queries/`.
     """
 
     statement_count: int

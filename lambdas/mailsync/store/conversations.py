@@ -31,8 +31,8 @@ def need_conversations(messages: Iterable[Message]) -> bool:
 def with_conversation_ids(
     tx: Transaction, run: RunRef, messages: Sequence[Message]
 ) -> Sequence[Message]:
-    """Return the messages with their conversation ids, those of the provider or ours. Store what
-    connects the messages with later ones.
+    """Return the messages with their conversation ids: the provider's id, or else one that Mailsync
+    computes. Store the thread keys that connect the messages with later ones.
 
     The transaction must be exclusive if `need_conversations`: two halves of a conversation that are
     stored at the same time would not find each other.

@@ -159,7 +159,7 @@ class CredentialStore:
 
     def pop_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> StoredSignIn | None:
         """Delete and return the started sign-in that has these hashes of the OAuth state and the
-        cookie. None: there is no such sign-in."""
+        cookie. None: no started sign-in has these hashes."""
         with self._database.transaction() as tx:
             found = tx.run("take_sign_in", state_hash=state_hash, cookie_hash=cookie_hash)
         if not found:

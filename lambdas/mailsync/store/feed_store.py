@@ -51,7 +51,7 @@ class FeedStore:
 
     def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
         """Return the next `limit` pending messages of a feed, at most, in their order, with the
-        group of each; None: it has none. A message is pending if a page has named it and its
+        group of each. None: no group. A message is pending if a page has named it and its
         contents are still to be fetched. Messages that wait for a later request are left out."""
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
@@ -72,11 +72,11 @@ class FeedStore:
     def restart_full_sync(
         self, run: RunRef, feed_id: FeedId, *, fallback: int | None = None
     ) -> int:
-        """Delete the feed's cursor, so that a new full sync of the feed starts. Return how many full
+        """Delete the feed's cursor and start a new full sync of the feed. Return how many full
         syncs of the feed this run has started in this way.
 
-        fallback: number of the provider's kinds of feeds that have failed for the folder or
-            mailbox; the full sync uses the next kind. None: keep the stored number.
+        fallback: how many of the provider's kinds of feeds have failed for the folder or mailbox.
+            The new full sync uses the next kind. None: keep the stored number.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(

@@ -119,8 +119,8 @@ class FolderStore:
         new_ids: stored folders that have another id at the provider now. Each keeps its selection
             and its mail, and starts a full sync. It is hidden instead if another stored folder has
             the new id.
-        new_key_prefixes: the new beginnings of the keys of messages by the old ones. A message that
-            is hidden under one of the new keys loses it.
+        new_key_prefixes: the new prefixes of the provider's message ids, by the earlier prefixes. A
+            hidden message that has one of the new ids loses it.
         has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
             the changes of the whole mailbox.
         do_ids_survive_moves: see `ProviderTraits`. False: messages may have other ids after their
@@ -161,8 +161,8 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def delete_folders_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete those of the folders `gone` that contain no mail and that the provider has twice
-        reported as gone."""
+        """Delete each folder of `gone` that contains no mail and that the provider has reported
+        as gone twice."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
@@ -250,11 +250,11 @@ class FolderStore:
     def are_flags_compared_elsewhere(
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
-        """Return whether the comparison of a folder may leave out the flags of its messages,
-        because the comparison of another folder with the same messages includes them.
+        """Return whether the comparison of another folder covers the flags of this folder's
+        messages.
 
-        True if the folder still has to be compared, and the other folder is mirrored and either
-        was compared in this run or has to be compared.
+        True if this folder must be compared, and the other folder is mirrored and was compared in
+        this run or must be compared.
 
         elsewhere: the provider's id of the other folder.
         """

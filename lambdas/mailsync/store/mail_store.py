@@ -29,7 +29,7 @@ from mailsync.store.connection import Database
 from mailsync.store.conversations import need_conversations
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_writes import PageWrite
-from mailsync.store.placement_changes import SortedChanges
+from mailsync.store.placement_changes import ClassifiedChanges
 
 MESSAGES_PER_DELETE_BATCH = 2000
 """The number of messages that one transaction deletes together with their bodies: about a second of
@@ -76,7 +76,7 @@ class MailStore:
     def write_pages(
         self, run: RunRef, writes: Sequence[PageWrite]
     ) -> tuple[WrittenRowCounts | None, ...]:
-        """Write one page of each of several feeds, as `write_page` does, all in one transaction.
+        """Write one page of each of several feeds in one transaction. `write_page` writes one page.
 
         The statements for cursors and counts are then sent once, not once for each page.
 
@@ -185,7 +185,7 @@ class MailStore:
         return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
     def stored_ids(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
-        """Return the ids of those of these messages that are stored, hidden ones included."""
+        """Return those of the given ids that are stored, including the ids of hidden messages."""
         if not ids:
             return frozenset()
         with self._database.transaction() as tx:
@@ -198,13 +198,13 @@ class MailStore:
         feed: FeedRef,
         changes: Sequence[PlacementChange],
         all_mail: RemoteId | None,
-    ) -> SortedChanges:
-        """Return what is stored of the messages that changes of placements name.
+    ) -> ClassifiedChanges:
+        """Classify the messages of placement changes by what the database has of them.
 
         all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
         """
         if not changes:
-            return SortedChanges()
+            return ClassifiedChanges()
         with self._database.transaction() as tx:
             return placement_changes.sort_placement_changes(tx, run, feed.id, changes, all_mail)
 

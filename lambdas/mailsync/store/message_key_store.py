@@ -61,7 +61,7 @@ class MessageKeyStore:
     def keys_without_version(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
-        """Return those of the keys with which no message of this version is in the folder.
+        """Return the keys for which the folder has no message with the given key and version.
 
         versions: the versions by key.
         """
@@ -78,7 +78,7 @@ class MessageKeyStore:
     def fingerprints_in_folder(
         self, run: RunRef, folder_id: FolderId, keys: Collection[RemoteId]
     ) -> dict[RemoteId, str | None]:
-        """Return the fingerprints of those of the keys that messages in the folder have."""
+        """Return the fingerprints of the folder's messages that have one of the keys."""
         with self._database.transaction() as tx:
             found = tx.run(
                 "fingerprints_in_folder",

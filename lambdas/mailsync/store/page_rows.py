@@ -103,12 +103,10 @@ def save_messages(
 def hide_removed_messages(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
-    """End the placements, in the feed's folder, of the messages that the page reports as removed,
-    and hide the messages that are in no folder afterwards. If the feed is that of a whole mailbox,
-    end their placements in all folders.
+    """End the placements of the messages that the page reports as removed: in the feed's folder,
+    or in all folders if the feed covers the whole mailbox. A message without placements is hidden.
 
-    Delete the entries of removed messages in the quarantine (messages that could not be fetched or
-    stored) of that folder, or of all folders, so that they are not retried.
+    The messages also leave the quarantine, the list of messages that could not be stored.
     """
     if not plan.removed_ids:
         return WrittenRowCounts()

@@ -30,11 +30,12 @@ class PageWrite:
     plan: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
-    requested_s_ago: seconds from the request for the page until this object was made.
-    unchanged_ids: ids of messages that the page contains exactly as they are stored.
+    requested_s_ago: seconds between the request for the page and this write, or fewer.
+    unchanged_ids: ids of messages that are stored in the feed's folder with the reported version
+        and flags.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
     folder_of_all_mail: the provider's id of the folder that contains every message outside trash
-        and junk. None: the provider has no such folder.
+        and junk. None: there is no such folder.
     """
 
     feed: StoredFeed

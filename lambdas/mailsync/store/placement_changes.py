@@ -19,13 +19,14 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class SortedChanges:
-    """The ids of the messages that a page's placement changes name, in three sets that overlap.
+class ClassifiedChanges:
+    """The ids of messages with changed placements, classified by what the database has of them.
+    A message can be in several of the sets.
 
     shown: messages that are stored and not hidden.
-    pending: messages of this feed whose contents Mailsync still has to fetch.
-    mirrored: messages that the change adds to a mirrored folder. If the provider has a folder of
-        all mail and that folder is mirrored, every named message.
+    pending: messages whose contents the feed still has to fetch.
+    mirrored: messages that a change adds to a mirrored folder. If the folder of all mail is
+        mirrored, all messages of the changes.
     """
 
     shown: set[RemoteId] = field(default_factory=set)
@@ -39,13 +40,12 @@ def sort_placement_changes(
     feed_id: FeedId,
     changes: Sequence[PlacementChange],
     all_mail: RemoteId | None,
-) -> SortedChanges:
-    """Look up which of the changed messages are shown, pending and in a mirrored folder.
+) -> ClassifiedChanges:
+    """Classify the changed messages by what the database has of them.
 
-    all_mail: the provider's id of the folder that contains every message outside trash and junk.
-        None: the provider has no such folder.
+    all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
     """
-    result = SortedChanges()
+    result = ClassifiedChanges()
     for message_id, is_shown, is_pending, is_mirrored in tx.run(
         "sort_changes",
         account_id=run.account_id,

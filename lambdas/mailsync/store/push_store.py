@@ -57,7 +57,7 @@ class SubscriptionClaim:
 class PushState:
     """What is known of the notifications of a mailbox.
 
-    expires_at: expiry of the subscription. None: there is none.
+    expires_at: expiry of the subscription. None: there is no subscription.
     notified_at: when the last genuine notification arrived. None: none did.
     last_error: name of the error of the last attempt to create or renew the subscription. None: it
         succeeded.

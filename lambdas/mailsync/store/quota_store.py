@@ -141,14 +141,14 @@ class MailboxQuota:
             self._is_backfilling = False
 
     def take(self, units: int, *, is_backfill: bool = False) -> None:
-        """Take units from the mailbox's and the project's allowance before a request is sent; sleep
-        if they are there within a short time.
+        """Take units from the mailbox's and the project's allowance. Sleep if they are available
+        soon.
 
         is_backfill: the request fetches old mail, so it must leave the reserve for new mail.
 
         Raises:
-            ProviderThrottled: the wait would exceed MAX_SLEEP_S, or all waits of this object
-                MAX_SLEEP_PER_OPENING_S; `retry_after_s` is the wait. Nothing was taken.
+            ProviderThrottled: the pause would be longer than MAX_SLEEP_S, or all pauses together
+                longer than MAX_SLEEP_PER_OPENING_S. No unit was taken.
         """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:
@@ -166,7 +166,8 @@ class MailboxQuota:
             self._backfill_units += units if is_backfill else 0
 
     def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
-        """Store a pause, as `QuotaSource.report_exhausted`."""
+        """Store the pause that the provider requested, so that no function sends a request before
+        its end."""
         pause_s = PAUSE_AFTER_REFUSAL_S if retry_after_s is None else retry_after_s
         logger.warning("quota_exhausted", is_project=is_project, seconds=round(pause_s, 1))
         with self._lock, self._database.transaction() as tx:

@@ -64,7 +64,7 @@ class StoredSlice:
     """The result of storing a slice.
 
     stored: number of messages that left the pending messages.
-    following: a slice that was claimed in the same transaction. None: none is free.
+    following: a slice that was claimed in the same transaction. None: no slice is free.
     """
 
     counts: WrittenRowCounts
@@ -73,7 +73,7 @@ class StoredSlice:
 
 
 class SliceStore:
-    """Claims and stores slices."""
+    """Claims slices of pending messages for workers, and stores their messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -17,11 +17,10 @@ def save_states(
     *,
     is_only_folder: bool,
 ) -> WrittenRowCounts:
-    """Store changes of the read state, flag and other mutable fields of messages whose contents are
-    stored, and show the messages in the folder.
+    """Store the changed flags of stored messages, and place the messages in a folder.
 
-    folder: the folder of the change feed. None: the feed is that of a whole mailbox. Show each
-        message in those of its folders that are mirrored, and in no other.
+    folder: the folder in which to place the messages. None: each change names the folders of its
+        message; the message is placed in those that are mirrored, and in no other.
     is_only_folder: whether a message of this provider is in one folder only.
     """
     if not changes:

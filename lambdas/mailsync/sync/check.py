@@ -340,7 +340,7 @@ def _compare(
 def _cursors(
     mailbox: Mailbox, check: Check, seen: MailboxSnapshot
 ) -> Mapping[StoredFeed, SealedSecret | None]:
-    """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
+    """Return the new cursors of the feeds that were read; None where the cursor is unchanged."""
     return {
         feed: mailbox.seal_cursor(feed.ref, page.next_cursor)
         if page.next_cursor != mailbox.open_cursor(feed)

@@ -243,8 +243,8 @@ def _apply(
     requested_at: float,
     remaining_s: Callable[[], float],
 ) -> frozenset[FeedId]:
-    """Store the next page of each feed, as long as there is time; return the feeds that are up to
-    date then.
+    """Store the next page of each feed, as long as there is time. Return the feeds that
+    have no further changes after that page.
 
     A feed that fails does not stop the others. `sync-folder` processes it alone, with smaller
     pages, or the workflow marks its folder as failed.

@@ -50,7 +50,7 @@ def renew_due_subscriptions(
     public_url: str, remaining_s: Callable[[], float]
 ) -> SubscriptionRenewalCounts:
     """Create and renew the push subscriptions that are due while time remains, at most
-    `MAX_RENEWALS_PER_INVOCATION`; return how many attempts succeeded and how many failed.
+    `MAX_RENEWALS_PER_INVOCATION`. Return how many attempts succeeded and how many failed.
 
     A failed attempt is counted and scheduled again; the other subscriptions are still renewed.
     """

@@ -102,8 +102,8 @@ class LeftoverSubscriptions:
 
 
 def _ended(push: PushProvider, remote_id: RemoteId) -> bool | MailsyncError:
-    """End one subscription; return whether it existed, or the failure, so that the others are
-    tried."""
+    """End one subscription; return whether it existed, or the failure, so that the caller
+    can end the remaining subscriptions."""
     try:
         return push.unsubscribe(remote_id)
     except MailsyncError as failure:

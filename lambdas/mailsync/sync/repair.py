@@ -102,8 +102,8 @@ def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
 def _adopt_listing(
     mailbox: Mailbox, folder: StoredFolder, listing: MessageListing, difference: ListingDifference
 ) -> ListingDifference:
-    """Store what the list says of stored messages, without requesting them; return the differences
-    that are left.
+    """Store the placements and flags that the list has of stored messages, without requesting the
+    messages. Return the differences that remain.
 
     Placements are those of the list, and flags, if it has any. Messages that the list lacks leave
     the folder only if the list is as long as the provider counts; else each is requested. They
@@ -143,7 +143,7 @@ def _adopt_listing(
 def _shown_ids(
     mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
 ) -> frozenset[RemoteId]:
-    """Return those of these messages that are in a folder."""
+    """Return the ids of those messages that are in a folder."""
     changes = [PlacementChange(each) for each in ids]
     found = mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None)
     return frozenset(found.shown)
@@ -164,7 +164,7 @@ def compare_folder(
     """List the messages of a folder at the provider. Return the listing, and how it differs from
     the stored rows.
 
-    has_flags: see `MailProvider.list_folder_messages`.
+    has_flags: whether to read the flags of the messages, too.
 
     If a stored row has no version and otherwise equals its listed message, the listed version is
     stored in the row.

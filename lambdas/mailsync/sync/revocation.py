@@ -45,7 +45,7 @@ class Revocation:
     credentials: Credentials = field(repr=False)
 
     def run(self) -> AccessEnd:
-        """Revoke the grant unless another account uses the mailbox; return what was done.
+        """Revoke the grant unless another account uses the mailbox; return the outcome.
 
         Call this after the account was disconnected, so that of two connections that end at the
         same time one sees no other. Errors of the platform and of KMS are logged and not raised,

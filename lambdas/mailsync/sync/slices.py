@@ -105,8 +105,8 @@ def sync_slices(
 
 
 def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
-    """Store slices of a feed whose round has ended, until none is left, those of other workers
-    included, or the time budget is spent."""
+    """Store slices of a feed whose round has ended, until no slice is left, counting those that
+    other workers have claimed, or until the time budget is spent."""
     mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER)
     worker = SliceWorker(mailbox, feed, FEED_WORKER)
     slowest_s = 0.0
@@ -121,8 +121,10 @@ def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], f
 
 
 def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple[FeedId, ...]:
-    """Return the feeds that are read in slices; see `choose_sliced_feeds`. No worker of this lease
-    is at work yet, so claims that are left are those of workers that ended."""
+    """Return the feeds that `choose_sliced_feeds` chooses for reading in slices.
+
+    Release the claims on slices that ended workers left: no worker of this lease has started yet.
+    """
     account_id = mailbox.run.account_id
     if not left or not isinstance(mailbox.provider, SliceReader):
         return ()
@@ -137,7 +139,8 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
 
 
 def is_first_slice_useful(mailbox: Mailbox, feed: StoredFeed) -> bool:
-    """Store the first slice of a full sync; return whether the others are worth their requests."""
+    """Store the first slice of a full sync; return whether more slices are worth the requests
+    that they cost."""
     found = SliceWorker(mailbox, feed, FEED_WORKER, is_single=True).store_next()
     return found is None or are_slices_useful(*found)
 

@@ -88,8 +88,8 @@ def store_pages(
     requested_at: float,
     has_time: Callable[[], bool],
 ) -> dict[FeedId, WrittenRowCounts | None]:
-    """Store one page of each of several change feeds, as `store_page` does, many in one
-    transaction. Return what each page wrote, by feed.
+    """Store one page of each of several change feeds, many pages in one transaction. Return the
+    counts of written rows, by feed.
 
     The result lacks feeds for which no time was left, and feeds that failed. If the database
     rejects a transaction of several pages, each page is stored alone, so a feed that fails does not

@@ -180,7 +180,8 @@ def _folders_with_unread_counts(
 def _fail_unread(
     mailbox: Mailbox, stores: MailboxStores, known: Iterable[StoredFolder], listing: FolderListing
 ) -> None:
-    """Mark folders as failed that the provider did not list completely; the others continue."""
+    """Mark the folders as failed that the provider did not list completely. The sync continues
+    with the remaining folders."""
     for folder in known:
         if folder.is_selected and (sentence := listing.failure_reasons.get(folder.ref.remote_id)):
             stores.run_folders.fail_folder(
@@ -197,8 +198,9 @@ def _classify(
     failed: int,
     rounds: int,
 ) -> RemainingVerification:
-    """Decide what is left to do. `steady` folders have the same provider counts as at the last
-    reading."""
+    """Decide which work remains until the mailbox is verified.
+
+    steady: folders whose provider counts have not changed since the last reading."""
     run = mailbox.run
     may_repair = rounds < max_repair_rounds(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
@@ -246,8 +248,8 @@ def _least_recently_compared_first(
 def _all_mail_last(
     mailbox: Mailbox, stores: MailboxStores, folder_ids: tuple[FolderId, ...]
 ) -> tuple[FolderId, ...]:
-    """Return the folders with the folder of all mail at the end: what it lacks is then known to be
-    in trash or junk, and not requested."""
+    """Return the folders with the folder of all mail at the end. The comparisons before it show
+    which messages are in trash or junk, so the messages that it lacks are not requested."""
     all_mail = mailbox.provider.traits.folder_of_all_mail
     if all_mail is None:
         return folder_ids

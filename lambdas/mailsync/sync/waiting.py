@@ -12,8 +12,8 @@ from mailsync.log import logger
 
 
 class HandOverDue(Exception):
-    """Raised in a state of the workflow: the execution must hand over its run to a successor
-    execution, so the state does no more work."""
+    """The execution must hand its run over to a successor execution, so the state does no more
+    work."""
 
 
 def remaining_time(context: LambdaContext) -> Callable[[], float]:

@@ -60,7 +60,7 @@ VOCABULARY = Vocabulary(
             "vary: accept-encoding origin referer x-origin",
         )
     ),
-    sized=frozenset(
+    fields_with_size=frozenset(
         (
             *("attachmentId", "id", "nextPageToken", "threadId"),
             *("expires_in", "refresh_token_expires_in", "retry-after"),

@@ -83,7 +83,7 @@ _VOCABULARY = Vocabulary(
             "preference-applied: idtype=immutableid odata.maxpagesize",
         )
     ),
-    sized=frozenset(
+    fields_with_size=frozenset(
         (
             *("id", "conversationId", "parentFolderId", "@odata.etag"),
             *(

@@ -19,7 +19,7 @@ from localdev.live.imap.words import VOCABULARY
 from localdev.live.kit import LiveFailed, SimulatedUpstream
 from localdev.live.record import Recorder
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials.token_set import seal_password
@@ -92,7 +92,7 @@ class ImapLiveKit:
     def simulate(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedUpstream]:
-        with Simulators(folder, imap_ports=ImapPorts(password=_PASSWORD)) as simulators:
+        with Simulators(folder, imap_ports=ImapServerSettings(password=_PASSWORD)) as simulators:
             assert simulators.imap
             mailbox = simulators.add_mailbox(_ADDRESS)
             mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))

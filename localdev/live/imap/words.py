@@ -64,7 +64,7 @@ VOCABULARY = Vocabulary(
             "ORDER: ascending other",
         )
     ),
-    sized=frozenset(),  # all numbers depend on the mailbox
+    fields_with_size=frozenset(),  # all numbers depend on the mailbox
 )
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LIST = re.compile(r'\(([^)]*)\) (?:"(\\?.)"|(NIL)) (.)', re.IGNORECASE | re.DOTALL)

@@ -17,7 +17,7 @@ class GmailCall:
 
     attachment_ids: the ids of attachments that are valid.
     names: the ids in the request's path. params: values of the query by name, in their order.
-    body: the JSON of the request; None: it has none.
+    body: the JSON of the request. None: the request has no body.
     """
 
     gmail: GmailMailbox

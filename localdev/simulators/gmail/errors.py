@@ -22,8 +22,8 @@ _USAGE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceed
 class GmailError(Exception):
     """The response to a request is an error 4xx or 5xx.
 
-    reason: Google's reason, such as `notFound`.
-    details: entries of `error.details`.
+    reason: `reason` of the error, such as `notFound`.
+    details: entries of `error.details` in the response.
     """
 
     def __init__(

@@ -108,7 +108,7 @@ class History:
         return [each for each in reversed(found) if int(each["id"]) > start]
 
     def _pasts(self, numbers: Collection[int]) -> dict[int, _Past]:
-        """Return what is known of messages at present."""
+        """Return the present placements, ids and flags of messages, by message number."""
         chosen = orjson.dumps(list(numbers)).decode()
         among = "message IN (SELECT value FROM json_each(?))"
         pasts = {number: _Past(set(), [], [], False) for number in numbers}

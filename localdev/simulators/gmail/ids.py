@@ -50,7 +50,7 @@ def thread_id(thread_key: str) -> str:
 
 
 def known_thread_key(text: str) -> str | None:
-    """Return the key of a thread whose id was made before in this process; None: it was not."""
+    """Return the key of a thread by its id. None: this process has not made the id."""
     return _KEY_BY_THREAD_ID.get(text)
 
 

@@ -44,7 +44,7 @@ class GmailLabel:
     folder_number: int | None = None
 
     def to_json(self) -> dict[str, str]:
-        """Return the label as `labels.list` does, without counts."""
+        """Return the label in the form of `labels.list`, without counts."""
         document = {"id": self.id, "name": self.name}
         if self.is_hidden:
             hides = "hide" if self.is_system else "show"

@@ -125,7 +125,8 @@ class GmailMailbox:
         return int(row["message"])
 
     def message(self, text: str) -> GmailMessage:
-        """Return the message with this id. Raises GmailError, see `find_number`."""
+        """Return the message with this id. Raises GmailError 404, or 400 for
+        a text that is no id."""
         return self.messages_of([self.find_number(text)])[0]
 
     def messages_of(self, numbers: Sequence[int]) -> list[GmailMessage]:

@@ -1,4 +1,4 @@
-"""Serve `messages.get`."""
+"""Serve `users.messages.get` of the simulated Gmail API."""
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.reading import require_reading

@@ -67,8 +67,11 @@ class GmailOwner:
         limit: int = 10_000,
     ) -> int:
         """Change the labels of the newest messages that have all of `label_ids`, at most `limit`;
-        return the number of messages. This has the effect of a change that the owner makes to all
-        conversations of a label in Gmail's web page, or of a filter on existing mail."""
+        return the number of messages.
+
+        In Gmail, a new filter that is applied to existing mail does this, or "Select all
+        conversations" with an action.
+        """
         listed, _ = self.gmail.list_page(
             label_ids, includes_spam_trash=False, token=None, limit=limit
         )
@@ -234,7 +237,7 @@ class GmailOwner:
         return self.gmail.labels.folder_for(label_id)
 
     def _label_of_name(self, name: str) -> int | None:
-        """Return the folder of the user's label with this name; None: there is none."""
+        """Return the folder of the user's label with this name. None: no label has it."""
         for label in self.gmail.labels.by_id.values():
             if not label.is_system and label.name == name:
                 return label.folder_number
@@ -242,7 +245,7 @@ class GmailOwner:
 
 
 def folder_of_label(gmail: GmailMailbox, text: str) -> int | None:
-    """Return the folder of a label by its id or name; None: there is no such label."""
+    """Return the folder of a label by its id or name. None: no label has it."""
     for label in gmail.labels.by_id.values():
         if text in (label.id, label.name) and label.folder_number is not None:
             return label.folder_number

@@ -16,10 +16,10 @@ gmail_hidden_change: changes that the history leaves out.
 from dataclasses import fields
 
 from localdev.mail.item import MailItem
-from localdev.simulators.message import ITEM_FIELDS_OUTSIDE_BLOB
+from localdev.simulators.message import ITEM_FIELDS_OF_EACH_MESSAGE
 
 _CONTENT_FIELDS = sorted(
-    {each.name for each in fields(MailItem)} - {*ITEM_FIELDS_OUTSIDE_BLOB, "folder", "original"}
+    {each.name for each in fields(MailItem)} - {*ITEM_FIELDS_OF_EACH_MESSAGE, "folder", "original"}
 )
 
 

@@ -27,7 +27,7 @@ _REFUSALS = {
 
 
 class GrantEnd(StrEnum):
-    """Why the tokens of an account are refused. Google's answer to the first two is the same."""
+    """Why Google refuses the tokens of an account. The error of the first two is the same."""
 
     REVOKED = "revoked"
     PASSWORD_CHANGED = "password changed"
@@ -67,10 +67,10 @@ class ConsentStore(consents.ConsentStore):
     token_prefix = "1//0"
     refresh_token_lifetime_s = UNUSED_REFRESH_TOKEN_LIFETIME_S
 
-    def grant_refused(self, fault: GrantFault) -> GrantRefused:
+    def error_of_refused_grant(self, fault: GrantFault) -> GrantRefused:
         return GrantRefused(_REFUSALS[fault])
 
-    def consent_refused(self, refusal: Any) -> GrantRefused:
+    def error_of_refused_consent(self, refusal: Any) -> GrantRefused:
         end = GrantEnd(refusal)
         if end is GrantEnd.ACCOUNT_DELETED:
             return GrantRefused("Account has been deleted")

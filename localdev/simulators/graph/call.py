@@ -50,12 +50,12 @@ class GraphCall:
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
         return f"{self.base_url}/{self.mailbox_url_path}/{path}?{query}"
 
-    def odata_context(self, resource: str) -> str:
-        """Return the value of `@odata.context` for a response that contains the resource.
+    def odata_context(self, contents: str) -> str:
+        """Return the value of `@odata.context` for a response with these contents.
 
-        resource: path of the resource within the service's metadata, with the selected properties.
+        contents: such as `Collection(message)` or `users/$entity`.
         """
-        return f"{self.base_url}/$metadata#{resource}"
+        return f"{self.base_url}/$metadata#{contents}"
 
     def mailbox_context(self, collection: str, *, is_entity: bool = False) -> str:
         """Return the value of `@odata.context` for a collection below the mailbox, or for one

@@ -8,7 +8,7 @@ from typing import Any
 from localdev.http_server import Request
 from localdev.simulators.graph.query import ODataQuery
 
-MAX_REQUEST_KINDS = 1_000
+MAX_KEPT_REQUEST_KINDS = 1_000
 _TOKENS = ("deltatoken", "skiptoken")
 
 RequestKind = tuple[str, ...]
@@ -33,7 +33,7 @@ class EarlierResponses:
         with self._lock:
             kept = self._kept.pop(kind, ())
             self._kept[kind] = deque([*kept, document], maxlen=most)
-            if len(self._kept) > MAX_REQUEST_KINDS:
+            if len(self._kept) > MAX_KEPT_REQUEST_KINDS:
                 self._kept.pop(next(iter(self._kept)))
 
     def clear(self) -> None:

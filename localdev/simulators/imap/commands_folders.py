@@ -31,7 +31,7 @@ def folder_name(session: Session, token: Token) -> str:
 
 
 def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.opened_mailbox()
+    mailbox = session.logged_in_mailbox()
     arguments = list(command.arguments)
     selection = _list_options(session, arguments, "LIST-EXTENDED")
     if len(arguments) < 2:
@@ -114,7 +114,7 @@ def _listed(
 
 
 def _lsub(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.opened_mailbox()
+    mailbox = session.logged_in_mailbox()
     if len(command.arguments) != 2:
         raise BadCommand("LSUB needs a reference and a pattern.")
     reference, pattern = command.arguments
@@ -123,7 +123,7 @@ def _lsub(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 
 def _status(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.opened_mailbox()
+    mailbox = session.logged_in_mailbox()
     if len(command.arguments) != 2:
         raise BadCommand("STATUS needs a mailbox and items.")
     items = _status_items(session, list_of(command.arguments[1]))
@@ -178,13 +178,13 @@ def mailbox_id(folder: NamedFolder) -> str:
 
 def _create(session: Session, command: Command) -> Iterator[Untagged | str]:
     name = _names(session, command, 1)[0]
-    session.opened_mailbox().create_folder(name)
+    session.logged_in_mailbox().create_folder(name)
     yield from session.changes(may_expunge=True)
 
 
 def _delete(session: Session, command: Command) -> Iterator[Untagged | str]:
     name = _names(session, command, 1)[0]
-    mailbox = session.opened_mailbox()
+    mailbox = session.logged_in_mailbox()
     mailbox.delete_folder(name)
     if session.selected and not mailbox.state(session.selected.folder).exists:
         session.selected = None
@@ -192,24 +192,24 @@ def _delete(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 
 def _rename(session: Session, command: Command) -> Iterator[Untagged | str]:
-    session.opened_mailbox().rename_folder(*_names(session, command, 2))
+    session.logged_in_mailbox().rename_folder(*_names(session, command, 2))
     yield from session.changes(may_expunge=True)
 
 
 def _subscribe(session: Session, command: Command) -> Iterator[Untagged | str]:
-    session.opened_mailbox().find_folder(_names(session, command, 1)[0])
+    session.logged_in_mailbox().find_folder(_names(session, command, 1)[0])
     yield from session.changes(may_expunge=True)
 
 
 def _names(session: Session, command: Command, count: int) -> list[str]:
-    session.opened_mailbox()
+    session.logged_in_mailbox()
     if len(command.arguments) != count:
         raise BadCommand(f"{command.verb} needs {count} mailbox names.")
     return [folder_name(session, each) for each in command.arguments]
 
 
 def _append(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.opened_mailbox()
+    mailbox = session.logged_in_mailbox()
     if not 2 <= len(command.arguments) <= 4:
         raise BadCommand("APPEND needs a mailbox and a message.")
     name, *options, message = command.arguments

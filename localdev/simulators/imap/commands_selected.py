@@ -32,7 +32,7 @@ class _Known:
 
 
 def _select(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.opened_mailbox()
+    mailbox = session.logged_in_mailbox()
     if not command.arguments:
         raise BadCommand(f"{command.verb} needs a mailbox.")
     if session.selected is not None:
@@ -119,7 +119,7 @@ def _changes_since(
 
 
 def _close(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
     if command.verb == "CLOSE" and not selected.is_read_only:
         mailbox.expunge(selected.folder, _deleted(mailbox, selected))
     session.selected = None
@@ -127,7 +127,7 @@ def _close(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 
 def _expunge(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
     deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
     if is_by_uid(command):
         session.require("UIDPLUS")
@@ -145,7 +145,7 @@ def _deleted(mailbox: ImapMailbox, selected: Selected) -> list[ListedMessage]:
 
 
 def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
     arguments = list(command.arguments)
     limit = None
     if len(arguments) > 2 and isinstance(arguments[1], list):
@@ -214,7 +214,7 @@ def _unchanged_since(session: Session, modifiers: list[Token]) -> int:
 
 
 def _copy(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
     is_move = command.verb.endswith("MOVE")
     if is_move:
         session.require("MOVE")

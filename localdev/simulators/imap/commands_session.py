@@ -61,14 +61,14 @@ def _id(session: Session, _: Command) -> Iterator[Untagged | str]:
 
 def _namespace(session: Session, _: Command) -> Iterator[Untagged | str]:
     session.require("NAMESPACE")
-    options: ImapOptions = session.opened_mailbox().options
+    options: ImapOptions = session.logged_in_mailbox().options
     line = b"NAMESPACE ((%b %b)) NIL NIL" % (quote(options.prefix), quote(options.separator))
     yield Text("NAMESPACE", line)
 
 
 def _enable(session: Session, command: Command) -> Iterator[Untagged | str]:
     session.require("ENABLE")
-    session.opened_mailbox()
+    session.logged_in_mailbox()
     if not command.arguments:
         raise BadCommand("ENABLE needs the names of extensions.")
     names = []

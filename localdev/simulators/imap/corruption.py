@@ -1,4 +1,4 @@
-"""Change the responses of the IMAP server as a fault says; see `faults.Fault.page`."""
+"""Change the responses of the IMAP server as `faults.Fault.page` of an injected fault demands."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -75,7 +75,7 @@ class _Modifiers:
 
 
 def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
     by_uid = is_by_uid(command)
     if not 2 <= len(command.arguments) <= 3:
         raise BadCommand("FETCH needs messages and items.")
@@ -173,7 +173,7 @@ def _values(
         raw = mailbox.read_bytes(message)
     size = 0
     if any(each.label == "RFC822.SIZE" for each in items):
-        size = len(raw) if raw is not None else mailbox.size(message) or 0
+        size = len(raw) if raw is not None else mailbox.message_size(message) or 0
     return tuple(
         (
             item.label,

@@ -90,9 +90,8 @@ class GmailView:
         self._read_on()
         return self._seen[number].uids
 
-    def numbers_of(self, folder: int) -> tuple[int, int]:
-        """Return the highest UID that the folder has ever shown, 0 for none, and the
-        mod-sequence of the folder's last change (HIGHESTMODSEQ), 1 for none."""
+    def newest_uid_and_mod_seq(self, folder: int) -> tuple[int, int]:
+        """Return the highest UID that the folder has had, and its HIGHESTMODSEQ."""
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
@@ -175,8 +174,8 @@ class GmailView:
 
 
 class GmailFolderState(FolderState):
-    """A folder of a Gmail mailbox. Gmail offers no QRESYNC, so the server never names the UIDs of
-    removed messages in a VANISHED response."""
+    """A folder of a Gmail mailbox. Gmail does not offer QRESYNC, so the server never
+    names removed messages (VANISHED)."""
 
     def __init__(self, view: GmailView, folder: int) -> None:
         super().__init__(view.mailbox, folder)
@@ -195,11 +194,11 @@ class GmailFolderState(FolderState):
 
     @property
     def uid_next(self) -> int:
-        return self._view.numbers_of(self.folder)[0] + 1
+        return self._view.newest_uid_and_mod_seq(self.folder)[0] + 1
 
     @property
     def highest_mod_seq(self) -> int:
-        return self._view.numbers_of(self.folder)[1]
+        return self._view.newest_uid_and_mod_seq(self.folder)[1]
 
     def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
         return ()

@@ -131,7 +131,7 @@ class _Keys:
         if name in ("LARGER", "SMALLER"):
             bound = number_of(self._next())
             sign = 1 if name == "LARGER" else -1
-            return lambda each: sign * (each.mailbox.size(each.message) or 0) > sign * bound
+            return lambda each: sign * (each.mailbox.message_size(each.message) or 0) > sign * bound
         if name in ("BEFORE", "ON", "SINCE"):
             return _by_date(name, _date(self._next()), _received)
         if name in ("SENTBEFORE", "SENTON", "SENTSINCE"):
@@ -165,7 +165,7 @@ def _gmail_number(message: ListedMessage, name: str) -> int | None:
 
 
 def _search(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.opened_mailbox()
+    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
     arguments = list(command.arguments)
     returned = None
     if len(arguments) >= 2 and arguments[0] == b"RETURN" and isinstance(arguments[1], list):

@@ -30,18 +30,18 @@ Raises BadCommand, Rejected and Bye.
 
 
 class Backend(Protocol):
-    """What a session needs of the server."""
+    """The interface through which a session finds mailboxes on the server."""
 
     def options(self, mailbox: Mailbox | None) -> ImapOptions:
-        """Return what the server offers to the mailbox; None: before the login."""
+        """Return the options of the server for the mailbox. mailbox: None before the login."""
         ...
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Raises Rejected."""
+        """Return the mailbox of a user who logs in with a password. Raises Rejected."""
         ...
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Raises Rejected."""
+        """Return the mailbox of a user who logs in with an OAuth token. Raises Rejected."""
         ...
 
     def start_tls(self, wire: Wire) -> None: ...
@@ -90,15 +90,15 @@ class Session:
         if not self.options.offers(extension):
             raise BadCommand(f"Error in IMAP command: {extension} is not supported.")
 
-    def opened_mailbox(self) -> ImapMailbox:
-        """Return the mailbox. Raises BadCommand before the login."""
+    def logged_in_mailbox(self) -> ImapMailbox:
+        """Return the mailbox of the logged-in user. Raises BadCommand before the login."""
         if self.mailbox is None:
             raise BadCommand("Please login first.")
         return self.mailbox
 
     def opened_folder(self) -> Selected:
         """Return the open folder. Raises BadCommand if there is none."""
-        self.opened_mailbox()
+        self.logged_in_mailbox()
         if self.selected is None:
             raise BadCommand("No mailbox selected.")
         return self.selected

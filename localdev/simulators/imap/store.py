@@ -81,9 +81,8 @@ class ImapMailbox:
             return None
         return compose(_without_states(message.item))
 
-    def size(self, listed: ListedMessage) -> int | None:
-        """Return the size of a message in bytes (RFC822.SIZE), which is the length of what
-        `read_bytes` returns. None: the message is gone."""
+    def message_size(self, listed: ListedMessage) -> int | None:
+        """Return the size of a message in bytes (RFC822.SIZE). None: it no longer exists."""
         if listed.original_size is not None:
             return listed.original_size
         raw = self.read_bytes(listed)

@@ -7,7 +7,7 @@ import pytest
 from localdev.live.imap.kit import KIT
 from localdev.live.imap.relay import ImapUpstream, has_labels_of_token
 from localdev.live.record import Recorder
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
 from mailsync.settings import Settings
 from tests.support.gmail_imap_form import GMAIL_OPTIONS
@@ -17,7 +17,9 @@ from tests.support.gmail_imap_form import GMAIL_OPTIONS
 def test_the_account_is_read_with_labels_if_the_server_has_them(
     options: ImapOptions, tmp_path: Path, *, expected: bool
 ) -> None:
-    with Simulators(tmp_path / "mail", imap_ports=ImapPorts(password="built-in")) as simulators:
+    with Simulators(
+        tmp_path / "mail", imap_ports=ImapServerSettings(password="built-in")
+    ) as simulators:
         imap = simulators.imap
         assert imap
         simulators.add_mailbox("ann@example.org")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled
@@ -75,7 +75,7 @@ def open_dovecot() -> Iterator[OpenDovecot]:
 def running() -> Iterator[Simulators]:
     with (
         TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        Simulators(Path(folder), imap_ports=ImapPorts(password=PASSWORD)) as running,
+        Simulators(Path(folder), imap_ports=ImapServerSettings(password=PASSWORD)) as running,
     ):
         yield running
 

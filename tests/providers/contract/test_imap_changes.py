@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import Cursor, Page, RemoteId, RemovedMessage, StateChange, TreeReadingDepth
@@ -105,7 +105,7 @@ class Played:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
+    ports = ImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("simulators"), imap_ports=ports) as running:
         yield running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
@@ -123,7 +123,7 @@ def test_without_a_new_token_nothing_more_is_sent(
 
 def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_path: Path) -> None:
     """Row 45: BYE, then the refusal of the same token, then a new one."""
-    ports = ImapPorts(password=PASSWORD)
+    ports = ImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path / "simulators", imap_ports=ports) as simulators:
         mailbox, imap = simulators.add_mailbox("ann@example.com"), simulators.imap
         assert imap

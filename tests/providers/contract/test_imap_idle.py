@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import ALL_EXTENSIONS, WITHOUT_CONDSTORE, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, TreeReadingDepth
@@ -91,7 +91,7 @@ def test_a_check_of_a_real_server_is_two_round_trips(
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
+    ports = ImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("simulators"), imap_ports=ports) as running:
         yield running
 

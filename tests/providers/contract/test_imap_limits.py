@@ -19,7 +19,7 @@ from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavail
 from mailsync.model import FeedId, FeedRef, TreeReadingDepth
 from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import requested_pause_s
-from mailsync.providers.imap.known_servers import MAX_CONNECTIONS
+from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
 from mailsync.providers.imap.messages import STATE_ITEMS
 from mailsync.providers.imap.pieces import PIECE_BYTES
 from mailsync.providers.imap.provider import MAX_FAILING_FEEDS
@@ -202,7 +202,10 @@ def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
     before = played.client.max_requests_in_flight
     with pytest.raises(ProviderThrottled):
         played.listed()
-    assert (before, played.client.max_requests_in_flight) == (MAX_CONNECTIONS, MAX_CONNECTIONS - 1)
+    assert (before, played.client.max_requests_in_flight) == (
+        DEFAULT_MAX_CONNECTIONS,
+        DEFAULT_MAX_CONNECTIONS - 1,
+    )
 
 
 def test_many_messages_are_listed_with_several_commands(played: Played) -> None:

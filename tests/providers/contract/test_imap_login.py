@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import pytest
 
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
@@ -85,7 +85,7 @@ def test_an_access_token_signs_in(
 
 @pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
 def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: str) -> None:
-    with Simulators(tmp_path, imap_ports=ImapPorts(password=PASSWORD)) as simulators:
+    with Simulators(tmp_path, imap_ports=ImapServerSettings(password=PASSWORD)) as simulators:
         mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=("SASL-IR", f"AUTH={mechanism}", "ENABLE"))
@@ -153,7 +153,7 @@ def test_a_password_is_sent_as_the_server_takes_it(scripted: Scripted, name: str
 @pytest.mark.parametrize("offered", [("AUTH=PLAIN", "SASL-IR"), ("AUTH=PLAIN",), ()])
 def test_a_password_that_is_not_ascii_signs_in(tmp_path: Path, offered: tuple[str, ...]) -> None:
     password = 'pässwörd "中"\\'
-    with Simulators(tmp_path, imap_ports=ImapPorts(password=password)) as simulators:
+    with Simulators(tmp_path, imap_ports=ImapServerSettings(password=password)) as simulators:
         mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=offered)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.store import ImapMailbox as SimulatedImapMailbox
 from mailsync.credentials import UnrenewableAccessToken
 from mailsync.model import NEVER, AccessToken, Message, RemoteId, SyncType
@@ -93,7 +93,7 @@ class GmailWorld(World):
 
 @pytest.fixture(scope="module")
 def imap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ImapPorts()) as running:
+    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ImapServerSettings()) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.graph.properties import text_to_html
 from localdev.simulators.imap.flags import keyword_of_category
 from localdev.simulators.imap.options import WITHOUT_QRESYNC, ImapOptions
@@ -90,7 +90,7 @@ class ImapWorld(World):
 
 @pytest.fixture
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapPorts(password=PASSWORD)
+    ports = ImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("both"), imap_ports=ports) as running:
         yield running
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapPorts, Simulators
+from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import GMAIL
 from localdev.simulators.imap.server import READING_SCOPES
@@ -74,7 +74,7 @@ def _differs(rows: Any, held: Any, key: str, name: str) -> bool:
 @pytest.fixture(scope="module")
 def imap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     folder = tmp_path_factory.mktemp("imap")
-    with Simulators(folder, imap_ports=ImapPorts()) as running:
+    with Simulators(folder, imap_ports=ImapServerSettings()) as running:
         yield running
 
 

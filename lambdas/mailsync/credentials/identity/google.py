@@ -242,7 +242,8 @@ def _read_id_token(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _address(document: Mapping[str, Any]) -> str | None:
-    """Return the account's address according to the ID token of a renewal. None: it names none."""
+    """Return the account's address according to the ID token of a renewal. None: no
+    address."""
     address = _read_id_token(document).get("email")
     return address if isinstance(address, str) and "@" in address else None
 

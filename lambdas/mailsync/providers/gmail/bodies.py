@@ -90,8 +90,8 @@ class MessageReader:
         return [found[each] for each in ids[:end]]
 
     def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
-        """Yield the messages in parts of about `UNITS_PER_PART`, so that what was fetched before
-        the quota is used up is returned."""
+        """Yield the messages in parts of about `UNITS_PER_PART`. If the quota is used up, the
+        messages of the earlier parts are not lost."""
         wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
         for each in ids:
             wanted[self.thread_of.get(each, each)][each] = None
@@ -112,7 +112,7 @@ class MessageReader:
         """Add the results for a part of the messages to `found`.
 
         Raises:
-            ProviderThrottled: a pause is necessary; `found` has what was fetched before it.
+            ProviderThrottled: a pause is necessary; `found` has the messages fetched so far.
         """
         found.update(self._fetch_threads(part.threads, is_shared=is_shared))
         named = (each for of_thread in part.threads.values() for each in of_thread)

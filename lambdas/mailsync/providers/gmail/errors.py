@@ -177,7 +177,7 @@ class GmailResponse:
 
     @property
     def sentence(self) -> str | None:
-        """Return why the API rejects the mailbox. None: not for a known reason."""
+        """Return the reason why the API rejects the mailbox, as a sentence. None: unknown."""
         found = (_SENTENCES[each] for each in sorted(self._reasons) if each in _SENTENCES)
         return next(found, None) or self._sentence_of_text
 

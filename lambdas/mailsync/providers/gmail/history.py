@@ -63,10 +63,10 @@ def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
 
 
 def threads_of_history(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, RemoteId]:
-    """Return the threads of the messages that records report as added, by message id.
+    """Return the thread ids of the messages that history records report as added, by message id.
 
     Raises:
-        WrongResponse: see `parse_history`.
+        WrongResponse: a record has not the documented form.
     """
     added = (entry["message"] for each in records for entry in read_objects(each, "messagesAdded"))
     return {read_id(message): read_id(message, "threadId") for message in added}

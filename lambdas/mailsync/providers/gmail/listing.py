@@ -51,18 +51,18 @@ class MessageLists:
         items = read_objects(response.body, "messages")
         threads = {read_id(each): read_id(each, "threadId") for each in items}
         if threads:
-            for chat in self.chats(is_fresh=sent_token is None) & threads.keys():
+            for chat in self.chat_ids(is_fresh=sent_token is None) & threads.keys():
                 del threads[chat]
         return threads, read_page_token(response.body, sent_token)
 
-    def chats(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
-        """Return the ids of the chat messages (label CHAT), which Gmail's lists contain and Mailsync
-        does not mirror.
+    def chat_ids(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
+        """Return the ids of all chats. Gmail lists chats among the messages, and Mailsync does not
+        mirror them.
 
-        is_fresh: request the list now. False: return the list that this object requested before,
-            which may lack the newest chats. If this object has none, first request Gmail's count of
-            chats (1 unit), and the list only if the count is not 0. A chat that the list lacks
-            causes a request as if it were a message; the response shows that it is a chat.
+        is_fresh: request the list of chats now. False: return the list that this object requested
+            before. Without such a list, request Gmail's count of chats first (1 unit), and the list
+            only if the count is not 0. The result may lack new chats; Mailsync requests such a chat
+            like a message, and recognises it by its label.
         """
         if is_fresh or (self._chats is None and self._has_chats()):
             self._chats = self._ids((_WITH_SPAM_AND_TRASH, ("labelIds", CHAT)))
@@ -97,7 +97,7 @@ class MessageLists:
             raise ProviderUnavailable(
                 "The Gmail API returns a label, and an error for its messages; trying again."
             )
-        chats = self.chats(is_fresh=has_all_flags) if ids else frozenset()
+        chats = self.chat_ids(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
         total = counts.total if counts else None
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
@@ -111,7 +111,7 @@ class MessageLists:
         ids, unread = self._ids(selection), self._flagged(selection, UNREAD)
         if ids is None or unread is None:
             return None
-        mail = ids - self.chats()
+        mail = ids - self.chat_ids()
         return LabelCounts(len(mail), len(mail & unread))
 
     def _flagged(

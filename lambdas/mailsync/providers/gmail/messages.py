@@ -50,8 +50,8 @@ def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message |
 def parse_full_message(
     remote_id: RemoteId, item: Mapping[str, Any]
 ) -> Message | GoneMessage | None:
-    """Return the message of a response with `format=full`, as `parse_raw_message` would. None: it
-    is not certain that the raw message gives the same.
+    """Return the message of a response with `format=full`; it equals the message that
+    `parse_raw_message` makes of the raw bytes. None: this equality is not certain.
 
     Raises:
         WrongResponse: the response is about another message, or lacks a field.

@@ -115,7 +115,7 @@ def _require_valid_now(claims: Mapping[str, Any]) -> None:
 
 
 def _mailbox_address(body: bytes) -> str | None:
-    """Return the address of the mailbox that a push names, in lower case. None: it names none."""
+    """Return the address of the mailbox that a push names, in lower case. None: no address."""
     try:
         message = orjson.loads(body)["message"]
         # Python decodes both alphabets of base64 once they are one.

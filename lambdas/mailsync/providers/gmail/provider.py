@@ -61,7 +61,7 @@ MAX_RECORDS_PER_PAGE = 500
 MIN_NORMAL_LIMIT = 50
 """The page size from which on pages have as many ids as Gmail allows: without contents, a page is
 small. Smaller page sizes are used after failures."""
-BEHIND_PAUSE_S = 2.0
+HISTORY_RETRY_PAUSE_S = 2.0
 """The pause before a history that does not report the newest change yet is requested once more."""
 _PROFILE = Request("profile", units.GET_PROFILE)
 
@@ -215,7 +215,9 @@ class GmailMailbox:
         is_refused = response.is_invalid_argument and position.page_token is not None
         if is_refused:
             position = HistoryCursor(position.start)
-        if is_refused or (_is_behind(response, newest) and self._client.pause(BEHIND_PAUSE_S)):
+        if is_refused or (
+            _is_behind(response, newest) and self._client.pause(HISTORY_RETRY_PAUSE_S)
+        ):
             response = self._client.get(_history_request(position, limit))
         if not response.is_ok:
             raise _history_error(response)

@@ -126,8 +126,8 @@ def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
 
 
 def _parse_large(content: bytearray) -> dict[str, Any] | None:
-    """Return the JSON object as `_parse` does, but with the bytes of `raw` where they are in
-    `content`: the text of a large message is not in memory twice."""
+    """Parse the JSON object without a copy of `raw`: its value is a view of the bytes in `content`,
+    so that the text of a large message is in memory once."""
     found = _RAW.search(content)
     if found is None:
         return _parse(content)

@@ -109,8 +109,9 @@ class GraphConnection:
         self._ahead = request, reading
 
     def take_ahead(self, request: GraphRequest) -> GraphResponse | None:
-        """Wait for the response to a request that was sent ahead, and return it. None: it was not
-        sent, or must be repeated. What was read ahead is dropped if the request is for a page."""
+        """Wait for the response to a request that was sent ahead, and return it. None: the
+        request was not sent, or must be repeated. A page that was read ahead is dropped if the
+        caller requests another page."""
         if self._ahead is None:
             return None
         sent, reading = self._ahead

@@ -158,10 +158,9 @@ class GraphClient:
     ) -> list[GraphResponse]:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
-        Failed items are retried without those that succeeded. Two statuses are Mailsync's own and
-        not HTTP: NO_RESPONSE_STATUS for an item to which Graph did not respond, and
-        TOO_LARGE_STATUS for the items of a batch whose response would exceed this client's limit on
-        the bytes that one call of this method receives.
+        Failed items are retried without those that succeeded. An item to which Graph did not
+        respond has NO_RESPONSE_STATUS. Items whose batch would exceed Mailsync's limit for the
+        bytes of all responses have TOO_LARGE_STATUS. Both statuses are Mailsync's own.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.

@@ -137,7 +137,7 @@ def _version(item: JsonObject) -> str | None:
 
 
 def _kind(item: JsonObject) -> str:
-    """Return `message`, or the derived type, such as `eventMessageRequest`."""
+    """Return Graph's type: `message`, or a derived type such as `eventMessageRequest`."""
     kind = item.get("@odata.type")
     return kind.rpartition(".")[2] if isinstance(kind, str) else "message"
 

@@ -211,12 +211,9 @@ class GraphMailbox:
         self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
     ) -> SlicePage | None:
         folder = _folder_of(feed)
-        messages = self._messages(folder)
-        path = slice_path(messages, part, limit)
-        page = read_slice(self._graph, path, folder.remote_id, limit, self._require_mailbox)
-        if page and following:
-            self._graph.send_ahead(slice_path(messages, following, limit), page_size=limit)
-        return page
+        parts = [part, following] if following else [part]
+        paths = [slice_path(self._messages(folder), each, limit) for each in parts]
+        return read_slice(self._graph, paths, folder.remote_id, limit, self._require_mailbox)
 
     def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
         first = self._first_link(folder, GraphFeedKind.LIST, CONTENTS_PER_LIST_PAGE)
@@ -327,10 +324,11 @@ class GraphMailbox:
 
     def _page_before_next(self, link: CursorLink, response: GraphResponse, limit: int) -> Page:
         """Return the page, and request the next one of the round, which the caller will need once
-        it has stored this one (ADR 23). A feed without bodies has other requests in between."""
+        it has stored this one (ADR 23)."""
         page = self._page(link, response)
-        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD and not link.feed.lacks_bodies:
-            self._graph.send_ahead(parse_cursor(page.next_cursor).path, page_size=limit)
+        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD:
+            following, size = parse_cursor(page.next_cursor), link.feed.page_size(limit)
+            self._graph.send_ahead(following.path, page_size=size)
         return page
 
     def _page(self, link: CursorLink, response: GraphResponse) -> Page:

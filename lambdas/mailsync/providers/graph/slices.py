@@ -5,7 +5,7 @@ whole seconds, so a span ends a second after its last message (Microsoft Graph d
 messages").
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -34,17 +34,19 @@ def slice_path(messages_path: str, part: Slice, limit: int) -> str:
 
 def read_slice(
     graph: GraphClient,
-    path: str,
+    paths: Sequence[str],
     folder_id: RemoteId,
     limit: int,
     require_mailbox: Callable[[GraphResponse], None],
 ) -> SlicePage | None:
     """Read the page at a `slice_path`; return its complete messages that name the folder.
 
+    paths: the path, and, if the next slice is known, its path, which is requested ahead.
     require_mailbox: raises the error of a failed response if the whole mailbox does not respond.
 
     Returns None if this page fails and the mailbox responds, or if the page is malformed.
     """
+    path, *following = paths
     response = graph.get(path, page_size=limit)
     if not response.is_ok:
         response = graph.get(path, page_size=limit)  # once more, which may be a short failure
@@ -52,6 +54,8 @@ def read_slice(
         _raise_if_temporary(response, require_mailbox)
         logger.info("slice_not_read", status=response.status, code=response.error_code)
         return None
+    for each in following:
+        graph.send_ahead(each, page_size=limit)
     try:
         items = parse_object_list(response, "value")
         changes = [parse_change(item) for item in items]

@@ -166,7 +166,7 @@ class MessageReader:
         return [part for part in parts if part]
 
     def _receive(self, uids: Sequence[int], received: Received | None) -> Exception | None:
-        """Add the messages that the server sends to those that are found; return its failure.
+        """Add the messages that the server sends to `_found`; return the server's failure, if any.
 
         received: what it has sent already. None: the messages are to be requested.
         """

@@ -76,7 +76,7 @@ def is_renumbered(sample: Mapping[str, str], items: Mapping[int, Mapping[bytes, 
     return any(found.get(int(uid)) not in (None, known) for uid, known in sample.items())
 
 
-def choose_sample(
+def choose_renumbering_sample(
     sample: Mapping[str, str], items: Mapping[int, Mapping[bytes, Any]]
 ) -> dict[str, str]:
     """Return the lowest, the middle and the highest of the messages whose Message-IDs are known.

@@ -118,8 +118,8 @@ class ImapConnection:
         return to_open_folder(self, folder, responses)
 
     def examine_and_list(self, folder: bytes) -> tuple[OpenFolder, list[int]]:
-        """Open a folder as `examine` does; return it with its UIDs, as `search` does, in one round
-        trip."""
+        """Send EXAMINE for a folder and UID SEARCH together; return the open folder and its UIDs
+        after one round trip."""
         with self._failures("EXAMINE"):
             tag = self._send("EXAMINE", quote_name(folder))
             self._imap.state = "SELECTED"

@@ -11,19 +11,20 @@ from mailsync.model import Cursor
 
 @dataclass(frozen=True, slots=True)
 class FolderPosition:
-    """How far a folder was read. The values are those of the EXAMINE with which the reading began,
-    so whatever changed meanwhile is read again.
+    """The position up to which a folder was read. The values are those of the EXAMINE with which
+    the reading began, so messages that changed during the reading are read again.
 
-    uid_next: UID that every message lacked then and that later ones exceed or have.
-    mod_seq: highest mod-sequence; None: the server has none for the folder.
-    message_count: messages in the folder, without those that are still to be read.
+    uid_next: UIDNEXT: all messages had lower UIDs then, and later messages have this UID or higher
+        ones.
+    mod_seq: HIGHESTMODSEQ. None: the server keeps no mod-sequences for the folder.
+    message_count: number of messages in the folder, without the messages still to be read.
     below: in a full sync, which reads the newest messages first: the lowest UID that was read.
         None: the full sync has ended.
     flags_compared_at: when the flags of all messages were last read, in seconds since 1970.
-    flags_from: the lowest UID whose flags are still to be read. None: none are.
+    flags_from: the lowest UID whose flags are still to be read. None: all flags were read.
     sample: a hash of the Message-ID of some messages by UID, to notice that the server gave their
-        UIDs to others.
-    is_renumbered: whether the full sync reads the folder anew since it did.
+        UIDs to other messages.
+    is_renumbered: whether this full sync began because the server gave UIDs to other messages.
     """
 
     uid_validity: int

@@ -39,7 +39,8 @@ def cause_of_pause(text: str) -> TooManyConnections | None:
 
 
 def requested_pause_s(text: str) -> float | None:
-    """Return the seconds to wait after a refusal with this text. None: it asks for no pause.
+    """Return the seconds to wait after a refusal with this text. None: the text asks for no
+    pause.
 
     Exchange Online names the time: "Request is throttled. Suggested Backoff Time: 500
     milliseconds".

@@ -51,8 +51,8 @@ def list_folders(connection: "ImapConnection") -> FolderList:
 def read_statuses(
     connection: "ImapConnection", folders: Sequence[bytes]
 ) -> dict[bytes, Mapping[str, int] | str]:
-    """Return the numbers of folders by name, as `ListedFolder.status`; of a folder whose status the
-    server refuses, the text of the refusal."""
+    """Request the STATUS values of folders (such as MESSAGES and UIDNEXT); return them by folder
+    name. If the server refuses the STATUS of a folder, the value is the text of its response."""
     found: dict[bytes, Mapping[str, int] | str] = {}
     items = _status_items(connection)
     found |= {each: UNSENDABLE for each in folders if _UNSENDABLE.search(each)}

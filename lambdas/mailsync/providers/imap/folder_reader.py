@@ -18,7 +18,7 @@ from mailsync.providers.imap.bodies import fetch_listed, size_of
 from mailsync.providers.imap.changes import (
     MAX_NAMED_REMOVALS,
     can_name_changes,
-    choose_sample,
+    choose_renumbering_sample,
     clip_ranges,
     count_uids,
     is_renumbered,
@@ -140,7 +140,7 @@ class FolderReader:
             position,
             below=uids[window.start] if has_more else None,
             is_renumbered=position.is_renumbered and has_more,
-            sample=choose_sample(position.sample, items),
+            sample=choose_renumbering_sample(position.sample, items),
         )
         return Page(
             (*self._state_changes(items), *self._unreadable()),
@@ -176,7 +176,7 @@ class FolderReader:
             if reported.compares_flags
             else position.flags_compared_at,
             flags_from=flags_from,
-            sample=choose_sample(position.sample if self._is_careful else {}, found),
+            sample=choose_renumbering_sample(position.sample if self._is_careful else {}, found),
         )
         counted = [uid for uid in removed or () if uid < position.uid_next]
         lacks_others = position.message_count + len(arrived) - len(counted)
@@ -213,8 +213,8 @@ class FolderReader:
     def _listed_with_sample(
         self, arrived: Sequence[int], sample: Mapping[str, str]
     ) -> dict[int, FetchedItems]:
-        """Return new messages, and those of the sample that are there. If one of these is another
-        message, the sample is requested again: a server may err once."""
+        """Return the new messages and the messages of the sample that the folder contains. If a
+        UID of the sample has another message, request the sample again: a server may err once."""
         sampled = [int(uid) for uid in sample]
         found = self._listed(arrived, and_if_there=sampled)
         if is_renumbered(sample, found):
@@ -242,8 +242,8 @@ class FolderReader:
         return _Reported(flags, vanished, compares_flags=is_silent)
 
     def _confirmed(self, vanished: Iterable[range], below: int) -> Sequence[int] | None:
-        """Return those of the UIDs that the server reports as removed and that it does not list.
-        None: it reports so many that the folder must be listed."""
+        """Return the UIDs that the server reports as removed and that its list lacks. None: the
+        server reports so many UIDs that the whole folder must be listed."""
         known = clip_ranges(vanished, below)
         if count_uids(known) > MAX_NAMED_REMOVALS:
             return None

@@ -1,4 +1,5 @@
-"""The position in the change feed of a Gmail mailbox, and what follows from it. Pure functions."""
+"""Parse and build the cursor of a Gmail mailbox over IMAP, and choose what to read next. Pure
+functions."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,8 +13,8 @@ from mailsync.providers.imap.open_folder import OpenFolder
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """How far one of the folders was read that together hold all mail. The values are those of the
-    EXAMINE with which the reading began.
+    """The position up to which one folder was read. Several such folders together hold all mail.
+    The values are those of the EXAMINE with which the reading began.
 
     uid_next: UID that every message lacked then.
     mod_seq: highest mod-sequence.

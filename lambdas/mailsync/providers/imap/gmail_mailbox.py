@@ -105,8 +105,8 @@ class GmailMailbox(ImapMailbox):
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
-        """Fetch messages at the places where the last page listed them; the others, and those that
-        moved meanwhile, where a search finds them."""
+        """Fetch messages from the folders in which the last page listed them. Search for messages
+        that the page did not list, or that have moved since, and fetch them where they are."""
         found: dict[RemoteId, _Result] = {}
         with self.pause.respected():
             self._read([self._listed[each] for each in ids if each in self._listed], found)

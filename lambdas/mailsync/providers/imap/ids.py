@@ -25,7 +25,7 @@ def id_prefix(folder: bytes, uid_validity: int) -> str:
     return f"{folder_id(folder)}:{uid_validity}:"
 
 
-def parse_message_id(remote_id: RemoteId) -> MessagePlace | None:
+def place_of_message_id(remote_id: RemoteId) -> MessagePlace | None:
     """Return the place that an id names. None: the id is void, so it names none."""
     try:
         folder, uid_validity, uid = remote_id.rsplit(":", 2)

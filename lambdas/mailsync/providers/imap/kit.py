@@ -1,5 +1,5 @@
-"""The kit of IMAP: what this package supplies to the common code, which opens mailboxes on IMAP
-servers only through it."""
+"""Implement the interface through which the common code opens mailboxes on IMAP servers and checks
+their passwords (`ProviderKit`, `PasswordKit`)."""
 
 from typing import TYPE_CHECKING
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mailsync.providers.imap.address import TLS_PORT
 
-MAX_CONNECTIONS = 3
+DEFAULT_MAX_CONNECTIONS = 3
 """The connections to a mailbox at the same time, at a server that is not known better."""
 
 
@@ -30,7 +30,7 @@ class KnownServer:
     advice: str
     accepts_passwords: bool = True
     port: int = TLS_PORT
-    max_connections: int = MAX_CONNECTIONS
+    max_connections: int = DEFAULT_MAX_CONNECTIONS
 
 
 def _create_at(url: str) -> str:
@@ -153,10 +153,11 @@ _OF_DOMAIN: Mapping[str, KnownServer] = {
 
 
 def find_known_server(host: str) -> KnownServer | None:
-    """Return the well-known server with this name. None: it is not one of them."""
+    """Return the well-known server with this host name. None: no well-known server has the name."""
     return _OF_HOST.get(host.lower())
 
 
 def find_server_of_address(address: str) -> KnownServer | None:
-    """Return the server of an email address at a well-known provider. None: it is not one."""
+    """Return the well-known server for an email address, by its domain. None: the domain belongs
+    to no well-known provider."""
     return _OF_DOMAIN.get(address.rpartition("@")[2].lower())

@@ -45,8 +45,8 @@ class ListedFolder:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The prefixes of folder names (RFC 2342). others: those of folders that belong to other users
-    or to several users."""
+    """The prefixes of folder names (RFC 2342). others: prefixes of folders that belong to other
+    users or to several users."""
 
     personal: tuple[bytes, ...] = ()
     others: tuple[bytes, ...] = ()
@@ -56,7 +56,7 @@ class Namespaces:
 class FolderList:
     """The folders of a mailbox.
 
-    folders: those of the mailbox's owner.
+    folders: folders of the mailbox's owner.
     others: names of listed folders of other users, or of several users.
     prefixes: the beginnings of the names in the owner's namespaces.
     unreadable_count: number of lines that could not be read.

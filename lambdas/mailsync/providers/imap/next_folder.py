@@ -8,9 +8,9 @@ from mailsync.providers.imap.folder_reader import FolderReader
 
 
 class NextFolder:
-    """The folder that is read next on a connection.
+    """The folder that the sync will read next on a connection.
 
-    name: None: no folder is expected.
+    name: the folder's name. None: no folder is expected.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class NextFolder:
         return True
 
     def take(self, name: bytes) -> FolderReader | None:
-        """Return the folder of this name as it was opened; None if it was not, or if the server
-        rejects it. It is not open any more after that, unless it is returned.
+        """Return the folder of this name if it was opened ahead. None: another folder or no folder
+        was opened ahead, or the server rejected it; the caller must open the folder itself.
 
         Raises:
             ProviderUnavailable, ProviderThrottled: opening it failed.
@@ -53,5 +53,5 @@ class NextFolder:
             return None
 
     def drop(self) -> None:
-        """Forget the folder."""
+        """Drop the folder that was opened ahead, with what was read of it."""
         self._reading = None

@@ -16,7 +16,7 @@ MAX_FAILURES_PER_MESSAGE = 2
 
 
 class MessageTooLarge(Exception):
-    """The message exceeds MAX_MESSAGE_BYTES."""
+    """Error: a message is larger than MAX_MESSAGE_BYTES, so it cannot be stored."""
 
     def __init__(self) -> None:
         super().__init__(f"The message has more than {MAX_MESSAGE_BYTES // 2**20} MB.")

@@ -46,8 +46,8 @@ from mailsync.providers.imap.folder_reader import (
     FolderReader,
 )
 from mailsync.providers.imap.folders import to_remote_folders
-from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, parse_message_id
-from mailsync.providers.imap.known_servers import MAX_CONNECTIONS, find_known_server
+from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, place_of_message_id
+from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import to_listed_message
@@ -119,7 +119,7 @@ class ImapMailbox:
         self._budget, self._memory = budget or RetryBudget(), memory
         self._earlier_requests = 0
         known = find_known_server(address.host)
-        most = known.max_connections if known else MAX_CONNECTIONS
+        most = known.max_connections if known else DEFAULT_MAX_CONNECTIONS
         self.max_requests_in_flight = min(max_in_flight or most, most)
 
     @property
@@ -266,7 +266,7 @@ class ImapMailbox:
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
-        places = sorted(place for each in ids if (place := parse_message_id(each)))
+        places = sorted(place for each in ids if (place := place_of_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
             with self.pause.respected(), suppress(FolderGone, CursorExpired):
                 reader = MessageReader(

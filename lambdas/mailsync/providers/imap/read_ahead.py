@@ -8,7 +8,7 @@ receives and parses them while the caller stores the page. So the sync waits for
 between pages, and the database and the parser work at the same time. A guess that is wrong costs
 the server two pages; the sync is the same.
 
-A failure of what was read ahead is in the result, and has its effect where the sync reads it.
+A failure during reading ahead is stored in the result. The sync raises it when it reaches the page.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,13 +52,13 @@ class Window:
             start -= 1
         return replace(self, start=start)
 
-    def next(self) -> "Window":
+    def following_page(self) -> "Window":
         return Window(self.uids, max(0, self.start - self.limit), self.start, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What was read of one page. listed: the listed items of what follows it, as far as they came.
+    """The response for one page. listed: the received list items of the page after it.
     following: the next page, if its messages were requested."""
 
     received: Received
@@ -67,10 +67,9 @@ class _Step:
 
 
 class ReadAhead:
-    """Requests the next page of one open folder, its list and its messages, while the caller stores
-    the present page.
+    """Requests the lists and messages of the next pages of an open folder before the sync does.
 
-    place_of: returns the place of a message (folder, UIDVALIDITY and UID) for its UID.
+    place_of: returns the folder, UIDVALIDITY and UID of a message by its UID.
     is_at_end: whether the messages requested last were the last page of the folder.
     """
 
@@ -101,8 +100,9 @@ class ReadAhead:
 
     @contextmanager
     def around_messages(self, uids: Sequence[int]) -> Iterator[Received | None]:
-        """Yield what the server has sent of these messages; None: they are still to be requested.
-        The block requests what is lacking. After it, the thread begins with the next page."""
+        """Yield the messages that the server has sent ahead. None: they were not requested yet.
+        The `with` block requests the missing messages; after the block, the thread begins with the
+        next page."""
         window, self._window = self._window, Window()
         step = self._taken(uids)
         is_whole_page = set(window.page) == set(uids) == self._sizes.keys()
@@ -120,7 +120,7 @@ class ReadAhead:
             self._reading = (following.page, reading.result)
 
     def _taken(self, uids: Sequence[int]) -> _Step | None:
-        """Return what was read ahead, if it is these messages."""
+        """Return the response that was read ahead if it contains exactly these messages."""
         reading, self._reading = self._reading, None
         if reading is None or set(reading[0]) != set(uids):
             return None
@@ -129,7 +129,7 @@ class ReadAhead:
     def _read(self, window: Window) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
-        connection, following = self._connection, window.next()
+        connection, following = self._connection, window.following_page()
         with suppress(*FAILURES):  # it is a failure of the requests below as well, if it persists
             if following.page:
                 connection.send_ahead(following.page, LISTED_ITEMS)
@@ -155,7 +155,7 @@ class ReadAhead:
                 return listed, None
             if not connection.can_read_in_background or not _is_one_batch(window, sizes):
                 return listed, None
-            if after := window.next().page:
+            if after := window.following_page().page:
                 connection.send_ahead(after, LISTED_ITEMS)
             connection.send_ahead(window.page, WHOLE_ITEMS)
             return listed, window

@@ -24,14 +24,13 @@ PlaceOf = Callable[[int], MessagePlace]
 
 @dataclass(slots=True)
 class Received:
-    """What a server sent of messages in response to one command.
+    """The messages that a server sent in response to one command.
 
     uids: UIDs of the requested messages.
     found: the complete messages, by UID.
-    late: the received items of messages that are not certain, by UID: the text arrived without
-        flags, or the text may be the placeholder that Courier sends for a removed message. The
-        reader sends NOOP and requests their flags once more before it stores them.
-    failure: the error that ended the response. None: no error.
+    late: the items of messages whose flags did not come with their text, and of texts that may be
+        Courier's placeholder for a message that is gone. The caller requests their flags.
+    failure: the error that ended the response. None: it is complete.
     """
 
     uids: Sequence[int]

@@ -141,7 +141,7 @@ class LimitedImap(IMAP4):
         self.sock.close()
 
     def read(self, size: int) -> bytes:
-        """Read a literal."""
+        """Read the bytes of an IMAP literal (RFC 9051, section 4.3)."""
         if size > MAX_RESPONSE_BYTES:
             raise ResponseTooLong(f"The server announces {size:,} bytes.")
         if not self._reserve(size):

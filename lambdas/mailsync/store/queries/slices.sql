@@ -21,12 +21,19 @@ SELECT EXISTS (SELECT 1 FROM mailsync.pending_messages w
 
 -- claim_slice --
 -- Claim the newest pending messages of a feed that no worker has claimed; return them with their times.
--- The claim of a worker that died ends after `claim_s` seconds.
-WITH next AS MATERIALIZED (
+-- A part of a slice is claimed only after the feed has named all messages: before, its next page
+-- completes the slice. The claim of a worker that died ends after `claim_s` seconds.
+WITH free AS MATERIALIZED (
+  SELECT 1 FROM mailsync.pending_messages w JOIN mailsync.change_feeds c ON c.id = w.feed_id
+   WHERE w.feed_id = :feed_id AND w.generation = c.walk AND c.walking
+     AND (w.retry_at IS NULL OR w.retry_at <= now())
+   LIMIT :limit),
+next AS MATERIALIZED (
   SELECT w.message_id
     FROM mailsync.pending_messages w JOIN mailsync.change_feeds c ON c.id = w.feed_id
    WHERE w.feed_id = :feed_id AND w.generation = c.walk
      AND (w.retry_at IS NULL OR w.retry_at <= now())
+     AND (NOT c.walking OR (SELECT count(*) FROM free) = cast(:limit AS int))
    ORDER BY w.received_at DESC LIMIT :limit
      FOR UPDATE OF w SKIP LOCKED)
 UPDATE mailsync.pending_messages w
