@@ -146,7 +146,8 @@ def require_integer_member(fields: Json, name: str, default: int | None = None) 
 
 
 def json_object(response: httpx.Response) -> Json:
-    """Return the JSON object of a response; empty if its body is none."""
+    """Return the JSON object in the body of a response; an empty object if the body is not a JSON
+    object."""
     try:
         document = response.json()
     except ValueError:

@@ -53,8 +53,8 @@ def connections_json(sources: DashboardSources) -> Json:
 
 
 def sign_in_providers(sources: DashboardSources) -> list[RegisteredProvider]:
-    """Return the providers to whose mailboxes a person of a local stack signs in, that of the
-    simulated mailbox first."""
+    """Return the providers with a sign-in page at which a user of the local stack connects
+    mailboxes. The provider of the simulated mailbox is first."""
     simulated = sources.simulated_provider
     first = simulated.sign_in_provider if simulated else None
     found = [each for each in _enabled_providers(sources) if not each.uses_password]

@@ -17,7 +17,7 @@ PARTITION_PLACEHOLDER = "Partition"
 
 
 class Capability(StrEnum):
-    """What a Lambda function needs access to. Its capabilities determine the function's IAM
+    """A kind of access that a Lambda function needs. A function's capabilities determine its IAM
     permissions and environment variables."""
 
     DATABASE = "database"

@@ -29,7 +29,7 @@ class ProductMetrics:
     def failed_runs_with_any_error(
         self, errors: Iterable[str], period: cdk.Duration
     ) -> cloudwatch.MathExpression:
-        """Return a CloudWatch expression that counts the runs that failed with one of these error
+        """Return a CloudWatch expression for the number of runs that failed with any of these error
         names.
 
         errors: at most ten names.

@@ -1,4 +1,4 @@
-"""The command of `make deploy`."""
+"""Deploy a stage to AWS: the command `make deploy`."""
 
 import argparse
 import sys

@@ -46,7 +46,8 @@ class AwsAccount:
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
     def bootstrap_version(self) -> int:
-        """Return the version of the CDK's bootstrap stack here. 0: there is none."""
+        """Return the version of the CDK's bootstrap stack in this account and region. 0: there is
+        no bootstrap stack."""
         parameters = self.client("ssm")
         try:
             found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER)

@@ -118,7 +118,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """Return the server's process id; 0 when it is not running."""
+        """Return the process id of the Postgres server; 0 if the server is not running."""
         return self._server.pid if self._server and self._server.poll() is None else 0
 
     def __enter__(self) -> "Postgres":

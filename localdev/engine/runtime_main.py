@@ -86,7 +86,7 @@ class RuntimeApi:
         self._path = f"{slash}{path}/2018-06-01/runtime"
 
     def next_invocation(self) -> Invocation:
-        """Wait for the next invocation."""
+        """Wait until the local engine has an invocation for this process, and return it."""
         self._connection.request("GET", f"{self._path}/invocation/next")
         response = self._connection.getresponse()
         header = response.headers

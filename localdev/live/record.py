@@ -99,7 +99,7 @@ class _Field:
 
 @dataclass(slots=True)
 class _Responses:
-    """What was seen of the responses to one kind of request with one status."""
+    """The counts and forms of all responses with one status to one kind of request."""
 
     status: int
     count: int = 0

@@ -39,8 +39,8 @@ def find_credentials() -> AwsCredentials:
 
 
 def find_endpoint(service: str) -> str:
-    """Return the URL of a service: the one that AWS_ENDPOINT_URL names for all services, or AWS's
-    own in this region."""
+    """Return the URL of a service: AWS_ENDPOINT_URL, which applies to all services, or else AWS's
+    URL of the service in this region."""
     if url := os.environ.get("AWS_ENDPOINT_URL"):
         return url
     region = find_region()

@@ -351,7 +351,8 @@ def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Ac
 
 
 def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessToken | None) -> bool:
-    """Return whether to use the stored token: it was not rejected, or is too young to renew."""
+    """Return whether to use the stored token. False: the provider rejected the token, and the token
+    is old enough to be renewed."""
     if refused is None or stored.token != refused.token:
         return True
     issued_at = credentials.access_issued_at

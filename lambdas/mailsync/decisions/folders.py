@@ -139,8 +139,9 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
 def sort_feeds_to_read(
     feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
 ) -> tuple[StoredFeed, ...]:
-    """Return the feeds in the order in which their reading starts: that of the Inbox, then those
-    whose folders have the most messages, since they take longest.
+    """Return the feeds in the order in which Mailsync starts to read them: first the feed of the
+    Inbox, then by the number of messages in their folders, the largest first, because large folders
+    take longest.
 
     folders: the folders of the feeds, with the provider's counts.
     """

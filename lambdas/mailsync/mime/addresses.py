@@ -96,7 +96,8 @@ def _mailboxes(value: str) -> Iterator[_Mailbox]:
 
 
 def _joined(mailboxes: Iterator[_Mailbox]) -> Iterator[_Mailbox]:
-    """Join a name that has no address to the next one: `Lovelace, Ada <ada@example.org>` is one."""
+    """Join a name without an address to the address after it, because an unquoted comma splits a
+    name: `Lovelace, Ada <ada@example.org>` is one address."""
     before: _Mailbox | None = None
     for mailbox in mailboxes:
         if before is not None:

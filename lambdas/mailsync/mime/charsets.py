@@ -85,9 +85,10 @@ def decode_text(content: bytes, charset: str | None) -> str:
 
 
 def decode_with_guess(content: bytes, charset: str | None) -> tuple[str, str | None]:
-    """Return the text, and the name of the charset if it is not the one that the mail names.
+    """Return the text, and the name of the charset that was guessed. The name is None if the text
+    is ASCII or was decoded by the charset that the mail names.
 
-    charset: the name in the mail. None: the mail names none.
+    charset: the charset that the mail names. None: the mail names no charset.
     """
     if content.isascii() and b"\x1b" not in content and not _is_wide(charset):
         return to_storable_text(content.decode("ascii")), None

@@ -77,7 +77,8 @@ class Part:
         return found[0] if found else None
 
     def content(self, limit: int | None = None) -> bytes:
-        """Return the decoded content; with a limit, that of the first `limit` encoded bytes."""
+        """Return the decoded content of the part. With a limit, decode only the first `limit`
+        encoded bytes."""
         end = self.end if limit is None else min(self.end, self.start + limit)
         return decode_content(self.raw[self.start : end], self.encoding)
 
@@ -92,7 +93,8 @@ class Part:
 
 @dataclass(slots=True)
 class _Budget:
-    """What remains of the limits, and what was found to be malformed, as phrases."""
+    """The number of parts that the parser may still read of a message, and the malformed places
+    that it found, as phrases."""
 
     parts: int = MAX_PARTS
     problems: dict[str, None] = field(default_factory=dict)

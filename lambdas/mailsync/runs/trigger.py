@@ -177,9 +177,9 @@ class SyncStarter:
 
 
 def open_sync_starter(machine_arn: str | None = None) -> SyncStarter:
-    """Return a SyncStarter with the database that the settings of this process name.
+    """Return a SyncStarter with the database of this process's settings.
 
-    machine_arn: ARN of the state machine. None: the one that the settings name.
+    machine_arn: ARN of the state machine. None: the ARN in the settings.
     """
     if machine_arn is None:
         machine_arn = load_settings().mailbox_sync_arn

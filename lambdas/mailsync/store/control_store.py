@@ -206,7 +206,7 @@ def _unknown_folders(held: _Held, choices: Mapping[FolderId, bool]) -> frozenset
 
 
 def _select(held: _Held, choices: Mapping[FolderId, bool]) -> bool:
-    """Store the selection; return whether it differs from the one before."""
+    """Store the selection of folders; return whether it differs from the stored selection."""
     chosen = to_jsonb([{"id": each, "selected": selected} for each, selected in choices.items()])
     return bool(held.tx.run("select_folders", account_id=held.account_id, choices=chosen))
 

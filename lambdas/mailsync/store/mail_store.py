@@ -43,9 +43,9 @@ class MailStore:
         self._database = database
 
     def remove_part_of_dropped_mail(self, run: RunRef) -> int:
-        """Delete the next messages that are only in folders which are not mirrored, and take those
-        in folders that are gone out of these folders. Return how many messages this call treated; 0
-        if no such message is left."""
+        """Delete the next messages that are only in unselected folders. End the placements of the
+        next messages in folders that no longer exist. Return how many messages this call processed,
+        at most MESSAGES_PER_DELETE_BATCH; 0 if no such message is left."""
         with FencedTransaction(self._database, run) as tx:
             locked = tx.run(
                 "lock_dropped", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH

@@ -114,8 +114,8 @@ def count_pending(
 def count_outside_feed(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
-    """Add what a request stored that is none of the feed's pages to the counts of the run and the
-    folder."""
+    """Add the messages that a request outside the feed's pages stored to the counts of the run and
+    of the folder."""
     _count_pages(tx, run, [_counts(feed, counts, 1, has_more=True) | {"is_shown": True}])
 
 

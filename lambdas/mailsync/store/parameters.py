@@ -1,4 +1,4 @@
-"""Pass parameters to SQL statements."""
+"""Convert the values of SQL statements' named parameters into what the database driver sends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -75,8 +75,9 @@ def note_missing(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) ->
 
 
 def drop_fetched_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:
-    """Forget that messages are pending which this page brings, so that they are not fetched again.
-    A message that the page reports as removed stays pending: the provider may be wrong."""
+    """Delete the pending records of messages whose contents this page contains, so that they are
+    not fetched again. A message that the page reports as removed stays pending, because the
+    provider may be wrong."""
     fetched = (
         *(each.remote_id for each in plan.upserts),
         *(each.remote_id for each in plan.unreadable_messages),

@@ -98,9 +98,8 @@ def folders_of_messages(
 def want_counts(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId], left: Sequence[FolderId]
 ) -> None:
-    """Note that the folders in which these messages are have changed, and the folders `left`, in
-    which they were. The provider's counts of these folders are then read by the next
-    verification."""
+    """Mark folders as changed, so that the next verification reads their counts from the provider:
+    the folders that contain these messages, and the folders `left` that contained them before."""
     if ids:
         tx.run(
             "want_counts",

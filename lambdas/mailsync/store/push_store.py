@@ -193,8 +193,8 @@ class PushStore:
         return [RemoteId(remote_id) for (remote_id,) in found]
 
     def push_state(self, account_id: AccountId, user_id: str) -> PushState | None:
-        """Return what is known of the notifications of an account. None: no subscription was ever
-        requested for it."""
+        """Return the state of an account's push notifications. None: Mailsync never requested a
+        subscription for the account."""
         with self._database.transaction() as tx:
             found = tx.run("push_state", account_id=account_id, user_id=user_id)
         if not found:

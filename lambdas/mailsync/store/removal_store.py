@@ -123,7 +123,7 @@ class RemovalStore:
             return end_placements(tx, run, ids, folder_id=folder_id)
 
     def ids_in_trash_or_junk(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
-        """Return those of these messages that are in trash or junk."""
+        """Return which of these messages are in trash or junk."""
         if not ids:
             return frozenset()
         with self._database.transaction() as tx:

@@ -86,7 +86,8 @@ def chunk_rows_by_size(rows: Sequence[JsonRow]) -> Iterator[JsonBytes]:
 
 
 def _join_arrays(arrays: Sequence[bytes]) -> JsonBytes:
-    """Return one JSON array of all elements; that of a single array is not copied."""
+    """Return one JSON array with the elements of all arrays. If there is only one array, return
+    this array and copy nothing."""
     if len(arrays) == 1:
         return JsonBytes(arrays[0])
     return JsonBytes(b"[" + b",".join(each[1:-1] for each in arrays) + b"]")

@@ -120,7 +120,8 @@ def _is_stale_plan(state: str, words: str, routine: str) -> bool:
 
 
 def _refused_login(state: str, words: str, statement: str) -> str | None:
-    """Return what is wrong with the login and what to do, or None if it is not the login.
+    """Return a text for a refused login that says what is wrong and what to do. None: the error
+    does not concern the login.
 
     words: the text of a pooler's error. A server writes its text in the language of `lc_messages`.
     """

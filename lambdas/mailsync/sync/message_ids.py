@@ -192,7 +192,8 @@ class ProviderWithStableIds:
         return replace(page, changes=(*removed, *page.changes))
 
     def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
-        """Return the page with those of its compared states that differ from the stored ones."""
+        """Return the page with its compared states turned into changes. States whose version is
+        already stored are left out."""
         if not page.compared_states or feed.folder is None:
             return page
         versions = {each.remote_id: each.state.version for each in page.compared_states}

@@ -91,8 +91,8 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
 
 
 def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
-    """Return whether the flags of a folder's messages follow from another comparison of this run,
-    the one of the folder of all mail. Trash and junk are not in all mail."""
+    """Return whether this run's comparison of the folder of all mail includes the flags of this
+    folder's messages. It does not for trash and junk, which are not in all mail."""
     all_mail = mailbox.provider.traits.folder_of_all_mail
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False

@@ -27,9 +27,10 @@ platform."""
 
 
 class AccessEnd(StrEnum):
-    """What became of the application's access to a mailbox that was disconnected.
+    """What happened to the application's access to a mailbox when the mailbox was disconnected.
 
-    FORGOTTEN: the tokens are deleted here; the platform did not confirm that they have ended.
+    FORGOTTEN: Mailsync has deleted the tokens; the identity platform did not confirm that they have
+        ended.
     """
 
     REVOKED = "revoked"

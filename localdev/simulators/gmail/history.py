@@ -191,7 +191,11 @@ class History:
 def filter_records(
     records: Iterable[JsonObject], lists: Collection[str], label_id: str | None
 ) -> list[JsonObject]:
-    """Return the records that have one of these lists, with only these, about the label."""
+    """Return the history records that contain one of the named lists and concern the label. Each
+    record keeps only these lists.
+
+    label_id: None: return the records of all labels.
+    """
     found = []
     for record in records:
         kept = {name: value for name, value in record.items() if name in lists}

@@ -63,7 +63,7 @@ class _Known:
 
 
 class GmailLabels:
-    """The labels of a mailbox."""
+    """The labels of one simulated Gmail mailbox, with their ids and names."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox

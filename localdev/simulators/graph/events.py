@@ -10,7 +10,7 @@ from localdev.simulators.journal import ChangeKind, JournalEntry
 
 
 class EventKind(StrEnum):
-    """What happened to a message, as seen from one folder."""
+    """The kind of change of a message, from the point of view of one folder."""
 
     CREATED = "created"
     MOVED_IN = "moved in"

@@ -63,7 +63,10 @@ _STATES = ("is_read", "is_flagged", "is_draft", "categories", "attributes")
 
 @dataclass(frozen=True, slots=True)
 class GmailValues:
-    """What Gmail's extensions say of a message. labels: without that of the open folder."""
+    """The values of Gmail's IMAP extensions for one message.
+
+    labels: the message's labels, except the label of the open folder.
+    """
 
     message_id: int
     thread_id: int

@@ -158,7 +158,7 @@ class ImapServer:
         return [asdict(each) for each in self.commands.copy()]
 
     def pause(self, seconds: float) -> None:
-        """Wait, at most until `stop`."""
+        """Sleep for this time, at most MAX_PAUSE_S; return earlier if the server stops."""
         if seconds > 0:
             self._stopped.wait(min(seconds, MAX_PAUSE_S))
 

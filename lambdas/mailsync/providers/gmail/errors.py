@@ -264,7 +264,8 @@ def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
 
 
 def _is_foreign(response: GmailResponse) -> bool:
-    """Return whether the response lacks the form of the API's errors, as that of a proxy does."""
+    """Return whether something else than the Gmail API has sent the response, such as a proxy: the
+    response does not have the form of the API's errors."""
     return response.status < 400 or "error" not in response.body
 
 

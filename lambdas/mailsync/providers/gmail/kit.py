@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class GmailKit:
-    """Opens Gmail mailboxes; implements `ProviderKit`."""
+    """What this package supplies to the common code, which opens Gmail mailboxes through it;
+    implements `ProviderKit`."""
 
     push_kit = GmailPushKit()
     first_sync_cost = FirstSyncCost(

@@ -129,10 +129,8 @@ def _to_folder(
 
 
 def _parent(label: Label, ids_by_name: Mapping[str, RemoteId]) -> tuple[RemoteId | None, str]:
-    """Return the label below which this one is nested, and the rest of its name.
-
-    The parent need not exist; then the next one above it is the parent.
-    """
+    """Return the nearest existing label above a nested label, and the rest of the nested label's
+    name. Gmail nests labels by `/` in their names; a label in between may be missing."""
     if not label.is_system:
         for above in _names_above(label.name):
             if above in ids_by_name:

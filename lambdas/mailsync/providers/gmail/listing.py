@@ -120,10 +120,12 @@ class MessageLists:
         return self._ids((*selection, ("labelIds", label_id)))
 
     def _is_count_of_rest(self, label_id: RemoteId, total: int, ids: frozenset[RemoteId]) -> bool:
-        """Return whether Gmail's count of a label leaves out messages in Spam and Trash, which no
-        documentation says: the list without them is as long.
+        """Return whether Gmail's count of a label leaves out the label's messages in Spam and
+        Trash: a list without Spam and Trash is as long as the count. Google's documentation does
+        not say which messages are counted.
 
-        ids: the list with them. It contains the other one, or one of the two is wrong.
+        ids: the label's messages, including Spam and Trash. If the shorter list is not a part of
+            `ids`, one of the two lists is wrong, and the result is False.
         """
         rest = self._ids((("labelIds", label_id),))
         return rest is not None and len(rest) == total and rest < ids

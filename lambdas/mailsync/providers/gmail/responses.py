@@ -139,10 +139,8 @@ def _parse_large(content: bytearray) -> dict[str, Any] | None:
 
 
 def _parse(content: bytearray) -> dict[str, Any] | None:
-    """Return the JSON object, or None if the content is none.
-
-    Mail may contain half a surrogate pair, which JSON can escape and orjson rejects.
-    """
+    """Return the JSON object. None: the content is not a JSON object. Mail may contain half a
+    surrogate pair, which JSON can escape and orjson rejects."""
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -1,7 +1,7 @@
-"""Decide what changed in a folder, from what the server says of it and what its cursor holds. Pure
-functions.
+"""Decide what changed in a folder, by comparing the server's responses with the folder's cursor.
+Pure functions.
 
-An unknown number is never taken as an unchanged one.
+A number that the server or the cursor lacks never counts as unchanged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,8 +70,8 @@ def count_uids(ranges: Iterable[range]) -> int:
 
 
 def is_renumbered(sample: Mapping[str, str], items: Mapping[int, Mapping[bytes, Any]]) -> bool:
-    """Return whether a UID of the sample is that of another message now. A message that is gone
-    proves nothing."""
+    """Return whether a UID of the sample now belongs to a message with another Message-ID. A UID
+    without a message proves nothing."""
     found = {uid: hash_of_message_id(each) for uid, each in items.items()}
     return any(found.get(int(uid)) not in (None, known) for uid, known in sample.items())
 

@@ -162,8 +162,8 @@ class ImapConnection:
         self._command("NOOP")
 
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
-        """Return what the server sends of these messages, by UID. A message whose flags it does not
-        send is left out."""
+        """Return the items that the server sends for each of these messages, by UID. A message is
+        left out if the server does not send its flags."""
         return join_fetched(self.fetch_each(uids, items))
 
     def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:

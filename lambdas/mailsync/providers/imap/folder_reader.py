@@ -43,8 +43,11 @@ meanwhile: some die of large requests (grommunio/gromox #214)."""
 
 @dataclass(frozen=True, slots=True)
 class _Reported:
-    """What the server reports of known messages. compares_flags: it cannot name changed flags, so
-    all are read."""
+    """The changes of known messages that the server reports.
+
+    compares_flags: the server cannot report changed flags, so Mailsync reads the flags of all known
+        messages.
+    """
 
     flags: dict[int, FetchedItems] = field(default_factory=dict)
     vanished: list[range] = field(default_factory=list)

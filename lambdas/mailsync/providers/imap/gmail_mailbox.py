@@ -199,7 +199,8 @@ class GmailMailbox(ImapMailbox):
 
     @repeated_if_cut
     def _search(self, ids: Sequence[RemoteId]) -> Sequence[GmailMessage]:
-        """Return where these messages are; those that are gone are left out."""
+        """Search the folders that together hold all mail for these messages. Return the messages
+        with their places; those that no longer exist are left out."""
         numbers = {each: number for each in ids if (number := number_of_id(each)) is not None}
         found: dict[RemoteId, GmailMessage] = {}
         for name in self._gmail_folders().sources:

@@ -1,7 +1,8 @@
-"""Parse what a server says of its folders: LIST, STATUS and NAMESPACE. Pure functions.
+"""Parse what a server reports about its folders: the responses LIST, STATUS and NAMESPACE. Pure
+functions.
 
-Servers break the grammar of these lines more often than that of others. A line that cannot be read
-costs its folder only.
+Servers break the grammar of these responses more often than the grammar of other responses. If a
+line cannot be read, only the folder of this line is missing.
 """
 
 import re
@@ -113,8 +114,8 @@ def to_folder_list(
 
 
 def parse_namespaces(line: bytes) -> Namespaces:
-    """Return the prefixes in the response to NAMESPACE; those of others only if they are not
-    empty."""
+    """Return the prefixes of folder names in the response to NAMESPACE: those of the user's own
+    folders, and those of other users' and shared folders. Empty prefixes are left out."""
     groups: list[list[bytes]] = [[], [], []]
     depth = group = position = 0
     for token in _NAMESPACE_TOKEN.findall(line):

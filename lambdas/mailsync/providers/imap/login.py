@@ -55,7 +55,7 @@ _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
 
 
 class Refusal(Enum):
-    """What a server's refusal of a login means."""
+    """The reason for which a server refuses a login, as Mailsync understands the response."""
 
     PASSWORD = auto()
     APP_PASSWORD = auto()  # wanted instead, or IMAP must be switched on first

@@ -1,4 +1,4 @@
-"""What a server reports of a folder that it opens."""
+"""Define what a server reports when it opens a folder (EXAMINE)."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ _NUMBERS = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 @dataclass(frozen=True, slots=True)
 class OpenFolder:
-    """What a server reports of a folder that it opens. mod_seq: None: no usable mod-sequence."""
+    """The state of a folder as the server reported it when the folder was opened.
+
+    mod_seq: the folder's highest mod-sequence. None: the server reported no usable mod-sequence.
+    """
 
     name: bytes
     uid_validity: int

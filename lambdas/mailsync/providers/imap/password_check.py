@@ -62,8 +62,12 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
 
 
 def _spelling(user_name: str, known: KnownServer | None) -> str:
-    """Return the user name as it identifies the mailbox: a second spelling would be a second
-    account. Well-known providers ignore the case; elsewhere only that of a domain means nothing."""
+    """Return the one spelling of the user name by which Mailsync identifies the mailbox, so that
+    another spelling does not become another account.
+
+    Well-known providers ignore the case of the whole name. At other servers only the case of the
+    domain is ignored.
+    """
     local_part, at, domain = user_name.rpartition("@")
     return user_name.lower() if known else f"{local_part}{at}{domain.lower() if at else domain}"
 

@@ -1,4 +1,4 @@
-"""A mailbox read over IMAP."""
+"""Read a mailbox over IMAP: `ImapMailbox` implements `MailProvider` with one connection."""
 
 import ssl
 import time

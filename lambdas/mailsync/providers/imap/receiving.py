@@ -60,8 +60,8 @@ def receive_messages(
 
 
 def is_complete(items: FetchedItems) -> bool:
-    """Return whether the items have text and flags of a message, and are not Courier's
-    placeholder."""
+    """Return whether the server has sent the text and the flags of a message, and the text cannot
+    be Courier's placeholder for a removed message."""
     return has_body(items) and b"FLAGS" in items and not _may_be_placeholder(items[BODY])
 
 
