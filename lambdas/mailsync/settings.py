@@ -383,11 +383,7 @@ def load_settings() -> Settings:
 
 
 def _read_secret(name: str, arn: str, client: AwsClient) -> dict[str, str]:
-    """Return the settings in a JSON secret, without those whose value is empty.
-
-    Raises:
-        SettingMissing: the secret cannot be read, or is not a JSON object.
-    """
+    """Return the settings in a JSON secret, without those whose value is empty."""
     try:
         text = client.call("GetSecretValue", SecretId=arn)["SecretString"]
     except AwsRejected as error:

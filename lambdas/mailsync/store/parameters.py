@@ -1,4 +1,4 @@
-"""Convert the values of SQL statements' named parameters into what the database driver sends."""
+"""Replace the named parameters of SQL statements by numbered ones, and serialize their values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
