@@ -16,10 +16,14 @@ from tests.support.paths import ROOT
 def test_a_signal_just_before_the_wait_ends_it(number: signal.Signals) -> None:
     """`signal.pause` would sleep on."""
     calls: list[int] = []
+    before = signal.signal(number, signal.SIG_DFL)  # `nohup` has the tests ignore SIGHUP
 
-    with StopSignals(lambda: calls.append(1)) as signals:
-        os.kill(os.getpid(), number)
-        signals.wait_for_signal()
+    try:
+        with StopSignals(lambda: calls.append(1)) as signals:
+            os.kill(os.getpid(), number)
+            signals.wait_for_signal()
+    finally:
+        signal.signal(number, before)
 
     assert calls == [1]
 
