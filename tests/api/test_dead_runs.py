@@ -12,7 +12,7 @@ import pytest
 
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
-from mailsync.runs.batches import CheckBatchInvoker
+from mailsync.runs.batches import CheckFunction
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
@@ -130,7 +130,7 @@ def test_due_mailboxes_are_checked_while_step_functions_refuses(
         def invoke(self, **call: Any) -> None:
             woken.extend(json.loads(call["Payload"])["accountIds"])
 
-    environment.setattr(CheckBatchInvoker, "_client", Lambda())
+    environment.setattr(CheckFunction, "_client", Lambda())
     environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
     environment.setenv("MAILBOX_SYNC_ARN", "not an arn")
     load_settings.cache_clear()

@@ -31,7 +31,7 @@ from mailsync.registry import MICROSOFT
 from mailsync.store.credential_store import CredentialStore
 
 _ADDRESS = "baseline@example.com"
-_MESSAGES, _CHANGED = 600, 20  # several pages, and part of one
+_MESSAGES, _ARCHIVED, _CHANGED = 700, 350, 20  # several pages, and part of one
 _LIFETIME = timedelta(days=30)
 _BATCH_PATH = "/$batch"
 _LINKS = "@odata.nextLink", "@odata.deltaLink"
@@ -187,12 +187,17 @@ class GraphLiveKit:
         with Simulators(folder) as simulators:
             mailbox = simulators.add_mailbox(_ADDRESS)
             mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            # One folder of several pages beside the inbox, which is read in slices.
+            mailbox.load_mail_items(
+                replace(each, folder=("Archive",))
+                for each in generate_mail(_ARCHIVED, owner=_ADDRESS, seed=3)
+            )
             simulators.service.set_behaviour(public_clients_allowed=True)
             simulators.service.latency = LATENCY_BY_NAME[latency]
             # So that the shape of a throttled response is known; mailboxes are throttled sometimes.
             throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)
             simulators.service.faults.add_rules(
-                FaultRule(fault=throttled, path="/messages/delta", in_batch=False),
+                FaultRule(fault=throttled, path="/messages/delta.*body", in_batch=False),
                 FaultRule(fault=throttled, path="/messages/delta", in_batch=True),
             )
             yield SimulatedUpstream(

@@ -1,6 +1,7 @@
 """A Microsoft 365 whose shapes and limits differ from those of the simulators in ten ways."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ def changed_provider(folder: Path) -> Iterator[Simulators]:
     with Simulators(folder) as simulators:
         throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)
         simulators.service.faults.add_rules(
-            FaultRule(fault=throttled, path="/messages/delta", in_batch=False)
+            FaultRule(fault=throttled, path="/messages/delta.*body", in_batch=False)
         )
         simulators.service.set_behaviour(token_lifetime_s=600, public_clients_allowed=True)
         server = Server(lambda request: _changed(simulators, request), port=0).start()
@@ -50,7 +51,7 @@ def changed_provider(folder: Path) -> Iterator[Simulators]:
 def _changed(simulators: Simulators, request: Request) -> Response:
     if wanted := request.headers["Prefer"]:
         del request.headers["Prefer"]
-        request.headers["Prefer"] = wanted.replace("maxpagesize=100", f"maxpagesize={PAGE_CAP}")
+        request.headers["Prefer"] = re.sub(r"maxpagesize=100\b", f"maxpagesize={PAGE_CAP}", wanted)
     if request.path.endswith("/mailFolders"):
         time.sleep(SLOW_S)
     response = simulators.graph(request)

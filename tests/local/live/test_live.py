@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
@@ -29,7 +29,7 @@ from tests.local.live.changed_provider import DIFFERENCES, changed_provider
 from tests.support.paths import ROOT
 
 OWNER = "grace.hopper@navy.example"
-MESSAGES = 250
+MESSAGES = 700
 ARGUMENTS = ["graph", "--latency=none"]
 DEVICE_PAGE = re.compile(r"open (\S+) and enter the code (\w+)")
 pytestmark = pytest.mark.xdist_group("live")  # one process runs it once
@@ -97,6 +97,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     with changed_provider(folder / "provider") as simulators:
         mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
         mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
+        archived = generate_mail(350, owner=OWNER, seed=8)
+        mailbox.load_mail_items(replace(each, folder=("Archive",)) for each in archived)
         process = live_process(folder, simulators)
         printed = sign_in(simulators, process)
         assert process.wait() == 0, printed
@@ -125,7 +127,7 @@ def test_a_first_sync_a_check_and_verification_took_place(live: LiveRun) -> None
         "first_sync": "completed",
         "check": "completed",
         "is_verified": True,
-        "messages": "201–500",
+        "messages": "1001–2000",
     }
 
 

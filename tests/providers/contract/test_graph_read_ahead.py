@@ -159,8 +159,8 @@ def test_nothing_is_read_ahead_where_mailboxes_share_the_memory(
         assert mailbox.request_count == 1
 
 
-@pytest.mark.parametrize(("limit", "fallback"), [(SIZE - 1, 0), (SIZE, 1), (SIZE, 2)])
-def test_smaller_pages_and_pages_without_bodies_come_one_by_one(
+@pytest.mark.parametrize(("limit", "fallback"), [(SIZE - 1, 0), (SIZE, 2)])
+def test_smaller_pages_and_lists_of_ids_come_one_by_one(
     graph: ScriptedGraph, limit: int, fallback: int
 ) -> None:
     graph.answers = [page(graph, "a", following="2")]

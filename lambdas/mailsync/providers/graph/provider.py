@@ -324,9 +324,10 @@ class GraphMailbox:
 
     def _page_before_next(self, link: CursorLink, response: GraphResponse, limit: int) -> Page:
         """Return the page, and request the next one of the round, which the caller will need once
-        it has stored this one (ADR 23)."""
+        it has stored this one (ADR 23). The messages of a list of ids are requested in between."""
         page = self._page(link, response)
-        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD:
+        is_list_of_ids = link.feed is GraphFeedKind.LIST_WITHOUT_BODIES
+        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD and not is_list_of_ids:
             following, size = parse_cursor(page.next_cursor), link.feed.page_size(limit)
             self._graph.send_ahead(following.path, page_size=size)
         return page
