@@ -37,6 +37,7 @@ SELECT DISTINCT c.relname || '.' || a.attname
 # What limits each: a new column stands here with its limit, or takes a hash.
 LIMITED = {
     "call_limits.kind": "our own",
+    "check_slots.holder": "36 characters, a uuid",
     "call_limits.user_id": "MAX_USER_ID_CHARS",
     "email_accounts.user_id": "MAX_USER_ID_CHARS",
     "email_accounts.provider": "a check",

@@ -154,7 +154,7 @@ def test_an_interrupted_run_deletes_the_mail(tmp_path: Path) -> None:
     with changed_provider(tmp_path / "provider") as simulators:
         simulators.add_mailbox(OWNER)
         process = live_process(tmp_path, simulators)
-        sign_in(simulators, process, stop_at="of 600 messages")
+        sign_in(simulators, process, stop_at="of 1,050 messages")
 
     assert process.wait() == 130
     assert files(tmp_path) == ["live/lock"]
