@@ -1,5 +1,5 @@
-"""Fetch the messages of a large folder with several workers, each of which claims slices: the work
-of the items of the Map with a number in `slice`, and of the worker that reads the change feed."""
+"""Fetch the messages of a large folder with several workers, which claim slices: the work of the
+items of the Map with a number in `slice`, and of the worker that reads the change feed."""
 
 import time
 from collections import Counter

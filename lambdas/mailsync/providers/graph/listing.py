@@ -32,17 +32,10 @@ def list_messages(
     Raises:
         ProviderUnavailable: the list does not end.
     """
-    path: str | None = (
-        f"{messages_path}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
-    )
+    first = f"{messages_path}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}"
     entries: dict[RemoteId, ListedMessage] = {}
     total: int | None = None
-    seen: set[str] = set()
-    while path:
-        if path in seen:
-            raise same_link_error()
-        seen.add(path)
-        response = graph.get(path)
+    for response in _pages(graph, f"{first}&$count=true"):
         if not response.is_ok:
             raise error_of(response)
         for item in parse_object_list(response, "value"):
@@ -50,31 +43,40 @@ def list_messages(
             entries[entry.remote_id] = entry
         counted = response.body.get("@odata.count")
         total = counted if isinstance(counted, int) else total
-        link = response.body.get("@odata.nextLink")
-        path = graph.path_of_link(link) if link else None
     return MessageListing(tuple(entries.values()), total)
 
 
 def list_contents(
-    graph: GraphClient, path: str | None, error_of: Callable[[GraphResponse], MailsyncError]
+    graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
     """Yield the complete messages of a list, page by page; see `ContentsLister`.
 
     path: path of the first page.
     error_of: returns the error of a failed response, which is raised.
     """
+    for response in _pages(graph, path):
+        if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
+            return
+        if not response.is_ok:
+            raise error_of(response)
+        yield [parse_message(item) for item in parse_object_list(response, "value")]
+
+
+def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
+    """Request a list page by page, and yield the responses. A failed response is the last one.
+
+    Raises:
+        ProviderUnavailable: a link leads to a page that was requested before.
+    """
+    path: str | None = first
     seen: set[str] = set()
     while path:
         if path in seen:
             raise same_link_error()
         seen.add(path)
         response = graph.get(path)
-        if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
-            return
-        if not response.is_ok:
-            raise error_of(response)
-        yield [parse_message(item) for item in parse_object_list(response, "value")]
-        link = response.body.get("@odata.nextLink")
+        yield response
+        link = response.body.get("@odata.nextLink") if response.is_ok else None
         path = graph.path_of_link(link) if link else None
 
 
