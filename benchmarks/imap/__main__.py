@@ -26,11 +26,11 @@ from typing import Any
 from benchmarks.imap.mail import write_maildir
 from benchmarks.imap.rivals import mbsync, receive_only
 from localdev.engine.postgres import Postgres
+from localdev.reserved_port import reserved_port
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from mailsync.store.migrate import migrate
-from tests.store.pooler import find_free_port
 from tests.support.dovecot import Dovecot, dovecot, readable_folder
 
 OUT = Path("build/bench-imap.json")
@@ -135,22 +135,16 @@ def _link(target: int, round_trip_ms: float) -> Iterator[int]:
     if not round_trip_ms:
         yield target
         return
-    port = find_free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.imap.delay_proxy",
-        str(port),
-        str(target),
-        str(round_trip_ms),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as proxy:
-        try:
-            assert proxy.stdout
-            proxy.stdout.readline()
-            yield port
-        finally:
-            proxy.terminate()
+    command = [sys.executable, "-m", "benchmarks.imap.delay_proxy"]
+    with reserved_port() as port:
+        numbers = [str(port), str(target), str(round_trip_ms)]
+        with subprocess.Popen([*command, *numbers], stdout=subprocess.PIPE) as proxy:
+            try:
+                assert proxy.stdout
+                proxy.stdout.readline()
+                yield port
+            finally:
+                proxy.terminate()
 
 
 def _measure(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,13 +19,14 @@ import httpx
 
 from infra import catalog
 from localdev.containers.relay import PortRelay
-from localdev.containers.sam import INVOKE_TIMEOUT_S, SamCli, find_free_port
+from localdev.containers.sam import INVOKE_TIMEOUT_S, SamCli
 from localdev.containers.settings import template_variable_values
 from localdev.containers.template import LocalTemplate
 from localdev.demo_account import DemoAccount, connect
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
+from localdev.reserved_port import reserved_port
 from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, LEASE_TAKING_FUNCTION, SampleEvents
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN, Stack
 
@@ -64,19 +66,20 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 @contextmanager
 def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
     """Run a local stack that containers can reach; fill `template` with its addresses."""
-    database_port = find_free_port()
     chosen = Options(
         data=data / "stack",
         api_port=0,
         aws_port=0,
         dashboard_port=0,
-        database_port=database_port,
         simulator_host="localhost",
         messages=SIMULATED_MESSAGE_COUNT,
         schedule=False,
         fresh=True,
     )
-    with Stack(chosen) as stack:
+    with (
+        reserved_port() as database_port,
+        Stack(replace(chosen, database_port=database_port)) as stack,
+    ):
         assert stack.postgres is not None, "no other database is in the options"
         values = template_variable_values(
             stack,

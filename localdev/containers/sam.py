@@ -18,6 +18,7 @@ from localdev.containers.template import LAMBDA_ARCHITECTURE
 from localdev.engine.failure import StartFailed
 from localdev.engine.names import AWS_REGION
 from localdev.private_files import open_private_file
+from localdev.reserved_port import reserved_port
 
 # What `sam local` takes by itself for Python functions.
 LAMBDA_BASE_IMAGE = f"public.ecr.aws/lambda/python:3.13-{LAMBDA_ARCHITECTURE}"
@@ -92,20 +93,19 @@ class SamCli:
         Raises:
             StartFailed: the API did not start.
         """
-        port = find_free_port()
-        url = f"http://127.0.0.1:{port}"
-        command = [*self._command("start-api", template), "--port", str(port)]
-        with open_private_file(log) as sink:
-            process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())
-        try:
-            _wait_until_listening(process, port, log)
-            yield url
-        finally:
-            process.send_signal(signal.SIGINT)
+        with reserved_port() as port:
+            command = [*self._command("start-api", template), "--port", str(port)]
+            with open_private_file(log) as sink:
+                process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())
             try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+                _wait_until_listening(process, port, log)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
     def _command(self, action: str, template: Path) -> list[str]:
         command = [self._sam, "local", action, "--template", str(template), "--region", AWS_REGION]
@@ -113,12 +113,6 @@ class SamCli:
         if self._image:
             command += ["--skip-pull-image", "--invoke-image", self._image]
         return command
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

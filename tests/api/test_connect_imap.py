@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
+from localdev.reserved_port import reserved_port
 from mailsync.api.password_problems import PASSWORD_PROBLEMS
 from mailsync.providers.imap import address, password_check, transport
 from mailsync.providers.imap.known_servers import KnownServer
@@ -21,7 +22,6 @@ from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import ONE_OF_EACH, refusal, stored
 from tests.api.test_provider_paths import ask
-from tests.store.pooler import find_free_port
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.scripted_imap import End, Reply, Rule, ScriptedImap, scripted_imap
 
@@ -290,9 +290,9 @@ def test_without_starttls_no_password_is_sent(
 def test_a_wrong_port_or_name_has_a_sentence(
     stage: Callable[..., None], sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = find_free_port()
-    stage(f"localhost:{port}")
-    assert "accepts no connections" in refused(connect(port), sql)[2]
+    with reserved_port() as port:
+        stage(f"localhost:{port}")
+        assert "accepts no connections" in refused(connect(port), sql)[2]
 
     def fails(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from localdev.engine.postgres import Postgres
+from localdev.reserved_port import reserved_port
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from tests.store.pooler import find_free_port
 from tests.support.databases import UNSAFE_BUT_QUICK
 
 PASSWORD = "secret of the test"
@@ -53,8 +53,10 @@ class Cluster:
 
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
-    port = find_free_port()
-    with Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server:
+    with (
+        reserved_port() as port,
+        Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server,
+    ):
         (server.cluster_folder / "pg_hba.conf").write_text(_HBA)
         server.restart()
         yield Cluster(server, port)

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from localdev.reserved_port import reserved_port
+
 SETTINGS = """[databases]
 * = host={socket_folder} port=5432 user={login} pool_size={pool_size}
 [pgbouncer]
@@ -49,8 +51,15 @@ def pooled(
     login = url.username
     socket_folder = Path(parse_qs(url.query)["host"][0])
     values = {"login": login, "socket_folder": socket_folder, "more": "\n".join(settings)}
-    config, port = folder / "pgbouncer.ini", find_free_port()
-    config.write_text(SETTINGS.format(port=port, pool_size=pool_size, **values))
+    config = folder / "pgbouncer.ini"
+    with reserved_port() as port:
+        config.write_text(SETTINGS.format(port=port, pool_size=pool_size, **values))
+        with _running(config, socket_folder, port):
+            yield f"postgresql://{login}@127.0.0.1:{port}{url.path}"
+
+
+@contextmanager
+def _running(config: Path, socket_folder: Path, port: int) -> Iterator[None]:
     # The socket's folder is open to the server's own user alone; PgBouncer refuses to be root.
     owner = socket_folder.stat()
     is_root = os.geteuid() == 0
@@ -64,16 +73,10 @@ def pooled(
         )
     try:
         _wait_for(port)
-        yield f"postgresql://{login}@127.0.0.1:{port}{url.path}"
+        yield
     finally:
         process.terminate()
         process.wait(10)
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

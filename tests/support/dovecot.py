@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from imaplib import IMAP4_SSL
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 import jwt
 import pytest
 
+from localdev.reserved_port import reserved_port
 from localdev.simulators.entra.certificates import open_server_tls_context
-from tests.store.pooler import find_free_port
 
 PASSWORD = 'secret "word" (1) *'
 TOKEN_KEY = "the key of tokens that Dovecot accepts"
@@ -163,25 +163,22 @@ def dovecot(
         "capability": f"imap_capability = {capability}" if capability else "",
         "max_connections": max_connections,
     }
-    for attempt in range(3):  # another process can take a port that was free
-        folder = data / str(attempt)
-        folder.mkdir(parents=True)
-        for name, content in (certificates or {}).items():
-            (folder / name).write_bytes(content)
-        server = _configured(folder, users, settings)
-        command = [*_as_owner(), program, "-F", "-c", str(server.data / "dovecot.conf")]
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o755)
+    for name, content in (certificates or {}).items():
+        (data / name).write_bytes(content)
+    with reserved_port() as port, reserved_port() as starttls_port:
+        server = Dovecot(port, data / "ca.pem", data, starttls_port)
+        _configure(server, users, settings)
+        command = [*_as_owner(), program, "-F", "-c", str(data / "dovecot.conf")]
         process = subprocess.Popen(command)
-        if _is_listening(server.port, process):
-            break
-        process.terminate()
-        process.wait()
-    else:
-        pytest.fail("Dovecot does not start; its reason stands above.")
-    try:
-        yield server
-    finally:
-        process.terminate()
-        process.wait()
+        try:
+            if not _is_listening(server.port, process):
+                pytest.fail("Dovecot does not start; its reason stands above.")
+            yield server
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _owner() -> pwd.struct_passwd:
@@ -197,12 +194,9 @@ def _as_owner() -> list[str]:
     return ["setpriv", *ids, "--clear-groups"]
 
 
-def _configured(data: Path, users: Sequence[str], values: Mapping[str, object]) -> Dovecot:
-    data.parent.chmod(0o755)
+def _configure(server: Dovecot, users: Sequence[str], values: Mapping[str, object]) -> None:
+    data = server.data
     open_server_tls_context(data)
-    server = replace(
-        Dovecot(0, data / "ca.pem", data), port=find_free_port(), starttls_port=find_free_port()
-    )
     owner = _owner()
     settings = {
         "data": data,
@@ -223,7 +217,6 @@ def _configured(data: Path, users: Sequence[str], values: Mapping[str, object]) 
     (data / "mail").mkdir()
     (data / "passwd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
     _give_to_owner(data)
-    return server
 
 
 def _give_to_owner(data: Path) -> None:
