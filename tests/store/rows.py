@@ -1,6 +1,8 @@
 """Looking at the tables from outside the product."""
 
 from collections.abc import Iterator
+from threading import Thread
+from time import monotonic
 from typing import Any
 
 from mailsync.store.connection import Database
@@ -38,3 +40,11 @@ def plan_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for each in plan.get("Plans", ()):
         yield from plan_nodes(each)
+
+
+def wait_until_it_waits_for_a_lock(observer: Database, thread: Thread) -> None:
+    """Wait until a transaction waits for a lock, or the thread that should wait has ended."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    deadline = monotonic() + 10
+    while thread.is_alive() and not rows(observer, waiting):
+        assert monotonic() < deadline

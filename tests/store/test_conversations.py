@@ -2,12 +2,11 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from threading import Thread
-from time import monotonic
 from uuid import UUID
 
 import pytest
@@ -20,11 +19,10 @@ from mailsync.store.conversations import with_conversation_ids
 from mailsync.store.fence import FencedTransaction
 from mailsync.sync.purge import purge_account
 from tests.store.conftest import Mirror, connect_mirror
-from tests.store.rows import rows
+from tests.store.rows import wait_until_it_waits_for_a_lock
 from tests.support.builders import a_message, a_remote_folder
 
 FOLDERS = ("F1", "F2")
-WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 def a_mail(name: str, *keys: int, folder: str = "F1") -> Message:
@@ -187,16 +185,10 @@ def test_two_workers_that_store_halves_of_a_conversation_at_once_find_each_other
         with FencedTransaction(mirror.database, mirror.run, is_exclusive=True) as tx:
             (first,) = with_conversation_ids(tx, mirror.run, halves[:1])
             second.start()
-            wait_until(lambda: not second.is_alive() or bool(rows(observer, WAITING)))
+            wait_until_it_waits_for_a_lock(observer, second)
         second.join()
 
     assert conversations(mirror) == {"b": first.conversation_id}
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 10
-    while not is_true():
-        assert monotonic() < deadline
 
 
 def test_a_purge_leaves_no_keys(mirror: Mirror) -> None:

@@ -123,6 +123,7 @@ WRITES: dict[str, Write] = {
         run, [HIDDEN], 0.0
     ),
     "SliceStore.claim": lambda m, run: m.slices.claim(run, m.feed_id(m.first), Claimant(1, 9), 1),
+    "SliceStore.release": lambda m, run: m.slices.release(run, m.feed_id(m.first), A_SLICE),
     "SliceStore.release_claims": lambda m, run: m.slices.release_claims(
         run, [m.feed_id(m.first)], None
     ),

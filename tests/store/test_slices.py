@@ -1,12 +1,21 @@
 """A slice stores what the feed has named, as it was named, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from mailsync.decisions import slices as decisions
 from mailsync.model import (
+    FeedRef,
     ListedMessage,
     Message,
+    Page,
     PartialChange,
     RemoteId,
     RemovedMessage,
@@ -14,9 +23,13 @@ from mailsync.model import (
     SlicePage,
     StoredFeed,
 )
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.fence import FencedTransaction
 from mailsync.store.slice_store import Claimant, SlicesLeft
+from mailsync.sync.slices import SliceWorker
 from tests.store.conftest import Mirror
-from tests.store.rows import emails
+from tests.store.rows import emails, wait_until_it_waits_for_a_lock
 from tests.support.builders import a_message, a_page, a_page_write
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -153,3 +166,88 @@ def test_a_slice_without_a_message_of_its_own_leads_nowhere(mirror: Mirror) -> N
 
     assert pending_ids(mirror, feed) == ["m1", "m2"]
     assert not left(mirror, feed).is_any
+
+
+def test_a_worker_claims_once_the_claim_of_another_is_committed(
+    mirror: Mirror, settings: Settings
+) -> None:
+    """Else both skip messages that the other one has locked, and their spans overlap."""
+    feed = name(mirror, *map(a_named, range(1, 5)))
+    claimed: list[list[str]] = []
+    with closing(Database(settings)) as other, closing(Database(settings)) as observer:
+        second = replace(mirror, database=other)
+        thread = Thread(target=lambda: claimed.extend(claim(second, feed, OTHER)))
+        with FencedTransaction(mirror.database, mirror.run) as tx:
+            tx.run("lock_claims", feed_id=feed.ref.id)
+            thread.start()
+            wait_until_it_waits_for_a_lock(observer, thread)
+            assert claimed == []
+        thread.join()
+
+    assert claimed == [["m3", "m4"], ["m1", "m2"]]
+
+
+class Reader:
+    """A provider that has every message, but no page of more than `largest`.
+
+    meanwhile: called during the first request.
+    asked: for each request, the number of messages of its slice and of the following one.
+    """
+
+    def __init__(self, largest: int, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.largest, self.meanwhile = largest, meanwhile
+        self.asked: list[tuple[int, int]] = []
+
+    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+        raise NotImplementedError
+
+    def fetch_slice(
+        self, feed: FeedRef, part: Slice, *, following: Slice | None = None
+    ) -> SlicePage | None:
+        if not self.asked:
+            self.meanwhile()
+        size = len(part.received_at)
+        self.asked.append((size, len(following.received_at) if following else 0))
+        if size > self.largest:
+            return None
+        found = [a_full(int(each.removeprefix("m"))) for each in part.received_at]
+        return SlicePage(tuple(found), is_complete=True)
+
+
+def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
+    mailbox: Any = SimpleNamespace(
+        slices=mirror.slices, run=mirror.run, provider=reader, readings=set()
+    )
+    return SliceWorker(mailbox, feed, WORKER.number)
+
+
+def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_are_more(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "MESSAGES_PER_SLICE", 2)
+    monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 2)
+    feed = name(mirror, a_named(8), a_named(7), has_more=True)
+    reader = Reader(largest=2, meanwhile=lambda: name(mirror, *map(a_named, range(1, 7))))
+    worker = worker_of(mirror, feed, reader)
+
+    while worker.store_next():
+        pass
+
+    assert reader.asked == [(2, 0), (2, 2), (2, 2), (2, 0)]
+    assert len(emails(mirror.database)) == 8
+
+
+def test_a_slice_that_is_too_large_for_the_provider_is_read_in_parts(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "MESSAGES_PER_SLICE", 8)
+    monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
+    feed = name(mirror, *map(a_named, range(20)))
+    reader = Reader(largest=3)
+    worker = worker_of(mirror, feed, reader)
+
+    while worker.store_next():
+        assert len(reader.asked) < 40
+
+    assert len(emails(mirror.database)) == 20
+    assert pending_ids(mirror, feed) == [], "none is fetched by its id"

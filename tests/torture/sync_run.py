@@ -49,7 +49,15 @@ LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
 MAX_EVENTS = successor.MAX_EXECUTION_EVENTS
 LARGE_FOLDER = decisions_of_slices.MIN_MESSAGES_FOR_SLICES
 SLICE_NUMBERS = {
-    (slices, "MESSAGES_PER_SLICE"): (slices.MESSAGES_PER_SLICE, 3),
+    (decisions_of_slices, "MESSAGES_PER_SLICE"): (decisions_of_slices.MESSAGES_PER_SLICE, 3),
+    (decisions_of_slices, "MAX_MESSAGES_PER_SLICE"): (
+        decisions_of_slices.MAX_MESSAGES_PER_SLICE,
+        4,
+    ),
+    (decisions_of_slices, "MIN_MESSAGES_PER_SLICE"): (
+        decisions_of_slices.MIN_MESSAGES_PER_SLICE,
+        1,
+    ),
     (slices, "MAX_IDLE_S"): (slices.MAX_IDLE_S, 0.0),
     (slice_store, "CLAIM_S"): (slice_store.CLAIM_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),

@@ -3,9 +3,12 @@
 import pytest
 
 from mailsync.decisions.slices import (
+    MAX_MESSAGES_PER_SLICE,
+    MESSAGES_PER_SLICE,
     MIN_MESSAGES_FOR_SLICES,
     are_slices_useful,
     choose_sliced_feeds,
+    next_slice_size,
 )
 from mailsync.model import (
     FeedId,
@@ -15,6 +18,7 @@ from mailsync.model import (
     FolderRef,
     RemoteId,
     SealedSecret,
+    SlicePage,
     StoredFeed,
 )
 from mailsync.sync.map_items import split_feeds_into_map_items
@@ -64,6 +68,26 @@ def test_a_feed_that_was_begun_or_failed_goes_on_as_it_is(position: FeedPosition
 def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
     assert are_slices_useful(20, 100)
     assert not are_slices_useful(19, 100)
+
+
+@pytest.mark.parametrize(
+    ("size", "claimed", "size_kb", "expected"),
+    [
+        (100, 100, 500, 125),
+        (180, 180, 500, MAX_MESSAGES_PER_SLICE),
+        (200, 200, 6_000, 136),
+        (100, 100, 8_000, MESSAGES_PER_SLICE),
+        (40, 40, 8_000, 50),
+        (200, 200, None, 100),
+        (1, 1, None, 1),
+    ],
+)
+def test_slices_grow_as_long_as_their_pages_are_small(
+    size: int, claimed: int, size_kb: int | None, expected: int
+) -> None:
+    page = None if size_kb is None else SlicePage((), True, size_kb * 1024)
+
+    assert next_slice_size(size, claimed, page) == expected
 
 
 @pytest.mark.parametrize(

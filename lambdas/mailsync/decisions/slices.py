@@ -1,11 +1,24 @@
-"""Decide which folders are read by several workers: the few large ones that are left."""
+"""Decide which folders are read by several workers, the few large ones that are left, and in slices
+of which size."""
 
 from collections.abc import Collection, Mapping, Sequence
 
-from mailsync.model import FeedId, StoredFeed
+from mailsync.decisions.budget import grow_page_size, shrink_page_size
+from mailsync.model import FeedId, SlicePage, StoredFeed
 
 MIN_MESSAGES_FOR_SLICES = 400
 """The number of messages above which a folder is read in slices: a page for each worker."""
+MESSAGES_PER_SLICE = 100
+"""The number of messages of a worker's first slice, that of a page with contents."""
+MAX_MESSAGES_PER_SLICE = 200
+"""The size of slices of small messages. Every request costs the provider time of its own, so larger
+ones are faster; but Graph gives up on a page that takes too long (Microsoft Graph docs, "List
+messages"), and 200 messages take 5 s at 27 ms each."""
+MIN_MESSAGES_PER_SLICE = 25
+"""The size from which on the messages of a slice that fails are fetched by their ids."""
+BYTES_PER_SLICE = 4 * 2**20
+"""The aim for the decompressed size of slices with more messages than the first: that of 100
+messages of 40 KB, of which a function holds two at a time."""
 FIRST_SLICE_SHARE = 5
 """A full sync goes on with slices if the first slice stores a fifth of its messages or more. Else
 each message would be requested by its id."""
@@ -43,3 +56,22 @@ def are_slices_useful(stored: int, claimed: int) -> bool:
     """Return whether a full sync goes on with slices after the first one. claimed: the number of
     its messages. stored: how many of them the slice contained as the feed has named them."""
     return stored * FIRST_SLICE_SHARE >= claimed
+
+
+def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
+    """Return the number of messages of a worker's next slice: half of it after a slice that failed,
+    else a quarter more, as long as `BYTES_PER_SLICE` allows it.
+
+    size: the present number.
+    claimed: the number of messages of the slice.
+    page: None: the slice failed.
+    """
+    if page is None:
+        return shrink_page_size(size)
+    fitting = claimed * BYTES_PER_SLICE // max(1, page.size_bytes)
+    return min(grow_page_size(size, MAX_MESSAGES_PER_SLICE), max(MESSAGES_PER_SLICE, fitting))
+
+
+def is_split_useful(claimed: int, page: SlicePage | None) -> bool:
+    """Return whether a slice failed that is worth being fetched as smaller ones."""
+    return page is None and claimed > MIN_MESSAGES_PER_SLICE

@@ -33,7 +33,9 @@ class SlicePage:
     """The newest messages of a folder that arrived within the span of a slice.
 
     is_complete: whether the page has all of them.
+    size_bytes: decompressed size of the responses that it took.
     """
 
     messages: tuple[Message, ...]
     is_complete: bool
+    size_bytes: int = 0

@@ -141,12 +141,12 @@ class SliceReader(Protocol):
         ...
 
     def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+        self, feed: FeedRef, part: Slice, *, following: Slice | None = None
     ) -> SlicePage | None:
-        """Fetch the newest messages of a folder that arrived within the span of a slice. Several
-        workers may do so at the same time, each in a process of its own.
+        """Fetch the newest messages of a folder that arrived within the span of a slice, at most as
+        many as the slice has. Several workers may do so at the same time, each in a process of its
+        own.
 
-        limit: maximum number of messages.
         following: the slice of the next call. The provider may request it while the caller stores
             this one.
 

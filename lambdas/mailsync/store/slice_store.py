@@ -95,6 +95,11 @@ class SliceStore:
             claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
         return [each for each in claimed if each]
 
+    def release(self, run: RunRef, feed_id: FeedId, part: Slice) -> None:
+        """End the claim on a slice, so that its messages are claimed as smaller ones."""
+        with FencedTransaction(self._database, run) as tx:
+            tx.run("release_slice", feed_id=feed_id, ids=rows.to_jsonb(list(part.received_at)))
+
     def release_claims(self, run: RunRef, feed_ids: Collection[FeedId], worker: int | None) -> None:
         """End the claims that a worker had before it begins. worker: None: those of all workers."""
         ids = rows.to_jsonb(sorted(feed_ids))
@@ -146,6 +151,12 @@ class SliceStore:
 
 
 def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None:
+    """Claim a slice, once other workers' claims are committed.
+
+    Two workers that claim at the same time would each skip rows that the other one has locked: both
+    slices would span both times, and a page of either would miss half of its messages.
+    """
+    tx.run("lock_claims", feed_id=feed_id)
     found = tx.run(
         "claim_slice",
         feed_id=feed_id,

@@ -4,9 +4,16 @@ items of the Map with a number in `slice`, and of the worker that reads the chan
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from mailsync.decisions import slices as decisions
 from mailsync.decisions.budget import has_time_for_page
-from mailsync.decisions.slices import are_slices_useful, choose_sliced_feeds
+from mailsync.decisions.slices import (
+    are_slices_useful,
+    choose_sliced_feeds,
+    is_split_useful,
+    next_slice_size,
+)
 from mailsync.errors import FolderGone
 from mailsync.log import logger
 from mailsync.model import FeedId, Slice, StoredFeed
@@ -17,12 +24,10 @@ from mailsync.sync.store_page import log_fields_of_feed
 
 FEED_WORKER = 0
 """The number of the worker that reads the change feed."""
-MESSAGES_PER_SLICE = 100
-"""The number of messages of a slice, that of a page with contents."""
 MAX_IDLE_S = 20.0
 """The seconds after which a worker ends that has found no slice: the worker of the feed has failed,
 waits for the provider, or is slower than the slices."""
-_POLL_S = 0.2
+_POLL_S = 0.05
 
 
 class SliceWorker:
@@ -39,7 +44,7 @@ class SliceWorker:
     ) -> None:
         self._mailbox = mailbox
         self._feed = feed
-        self._claimant = Claimant(number, MESSAGES_PER_SLICE)
+        self._claimant = Claimant(number, decisions.MESSAGES_PER_SLICE)
         self._is_single = is_single
         self._claimed: list[Slice] = []
 
@@ -47,16 +52,21 @@ class SliceWorker:
         """Fetch and store a slice; return how many messages it stored, and how many it has. None:
         no slice is free."""
         mailbox, feed = self._mailbox, self._feed
-        if not self._claimed:
-            count = 1 if self._is_single else 2
-            self._claimed = mailbox.slices.claim(mailbox.run, feed.ref.id, self._claimant, count)
+        missing = (1 if self._is_single else 2) - len(self._claimed)
+        if missing:
+            self._claimed += mailbox.slices.claim(mailbox.run, feed.ref.id, self._claimant, missing)
         if not self._claimed:
             return None
         part, *others = self._claimed
         assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
-        page = mailbox.provider.fetch_slice(
-            feed.ref, part, limit=self._claimant.slice_size, following=others[0] if others else None
-        )
+        page = mailbox.provider.fetch_slice(feed.ref, part, following=others[0] if others else None)
+        claimed = len(part.received_at)
+        size = next_slice_size(self._claimant.slice_size, claimed, page)
+        self._claimant = replace(self._claimant, slice_size=size)
+        if is_split_useful(claimed, page):
+            mailbox.slices.release(mailbox.run, feed.ref.id, part)
+            self._claimed = others
+            return 0, claimed
         next_for = None if self._is_single else self._claimant
         stored = mailbox.slices.save_slice(mailbox.run, feed, part, page, next_for=next_for)
         self._claimed = [*others, stored.following] if stored.following else others
@@ -65,10 +75,10 @@ class SliceWorker:
             "slice_stored",
             **log_fields_of_feed(feed.ref),
             worker=self._claimant.number,
-            claimed=len(part.received_at),
+            claimed=claimed,
             stored=stored.stored,
         )
-        return stored.stored, len(part.received_at)
+        return stored.stored, claimed
 
 
 def sync_slices(

@@ -54,7 +54,7 @@ def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
 
 FEW = (40, "x" * 10_000)
 LIMITS_MB: dict[str, tuple[list[tuple[int, str]], int]] = {
-    "pages of 40 KB messages": ([(300, "x" * 40_000)], 160),
+    "pages of 40 KB messages": ([(600, "x" * 40_000)], 160),
     "a message of 36 MB": ([FEW, (1, "\u4e2d" * 12 * 10**6)], 200),
     "a page of 1 MB messages": ([(100, "x" * 10**6)], 200),
 }

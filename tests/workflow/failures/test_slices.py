@@ -24,7 +24,9 @@ SLICE = "/messages[?].*filter"
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of more than five messages are large, and slices have four."""
     monkeypatch.setattr(decisions, "MIN_MESSAGES_FOR_SLICES", 5)
-    monkeypatch.setattr(slices, "MESSAGES_PER_SLICE", 4)
+    monkeypatch.setattr(decisions, "MESSAGES_PER_SLICE", 4)
+    monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
+    monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
     monkeypatch.setattr(slices, "MAX_IDLE_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)

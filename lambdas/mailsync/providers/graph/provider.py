@@ -84,7 +84,7 @@ from mailsync.providers.graph.messages import (
 )
 from mailsync.providers.graph.newest import read_newest_mail
 from mailsync.providers.graph.responses import parse_object_list
-from mailsync.providers.graph.slices import read_slice, slice_path
+from mailsync.providers.graph.slices import read_slice, slice_request
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -208,12 +208,12 @@ class GraphMailbox:
         return self._page(CursorLink(path, kind), response) if response.is_ok else None
 
     def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, limit: int, following: Slice | None = None
+        self, feed: FeedRef, part: Slice, *, following: Slice | None = None
     ) -> SlicePage | None:
         folder = _folder_of(feed)
-        parts = [part, following] if following else [part]
-        paths = [slice_path(self._messages(folder), each, limit) for each in parts]
-        return read_slice(self._graph, paths, folder.remote_id, limit, self._require_mailbox)
+        request = slice_request(self._messages(folder), part)
+        ahead = slice_request(self._messages(folder), following) if following else None
+        return read_slice(self._graph, request, ahead, folder.remote_id, self._require_mailbox)
 
     def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
         first = self._first_link(folder, GraphFeedKind.LIST, CONTENTS_PER_LIST_PAGE)

@@ -5,7 +5,8 @@ whole seconds, so a span ends a second after its last message (Microsoft Graph d
 messages").
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -20,42 +21,49 @@ from mailsync.providers.graph.responses import parse_object_list
 _LAST_SECOND = timedelta(seconds=1)
 
 
-def slice_path(messages_path: str, part: Slice, limit: int) -> str:
-    """Return the path of a slice's page. messages_path: path of the messages of a folder."""
+@dataclass(frozen=True, slots=True)
+class SliceRequest:
+    """The request for the page of a slice. page_size: maximum number of messages."""
+
+    path: str
+    page_size: int
+
+
+def slice_request(messages_path: str, part: Slice) -> SliceRequest:
+    """Return the request for a slice. messages_path: path of the messages of a folder."""
+    size = len(part.received_at)
     span = (
         f"receivedDateTime ge {_time(part.since)}"
         f" and receivedDateTime lt {_time(part.until + _LAST_SECOND)}"
     )
-    return (
-        f"{messages_path}?$select={MESSAGE_PROPERTIES}&$filter={quote(span)}"
-        f"&$orderby=receivedDateTime%20desc&$top={limit}"
-    )
+    path = f"{messages_path}?$select={MESSAGE_PROPERTIES}&$filter={quote(span)}"
+    return SliceRequest(f"{path}&$orderby=receivedDateTime%20desc&$top={size}", size)
 
 
 def read_slice(
     graph: GraphClient,
-    paths: Sequence[str],
+    request: SliceRequest,
+    following: SliceRequest | None,
     folder_id: RemoteId,
-    limit: int,
     require_mailbox: Callable[[GraphResponse], None],
 ) -> SlicePage | None:
-    """Read the page at a `slice_path`; return its complete messages that name the folder.
+    """Read the page of a slice; return its complete messages that name the folder.
 
-    paths: the path, and, if the next slice is known, its path, which is requested ahead.
+    following: the request for the next slice, which is sent ahead. None: it is not known yet.
     require_mailbox: raises the error of a failed response if the whole mailbox does not respond.
 
     Returns None if this page fails and the mailbox responds, or if the page is malformed.
     """
-    path, *following = paths
-    response = graph.get(path, page_size=limit)
-    if not response.is_ok:
-        response = graph.get(path, page_size=limit)  # once more, which may be a short failure
+    before = graph.received_bytes
+    response = graph.get(request.path, page_size=request.page_size)
+    if not response.is_ok:  # once more, which may be a short failure
+        response = graph.get(request.path, page_size=request.page_size)
     if not response.is_ok:
         _raise_if_temporary(response, require_mailbox)
         logger.info("slice_not_read", status=response.status, code=response.error_code)
         return None
-    for each in following:
-        graph.send_ahead(each, page_size=limit)
+    if following:
+        graph.send_ahead(following.path, page_size=following.page_size)
     try:
         items = parse_object_list(response, "value")
         changes = [parse_change(item) for item in items]
@@ -66,8 +74,8 @@ def read_slice(
     found: dict[RemoteId, Message] = {
         each.remote_id: each for each in messages if each.folder_remote_ids == (folder_id,)
     }
-    is_complete = len(items) < limit and "@odata.nextLink" not in response.body
-    return SlicePage(tuple(found.values()), is_complete)
+    is_complete = len(items) < request.page_size and "@odata.nextLink" not in response.body
+    return SlicePage(tuple(found.values()), is_complete, graph.received_bytes - before)
 
 
 def _raise_if_temporary(

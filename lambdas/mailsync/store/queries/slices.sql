@@ -19,6 +19,10 @@ SELECT EXISTS (SELECT 1 FROM mailsync.pending_messages w
   FROM mailsync.change_feeds c
  WHERE c.account_id = cast(:account_id AS uuid) AND c.id = :feed_id
 
+-- lock_claims --
+-- Let no other worker claim a slice of this feed until this transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(' ', 'slices', cast(:feed_id AS text)), 0))
+
 -- claim_slice --
 -- Claim the newest pending messages of a feed that no worker has claimed; return them with their times.
 -- A part of a slice is claimed only after the feed has named all messages: before, its next page
