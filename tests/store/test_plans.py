@@ -47,6 +47,7 @@ GIVEN = {
     "choice_s": 7200.0,
     "run_id": "a run",
     "is_left": False,
+    "is_every": True,
     "seen": "[]",
 }
 

@@ -57,7 +57,14 @@ def test_a_statement_over_all_messages_reads_each_a_few_times_at_most(
     newest = "SELECT account_id, feed_id FROM mailsync.email_folders ORDER BY id DESC LIMIT 1"
     [found] = connection.run(newest)
     given = {"account_id": found[0], "feed_id": found[1], "generation": 2}
-    given |= {"run_id": "a run", "is_left": False, "seen": "[]", "folder_ids": None, "limit": None}
+    given |= {
+        "run_id": "a run",
+        "is_left": False,
+        "is_every": True,
+        "seen": "[]",
+        "folder_ids": None,
+        "limit": None,
+    }
     sql = read_statements()[statement]
     named = {name: each for name, each in given.items() if f":{name}" in sql}
     [[[plan]]] = connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)

@@ -72,9 +72,9 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
     assert counts is not None
     assert counts.removed <= PART
     assert all(number <= PART for [number] in mirror.rows(PARTS))
-    assert mirror.rows("SELECT message_id FROM mailsync.emails WHERE removed_at IS NULL") == [
-        [each] for each in last
-    ]
+    assert mirror.rows(
+        "SELECT message_id FROM mailsync.emails WHERE removed_at IS NULL ORDER BY 1"
+    ) == [[each] for each in last]
 
 
 def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> None:

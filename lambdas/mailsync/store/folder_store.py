@@ -177,14 +177,16 @@ class FolderStore:
         *,
         is_message_in_one_folder: bool = True,
         has_unread_counts: bool = False,
+        counts_every_folder: bool = False,
     ) -> dict[FolderId, CountedFolder]:
-        """Count the stored messages of every mirrored folder; return these counts together with the
-        provider's.
+        """Count the stored messages of the mirrored folders that have changed since they were last
+        counted; return the counts of all folders together with the provider's.
 
         is_message_in_one_folder: each message is in one folder. False: count the messages of the
             account as well, because the counts of its folders add up to more.
         has_unread_counts: the provider's counts of unchanged folders were not read. The run then
             verifies the folders that changed, not the mailbox.
+        counts_every_folder: also count folders without a change.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -192,6 +194,7 @@ class FolderStore:
                 account_id=run.account_id,
                 run_id=run.run_id,
                 is_left=has_unread_counts,
+                is_every=counts_every_folder,
             )
             if not is_message_in_one_folder:
                 tx.run("count_messages", account_id=run.account_id)

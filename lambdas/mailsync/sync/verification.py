@@ -113,7 +113,7 @@ def recalculate_counts(
             is_removed = is_removed or remove_dropped_mail(mailbox, stores, lambda: False)
             unclear = find_unclear_messages(mailbox, stores)
             if is_removed and not unclear.exist:
-                return _verify(mailbox, stores, tree)
+                return _verify(mailbox, stores, tree, reading)
     if fault:
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     if not is_removed:
@@ -123,7 +123,7 @@ def recalculate_counts(
     retry_quarantined_messages(mailbox, unclear.ids_in_quarantine, remaining_s)
     verify_hidden_messages(mailbox, unclear.hidden_mail, remaining_s)
     with mailbox.in_one_transaction(run) as stores:
-        return _verify(mailbox, stores, tree)
+        return _verify(mailbox, stores, tree, reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,11 @@ class _Tree:
         )
 
 
-def _verify(mailbox: Mailbox, stores: MailboxStores, tree: _Tree) -> RemainingVerification:
-    """Count the stored messages, and compare the counts with the provider's."""
+def _verify(
+    mailbox: Mailbox, stores: MailboxStores, tree: _Tree, reading: TreeReadingDepth
+) -> RemainingVerification:
+    """Count the stored messages, and compare the counts with the provider's. A check that reads the
+    tree as quickly as it can also counts only the folders that have changed."""
     run = mailbox.run
     if tree.listing.gone_folder_ids:
         stores.folders.delete_folders_gone_twice(run, tree.listing.gone_folder_ids)
@@ -157,6 +160,7 @@ def _verify(mailbox: Mailbox, stores: MailboxStores, tree: _Tree) -> RemainingVe
         run,
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         has_unread_counts=bool(unread),
+        counts_every_folder=reading is not TreeReadingDepth.QUICK,
     )
     rounds, failed = stores.run_folders.repair_rounds_and_failed_folders(run)
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}

@@ -19,6 +19,7 @@ WITH page AS MATERIALIZED (
 shown AS (
   UPDATE mailsync.email_folders f
      SET total = greatest(0, f.total + p.inserted - p.removed),
+         counts_stale = f.counts_stale OR p.inserted <> p.removed,
          active_at = CASE WHEN p.is_active THEN now() ELSE f.active_at END
     FROM page p WHERE f.id = p.folder_id AND p.is_shown)
 INSERT INTO mailsync.sync_run_folders AS r

@@ -1,22 +1,27 @@
 -- Counts and ids compared with the provider's.
 
 -- recount --
--- Store the counts of every folder, counted from its rows, and whether this verification of the run
--- leaves counts of the provider unread. Each message is found by its id: without statistics of a new
--- account, a join would read all messages of the account for each of them.
+-- Store the counts of folders, counted from their rows, and whether this verification of the run
+-- leaves counts of the provider unread. A folder is counted whose rows have changed since the last
+-- count, or whose counts differ from the provider's; is_every: every folder. Each message is found by
+-- its id: without statistics of a new account, a join would read all messages of the account for each
+-- of them.
 WITH noted AS (
   UPDATE mailsync.sync_runs SET has_unread_counts = :is_left
    WHERE id = :run_id AND has_unread_counts <> :is_left)
 UPDATE mailsync.email_folders f
-   SET total = s.total, unread = s.unread
+   SET total = s.total, unread = s.unread, counts_stale = false
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
           FROM mailsync.email_folders f
           LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
           LEFT JOIN LATERAL (SELECT m.id, m.is_read FROM mailsync.emails m
                               WHERE m.id = p.email_id OFFSET 0) m ON true
          WHERE f.account_id = cast(:account_id AS uuid)
+           AND (f.counts_stale OR cast(:is_every AS boolean)
+                OR (f.total, f.unread) IS DISTINCT FROM (f.remote_total, f.remote_unread))
          GROUP BY f.id) s
- WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
+ WHERE s.id = f.id
+   AND (f.counts_stale OR (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread))
 
 -- count_messages --
 -- Store how many messages of the account are shown.
