@@ -10,16 +10,16 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from localdev.engine.simulator_process import ProviderSettings
-from localdev.own_servers import (
+from localdev.external_servers import (
     API_SETTING_NAMES,
     ENVIRONMENT_HELP,
     IMAP_SERVERS_NAME,
-    OwnDatabase,
-    OwnMailServers,
+    ExternalDatabase,
+    ExternalMailServers,
     UnusableOption,
+    read_external_database,
+    read_external_mail_servers,
     read_jwt_secret,
-    read_own_database,
-    read_own_mail_servers,
     read_own_provider,
 )
 
@@ -52,7 +52,7 @@ class Options:
     graph_url, authority: URLs of Graph and of the identity platform. None: those of the simulators.
     database_url: URL of the developer's own database. None: the stack runs a Postgres server.
     environment: settings of the developer's own servers and of the API; see
-        `own_servers.ENVIRONMENT_HELP`.
+        `external_servers.ENVIRONMENT_HELP`.
     database_port: loopback port of the stack's Postgres server. None: the server listens only on a
         socket.
     mbox: a file with mail for the simulated mailbox. None: `messages` messages are generated.
@@ -110,9 +110,9 @@ class Options:
         return self.dev_login and not any(own)
 
     @property
-    def mail_servers(self) -> OwnMailServers | None:
+    def mail_servers(self) -> ExternalMailServers | None:
         """Return the developer's own IMAP servers, or None without any. Raises UnusableOption."""
-        return read_own_mail_servers(self.environment)
+        return read_external_mail_servers(self.environment)
 
     @property
     def api_settings(self) -> dict[str, str]:
@@ -133,9 +133,9 @@ class Options:
         return read_own_provider(self.graph_url, self.authority, self.environment)
 
     @property
-    def database(self) -> OwnDatabase | None:
+    def database(self) -> ExternalDatabase | None:
         """Return the developer's own database, or None without one. Raises UnusableOption."""
-        return read_own_database(self.database_url, self.environment)
+        return read_external_database(self.database_url, self.environment)
 
 
 DEMO_DEFAULTS = Options(

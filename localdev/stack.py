@@ -43,9 +43,9 @@ from localdev.engine.names import function_arn
 from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
+from localdev.external_servers import IMAP_SERVERS_NAME
 from localdev.http_server import require_free_port
 from localdev.options import Options
-from localdev.own_servers import IMAP_SERVERS_NAME
 from localdev.private_files import log_to_file
 from mailsync.settings import Settings
 

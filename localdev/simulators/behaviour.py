@@ -51,7 +51,7 @@ class Behaviour:
     tenant_consented: bool = True
     app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
     app_mailboxes: tuple[str, ...] | None = None
-    subscriptions_page: int = 100
+    subscriptions_per_page: int = 100
     notifications_lost: bool = False
     notification_retry_s: float = 10
 

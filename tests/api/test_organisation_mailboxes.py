@@ -11,7 +11,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.service import TENANT_ID
-from mailsync.model import AccountId, TreeReadingDepth
+from mailsync.model import AccountId, TreeReadingMode
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
 from mailsync.store.connection import Database
@@ -73,7 +73,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
     with open_mailbox(
         {"accountId": run.account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
     ) as mailbox:
-        listing = mailbox.provider.list_folders((), TreeReadingDepth.WHOLE)
+        listing = mailbox.provider.list_folders((), TreeReadingMode.WHOLE)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]
     user_id = microsoft.service.find_mailbox("ann@example.org").user_id

@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from infra.catalog import routes_of
 from mailsync import registry
 from mailsync.credentials import (
-    StoredPassword,
+    StoredPasswordSource,
     get_access_token_without_lock,
     open_stored_access_token,
 )
@@ -101,10 +101,10 @@ def vault(kms: Any, token_key_arn: str, store: CredentialStore) -> Vault:
 
 
 @pytest.fixture
-def access(connected: Account, store: CredentialStore, vault: Vault) -> StoredPassword:
+def access(connected: Account, store: CredentialStore, vault: Vault) -> StoredPasswordSource:
     """What opens the connected mailbox in a function."""
     opened = open_stored_access_token(connected, store, vault, load_settings())
-    assert isinstance(opened, StoredPassword)
+    assert isinstance(opened, StoredPasswordSource)
     return opened
 
 
@@ -194,7 +194,7 @@ def holds(secret: str, text: str) -> bool:
 
 
 def test_the_password_is_the_access_token(
-    access: StoredPassword, connected: Account, store: CredentialStore, vault: Vault
+    access: StoredPasswordSource, connected: Account, store: CredentialStore, vault: Vault
 ) -> None:
     assert access.current_token().token == PASSWORD
     last = get_access_token_without_lock(connected, store, vault, load_settings())
@@ -203,7 +203,7 @@ def test_the_password_is_the_access_token(
 
 
 def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
-    access: StoredPassword, connected: Account, post: PostKit, sql: Sql
+    access: StoredPasswordSource, connected: Account, post: PostKit, sql: Sql
 ) -> None:
     refused = access.current_token()
     with pytest.raises(AccessRevoked, match="connect the mailbox again") as caught:
@@ -222,7 +222,7 @@ def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
 
 
 def test_a_password_under_an_old_data_key_is_sealed_anew_when_it_is_used(
-    access: StoredPassword, sql: Sql
+    access: StoredPasswordSource, sql: Sql
 ) -> None:
     key = "SELECT password_key_id FROM mailsync.email_credentials"
     ((old,),) = sql(key)

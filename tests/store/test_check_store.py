@@ -14,7 +14,7 @@ from mailsync.model import (
     RemovedMessage,
     RunId,
     SealedSecret,
-    TreeReadingDepth,
+    TreeReadingMode,
     UnreadableMessage,
     feeds_of,
 )
@@ -187,17 +187,17 @@ def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
 @pytest.mark.parametrize(
     ("is_whole", "reading", "dated"),
     [
-        (True, TreeReadingDepth.QUICK, [True, None, None]),
-        (True, TreeReadingDepth.WHOLE, [True, True, None]),
-        (True, TreeReadingDepth.THOROUGH, [True, True, True]),
-        (False, TreeReadingDepth.QUICK, [False, None, None]),
+        (True, TreeReadingMode.QUICK, [True, None, None]),
+        (True, TreeReadingMode.WHOLE, [True, True, None]),
+        (True, TreeReadingMode.THOROUGH, [True, True, True]),
+        (False, TreeReadingMode.QUICK, [False, None, None]),
     ],
 )
 def test_a_check_dates_what_it_has_read_and_nothing_else(
-    is_whole: bool, reading: TreeReadingDepth, dated: list[bool | None], synced: Mirror
+    is_whole: bool, reading: TreeReadingMode, dated: list[bool | None], synced: Mirror
 ) -> None:
     """A quick reading may show the whole tree, and still is no whole reading."""
-    end(synced, check_of(synced), is_every_folder_listed=is_whole, tree_reading_depth=reading)
+    end(synced, check_of(synced), is_every_folder_listed=is_whole, tree_reading_mode=reading)
 
     assert synced.one(ACCOUNT) == dated
 

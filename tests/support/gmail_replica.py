@@ -21,7 +21,7 @@ from mailsync.model import (
     PlacementChange,
     RemoteId,
     RemovedMessage,
-    TreeReadingDepth,
+    TreeReadingMode,
 )
 from mailsync.providers.gmail.labels import ALL_MAIL, OUTSIDE_ALL_MAIL, folder_ids
 from mailsync.providers.gmail.provider import GmailMailbox
@@ -74,7 +74,7 @@ class GmailReplica:
 
     def compared_states(self) -> dict[str, State]:
         """The states that the lists of all folders give, without a request for a message."""
-        folders = self.provider.list_folders((), TreeReadingDepth.WHOLE).folders
+        folders = self.provider.list_folders((), TreeReadingMode.WHOLE).folders
         lists = {
             each.remote_id: self.provider.list_folder_messages(
                 FolderRef(FolderId(1), each.remote_id)

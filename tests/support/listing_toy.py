@@ -34,11 +34,11 @@ class ListingToy(ToyProvider):
             self.traits = replace(self.traits, folder_of_all_mail=ALL_MAIL)
 
     def list_folders(
-        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingDepth
+        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingMode
     ) -> model.FolderListing:
         listing = super().list_folders(known, reading)
         folders = listing.folders
-        if self.do_counts_cost and reading is model.TreeReadingDepth.QUICK:
+        if self.do_counts_cost and reading is model.TreeReadingMode.QUICK:
             wanted = {each.ref.remote_id for each in known if each.are_counts_wanted}
             folders = tuple(
                 each

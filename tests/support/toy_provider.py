@@ -46,7 +46,7 @@ class ToyProvider:
         """Return None: its first page has its newest messages."""
 
     def list_folders(
-        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingDepth
+        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingMode
     ) -> model.FolderListing:
         self.request()
         found = []

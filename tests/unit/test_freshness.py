@@ -12,9 +12,9 @@ from mailsync.decisions.freshness import (
     MAX_TIME_BETWEEN_FEED_READINGS,
     MAX_TIME_BETWEEN_THOROUGH_READINGS,
     choose_feeds_to_read,
-    choose_tree_reading_depth,
+    choose_tree_reading_mode,
 )
-from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
+from mailsync.model import RemoteId, StoredFolder, TreeReadingMode
 from tests.support.builders import A_MOMENT, a_known_folder
 
 NOW = A_MOMENT
@@ -86,26 +86,26 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
 @pytest.mark.parametrize(
     ("whole_ago", "thorough_ago", "reading"),
     [
-        (None, None, TreeReadingDepth.THOROUGH),
-        (SECOND, None, TreeReadingDepth.THOROUGH),
-        (SECOND, MAX_TIME_BETWEEN_THOROUGH_READINGS, TreeReadingDepth.THOROUGH),
-        (None, SECOND, TreeReadingDepth.WHOLE),
-        (MAX_TIME_BETWEEN_FEED_READINGS, MAX_TIME_BETWEEN_FEED_READINGS, TreeReadingDepth.WHOLE),
+        (None, None, TreeReadingMode.THOROUGH),
+        (SECOND, None, TreeReadingMode.THOROUGH),
+        (SECOND, MAX_TIME_BETWEEN_THOROUGH_READINGS, TreeReadingMode.THOROUGH),
+        (None, SECOND, TreeReadingMode.WHOLE),
+        (MAX_TIME_BETWEEN_FEED_READINGS, MAX_TIME_BETWEEN_FEED_READINGS, TreeReadingMode.WHOLE),
         (
             MAX_TIME_BETWEEN_FEED_READINGS - SECOND,
             MAX_TIME_BETWEEN_THOROUGH_READINGS - SECOND,
-            TreeReadingDepth.QUICK,
+            TreeReadingMode.QUICK,
         ),
     ],
 )
 def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
-    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: TreeReadingDepth
+    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: TreeReadingMode
 ) -> None:
     whole_at, thorough_at = (
         NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)
     )
 
-    assert choose_tree_reading_depth(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
+    assert choose_tree_reading_mode(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
 
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)

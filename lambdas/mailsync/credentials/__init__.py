@@ -90,7 +90,7 @@ class CredentialStore(Protocol):
         ...
 
 
-class StoredAccessToken:
+class StoredAccessTokenSource:
     """A source of the access token of one account. It reads the sealed token from the store, and
     renews the token when necessary; implements `AccessTokenSource`.
 
@@ -189,7 +189,7 @@ class StoredAccessToken:
         return renewed
 
 
-class StoredPassword:
+class StoredPasswordSource:
     """A source of the password of one account, which it reads sealed from the store; implements
     `AccessTokenSource`.
 
@@ -280,7 +280,7 @@ def open_stored_access_token(
     vault: Vault,
     settings: Settings,
     known: Credentials | None = None,
-) -> StoredAccessToken | StoredPassword:
+) -> StoredAccessTokenSource | StoredPasswordSource:
     """Return a source of the account's access token or password. The source reads the stored
     credentials when it is first used.
 
@@ -293,8 +293,8 @@ def open_stored_access_token(
     settings.require_enabled(account.provider)
     registration = find_provider(account.provider)
     if registration and registration.uses_password:
-        return StoredPassword(account.id, store, vault, known)
-    return StoredAccessToken(account, store, vault, settings, known)
+        return StoredPasswordSource(account.id, store, vault, known)
+    return StoredAccessTokenSource(account, store, vault, settings, known)
 
 
 def get_access_token_without_lock(
@@ -304,7 +304,7 @@ def get_access_token_without_lock(
     it for the last requests before the credentials are deleted.
 
     A renewed token is not stored. Without the lock, other workers never wait. Raises the errors of
-    `StoredAccessToken`.
+    `StoredAccessTokenSource`.
     """
     credentials = store.credentials(account.id)
     if credentials.password is not None:

@@ -19,13 +19,13 @@ class CheckResult(Enum):
     """How much work a check found in a mailbox.
 
     NOTHING_NEW: no work; the mailbox is also verified.
-    CHANGES_ON_READ_PAGES: all changes are on the pages that the check has read, so the check can
+    ALL_CHANGES_READ: all changes are on the pages that the check has read, so the check can
         store them.
     NEEDS_EXECUTION: more work, which an execution of the workflow must do.
     """
 
     NOTHING_NEW = auto()
-    CHANGES_ON_READ_PAGES = auto()
+    ALL_CHANGES_READ = auto()
     """The pages that the check has read contain all changes, so the check can store them."""
     NEEDS_EXECUTION = auto()
     """A folder needs a full sync, has more pages, or could not be read; an execution of the
@@ -75,7 +75,7 @@ def classify_check(
     )
     if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
-    return CheckResult.CHANGES_ON_READ_PAGES
+    return CheckResult.ALL_CHANGES_READ
 
 
 def _is_unfinished(feed: StoredFeed) -> bool:

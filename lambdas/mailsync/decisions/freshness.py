@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingDepth, feeds_of
+from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingMode, feeds_of
 
 MAX_FEEDS_OF_SMALL_MAILBOX = 20
 """The maximum number of change feeds of a small mailbox. Every sync reads all feeds of a small
@@ -57,19 +57,19 @@ def choose_feeds_to_read(
     return chosen + tuple(others[: max(share, overdue)])
 
 
-def choose_tree_reading_depth(
+def choose_tree_reading_mode(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
-) -> TreeReadingDepth:
+) -> TreeReadingMode:
     """Return how much of the folder tree a check reads.
 
-    whole_at, thorough_at: when the tree was last read with depth WHOLE, and with depth THOROUGH.
+    whole_at, thorough_at: when the tree was last read in mode WHOLE, and in mode THOROUGH.
         None: never.
     """
     if thorough_at is None or now - thorough_at >= MAX_TIME_BETWEEN_THOROUGH_READINGS:
-        return TreeReadingDepth.THOROUGH
+        return TreeReadingMode.THOROUGH
     if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_FEED_READINGS:
-        return TreeReadingDepth.WHOLE
-    return TreeReadingDepth.QUICK
+        return TreeReadingMode.WHOLE
+    return TreeReadingMode.QUICK
 
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from mailsync.model.folder import (
     RemoteFolder,
     Role,
     StoredFolder,
-    TreeReadingDepth,
+    TreeReadingMode,
     feeds_of,
 )
 from mailsync.model.ids import (
@@ -104,7 +104,7 @@ __all__ = [
     "Subscription",
     "SyncScope",
     "SyncType",
-    "TreeReadingDepth",
+    "TreeReadingMode",
     "UnreadableMessage",
     "Upsert",
     "WrittenRowCounts",

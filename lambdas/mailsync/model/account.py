@@ -35,7 +35,7 @@ class Account:
     max_requests_in_flight: number of concurrent requests that the provider last accepted. None: the
         number that the provider documents.
     throttled_for_s: seconds that remain of a pause that the provider requested; 0 without a pause.
-    are_placements_filled: whether all messages have placements, including those that an earlier
+    are_placements_backfilled: whether all messages have placements, including those that an earlier
         version stored.
     """
 
@@ -47,7 +47,7 @@ class Account:
     organisation_id: str | None = None
     max_requests_in_flight: int | None = None
     throttled_for_s: float = 0.0
-    are_placements_filled: bool = True
+    are_placements_backfilled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

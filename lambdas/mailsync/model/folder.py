@@ -49,7 +49,7 @@ class RemoteFolder:
     are_counts_read: bool = True
 
 
-class TreeReadingDepth(StrEnum):
+class TreeReadingMode(StrEnum):
     """How much of the provider's folder tree a sync reads.
 
     QUICK: folders in which changes are likely. Folders that were listed within the last hour may be
@@ -124,7 +124,7 @@ class StoredFolder:
         provider does not count this folder.
     last_changed_at: when a sync last found a change in the folder. None: no sync has found one.
     are_counts_wanted: whether changes of the folder were stored since the provider's counts were
-        last read. See `TreeReadingDepth.QUICK`.
+        last read. See `TreeReadingMode.QUICK`.
     """
 
     ref: FolderRef

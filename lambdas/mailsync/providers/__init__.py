@@ -22,7 +22,7 @@ from mailsync.model import (
     SlicePage,
     StoredFolder,
     Subscription,
-    TreeReadingDepth,
+    TreeReadingMode,
     UnreadableMessage,
 )
 
@@ -69,8 +69,9 @@ class Limits:
         the provider counts a request per message, and processes several of them at the same time.
     news_interval_s: while messages are pending, the changes of their feed are read at least this
         often, in seconds. None: after all pending messages.
-    messages_per_page: number of messages per page if the provider stores larger pages more
-        efficiently than those of the default size. It bounds the bytes of a page itself.
+    messages_per_page: number of messages per page to request, where larger pages than those of the
+        default size are more efficient. The provider's client bounds the bytes of such a page. 0:
+        the default size.
     """
 
     messages_per_fetch: int
@@ -203,7 +204,7 @@ class MailProvider(Protocol):
         ...
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+        self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
         """List the mail folders of all levels, including hidden folders and without search folders.
 

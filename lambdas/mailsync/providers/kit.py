@@ -19,7 +19,7 @@ from mailsync.model import (
     Notification,
     Provider,
     Role,
-    TreeReadingDepth,
+    TreeReadingMode,
 )
 from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
 from mailsync.providers.quota import QuotaSource
@@ -263,7 +263,7 @@ def count_messages_in_folders(mailbox: MailProvider) -> int:
     Where a message can be in several folders, the folder of all mail is counted, with the trash and
     the junk beside it.
     """
-    folders = mailbox.list_folders((), TreeReadingDepth.WHOLE).folders
+    folders = mailbox.list_folders((), TreeReadingMode.WHOLE).folders
     all_mail = mailbox.traits.folder_of_all_mail
     beside = (Role.TRASH, Role.JUNK)
     return sum(

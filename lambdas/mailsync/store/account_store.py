@@ -182,7 +182,7 @@ def _folder(row: list[Any]) -> FolderWithSelection:
 def row_to_account(row: Sequence[Any]) -> Account:
     """Convert a row that the query `find_account` returned to an Account."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
-    max_in_flight, throttled_for_s, are_placements_filled = limits
+    max_in_flight, throttled_for_s, are_placements_backfilled = limits
     return Account(
         id=AccountId(number),
         provider=Provider(provider),
@@ -192,7 +192,7 @@ def row_to_account(row: Sequence[Any]) -> Account:
         organisation_id=organisation_id,
         max_requests_in_flight=max_in_flight,
         throttled_for_s=throttled_for_s,
-        are_placements_filled=are_placements_filled,
+        are_placements_backfilled=are_placements_backfilled,
     )
 
 

@@ -34,7 +34,7 @@ from mailsync.model import (
     StoredFeed,
     StoredFolder,
     SyncType,
-    TreeReadingDepth,
+    TreeReadingMode,
 )
 from mailsync.store.account_store import row_to_account
 from mailsync.store.connection import Database, Transaction
@@ -63,8 +63,8 @@ class Check:
     is_pushed: whether the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
     since_last_sync_s: seconds since the last sync.
-    folder_tree_read_at, hidden_folders_read_at: when the folder tree was last read with depth
-        WHOLE, and with depth THOROUGH. None: never.
+    folder_tree_read_at, hidden_folders_read_at: when the folder tree was last read in mode WHOLE,
+        and in mode THOROUGH. None: never.
     failed_syncs_in_a_row: number of failed syncs since the last successful one.
     counts_by_folder: for each folder, the stored counts and the provider's counts of the last
         reading.
@@ -101,13 +101,13 @@ class IdleCheckResult:
         listing, which equals the stored rows.
     is_every_folder_listed: the provider listed every folder with its counts, so the mailbox counts
         as verified.
-    tree_reading_depth: how much of the folder tree was read.
+    tree_reading_mode: how much of the folder tree was read.
     """
 
     new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
     listings_equal_to_rows: Mapping[FolderId, MessageListing] = field(default_factory=dict)
     is_every_folder_listed: bool = True
-    tree_reading_depth: TreeReadingDepth = TreeReadingDepth.QUICK
+    tree_reading_mode: TreeReadingMode = TreeReadingMode.QUICK
 
 
 class CheckStore:
@@ -176,8 +176,8 @@ class CheckStore:
                 compared=_compared_rows(end.listings_equal_to_rows),
                 is_whole=end.is_every_folder_listed,
                 is_tree_read=end.is_every_folder_listed
-                and end.tree_reading_depth is not TreeReadingDepth.QUICK,
-                is_thorough=end.tree_reading_depth is TreeReadingDepth.THOROUGH,
+                and end.tree_reading_mode is not TreeReadingMode.QUICK,
+                is_thorough=end.tree_reading_mode is TreeReadingMode.THOROUGH,
             )
             _demand(ended, check)
 

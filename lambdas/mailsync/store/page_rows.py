@@ -75,7 +75,7 @@ def save_messages(
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
-    messages, left = split_mirrored(tx, run, folder, messages)
+    messages, left = split_by_selected_folder(tx, run, folder, messages)
     messages = with_conversation_ids(tx, run, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
@@ -216,7 +216,7 @@ def _key_row(message: Message) -> JsonRow:
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
-def split_mirrored(
+def split_by_selected_folder(
     tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Placed]
 ) -> tuple[Sequence[Placed], frozenset[RemoteId]]:
     """Return the messages with their mirrored folders, and the ids of those in no mirrored folder.

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from mailsync.decisions.check import MAX_FOLDERS_PER_CHECKED_MAILBOX, CheckResult, classify_check
 from mailsync.decisions.folders import diff_folders
-from mailsync.decisions.freshness import choose_tree_reading_depth
+from mailsync.decisions.freshness import choose_tree_reading_mode
 from mailsync.decisions.verify import (
     MAX_COMPARED_MESSAGES_PER_CHECK,
     FolderCounts,
@@ -36,7 +36,7 @@ from mailsync.model import (
     RunId,
     SealedSecret,
     StoredFeed,
-    TreeReadingDepth,
+    TreeReadingMode,
     feeds_of,
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
@@ -212,13 +212,13 @@ class _Work:
             return "first sync"
         if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
             return "many folders"
-        if check.account.are_placements_filled:
+        if check.account.are_placements_backfilled:
             return None
         is_left = PlacementStore(self._worker.database).fill_next_messages(self._account_id)
         return "placements to fill" if is_left else None
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
-        reading = choose_tree_reading_depth(
+        reading = choose_tree_reading_mode(
             now=check.began_at,
             whole_at=check.folder_tree_read_at,
             thorough_at=check.hidden_folders_read_at,
@@ -259,7 +259,7 @@ class _Work:
             listings_equal_to_rows=compared,
             is_every_folder_listed=seen.folder_listing.is_whole
             and seen.folder_listing.are_counts_read,
-            tree_reading_depth=seen.tree_reading_depth,
+            tree_reading_mode=seen.tree_reading_mode,
         )
         self._worker.checks.save_idle_check(check, end)
         return CheckOutcome.NOTHING_NEW
@@ -271,9 +271,9 @@ class _Work:
         # Where each count costs a request, those of unchanged folders are read hourly.
         is_quick = check.is_fully_verified and (
             not seen.folder_listing.are_counts_read
-            or (seen.tree_reading_depth is TreeReadingDepth.QUICK and seen.folder_listing.is_whole)
+            or (seen.tree_reading_mode is TreeReadingMode.QUICK and seen.folder_listing.is_whole)
         )
-        reading = TreeReadingDepth.QUICK if is_quick else TreeReadingDepth.WHOLE
+        reading = TreeReadingMode.QUICK if is_quick else TreeReadingMode.WHOLE
         if not recalculate_counts(mailbox, self._remaining_s, reading, synced).is_done:
             return self._hand_over(check, "counts differ")
         mailbox.readings.report()

@@ -27,7 +27,7 @@ from mailsync.model import (
     StoredFeed,
     StoredFolder,
     SyncType,
-    TreeReadingDepth,
+    TreeReadingMode,
     feeds_of,
 )
 from mailsync.sync.feed_pages import is_feed_up_to_date_after
@@ -48,7 +48,7 @@ class MailboxSnapshot:
 
     known_folders: the stored folders, read before the others.
     folder_listing: the folder tree.
-    tree_reading_depth: how much of the folder tree was read.
+    tree_reading_mode: how much of the folder tree was read.
     requested_at: value of the monotonic clock before the folders and pages were requested.
     page_by_folder_id: the next page of each change feed that was read, by the id of the feed.
     changed_folder_ids: provider ids of folders whose counts changed since the last reading.
@@ -57,7 +57,7 @@ class MailboxSnapshot:
 
     known_folders: Sequence[StoredFolder]
     folder_listing: FolderListing
-    tree_reading_depth: TreeReadingDepth
+    tree_reading_mode: TreeReadingMode
     requested_at: float
     page_by_feed_id: Mapping[FeedId, Page]
     changed_folder_ids: frozenset[RemoteId]
@@ -65,7 +65,7 @@ class MailboxSnapshot:
 
 
 def read_mailbox(
-    mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingDepth, *, since_s: float
+    mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingMode, *, since_s: float
 ) -> MailboxSnapshot:
     """Read the folder tree at the provider, and the next page of those change feeds whose full sync
     has ended.
@@ -164,7 +164,7 @@ def _store_tree(
     run = mailbox.run
     with mailbox.in_one_transaction(run) as stores:
         save_folder_tree(
-            mailbox, stores, seen.known_folders, seen.folder_listing, seen.tree_reading_depth
+            mailbox, stores, seen.known_folders, seen.folder_listing, seen.tree_reading_mode
         )
         if restart is not None:
             stores.feeds.restart_full_syncs(run, restart)
@@ -211,7 +211,7 @@ def _snapshot(
     thorough = sync_type is SyncType.FULL or (
         not is_begun and (sync_type is SyncType.INITIAL or not known)
     )
-    reading = TreeReadingDepth.THOROUGH if thorough else TreeReadingDepth.WHOLE
+    reading = TreeReadingMode.THOROUGH if thorough else TreeReadingMode.WHOLE
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 

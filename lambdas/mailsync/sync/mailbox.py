@@ -168,7 +168,7 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     is_spent = leases.renew(run, events=events_of_visit(retry_count))
     if is_spent and retry_count is not None:
         raise HandOverDue
-    if not account.are_placements_filled:
+    if not account.are_placements_backfilled:
         _fill_placements(database, account.id)
     if at_once := state.get("atOnce"):
         account = replace(account, max_requests_in_flight=at_once)

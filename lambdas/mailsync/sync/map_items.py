@@ -8,7 +8,7 @@ from mailsync.decisions.successor import MAX_MAP_ITEMS
 from mailsync.model import FeedId, FeedRef, FolderId, StoredFeed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import FEED_WORKER, choose_feeds_to_slice
+from mailsync.sync.slices import FEED_WORKER_NUMBER, choose_feeds_to_slice
 
 MAX_FEEDS_WITH_FOLDER_IDS = 2_000
 """The maximum number of change feeds whose folders the workflow's state names as well. The state
@@ -41,8 +41,8 @@ def split_feeds_into_map_items(
     feeds: the feeds, in the order in which their reading starts.
     per_item: number of feeds that the provider wants to be read one after the other.
     sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. Workers that help with
-        them have items too. `slice` is the number of the worker: `FEED_WORKER` in the item of such
-        a feed, null in that of another feed.
+        them have items too. `slice` is the number of the worker: `FEED_WORKER_NUMBER` in the item
+        of such a feed, null in that of another feed.
     max_in_flight: number of items that are processed in parallel.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
@@ -71,7 +71,7 @@ def _with_slices(
     rest = max(0, len(others) - helpers)
     return [
         *(
-            item | {"slice": FEED_WORKER} if is_sliced else item
+            item | {"slice": FEED_WORKER_NUMBER} if is_sliced else item
             for item, is_sliced in zip(first, of_feed[:begun], strict=True)
         ),
         *others[rest:],

@@ -32,7 +32,7 @@ from mailsync.model import (
     RunRef,
     StateChange,
     StoredFolder,
-    TreeReadingDepth,
+    TreeReadingMode,
     UnreadableMessage,
     Upsert,
 )
@@ -88,7 +88,7 @@ class ProviderWithStableIds:
         """Return None: ids are given to pages, which say what left its place."""
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+        self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
         listing = self._provider.list_folders(known, reading)
         stored = {each.ref.remote_id for each in known}

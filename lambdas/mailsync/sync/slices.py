@@ -22,7 +22,7 @@ from mailsync.store.slice_store import Claimant
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import log_fields_of_feed
 
-FEED_WORKER = 0
+FEED_WORKER_NUMBER = 0
 """The number of the worker that reads the change feed."""
 MAX_IDLE_S = 20.0
 """The seconds after which a worker ends that has found no slice: the worker of the feed has failed,
@@ -117,8 +117,8 @@ def sync_slices(
 def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
     """Store slices of a feed whose round has ended, until no slice is left, counting those that
     other workers have claimed, or until the time budget is spent."""
-    mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER)
-    worker = SliceWorker(mailbox, feed, FEED_WORKER)
+    mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER_NUMBER)
+    worker = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER)
     slowest_s = 0.0
     while has_time_for_page(remaining_s(), slowest_s):
         started = time.monotonic()
@@ -151,7 +151,7 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
 def is_first_slice_useful(mailbox: Mailbox, feed: StoredFeed) -> bool:
     """Store the first slice of a full sync; return whether more slices are worth the requests
     that they cost."""
-    found = SliceWorker(mailbox, feed, FEED_WORKER, is_single=True).store_next()
+    found = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER, is_single=True).store_next()
     return found is None or are_slices_useful(*found)
 
 

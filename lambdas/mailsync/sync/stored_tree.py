@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from mailsync.decisions.folders import diff_folders, folders_with_changed_counts
 from mailsync.log import logger
-from mailsync.model import FolderListing, StoredFolder, TreeReadingDepth
+from mailsync.model import FolderListing, StoredFolder, TreeReadingMode
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.mailbox import Mailbox
 
@@ -15,7 +15,7 @@ def save_folder_tree(
     stores: MailboxStores,
     known: Sequence[StoredFolder],
     listing: FolderListing,
-    reading: TreeReadingDepth,
+    reading: TreeReadingMode,
 ) -> bool:
     """Update the stored folder tree and the provider's counts of its folders. Return whether a
     folder changed, or a count.
@@ -48,8 +48,8 @@ def save_folder_tree(
     if has_changed or folders_with_changed_counts(listing, known):
         folders.save_remote_counts(run, listing.folders)
         has_changed = True
-    if listing.is_whole and reading is not TreeReadingDepth.QUICK:
-        folders.save_tree_reading(run, is_thorough=reading is TreeReadingDepth.THOROUGH)
+    if listing.is_whole and reading is not TreeReadingMode.QUICK:
+        folders.save_tree_reading(run, is_thorough=reading is TreeReadingMode.THOROUGH)
     return has_changed
 
 

@@ -19,7 +19,7 @@ from mailsync.decisions.verify import (
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import FOLDERS_FOUND_DIFFERENT, FOLDERS_LEFT_DIFFERENT, count_metric
-from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDepth
+from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingMode
 from mailsync.store.folder_store import CountedFolder
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.folder_tree import FolderSync
@@ -78,7 +78,7 @@ class RemainingVerification:
 def recalculate_counts(
     mailbox: Mailbox,
     remaining_s: Callable[[], float],
-    reading: TreeReadingDepth = TreeReadingDepth.WHOLE,
+    reading: TreeReadingMode = TreeReadingMode.WHOLE,
     synced: FolderSync | None = None,
 ) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
@@ -148,7 +148,7 @@ class _Tree:
 
 
 def _verify(
-    mailbox: Mailbox, stores: MailboxStores, tree: _Tree, reading: TreeReadingDepth
+    mailbox: Mailbox, stores: MailboxStores, tree: _Tree, reading: TreeReadingMode
 ) -> RemainingVerification:
     """Count the stored messages, and compare the counts with the provider's. A check that reads the
     tree as quickly as it can also counts only the folders that have changed."""
@@ -160,7 +160,7 @@ def _verify(
         run,
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         has_unread_counts=bool(unread),
-        counts_every_folder=reading is not TreeReadingDepth.QUICK,
+        counts_every_folder=reading is not TreeReadingMode.QUICK,
     )
     rounds, failed = stores.run_folders.repair_rounds_and_failed_folders(run)
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}

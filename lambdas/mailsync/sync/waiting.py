@@ -1,5 +1,5 @@
-"""Return a pause that a provider requests as output of a workflow state. The workflow then waits in
-a Wait state, because a Retry cannot wait a variable time."""
+"""Turn a pause that a provider requests into the output of a workflow state. The workflow then
+waits in a Wait state, because a Retry cannot wait a variable time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -118,7 +118,7 @@ def _page(
     """
     if query.options.keys() - {"skiptoken"}:
         raise bad_request_error("The query specified in the URI is not valid.")
-    size = behaviour.subscriptions_page
+    size = behaviour.subscriptions_per_page
     rows = database.fetch_rows(
         f"SELECT rowid AS seq, * FROM subscription WHERE {where} AND expires_at > ? AND rowid > ?"
         " ORDER BY rowid LIMIT ?",

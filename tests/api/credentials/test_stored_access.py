@@ -8,8 +8,8 @@ import pytest
 from mailsync.credentials import (
     DEFAULT_IDENTITY_PLATFORM_PAUSE_S,
     MIN_TOKEN_AGE_FOR_RENEWAL,
-    StoredAccessToken,
-    StoredPassword,
+    StoredAccessTokenSource,
+    StoredPasswordSource,
     open_stored_access_token,
 )
 from mailsync.credentials.vault import Vault
@@ -50,7 +50,9 @@ class Worker:
     def stored(self) -> Credentials:
         return self.store.credentials(self.account_id)
 
-    def open(self, settings: Settings | None = None) -> StoredAccessToken | StoredPassword:
+    def open(
+        self, settings: Settings | None = None
+    ) -> StoredAccessTokenSource | StoredPasswordSource:
         account = Account(self.account_id, MICROSOFT, "active")
         return open_stored_access_token(
             account, self.store, self.vault, settings or self.platform.app

@@ -21,7 +21,7 @@ from mailsync.model import (
     RemoteFolder,
     RemoteId,
     StateChange,
-    TreeReadingDepth,
+    TreeReadingMode,
     Upsert,
 )
 from tests.providers.contract.changes import CHANGES, there_and_back
@@ -46,7 +46,7 @@ MESSAGES = 13
 
 
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
-    "list_folders": lambda server: server.provider.list_folders((), TreeReadingDepth.WHOLE),
+    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.WHOLE),
     "fetch_page": lambda server: server.provider.fetch_page(
         feed_of(server, "inbox"), None, limit=PAGE
     ),
@@ -226,7 +226,7 @@ class ProviderContract:
                 server.provider.fetch_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
             server.provider.list_folder_messages(old)
-        listing = server.provider.list_folders(known, TreeReadingDepth.WHOLE)
+        listing = server.provider.list_folders(known, TreeReadingMode.WHOLE)
 
         assert listing.gone_folder_ids == {old.remote_id}
         replica.read_on()
@@ -392,6 +392,6 @@ class ProviderContract:
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
     """The folders of a thorough reading, which is whole and without a failure."""
-    listing = server.provider.list_folders((), TreeReadingDepth.THOROUGH)
+    listing = server.provider.list_folders((), TreeReadingMode.THOROUGH)
     assert (listing.is_whole, listing.failure_reasons) == (True, {})
     return {folder.remote_id: folder for folder in listing.folders}

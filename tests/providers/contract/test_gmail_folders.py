@@ -5,11 +5,11 @@ import re
 import pytest
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import RemoteId, TreeReadingDepth
+from mailsync.model import RemoteId, TreeReadingMode
 from tests.providers.contract.scripted_gmail import NOT_FOUND, ScriptedGmail, answer, refusal
 from tests.support.builders import a_known_folder
 
-QUICK, WHOLE = TreeReadingDepth.QUICK, TreeReadingDepth.WHOLE
+QUICK, WHOLE = TreeReadingMode.QUICK, TreeReadingMode.WHOLE
 NAMES = ("INBOX", "Label_1", "Label_2")
 
 
@@ -29,7 +29,7 @@ def script_labels(gmail: ScriptedGmail, *listed: str) -> None:
     [(QUICK, ["Label_2", "new"]), (WHOLE, ["INBOX", "Label_1", "Label_2", "new"])],
 )
 def test_counts_are_read_where_they_are_wanted_and_a_unit_each(
-    gmail: ScriptedGmail, reading: TreeReadingDepth, counted: list[str]
+    gmail: ScriptedGmail, reading: TreeReadingMode, counted: list[str]
 ) -> None:
     script_labels(gmail, *NAMES, "new")
     gmail.script(labels__new=NOT_FOUND)

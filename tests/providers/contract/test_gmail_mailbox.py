@@ -12,7 +12,7 @@ from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.owner import GmailOwner
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import CursorExpired
-from mailsync.model import RemoteId, TreeReadingDepth
+from mailsync.model import RemoteId, TreeReadingMode
 from tests.support.gmail_replica import GmailReplica, open_gmail, states_of
 from tests.support.mail import a_mail
 
@@ -135,7 +135,7 @@ def test_a_label_is_renamed_nested_and_deleted_without_a_request_for_a_message(
     replica: GmailReplica, owner: GmailOwner
 ) -> None:
     def names() -> dict[RemoteId, tuple[str, str | None]]:
-        folders = replica.provider.list_folders((), TreeReadingDepth.QUICK).folders
+        folders = replica.provider.list_folders((), TreeReadingMode.QUICK).folders
         shown = (each for each in folders if each.remote_id.startswith("Label_"))
         return {each.remote_id: (each.display_name, each.parent_remote_id) for each in shown}
 

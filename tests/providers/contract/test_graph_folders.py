@@ -8,7 +8,7 @@ import pytest
 
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingDepth
+from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingMode
 from mailsync.providers.graph import folders
 from mailsync.providers.graph.folders import PARENTS_PER_QUICK_READING
 from mailsync.providers.graph.http import MAX_BATCH_REQUESTS
@@ -63,7 +63,7 @@ def known(**parents: str | None) -> list[StoredFolder]:
 
 def list_quickly(graph: ScriptedGraph, **parents: str | None) -> FolderListing:
     """A quick reading of the tree by a sync that knows these folders."""
-    return graph.mailbox.list_folders(known(**parents), TreeReadingDepth.QUICK)
+    return graph.mailbox.list_folders(known(**parents), TreeReadingMode.QUICK)
 
 
 def tree(listing: FolderListing) -> dict[str, str | None]:
@@ -92,7 +92,7 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders((), TreeReadingDepth.WHOLE)
+    found = graph.mailbox.list_folders((), TreeReadingMode.WHOLE)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.is_hidden for each in found.folders] == [False, False, False, True]
@@ -142,7 +142,7 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.THOROUGH)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.THOROUGH)
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
 
@@ -154,7 +154,7 @@ def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests
     listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
     graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.THOROUGH)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.THOROUGH)
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "c": "b"}
     assert asked(graph)[2:4] == ["/inbox/childFolders", "/b/childFolders"]
@@ -178,7 +178,7 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
     whole, quick = (
         graph.mailbox.list_folders(known(inbox=None, a=None), reading)
-        for reading in (TreeReadingDepth.WHOLE, TreeReadingDepth.QUICK)
+        for reading in (TreeReadingMode.WHOLE, TreeReadingMode.QUICK)
     )
 
     assert [each.role for each in whole.folders] == [Role.INBOX, Role.SENT]
@@ -262,7 +262,7 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
     ]
 
     found = graph.mailbox.list_folders(
-        known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"), TreeReadingDepth.WHOLE
+        known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"), TreeReadingMode.WHOLE
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
@@ -291,7 +291,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     items = {each: children(folder(f"c{each}", each)) for each in names}
 
     graph.answers = [NO_FEED, top, batch(*(items[each] for each in names[:1:-1]))]
-    quick = graph.mailbox.list_folders(ids, TreeReadingDepth.QUICK)
+    quick = graph.mailbox.list_folders(ids, TreeReadingMode.QUICK)
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
     assert not quick.is_whole
     assert not {"cp00", "cp01"} & tree(quick).keys()
@@ -304,7 +304,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = graph.mailbox.list_folders(ids, TreeReadingDepth.WHOLE)
+    whole = graph.mailbox.list_folders(ids, TreeReadingMode.WHOLE)
     assert whole.is_whole
     assert len(whole.folders) == len(ids)
 
@@ -325,7 +325,7 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
     ]
 
     with pytest.raises(ProviderThrottled) as raised:
-        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReadingDepth.WHOLE)
+        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReadingMode.WHOLE)
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
 

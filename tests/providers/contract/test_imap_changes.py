@@ -11,7 +11,7 @@ import pytest
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
-from mailsync.model import Cursor, Page, RemoteId, RemovedMessage, StateChange, TreeReadingDepth
+from mailsync.model import Cursor, Page, RemoteId, RemovedMessage, StateChange, TreeReadingMode
 from mailsync.providers.imap import provider
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.provider import ImapMailbox
@@ -249,7 +249,7 @@ def test_what_vanished_is_searched_for_and_not_counted_up(played: Played) -> Non
 
 
 def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
-    played.mirror.client.list_folders((), TreeReadingDepth.QUICK)
+    played.mirror.client.list_folders((), TreeReadingMode.QUICK)
     [page] = played.mirror.client.fetch_next_pages(
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
@@ -257,7 +257,7 @@ def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
     assert (page.changes, page.next_cursor) == ((), played.mirror.cursor)
     assert not any(each.startswith("EXAMINE") for each in played.commands())
     played.change_everything()
-    played.mirror.client.list_folders((), TreeReadingDepth.QUICK)
+    played.mirror.client.list_folders((), TreeReadingMode.QUICK)
     [page] = played.mirror.client.fetch_next_pages(
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
@@ -292,7 +292,7 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     rules, there, not_there = LISTS[row]
     played.server.rules += rules()
 
-    listing = played.mirror.client.list_folders((), TreeReadingDepth.WHOLE)
+    listing = played.mirror.client.list_folders((), TreeReadingMode.WHOLE)
 
     names = [each.remote_id for each in listing.folders]
     assert there <= set(names)
@@ -313,7 +313,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     ]
     known = [a_known_folder(at, name) for at, name in enumerate(("Archive", "Other/bob", "Lost"))]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingDepth.WHOLE)
+    listing = played.mirror.client.list_folders(known, TreeReadingMode.WHOLE)
 
     names = {each.remote_id for each in listing.folders}
     assert "INBOX" in names
@@ -321,7 +321,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     assert listing.gone_folder_ids == {"Other/bob", "Lost"}
     played.server.rules[1:] = [Rule("^LIST", without("LIST"), ALWAYS)]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingDepth.WHOLE)
+    listing = played.mirror.client.list_folders(known, TreeReadingMode.WHOLE)
 
     assert listing.gone_folder_ids == frozenset()
     assert listing.omitted_folder_ids == {"Archive", "Other/bob", "Lost"}

@@ -13,7 +13,7 @@ import pytest
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import ALL_EXTENSIONS, WITHOUT_CONDSTORE, ImapOptions
 from localdev.simulators.mailbox import Mailbox
-from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, TreeReadingDepth
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, TreeReadingMode
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.provider import ImapMailbox
@@ -143,7 +143,7 @@ def _assert_cheap(
     def check() -> float:
         began = time.thread_time()
         with closing(opened()) as mailbox:
-            listing = mailbox.list_folders((), TreeReadingDepth.QUICK)
+            listing = mailbox.list_folders((), TreeReadingMode.QUICK)
             pages = mailbox.fetch_next_pages(feeds, limit=100)
         used_s = time.thread_time() - began
         assert len(listing.folders) == len(feeds) == len(pages)

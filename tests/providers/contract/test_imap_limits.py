@@ -16,7 +16,7 @@ import pytest
 
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
-from mailsync.model import FeedId, FeedRef, TreeReadingDepth
+from mailsync.model import FeedId, FeedRef, TreeReadingMode
 from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import requested_pause_s
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
@@ -227,7 +227,7 @@ def test_a_folder_whose_name_is_a_command_is_never_sent(played: Played) -> None:
     name = b"a\r\nx DELETE INBOX"
     literal = b'* LIST () "/" {%d}\r\n%b' % (len(name), name)
     played.server.rules.append(Rule("^LIST", adding(literal), ALWAYS))
-    listing = played.client.list_folders((), TreeReadingDepth.WHOLE)
+    listing = played.client.list_folders((), TreeReadingMode.WHOLE)
     assert [each.role for each in listing.folders if each.remote_id == "INBOX"] == ["inbox"]
     with pytest.raises(ProviderRejected):
         played.client._connected().examine(name)

@@ -19,7 +19,7 @@ from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
-from mailsync.model import AccessToken, TreeReadingDepth
+from mailsync.model import AccessToken, TreeReadingMode
 from mailsync.providers.imap import address as address_module
 from mailsync.providers.imap import transport
 from mailsync.providers.imap.address import MailboxAddress
@@ -123,7 +123,7 @@ def test_a_refused_token_is_renewed_and_used_on_a_new_connection(
     context = ssl.create_default_context(cafile=script.certificate)
     address = MailboxAddress("localhost", script.port, "ann")
     with closing(ImapMailbox(address, tokens, servers, context)) as mailbox:
-        assert mailbox.list_folders([], TreeReadingDepth.WHOLE).folders
+        assert mailbox.list_folders([], TreeReadingMode.WHOLE).folders
     assert (len(tokens.renewed), script.connection_count) == (1, 2)
     assert not tokens.renewed[0].is_password
 
@@ -369,7 +369,7 @@ def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
         closing(ImapMailbox(address, Tokens(server), nowhere, context)) as mailbox,
         pytest.raises(ProviderUnavailable, match=r"private network.* stays readable"),
     ):
-        mailbox.list_folders([], TreeReadingDepth.WHOLE)
+        mailbox.list_folders([], TreeReadingMode.WHOLE)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

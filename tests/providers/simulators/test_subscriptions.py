@@ -75,7 +75,7 @@ def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret
 ) -> None:
     for each in simulators.notifier.list_active_subscriptions():
         simulators.notifier.expire_subscriptions(each["mailbox_id"])
-    simulators.service.set_behaviour(subscriptions_page=2)
+    simulators.service.set_behaviour(subscriptions_per_page=2)
     bob = simulators.add_mailbox("bob@example.com")
     expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]
     with app_client(simulators) as app:

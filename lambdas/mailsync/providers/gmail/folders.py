@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mailsync.model import FolderListing, RemoteId, StoredFolder, TreeReadingDepth
+from mailsync.model import FolderListing, RemoteId, StoredFolder, TreeReadingMode
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.http import GmailClient, Request, path_of
@@ -22,7 +22,7 @@ def read_folders(
     client: GmailClient,
     lists: MessageLists,
     known: Sequence[StoredFolder],
-    reading: TreeReadingDepth,
+    reading: TreeReadingMode,
 ) -> FolderListing:
     """List the labels, which costs 1 unit, and read counts, for 1 unit each: those of all folders,
     or in a quick reading those that are wanted. A known label that the list lacks is requested by
@@ -47,11 +47,11 @@ def read_folders(
 
 
 def _counted(
-    labels: Sequence[Label], known: Sequence[StoredFolder], reading: TreeReadingDepth
+    labels: Sequence[Label], known: Sequence[StoredFolder], reading: TreeReadingMode
 ) -> list[RemoteId]:
     """Return the labels whose counts are read."""
     wanted = {each.ref.remote_id: each.are_counts_wanted for each in known}
-    is_quick = reading is TreeReadingDepth.QUICK
+    is_quick = reading is TreeReadingMode.QUICK
     return [
         label.id
         for label in labels

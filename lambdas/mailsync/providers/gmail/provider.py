@@ -25,7 +25,7 @@ from mailsync.model import (
     PlacementChange,
     RemoteId,
     StoredFolder,
-    TreeReadingDepth,
+    TreeReadingMode,
     UnreadableMessage,
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
@@ -131,7 +131,7 @@ class GmailMailbox:
         """Return None: the first page of the mailbox has its newest messages."""
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+        self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
         with _believed():
             return read_folders(self._client, self._lists, known, reading)

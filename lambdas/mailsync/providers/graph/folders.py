@@ -21,7 +21,7 @@ from mailsync.model import (
     RemoteId,
     Role,
     StoredFolder,
-    TreeReadingDepth,
+    TreeReadingMode,
 )
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, is_gone, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
@@ -88,7 +88,7 @@ def to_remote_folder(
 def read_folder_tree(
     graph: GraphClient,
     known: Sequence[StoredFolder],
-    reading: TreeReadingDepth,
+    reading: TreeReadingMode,
     responses: Mapping[str, GraphResponse] | None = None,
 ) -> FolderListing:
     """Read every folder of the mailbox except search folders; return them as a listing.
@@ -114,7 +114,7 @@ class _Tree:
         self,
         graph: GraphClient,
         known: Sequence[StoredFolder],
-        reading: TreeReadingDepth,
+        reading: TreeReadingMode,
         responses: Mapping[str, GraphResponse],
     ) -> None:
         self._graph = graph
@@ -130,7 +130,7 @@ class _Tree:
 
     def read_lists(self) -> None:
         is_flat = self._read_feed()
-        if not is_flat or self._reading is not TreeReadingDepth.QUICK:
+        if not is_flat or self._reading is not TreeReadingMode.QUICK:
             self._read_top_level(may_fail=is_flat)
         while parents := self._parents(is_flat):
             self._read_children(parents)
@@ -144,9 +144,9 @@ class _Tree:
         """
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
-        needed = {Role.INBOX} if self._reading is TreeReadingDepth.QUICK else set(_ALIASES.values())
+        needed = {Role.INBOX} if self._reading is TreeReadingMode.QUICK else set(_ALIASES.values())
         listed = {role for remote_id, role in known.items() if remote_id in shown or not shown}
-        is_known = needed <= listed and self._reading is not TreeReadingDepth.THOROUGH
+        is_known = needed <= listed and self._reading is not TreeReadingMode.THOROUGH
         if is_known and shown <= known.keys():
             return known
         paths = _alias_paths(self._graph.mailbox)
@@ -231,7 +231,7 @@ class _Tree:
             listed[parent] = listed.get(parent, 0) + 1
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
         with_known_children = frozenset(known)
-        is_thorough = self._reading is TreeReadingDepth.THOROUGH
+        is_thorough = self._reading is TreeReadingMode.THOROUGH
         room = MAX_PARENTS_PER_READING - len(self._asked) if is_thorough else 0
         unasked = [each for each in self._entries if each not in self._asked]
         parents = [
@@ -241,7 +241,7 @@ class _Tree:
             or (count := _child_count(self._entries[remote_id])) > listed.get(remote_id, 0)
             or (not is_flat and (count > 0 or remote_id in with_known_children))
         ]
-        if is_flat or self._reading is not TreeReadingDepth.QUICK:
+        if is_flat or self._reading is not TreeReadingMode.QUICK:
             return parents
         return self._parents_with_a_turn(parents, known)
 

@@ -40,7 +40,7 @@ from mailsync.model import (
     Slice,
     SlicePage,
     StoredFolder,
-    TreeReadingDepth,
+    TreeReadingMode,
     UnreadableMessage,
 )
 from mailsync.providers import (
@@ -148,7 +148,7 @@ class GraphMailbox:
         return reading.newest
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+        self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
         responses, self._tree_responses = self._tree_responses, {}
         return read_folder_tree(self._graph, known, reading, responses)

@@ -79,7 +79,8 @@ class FolderReader:
         self.ahead = ReadAhead(connection, self.place)
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
-        """Return the next page after this position. None: begin a full sync.
+        """Return the next page after this position; without a position, the first page of a full
+        sync.
 
         Raises:
             CursorExpired: the server has numbered the messages anew.

@@ -65,7 +65,7 @@ def parse_mailbox_cursor(cursor: Cursor) -> MailboxPosition:
         raise CursorExpired("The stored position of the mailbox is unreadable.") from None
 
 
-def start_of(opened: OpenFolder) -> SourcePosition:
+def start_position(opened: OpenFolder) -> SourcePosition:
     """Return the position of a folder that a full sync reads from now on."""
     mod_seq = opened.mod_seq or 0
     return SourcePosition(

@@ -20,7 +20,7 @@ from mailsync.providers.imap.gmail_cursor import (
     before_all,
     has_unexplained_removals,
     require_readable_on,
-    start_of,
+    start_position,
 )
 from mailsync.providers.imap.gmail_folders import GmailFolders
 from mailsync.providers.imap.gmail_messages import (
@@ -94,7 +94,8 @@ class GmailFeed:
         self.listed: dict[RemoteId, GmailMessage] = {}
 
     def read_page(self, position: MailboxPosition | None, limit: int) -> Page:
-        """Return the next page after this position. None: begin a full sync.
+        """Return the next page after this position; without a position, the first page of a full
+        sync.
 
         Raises:
             CursorExpired: the server cannot name what happened since the position.
@@ -108,7 +109,7 @@ class GmailFeed:
     def _start(self) -> MailboxPosition:
         opened = [self._open_folder(name, True).opened for name in self._folders.sources]
         first = opened[0]
-        sources = {str(folder_id(each.name)): start_of(each) for each in opened}
+        sources = {str(folder_id(each.name)): start_position(each) for each in opened}
         return MailboxPosition(sources, reading=folder_id(first.name), below=MAX_UID + 1)
 
     def _page_of_full_sync(self, position: MailboxPosition, reading: str, limit: int) -> Page:

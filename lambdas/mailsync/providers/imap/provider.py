@@ -29,7 +29,7 @@ from mailsync.model import (
     RemoteId,
     Role,
     StoredFolder,
-    TreeReadingDepth,
+    TreeReadingMode,
     UnreadableMessage,
 )
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
@@ -141,7 +141,7 @@ class ImapMailbox:
 
     @repeated_if_cut
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+        self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
         """List the folders of the mailbox's owner in one command, at every depth.
 

@@ -156,7 +156,9 @@ def test_what_cannot_work_is_said_at_start_in_one_sentence(
 def test_the_help_names_every_setting_that_is_read(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sources = (REPOSITORY_ROOT / "localdev" / name for name in ("own_servers.py", "options.py"))
+    sources = (
+        REPOSITORY_ROOT / "localdev" / name for name in ("external_servers.py", "options.py")
+    )
     read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', "".join(each.read_text() for each in sources)))
 
     with pytest.raises(SystemExit):

@@ -54,14 +54,14 @@ class UnusableOption(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnDatabase:
+class ExternalDatabase:
     url: str
     migration_url: str = ""
     ca_bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnMailServers:
+class ExternalMailServers:
     """servers: value of the setting IMAP_SERVERS. ca_bundle: PEM of the authorities that vouch for
     them."""
 
@@ -69,7 +69,7 @@ class OwnMailServers:
     ca_bundle: str
 
 
-def read_own_mail_servers(environment: Mapping[str, str]) -> OwnMailServers | None:
+def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailServers | None:
     """Return the developer's own IMAP servers; None if IMAP_SERVERS is not set.
 
     Raises:
@@ -85,7 +85,9 @@ def read_own_mail_servers(environment: Mapping[str, str]) -> OwnMailServers | No
     given = _ca_bundle(environment, "CA_BUNDLE")
     file = given or ssl.get_default_verify_paths().cafile or certifi.where()
     is_text = file.startswith("-----BEGIN")
-    return OwnMailServers(servers=servers, ca_bundle=file if is_text else Path(file).read_text())
+    return ExternalMailServers(
+        servers=servers, ca_bundle=file if is_text else Path(file).read_text()
+    )
 
 
 def read_own_provider(
@@ -132,7 +134,9 @@ def read_own_provider(
         raise UnusableOption(str(wrong)) from None
 
 
-def read_own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
+def read_external_database(
+    url: str | None, environment: Mapping[str, str]
+) -> ExternalDatabase | None:
     """Return how to reach the developer's own database; None when `url` is not given.
 
     Raises:
@@ -140,7 +144,7 @@ def read_own_database(url: str | None, environment: Mapping[str, str]) -> OwnDat
     """
     if not url:
         return None
-    return OwnDatabase(
+    return ExternalDatabase(
         url=url,
         migration_url=environment.get("MIGRATION_DATABASE_URL", ""),
         ca_bundle=_ca_bundle(environment, "DATABASE_CA_BUNDLE"),
