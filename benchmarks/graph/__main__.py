@@ -29,6 +29,7 @@ from benchmarks.graph.guide import sync_as_guide
 from benchmarks.graph.mail import MailboxShape
 from benchmarks.graph.model import (
     GUIDE_PAGE_SIZE,
+    REQUESTS_IN_FLIGHT,
     LatencyModel,
     bound_s,
     count_round_trips,
@@ -41,6 +42,7 @@ from benchmarks.imap.__main__ import add_postgres_option
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from mailsync.decisions.slices import MIN_MESSAGES_FOR_SLICES
 from mailsync.settings import Settings
 from mailsync.store.migrate import migrate
 from tests.support.dovecot import readable_folder
@@ -194,10 +196,12 @@ def _cpu_s_by_pid(pid: int) -> dict[int, float]:
 
 
 def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel) -> float:
-    """Return by how much the requests took longer than the latency model says, at most: entries
-    without bodies are left out, since they are not counted."""
+    """Return by how much the requests took longer than the latency model says."""
+    large = [count for count in shape.counts() if count > MIN_MESSAGES_FOR_SLICES]
+    named = sum(large) if len(large) < REQUESTS_IN_FLIGHT else 0
+    messages_ms = shape.messages * model.full_ms + named * model.lean_ms
+    model_s: float = (served["requests"] * model.base_ms + messages_ms) / 1000
     request_s: float = served["request_s"]
-    model_s: float = (served["requests"] * model.base_ms + shape.messages * model.full_ms) / 1000
     return max(0.0, request_s / model_s - 1)
 
 

@@ -27,7 +27,8 @@ FEED_WORKER_NUMBER = 0
 MAX_IDLE_S = 20.0
 """The seconds after which a worker ends that has found no slice: the worker of the feed has failed,
 waits for the provider, or is slower than the slices."""
-_POLL_S = 0.05
+_FIRST_PAUSE_S = 0.05
+_MAX_PAUSE_S = 0.4
 
 
 class SliceWorker:
@@ -101,16 +102,18 @@ def sync_slices(
     mailbox.slices.release_claims(mailbox.run, feed_ids, number)
     workers = {feed_id: _worker(mailbox, feed_id, number) for feed_id in feed_ids}
     slowest_s, busy_at = 0.0, time.monotonic()
+    pauses = _Pauses()
     while has_time_for_page(remaining_s(), slowest_s):
         started = time.monotonic()
         has_stored = [feed_id for feed_id, each in workers.items() if each and each.store_next()]
         if has_stored:
             busy_at = time.monotonic()
+            pauses = _Pauses()
             slowest_s = max(slowest_s, busy_at - started)
             continue
         if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_IDLE_S:
             return ()
-        time.sleep(_POLL_S)
+        pauses.sleep()
     return tuple(feed_ids)
 
 
@@ -120,14 +123,28 @@ def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], f
     mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER_NUMBER)
     worker = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER)
     slowest_s = 0.0
+    pauses = _Pauses()
     while has_time_for_page(remaining_s(), slowest_s):
         started = time.monotonic()
         if worker.store_next():
+            pauses = _Pauses()
             slowest_s = max(slowest_s, time.monotonic() - started)
         elif not mailbox.slices.left(mailbox.run.account_id, feed.ref.id).is_any:
             return
         else:
-            time.sleep(_POLL_S)
+            pauses.sleep()
+
+
+class _Pauses:
+    """The pauses of a worker that finds no slice: each is twice as long as the one before it, so
+    that a feed that is slow to name messages costs few queries."""
+
+    def __init__(self) -> None:
+        self._next_s = _FIRST_PAUSE_S
+
+    def sleep(self) -> None:
+        time.sleep(self._next_s)
+        self._next_s = min(_MAX_PAUSE_S, 2 * self._next_s)
 
 
 def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple[FeedId, ...]:
