@@ -81,7 +81,7 @@ class DashboardSite:
             return None
         if redirect := self._start_token.redirect_that_sets_cookie(request):
             return redirect
-        if request.path.startswith(DATA_PATH_PREFIX) and not self._start_token.is_in_cookie_of(
+        if request.path.startswith(DATA_PATH_PREFIX) and not self._start_token.is_sent_in_cookie(
             request
         ):
             return _error(401, _NO_TOKEN)

@@ -46,7 +46,7 @@ class DashboardToken:
         cookie = f"{self._cookie}={self._secret}; Path=/; HttpOnly; SameSite=Strict"
         return Response(303, headers={"Location": page}, cookies=(cookie,))
 
-    def is_in_cookie_of(self, request: Request) -> bool:
+    def is_sent_in_cookie(self, request: Request) -> bool:
         """Return whether the request carries the token in its cookie.
 
         The cookie is found without the standard library's parser. That parser stops at malformed

@@ -121,7 +121,7 @@ class _Tokens:
         raise BadCommand("Error in IMAP command: invalid characters in an argument.")
 
 
-def text_of(token: Token) -> str:
+def to_text(token: Token) -> str:
     """Return an argument that is a word. Raises BadCommand for a list, and for what is no UTF-8."""
     if isinstance(token, list):
         raise BadCommand("A list is not expected here.")
@@ -131,19 +131,19 @@ def text_of(token: Token) -> str:
         raise BadCommand("An argument is not UTF-8.") from None
 
 
-def word_of(token: Token) -> str:
+def to_keyword(token: Token) -> str:
     """Return an argument that is a keyword, in capitals. Raises BadCommand for other arguments."""
-    return text_of(token).upper()
+    return to_text(token).upper()
 
 
-def list_of(token: Token) -> list[Token]:
+def to_list(token: Token) -> list[Token]:
     if not isinstance(token, list):
         raise BadCommand("A list is expected here.")
     return token
 
 
-def number_of(token: Token) -> int:
-    text = text_of(token)
+def to_number(token: Token) -> int:
+    text = to_text(token)
     if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII):
         raise BadCommand("A number is expected here.")
     return int(text)

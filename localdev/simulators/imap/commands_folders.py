@@ -9,9 +9,9 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    list_of,
-    text_of,
-    word_of,
+    to_keyword,
+    to_list,
+    to_text,
 )
 from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.names import NamedFolder, is_listed
@@ -26,7 +26,7 @@ _DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
 
 def folder_name(session: Session, token: Token) -> str:
     """Return the folder's name in an argument: modified UTF-7 until UTF8=ACCEPT is enabled."""
-    name = text_of(token)
+    name = to_text(token)
     return name if session.is_utf8 else decode_modified_utf7(name)
 
 
@@ -71,16 +71,16 @@ def _list_options(session: Session, arguments: list[Token], extension: str) -> l
     if not (arguments and isinstance(arguments[0], list)):
         return []
     session.require(extension)
-    return [word_of(each) for each in list_of(arguments.pop(0)) if not isinstance(each, list)]
+    return [to_keyword(each) for each in to_list(arguments.pop(0)) if not isinstance(each, list)]
 
 
 def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list[str]]:
     """Return the return options of LIST, and the items of STATUS among them; [] for none."""
     if not rest:
         return set(), []
-    if len(rest) != 2 or word_of(rest[0]) != "RETURN":
+    if len(rest) != 2 or to_keyword(rest[0]) != "RETURN":
         raise BadCommand("Error in IMAP command LIST.")
-    options = list_of(rest[1])
+    options = to_list(rest[1])
     names, items = set[str](), list[str]()
     for number, option in enumerate(options):
         if isinstance(option, list):
@@ -88,8 +88,8 @@ def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list
                 raise BadCommand("Error in IMAP command LIST.")
             items = _status_items(session, option)
         else:
-            names.add(word_of(option))
-            session.require(_EXTENSION_OF_RETURN.get(word_of(option), word_of(option)))
+            names.add(to_keyword(option))
+            session.require(_EXTENSION_OF_RETURN.get(to_keyword(option), to_keyword(option)))
     return names, items
 
 
@@ -126,14 +126,14 @@ def _status(session: Session, command: Command) -> Iterator[Untagged | str]:
     mailbox = session.logged_in_mailbox()
     if len(command.arguments) != 2:
         raise BadCommand("STATUS needs a mailbox and items.")
-    items = _status_items(session, list_of(command.arguments[1]))
+    items = _status_items(session, to_list(command.arguments[1]))
     folder = mailbox.find_folder(folder_name(session, command.arguments[0]))
     yield _status_response(session, mailbox, folder, items)
     yield from session.changes(may_expunge=True)
 
 
 def _status_items(session: Session, tokens: list[Token]) -> list[str]:
-    items = [word_of(each) for each in tokens]
+    items = [to_keyword(each) for each in tokens]
     for item in items:
         if item in _MORE_STATUS_ITEMS:
             session.require(_MORE_STATUS_ITEMS[item])
@@ -217,8 +217,8 @@ def _append(session: Session, command: Command) -> Iterator[Untagged | str]:
         raise BadCommand("APPEND needs a literal.")
     flags = frozenset[str]()
     if options and isinstance(options[0], list):
-        flags = frozenset(canonical_flag(text_of(each)) for each in list_of(options.pop(0)))
-    received_at = _date_time(text_of(options[0])) if options else datetime.now(UTC)
+        flags = frozenset(canonical_flag(to_text(each)) for each in to_list(options.pop(0)))
+    received_at = _date_time(to_text(options[0])) if options else datetime.now(UTC)
     folder = mailbox.find_folder(folder_name(session, name), code="TRYCREATE")
     uid = mailbox.append(folder, message, flags - {"\\Recent"}, received_at)
     yield from session.changes(may_expunge=True)

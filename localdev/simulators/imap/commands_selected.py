@@ -7,10 +7,10 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    list_of,
-    number_of,
-    text_of,
-    word_of,
+    to_keyword,
+    to_list,
+    to_number,
+    to_text,
 )
 from localdev.simulators.imap.commands_folders import folder_name, mailbox_id
 from localdev.simulators.imap.flags import SYSTEM_FLAGS, canonical_flag, format_flags
@@ -76,13 +76,13 @@ def _opening(session: Session, selected: Selected, state: FolderState) -> Iterat
 def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
     """Enable the extensions that the parameters name; return the values of QRESYNC."""
     known = None
-    for number, token in enumerate(parameters := list_of(rest[0]) if rest else []):
+    for number, token in enumerate(parameters := to_list(rest[0]) if rest else []):
         if isinstance(token, list):
             if not number or parameters[number - 1] != b"QRESYNC":
                 raise BadCommand("Unexpected parameters.")
             known = _known(token)
             continue
-        name = word_of(token)
+        name = to_keyword(token)
         if name not in ("CONDSTORE", "QRESYNC"):
             raise BadCommand("Unknown parameter.")
         session.require(name)
@@ -98,8 +98,8 @@ def _known(values: list[Token]) -> _Known:
     if len(values) < 2:
         raise BadCommand("QRESYNC needs UIDVALIDITY and a mod-sequence.")
     has_uids = len(values) > 2 and not isinstance(values[2], list)
-    uids = parse_number_set(text_of(values[2])) if has_uids else None
-    return _Known(number_of(values[0]), number_of(values[1]), uids)
+    uids = parse_number_set(to_text(values[2])) if has_uids else None
+    return _Known(to_number(values[0]), to_number(values[1]), uids)
 
 
 def _vanished_since(known: _Known, state: FolderState) -> list[int]:
@@ -131,7 +131,7 @@ def _expunge(session: Session, command: Command) -> Iterator[Untagged | str]:
     deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
     if is_by_uid(command):
         session.require("UIDPLUS")
-        wanted = parse_number_set(text_of(_argument(command, 0))).select(selected.uids)
+        wanted = parse_number_set(to_text(_argument(command, 0))).select(selected.uids)
         deleted = [each for each in deleted if each.uid in set(wanted)]
     mailbox.expunge(selected.folder, deleted)
     yield from session.changes(may_expunge=True)
@@ -149,13 +149,13 @@ def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
     arguments = list(command.arguments)
     limit = None
     if len(arguments) > 2 and isinstance(arguments[1], list):
-        limit = _unchanged_since(session, list_of(arguments.pop(1)))
+        limit = _unchanged_since(session, to_list(arguments.pop(1)))
     if len(arguments) < 3:
         raise BadCommand("STORE needs messages, an item and flags.")
     numbers, item, *given = arguments
-    operation, is_silent = _operation(word_of(item))
+    operation, is_silent = _operation(to_keyword(item))
     words = given[0] if isinstance(given[0], list) else given
-    flags = frozenset(canonical_flag(text_of(each)) for each in words)
+    flags = frozenset(canonical_flag(to_text(each)) for each in words)
     if "\\Recent" in flags:
         raise BadCommand("Invalid system flag \\Recent.")
     chosen = named_messages(selected, numbers, by_uid=is_by_uid(command))
@@ -207,10 +207,10 @@ def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> f
 
 def _unchanged_since(session: Session, modifiers: list[Token]) -> int:
     session.require("CONDSTORE")
-    if len(modifiers) != 2 or word_of(modifiers[0]) != "UNCHANGEDSINCE":
+    if len(modifiers) != 2 or to_keyword(modifiers[0]) != "UNCHANGEDSINCE":
         raise BadCommand("Unknown modifier of STORE.")
     session.enabled.add("CONDSTORE")
-    return number_of(modifiers[1])
+    return to_number(modifiers[1])
 
 
 def _copy(session: Session, command: Command) -> Iterator[Untagged | str]:

@@ -5,7 +5,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import BadCommand, Command, text_of, word_of
+from localdev.simulators.imap.command import BadCommand, Command, to_keyword, to_text
 from localdev.simulators.imap.options import MAX_LITERAL_BYTES, ImapOptions
 from localdev.simulators.imap.response import Rejected, Text, Untagged, quote
 from localdev.simulators.imap.session import Handler, Session
@@ -72,7 +72,7 @@ def _enable(session: Session, command: Command) -> Iterator[Untagged | str]:
     if not command.arguments:
         raise BadCommand("ENABLE needs the names of extensions.")
     names = []
-    for name in map(word_of, command.arguments):
+    for name in map(to_keyword, command.arguments):
         if name in _ENABLED_WITH and session.options.offers(name):
             session.enabled |= _ENABLED_WITH[name]
             names.append(name)
@@ -95,7 +95,7 @@ def _login(session: Session, command: Command) -> Iterator[Untagged | str]:
     _require_login_is_possible(session)
     if len(command.arguments) != 2:
         raise BadCommand("LOGIN needs a user name and a password.")
-    user_name, password = map(text_of, command.arguments)
+    user_name, password = map(to_text, command.arguments)
     yield _logged_in(session, user_name, password=password)
 
 
@@ -103,12 +103,12 @@ def _authenticate(session: Session, command: Command) -> Iterator[Untagged | str
     _require_login_is_possible(session)
     if not 1 <= len(command.arguments) <= 2:
         raise BadCommand("AUTHENTICATE needs a mechanism.")
-    mechanism = word_of(command.arguments[0])
+    mechanism = to_keyword(command.arguments[0])
     if not session.options.offers(f"AUTH={mechanism}"):
         raise Rejected("Unsupported authentication mechanism.")
     if len(command.arguments) == 2:
         session.require("SASL-IR")
-        response = text_of(command.arguments[1]).encode()
+        response = to_text(command.arguments[1]).encode()
     else:
         response = _challenge(session, b"")
     content = _decoded(response)

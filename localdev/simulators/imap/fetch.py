@@ -10,10 +10,10 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    list_of,
-    number_of,
-    text_of,
-    word_of,
+    to_keyword,
+    to_list,
+    to_number,
+    to_text,
 )
 from localdev.simulators.imap.flags import format_flags
 from localdev.simulators.imap.folder_state import GmailValues, ListedMessage
@@ -104,19 +104,19 @@ def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 
 def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Modifiers:
-    words = list_of(rest[0]) if rest else []
+    words = to_list(rest[0]) if rest else []
     if not words:
         return _Modifiers()
     session.require("CONDSTORE")
-    if word_of(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
+    if to_keyword(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
         raise BadCommand("Unknown FETCH modifier.")
-    reports_vanished = len(words) == 3 and word_of(words[2]) == "VANISHED"
+    reports_vanished = len(words) == 3 and to_keyword(words[2]) == "VANISHED"
     if len(words) == 3 and not reports_vanished:
         raise BadCommand("Unknown FETCH modifier.")
     if reports_vanished and not (by_uid and session.has_qresync):
         raise BadCommand("VANISHED FETCH modifier needs UID FETCH, and QRESYNC enabled.")
     session.enabled.add("CONDSTORE")
-    return _Modifiers(number_of(words[1]), reports_vanished)
+    return _Modifiers(to_number(words[1]), reports_vanished)
 
 
 def _vanished(
@@ -124,17 +124,17 @@ def _vanished(
 ) -> Iterator[Untagged]:
     since = modifiers.changed_since or 0
     left = set(mailbox.state(selected.folder).uids_vanished_since(since)) - set(selected.uids)
-    wanted = parse_number_set(text_of(uids)).select(sorted(left))
+    wanted = parse_number_set(to_text(uids)).select(sorted(left))
     if wanted:
         yield vanished(wanted, earlier=True)
 
 
 def _items(session: Session, token: Token) -> list[_Item]:
     if isinstance(token, list):
-        names = [text_of(each) for each in token]
+        names = [to_text(each) for each in token]
     else:
-        macro = _MACROS.get(text_of(token).upper())
-        names = macro.split() if macro else [text_of(token)]
+        macro = _MACROS.get(to_text(token).upper())
+        names = macro.split() if macro else [to_text(token)]
     return [_item(session, name) for name in names]
 
 

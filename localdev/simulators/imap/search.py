@@ -11,10 +11,10 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    list_of,
-    number_of,
-    text_of,
-    word_of,
+    to_keyword,
+    to_list,
+    to_number,
+    to_text,
 )
 from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.folder_state import ListedMessage
@@ -79,7 +79,7 @@ class _Keys:
             test = inner.read_all(depth + 1)
             self.uses_mod_seq |= inner.uses_mod_seq
             return test
-        name = word_of(token)
+        name = to_keyword(token)
         if re.fullmatch(r"[\d*][\d:,*]*", name):
             return self._in_set(parse_number_set(name), by_uid=False)
         match name:
@@ -90,7 +90,7 @@ class _Keys:
                 one, other = self._key(depth + 1), self._key(depth + 1)
                 return lambda each: one(each) or other(each)
             case "UID":
-                return self._in_set(parse_number_set(text_of(self._next())), by_uid=True)
+                return self._in_set(parse_number_set(to_text(self._next())), by_uid=True)
         return self._flag_key(name) or self._number_key(name) or self._text_key(name)
 
     def _in_set(self, wanted: NumberSet, *, by_uid: bool) -> _Test:
@@ -107,7 +107,7 @@ class _Keys:
         if name in ("NEW", "RECENT"):
             return lambda _: False
         if name in ("KEYWORD", "UNKEYWORD"):
-            flag = canonical_flag(text_of(self._next()))
+            flag = canonical_flag(to_text(self._next()))
             return lambda each: (flag in each.message.flags) == (name == "KEYWORD")
         flag = _FLAG_KEYS.get(name.removeprefix("UN"), "")
         if not flag:
@@ -122,14 +122,14 @@ class _Keys:
             if self._tokens and not isinstance(self._tokens[-1], Atom | list):
                 self._next()  # entry name, such as "/flags/\\draft"
                 self._next()  # entry type
-            least = number_of(self._next())
+            least = to_number(self._next())
             return lambda each: each.message.mod_seq >= least
         if name in ("X-GM-MSGID", "X-GM-THRID"):
             self._session.require(GMAIL)
-            wanted = number_of(self._next())
+            wanted = to_number(self._next())
             return lambda each: wanted == _gmail_number(each.message, name)
         if name in ("LARGER", "SMALLER"):
-            bound = number_of(self._next())
+            bound = to_number(self._next())
             sign = 1 if name == "LARGER" else -1
             return lambda each: sign * (each.mailbox.message_size(each.message) or 0) > sign * bound
         if name in ("BEFORE", "ON", "SINCE"):
@@ -140,15 +140,15 @@ class _Keys:
 
     def _text_key(self, name: str) -> _Test:
         if name == "HEADER" or name in _HEADER_KEYS:
-            field = text_of(self._next()) if name == "HEADER" else name
-            wanted = text_of(self._next()).lower()
+            field = to_text(self._next()) if name == "HEADER" else name
+            wanted = to_text(self._next()).lower()
             return lambda each: _header_has(each.raw, field, wanted)
         if name in ("TEXT", "BODY"):
-            content = text_of(self._next()).lower().encode()
+            content = to_text(self._next()).lower().encode()
             return lambda each: content in each.raw.lower()
         if name in ("EMAILID", "THREADID"):
             self._session.require("OBJECTID")
-            wanted = text_of(self._next())
+            wanted = to_text(self._next())
             return lambda each: name == "EMAILID" and f"M{each.message.blob_number}" == wanted
         raise BadCommand(f"Unknown search key {name[:50]}")
 
@@ -170,12 +170,12 @@ def _search(session: Session, command: Command) -> Iterator[Untagged | str]:
     returned = None
     if len(arguments) >= 2 and arguments[0] == b"RETURN" and isinstance(arguments[1], list):
         session.require("ESEARCH")
-        returned = [word_of(each) for each in list_of(arguments[1])] or ["ALL"]
+        returned = [to_keyword(each) for each in to_list(arguments[1])] or ["ALL"]
         if not set(returned) <= set(_RETURNS):
             raise BadCommand("Unknown return option of SEARCH.")
         del arguments[:2]
     if len(arguments) >= 2 and arguments[0] == b"CHARSET":
-        if word_of(arguments[1]) not in ("UTF-8", "US-ASCII"):
+        if to_keyword(arguments[1]) not in ("UTF-8", "US-ASCII"):
             raise Rejected("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
         del arguments[:2]
     keys = _Keys(session, arguments)
@@ -241,7 +241,7 @@ def _sent(each: _Candidate) -> date | None:
 
 def _date(token: Token) -> date:
     try:
-        return datetime.strptime(text_of(token), "%d-%b-%Y").date()
+        return datetime.strptime(to_text(token), "%d-%b-%Y").date()
     except ValueError:
         raise BadCommand("Invalid search date.") from None
 

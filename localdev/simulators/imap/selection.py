@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import BadCommand, Command, Token, text_of
+from localdev.simulators.imap.command import BadCommand, Command, Token, to_text
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.number_set import parse_number_set
 from localdev.simulators.imap.session import Selected
@@ -19,7 +19,7 @@ def named_messages(
 
     Raises BadCommand for a malformed set.
     """
-    wanted = parse_number_set(text_of(numbers))
+    wanted = parse_number_set(to_text(numbers))
     if not by_uid:
         if wanted.highest > len(selected.messages):
             raise BadCommand("Invalid messageset: the mailbox has fewer messages.")

@@ -78,7 +78,7 @@ def before_all(opened: OpenFolder) -> SourcePosition:
     return SourcePosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
 
-def require_readable_on(known: SourcePosition, opened: OpenFolder) -> None:
+def require_same_numbering(known: SourcePosition, opened: OpenFolder) -> None:
     """Check that the server can name what happened in the folder since this position.
 
     Raises:

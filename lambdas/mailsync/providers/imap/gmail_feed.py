@@ -19,7 +19,7 @@ from mailsync.providers.imap.gmail_cursor import (
     SourcePosition,
     before_all,
     has_unexplained_removals,
-    require_readable_on,
+    require_same_numbering,
     start_position,
 )
 from mailsync.providers.imap.gmail_folders import GmailFolders
@@ -154,7 +154,7 @@ class GmailFeed:
         reader = self._open_folder(name, True)
         opened, source = reader.opened, folder_id(name)
         known = position.sources.get(source) or before_all(opened)
-        require_readable_on(known, opened)
+        require_same_numbering(known, opened)
         arrived = self._arrived(known, reader)
         part, rest = arrived[: found.left], arrived[found.left :]
         found.listed += self._listed(reader, part)
