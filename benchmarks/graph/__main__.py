@@ -197,8 +197,8 @@ def _cpu_s_by_pid(pid: int) -> dict[int, float]:
 
 def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel) -> float:
     """Return by how much the requests took longer than the latency model says."""
-    large = [count for count in shape.counts() if count > MIN_MESSAGES_FOR_SLICES]
-    named = sum(large) if len(large) < REQUESTS_IN_FLIGHT else 0
+    smallest = max(shape.messages / REQUESTS_IN_FLIGHT, MIN_MESSAGES_FOR_SLICES)
+    named = sum(count for count in shape.counts() if count > smallest)
     messages_ms = shape.messages * model.full_ms + named * model.lean_ms
     model_s: float = (served["requests"] * model.base_ms + messages_ms) / 1000
     request_s: float = served["request_s"]

@@ -39,6 +39,8 @@ def a_feed(number: int, position: FeedPosition = NEW) -> StoredFeed:
         ([MIN_MESSAGES_FOR_SLICES, 1], []),
         ([LARGE, LARGE, LARGE], [0, 1, 2]),
         ([LARGE] * 4, []),
+        ([40 * LARGE, *[LARGE] * 11], [0]),
+        ([4 * LARGE, 3 * LARGE, LARGE, LARGE, LARGE], [0, 1]),
     ],
 )
 def test_large_folders_are_sliced_while_workers_are_left(

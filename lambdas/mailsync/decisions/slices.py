@@ -1,5 +1,5 @@
-"""Decide which folders are read by several workers, the few large ones that are left, and in slices
-of which size."""
+"""Decide which folders are read by several workers, those that are large beside the others, and in
+slices of which size."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -30,14 +30,16 @@ def choose_sliced_feeds(
     begun: Collection[FeedId],
     max_in_flight: int,
 ) -> tuple[FeedId, ...]:
-    """Return the feeds that are read in slices, in the order of `left`; none if there are as many
-    large feeds as workers, since each worker then has one.
+    """Return the feeds that are read in slices, in the order of `left`: those that would take one
+    worker longer than the workers together need for all. None if they are as many as the workers,
+    since each worker then has one.
 
     left: the feeds that are not up to date.
     totals: the provider's numbers of messages of the feeds' folders.
     begun: feeds with slices that are left from before.
     max_in_flight: number of workers, one for each request that the provider accepts at a time.
     """
+    share = sum(totals.get(feed.ref.id, 0) for feed in left) / max_in_flight
     large = [
         feed.ref.id
         for feed in left
@@ -46,7 +48,7 @@ def choose_sliced_feeds(
             feed.position.cursor is None
             and feed.position.failed_feed_count == 0
             and feed.position.page_size is None
-            and totals.get(feed.ref.id, 0) > MIN_MESSAGES_FOR_SLICES
+            and totals.get(feed.ref.id, 0) > max(share, MIN_MESSAGES_FOR_SLICES)
         )
     ]
     return tuple(large) if len(large) < max_in_flight else ()
