@@ -90,6 +90,7 @@ def _plan(settings: Settings, claim: int) -> str:
         f"EXPLAIN {read_statements()['claim_due_accounts']}",
         limit=claim,
         next_in_s=CLAIM_LIFETIME_S,
+        notified_wait_s=60,
     )
     connection.close()
     return "\n".join(line for (line,) in rows)

@@ -137,7 +137,7 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
             for each in simulator(stack.provider, "GET", "state")["mailboxes"]
             if each["address"] == address
         ]
-        shown = [each for each in mailbox["folders"] if each["search_filter"] is None]
+        shown = [each for each in mailbox["folders"] if each["search_folder_filter"] is None]
         for extra in range(FOLDER_COUNT - len(shown)):
             simulator(stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}")
         for subject in ("one", "two"):

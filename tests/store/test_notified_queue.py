@@ -11,6 +11,7 @@ import pytest
 from mailsync.decisions.due import (
     CHECK_SLOT_LIFETIME_S,
     MAX_NOTIFIED_WAIT_S,
+    MAX_NOTIFIED_WAIT_WITHOUT_TICK_S,
     MAX_NOTIFIED_WORKERS,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
 )
@@ -89,6 +90,25 @@ def test_a_notified_mailbox_is_claimed_once(
     assert queue.claim_notified_mailboxes(holder, 10) == ()
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == ()
     assert queue.take_slot() is None
+
+
+@pytest.mark.parametrize("is_function_working", [False, True])
+def test_a_tick_claims_a_notified_mailbox_at_once_or_after_a_minute_of_work_by_others(
+    *,
+    is_function_working: bool,
+    queue: NotifiedMailboxQueueStore,
+    notify: Notify,
+    account_id: AccountId,
+    database: Database,
+) -> None:
+    ticks = DueMailboxQueueStore(database)
+    notify()
+    if is_function_working:
+        assert queue.take_slot()
+        assert ticks.claim_due_mailboxes(10, 60) == ()
+        pass_time(database, "sync_queue", "due_at", MAX_NOTIFIED_WAIT_WITHOUT_TICK_S + 1)
+
+    assert ticks.claim_due_mailboxes(10, 60) == (account_id,)
 
 
 def test_a_lost_claim_is_due_again_after_a_minute(

@@ -25,6 +25,10 @@ MAX_COUNTED_MAILBOXES = MAX_NOTIFIED_WORKERS * MAILBOXES_PER_WORKER
 MAX_NOTIFIED_WAIT_S = 2.0
 """The seconds that a notified mailbox waits for the functions that are working. A function with a
 free thread looks every second; after this time all are taken, so another function is needed."""
+MAX_NOTIFIED_WAIT_WITHOUT_TICK_S = 60.0
+"""The seconds after which the schedule claims a notified mailbox although functions work that check
+such mailboxes. Without these seconds, a tick after a thousand notifications would start 20 more
+functions, with ten connections each to the database."""
 CHECK_SLOT_LIFETIME_S = 60
 """The seconds after which another function may take the place of one that checks notified
 mailboxes, if its invocation was lost or it died."""

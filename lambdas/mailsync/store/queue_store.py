@@ -7,6 +7,7 @@ from uuid import uuid4
 from mailsync.decisions.due import (
     CHECK_SLOT_LIFETIME_S,
     MAX_COUNTED_MAILBOXES,
+    MAX_NOTIFIED_WAIT_WITHOUT_TICK_S,
     MAX_NOTIFIED_WORKERS,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
     NOTIFIED_CLAIM_LIFETIME_S,
@@ -31,9 +32,17 @@ class DueMailboxQueueStore:
 
         A claim postpones the mailbox's next sync by `wait_s` seconds, so no other worker claims it.
         If the worker dies, the mailbox becomes due again after that time.
+
+        Leaves out mailboxes that have been notified within `MAX_NOTIFIED_WAIT_WITHOUT_TICK_S`, if a
+        function works that checks notified mailboxes.
         """
         with self._database.transaction() as tx:
-            found = tx.run("claim_due_accounts", limit=limit, next_in_s=wait_s)
+            found = tx.run(
+                "claim_due_accounts",
+                limit=limit,
+                next_in_s=wait_s,
+                notified_wait_s=MAX_NOTIFIED_WAIT_WITHOUT_TICK_S,
+            )
         return tuple(AccountId(each) for (each,) in found)
 
     def release_claims(self, account_ids: Sequence[AccountId]) -> None:

@@ -3,7 +3,8 @@
 -- claim_due_accounts --
 -- Claim due accounts, the longest overdue first; no other tick can claim them meanwhile. They are
 -- found in the index alone. An account that another tick has claimed since is not due when it is
--- locked, and one that is being claimed is skipped.
+-- locked, and one that is being claimed is skipped. An account that has been notified for less than
+-- `notified_wait_s` is left to the functions that check notified accounts, if one of them works.
 WITH found AS MATERIALIZED (
   SELECT account_id
     FROM mailsync.sync_queue
@@ -14,6 +15,8 @@ due AS MATERIALIZED (
   SELECT q.account_id, q.due_at
     FROM found JOIN mailsync.sync_queue q USING (account_id)
    WHERE q.due_at <= now()
+     AND NOT (q.notified AND q.due_at > now() - make_interval(secs => :notified_wait_s)
+              AND EXISTS (SELECT 1 FROM mailsync.check_slots s WHERE s.held_until > now()))
      FOR UPDATE OF q SKIP LOCKED),
 claimed AS (
   UPDATE mailsync.sync_queue q
