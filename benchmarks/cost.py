@@ -25,6 +25,7 @@ from mailsync.decisions.verify import MAX_COMPARISON_AGE
 from mailsync.metrics import MAX_METRIC_SERIES
 from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
 from mailsync.providers.graph.listing import MESSAGES_PER_LIST_PAGE
+from mailsync.sync.batch import MAX_CHECKS_IN_PARALLEL
 
 MEASURED_FILE = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60
@@ -50,7 +51,6 @@ REQUESTS_PER_DELETION = 2
 NOTIFICATIONS_PER_DAY = 50
 """Assumed notifications of a mailbox per day: one per change."""
 NOTIFIED_MAILBOXES = 10_000
-THREADS_WHEN_CHANGED_WAS_MEASURED = 5
 TRACES_PER_SECOND, SHARE_OF_OTHER_TRACES = 1, 0.05
 """Invocations that X-Ray samples: one a second, and five percent of the others (AWS Lambda
 Developer Guide, "Visualize Lambda function invocations using AWS X-Ray")."""
@@ -230,7 +230,7 @@ def notification_usage(measured: Measurements, *, accounts: int) -> Usage:
     those that find nothing."""
     per_second = accounts * NOTIFICATIONS_PER_DAY / 86_400
     month_s = MINUTES_PER_MONTH * 60
-    check_s = measured.changed.gb_s * THREADS_WHEN_CHANGED_WAS_MEASURED
+    check_s = measured.changed.gb_s * MAX_CHECKS_IN_PARALLEL
     requests = measured.notification.times(per_second * month_s)
     functions = Usage(
         invocations=month_s * invocations_per_second(per_second, check_s),

@@ -1,6 +1,7 @@
 """Divide the work of a sync into the items of the workflow's Map state, and read the feeds of an
 item from the input of a state inside the Map."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -76,8 +77,21 @@ def _with_slices(
         ),
         *others[rest:],
         *(_map_item(sliced, number, has_names=True) for number in range(1, helpers + 1)),
-        *others[:rest],
+        *_in_pairs(others[:rest], max_in_flight),
     ]
+
+
+def _in_pairs(items: Sequence[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
+    """Join items by two, so that those of the workers that help add no transitions of the workflow;
+    a mailbox of many folders gets four items for each worker."""
+    pairs = min(math.ceil(len(items) / 2), 4 * workers)
+    count = max(1, math.ceil(pairs / workers)) * workers
+    return [_joined(items[start::count]) for start in range(min(count, len(items)))]
+
+
+def _joined(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    named = {name: [each for item in items for each in item[name]] for name in ("feeds", "folders")}
+    return {**named, "slice": None}
 
 
 def _map_item(feeds: Sequence[FeedRef], worker: int | None, *, has_names: bool) -> dict[str, Any]:
