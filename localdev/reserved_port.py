@@ -1,9 +1,10 @@
 """A free port for a program that cannot choose one itself."""
 
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from localdev.engine.operating_system import CAN_LISTEN_ON_BOUND_PORT
 
 
 @contextmanager
@@ -18,6 +19,6 @@ def reserved_port() -> Iterator[int]:
         reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserving.bind(("127.0.0.1", 0))
         port = int(reserving.getsockname()[1])
-        if sys.platform != "linux":
+        if not CAN_LISTEN_ON_BOUND_PORT:
             reserving.close()
         yield port

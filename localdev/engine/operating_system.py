@@ -16,6 +16,10 @@ _PR_SET_PDEATHSIG = 1
 # Loaded here: after a fork there is no safe moment to load anything.
 _LIBC = ctypes.CDLL(None) if _IS_LINUX else None
 
+CAN_LISTEN_ON_BOUND_PORT = _IS_LINUX
+"""Whether a socket may listen on a port while another one is bound to it without listening, if both
+set SO_REUSEADDR."""
+
 HAS_SAFE_FORK = _IS_LINUX
 """Whether a forked process can use every library. Apple's frameworks fail in one on macOS."""
 

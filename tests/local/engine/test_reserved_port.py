@@ -1,17 +1,17 @@
 """A reserved port is one that a server can take and the system gives to no other program."""
 
 import socket
-import sys
 from contextlib import ExitStack
 
 import pytest
 
+from localdev.engine.operating_system import CAN_LISTEN_ON_BOUND_PORT
 from localdev.reserved_port import reserved_port
 
 OTHERS = 500
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reserves a port for a server")
+@pytest.mark.skipif(not CAN_LISTEN_ON_BOUND_PORT, reason="only Linux reserves a port for a server")
 def test_a_server_listens_on_a_reserved_port_and_no_other_program_gets_it() -> None:
     with ExitStack() as opened:
         mine = [opened.enter_context(reserved_port()) for _ in range(OTHERS)]
