@@ -13,6 +13,7 @@ from mailsync.mime import parse_message, thread_keys
 from mailsync.mime.bodies import MAX_ATTACHMENTS, MAX_TEXT_BYTES
 from mailsync.mime.message import MAX_ADDRESSES
 from mailsync.mime.parts import MAX_DEPTH, MAX_PARTS
+from tests.support.paths import ROOT
 from tests.unit.mime.mutations import NASTY, check_parsed, mutated
 
 HTML, MIXED = b"Content-Type: text/html\n\n", b"Content-Type: multipart/mixed; boundary=b\n\n"
@@ -124,6 +125,7 @@ def test_a_stage_with_graph_alone_does_not_import_the_parser() -> None:
         "import sys, mailsync.api.app, mailsync.sync.mailbox, mailsync.providers.graph.kit;"
         "sys.exit('mailsync.mime' in sys.modules or 'mailsync.providers.imap' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT / "lambdas", capture_output=True, check=False)
 
     assert done.returncode == 0, done.stderr.decode()
