@@ -59,11 +59,11 @@ def _measure(owner: Connection, database: Database, number: int) -> None:
     _fill(owner, number, [each.remote_id for each in new])
     gone, deselected, swept = stores.folders.folders(run.account_id)
     stores.folders.save_tree_changes(run, [], [gone.ref.id])
-    _show("folder that is gone", _parts(lambda: stores.mail.remove_part_of_dropped_mail(run)))
+    _show("folder that is gone", _parts(lambda: stores.mail.remove_batch_of_dropped_mail(run)))
     owner.run(
         f"UPDATE mailsync.email_folders SET selected = false WHERE id = {int(deselected.ref.id)}"
     )
-    _show("deselected folder", _parts(lambda: stores.mail.remove_part_of_dropped_mail(run)))
+    _show("deselected folder", _parts(lambda: stores.mail.remove_batch_of_dropped_mail(run)))
     stores.feeds.restart_full_sync(run, swept.feed.ref.id)
     swept = stores.folders.folder(run.account_id, swept.ref.id)
     _show("full sync of an empty folder", _sweep(stores, run, swept.feed))

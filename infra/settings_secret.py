@@ -78,7 +78,7 @@ class StageSecrets:
             if name in secrets_of_stage(stage)
         }
         self._single = (
-            self.add_generating(
+            self.add_generated_secret(
                 SINGLE_SECRET,
                 "SETTINGS_SECRET_ARN",
                 "Database URL, app registration and JWT key of Mailsync",
@@ -112,7 +112,7 @@ class StageSecrets:
         values = dict.fromkeys(fields, empty)
         return self._add(name, variable, description, secret_object_value=values)
 
-    def add_generating(
+    def add_generated_secret(
         self, name: str, variable: str, description: str, *empty_fields: str
     ) -> OperatorSecret:
         """Add a secret with a generated JWT_SECRET. Replace it if the application already signs
@@ -148,7 +148,7 @@ _SECRETS = {
     ),
     "ApplicationKey": (
         Capability.VERIFY_APPLICATION_JWT,
-        StageSecrets.add_generating,
+        StageSecrets.add_generated_secret,
         "APPLICATION_KEY_SECRET_ARN",
         "Key with which the application signs its JWT",
     ),

@@ -165,7 +165,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
     )
     yield AlarmSpec(
         name="DifferencesLeft",
-        metric=product.cloudwatch_metric(metrics.FOLDERS_LEFT_DIFFERENT, _LONG),
+        metric=product.cloudwatch_metric(metrics.FOLDERS_DIFFERENT_AFTER_REPAIR, _LONG),
         message="A folder still differs from the provider after two repairs, so its mail may be"
         " incomplete. Compare its counts.",
     )

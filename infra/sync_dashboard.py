@@ -15,7 +15,7 @@ from mailsync import metrics
 
 _PERIOD = cdk.Duration.minutes(5)
 _THIRD, _HALF = 8, 12
-_NEWEST = (metrics.NEWEST_STORED_AFTER,)
+_NEWEST = (metrics.TIME_TO_NEWEST_MAIL,)
 
 
 class SyncDashboard(Construct):
@@ -67,7 +67,7 @@ class SyncDashboard(Construct):
             self._provider_graph(),
             self._graph(
                 "Verification",
-                *(metrics.FOLDERS_FOUND_DIFFERENT, metrics.FOLDERS_LEFT_DIFFERENT),
+                *(metrics.FOLDERS_FOUND_DIFFERENT, metrics.FOLDERS_DIFFERENT_AFTER_REPAIR),
                 right=(metrics.QUARANTINED_MESSAGES, metrics.CONTRADICTED_MESSAGES),
             ),
         )

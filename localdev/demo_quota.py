@@ -16,7 +16,7 @@ FIRST_SHARE = 0.1
 """The share of the messages from which on an ETA is expected to be right."""
 SHOWN_SHARES = (FIRST_SHARE, 0.25, 0.5, 0.75)
 ALLOWED_SHARE = 0.2
-WHOLE_SECONDS_S = 1.0
+ROUNDING_TOLERANCE_S = 1.0
 """An ETA is a number of whole seconds, and the demo reads it five times a second."""
 
 
@@ -69,7 +69,9 @@ class EtaRecord:
 
 def is_right(eta_s: int | None, true_s: float) -> bool:
     """Return whether an ETA is within `ALLOWED_SHARE` of the truth, or within a second of it."""
-    return eta_s is not None and abs(eta_s - true_s) <= max(ALLOWED_SHARE * true_s, WHOLE_SECONDS_S)
+    return eta_s is not None and abs(eta_s - true_s) <= max(
+        ALLOWED_SHARE * true_s, ROUNDING_TOLERANCE_S
+    )
 
 
 def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> Iterator[str]:

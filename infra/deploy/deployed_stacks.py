@@ -49,7 +49,7 @@ def unprotect_failed_stack(account: AwsAccount, stack: str) -> bool:
     return True
 
 
-def place_problems(account: AwsAccount, outputs_file: Path) -> Iterator[str]:
+def account_and_region_problems(account: AwsAccount, outputs_file: Path) -> Iterator[str]:
     """Yield a sentence if the stage was deployed from here to another account or region.
 
     outputs_file: outputs of the last deployment, which contain ARNs.

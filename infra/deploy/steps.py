@@ -18,7 +18,11 @@ from infra.deploy.aws_account import (
     zone_problems,
 )
 from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, required_bootstrap_version
-from infra.deploy.deployed_stacks import place_problems, stack_problems, unprotect_failed_stack
+from infra.deploy.deployed_stacks import (
+    account_and_region_problems,
+    stack_problems,
+    unprotect_failed_stack,
+)
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_database import database_problems, prepare_database
 from infra.deploy.stage_health import require_health, require_self_test
@@ -83,7 +87,7 @@ class Deployment:
         values = self._secret_values(account, outputs)
         found = list(
             chain(
-                place_problems(account, self.outputs_file),
+                account_and_region_problems(account, self.outputs_file),
                 *(stack_problems(account, self.stack(each)) for each in ("Stateful", "Sync")),
                 account_problems(account, self.stage),
                 kind_of_database_problems(self.stage, outputs),

@@ -8,7 +8,7 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.map_items import divide_work, split_feeds_into_map_items
+from mailsync.sync.map_items import split_feeds_into_map_items, split_sync_into_map_items
 from mailsync.sync.waiting import remaining_time, run_or_request_wait
 
 
@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
             left = sync_folders(mailbox, remaining_time(context)).feeds_left
-            work = divide_work(mailbox, left, can_slice=event.get("canSlice", False))
+            work = split_sync_into_map_items(mailbox, left, can_slice=event.get("canSlice", False))
             return {**work, **mailbox.readings.report()}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}

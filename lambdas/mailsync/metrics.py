@@ -60,7 +60,9 @@ PROVIDER_THROTTLES = Metric(
 FOLDERS_FOUND_DIFFERENT = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
-FOLDERS_LEFT_DIFFERENT = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
+FOLDERS_DIFFERENT_AFTER_REPAIR = Metric(
+    "DifferencesLeft", "Count", "folders that a run could not verify"
+)
 LONGEST_OVERDUE_TIME = Metric(
     "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
 )
@@ -68,7 +70,7 @@ DUE_MAILBOXES = Metric("DueBacklog", "Count", "mailboxes that are due and not ye
 OLDEST_UNPUBLISHED_EVENT_AGE = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
-NEWEST_STORED_AFTER = Metric(
+TIME_TO_NEWEST_MAIL = Metric(
     "NewestStoredAfter",
     "Seconds",
     "how long after the start of a first sync the newest messages could be read",
@@ -90,12 +92,12 @@ METRICS = (
     *(RUNS_COMPLETED, RUNS_FAILED, MESSAGES_STORED, PROVIDER_REQUESTS, PROVIDER_THROTTLES),
     *(
         FOLDERS_FOUND_DIFFERENT,
-        FOLDERS_LEFT_DIFFERENT,
+        FOLDERS_DIFFERENT_AFTER_REPAIR,
         LONGEST_OVERDUE_TIME,
         DUE_MAILBOXES,
         OLDEST_UNPUBLISHED_EVENT_AGE,
     ),
-    NEWEST_STORED_AFTER,
+    TIME_TO_NEWEST_MAIL,
     *(QUARANTINED_MESSAGES, CONTRADICTED_MESSAGES, ACCOUNTS_CLOSED, ACCOUNTS_TO_RECONNECT),
 )
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_folder
-from localdev.live.compare import find_differences, find_unmet
+from localdev.live.compare import find_differences, find_unmet_expectations
 from localdev.live.kit import LiveFailed, LiveKit, live_kit_names, load_live_kit
 from localdev.live.record import Recorder
 from localdev.live.run import Outcome, sync_and_check
@@ -123,7 +123,7 @@ def _report(
     """Write the record to the file `out`, and print the differences."""
     records = {name: recorder.to_json() for name, recorder in recorders.items()}
     differences = find_differences(records[LIVE], records[SIMULATOR])
-    unmet = find_unmet(records[LIVE], records[SIMULATOR])
+    unmet = find_unmet_expectations(records[LIVE], records[SIMULATOR])
     document = {
         "version": REPORT_VERSION,
         "provider": kit.provider,

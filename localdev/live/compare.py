@@ -27,7 +27,7 @@ def find_differences(live: Json, simulated: Json) -> list[str]:
     return sorted(f"{text}  [{'; '.join(kinds)}]" for text, kinds in kinds_by_text.items())
 
 
-def find_unmet(live: Json, simulated: Json) -> list[str]:
+def find_unmet_expectations(live: Json, simulated: Json) -> list[str]:
     """Return the kinds of requests that only the simulator received."""
     return sorted(kind for kind in simulated if kind not in live)
 

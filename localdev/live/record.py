@@ -69,7 +69,7 @@ class Exchange:
     items: int | None = None
 
 
-def number_class(number: float) -> str:
+def magnitude_of_number(number: float) -> str:
     """Return the class of a number as text: `51–100` for whole numbers, `0.05–0.1` for others. The
     classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
@@ -111,7 +111,7 @@ class _Responses:
 
     def to_json(self) -> Json:
         return {
-            "responses": number_class(self.count),
+            "responses": magnitude_of_number(self.count),
             "seconds": _percentiles(self.seconds),
             "pages": sorted(self.pages),
             "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
@@ -139,8 +139,8 @@ class Recorder:
                 seen.seconds.append(exchange.seconds)
             if exchange.items is not None:
                 asked = exchange.asked_items
-                wanted = number_class(asked) if asked else "no size"
-                seen.pages.add(f"{number_class(exchange.items)} of {wanted}")
+                wanted = magnitude_of_number(asked) if asked else "no size"
+                seen.pages.add(f"{magnitude_of_number(exchange.items)} of {wanted}")
             for name, value in exchange.headers.items():
                 self._add_header(seen, name.lower(), value)
             self._add(seen, "", exchange.document, 0)
@@ -165,7 +165,7 @@ class Recorder:
         elif name in self._vocabulary.fields_with_size:
             form, size = _header_number(value)
             found.forms.add(form)
-            found.sizes |= {number_class(size)} if size is not None else set()
+            found.sizes |= {magnitude_of_number(size)} if size is not None else set()
         else:
             found.forms.add("text")
 
@@ -199,7 +199,7 @@ class Recorder:
         form, size = _form_and_size(value)
         found.forms.add(form)
         if size is not None and name in self._vocabulary.fields_with_size:
-            found.sizes.add(number_class(size))
+            found.sizes.add(magnitude_of_number(size))
 
 
 def _form_and_size(value: Any) -> tuple[str, float | None]:
@@ -233,7 +233,7 @@ def _percentiles(seconds: Sequence[float]) -> Json:
     ordered = sorted(seconds)
 
     def at(share: float) -> str:
-        return number_class(float(ordered[math.ceil(share * len(ordered)) - 1]))
+        return magnitude_of_number(float(ordered[math.ceil(share * len(ordered)) - 1]))
 
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 

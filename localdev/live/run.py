@@ -10,7 +10,7 @@ from typing import Any
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
 from localdev.live.kit import LiveKit, LiveRelay
-from localdev.live.record import number_class
+from localdev.live.record import magnitude_of_number
 from localdev.stack import Stack
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
@@ -61,7 +61,7 @@ def sync_and_check(
         first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
         is_verified=account.status()["verifiedAt"] is not None,
-        messages=number_class(int(status["syncProgress"] or 0)),
+        messages=magnitude_of_number(int(status["syncProgress"] or 0)),
     )
 
 

@@ -8,7 +8,11 @@ import pytest
 from moto.cloudformation.models import cloudformation_backends
 
 from infra.deploy.aws_account import AwsAccount, open_account
-from infra.deploy.deployed_stacks import place_problems, stack_problems, unprotect_failed_stack
+from infra.deploy.deployed_stacks import (
+    account_and_region_problems,
+    stack_problems,
+    unprotect_failed_stack,
+)
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_secrets import read_stored
 from tests.deploy.aws_double import REGION, AwsDouble, aws_double
@@ -74,14 +78,14 @@ def test_a_stage_that_was_deployed_elsewhere_is_not_deployed_twice(
     def problems(region: str) -> str:
         arn = f"arn:aws:states:{region}:123456789012:stateMachine:machine"
         file.write_text(json.dumps({"ApiUrl": "https://api.test", "TestSyncArn": arn}))
-        return "".join(place_problems(account, file))
+        return "".join(account_and_region_problems(account, file))
 
-    assert not list(place_problems(account, file))
+    assert not list(account_and_region_problems(account, file))
     assert problems(REGION) == ""
     assert "deployed in the account 123456789012 in us-east-1" in problems("us-east-1")
     file.write_text("[]")
     with pytest.raises(DeploymentFailed, match="is not what a deployment wrote"):
-        list(place_problems(account, file))
+        list(account_and_region_problems(account, file))
 
 
 def test_a_secret_that_a_person_broke_is_named_and_not_quoted(

@@ -91,7 +91,7 @@ def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
 
 def folder_gone(mirror: Mirror) -> None:
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_part_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
 
 
 def empty_folder_gone(mirror: Mirror) -> None:

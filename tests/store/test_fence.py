@@ -71,7 +71,9 @@ WRITES: dict[str, Write] = {
     "NewestStore.save_newest_mail": lambda m, run: NewestStore(m.database).save_newest_mail(
         run, NewestMail(a_remote_folder("F3"))
     ),
-    "MailStore.remove_part_of_dropped_mail": lambda m, run: m.mail.remove_part_of_dropped_mail(run),
+    "MailStore.remove_batch_of_dropped_mail": lambda m, run: m.mail.remove_batch_of_dropped_mail(
+        run
+    ),
     "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]
     ),

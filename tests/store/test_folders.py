@@ -46,7 +46,8 @@ def known(mirror: Mirror) -> dict[str, StoredFolder]:
 
 def asked_about(mirror: Mirror) -> list[str]:
     return [
-        each.ref.remote_id for each in mirror.folders.folders_with_gone(mirror.run.account_id)[1]
+        each.ref.remote_id
+        for each in mirror.folders.folders_including_gone(mirror.run.account_id)[1]
     ]
 
 

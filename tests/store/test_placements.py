@@ -177,11 +177,11 @@ def test_a_folder_that_is_gone_or_deselected_hides_or_deletes_what_is_in_no_othe
     )
 
     labels.folders.save_tree_changes(labels.run, [], [labels.first])
-    assert labels.mail.remove_part_of_dropped_mail(labels.run) == 2
+    assert labels.mail.remove_batch_of_dropped_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["both", "F2", False], ["one", "F1", True], ["two", "F2", False]]
 
     labels.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {labels.second}")
-    assert labels.mail.remove_part_of_dropped_mail(labels.run) == 2
+    assert labels.mail.remove_batch_of_dropped_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["one", "F1", True]]
     assert labels.rows(PLACEMENTS) == []
 

@@ -13,7 +13,7 @@ from mailsync.model import Account, AccountId, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.quota_store import (
-    MAX_SLEEP_PER_OPENING_S,
+    MAX_SLEEP_PER_MAILBOX_OPENING_S,
     MailboxQuota,
     QuotaLimits,
     open_quota,
@@ -102,7 +102,7 @@ def test_a_used_up_quota_ends_in_a_pause_and_not_in_a_long_sleep(
     quota: MailboxQuota, slept: list[float], database: Database
 ) -> None:
     assert 50 < take_all(quota)[1] <= 62
-    assert sum(slept) <= MAX_SLEEP_PER_OPENING_S
+    assert sum(slept) <= MAX_SLEEP_PER_MAILBOX_OPENING_S
     rows(database, A_MINUTE_PASSES)
     quota.take(20)
 

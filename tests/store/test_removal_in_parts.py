@@ -30,7 +30,7 @@ def test_the_mail_of_a_folder_that_is_gone_is_hidden_in_parts(mirror: Mirror) ->
     mirror.fill(mirror.second, 1)
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
 
-    removed = [mirror.mail.remove_part_of_dropped_mail(mirror.run) for _ in range(5)]
+    removed = [mirror.mail.remove_batch_of_dropped_mail(mirror.run) for _ in range(5)]
 
     assert removed == [10, 10, 10, 5, 0]
     assert mirror.rows(PARTS) == [[10], [10], [10], [5]]
@@ -43,7 +43,7 @@ def test_the_mail_of_a_deselected_folder_is_deleted_in_parts(mirror: Mirror) -> 
     mirror.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {mirror.first}")
 
     left = []
-    while mirror.mail.remove_part_of_dropped_mail(mirror.run):
+    while mirror.mail.remove_batch_of_dropped_mail(mirror.run):
         left += mirror.one("SELECT count(*) FROM mailsync.emails")
 
     # A part takes twice as many at most: by their placements, and by their rows.

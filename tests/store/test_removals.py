@@ -107,7 +107,7 @@ def is_not_walked(mirror: Mirror, name: str) -> None:
 
 def loses_its_folder(mirror: Mirror, name: str) -> None:
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_part_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
 
 
 def is_moved_out_of_the_mirror(mirror: Mirror, name: str) -> None:
@@ -226,7 +226,7 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     mirror.fill(mirror.second, second)
     mirror.folders.recount_stored_messages(mirror.run)
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_part_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
     say_gone(mirror, gone)
     mirror.let_time_pass(2.1)
 

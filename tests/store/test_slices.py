@@ -198,7 +198,7 @@ class Reader:
         self.largest, self.meanwhile = largest, meanwhile
         self.asked: list[tuple[int, int]] = []
 
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+    def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         raise NotImplementedError
 
     def fetch_slice(

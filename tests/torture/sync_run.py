@@ -41,7 +41,7 @@ from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
-MAX_RECOVERED = 100
+MAX_RECOVERED_RUNS = 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
 DEADLOCK = "40P01"
@@ -59,7 +59,7 @@ SLICE_NUMBERS = {
         1,
     ),
     (slices, "MAX_IDLE_S"): (slices.MAX_IDLE_S, 0.0),
-    (slice_store, "CLAIM_S"): (slice_store.CLAIM_S, 0.5),
+    (slice_store, "CLAIM_LIFETIME_S"): (slice_store.CLAIM_LIFETIME_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
     (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),
 }
@@ -184,7 +184,7 @@ def _look(order: Order, moments: Moments) -> Ending:
     """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
     if order.recovers:
-        _trigger().recover_runs(RunStore(open_database()).stale_runs(MAX_RECOVERED))
+        _trigger().recover_runs(RunStore(open_database()).stale_runs(MAX_RECOVERED_RUNS))
     outcome = "revived"
     if not _engine.names:
         event = {"accountIds": [order.account_id]}

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
-    MAX_PACE,
+    BACKFILL_PART_S,
+    MAX_TIME_FACTOR_OF_PART,
     MIN_PAGES_FOR_SPEED,
     MIN_READING_S,
-    PART_S,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -70,12 +70,14 @@ class SimulatedRun:
         for now in range(0, int(self.end), POLL_S):
             stored = [sum(at <= now for at in times) * PAGE for times in self.pages]
             missing = [all_ - each for all_, each in zip(self.folders, stored, strict=True)]
-            folder_s = [
+            folder_reading_s = [
                 min(now, times[-1]) - began
                 for began, times in zip(self.began, self.pages, strict=True)
                 if began <= now
             ]
-            progress = ReadingProgress(sum(stored), 0, sum(stored) // PAGE, now, sum(folder_s))
+            progress = ReadingProgress(
+                sum(stored), 0, sum(stored) // PAGE, now, sum(folder_reading_s)
+            )
             estimate = estimate_remaining_s(
                 progress, missing=sum(missing), missing_in_largest_folder=max(missing)
             )
@@ -102,7 +104,7 @@ def test_in_19_of_20_runs_every_estimate_is_as_exact_as_stated(mailbox: str) -> 
 
 
 MEASURED = ReadingProgress(
-    stored=2_000, pages=MIN_PAGES_FOR_SPEED, reading_s=MIN_READING_S, folder_s=60.0
+    stored=2_000, pages=MIN_PAGES_FOR_SPEED, reading_s=MIN_READING_S, folder_reading_s=60.0
 )
 
 
@@ -110,7 +112,7 @@ MEASURED = ReadingProgress(
     ("change", "missing", "expected"),
     [
         ({}, 8_000, 240),
-        ({"folder_s": 120.0}, 8_000, 480),
+        ({"folder_reading_s": 120.0}, 8_000, 480),
         ({}, 0, None),
         ({"pages": MIN_PAGES_FOR_SPEED - 1}, 8_000, None),
         ({"reading_s": MIN_READING_S - 1}, 8_000, None),
@@ -145,7 +147,7 @@ def _backfill(
         while used < part and stored < messages:
             now, stored, used = now + 1 / per_second, stored + 1, used + 20
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
-        for _ in range(math.ceil(PART_S - 1 - (now - began)) if stored < messages else 0):
+        for _ in range(math.ceil(BACKFILL_PART_S - 1 - (now - began)) if stored < messages else 0):
             now += 1
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
 
@@ -171,7 +173,7 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
             progress, missing=quota.pending, missing_in_largest_folder=0, quota=quota
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
-        if off_s > max(0.2 * (ends_at - then), PART_S * MAX_PACE):
+        if off_s > max(0.2 * (ends_at - then), BACKFILL_PART_S * MAX_TIME_FACTOR_OF_PART):
             wrong.append((stored, estimate_s, ends_at - then))
 
     assert wrong == []

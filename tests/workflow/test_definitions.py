@@ -235,17 +235,17 @@ def test_the_events_that_a_visit_counts_are_an_upper_bound() -> None:
 
     for machine, name, state in tasks:
         iteration = 0 if machine is outer else 2
-        assert max_events(machine, name) + iteration <= successor.EVENTS_PER_VISIT
+        assert max_events(machine, name) + iteration <= successor.HISTORY_EVENTS_PER_STATE_VISIT
         if name in reached(machine, successors(state)):
             assert payload(state)["retryCount.$"] == "$$.State.RetryCount", "it is counted"
         retries = sum(rule["MaxAttempts"] for rule in state["Retry"])
         choice, task = EVENTS["Choice"], EVENTS["Task"]
         assert (
             task + retries * successor.EVENTS_PER_RETRY + choice
-            <= successor.EVENTS_OF_UNCOUNTED_FAILURE
+            <= successor.HISTORY_EVENTS_OF_UNCOUNTED_FAILURE
         )
     of_first_states = 2 * EVENTS["Task"] + EVENTS["Choice"] + 1
-    assert of_first_states <= 2 * successor.EVENTS_PER_VISIT
+    assert of_first_states <= 2 * successor.HISTORY_EVENTS_PER_STATE_VISIT
 
 
 def payload(state: dict[str, Any]) -> dict[str, Any]:

@@ -20,10 +20,11 @@ RESERVED_QUOTA_SHARE = 0.1
 BACKFILL_PARTS = 8
 """The number of parts of a minute's quota in which a backfill uses it. New mail is read between the
 parts, so it waits for an eighth of a minute and not for a whole one."""
-PART_S = QUOTA_WINDOW_S / BACKFILL_PARTS
+BACKFILL_PART_S = QUOTA_WINDOW_S / BACKFILL_PARTS
 """The seconds from the start of one part to the start of the next: its work, then a pause."""
-MAX_PACE = 1.25
-"""Parts that take longer than this many times PART_S are limited by the work, not by the quota."""
+MAX_TIME_FACTOR_OF_PART = 1.25
+"""Parts that take longer than this many times BACKFILL_PART_S are limited by the work, not by the
+quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class ReadingProgress:
         again.
     pages: number of pages.
     reading_s: seconds since the run began to read its first folder.
-    folder_s: seconds that its folders were being read, added up. Folders that are read at the same
-        time count each.
+    folder_reading_s: seconds that its folders were being read, added up. Folders that are read at
+        the same time count each.
     is_paused: whether the provider has requested a pause that has not ended.
     """
 
@@ -66,7 +67,7 @@ class ReadingProgress:
     reread: int = 0
     pages: int = 0
     reading_s: float = 0.0
-    folder_s: float = 0.0
+    folder_reading_s: float = 0.0
     is_paused: bool = False
 
 
@@ -100,7 +101,7 @@ def estimate_remaining_s(
     if progress.reread > read * MAX_REREAD_SHARE:
         return None
     together_s = missing * progress.reading_s / progress.stored
-    alone_s = missing_in_largest_folder * progress.folder_s / progress.stored
+    alone_s = missing_in_largest_folder * progress.folder_reading_s / progress.stored
     return math.ceil(max(together_s, alone_s))
 
 
@@ -115,13 +116,13 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     at_speed_so_far_s = quota.pending * progress.reading_s / progress.stored
     part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS
     parts_used = quota.used / part_units
-    parts_begun, slowest_part_s = math.ceil(parts_used), PART_S * MAX_PACE
-    is_slow = progress.reading_s > max(parts_used * slowest_part_s, parts_begun * PART_S)
+    parts_begun, slowest_part_s = math.ceil(parts_used), BACKFILL_PART_S * MAX_TIME_FACTOR_OF_PART
+    is_slow = progress.reading_s > max(parts_used * slowest_part_s, parts_begun * BACKFILL_PART_S)
     if not parts_begun or is_slow:
         return at_speed_so_far_s
     # The pause of a part follows its work, so the time lags behind the units within a part.
     lag = (parts_used - math.floor(parts_used)) / 2
     part_s = min(progress.reading_s / max(1.0, parts_used - lag), slowest_part_s)
     parts = math.ceil(parts_used * (1 + quota.pending / progress.stored))
-    until_last_part_s = (parts - 1) * max(part_s, PART_S) - progress.reading_s
+    until_last_part_s = (parts - 1) * max(part_s, BACKFILL_PART_S) - progress.reading_s
     return max(until_last_part_s, min(at_speed_so_far_s, 1.0))

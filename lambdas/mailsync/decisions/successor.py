@@ -30,11 +30,11 @@ MAX_EXECUTIONS_PER_RUN = 100
 """The number of executions of one run. A first sync of 100 million messages needs as many; a run
 with more of them does not come to an end."""
 
-EVENTS_PER_VISIT = 13
+HISTORY_EVENTS_PER_STATE_VISIT = 13
 """The maximum number of events from one visit of a state to the next: 5 of the Task, 2 of a Choice,
 2 of a Wait, and 4 of a Map or of an iteration of a Map."""
 EVENTS_PER_RETRY = 3
-EVENTS_OF_UNCOUNTED_FAILURE = 94
+HISTORY_EVENTS_OF_UNCOUNTED_FAILURE = 94
 """The maximum number of events of a function that failed and may not have reached the database: the
 Task, its 29 retries, and a Choice before `folder-failed`, which counts them."""
 _MAX_EXECUTION_NAME_CHARS = 80
@@ -48,7 +48,7 @@ def events_of_visit(retry_count: int | None) -> int:
     """
     if retry_count is None:
         return 0
-    return EVENTS_PER_VISIT + EVENTS_PER_RETRY * retry_count
+    return HISTORY_EVENTS_PER_STATE_VISIT + EVENTS_PER_RETRY * retry_count
 
 
 def require_another_reset(resets: int) -> None:
@@ -64,7 +64,7 @@ def require_another_reset(resets: int) -> None:
 def events_of_failed_folder(retry_count: int | None) -> int:
     """Return the number of history events that a visit of `folder-failed` costs at most, and the
     visit of the state that failed before it."""
-    return EVENTS_OF_UNCOUNTED_FAILURE + events_of_visit(retry_count)
+    return HISTORY_EVENTS_OF_UNCOUNTED_FAILURE + events_of_visit(retry_count)
 
 
 def successor_name(run_id: RunId, execution_name: str) -> str:

@@ -128,7 +128,7 @@ class SliceReader(Protocol):
     """A provider of which several workers can fetch the messages of one folder by their times,
     while its change feed only names them. Every method may raise the errors of `MailProvider`."""
 
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+    def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         """Start the full sync of a folder's feed that names messages without their contents, newest
         first, because `fetch_slice` fetches them. `fetch_page` continues after the page's cursor.
 

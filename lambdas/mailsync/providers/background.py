@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Thread, current_thread
 from typing import Generic, TypeVar
 
-SWITCH_INTERVAL_S = 0.0002
+THREAD_SWITCH_INTERVAL_S = 0.0002
 """The longest time for which a thread that parses keeps the interpreter from another one. Python's
 default of 5 ms would be added to each response of the database that the other thread waits for."""
 _Result = TypeVar("_Result")
@@ -21,7 +21,7 @@ class BackgroundRead(Generic[_Result]):
     def __init__(self, read: Callable[[], _Result]) -> None:
         self._read = read
         self._outcome: tuple[_Result | None, BaseException | None] = (None, None)
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        sys.setswitchinterval(THREAD_SWITCH_INTERVAL_S)
         self._thread = Thread(target=self._run, name="read-ahead", daemon=True)
         self._thread.start()
 

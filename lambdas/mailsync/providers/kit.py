@@ -93,15 +93,15 @@ class PushKit(Protocol):
     common code.
 
     subscription_lifetime: lifetime that the product requests for a subscription.
-    is_one_per_mailbox: the provider has one subscription per mailbox, which all accounts of the
-        mailbox share. A new one replaces it, and its end ends the notifications of all accounts.
+    has_one_subscription_per_mailbox: all accounts of a mailbox share its one subscription. A new
+        one replaces it, and its end ends the notifications of all accounts.
     leftover_search_budget_s: seconds that one invocation of `renew-subscriptions` may search for
         leftover subscriptions, over all mailboxes.
     """
 
     subscription_lifetime: timedelta
     leftover_search_budget_s: float
-    is_one_per_mailbox: bool
+    has_one_subscription_per_mailbox: bool
 
     def is_configured(self, settings: Settings) -> bool:
         """Return whether this stage has the settings that the provider's notifications need."""

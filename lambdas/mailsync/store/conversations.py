@@ -22,7 +22,7 @@ def needs_conversation(message: Message) -> bool:
     return message.thread_keys is not None
 
 
-def need_conversations(messages: Iterable[Message]) -> bool:
+def any_needs_conversation(messages: Iterable[Message]) -> bool:
     """Return whether the provider named no conversation of some of the messages; the transaction
     that stores them must be exclusive."""
     return any(map(needs_conversation, messages))
@@ -34,8 +34,8 @@ def with_conversation_ids(
     """Return the messages with their conversation ids: the provider's id, or else one that Mailsync
     computes. Store the thread keys that connect the messages with later ones.
 
-    The transaction must be exclusive if `need_conversations`: two halves of a conversation that are
-    stored at the same time would not find each other.
+    The transaction must be exclusive if `any_needs_conversation`: two halves of a conversation that
+    are stored at the same time would not find each other.
 
     The cost of connecting two conversations grows with the number of messages in the later one.
     """

@@ -77,7 +77,7 @@ class FolderStore:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(row_to_stored_folder(row) for row in found)
 
-    def folders_with_gone(
+    def folders_including_gone(
         self, account_id: AccountId
     ) -> tuple[tuple[StoredFolder, ...], tuple[StoredFolder, ...]]:
         """Return the folders that exist at the provider, and those that no longer exist there and
@@ -114,7 +114,7 @@ class FolderStore:
         do_ids_survive_moves: bool = True,
     ) -> None:
         """Store new and changed folders; hide the folders that are gone.
-        `MailStore.remove_part_of_dropped_mail` then hides their mail.
+        `MailStore.remove_batch_of_dropped_mail` then hides their mail.
 
         new_ids: stored folders that have another id at the provider now. Each keeps its selection
             and its mail, and starts a full sync. It is hidden instead if another stored folder has

@@ -74,7 +74,7 @@ class LeaseStore:
                 execution_name=execution_name,
                 sync_type=sync_type,
                 trigger=trigger,
-                events=2 * successor.EVENTS_PER_VISIT,
+                events=2 * successor.HISTORY_EVENTS_PER_STATE_VISIT,
             )
         for error in stale_errors:
             count_failed_run(error)

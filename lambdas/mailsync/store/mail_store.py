@@ -26,7 +26,7 @@ from mailsync.model import (
 )
 from mailsync.store import page_rows, page_writes, pending_messages, placement_changes, rows
 from mailsync.store.connection import Database
-from mailsync.store.conversations import need_conversations
+from mailsync.store.conversations import any_needs_conversation
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_writes import PageWrite
 from mailsync.store.placement_changes import ClassifiedChanges
@@ -42,7 +42,7 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def remove_part_of_dropped_mail(self, run: RunRef) -> int:
+    def remove_batch_of_dropped_mail(self, run: RunRef) -> int:
         """Delete the next messages that are only in unselected folders. End the placements of the
         next messages in folders that no longer exist. Return how many messages this call processed,
         at most MESSAGES_PER_DELETE_BATCH; 0 if no such message is left."""
@@ -105,7 +105,7 @@ class MailStore:
 
         def write(savepoints: bool) -> WrittenRowCounts:
             with FencedTransaction(
-                self._database, run, is_exclusive=need_conversations(messages)
+                self._database, run, is_exclusive=any_needs_conversation(messages)
             ) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine_messages(tx, run, folder, unreadable)
@@ -136,7 +136,7 @@ class MailStore:
 
         def write(savepoints: bool) -> WrittenRowCounts:
             with FencedTransaction(
-                self._database, run, is_exclusive=need_conversations(plan.upserts)
+                self._database, run, is_exclusive=any_needs_conversation(plan.upserts)
             ) as tx:
                 counts = page_rows.save_messages(
                     tx, run, feed.folder, plan.upserts, savepoints=savepoints
@@ -247,7 +247,7 @@ class MailStore:
     def _apply_pages(
         self, run: RunRef, writes: Sequence[PageWrite], savepoints: bool
     ) -> tuple[WrittenRowCounts | None, ...]:
-        is_exclusive = any(need_conversations(write.plan.upserts) for write in writes)
+        is_exclusive = any(any_needs_conversation(write.plan.upserts) for write in writes)
         with FencedTransaction(self._database, run, is_exclusive=is_exclusive) as tx:
             return page_writes.apply_pages(tx, run, writes, savepoints=savepoints)
 

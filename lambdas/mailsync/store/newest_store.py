@@ -10,9 +10,9 @@ from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestMail, RunRef
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.conversations import need_conversations
+from mailsync.store.conversations import any_needs_conversation
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_writes import count_outside_feed
+from mailsync.store.page_writes import count_changes_outside_feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class NewestStore:
         stored if the folder is not mirrored, or if its feed has been read.
         """
         with FencedTransaction(
-            self._database, run, is_exclusive=need_conversations(newest.messages)
+            self._database, run, is_exclusive=any_needs_conversation(newest.messages)
         ) as tx:
             inbox = {
                 "account_id": run.account_id,
@@ -83,5 +83,5 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
         folder_id=folder.id,
         ids=rows.to_jsonb([each.remote_id for each in new]),
     )
-    count_outside_feed(tx, run, FeedRef(FeedId(feed_id), folder), counts)
+    count_changes_outside_feed(tx, run, FeedRef(FeedId(feed_id), folder), counts)
     return counts.inserted

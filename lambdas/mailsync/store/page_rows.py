@@ -65,7 +65,7 @@ def save_messages(
     """Insert or update messages, each in those of its folders that are mirrored.
 
     A message that is in no mirrored folder is taken out of all folders. The transaction must be
-    exclusive if the messages `need_conversations`.
+    exclusive if the messages `any_needs_conversation`.
 
     folder: mirrored folder of messages that name no stored folder. None: a message that names no
         stored folder is in no mirrored folder.

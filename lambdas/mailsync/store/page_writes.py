@@ -30,7 +30,7 @@ class PageWrite:
     plan: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
-    requested_s_ago: seconds between the request for the page and this write, or fewer.
+    page_request_age_s: seconds between the request for the page and this write, or fewer.
     unchanged_ids: ids of messages that are stored in the feed's folder with the reported version
         and flags.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
@@ -43,7 +43,7 @@ class PageWrite:
     plan: PagePlan
     next_cursor: SealedSecret
     request_count: int
-    requested_s_ago: float = 0.0
+    page_request_age_s: float = 0.0
     unchanged_ids: Sequence[RemoteId] = ()
     is_message_in_one_folder: bool = True
     folder_of_all_mail: RemoteId | None = None
@@ -111,7 +111,7 @@ def count_pending(
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
-def count_outside_feed(
+def count_changes_outside_feed(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
     """Add the messages that a request outside the feed's pages stored to the counts of the run and
@@ -130,7 +130,7 @@ def _advance(tx: Transaction, writes: Sequence[PageWrite]) -> frozenset[FeedId]:
             "next_cursor": _base64(write.next_cursor),
             "has_more": write.page.has_more,
             "is_start_of_round": write.feed.position.is_start_of_round,
-            "requested_s_ago": write.requested_s_ago,
+            "page_request_age_s": write.page_request_age_s,
         }
         for write in writes
     ]
@@ -179,7 +179,7 @@ def _apply_page(
     counts += pending_messages.note_missing(tx, run, ref, plan)
     if write.ends_full_sync:
         counts += hide_unseen_by_full_sync(tx, run, write.feed, is_listing=write.page.is_listing)
-    placement_changes.want_counts(tx, run, changed_ids, left)
+    placement_changes.mark_counts_wanted(tx, run, changed_ids, left)
     return counts
 
 

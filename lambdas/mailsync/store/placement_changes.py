@@ -95,14 +95,14 @@ def folders_of_messages(
     return tuple(FolderId(folder_id) for (folder_id,) in found)
 
 
-def want_counts(
+def mark_counts_wanted(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId], left: Sequence[FolderId]
 ) -> None:
     """Mark folders as changed, so that the next verification reads their counts from the provider:
     the folders that contain these messages, and the folders `left` that contained them before."""
     if ids:
         tx.run(
-            "want_counts",
+            "mark_counts_wanted",
             account_id=run.account_id,
             ids=rows.to_jsonb(list(ids)),
             folder_ids=rows.to_jsonb(list(left)),

@@ -25,24 +25,24 @@ from mailsync.settings import Settings, SettingsSection
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 
-PROJECT_SLOTS = 8
+PROJECT_COUNTER_ROWS = 8
 """The number of rows that share the quota of a project, so that functions seldom wait for each
 other's lock."""
-PROJECT_SLOTS_TRIED = 3
-BLOCK_UNITS = 200
+PROJECT_COUNTER_ROWS_TRIED = 3
+UNITS_PER_RESERVATION = 200
 """The number of units that one transaction takes, if one request needs no more."""
 WINDOW_S = 60.0
-HOLD_SHARE = 1 / 60
+RESERVATION_SHARE = 1 / 60
 """A block is used within one to two times this share of the window; the rest of it is given back.
 """
 MAX_SLEEP_S = 1.0
 """The longest wait for units in a function, in seconds. A Wait of the workflow costs less than a
 longer one."""
 MIN_SLEEP_S = 0.05
-MAX_SLEEP_PER_OPENING_S = 5.0
+MAX_SLEEP_PER_MAILBOX_OPENING_S = 5.0
 """The limit in seconds for all waits of one function for units."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-TIME_BETWEEN_STATES_S = 1.0
+MIN_TIME_BETWEEN_STATES_S = 1.0
 """The seconds that a workflow needs to leave a state and to enter it again after a Wait."""
 PAUSE_AFTER_REFUSAL_S = 60.0
 """The pause in seconds after a refusal that names none: the time in which the window has passed."""
@@ -148,14 +148,14 @@ class MailboxQuota:
 
         Raises:
             ProviderThrottled: the pause would be longer than MAX_SLEEP_S, or all pauses together
-                longer than MAX_SLEEP_PER_OPENING_S. No unit was taken.
+                longer than MAX_SLEEP_PER_MAILBOX_OPENING_S. No unit was taken.
         """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:
             if is_backfill:
                 self._require_part_of_backfill()
             while (wait_s := self._take(units, is_backfill)) > 0:
-                if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_SLEEP_PER_OPENING_S:
+                if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_SLEEP_PER_MAILBOX_OPENING_S:
                     raise ProviderThrottled(
                         "The provider's quota is used up for the moment. The mail stays, and the"
                         " sync goes on when there is quota again.",
@@ -174,7 +174,7 @@ class MailboxQuota:
             tx.run(
                 "pause_quota",
                 **self._bucket(is_project=is_project),
-                slots=PROJECT_SLOTS if is_project else 1,
+                slots=PROJECT_COUNTER_ROWS if is_project else 1,
                 pause_s=float(pause_s),
             )
             self._block = None
@@ -186,7 +186,7 @@ class MailboxQuota:
         if self._backfill_units < max(1, limit // BACKFILL_PARTS):
             return
         allowed_s = self._backfill_units / limit * self._limits.window_s
-        passed_s = time.monotonic() - self._opened_at + TIME_BETWEEN_STATES_S
+        passed_s = time.monotonic() - self._opened_at + MIN_TIME_BETWEEN_STATES_S
         raise ProviderThrottled(
             "The backfill leaves the provider's quota to new mail for some seconds. The mail stays,"
             " and the sync goes on then.",
@@ -213,13 +213,13 @@ class MailboxQuota:
         """Take a block of the mailbox's quota and of the project's: both, or none. Return it, or
         the seconds until there are so many units. Slots are locked in order, against deadlocks."""
         taken_at = time.monotonic()
-        wanted = _Wanted(units, BLOCK_UNITS, is_backfill)
+        wanted = _Wanted(units, UNITS_PER_RESERVATION, is_backfill)
         mailbox = self._take_of(tx, 0, wanted, is_project=False)
         if not mailbox.units:
             return mailbox.wait_s
         wanted = _Wanted(units, mailbox.units, is_backfill)
         waits = []
-        for slot in sorted(sample(range(PROJECT_SLOTS), PROJECT_SLOTS_TRIED)):
+        for slot in sorted(sample(range(PROJECT_COUNTER_ROWS), PROJECT_COUNTER_ROWS_TRIED)):
             project = self._take_of(tx, slot, wanted, is_project=True)
             if project.units:
                 _return_units(tx, (mailbox,), mailbox.units - project.units)
@@ -247,7 +247,7 @@ class MailboxQuota:
             units=wanted.units,
             block=wanted.block,
             awaited=max(wanted.units, limit // BACKFILL_PARTS if is_patient else 0),
-            hold_s=self._limits.window_s * HOLD_SHARE,
+            hold_s=self._limits.window_s * RESERVATION_SHARE,
             window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)
@@ -259,7 +259,7 @@ class MailboxQuota:
                 _return_units(tx, block.sources, block.units)
 
     def _bucket(self, *, is_project: bool) -> dict[str, Any]:
-        slots = PROJECT_SLOTS if is_project else 1
+        slots = PROJECT_COUNTER_ROWS if is_project else 1
         limit = self._limits.per_project if is_project else self._limits.per_mailbox
         return {
             "provider": self._account.provider,

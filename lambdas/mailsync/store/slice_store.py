@@ -25,10 +25,10 @@ from mailsync.model import (
 )
 from mailsync.store import page_rows, page_writes, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.conversations import need_conversations
+from mailsync.store.conversations import any_needs_conversation
 from mailsync.store.fence import FencedTransaction
 
-CLAIM_S = 60.0
+CLAIM_LIFETIME_S = 60.0
 """The seconds after which another worker may fetch a slice: more than a request and its retries
 take. A slice that is stored twice changes nothing."""
 
@@ -132,7 +132,7 @@ class SliceStore:
         def write(savepoints: bool) -> StoredSlice:
             messages = page.messages if page else ()
             with FencedTransaction(
-                self._database, run, is_exclusive=need_conversations(messages)
+                self._database, run, is_exclusive=any_needs_conversation(messages)
             ) as tx:
                 named = _named(tx, run, feed, messages)
                 counts = _save(tx, run, feed, named, savepoints=savepoints)
@@ -162,7 +162,7 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None
         feed_id=feed_id,
         worker=claimant.number,
         limit=claimant.slice_size,
-        claim_s=CLAIM_S,
+        claim_s=CLAIM_LIFETIME_S,
     )
     return Slice({RemoteId(each): received_at for each, received_at in found}) if found else None
 
@@ -206,7 +206,7 @@ def _save(
     )
     ids = rows.to_jsonb([each.remote_id for each in named])
     tx.run("drop_pending", feed_id=feed.ref.id, ids=ids)
-    page_writes.count_outside_feed(tx, run, feed.ref, counts)
+    page_writes.count_changes_outside_feed(tx, run, feed.ref, counts)
     return counts
 
 

@@ -64,7 +64,7 @@ class FeedProgress:
     wait_seconds: int = 0
 
 
-def sync_item(
+def sync_map_item(
     mailbox: Mailbox,
     feed_ids: Sequence[FeedId],
     worker: int | None,
@@ -329,7 +329,7 @@ def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
         return None
     if not isinstance(provider, SliceReader):
         return None
-    return provider.fetch_names(feed.ref, limit=max_page_size(mailbox.provider.limits))
+    return provider.fetch_first_page_of_ids(feed.ref, limit=max_page_size(mailbox.provider.limits))
 
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:

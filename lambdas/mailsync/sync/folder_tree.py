@@ -171,7 +171,7 @@ def _store_tree(
         if any(each.feed.position.failed_feed_count for each in seen.known_folders):
             stores.feeds.retry_failed_feeds(run)
         is_removed = remove_dropped_mail(mailbox, stores, lambda: False)
-        known, gone = stores.folders.folders_with_gone(run.account_id)
+        known, gone = stores.folders.folders_including_gone(run.account_id)
     return known, gone, is_removed or remove_dropped_mail(mailbox, mailbox, has_time)
 
 

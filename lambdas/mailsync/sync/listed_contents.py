@@ -23,7 +23,7 @@ from mailsync.sync.mailbox import Mailbox
 
 MIN_LISTED_MESSAGES = 200
 """The minimum number of pending messages for which a folder is listed."""
-MAX_LISTED_PER_PENDING = 8
+MAX_LISTED_MESSAGES_PER_PENDING_MESSAGE = 8
 """The maximum number of messages in a folder for each pending one. On a page of a list a message
 takes an eighth of the time of a request by id, or less."""
 _MAX_NAMED_PER_PAGE = 20
@@ -65,7 +65,7 @@ def store_pending_from_list(
     total = folder.remote_total or 0
     pending = set(mailbox.feeds.pending_ids(feed.id, total + MIN_LISTED_MESSAGES))
     number = len(pending)
-    if number < max(MIN_LISTED_MESSAGES, total / MAX_LISTED_PER_PENDING):
+    if number < max(MIN_LISTED_MESSAGES, total / MAX_LISTED_MESSAGES_PER_PENDING_MESSAGE):
         return False
     for page in provider.list_contents(feed.folder):
         found = {_id_of(each): each for each in page if _id_of(each) in pending}

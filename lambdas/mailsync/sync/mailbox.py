@@ -44,24 +44,24 @@ from mailsync.sync.waiting import HandOverDue
 class FeedReadings:
     """The change feeds whose pages were stored since the mailbox was opened.
 
-    in_full_sync: ids of the feeds that were read from their beginning.
-    after_cursor: ids of the feeds that were read after a stored cursor.
+    feeds_in_full_sync: ids of the feeds that were read from their beginning.
+    feeds_read_after_cursor: ids of the feeds that were read after a stored cursor.
     """
 
-    in_full_sync: set[FeedId] = field(default_factory=set)
-    after_cursor: set[FeedId] = field(default_factory=set)
+    feeds_in_full_sync: set[FeedId] = field(default_factory=set)
+    feeds_read_after_cursor: set[FeedId] = field(default_factory=set)
 
     def add(self, feed: StoredFeed) -> None:
         """Record that a page of the feed was stored. A feed whose full sync ends and is followed by
         another round counts as read from its beginning."""
         if feed.position.is_full_sync_running:
-            self.in_full_sync.add(feed.ref.id)
-        elif feed.ref.id not in self.in_full_sync:
-            self.after_cursor.add(feed.ref.id)
+            self.feeds_in_full_sync.add(feed.ref.id)
+        elif feed.ref.id not in self.feeds_in_full_sync:
+            self.feeds_read_after_cursor.add(feed.ref.id)
 
     def report(self) -> dict[str, int]:
         """Log the numbers of feeds, and return them for the output of a state."""
-        full_syncs, cursors_used = len(self.in_full_sync), len(self.after_cursor)
+        full_syncs, cursors_used = len(self.feeds_in_full_sync), len(self.feeds_read_after_cursor)
         logger.info("feeds_read", cursors_used=cursors_used, full_syncs=full_syncs)
         return {"cursorsUsed": cursors_used, "fullSyncs": full_syncs}
 

@@ -16,7 +16,9 @@ MAX_FEEDS_WITH_FOLDER_IDS = 2_000
 may have 256 KiB, which the ids of some 25,000 feeds fill."""
 
 
-def divide_work(mailbox: Mailbox, left: Sequence[StoredFeed], *, can_slice: bool) -> dict[str, Any]:
+def split_sync_into_map_items(
+    mailbox: Mailbox, left: Sequence[StoredFeed], *, can_slice: bool
+) -> dict[str, Any]:
     """Return the items of the workflow's Map state for feeds that are left, and how many of them
     are processed in parallel. can_slice: whether the workflow's definition has items of slices."""
     sliced = choose_feeds_to_slice(mailbox, left) if can_slice else ()

@@ -3,7 +3,7 @@ read."""
 
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
-from mailsync.metrics import NEWEST_STORED_AFTER, count_metric
+from mailsync.metrics import TIME_TO_NEWEST_MAIL, count_metric
 from mailsync.sync.mailbox import Mailbox
 
 MAX_NEWEST_MESSAGES = 50
@@ -29,6 +29,6 @@ def store_newest_mail(mailbox: Mailbox) -> int | None:
         logger.warning("newest_not_stored", cause=str(rejected))
         return None
     if stored.messages:
-        count_metric(NEWEST_STORED_AFTER, stored.after_s)
+        count_metric(TIME_TO_NEWEST_MAIL, stored.after_s)
         logger.info("newest_stored", messages=stored.messages, after_s=round(stored.after_s, 3))
     return stored.messages

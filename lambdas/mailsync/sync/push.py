@@ -135,7 +135,9 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
 def _may_end(store: PushStore, account_id: AccountId, push_kit: PushKit) -> bool:
     """Return whether ending the account's subscription leaves other accounts of the mailbox
     theirs."""
-    return not (push_kit.is_one_per_mailbox and store.is_subscribed_by_others(account_id))
+    return not (
+        push_kit.has_one_subscription_per_mailbox and store.is_subscribed_by_others(account_id)
+    )
 
 
 def _renew(
@@ -221,7 +223,7 @@ class _Renewal:
 
     def _end_leftovers(self, *, named: RemoteId | None) -> int:
         """End leftover subscriptions; return how many. Failures are logged."""
-        if self.push_kit.is_one_per_mailbox:
+        if self.push_kit.has_one_subscription_per_mailbox:
             return 0  # a new one has replaced it, and its end would end that one
         urls = list({self.claim.callback_url, self.callback_url})
         account_id = self.claim.account_id

@@ -195,7 +195,7 @@ def _prepare(
         plan,
         mailbox.seal_cursor(feed.ref, page.next_cursor),
         request_count=1,
-        requested_s_ago=time.monotonic() - requested_at,
+        page_request_age_s=time.monotonic() - requested_at,
         unchanged_ids=unchanged,
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         folder_of_all_mail=mailbox.provider.traits.folder_of_all_mail,

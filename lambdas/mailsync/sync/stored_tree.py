@@ -66,7 +66,7 @@ def remove_dropped_mail(
         call.
     """
     removed = 0
-    while (part := stores.mail.remove_part_of_dropped_mail(mailbox.run)) and has_time():
+    while (part := stores.mail.remove_batch_of_dropped_mail(mailbox.run)) and has_time():
         removed += part
     if removed or part:
         logger.info("dropped_mail_removed", messages=removed + part)

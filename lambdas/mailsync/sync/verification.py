@@ -18,7 +18,7 @@ from mailsync.decisions.verify import (
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import FOLDERS_FOUND_DIFFERENT, FOLDERS_LEFT_DIFFERENT, count_metric
+from mailsync.metrics import FOLDERS_DIFFERENT_AFTER_REPAIR, FOLDERS_FOUND_DIFFERENT, count_metric
 from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingMode
 from mailsync.store.folder_store import CountedFolder
 from mailsync.store.stores import MailboxStores
@@ -98,7 +98,7 @@ def recalculate_counts(
     before, gone = (
         (synced.folders, synced.gone_folders)
         if synced and is_tree_current
-        else mailbox.folders.folders_with_gone(run.account_id)
+        else mailbox.folders.folders_including_gone(run.account_id)
     )
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
     with mailbox.in_one_transaction(run) as stores:
@@ -230,7 +230,7 @@ def _classify(
         chosen = (mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND]
         return RemainingVerification(_all_mail_last(mailbox, stores, chosen), failed)
     if mismatched:
-        count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
+        count_metric(FOLDERS_DIFFERENT_AFTER_REPAIR, len(mismatched))
     return RemainingVerification(
         failed_folder_count=failed,
         unverified_folder_count=len(mismatched),

@@ -196,7 +196,7 @@ def test_after_a_few_equal_refusals_no_further_message_is_requested(gmail: Scrip
     with pytest.raises(ProviderRejected, match="403 forbidden"):
         gmail.mailbox.fetch_messages(list(map(RemoteId, many)))
 
-    assert len(gmail.requests) <= http.MAX_EQUAL_REFUSALS + 1
+    assert len(gmail.requests) <= http.MIN_REFUSALS_TO_BLAME_MAILBOX + 1
 
 
 def test_one_refused_message_among_others_is_set_aside(gmail: ScriptedGmail) -> None:

@@ -11,13 +11,13 @@ from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, FolderRef, Page, RemoteId
 from mailsync.providers.graph import connection
-from mailsync.providers.graph.provider import LIMITS, MIN_PAGE_SIZE_AHEAD, GraphMailbox
+from mailsync.providers.graph.provider import LIMITS, MIN_READ_AHEAD_PAGE_SIZE, GraphMailbox
 from mailsync.providers.response_memory import ResponseMemory
 from mailsync.sync.store_page import max_page_size
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
 FEED = FeedRef(FeedId(1), FolderRef(FolderId(1), RemoteId("F")))
-SIZE = MIN_PAGE_SIZE_AHEAD
+SIZE = MIN_READ_AHEAD_PAGE_SIZE
 WAIT_S = 10.0
 
 
@@ -136,8 +136,8 @@ def test_a_large_page_is_not_in_memory_beside_another_one(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page ahead that proves to be large is dropped, and requested again where it is needed."""
-    monkeypatch.setattr(connection, "MAX_BYTES_AHEAD", 5_000)
-    monkeypatch.setattr("mailsync.providers.graph.http.MAX_BYTES_AHEAD", 5_000)
+    monkeypatch.setattr(connection, "MAX_READ_AHEAD_BYTES", 5_000)
+    monkeypatch.setattr("mailsync.providers.graph.http.MAX_READ_AHEAD_BYTES", 5_000)
     large = page(graph, "b", following="3", text="x" * 5_000)
     cursor = first_page(graph, large, large, page(graph, "c"))
 
@@ -176,7 +176,7 @@ def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> N
 
 
 def test_the_pages_of_a_sync_that_meets_no_failure_are_large_enough() -> None:
-    assert max_page_size(LIMITS) >= MIN_PAGE_SIZE_AHEAD
+    assert max_page_size(LIMITS) >= MIN_READ_AHEAD_PAGE_SIZE
 
 
 def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:

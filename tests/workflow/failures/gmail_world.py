@@ -26,7 +26,7 @@ from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database, connect
-from mailsync.store.quota_store import TIME_BETWEEN_STATES_S, MailboxQuota, QuotaLimits
+from mailsync.store.quota_store import MIN_TIME_BETWEEN_STATES_S, MailboxQuota, QuotaLimits
 from mailsync.sync import mailbox
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.message_ids import give_stable_ids
@@ -179,7 +179,7 @@ class GmailWorld(World):
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.on_wait()
-        self._pass(seconds + TIME_BETWEEN_STATES_S)
+        self._pass(seconds + MIN_TIME_BETWEEN_STATES_S)
 
     def _pass(self, seconds: float) -> None:
         """As if so many seconds had passed for the quota."""

@@ -234,7 +234,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     folders = FolderStore(synced.database)
     others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
     folders.save_tree_changes(run, [], others)
-    MailStore(synced.database).remove_part_of_dropped_mail(run)
+    MailStore(synced.database).remove_batch_of_dropped_mail(run)
     gone = removals.message_ids_due_for_confirmation(run, "", 100)
 
     removals.record_messages_gone(

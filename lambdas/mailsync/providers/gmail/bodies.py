@@ -17,9 +17,9 @@ from mailsync.providers.gmail.errors import (
     to_mailsync_error,
 )
 from mailsync.providers.gmail.http import (
-    MAX_EQUAL_REFUSALS,
     MAX_MESSAGE_RESPONSE_BYTES,
     MAX_REQUESTS_IN_FLIGHT,
+    MIN_REFUSALS_TO_BLAME_MAILBOX,
     GmailClient,
     Request,
     path_of,
@@ -30,13 +30,13 @@ from mailsync.providers.gmail.messages import (
     parse_thread,
 )
 
-MIN_WANTED_OF_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
+MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
 """The number of wanted messages from which on a thread costs less than its messages."""
-MIN_CERTAIN_SHARE = 0.67
+MIN_SHARE_READ_FROM_THREADS = 0.67
 """The share of messages that must be read from threads without a request for the raw message. Below
 it, threads save nothing."""
-MIN_JUDGED_MESSAGES = 30
-MIN_FAILURES_OF_MAILBOX = 5
+MIN_MESSAGES_TO_JUDGE_THREADS = 30
+MIN_FAILURES_TO_BLAME_MAILBOX = 5
 """The number of messages that all fail from which on the failure is no property of the messages."""
 UNITS_PER_PART = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
 """The units from which on a part of the messages is fetched before the next."""
@@ -97,7 +97,7 @@ class MessageReader:
             wanted[self.thread_of.get(each, each)][each] = None
         part = _Part()
         for thread_id, of_thread in wanted.items():
-            if len(of_thread) >= MIN_WANTED_OF_THREAD and self._are_threads_worthwhile():
+            if len(of_thread) >= MIN_WANTED_MESSAGES_PER_THREAD and self._are_threads_worthwhile():
                 part.threads[thread_id] = tuple(of_thread)
             else:
                 part.alone.extend(of_thread)
@@ -140,9 +140,9 @@ class MessageReader:
         return results
 
     def _are_threads_worthwhile(self) -> bool:
-        if self._wanted_count < MIN_JUDGED_MESSAGES:
+        if self._wanted_count < MIN_MESSAGES_TO_JUDGE_THREADS:
             return True
-        return self._certain_count >= MIN_CERTAIN_SHARE * self._wanted_count
+        return self._certain_count >= MIN_SHARE_READ_FROM_THREADS * self._wanted_count
 
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
@@ -174,13 +174,13 @@ class MessageReader:
             if each.is_refusal_of_mailbox:
                 raise to_mailsync_error(each)
         refused = [each for each in failed if each.status == 403]
-        if len(refused) >= MAX_EQUAL_REFUSALS or (refused and not has_success):
+        if len(refused) >= MIN_REFUSALS_TO_BLAME_MAILBOX or (refused and not has_success):
             raise to_mailsync_error(refused[0])
         unanswered = [each for each in failed if each.is_transient]
         if not unanswered or has_success:
             return
         profile = self._client.get(Request("profile", units.GET_PROFILE))
-        if not profile.is_ok or len(unanswered) >= MIN_FAILURES_OF_MAILBOX:
+        if not profile.is_ok or len(unanswered) >= MIN_FAILURES_TO_BLAME_MAILBOX:
             raise to_mailsync_error(unanswered[0])
 
     def _failed_message(self, remote_id: RemoteId, response: GmailResponse) -> _Result:

@@ -47,7 +47,7 @@ MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
 MAX_SHARED_RESPONSE_BYTES = 6 * 2**20
 """The size from which on a response is the only large one that is being read. The other threads
 wait with theirs."""
-MAX_EQUAL_REFUSALS = 3
+MIN_REFUSALS_TO_BLAME_MAILBOX = 3
 """The number of refusals after which no further message is requested: the mailbox is refused, not
 the messages."""
 _PATH = "/gmail/v1/users/me/"
@@ -275,7 +275,7 @@ class _Wave:
                     return GmailResponse(NO_RESPONSE_STATUS)
         self._refusals += response.status == 403
         if not response.exceeds_concurrency and (
-            response.is_refusal_of_mailbox or self._refusals >= MAX_EQUAL_REFUSALS
+            response.is_refusal_of_mailbox or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
         ):
             self._is_stopped = True
         return response
@@ -361,7 +361,9 @@ def _repeatable(results: Sequence[object]) -> list[int]:
     failed = {at: each for at, each in enumerate(results) if isinstance(each, GmailResponse)}
     lasting = [each for each in failed.values() if not each.is_transient]
     refusals = sum(each.status == 403 for each in lasting)
-    if refusals >= MAX_EQUAL_REFUSALS or any(each.is_refusal_of_mailbox for each in lasting):
+    if refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX or any(
+        each.is_refusal_of_mailbox for each in lasting
+    ):
         return []
     return [at for at, each in failed.items() if each.is_transient]
 

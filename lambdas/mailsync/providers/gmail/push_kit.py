@@ -28,7 +28,7 @@ class GmailPushKit:
     documentation, "Push notifications"). A subscription is renewed after 0.4 to 0.5 of its
     lifetime, here 20 to 25 hours; one that cannot be renewed for two days counts as lapsed."""
     leftover_search_budget_s = 0.0
-    is_one_per_mailbox = True
+    has_one_subscription_per_mailbox = True
 
     def is_configured(self, settings: Settings) -> bool:
         return settings.read_section(GmailPushSettings).is_configured

@@ -20,7 +20,7 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.tls import http_tls_context
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
-MAX_BYTES_AHEAD = 8 * 2**20
+MAX_READ_AHEAD_BYTES = 8 * 2**20
 """The size limit of a decompressed page that was requested ahead, and of the page before it. In
 memory the text of a response takes up to four times its size, and is held twice."""
 CLOSE_WAIT_S = 10.0

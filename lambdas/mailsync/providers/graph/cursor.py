@@ -25,7 +25,7 @@ from mailsync.providers.graph.messages import (
 )
 
 DEFAULT_PAGE_SIZE = 100
-NAMES_PER_MESSAGE = 10
+IDS_PER_MESSAGE = 10
 """The number of entries without bodies that are requested in place of one message. A page then has
 1,000, as many as others request (alcionai/corso, `mail_pager.go`)."""
 
@@ -52,7 +52,7 @@ class GraphFeedKind(Enum):
         """Return the page size to request in place of one of `limit` complete messages. A page that
         failed is requested again with fewer entries."""
         is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
-        return limit * NAMES_PER_MESSAGE if is_usual else limit
+        return limit * IDS_PER_MESSAGE if is_usual else limit
 
     @property
     def selected_properties(self) -> str:

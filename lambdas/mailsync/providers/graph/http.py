@@ -17,7 +17,7 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provid
 from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.connection import (
-    MAX_BYTES_AHEAD,
+    MAX_READ_AHEAD_BYTES,
     GraphConnection,
     GraphRequest,
     build_prefer_header,
@@ -136,7 +136,7 @@ class GraphClient:
         It has the access token of the request before it: no token is renewed for a page that may
         not be needed.
         """
-        limit_bytes = min(self._limit(), MAX_BYTES_AHEAD)
+        limit_bytes = min(self._limit(), MAX_READ_AHEAD_BYTES)
         self._send_request_ahead(GraphRequest("GET", path, limit_bytes, page_size))
 
     def send_batch_ahead(self, paths: Sequence[str], *, page_size: int) -> None:

@@ -32,7 +32,7 @@ class GraphPushKit:
     subscription_lifetime = timedelta(minutes=4_200)
     """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
     minutes in some places, and 10,080 in others."""
-    is_one_per_mailbox = False
+    has_one_subscription_per_mailbox = False
     leftover_search_budget_s = 20.0
     """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
     lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the

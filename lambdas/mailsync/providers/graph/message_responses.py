@@ -39,7 +39,7 @@ def read_message_response(
     return None
 
 
-def to_unanswered(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
+def to_unanswered_message(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
     """Return the message as unreadable: the mailbox responds to other requests."""
     cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
     return UnreadableMessage(

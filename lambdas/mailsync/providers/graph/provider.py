@@ -76,7 +76,7 @@ from mailsync.providers.graph.listing import (
     list_messages,
     same_link_error,
 )
-from mailsync.providers.graph.message_responses import read_message_response, to_unanswered
+from mailsync.providers.graph.message_responses import read_message_response, to_unanswered_message
 from mailsync.providers.graph.messages import (
     MESSAGE_PROPERTIES,
     parse_change,
@@ -89,7 +89,7 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
-MIN_PAGE_SIZE_AHEAD = 100
+MIN_READ_AHEAD_PAGE_SIZE = 100
 """The page size from which on the next page is requested ahead. A sync requests smaller pages after
 a failure, and each has another size than the one before it."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
@@ -201,7 +201,7 @@ class GraphMailbox:
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         return list_messages(self._graph, self._messages(folder), self._error_in(folder))
 
-    def fetch_names(self, feed: FeedRef, *, limit: int) -> Page | None:
+    def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
         path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
         response = self._graph.get(path, page_size=kind.page_size(limit))
@@ -239,7 +239,7 @@ class GraphMailbox:
         if responses and not any(found):
             self._require_mailbox(responses[0])
         return [
-            message or to_unanswered(remote_id, response)
+            message or to_unanswered_message(remote_id, response)
             for remote_id, response, message in zip(ids, responses, found, strict=True)
         ]
 
@@ -327,7 +327,7 @@ class GraphMailbox:
         it has stored this one (ADR 23). The messages of a list of ids are requested in between."""
         page = self._page(link, response)
         is_list_of_ids = link.feed is GraphFeedKind.LIST_WITHOUT_BODIES
-        if page.has_more and limit >= MIN_PAGE_SIZE_AHEAD and not is_list_of_ids:
+        if page.has_more and limit >= MIN_READ_AHEAD_PAGE_SIZE and not is_list_of_ids:
             following, size = parse_cursor(page.next_cursor), link.feed.page_size(limit)
             self._graph.send_ahead(following.path, page_size=size)
         return page

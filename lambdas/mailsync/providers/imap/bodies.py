@@ -36,7 +36,7 @@ from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
 MAX_BATCH_BYTES = 8 * 2**20
-MAX_WHOLE_BYTES = 10 * 2**20
+MAX_UNSPLIT_MESSAGE_BYTES = 10 * 2**20
 """The size of a message above which it is fetched in pieces."""
 MAX_TEXT_CHARS = 32 * 2**20
 """The limit of the texts that one call returns."""
@@ -45,7 +45,7 @@ MAX_SHORT_PAUSE_S = 10.0
 short pause if they cannot read a message."""
 
 
-def fetch_listed(
+def fetch_listed_messages(
     connection: ImapConnection,
     uids: Sequence[int],
     items: str,
@@ -149,7 +149,7 @@ class MessageReader:
         self, uids: Sequence[int], sizes: Mapping[int, int], received: Received | None
     ) -> Sequence[Sequence[int]]:
         """Read messages; return the batches in which the missing ones are to be requested."""
-        is_large = len(uids) == 1 and sizes.get(uids[0], 0) > MAX_WHOLE_BYTES
+        is_large = len(uids) == 1 and sizes.get(uids[0], 0) > MAX_UNSPLIT_MESSAGE_BYTES
         if is_large and not self._rejects_pieces and received is None:
             self._read_large(uids[0], sizes[uids[0]])
             return [uids] if self._rejects_pieces else []

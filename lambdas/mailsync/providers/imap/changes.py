@@ -11,7 +11,7 @@ from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.messages import hash_of_message_id
 from mailsync.providers.imap.open_folder import OpenFolder
 
-MAX_NAMED_REMOVALS = 5_000
+MAX_LISTED_REMOVALS = 5_000
 """The number of UIDs reported as removed above which the folder is listed instead: a server may
 name four thousand million in one line."""
 SAMPLE_SIZE = 3
@@ -45,7 +45,7 @@ def is_flag_comparison_due(position: FolderPosition, now: float) -> bool:
     return position.flags_from is None and not 0 <= age < MIN_TIME_BETWEEN_FLAG_COMPARISONS_S
 
 
-def can_name_changes(position: FolderPosition, opened: OpenFolder) -> bool:
+def can_list_changes(position: FolderPosition, opened: OpenFolder) -> bool:
     """Return whether the server can name the messages whose flags changed: it has a mod-sequence,
     as it had at the last reading, and it has not gone back."""
     known, now = position.mod_seq, opened.mod_seq

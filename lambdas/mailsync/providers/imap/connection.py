@@ -150,7 +150,7 @@ class ImapConnection:
         Raises:
             ProviderRejected: the server rejects a search.
         """
-        refusals, responses = self.run_together([("UID", "SEARCH", each) for each in criteria])
+        refusals, responses = self.run_pipelined([("UID", "SEARCH", each) for each in criteria])
         for each in refusals:
             if each is not None:
                 raise ProviderRejected(f"The mail server rejects SEARCH; its answer: {each}")
@@ -306,7 +306,7 @@ class ImapConnection:
         if typ != "OK":
             raise IMAP4.error(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
 
-    def run_together(
+    def run_pipelined(
         self, commands: Sequence[tuple[str | bytes, ...]]
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
         """Send commands without waiting for the response to each. Return for each the text of the

@@ -17,9 +17,9 @@ from mailsync.providers.imap.wire import quote
 if TYPE_CHECKING:
     from mailsync.providers.imap.connection import ImapConnection
 
-COMMANDS_TOGETHER = 20
+MAX_PIPELINED_COMMANDS = 20
 """The number of commands that are sent without waiting for the response to each."""
-UNSENDABLE = "The name of a folder has characters that cannot be sent."
+UNSENDABLE_NAME_MESSAGE = "The name of a folder has characters that cannot be sent."
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 
@@ -35,9 +35,9 @@ def list_folders(connection: "ImapConnection") -> FolderList:
     plain: tuple[str | bytes, ...] = ("LIST", '""', '"*"')
     others = [("NAMESPACE",)] if "NAMESPACE" in connection.capabilities else []
     extended = (*plain, f"RETURN ({' '.join(options)})") if options else plain
-    refusals, responses = connection.run_together([extended, *others])
+    refusals, responses = connection.run_pipelined([extended, *others])
     if refusals[0] and options:  # Zoho rejects an option that it advertises
-        refusals, responses = connection.run_together([plain, *others])
+        refusals, responses = connection.run_pipelined([plain, *others])
     if refusals[0]:
         raise ProviderRejected(f"The mail server rejects the command LIST: {refusals[0]}")
     namespaces = [parse_namespaces(each) for each in join_literals(responses.get("NAMESPACE", []))]
@@ -55,12 +55,12 @@ def read_statuses(
     name. If the server refuses the STATUS of a folder, the value is the text of its response."""
     found: dict[bytes, Mapping[str, int] | str] = {}
     items = _status_items(connection)
-    found |= {each: UNSENDABLE for each in folders if _UNSENDABLE.search(each)}
+    found |= {each: UNSENDABLE_NAME_MESSAGE for each in folders if _UNSENDABLE.search(each)}
     sendable = [each for each in folders if each not in found]
-    for start in range(0, len(sendable), COMMANDS_TOGETHER):
-        names = sendable[start : start + COMMANDS_TOGETHER]
+    for start in range(0, len(sendable), MAX_PIPELINED_COMMANDS):
+        names = sendable[start : start + MAX_PIPELINED_COMMANDS]
         commands = [("STATUS", quote_name(each), items) for each in names]
-        refusals, responses = connection.run_together(commands)
+        refusals, responses = connection.run_pipelined(commands)
         numbers = dict(map(parse_status_line, join_literals(responses.get("STATUS", []))))
         for name, refusal in zip(names, refusals, strict=True):
             found[name] = refusal if refusal is not None else numbers.get(name, {})
@@ -74,7 +74,7 @@ def quote_name(name: bytes) -> bytes:
         ProviderRejected: the name has line ends, which would begin another command.
     """
     if _UNSENDABLE.search(name):
-        raise ProviderRejected(UNSENDABLE)
+        raise ProviderRejected(UNSENDABLE_NAME_MESSAGE)
     return quote(name)
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.model import Page, RemoteId, RemovedMessage, StateChange, UnreadableMessage
-from mailsync.providers.imap.bodies import fetch_listed, size_of
+from mailsync.providers.imap.bodies import fetch_listed_messages, size_of
 from mailsync.providers.imap.changes import (
-    MAX_NAMED_REMOVALS,
-    can_name_changes,
+    MAX_LISTED_REMOVALS,
+    can_list_changes,
     choose_renumbering_sample,
     clip_ranges,
     count_uids,
@@ -117,7 +117,7 @@ class FolderReader:
         for start in range(0, len(uids), self._window):
             window = uids[start : start + self._window]
             uid_next = self.opened.uid_next
-            found |= fetch_listed(self._connection, window, STATE_ITEMS, uid_next=uid_next)
+            found |= fetch_listed_messages(self._connection, window, STATE_ITEMS, uid_next=uid_next)
         return found
 
     def _start(self) -> FolderPosition:
@@ -227,7 +227,7 @@ class FolderReader:
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
         opened = self.opened
-        if not can_name_changes(position, opened):
+        if not can_list_changes(position, opened):
             must_compare = must_compare_flags(position, opened, time.time())
             return _Reported(compares_flags=must_compare)
         if position.mod_seq is None or position.mod_seq == opened.mod_seq:
@@ -249,7 +249,7 @@ class FolderReader:
         """Return the UIDs that the server reports as removed and that its list lacks. None: the
         server reports so many UIDs that the whole folder must be listed."""
         known = clip_ranges(vanished, below)
-        if count_uids(known) > MAX_NAMED_REMOVALS:
+        if count_uids(known) > MAX_LISTED_REMOVALS:
             return None
         uids = {uid for each in known for uid in each}
         for uid_set in format_uid_sets(uids):
@@ -285,7 +285,7 @@ class FolderReader:
         items = STATE_ITEMS if self._is_careful else LISTED_ITEMS
         uid_next = self.opened.uid_next
         try:
-            found = self.ahead.take_list(uids) or fetch_listed(
+            found = self.ahead.take_list(uids) or fetch_listed_messages(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:

@@ -73,7 +73,7 @@ def start_position(opened: OpenFolder) -> SourcePosition:
     )
 
 
-def before_all(opened: OpenFolder) -> SourcePosition:
+def position_before_all(opened: OpenFolder) -> SourcePosition:
     """Return the position of a folder of which nothing was read: the server did not show it."""
     return SourcePosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 

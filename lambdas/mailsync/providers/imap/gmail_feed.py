@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.model import Page, RemoteId
-from mailsync.providers.imap.bodies import fetch_listed
+from mailsync.providers.imap.bodies import fetch_listed_messages
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_reader import MESSAGES_PER_WINDOW, FolderReader
 from mailsync.providers.imap.gmail_cursor import (
     MailboxPosition,
     SourcePosition,
-    before_all,
     has_unexplained_removals,
+    position_before_all,
     require_same_numbering,
     start_position,
 )
@@ -35,7 +35,7 @@ from mailsync.providers.imap.ids import folder_id, folder_name
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import MAX_UID
 
-MAX_REMEMBERED = 500
+MAX_REMEMBERED_MESSAGES = 500
 """The number of reported messages that a cursor remembers. More are reported a second time."""
 
 
@@ -64,7 +64,7 @@ def fetch_complete(
     for start in range(0, len(uids), MESSAGES_PER_WINDOW):
         window = uids[start : start + MESSAGES_PER_WINDOW]
         uid_next = reader.opened.uid_next
-        part = fetch_listed(connection, window, items, uid_next=uid_next)
+        part = fetch_listed_messages(connection, window, items, uid_next=uid_next)
         if lacking := [uid for uid, each in part.items() if not is_complete(each, items)]:
             part |= connection.fetch(lacking, items)
         found |= part
@@ -153,7 +153,7 @@ class GmailFeed:
     def _read_source(self, name: bytes, position: MailboxPosition, found: _Round) -> None:
         reader = self._open_folder(name, True)
         opened, source = reader.opened, folder_id(name)
-        known = position.sources.get(source) or before_all(opened)
+        known = position.sources.get(source) or position_before_all(opened)
         require_same_numbering(known, opened)
         arrived = self._arrived(known, reader)
         part, rest = arrived[: found.left], arrived[found.left :]
@@ -232,4 +232,4 @@ class GmailFeed:
 
 
 def _digests(listed: Iterable[GmailMessage]) -> dict[RemoteId, str]:
-    return {each.change.remote_id: each.digest for each in list(listed)[-MAX_REMEMBERED:]}
+    return {each.change.remote_id: each.digest for each in list(listed)[-MAX_REMEMBERED_MESSAGES:]}

@@ -20,7 +20,11 @@ from mailsync.model import (
 from mailsync.providers import ProviderTraits
 from mailsync.providers.imap.bodies import MessageReader
 from mailsync.providers.imap.connection import ImapConnection
-from mailsync.providers.imap.folder_commands import COMMANDS_TOGETHER, list_folders, read_statuses
+from mailsync.providers.imap.folder_commands import (
+    MAX_PIPELINED_COMMANDS,
+    list_folders,
+    read_statuses,
+)
 from mailsync.providers.imap.folder_reader import FolderReader
 from mailsync.providers.imap.gmail_cursor import (
     MailboxPosition,
@@ -48,7 +52,7 @@ from mailsync.providers.imap.gmail_messages import (
 from mailsync.providers.imap.ids import folder_id, folder_name
 from mailsync.providers.imap.listing import FolderList, ListedFolder
 from mailsync.providers.imap.provider import ImapMailbox
-from mailsync.providers.imap.reconnect import repeated_if_cut
+from mailsync.providers.imap.reconnect import retried_on_disconnect
 
 _Result = Message | UnreadableMessage
 
@@ -64,7 +68,7 @@ class GmailMailbox(ImapMailbox):
     _folders: GmailFolders | None = None
     _listed: Mapping[RemoteId, GmailMessage] = {}
 
-    @repeated_if_cut
+    @retried_on_disconnect
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
@@ -95,7 +99,7 @@ class GmailMailbox(ImapMailbox):
                     pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
         return pages
 
-    @repeated_if_cut
+    @retried_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         found = fetch_complete(self._connected(), reader, reader.all_uids(), COMPARED_ITEMS)
@@ -197,7 +201,7 @@ class GmailMailbox(ImapMailbox):
                     result = _with_labels(message, messages[uid])
                     found[result.remote_id] = result
 
-    @repeated_if_cut
+    @retried_on_disconnect
     def _search(self, ids: Sequence[RemoteId]) -> Sequence[GmailMessage]:
         """Search the folders that together hold all mail for these messages. Return the messages
         with their places; those that no longer exist are left out."""
@@ -205,8 +209,8 @@ class GmailMailbox(ImapMailbox):
         found: dict[RemoteId, GmailMessage] = {}
         for name in self._gmail_folders().sources:
             left = [number for each, number in numbers.items() if each not in found]
-            for start in range(0, len(left), COMMANDS_TOGETHER):
-                found |= self._found_in(name, left[start : start + COMMANDS_TOGETHER])
+            for start in range(0, len(left), MAX_PIPELINED_COMMANDS):
+                found |= self._found_in(name, left[start : start + MAX_PIPELINED_COMMANDS])
         return [each for key, each in found.items() if key in numbers]
 
     def _found_in(self, name: bytes, numbers: Sequence[int]) -> dict[RemoteId, GmailMessage]:

@@ -52,7 +52,7 @@ from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import to_listed_message
 from mailsync.providers.imap.next_folder import NextFolder
-from mailsync.providers.imap.reconnect import RequestedPause, repeated_if_cut
+from mailsync.providers.imap.reconnect import RequestedPause, retried_on_disconnect
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.providers.response_memory import MemoryShare
@@ -139,7 +139,7 @@ class ImapMailbox:
     def fetch_newest(self, *, limit: int) -> None:
         """Return None: the first page of a folder has its newest messages."""
 
-    @repeated_if_cut
+    @retried_on_disconnect
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
@@ -205,7 +205,7 @@ class ImapMailbox:
             return others
         return others | {folder_id(name) for name in names if isinstance(statuses[name], str)}
 
-    @repeated_if_cut
+    @retried_on_disconnect
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
@@ -248,7 +248,7 @@ class ImapMailbox:
             return Page((), cursor, has_more=False)
         return None
 
-    @repeated_if_cut
+    @retried_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         items = reader.read_flags(reader.all_uids())

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, size_of
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.messages import LISTED_ITEMS, WHOLE_ITEMS
-from mailsync.providers.imap.receiving import FAILURES, PlaceOf, Received, receive_messages
+from mailsync.providers.imap.receiving import FAILURES, PlaceOfUid, Received, receive_messages
 from mailsync.providers.imap.responses import FetchedItems
 
 
@@ -73,7 +73,7 @@ class ReadAhead:
     is_at_end: whether the messages requested last were the last page of the folder.
     """
 
-    def __init__(self, connection: ImapConnection, place_of: PlaceOf) -> None:
+    def __init__(self, connection: ImapConnection, place_of: PlaceOfUid) -> None:
         self._connection = connection
         self._place_of = place_of
         self._window = Window()

@@ -19,7 +19,7 @@ _EXCHANGE_PLACEHOLDER = re.compile(
 _COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
 FAILURES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
 ReadResult = Message | UnreadableMessage
-PlaceOf = Callable[[int], MessagePlace]
+PlaceOfUid = Callable[[int], MessagePlace]
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Received:
 
 
 def receive_messages(
-    connection: ImapConnection, uids: Sequence[int], place_of: PlaceOf
+    connection: ImapConnection, uids: Sequence[int], place_of: PlaceOfUid
 ) -> Received:
     """Request messages and parse each as it arrives. A failure of the server is in the result."""
     received = Received(uids)

@@ -51,7 +51,7 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-def repeated_if_cut(
+def retried_on_disconnect(
     method: Callable[Concatenate[_Mailbox, _Parameters], _Result],
 ) -> Callable[Concatenate[_Mailbox, _Parameters], _Result]:
     """Repeat a method that only reads, once, if the server ended the connection meanwhile: servers

@@ -56,14 +56,14 @@ SELECT a.id::text, a.email_address, a.provider, a.status,
        a.last_sync_at, a.initial_sync_completed, a.verified_at, a.last_error,
        a.last_error_message, a.next_sync_at, a.failures, r.id, r.started_at,
        a.message_count, coalesce(p.inserted, 0)::int, coalesce(p.reread, 0)::int,
-       coalesce(p.pages, 0)::int, coalesce(p.reading_s, 0)::float8, coalesce(p.folder_s, 0)::float8,
+       coalesce(p.pages, 0)::int, coalesce(p.reading_s, 0)::float8, coalesce(p.folder_reading_s, 0)::float8,
        coalesce(a.throttled_until > now(), false)
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
   LEFT JOIN LATERAL (
        SELECT sum(f.inserted) AS inserted, sum(f.updated + f.unchanged) AS reread,
               sum(f.pages) AS pages, extract(epoch FROM now() - min(f.started_at)) AS reading_s,
-              sum(extract(epoch FROM coalesce(f.finished_at, now()) - f.started_at)) AS folder_s
+              sum(extract(epoch FROM coalesce(f.finished_at, now()) - f.started_at)) AS folder_reading_s
          FROM mailsync.sync_run_folders f
         WHERE f.run_id = r.id) p ON true
  WHERE a.id IN (SELECT cast(each AS uuid)

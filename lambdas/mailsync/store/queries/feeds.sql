@@ -72,10 +72,10 @@ UPDATE mailsync.change_feeds c
 -- change up to its beginning.
 WITH page AS MATERIALIZED (
   SELECT n.*, decode(n.next_cursor, 'base64') AS next_sealed,
-         now() - make_interval(secs => n.requested_s_ago) AS requested_at
+         now() - make_interval(secs => n.page_request_age_s) AS requested_at
     FROM json_to_recordset(cast(:pages AS json)) AS n
          (feed_id bigint, generation int, cursor text, next_key_id bigint, next_cursor text,
-          has_more boolean, is_start_of_round boolean, requested_s_ago float8)
+          has_more boolean, is_start_of_round boolean, page_request_age_s float8)
     JOIN mailsync.change_feeds c
       ON c.id = n.feed_id AND c.walk = n.generation
      AND c.cursor_sealed IS NOT DISTINCT FROM decode(n.cursor, 'base64')

@@ -21,7 +21,7 @@ SELECT DISTINCT p.folder_id
  WHERE m.account_id = cast(:account_id AS uuid)
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
--- want_counts --
+-- mark_counts_wanted --
 -- Note that these folders have changed, and those that these messages are in.
 UPDATE mailsync.email_folders f SET counts_wanted = true, active_at = now()
  WHERE f.id IN (SELECT cast(each AS bigint)
