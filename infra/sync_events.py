@@ -1,4 +1,5 @@
-"""Build SyncEventBus: the event bus of the stage, with the event rules of the catalog."""
+"""Build SyncEventBus: the EventBridge bus of the stage, with the event rules that
+`infra/catalog.py` lists."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events

@@ -55,8 +55,8 @@ class FunctionInvoker(Protocol):
 
 class AwsEndpoint:
     """The local AWS endpoint. It listens on loopback from construction until `stop`; `url` is a
-    value for AWS_ENDPOINT_URL. Executions of the whole process invoke the functions of the endpoint
-    that was made last; when it stops, those of the one before.
+    value for AWS_ENDPOINT_URL. All executions of this process invoke the functions of the newest
+    endpoint that has not been stopped, whichever endpoint started them.
 
     port: 0 for any free port.
     bus: gets the events that moto accepts.

@@ -36,9 +36,10 @@ LIVE, SIMULATOR = "live", "simulator"
 
 
 def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Compare the providers; return the exit code of the process.
+    """Compare a real provider with its simulator; return the exit code of the process.
 
-    The exit code is 0 after a comparison, 1 if it failed, 2 for wrong usage, and 130 after Ctrl-C.
+    The exit code is 0 after a comparison, 1 if it could not be completed, 2 for wrong usage, and
+    130 after Ctrl-C.
     """
     options = _parse(arguments)
     kit = load_live_kit(options.provider)

@@ -24,12 +24,12 @@ from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
+from localdev.simulators.gmail.control import find_message_number as number_of_gmail_message
 from localdev.simulators.gmail.control import (
     gmail_actions,
     gmail_mailbox_actions,
     number_of_label,
 )
-from localdev.simulators.gmail.control import number_of_message as number_of_gmail_message
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.google.control import google_mailbox_actions
@@ -38,7 +38,7 @@ from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.imap.control import imap_actions
-from localdev.simulators.imap.owner import number_of_folder, number_of_message
+from localdev.simulators.imap.owner import find_message_number, number_of_folder
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
@@ -149,7 +149,7 @@ class ControlApi:
 
     def _number_of_message(self, mailbox: Mailbox, text: str) -> int | None:
         presented = self._imap and ImapMailbox(mailbox, self._imap.options(mailbox))
-        number = number_of_message(presented, text) if presented else None
+        number = find_message_number(presented, text) if presented else None
         return number or number_of_gmail_message(self._gmail, mailbox, text)
 
     def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
@@ -235,18 +235,18 @@ def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
 def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
     owner = OutlookOwner(mailbox)
     return owner.graph_id_of_message(
-        mailbox.copy_message(owner.number_of_message(id), owner.number_of_folder(destination))
+        mailbox.copy_message(owner.find_message_number(id), owner.number_of_folder(destination))
     )
 
 
 def _renew(mailbox: Mailbox, *, id: str) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.graph_id_of_message(mailbox.replace_by_copy(owner.number_of_message(id)))
+    return owner.graph_id_of_message(mailbox.replace_by_copy(owner.find_message_number(id)))
 
 
 def _send(mailbox: Mailbox, *, id: str) -> str:
     owner = OutlookOwner(mailbox)
-    number = owner.number_of_message(id)
+    number = owner.find_message_number(id)
     mailbox.send_draft(number)
     return owner.graph_id_of_message(number)
 
@@ -257,7 +257,7 @@ def _move_folder(mailbox: Mailbox, *, folder: str, parent: str) -> None:
 
 
 def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
-    return lambda mailbox, *, id: action(mailbox, OutlookOwner(mailbox).number_of_message(id))
+    return lambda mailbox, *, id: action(mailbox, OutlookOwner(mailbox).find_message_number(id))
 
 
 def _to_folder(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:

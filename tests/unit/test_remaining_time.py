@@ -16,7 +16,7 @@ import pytest
 
 from mailsync.decisions.remaining_time import (
     BACKFILL_PART_S,
-    MAX_TIME_FACTOR_OF_PART,
+    MAX_SLOWDOWN_OF_PART,
     MIN_PAGES_FOR_SPEED,
     MIN_READING_S,
     QuotaStatus,
@@ -173,7 +173,7 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
             progress, missing=quota.pending, missing_in_largest_folder=0, quota=quota
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
-        if off_s > max(0.2 * (ends_at - then), BACKFILL_PART_S * MAX_TIME_FACTOR_OF_PART):
+        if off_s > max(0.2 * (ends_at - then), BACKFILL_PART_S * MAX_SLOWDOWN_OF_PART):
             wrong.append((stored, estimate_s, ends_at - then))
 
     assert wrong == []

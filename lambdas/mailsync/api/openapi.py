@@ -23,7 +23,7 @@ from mailsync.api.openapi_schemas import tidy_schemas
 from mailsync.registry import RegisteredProvider
 
 API_VERSION = "1.0.0"
-OPENAPI_DOCUMENT_PATH = "/api/openapi.json"
+OPENAPI_ROUTE = "/api/openapi.json"
 _ABOUT = (
     "Connects mailboxes, starts their syncs and shows their status. Every error response of this"
     " API is a problem (RFC 9457) with a stable `type`. Errors of the API Gateway in front of it"
@@ -80,11 +80,9 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         _complete_parameter(parameter)
     if "304" in described:
         _describe_conditional_requests(operation)
-    if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
-        IS_PUBLIC_OPERATION_KEY, False
-    ):
+    if path in (OPENAPI_ROUTE, "/api/health") or operation.pop(IS_PUBLIC_OPERATION_KEY, False):
         operation["security"] = []
-    if path == OPENAPI_DOCUMENT_PATH:
+    if path == OPENAPI_ROUTE:
         described["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
 
 

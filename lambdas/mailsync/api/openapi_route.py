@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.openapi import OPENAPI_DOCUMENT_PATH, build_openapi_document
+from mailsync.api.openapi import OPENAPI_ROUTE, build_openapi_document
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.settings import load_settings
 
@@ -15,7 +15,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.get(
-    OPENAPI_DOCUMENT_PATH,
+    OPENAPI_ROUTE,
     summary="Return this document",
     operation_id="get_openapi_document",
     responses=describe_responses({200: None}, public=True),

@@ -22,7 +22,7 @@ BACKFILL_PARTS = 8
 parts, so it waits for an eighth of a minute and not for a whole one."""
 BACKFILL_PART_S = QUOTA_WINDOW_S / BACKFILL_PARTS
 """The seconds from the start of one part to the start of the next: its work, then a pause."""
-MAX_TIME_FACTOR_OF_PART = 1.25
+MAX_SLOWDOWN_OF_PART = 1.25
 """Parts that take longer than this many times BACKFILL_PART_S are limited by the work, not by the
 quota."""
 
@@ -116,7 +116,7 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     at_speed_so_far_s = quota.pending * progress.reading_s / progress.stored
     part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS
     parts_used = quota.used / part_units
-    parts_begun, slowest_part_s = math.ceil(parts_used), BACKFILL_PART_S * MAX_TIME_FACTOR_OF_PART
+    parts_begun, slowest_part_s = math.ceil(parts_used), BACKFILL_PART_S * MAX_SLOWDOWN_OF_PART
     is_slow = progress.reading_s > max(parts_used * slowest_part_s, parts_begun * BACKFILL_PART_S)
     if not parts_begun or is_slow:
         return at_speed_so_far_s

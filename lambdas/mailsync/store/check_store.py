@@ -63,11 +63,11 @@ class Check:
     is_pushed: whether the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
     since_last_sync_s: seconds since the last sync.
-    folder_tree_read_at, hidden_folders_read_at: when the folder tree was last read in mode WHOLE,
-        and in mode THOROUGH. None: never.
+    folder_tree_read_at: when every listed folder was last read (mode WHOLE). None: never.
+    hidden_folders_read_at: when hidden folders were last looked for (mode THOROUGH). None: never.
     failed_syncs_in_a_row: number of failed syncs since the last successful one.
-    counts_by_folder: for each folder, the stored counts and the provider's counts of the last
-        reading.
+    counts_by_folder: for each folder, the stored counts, and the provider's counts when the folder
+        tree was last read.
     """
 
     run: RunRef

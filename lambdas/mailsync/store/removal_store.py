@@ -77,8 +77,8 @@ class HiddenMail:
 
     @property
     def confirmation_delay_s(self) -> float:
-        """Return the minimum seconds between the two responses of the provider after which a
-        message is deleted."""
+        """Return the minimum seconds between the provider's first and second response that a
+        message is gone. The second one deletes the message."""
         after = SUSPICIOUS_REMOVAL_DELAY if self.is_suspicious else REMOVAL_CONFIRMATION_DELAY
         return after.total_seconds()
 

@@ -35,7 +35,7 @@ from mailsync.model import (
 from mailsync.providers import ContentsLister, FeedFailed, MailProvider, SliceReader
 from mailsync.sync.listed_contents import may_list_contents
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import is_first_slice_useful, store_slices, sync_slices
+from mailsync.sync.slices import store_first_slice, store_slices, sync_slices
 from mailsync.sync.store_page import (
     log_fields_of_feed,
     max_page_size,
@@ -200,7 +200,7 @@ def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCou
     anew: a page with contents costs less than a request for each message."""
     if feed.position.cursor is not None or not counts or not counts.pending:
         return True
-    if is_first_slice_useful(mailbox, feed):
+    if store_first_slice(mailbox, feed):
         return True
     logger.warning("slices_not_useful", **log_fields_of_feed(feed.ref))
     mailbox.slices.restart_full_sync(mailbox.run, feed.ref.id)

@@ -165,7 +165,7 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
     return choose_sliced_feeds(left, totals, begun, in_flight)
 
 
-def is_first_slice_useful(mailbox: Mailbox, feed: StoredFeed) -> bool:
+def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
     """Store the first slice of a full sync; return whether more slices are worth the requests
     that they cost."""
     found = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER, is_single=True).store_next()

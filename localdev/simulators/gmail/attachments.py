@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import invalid_argument
 from localdev.simulators.gmail.payload import content_of, parse, walk
-from localdev.simulators.gmail.reading import require_reading
+from localdev.simulators.gmail.reading import require_read_scope
 
 
 def find_attachment(raw: bytes, part_id: str) -> bytes | None:
@@ -15,7 +15,7 @@ def find_attachment(raw: bytes, part_id: str) -> bytes | None:
 
 
 def get_attachment(call: GmailCall) -> GmailResult:
-    require_reading(call)
+    require_read_scope(call)
     message_id, attachment_id = call.names
     message = call.gmail.message(message_id)
     part_id = call.attachment_ids.find_part_id(message_id, attachment_id)

@@ -87,7 +87,7 @@ def _register_token(
     return {"token": server.tokens.register(mailbox.user_id, frozenset(scopes))}
 
 
-def number_of_message(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
+def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
     """Return the number of the message with this id in the simulated mailbox; None: the text is no
     id of Gmail."""
     return server.open(mailbox).find_number(text) if is_id(text) else None

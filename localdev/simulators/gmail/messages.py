@@ -1,7 +1,7 @@
 """Serve `users.messages.get` of the simulated Gmail API."""
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.reading import require_reading
+from localdev.simulators.gmail.reading import require_read_scope
 from localdev.simulators.gmail.shapes import FORMATS, FORMATS_WITH_BODY, message_to_json
 
 
@@ -9,7 +9,7 @@ def get_message(call: GmailCall) -> GmailResult:
     form = call.choice("format", FORMATS)
     has_body = form in FORMATS_WITH_BODY
     if has_body:
-        require_reading(call)
+        require_read_scope(call)
     message = call.gmail.message(call.names[0])
     document = message_to_json(
         message,

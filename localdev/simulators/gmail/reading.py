@@ -48,7 +48,7 @@ def _counts(call: GmailCall, label: GmailLabel) -> dict[str, int]:
 
 def list_messages(call: GmailCall) -> GmailResult:
     if call.text("q"):
-        require_reading(call)
+        require_read_scope(call)
         raise invalid_argument("The simulator does not search mail.")
     listed, token = call.gmail.list_page(
         call.texts("labelIds"),
@@ -108,7 +108,7 @@ def _history_position(call: GmailCall, start: int) -> int:
     return position
 
 
-def require_reading(call: GmailCall) -> None:
+def require_read_scope(call: GmailCall) -> None:
     """Raise GmailError 403 if the token permits only metadata."""
     if not READING_SCOPES & {*call.scopes}:
         message = "Metadata scope does not allow this parameter or format."

@@ -11,7 +11,7 @@ from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import invalid_argument
 from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.payload import clean
-from localdev.simulators.gmail.reading import MAX_ESTIMATE, require_reading
+from localdev.simulators.gmail.reading import MAX_ESTIMATE, require_read_scope
 from localdev.simulators.gmail.shapes import FORMATS_OF_THREADS, FORMATS_WITH_BODY, message_to_json
 
 
@@ -19,7 +19,7 @@ def get_thread(call: GmailCall) -> GmailResult:
     form = call.choice("format", FORMATS_OF_THREADS)
     has_body = form in FORMATS_WITH_BODY
     if has_body:
-        require_reading(call)
+        require_read_scope(call)
     with call.gmail.neutral.database.transaction():
         messages = call.gmail.messages_of_thread(call.names[0])
     shown = [
@@ -42,7 +42,7 @@ def get_thread(call: GmailCall) -> GmailResult:
 
 def list_threads(call: GmailCall) -> GmailResult:
     if call.text("q"):
-        require_reading(call)
+        require_read_scope(call)
         raise invalid_argument("The simulator does not search mail.")
     with call.gmail.neutral.database.transaction():
         page, token = call.gmail.list_threads(

@@ -59,7 +59,7 @@ def move_message(call: GraphCall) -> GraphResult:
     destination = call.body.get("destinationId") if isinstance(call.body, dict) else None
     if not isinstance(destination, str) or not destination:
         raise bad_request_error("The request is malformed: destinationId.", "ErrorInvalidRequest")
-    number = call.mailbox.number_of_message(call.path_ids[-1])
+    number = call.mailbox.find_message_number(call.path_ids[-1])
     call.mailbox.neutral.move_message(number, call.mailbox.folders.find(destination).seq)
     [message] = call.mailbox.to_outlook_messages([call.mailbox.neutral.message(number)])
     context = {"@odata.context": call.mailbox_context("messages", is_entity=True)}

@@ -81,11 +81,11 @@ class OutlookMailbox:
 
     def message(self, message_id: str) -> OutlookMessage:
         """Return the message with this id. Raises MessageNotFound."""
-        return self.to_outlook_messages([self.neutral.message(self.number_of_message(message_id))])[
-            0
-        ]
+        return self.to_outlook_messages(
+            [self.neutral.message(self.find_message_number(message_id))]
+        )[0]
 
-    def number_of_message(self, message_id: str) -> int:
+    def find_message_number(self, message_id: str) -> int:
         """Return the number, in the provider-independent mailbox, of the message with this id.
         Raises MessageNotFound."""
         numbers = self.ids.numbers_of_message_id(message_id)

@@ -21,8 +21,8 @@ class OutlookOwner:
         self._mailbox = mailbox
         self._outlook = OutlookMailbox(mailbox)
 
-    def number_of_message(self, message_id: str) -> int:
-        return self._outlook.number_of_message(message_id)
+    def find_message_number(self, message_id: str) -> int:
+        return self._outlook.find_message_number(message_id)
 
     def number_of_folder(self, reference: str) -> int:
         return self._outlook.folders.find(reference).seq
@@ -36,7 +36,7 @@ class OutlookOwner:
         A value that no mail can have is stored unchanged, and the Graph server returns it, to test
         how clients handle it.
         """
-        number = self.number_of_message(message_id)
+        number = self.find_message_number(message_id)
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
         known = self._mailbox.message(number).attributes
@@ -53,9 +53,9 @@ class OutlookOwner:
 
     def move_message(self, message_id: str, destination: str) -> str:
         self._mailbox.move_message(
-            self.number_of_message(message_id), self.number_of_folder(destination)
+            self.find_message_number(message_id), self.number_of_folder(destination)
         )
-        return self.graph_id_of_message(self.number_of_message(message_id))
+        return self.graph_id_of_message(self.find_message_number(message_id))
 
     def create_folder(self, *, name: str, parent: str = ROOT_FOLDER_NAME, **fields: Any) -> str:
         above = self.number_of_folder(parent) or None

@@ -19,7 +19,7 @@ def number_of_folder(mailbox: ImapMailbox, name: str) -> int | None:
     return folder.folder.number if folder else None
 
 
-def number_of_message(mailbox: ImapMailbox, place: str) -> int | None:
+def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
     """Return the number of the message in the simulated mailbox; None: no message is there now."""
     match = _MESSAGE.fullmatch(place)
     folder = _find(mailbox, match[1]) if match else None

@@ -25,13 +25,14 @@ class MessageTooLarge(Exception):
 def read_in_pieces(
     open_folder: Callable[[], ImapConnection], uid: int, size: int
 ) -> FetchedItems | None:
-    """Return the items of a message, with its body. None: the server sends no body, or the message
-    is gone.
+    """Fetch a message in pieces; return its FETCH items with the body, or None if the server sends
+    no body or the message is gone.
 
-    size: the size that the server names. It decides nothing: the piece that is short is the last.
+    size: the size that the server states. It does not mark the end, because servers state it
+        wrongly: the first piece that is shorter than requested is the last.
 
     Raises:
-        MessageTooLarge: the message is too large for the memory.
+        MessageTooLarge: the message does not fit into the memory of the function.
         ProviderThrottled, ProviderUnavailable, ProviderRejected: a piece failed twice.
     """
     raw = bytearray()

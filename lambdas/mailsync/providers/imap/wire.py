@@ -34,8 +34,8 @@ _LITERAL = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
 
 
 def quote(text: bytes) -> bytes:
-    """Return the text as a quoted string (RFC 3501, section 4.3). No command may contain one with
-    line ends."""
+    """Return the text as a quoted string (RFC 3501, section 4.3). The caller makes sure that the
+    text contains no CR and no LF."""
     return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
 
 
