@@ -120,6 +120,7 @@ class RepeatedPages:
             if len(page.get("value", ())) < MESSAGES_PER_PAGE:
                 return content
             link = f"{os.environ['GRAPH_URL']}/me/messages/delta?repeated={_NUMBER}"
+            page.pop("@odata.nextLink", None)  # so that it is the last member
             page["@odata.nextLink"] = link
             for item in page["value"]:
                 item["id"] += _NUMBER
