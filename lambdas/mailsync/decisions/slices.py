@@ -1,5 +1,5 @@
-"""Decide which folders are read by several workers, those that are large beside the others, and in
-slices of which size."""
+"""Decide which folders are read by several workers, those that are large beside the others, and how
+large their slices are."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -18,7 +18,7 @@ MIN_MESSAGES_PER_SLICE = 25
 """The size from which on the messages of a slice that fails are fetched by their ids."""
 BYTES_PER_SLICE = 4 * 2**20
 """The aim for the decompressed size of slices with more messages than the first: that of 100
-messages of 40 KB, of which a function holds two at a time."""
+messages of 40 KB. A function holds two slices at a time."""
 MIN_USEFUL_SLICE_FRACTION = 5
 """A full sync goes on with slices if the first slice stores a fifth of its messages or more. Else
 each message would be requested by its id."""
