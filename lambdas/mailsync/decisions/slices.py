@@ -19,7 +19,7 @@ MIN_MESSAGES_PER_SLICE = 25
 BYTES_PER_SLICE = 4 * 2**20
 """The aim for the decompressed size of slices with more messages than the first: that of 100
 messages of 40 KB. A function holds two slices at a time."""
-MIN_USEFUL_SLICE_FRACTION = 5
+MIN_USEFUL_SLICE_SHARE = 0.2
 """A full sync goes on with slices if the first slice stores a fifth of its messages or more. Else
 each message would be requested by its id."""
 
@@ -57,7 +57,7 @@ def choose_sliced_feeds(
 def are_slices_useful(stored: int, claimed: int) -> bool:
     """Return whether a full sync goes on with slices after the first one. claimed: the number of
     its messages. stored: how many of them the slice contained as the feed has named them."""
-    return stored * MIN_USEFUL_SLICE_FRACTION >= claimed
+    return stored >= MIN_USEFUL_SLICE_SHARE * claimed
 
 
 def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
