@@ -99,6 +99,17 @@ def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror
     assert claim(mirror, feed, OTHER) == [["m3", "m4"], ["m1", "m2"]], "the worker died"
 
 
+def test_workers_share_the_last_messages_so_that_they_end_together(mirror: Mirror) -> None:
+    feed = name(mirror, *map(a_named, range(120)), has_more=True)
+    claimant = Claimant(1, 70, worker_count=4)
+
+    assert len(claim(mirror, feed, claimant)[0]) == 70, "more may be named"
+    mirror.slices.release_claims(mirror.run, [feed.ref.id], None)
+    name(mirror)
+    found = mirror.slices.claim(mirror.run, feed.ref.id, claimant, 9)
+    assert [len(each.received_at) for each in found] == [30, 25, 25, 25, 15]
+
+
 def test_only_messages_in_the_version_that_the_feed_named_are_stored(mirror: Mirror) -> None:
     feed = name(mirror, a_named(1), a_named(2), a_named(3))
     [part] = mirror.slices.claim(mirror.run, feed.ref.id, Claimant(1, 3), 1)
@@ -188,11 +199,13 @@ def test_a_worker_claims_once_the_claim_of_another_is_committed(
 
 
 class Reader:
-    """A provider that has every message, but no page of more than `largest`.
+    """A provider that has every message, but no page of more than `largest`, and one worker.
 
     meanwhile: called during the first request.
     asked: for each request, the number of messages of its slice and of the following one.
     """
+
+    max_requests_in_flight = 1
 
     def __init__(self, largest: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.largest, self.meanwhile = largest, meanwhile

@@ -77,7 +77,7 @@ def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
     [
         (100, 100, 500, 125),
         (180, 180, 500, MAX_MESSAGES_PER_SLICE),
-        (200, 200, 6_000, 136),
+        (200, 200, 8_000, 153),
         (100, 100, 8_000, MESSAGES_PER_SLICE),
         (40, 40, 8_000, 50),
         (200, 200, None, 100),

@@ -15,9 +15,10 @@ MAX_MESSAGES_PER_SLICE = 200
 ones are faster; but Graph gives up on a page that takes too long (Microsoft Graph docs, "List
 messages"), and 200 messages take 5 s at 27 ms each."""
 MIN_MESSAGES_PER_SLICE = 25
-"""The size from which on the messages of a slice that fails are fetched by their ids."""
-BYTES_PER_SLICE = 4 * 2**20
-"""The aim for the decompressed size of slices with more messages than the first: that of 100
+"""The size below which slices are not divided, because each costs a request: the messages of one
+that fails are then fetched by their ids."""
+BYTES_PER_SLICE = 6 * 2**20
+"""The aim for the decompressed size of slices with more messages than the first: that of 150
 messages of 40 KB. A function holds two slices at a time."""
 MIN_USEFUL_SLICE_SHARE = 0.2
 """A full sync goes on with slices if the first slice stores a fifth of its messages or more. Else

@@ -11,6 +11,7 @@ Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from mailsync.decisions.slices import MIN_MESSAGES_PER_SLICE
 from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
     AccountId,
@@ -39,10 +40,12 @@ class Claimant:
 
     number: its number among the workers of a feed.
     slice_size: maximum number of messages of a slice.
+    worker_count: number of workers that claim slices of the feed.
     """
 
     number: int
     slice_size: int
+    worker_count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,8 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None
         feed_id=feed_id,
         worker=claimant.number,
         limit=claimant.slice_size,
+        min_messages=MIN_MESSAGES_PER_SLICE,
+        worker_count=claimant.worker_count,
         claim_s=CLAIM_LIFETIME_S,
     )
     return Slice({RemoteId(each): received_at for each, received_at in found}) if found else None

@@ -45,7 +45,8 @@ class SliceWorker:
     ) -> None:
         self._mailbox = mailbox
         self._feed = feed
-        self._claimant = Claimant(number, decisions.MESSAGES_PER_SLICE)
+        worker_count = mailbox.provider.max_requests_in_flight
+        self._claimant = Claimant(number, decisions.MESSAGES_PER_SLICE, worker_count)
         self._is_single = is_single
         self._claimed: list[Slice] = []
 

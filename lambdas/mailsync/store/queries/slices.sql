@@ -26,19 +26,25 @@ SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(' ', 'slices', cast(:fee
 -- claim_slice --
 -- Claim the newest pending messages of a feed that no worker has claimed; return them with their times.
 -- A part of a slice is claimed only after the feed has named all messages: before, its next page
--- completes the slice. The claim of a worker that died ends after `claim_s` seconds.
+-- completes the slice. Then the last slices become smaller, a worker's share of what is left, so that
+-- the workers end at about the same time. The claim of a worker that died ends after `claim_s` seconds.
 WITH free AS MATERIALIZED (
-  SELECT 1 FROM mailsync.pending_messages w JOIN mailsync.change_feeds c ON c.id = w.feed_id
-   WHERE w.feed_id = :feed_id AND w.generation = c.walk AND c.walking
+  SELECT c.walking
+    FROM mailsync.pending_messages w JOIN mailsync.change_feeds c ON c.id = w.feed_id
+   WHERE w.feed_id = :feed_id AND w.generation = c.walk
      AND (w.retry_at IS NULL OR w.retry_at <= now())
-   LIMIT :limit),
+   LIMIT cast(:limit AS int) * cast(:worker_count AS int)),
+size AS MATERIALIZED (
+  SELECT CASE WHEN NOT bool_or(walking)
+              THEN least(:limit, greatest(:min_messages, count(*) / cast(:worker_count AS int)))
+              WHEN count(*) >= cast(:limit AS int) THEN cast(:limit AS int) ELSE 0 END AS messages
+    FROM free),
 next AS MATERIALIZED (
   SELECT w.message_id
     FROM mailsync.pending_messages w JOIN mailsync.change_feeds c ON c.id = w.feed_id
    WHERE w.feed_id = :feed_id AND w.generation = c.walk
      AND (w.retry_at IS NULL OR w.retry_at <= now())
-     AND (NOT c.walking OR (SELECT count(*) FROM free) = cast(:limit AS int))
-   ORDER BY w.received_at DESC LIMIT :limit
+   ORDER BY w.received_at DESC LIMIT (SELECT messages FROM size)
      FOR UPDATE OF w SKIP LOCKED)
 UPDATE mailsync.pending_messages w
    SET retry_at = now() + make_interval(secs => :claim_s), claimed_by = :worker
