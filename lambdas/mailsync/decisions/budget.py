@@ -38,7 +38,7 @@ def has_time_for_folders(remaining_s: float) -> bool:
     """Return whether a function that syncs many folders has time for a few more folders.
 
     Afterwards the function still needs time to return the remaining folders to the workflow.
-    `MIN_TIME_FOR_FOLDERS_S` includes that time.
+    `MIN_TIME_FOR_MORE_FOLDERS_S` includes that time.
 
     remaining_s: seconds until the function's time-out.
     """

@@ -73,7 +73,7 @@ def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
 
     After a failed slice the result is half of `size`. After any other slice the result is a quarter
     larger than `size`, at most `MAX_MESSAGES_PER_SLICE`, and not so large that the next slice would
-    have more than `BYTES_PER_SLICE`.
+    have more than `TARGET_BYTES_PER_SLICE`.
 
     size: the number of messages for which the worker aimed with its last slice.
     claimed: the number of messages that the last slice really had.
@@ -87,7 +87,7 @@ def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
 
 def is_split_useful(claimed: int, page: SlicePage | None) -> bool:
     """Return whether the messages of a slice must be fetched again in smaller slices: the slice
-    failed, and it had more than `MIN_MESSAGES_PER_SLICE` messages.
+    failed, and it had more than `MAX_MESSAGES_OF_UNSPLIT_SLICE` messages.
 
     claimed: number of messages of the slice.
     page: the provider's response for the slice. None: the slice failed.

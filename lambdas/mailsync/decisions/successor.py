@@ -61,7 +61,7 @@ def require_another_reset(resets: int) -> None:
     resets: number of full syncs of the feed that the run has begun because the cursor expired.
 
     Raises:
-        ProviderRejected: `resets` exceeds `MAX_RESETS_PER_RUN`.
+        ProviderRejected: `resets` exceeds `MAX_FEED_RESETS_PER_RUN`.
     """
     if resets > MAX_RESETS_PER_RUN:
         raise ProviderRejected(

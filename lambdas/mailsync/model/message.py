@@ -76,8 +76,8 @@ class MessageState:
     """The state of a message: the fields that can change after the message has arrived. Used for
     providers at which sender, recipients, subject and body of a message never change (IMAP).
 
-    version: text computed from the other fields. Two states with different fields have different
-        versions.
+    remote_version: text computed from the other fields. Two states with different fields have
+        different versions.
     importance: importance of the message. None: at this provider the importance never changes.
     """
 
