@@ -138,9 +138,11 @@ class StateChange:
 @dataclass(frozen=True, slots=True)
 class PlacementChange:
     """A message that exists, with the changes of its folders and flags since the feed last named
-    it. In a list of messages no change is known. (A StateChange contains the present state instead
-    of the changes.) Used for providers at which the contents of a message never change (Gmail):
-    only a message that is not stored yet must be fetched by its id.
+    the message. A page that only lists messages (`Page.is_listing`) names no changes.
+
+    Used for providers at which the contents of a message never change (Gmail): only a message that
+    is not stored yet must be fetched by its id. In contrast to a PlacementChange, a StateChange
+    contains the complete present state.
 
     added_folder_ids: the provider's ids of the folders into which the message was put.
     removed_folder_ids: the provider's ids of the folders from which the message was taken.
