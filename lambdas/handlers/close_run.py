@@ -1,5 +1,5 @@
-"""Lambda function `close-run`: closes the run of a workflow execution that ended without closing
-the run."""
+"""Lambda function `close-run`: closes the open run of a workflow execution that has ended without
+closing the run."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""State `folder-failed`: records the error of a failed change feed on its folders."""
+"""State `folder-failed`: stores the error of a failed change feed with the feed's folders."""
 
 from typing import Any
 

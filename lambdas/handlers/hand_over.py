@@ -1,5 +1,5 @@
-"""State `hand-over`: gives the run and its lease to a successor of this execution, and starts the
-successor, before AWS ends this execution."""
+"""State `hand-over`: hands the run and its lease over to a new execution of the workflow, and
+starts the new execution, before AWS ends this execution."""
 
 from typing import Any
 

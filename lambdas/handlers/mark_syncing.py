@@ -1,5 +1,5 @@
-"""State `mark-syncing`: takes the lease of the mailbox for this execution, and marks its run as
-begun. The input names the run if another execution has handed it over."""
+"""State `mark-syncing`: takes the lease of the mailbox for this execution, and marks the run as
+begun. The input contains the id of the run if another execution has handed the run over."""
 
 from typing import Any
 

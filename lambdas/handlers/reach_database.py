@@ -1,4 +1,5 @@
-"""State `reach-database` of the self-test: verifies that database and schema are usable."""
+"""State `reach-database` of the self-test: verifies that the database accepts writes and has the
+schema of this release."""
 
 from typing import Any
 

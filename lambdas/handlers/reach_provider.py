@@ -1,8 +1,8 @@
 """State `reach-provider` of the self-test: verifies that the servers of the stage's mail providers
 respond.
 
-The `status` in the output is the highest HTTP status of these responses. It is 0 if no provider of
-the stage has a server address that is the same for all accounts.
+The `status` in the output is the highest HTTP status of the responses. It is 0 if the stage has no
+provider whose server has the same address for all accounts.
 """
 
 from typing import Any

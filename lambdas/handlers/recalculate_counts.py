@@ -1,4 +1,5 @@
-"""State `recalculate-counts`: compares the message counts of every folder with the provider's."""
+"""State `recalculate-counts`: counts the stored messages of every folder again, and compares the
+counts with the provider's counts."""
 
 from typing import Any
 

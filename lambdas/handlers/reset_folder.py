@@ -1,4 +1,5 @@
-"""State `reset-folder`: deletes an expired cursor and starts a full sync of its feed."""
+"""State `reset-folder`: deletes the expired cursor of a change feed and starts a full sync of the
+feed."""
 
 from typing import Any
 

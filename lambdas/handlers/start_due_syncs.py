@@ -1,4 +1,4 @@
-"""Schedule `start-due-syncs`: starts checks of due mailboxes; recovers or closes stale runs."""
+"""Schedule `start-due-syncs`: starts checks of due mailboxes; restarts or closes stalled runs."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
-"""Lambda function `sync-accounts`: checks a batch of due mailboxes, or the notified ones, and syncs
-those that have few changes."""
+"""Lambda function `sync-accounts`: checks a batch of due mailboxes, or the mailboxes for which
+notifications have arrived, and syncs the mailboxes that have few changes."""
 
 from dataclasses import asdict
 from typing import Any

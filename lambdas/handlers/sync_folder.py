@@ -1,5 +1,5 @@
-"""State `sync-folder`: stores pages of change feeds until the feeds are up to date or little time
-is left."""
+"""State `sync-folder`: stores pages of some change feeds until the feeds are up to date, or until
+the function has little time left."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""State `sync-folders`: stores the folder tree and small changes, returns feeds with more pages."""
+"""State `sync-folders`: stores the provider's folder tree and the changes of feeds that have only
+one new page. Returns the feeds that have more pages."""
 
 from typing import Any
 

@@ -16,11 +16,11 @@
     ├── StoreUnavailable       the database does not respond
     └── VerificationFailed     folders differ from the provider, or were not compared
 
-Only classes without subclasses are raised. The Lambda runtime reports the bare class name, and Step
-Functions matches nothing else, so each name stands in a `Retry` or `Catch` of the workflow;
-`tests/workflow` compares the names there with these classes. Names have no `Error` suffix, because
-the console shows them as conditions. Messages say what happened, to which object, and what to do;
-they contain no token, address or mail.
+Only classes without subclasses are raised. The Lambda runtime reports the name of the class, and
+Step Functions matches this name exactly. So each name stands in a `Retry` or `Catch` of the
+workflow; `tests/workflow` compares the names in the workflow with these classes. The names have no
+`Error` suffix, because the AWS console shows them as conditions. An error message says what
+happened, to which object, and what to do. It contains no token, address or mail.
 """
 
 
@@ -30,10 +30,10 @@ class MailsyncError(Exception):
 
 
 class AccessRevoked(MailsyncError):
-    """The provider rejects access to the mailbox until a person acts; the account is closed.
+    """The provider rejects access to the mailbox until a person acts. The account is closed.
 
-    is_final: the identity platform reports that the grant has ended, so only a new sign-in helps.
-        False: scheduled checks keep trying to get an access token.
+    is_final: whether only a new sign-in helps, because the grant has ended or the mail server
+        refused the password. False: scheduled checks keep trying to get an access token.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
@@ -68,7 +68,8 @@ class ProviderRejected(MailsyncError):
 class ProviderThrottled(MailsyncError):
     """The provider throttles requests to the mailbox.
 
-    retry_after_s: seconds that the provider asks to wait. None: the provider named no time.
+    retry_after_s: length of the pause that the provider requests, in seconds. None: the provider
+        named no length.
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
@@ -91,9 +92,10 @@ class SettingMissing(MailsyncError):
 class StoreRejected(MailsyncError):
     """The database rejects a statement, and a retry would fail again.
 
-    The database's own message is dropped, because it may quote mail.
+    The error message does not contain the database's own message, which may quote mail.
 
-    blames_values: the statement would succeed with other values.
+    blames_values: whether the values cause the rejection, so that the statement would succeed with
+        other values.
     """
 
     def __init__(self, message: str, *, blames_values: bool = False) -> None:
@@ -107,12 +109,10 @@ class StoreUnavailable(MailsyncError):
 
 
 class VerificationFailed(MailsyncError):
-    """The run ended without a verification of every folder; it is stored as failed."""
+    """The run ended although some folders were not verified. The run is stored as failed."""
 
 
 def leaf_error_names() -> frozenset[str]:
-    """Return the names of all errors that a Lambda function may raise.
-
-    These are the classes below MailsyncError that have no subclass.
-    """
+    """Return the class names of all errors of Mailsync that a Lambda function may raise. These are
+    the subclasses of MailsyncError."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

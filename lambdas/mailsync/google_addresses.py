@@ -1,12 +1,13 @@
-"""Name the addresses of Google's identity platform, which sign-ins and the webhook of Gmail use."""
+"""Define the URLs of Google's identity platform. The sign-ins and the webhook of Gmail use them."""
 
 from mailsync.settings import SettingsSection
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-"""The two spellings of the issuer in Google's tokens (Google Identity documentation, "OpenID
-Connect")."""
+"""The two spellings of the issuer (the claim `iss`) in Google's ID tokens (Google Identity
+documentation, "OpenID Connect")."""
 MAX_CLOCK_SKEW_S = 60.0
-"""The seconds by which Google's clock and ours may differ when the times of a token are checked."""
+"""The seconds by which Google's clock and Mailsync's clock may differ when Mailsync checks the
+times in a token."""
 _AUTHORIZE = "https://accounts.google.com/o/oauth2/v2/auth"
 _TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105
 _REVOKE = "https://oauth2.googleapis.com/revoke"
@@ -14,8 +15,8 @@ _CERTIFICATES = "https://www.googleapis.com/oauth2/v3/certs"
 
 
 class GoogleAddresses(SettingsSection):
-    """The URLs of Google's identity platform. GOOGLE_IDENTITY_URL replaces the hosts of all of them
-    by one, that of a simulator."""
+    """The URLs of Google's identity platform. If the setting GOOGLE_IDENTITY_URL contains the URL
+    of a simulator, all URLs lead to the simulator."""
 
     @property
     def authorize_url(self) -> str:
@@ -31,7 +32,7 @@ class GoogleAddresses(SettingsSection):
 
     @property
     def certificates_url(self) -> str:
-        """Return the URL of the key set with which Google signs its tokens."""
+        """Return the URL of the key set that verifies Google's tokens."""
         return self._address(_CERTIFICATES)
 
     def _address(self, url: str) -> str:

@@ -16,14 +16,15 @@ from mailsync.retry_after import parse_retry_after_s
 
 
 class NoJsonResponse(Exception):
-    """Error: no complete response arrived. The message is the name of the cause."""
+    """Error: no complete response arrived. The error message is a short name of the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonResponse:
-    """A complete response.
+    """A complete HTTP response.
 
-    document: the body as an object. Empty: the body is no JSON object.
+    status: HTTP status code.
+    document: the JSON object in the body. Empty: the body is not a JSON object.
     retry_after_s: value of the header Retry-After in seconds. None: no header.
     """
 
@@ -42,9 +43,13 @@ def send_json_request(
     body: Mapping[str, Any] | None = None,
     access_token: str | None = None,
 ) -> JsonResponse:
-    """Send a request with a form or a JSON body, follow no redirect, and return the response.
+    """Send a request and return the response, also if its status is an error or a redirect.
 
-    timeout_s: time limit of a single read from the connection.
+    tls: TLS context that verifies the server.
+    timeout_s: time limit of a single read from the connection, in seconds.
+    form: fields of a form to send as the body. None: no form.
+    body: JSON object to send as the body. None: no JSON body.
+    access_token: bearer token for the header Authorization. None: no such header.
 
     Raises:
         NoJsonResponse: there is no connection, or the response is incomplete or too large.

@@ -1,5 +1,5 @@
-"""Do the last step of every way to connect a mailbox: store its account and start the first
-sync."""
+"""Do the last step of connecting a mailbox, whether by sign-in, by password or by an organisation:
+store the account and start its first sync."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
 
 SealCredentials = Callable[[AccountId, SealingKey], Credentials]
+"""A function that encrypts the credentials of a new account for the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,13 @@ class AccountConnector:
     def connect(
         self, user_id: str, mailbox: MailboxIdentity, seal: SealCredentials
     ) -> ConnectedAccount:
-        """Store the account with its sealed credentials, start the first sync and return both.
+        """Store the account with its sealed credentials and start the first sync; return the
+        account and the run of the sync.
 
-        If the user already has an account for this mailbox, that account and its mail are kept.
+        If the user already has an account for this mailbox, that account and its mail are kept, and
+        the account gets the new credentials.
+
+        seal: encrypts the credentials, given the account id and the data key.
 
         Raises:
             SettingMissing, StoreUnavailable: no mailbox was connected.

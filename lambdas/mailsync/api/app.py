@@ -1,8 +1,9 @@
 """Map requests to the functions of the routes of the Lambda function `api`.
 
-The routes are in groups, by the beginning of their path. Each group has a resolver of its own. A
-process imports the group of syncs, of which most requests are, when it starts, and another group at
-the first request to it: to import all groups costs each start 25 ms of CPU more.
+The routes are divided into groups by the beginning of their path. Each group has a resolver of its
+own. When a process starts, it imports only the routes of `/api/email/sync`, because most requests
+are for them. It imports another group at the first request for a route of that group. To import all
+groups at once would make each start 25 ms of CPU time slower.
 """
 
 from functools import cache
@@ -25,11 +26,12 @@ _MODULE_BY_PATH_PREFIX = {
     "/api/openapi.json": "openapi_route",
     "/": "health",
 }
-"""The module with the router of each group; the first prefix that fits applies."""
+"""For each group: the beginning of its paths, and the module that contains its router. The first
+prefix that fits a path applies."""
 
 
 def resolve_request(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the response of the route that a request of API Gateway names."""
+    """Call the route function for a request of API Gateway, and return the route's response."""
     path = APIGatewayProxyEventV2(event).path
     module = next(each for start, each in _MODULE_BY_PATH_PREFIX.items() if path.startswith(start))
     return _app_of_group(module).resolve(event, context)

@@ -32,8 +32,8 @@ class Caller:
 
 
 def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
-    """Verify the bearer token of an Authorization header and return its user. None: the token is
-    not valid.
+    """Verify the bearer token of an Authorization header and return the user whom the token names.
+    Return None if the token is not valid.
 
     A valid token has a signature by one of `keys`, a `sub` of at most `MAX_USER_ID_CHARS` printable
     characters, and an `exp` in the future. Where the settings name audiences or an issuer, `aud`

@@ -43,7 +43,8 @@ def is_caller_admin(event: APIGatewayProxyEventV2) -> bool:
 def api_base_url(event: APIGatewayProxyEventV2, settings: Settings) -> str:
     """Return the base URL of the API without a slash at its end.
 
-    It is PUBLIC_URL if that is set, else the URL of the host that the request names.
+    The result is PUBLIC_URL if that setting is set, else the URL of the host that the request
+    names.
     """
     return settings.public_url or f"https://{event.request_context.domain_name}"
 

@@ -1,6 +1,7 @@
 """Read accounts of the caller, and make the errors for accounts that the caller cannot use.
 
-An account of another user causes the same error as an account that does not exist.
+A request for an account of another user gets the same error as a request for an account that does
+not exist.
 """
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
@@ -16,7 +17,7 @@ CANNOT_SYNC_REASON_BY_STATUS = {
     "disconnected": "The account is disconnected, so no new mail is synced. Stored mail stays"
     " readable; connect the mailbox again.",
 }
-"""For each account status that prevents a sync, the error text that says why."""
+"""For each account status that prevents a sync, the error text that explains the reason."""
 
 
 def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFolders:
@@ -37,6 +38,6 @@ def account_not_found_error() -> AccountNotFound:
 
 
 def cannot_sync_error(status: str) -> AccountNotConnected:
-    """Return the error that says why an account with this `status`, which is not `active`, cannot
-    be synced."""
+    """Return the error for the request to sync an account whose `status` is not `active`. The error
+    text explains why the account cannot be synced."""
     return AccountNotConnected(CANNOT_SYNC_REASON_BY_STATUS[status])

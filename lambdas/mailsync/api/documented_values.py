@@ -1,7 +1,8 @@
-"""Name the values of status fields, and the format of account ids, in the OpenAPI document.
+"""Define types for status fields and account ids, so that the OpenAPI document lists the values of
+a status and the format of an id.
 
-The fields are plain text in Python: the database checks the values. `DOCUMENTED_VALUES` has the
-schema of each name; the builder of the document refers to it.
+In Python these fields are plain text, because the database checks the values. Each type names a
+schema. `DOCUMENTED_VALUES` has the schemas by name, and the OpenAPI document contains them.
 """
 
 from collections.abc import Iterable

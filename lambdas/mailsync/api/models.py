@@ -33,7 +33,8 @@ PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
 
 
 class SyncRequest(CamelModel):
-    """The body of a request to start a sync: which mailbox to sync, and how."""
+    """The body of a request to start a sync: the account to sync, the type of the sync, and the
+    folders."""
 
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
@@ -96,8 +97,8 @@ class Failure(CamelModel):
 
 
 def to_failure(name: str | None, message: str | None) -> Failure | None:
-    """Return the API's error object for a stored error name and message; None if there is no error
-    name."""
+    """Return the API's error object for a stored error name and error message. Return None if there
+    is no error name."""
     return Failure(name=name, message=message or "") if name else None
 
 

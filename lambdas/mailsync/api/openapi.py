@@ -37,15 +37,18 @@ _TAGS = {
     "/api/webhooks/": Tag(name="Notifications", description="Only a provider calls these."),
     "/api/": Tag(name="Service", description="The self-test, the health and this document."),
 }
-"""Tags of operations by the beginning of their path; the first one that fits applies. The tags name
-classes of generated clients."""
+"""The tag of each operation, by the beginning of the operation's path. The first beginning that
+fits a path applies. Client generators use the tags as names of classes."""
 
 
 def build_openapi_document(
     app: APIGatewayHttpResolver, providers: Iterable[RegisteredProvider]
 ) -> dict[str, Any]:
-    """Return the OpenAPI document with the routes of all functions, including those that name one
-    of `providers`."""
+    """Return the OpenAPI document with the routes of all Lambda functions.
+
+    app: the resolver with the routes of the Lambda function `api`.
+    providers: providers for which the document has the routes whose paths name a provider.
+    """
     generated = app.get_openapi_json_schema(
         title="Mailsync",
         version=API_VERSION,
@@ -99,8 +102,9 @@ def _describe_conditional_requests(operation: dict[str, Any]) -> None:
 
 
 def _complete_parameter(parameter: dict[str, Any]) -> None:
-    """Give a header the name of the documentation, and remove null, which no URL and no header can
-    carry, from the values of a parameter."""
+    """Complete one parameter in place. Write the name of a header with capital letters, as the
+    documentation does. Remove null from the allowed values, because no URL and no header can
+    contain null."""
     if parameter["in"] == "header":
         parameter["name"] = parameter["name"].title()
     schema = parameter["schema"]

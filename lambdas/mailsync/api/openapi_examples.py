@@ -83,8 +83,10 @@ _OF_FIELDS: dict[str, Any] = {
     "userName": "ann@example.org",
     "walking": True,
 }
-"""Examples of fields in all schemas, or in one. Other fields get an example of their type; null is
-the example of a field that can be null."""
+"""Examples of fields. A key `field` applies to all schemas, a key `Schema.field` to one schema. A
+field without an entry gets the example of its type. The example of a field that can be null is
+null.
+"""
 _OF_TYPES: dict[str, Any] = {"array": [], "boolean": False, "integer": 0, "number": 0.0}
 
 
@@ -104,10 +106,12 @@ def _example(name: str, schemas: dict[str, Any]) -> Any:
 
 
 def _field_example(path: str, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Return the example of a field; path: the names of its schema and of the field.
+    """Return the example of a field.
+
+    path: the names of the schema and of the field, as `Schema.field`.
 
     Raises:
-        KeyError: the field is a text without an example here.
+        KeyError: the field is a text, and `_OF_FIELDS` has no example for it.
     """
     for name in (path, path.partition(".")[2]):
         if name in _OF_FIELDS:

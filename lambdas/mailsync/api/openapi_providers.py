@@ -19,8 +19,8 @@ from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
 CONNECTIONS_TAG = "Connections"
 IS_PUBLIC_OPERATION_KEY = "x-is-public"
-"""Key that marks an operation without a token; the builder of the OpenAPI document removes the key.
-"""
+"""Key that marks an operation that needs no token. `build_openapi_document` removes the key from
+the finished document."""
 _TEXT = {"type": "string"}
 _PAGE = {"schema": _TEXT}
 

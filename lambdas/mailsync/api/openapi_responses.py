@@ -1,5 +1,5 @@
-"""Build response objects for the OpenAPI document. The module `openapi_schemas` defines the schemas
-to which they refer."""
+"""Build response objects for the OpenAPI document. The response objects refer to schemas that the
+module `openapi_schemas` defines."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -49,7 +49,8 @@ _HEADERS: Mapping[str, dict[str, Any]] = {
 
 
 def describe_headers(*names: str) -> dict[str, Any]:
-    """Return the `headers` of a response object that may have these headers."""
+    """Return the value of `headers` in the OpenAPI document for a response that may have these
+    headers."""
     return {name: _HEADERS[name] for name in names}
 
 
@@ -58,9 +59,10 @@ def describe_responses(
 ) -> dict[int, Any]:
     """Return the response objects of a route for the OpenAPI document, by status.
 
-    successes: response model of each successful status, or the name of its schema. None: the
-        response has no body.
-    problems: error statuses of this route; those that every route can return are added.
+    successes: for each successful status, the response model or the name of the response's schema.
+        None: the response has no body.
+    problems: error statuses that are special to this route. The function adds the error statuses
+        that every route can return.
     public: whether the route needs no token, so that it never returns 401 or 403.
     """
     common = (429, 500, 503) if public else (401, 403, 429, 500, 503)
@@ -71,12 +73,14 @@ def describe_responses(
 
 
 def problem_response(status: int, is_from_function: bool = True) -> dict[str, Any]:
-    """Return the response object of an error status.
+    """Return the response object of an error status for the OpenAPI document.
 
-    A status has the same schema on every route and for every media type, so that a generated client
-    has one type for it. API Gateway's own errors are of type application/json.
+    An error status has the same schema on every route and for every media type, so that a generated
+    client has one type for the status. Errors that API Gateway itself returns have the media type
+    application/json.
 
-    is_from_function: whether the function of the route returns the status as well.
+    is_from_function: whether the Lambda function behind the route can return this status. False:
+        only API Gateway returns it.
     """
     is_from_gateway = status in _GATEWAY_STATUSES
     schema = schema_reference("ProblemOrGatewayMessage" if is_from_gateway else "Problem")

@@ -1,5 +1,5 @@
-"""Complete the schemas of the OpenAPI document: those that no model describes, names of values, and
-what a client generator needs."""
+"""Complete the schemas of the OpenAPI document. Add the schemas of bodies that have no pydantic
+model, name the values of enumerations, and change what client generators cannot read."""
 
 import json
 import re
@@ -113,7 +113,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
 
 
 def tidy_schemas(document: dict[str, Any]) -> None:
-    """Complete the schemas of the document in place, and remove those that no operation uses."""
+    """Complete the schemas of the document in place. Remove the schemas that no operation uses."""
     document["paths"] = _tidy(document["paths"])
     schemas = _tidy(document["components"]["schemas"] | _WITHOUT_MODEL) | DOCUMENTED_VALUES
     used = _used_names(document["paths"], schemas)

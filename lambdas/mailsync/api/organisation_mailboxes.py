@@ -1,5 +1,5 @@
-"""Connect mailboxes by app-only access, which their organisation grants to the application instead
-of their owners.
+"""Connect mailboxes by app-only access: the organisation of the mailboxes grants the application
+access to them, and the owners of the mailboxes do not sign in.
 
 Only an administrator of the application can connect such a mailbox, and only in organisations that
 the operator allows. Otherwise any user could mirror the mail of a colleague.
@@ -62,7 +62,8 @@ class OrganisationMailboxRequest:
 def connect_mailbox(
     wanted: OrganisationMailboxRequest, connector: AccountConnector, settings: Settings
 ) -> ConnectedAccount:
-    """Verify that the mailbox is readable, store its account, start the first sync and return both.
+    """Verify that the mailbox is readable, store its account and start the first sync. Return the
+    account and the run of the sync.
 
     If the user already has an account for this mailbox, that account and its mail are kept.
 

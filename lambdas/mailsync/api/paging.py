@@ -37,7 +37,8 @@ _INVALID = Problem(
 
 
 def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
-    """Return the sort key that a page cursor encodes. None: the request has no cursor.
+    """Return the sort key (time and id) that a page cursor encodes. Return None if the request has
+    no cursor.
 
     Args:
         read_id: parses the id in the cursor; raises ValueError if the id is malformed.
@@ -61,12 +62,12 @@ def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Lis
 def split_page_and_next_cursor(
     rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
 ) -> tuple[Sequence[ListedItem], str | None]:
-    """Return the first `limit` rows, and the cursor of the next page. None as cursor: these rows
-    are the last page.
+    """Return the first `limit` rows and the cursor of the next page. The cursor is None if these
+    rows are the last page.
 
     Args:
-        rows: up to `limit + 1` rows; the additional row shows that another page exists.
-        position: returns the sort key of a row.
+        rows: up to `limit + 1` rows. If there are more than `limit` rows, another page exists.
+        position: returns the sort key (time and id) of a row.
     """
     page = rows[:limit]
     if len(rows) <= limit:

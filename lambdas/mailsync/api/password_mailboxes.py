@@ -60,8 +60,8 @@ def parse_password_login(body: Any) -> PasswordLogin:
 def connect_with_password(
     login: PasswordLogin, user_id: str, connector: AccountConnector, settings: Settings
 ) -> ConnectedAccount:
-    """Check the password at the mail server, store the account, start the first sync and return
-    both.
+    """Check the password at the mail server, store the account and start the first sync. Return the
+    account and the run of the sync.
 
     If the user already has an account for this mailbox, that account keeps its mail and gets the
     new password.

@@ -29,11 +29,15 @@ SERVER_UNUSABLE = Problem(
     " No mailbox was connected.",
 )
 PASSWORD_PROBLEMS = (PASSWORD_REFUSED, APP_PASSWORD_NEEDED, SERVER_UNUSABLE)
-"""The problems (422) of a sign-in at a mail server, as examples."""
+"""All problems of this module, for the examples of the OpenAPI document."""
 
 
 def with_advice(problem: Problem, advice: str) -> Problem:
-    """Return the problem with advice for this server in place of its last, general sentence."""
+    """Return the problem with `advice` in place of the last sentence of its detail, which is valid
+    for every mail server. Return the problem unchanged if `advice` is empty.
+
+    advice: what the user of this mail server can do.
+    """
     if not advice:
         return problem
     what = problem.detail[: problem.detail.index("no mailbox was connected")]

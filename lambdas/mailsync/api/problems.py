@@ -43,13 +43,14 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 class Problem:
     """A problem: one kind of error response.
 
-    kind: last part of the `type` URN.
+    kind: last part of the URN in the response's `type`.
     status: HTTP status code.
     title: summary of the kind, the same in every response.
-    detail: what happened and what to do. Empty: the message of the exception is used.
-    advice: what the caller can do, appended to the message of the exception.
-    retry_after_s: value of Retry-After, in seconds. None: no header.
-    oauth_error: error code of a rejected sign-in, from the identity platform or from this product.
+    detail: what happened and what to do. Empty: the message of the exception is used instead.
+    advice: what the caller can do. The response's detail is the message of the exception and the
+        advice. Unused if `detail` is not empty.
+    retry_after_s: value of the header Retry-After in seconds. None: no header.
+    oauth_error: error code of a rejected sign-in, from the identity platform or from Mailsync.
     """
 
     kind: str
@@ -216,8 +217,8 @@ def problem_headers(problem: Problem) -> dict[str, str | list[str]]:
 
 
 def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a 413 response in Lambda's format if the body exceeds `MAX_REQUEST_BODY_BYTES`, else
-    None.
+    """Return a 413 response in Lambda's format if the request's body exceeds
+    `MAX_REQUEST_BODY_BYTES`. Return None if the body is small enough.
 
     Handlers call this function before they parse the body. The validation of some megabytes can
     take longer than API Gateway's time-out, and the list of validation errors can exceed Lambda's

@@ -47,7 +47,7 @@ def sign_in_path_for_request_path(path: str) -> str | None:
     """Return the path of the sign-in for the provider that `path` names.
 
     If `path` names no provider, return the sign-in path of the first provider of this stage that
-    has a sign-in. None: no provider of this stage has a sign-in.
+    has a sign-in. Return None if no provider of this stage has a sign-in.
     """
     if found := _SIGN_IN.match(path):
         return found[0]
@@ -56,12 +56,13 @@ def sign_in_path_for_request_path(path: str) -> str | None:
 
 
 def require_provider(name: str) -> RegisteredProvider:
-    """Return the registered provider with this name, taken from a path, if this stage syncs its
-    mailboxes.
+    """Return the registered provider with this name, if this stage syncs the provider's mailboxes.
+
+    name: the name of a provider as the path of a request contains it.
 
     Raises:
-        ApiError: the provider is unknown, this release cannot sync its mailboxes, or this stage
-            does not sync them (404).
+        ApiError: the provider is unknown, or this release or this stage does not sync the
+            provider's mailboxes (404).
     """
     found = find_provider(name)
     if found is None or found.kit_module is None:
@@ -71,12 +72,13 @@ def require_provider(name: str) -> RegisteredProvider:
 
 
 def require_sign_in_provider(name: str) -> Provider:
-    """Return the provider with this name, taken from a path, if users connect its mailboxes by a
-    sign-in.
+    """Return the provider with this name, if users connect its mailboxes by a sign-in.
+
+    name: the name of a provider as the path of a request contains it.
 
     Raises:
-        ApiError: `require_provider` raises it, or the provider's mailboxes are connected by
-            password (404).
+        ApiError: the provider is unknown, this release or this stage does not sync the provider's
+            mailboxes, or they are connected by password (404).
     """
     found = require_provider(name)
     if found.uses_password:
@@ -88,7 +90,8 @@ def require_enabled(provider: Provider) -> None:
     """Raise an error unless this stage syncs mailboxes of the provider.
 
     Raises:
-        ApiError: this stage does not sync them; the problem names the missing setting (404).
+        ApiError: this stage does not sync the provider's mailboxes (404). The problem names the
+            missing setting.
     """
     try:
         load_settings().require_enabled(provider)

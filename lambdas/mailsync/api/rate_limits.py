@@ -1,7 +1,8 @@
-"""Limit how many calls per hour each user may make that start work, write rows or reach a provider.
+"""Limit how many API calls each user may make per hour. The limits apply to calls that start work,
+write rows or send requests to a provider.
 
-The throttles of API Gateway apply to all users together. These limits keep one user, with or
-without an account, from causing costs and from using up the throttles for all other users.
+The throttles of API Gateway apply to all users together. The limits of this module keep one user,
+with or without an account, from causing costs and from using up the throttles for all other users.
 """
 
 from enum import StrEnum
@@ -18,8 +19,8 @@ ALL_USERS_LIMIT_USER_ID = ""
 
 
 class RateLimitedCall(StrEnum):
-    """Groups of API calls with an hourly limit for each group. `Settings.calls_per_hour_by_kind`
-    contains the limits."""
+    """The groups of API calls. Each group has an hourly limit per user, in
+    `Settings.calls_per_hour_by_kind`."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
@@ -44,7 +45,11 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
 
 
 def rate_limit_problem(per_hour: int, wait_s: int) -> Problem:
-    """Return the problem for a call beyond a limit (429)."""
+    """Return the problem (429) for a call that exceeds an hourly limit.
+
+    per_hour: the limit, in calls per hour.
+    wait_s: seconds after which the caller may repeat the call.
+    """
     return Problem(
         kind="too-many-calls",
         status=429,

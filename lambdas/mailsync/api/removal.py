@@ -80,11 +80,13 @@ def remove_account(account_id: str) -> Response[str]:
 
 
 def account_of_caller(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
-    """Return the account of this id in the path, as one of the caller's. The store finds out
-    whether it is.
+    """Return the account id of the request's path together with the caller's user id.
+
+    This function does not check whether the account exists and belongs to the caller. The store
+    checks it when it reads or changes the account.
 
     Raises:
-        ApiError: the id is no UUID (422).
+        ApiError: the account id in the path is not a UUID (422).
     """
     try:
         number = UUID(account_id)

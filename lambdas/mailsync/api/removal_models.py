@@ -19,7 +19,7 @@ class PendingRemoval(CamelModel):
     """
 
     hidden: int
-    """Number of hidden messages: they left their folders."""
+    """Number of messages that are hidden because they left their folders."""
     gone: int
     """Number of hidden messages that a request by id has already found in no mirrored folder."""
     folders: int
@@ -51,15 +51,16 @@ class RemovalConfirmed(CamelModel):
 
 
 def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
-    """Convert the hidden mail of an account to its response model. None: no message and no folder
-    is hidden."""
+    """Convert the hidden mail of an account to a response model. Return None if no message and no
+    folder is hidden."""
     return (
         to_pending_removal(removal) if removal.hidden_messages or removal.hidden_folders else None
     )
 
 
 def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
-    """Convert the hidden mail of an account to its response model; all counts may be 0."""
+    """Convert the hidden mail of an account to a response model. All counts are 0 if nothing is
+    hidden."""
     return PendingRemoval(
         hidden=removal.hidden_messages,
         gone=removal.messages_reported_gone,

@@ -1,13 +1,13 @@
 """Connect mailboxes by a sign-in: the OAuth authorization code flow with PKCE (RFC 6749 4.1, RFC
 7636).
 
-The database stores each started sign-in as a row, sealed for its user and indexed by the hashes of
-the OAuth state and of a cookie. The redirect from the provider finishes the sign-in only with both
-the state and the cookie; finishing deletes the row.
+The database stores each started sign-in as a row. The row is encrypted and bound to the user, and
+it is found by the hashes of the OAuth state and of a cookie. The redirect from the provider
+finishes the sign-in only if it brings both the state and the cookie. Then the row is deleted.
 
-In a stage with `confirm_connections` a finished sign-in connects no mailbox yet. The database
-stores the mailbox, also sealed, until the user who started the sign-in confirms it with the
-application's JWT.
+In a stage with the setting `confirm_connections` a finished sign-in connects no mailbox yet. The
+database stores the mailbox encrypted until the user who started the sign-in confirms the mailbox
+with the application's JWT.
 """
 
 import hashlib
@@ -125,8 +125,11 @@ class SignInFlow:
         self._vault = connector.vault
 
     def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
-        """Start, store and return a sign-in of this user that expires after
-        `STARTED_SIGN_IN_LIFETIME_S`."""
+        """Start a sign-in of this user, store it, and return what the browser needs to continue.
+        The sign-in expires after `STARTED_SIGN_IN_LIFETIME_S`.
+
+        redirect_uri: URL to which the identity platform redirects the browser at the end.
+        """
         begun = self._platform.begin_sign_in(self._settings, self._oauth, redirect_uri)
         flow = {**begun, "provider": self.provider}
         cookie = token_urlsafe(32)
@@ -171,7 +174,7 @@ class SignInFlow:
 
     def confirm(self, user_id: str, token: str) -> ConnectedAccount:
         """Connect the mailbox that was stored for confirmation under `token`. A token can be used
-        once.
+        only once.
 
         Raises:
             ApiError: no mailbox is stored under the token; or the mailbox belongs to another user,
@@ -230,7 +233,8 @@ class SignInFlow:
 def _provider_of(kept: Mapping[str, Any]) -> Provider:
     """Return the provider that a stored sign-in or mailbox names.
 
-    Earlier releases had one provider and stored no name; their values get that provider.
+    Earlier releases had only one provider and stored no name. If the name is missing, return that
+    provider.
     """
     return Provider(kept.get("provider", PROVIDER_OF_EARLIEST_RELEASE))
 

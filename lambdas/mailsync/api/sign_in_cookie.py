@@ -1,9 +1,9 @@
 """Make and read the cookie that binds a sign-in to the browser that started it.
 
-On https the cookie's name has the prefix `__Host-`: browsers accept such a cookie only from the
-host itself. So a sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis,
-4.1.3.2). The API compares names byte by byte, because some cookie parsers strip characters that a
-sibling host can put before the prefix.
+On https the cookie's name has the prefix `__Host-`. A browser accepts a cookie with this prefix
+only from the host to which the cookie belongs. So another host of the same domain (evil.example.com
+for api.example.com) cannot set the cookie (RFC 6265bis, 4.1.3.2). The API compares names byte by
+byte, because some cookie parsers strip characters that such a host can put before the prefix.
 """
 
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
@@ -23,12 +23,13 @@ _SEVERAL = Problem(
 
 
 def make_sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
-    """Return the cookie, with SameSite=Lax: the redirect is a navigation from the provider's site.
+    """Return the sign-in cookie. It has SameSite=Lax, so that the browser sends it with the
+    redirect from the provider's site.
 
     Args:
-        value: the secret of the sign-in. Empty together with `seconds` 0: delete the cookie.
+        value: the secret of the sign-in. An empty value with `seconds` 0 deletes the cookie.
         secure: whether the API is reached by https. Browsers reject `__Host-` on http.
-        seconds: lifetime.
+        seconds: lifetime of the cookie.
     """
     return Cookie(
         _name(secure=secure),
@@ -42,7 +43,8 @@ def make_sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
 
 
 def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
-    """Return the value of the request's sign-in cookie. Empty: the request has no such cookie.
+    """Return the value of the request's sign-in cookie. Return an empty text if the request has no
+    such cookie.
 
     Raises:
         ApiError: the request has several cookies with this name (403). A browser sends several only

@@ -49,10 +49,10 @@ def application_redirect_url(**parameters: str) -> str:
 
 
 def link_back_to_application(path: str) -> PageLink | None:
-    """Return the link with which a page leads back to the application.
+    """Return the link from an HTML page back to the application.
 
     If APP_INBOX_URL is not set, the link leads to the sign-in of the provider that `path` names.
-    None: no provider of this stage has a sign-in.
+    Return None if APP_INBOX_URL is not set and no provider of this stage has a sign-in.
     """
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
@@ -62,8 +62,9 @@ def link_back_to_application(path: str) -> PageLink | None:
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Return a redirect to the application for a browser, else the problem as an HTML page or as
-    JSON."""
+    """Return the response to a failed sign-in. A browser gets a redirect to the application. If the
+    redirect is not possible, the response is the problem as an HTML page. A client that accepts
+    only JSON gets the problem as JSON."""
     if is_callback_path(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
@@ -84,7 +85,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
     """Return whether the response to this problem redirects the browser to the application.
 
-    It does not after a declined admin consent: the administrator may not be a user of the
+    Return False after a declined admin consent, because the administrator may not be a user of the
     application.
     """
     if problem.kind == "admin-consent-refused":

@@ -25,12 +25,14 @@ class SigningKeys(Protocol):
         ...
 
     def find_key(self, key_id: str | None) -> jwt.PyJWK | str | None:
-        """Return the key for a JWT with this key id (header `kid`). None: no key has this id."""
+        """Return the key for a JWT with this key id (header `kid`). Return None if no key has this
+        id."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSecret:
-    """A shared secret for HS256. It verifies every token and ignores the token's key id `kid`."""
+    """A shared secret for HS256. The secret is used for every token, whatever the token's key id
+    (`kid`)."""
 
     secret: str = field(repr=False)
 
@@ -44,8 +46,8 @@ class SharedSecret:
 
 @cache
 def open_signing_keys() -> SigningKeys:
-    """Return the keys that the settings of this process define; the process caches them after the
-    first call."""
+    """Return the keys that the settings of this process define. After the first call the process
+    returns the same keys again."""
     return build_signing_keys(load_settings())
 
 
@@ -53,9 +55,9 @@ def build_signing_keys(settings: Settings) -> SigningKeys:
     """Return the keys that these settings define.
 
     Raises:
-        SettingMissing: the settings define no key, both kinds of keys, or a weak secret. Or they
-            define an issuer's key set without an audience; then tokens that the issuer signed for
-            other applications would be accepted.
+        SettingMissing: the settings define no key, both kinds of keys, or a weak secret. Or the
+            settings define an issuer's key set without an audience. Without an audience, tokens
+            that the issuer signed for other applications would be accepted.
     """
     url = settings.jwt_jwks_url
     _ = settings.jwt_audiences  # raises SettingMissing

@@ -67,11 +67,11 @@ class SyncStatusView(CamelModel):
     rate: float
     """New messages stored per second since the current run started. 0: no run has started."""
     quota_left: int | None
-    """Units that are left of the quota per minute that the provider grants to the mailbox. Null:
+    """Number of units of the provider's quota per minute that the mailbox can still use now. Null:
     the provider has no such quota, or nothing was requested yet."""
     quota_paused_until: datetime | None
-    """Until when the provider accepts no requests, because a quota is used up. Null: it accepts
-    them."""
+    """Until when the provider accepts no requests, because a quota is used up. Null: the provider
+    accepts requests."""
     eta_seconds: int | None
     """Estimated number of seconds until `syncProgress` reaches `syncTotal`. Null: unknown, which
     means that nothing is missing, the run has not read for a minute and 20 pages yet, the provider
@@ -87,9 +87,9 @@ class SyncStatusView(CamelModel):
     versions of each folder with the provider once a week. Null: a folder has not been compared yet.
     """
     max_flag_age_seconds: int | None
-    """Maximum number of seconds until a changed flag is seen, if the mail server does not report
-    changed flags: then Mailsync compares the flags of all messages so often. Null: the provider
-    reports them."""
+    """Maximum number of seconds until Mailsync notices a changed flag (such as read or starred), if
+    the mail server does not report changed flags. Mailsync then compares the flags of all messages
+    at this interval. Null: the provider reports changed flags."""
     pending_removal: PendingRemoval | None
     """Mail that disappeared at the provider; Mailsync hides it and has not deleted it yet. Null: no
     mail is hidden."""

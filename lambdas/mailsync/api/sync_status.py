@@ -46,13 +46,14 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
 
 
 def _progress(account: AccountStatus) -> tuple[int, int]:
-    """Return two numbers of messages: processed so far, and expected by the provider's corrected
+    """Return the number of processed messages and the number of expected messages. Processed
+    messages are stored or in quarantine. The expected number follows from the provider's corrected
     counts.
 
-    During a full sync the provider's counts can lag behind the stored messages. Then at least as
-    many messages are expected as are processed, so that progress never exceeds 100 %. Where a
-    message can be in several folders, the folders' counts contain it several times; the number of
-    stored messages shows by how much.
+    During a full sync the provider's counts can lag behind the stored messages. Then the expected
+    number is raised to the processed number, so that the progress never exceeds 100 %. If a message
+    can be in several folders, the sum of the folders' counts contains it several times. The
+    surplus is the sum of the stored counts minus the number of stored messages.
     """
     folders = account.folders
     if account.quota and account.quota.pending:
@@ -77,7 +78,8 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
 
 
 def _rate(account: AccountStatus, now: datetime) -> float:
-    """Return the new messages stored per second since the run started; 0 without a run."""
+    """Return the number of new messages stored per second since the run started. Return 0 if no run
+    has started."""
     if account.run_started_at is None:
         return 0.0
     return account.reading.stored / max((now - account.run_started_at).total_seconds(), 1.0)

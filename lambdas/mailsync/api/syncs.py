@@ -132,11 +132,12 @@ def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Respon
 
 
 def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedRun:
-    """Start a run or join the open run; return the earlier run if the Idempotency-Key `key` was
-    used before.
+    """Start a run, or join the open run of the account; return the run. If the Idempotency-Key
+    `key` was used before, return the run of the earlier request.
 
     Raises:
-        AccountNotConnected, ApiError: a new run is impossible and the key has no earlier run.
+        AccountNotConnected, ApiError: the account cannot be synced now, and the key was not used
+            before.
     """
     try:
         _require_syncable(account, scope)

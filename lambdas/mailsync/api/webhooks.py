@@ -1,8 +1,9 @@
-"""Define the routes of `/api/webhooks`: a provider reports that a mailbox has changed, and Mailsync
-marks the mailbox as due and has it checked.
+"""Define the routes of `/api/webhooks`. A provider reports that a mailbox has changed. Mailsync
+marks the mailbox as due and starts a function that checks it.
 
 The routes are public. A notification without the secret of a subscription, or without the
-provider's signature, has no effect. The response is the same as to a valid one.
+provider's signature, has no effect. Its response is the same as the response to a valid
+notification.
 """
 
 import base64
@@ -34,8 +35,8 @@ from mailsync.store.push_store import PushStore
 from mailsync.store.queue_store import NotifiedMailboxQueueStore
 
 MAX_NOTIFICATION_BYTES = 2 * 1024 * 1024
-"""Maximum size of a request body, enough for some thousand notifications; a provider sends a few in
-one request."""
+"""The maximum size of a request body. It is enough for some thousand notifications; a provider
+sends only a few in one request."""
 
 _TEXT = "text/plain; charset=utf-8"
 _PLAIN_TEXT_HEADERS: dict[str, str | list[str]] = {
@@ -73,6 +74,7 @@ _TOO_LARGE = Problem(
 )
 
 AnyNotification = Notification | MailboxNotification
+"""A received notification of any provider. It names either a subscription or a mailbox."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 

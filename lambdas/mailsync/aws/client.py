@@ -31,11 +31,11 @@ _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class AwsService:
-    """A service.
+    """A service of AWS.
 
-    name: its name in endpoints and signatures.
-    target_prefix: what precedes an operation in the header X-Amz-Target.
-    json_version: version of its protocol.
+    name: the service's name in endpoints and signatures.
+    target_prefix: the text before the name of the operation in the header X-Amz-Target.
+    json_version: version of the AWS JSON protocol that the service speaks.
     """
 
     name: str
@@ -57,13 +57,14 @@ class _HttpResponse:
 
 @dataclass(slots=True)
 class AwsClient:
-    """Calls one service; several threads may use a client at the same time. Region, endpoint and
-    credentials come from the environment. No redirect is followed, and no proxy is used.
+    """A client of one AWS service. Several threads may use the same client. Region, endpoint and
+    credentials come from the environment. The client follows no redirect and uses no proxy.
 
     endpoint_url: URL of the service. None: the URL that the environment names.
-    timeout_s: seconds for connecting, and for each wait for bytes of a response.
-    max_attempts: attempts of a call that AWS does not answer, throttles, or answers with a 5xx
-        status. Each operation that is called must have no further effect if it is repeated.
+    timeout_s: time-out in seconds for connecting, and for each wait for bytes of a response.
+    max_attempts: maximum number of attempts of one call. The client repeats a call that AWS does
+        not answer, throttles, or answers with a 5xx status. So only idempotent operations may be
+        called.
     """
 
     service: AwsService
@@ -73,7 +74,7 @@ class AwsClient:
     _idle: list[HTTPConnection] = field(default_factory=list, init=False, repr=False)
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an operation and return its result.
+        """Call an operation with these parameters and return the result, a JSON object.
 
         Raises:
             AwsRejected, AwsUnavailable
@@ -99,7 +100,8 @@ class AwsClient:
         raise failure
 
     def _exchange(self, operation: str, body: bytes) -> _HttpResponse:
-        """Send a request and return the response, on an idle connection if it still works."""
+        """Send a request and return the response. Use an idle connection if there is one that still
+        works."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -144,7 +146,8 @@ class AwsClient:
 
 @cache
 def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return the context of all clients: reading the authorities takes longer than a request."""
+    """Return the TLS context that all clients share: reading the certificate authorities takes
+    longer than a request."""
     return ssl.create_default_context(cafile=ca_bundle)
 
 
@@ -154,7 +157,8 @@ def _host_header(connection: HTTPConnection) -> str:
 
 
 def _rejection(operation: str, response: _HttpResponse) -> AwsRejected:
-    """Return the error of a response, without its text, which may quote a value of the call.
+    """Return the exception for an error response. The exception does not contain the response's
+    text, which may quote a parameter of the call.
 
     The header or `__type` names the error, as in `com.amazonaws.kms#NotFoundException:http://...`.
     """

@@ -1,4 +1,5 @@
-"""Find region, credentials and endpoints as AWS's SDKs do, from the variables that Lambda sets."""
+"""Find the region, the credentials and the endpoints of AWS in the environment variables that
+Lambda sets, by the same rules as AWS's SDKs."""
 
 import os
 from typing import Any
@@ -8,7 +9,7 @@ from mailsync.aws.signature import AwsCredentials
 
 
 def find_region() -> str:
-    """Return the region.
+    """Return the AWS region of this process, such as `eu-central-1`.
 
     Raises:
         AwsUnavailable: no region is set.
@@ -21,8 +22,9 @@ def find_region() -> str:
 
 
 def find_credentials() -> AwsCredentials:
-    """Return the credentials of the environment; those of a Lambda function stay valid as long as
-    its process. Outside Lambda, botocore finds the credentials of a profile.
+    """Return the credentials that the environment variables contain. The credentials of a Lambda
+    function stay valid as long as its process lives. Outside Lambda, botocore finds the credentials
+    of a profile.
 
     Raises:
         AwsUnavailable: there are no credentials.
@@ -39,8 +41,7 @@ def find_credentials() -> AwsCredentials:
 
 
 def find_endpoint(service: str) -> str:
-    """Return the URL of a service: AWS_ENDPOINT_URL, which applies to all services, or else AWS's
-    URL of the service in this region."""
+    """Return the URL of a service. If AWS_ENDPOINT_URL is set, it is the URL of every service."""
     if url := os.environ.get("AWS_ENDPOINT_URL"):
         return url
     region = find_region()
@@ -49,7 +50,8 @@ def find_endpoint(service: str) -> str:
 
 
 def find_ca_bundle() -> str | None:
-    """Return the PEM file that verifies AWS's endpoints. None: the system's authorities."""
+    """Return the path of the PEM file with the certificate authorities for AWS's endpoints. Return
+    None if AWS_CA_BUNDLE is not set; then the authorities of the system apply."""
     return os.environ.get("AWS_CA_BUNDLE") or None
 
 

@@ -2,9 +2,11 @@
 
 
 class AwsError(Exception):
-    """The base class of the errors of calls to AWS. The text has no value of the call.
+    """The base class of the errors of calls to AWS. The error message contains no parameter of the
+    call, because a parameter can be secret.
 
-    code: AWS's name of the error, or the name of what went wrong on the way.
+    code: AWS's name of the error. If AWS did not answer: a short name of the reason, such as the
+        class name of the Python exception.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -13,8 +15,10 @@ class AwsError(Exception):
 
 
 class AwsRejected(AwsError):
-    """AWS answered with an error, also after retries if it may be over soon."""
+    """AWS answered the call with an error. The client has already retried errors that are often
+    temporary: throttling and 5xx statuses."""
 
 
 class AwsUnavailable(AwsError):
-    """AWS could not be asked, or did not answer, also after retries. It may have done the work."""
+    """The call could not be sent to AWS, or no complete answer arrived, even after retries. In the
+    second case AWS may have executed the call."""

@@ -16,7 +16,10 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class AwsCredentials:
-    """The credentials of a role or user. A role's have a session token."""
+    """The AWS credentials of a role or a user.
+
+    session_token: the third part of a role's temporary credentials. None: credentials of a user.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -31,6 +34,8 @@ class CredentialScope:
     service: str
 
     def at(self, now: datetime) -> str:
+        """Return the credential scope of Signature Version 4 for the day of `now`:
+        `<date>/<region>/<service>/aws4_request`."""
         return f"{now:%Y%m%d}/{self.region}/{self.service}/aws4_request"
 
 
@@ -41,7 +46,8 @@ def sign_post(
     body: bytes,
     now: datetime,
 ) -> dict[str, str]:
-    """Return the headers of a signed `POST /` with this body.
+    """Sign the request `POST /` with these headers and this body; return all headers of the signed
+    request.
 
     headers: headers to sign, with lower-case names; `host` is among them.
     now: the current time in UTC; AWS accepts a signature for five minutes.
@@ -70,10 +76,12 @@ def presign_get(
     expires_s: int,
     now: datetime,
 ) -> str:
-    """Return a signed URL without its scheme: `host/?...`. The signature is in its query.
+    """Sign the request `GET /` with these query parameters; return the URL with the signature in
+    its query. The URL has no scheme: `host/?...`.
 
-    host: with its port, as in the header Host.
-    expires_s: seconds for which AWS accepts the signature.
+    host: host name with its port, as in the header Host.
+    expires_s: number of seconds for which AWS accepts the signature.
+    now: the present time in UTC.
     """
     query = {
         **parameters,

@@ -1,12 +1,13 @@
-"""Read, renew and replace the access tokens and passwords of accounts. The store holds them
-encrypted; access tokens are renewed before they expire.
+"""Read, renew and replace the access tokens and passwords of accounts. The store keeps access
+tokens and passwords encrypted. Access tokens are renewed before they expire.
 
-A lock lets only one worker at a time renew an account's token. The identity platform issues a new
-grant with each access token, and without the lock the slower of two workers could overwrite the
-newer grant with the older one.
+A grant is the permission of a person to read the mailbox, in the form of a refresh token. The
+identity platform issues a new grant with each access token. A lock lets only one worker at a time
+renew an account's token. Without the lock, the slower of two workers could overwrite the newer
+grant with the older grant.
 
-The store also keeps the pause that the identity platform requested, and whether the grant has
-ended, so that every worker respects both.
+The store also keeps the end of a pause that the identity platform requested, and whether the grant
+has ended. So every worker respects the pause and uses no ended grant.
 """
 
 from contextlib import AbstractContextManager
@@ -59,14 +60,14 @@ class LockedCredentials(Protocol):
         ...
 
     def end_grant(self) -> None:
-        """Record that the grant has ended or the password is refused. The account stays closed
-        until it is connected again."""
+        """Record that the grant has ended, or that the mail server refused the password. The
+        account stays closed until a person connects the mailbox again."""
         ...
 
 
 class CredentialStore(Protocol):
-    """Interface of the store of sealed (encrypted) credentials: reads them, and locks them for a
-    renewal."""
+    """Interface of the store of sealed (encrypted) credentials. The store reads credentials, and
+    locks them for a renewal."""
 
     def credentials(self, account_id: AccountId) -> Credentials:
         """Return the credentials of the account.
@@ -91,11 +92,11 @@ class CredentialStore(Protocol):
 
 
 class StoredAccessTokenSource:
-    """A source of the access token of one account. It reads the sealed token from the store, and
-    renews the token when necessary; implements `AccessTokenSource`.
+    """A source of the access token of one account; implements `AccessTokenSource`. The source reads
+    the sealed token from the store, and renews the token when necessary.
 
-    For app-only access there is no grant: the application requests a new token with its own
-    credential.
+    For app-only access (an organisation grants access, not a person) there is no grant. The
+    application requests a new token with the application's own secret or certificate.
 
     Both methods raise:
         AccountNotConnected: the account has no credentials.
@@ -190,11 +191,11 @@ class StoredAccessTokenSource:
 
 
 class StoredPasswordSource:
-    """A source of the password of one account, which it reads sealed from the store; implements
-    `AccessTokenSource`.
+    """A source of the password of one account; implements `AccessTokenSource`. The source reads the
+    sealed password from the store.
 
-    The password takes the place of the access token. It has no expiry, and only the user can
-    replace it.
+    The password takes the place of the access token. A password has no expiry, and only the user
+    can replace it.
 
     Both methods raise:
         AccountNotConnected: the account has no password.
@@ -216,8 +217,8 @@ class StoredPasswordSource:
         self._access: AccessToken | None = None
 
     def current_token(self) -> AccessToken:
-        """Return the password. If an older data key encrypts the stored password, store it
-        encrypted with the newest one."""
+        """Return the password. If the stored password is encrypted with an older data key, encrypt
+        and store it again with the newest data key."""
         if self._access is None:
             stored = self._known or self._store.credentials(self._account_id)
             self._access = _password(self._account_id, stored, self._vault)
@@ -225,12 +226,13 @@ class StoredPasswordSource:
         return self._access
 
     def renew_token(self, refused: AccessToken) -> AccessToken:
-        """Return the password that the user has stored in place of `refused`. If there is none,
-        record that the mail server refused the password.
+        """Return the newer password that the user has stored in place of the password `refused`.
+
+        If the stored password still equals `refused`, record in the store that the mail server
+        refused it, so that no worker sends this password again, and raise AccessRevoked.
 
         Raises:
-            AccessRevoked: the mail server refused the stored password. Because of the record, no
-                worker sends this password again.
+            AccessRevoked: the user has stored no newer password.
         """
         for _ in range(_MAX_ATTEMPTS):
             stored = self._store.credentials(self._account_id)
@@ -250,8 +252,11 @@ class StoredPasswordSource:
         )
 
     def _seal_under_newest_key(self, stored: Credentials, access: AccessToken) -> None:
-        """Grants are sealed anew at each renewal; without this, a password would keep its data key
-        in use for ever."""
+        """Store the password again, encrypted with the newest data key, unless it is already.
+
+        Each renewal of a token encrypts the grant again. A password is never renewed, so without
+        this method its old data key would be needed for ever.
+        """
         key = self._vault.newest_sealing_key()
         if stored.password is None or stored.password.key_id == key.id:
             return
@@ -261,8 +266,8 @@ class StoredPasswordSource:
 
 
 class UnrenewableAccessToken:
-    """A source that always returns the access token with which it was created; implements
-    `AccessTokenSource`. It neither stores nor renews the token."""
+    """A source that always returns the access token that was passed to its constructor; implements
+    `AccessTokenSource`. The source neither stores nor renews the token."""
 
     def __init__(self, access: AccessToken) -> None:
         self._access = access
@@ -282,10 +287,10 @@ def open_stored_access_token(
     known: Credentials | None = None,
 ) -> StoredAccessTokenSource | StoredPasswordSource:
     """Return a source of the account's access token or password. The source reads the stored
-    credentials when it is first used.
+    credentials when the caller first requests a token.
 
-    known: the account's credentials, if the caller has just read them; the source then does not
-        read them again. None: read them when needed.
+    known: the account's credentials, if the caller has just read them. Then the source does not
+        read the credentials again. None: the source reads the credentials when needed.
 
     Raises:
         SettingMissing: the stage lacks a setting that the account's provider needs.
@@ -300,11 +305,11 @@ def open_stored_access_token(
 def get_access_token_without_lock(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
 ) -> UnrenewableAccessToken:
-    """Return the account's access token or password without locking the account's credentials. Use
-    it for the last requests before the credentials are deleted.
+    """Return a source of the account's access token or password, without locking the account's
+    credentials. Use this function for the last requests before the credentials are deleted.
 
-    A renewed token is not stored. Without the lock, other workers never wait. Raises the errors of
-    `StoredAccessTokenSource`.
+    If the token must be renewed, the new token is not stored. Without a lock other workers do not
+    wait for this function. It raises the same errors as `StoredAccessTokenSource`.
     """
     credentials = store.credentials(account.id)
     if credentials.password is not None:
@@ -319,7 +324,8 @@ def get_access_token_without_lock(
 
 
 def open_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
-    """Decrypt and return the grant. None: the account has none."""
+    """Decrypt and return the account's grant (refresh token). Return None if the account has no
+    grant."""
     if credentials.sealed_grant is None:
         return None
     return vault.open_sealed_text(grant_sealing_context(account_id), credentials.sealed_grant)
@@ -351,8 +357,8 @@ def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Ac
 
 
 def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessToken | None) -> bool:
-    """Return whether to use the stored token. False: the provider rejected the token, and the token
-    is old enough to be renewed."""
+    """Return whether to use the stored token. Return False if the mail provider has rejected this
+    token, and the token is old enough to be renewed."""
     if refused is None or stored.token != refused.token:
         return True
     issued_at = credentials.access_issued_at

@@ -1,4 +1,4 @@
-"""Wrap and unwrap data keys with AWS KMS.
+"""Make data keys with AWS KMS, and decrypt (unwrap) stored data keys.
 
 Source: AWS KMS API Reference, GenerateDataKey and Decrypt.
 """
@@ -10,8 +10,8 @@ from mailsync.aws.client import KMS, AwsClient
 
 
 class KmsDataKeys:
-    """A client of KMS for data keys; its parameters and results have the names of the API. Several
-    threads may use it at the same time.
+    """A client of AWS KMS for data keys. Parameters and results have the names of the KMS API.
+    Several threads may use the same client.
 
     Every method raises AwsRejected or AwsUnavailable.
     """
@@ -20,12 +20,13 @@ class KmsDataKeys:
         self._client = AwsClient(KMS, endpoint_url)
 
     def generate_data_key(self, **parameters: Any) -> dict[str, bytes]:
-        """Return a new data key: `Plaintext`, and `CiphertextBlob` that `decrypt` opens."""
+        """Make a new data key. `Plaintext` of the result is the data key, `CiphertextBlob` is the
+        data key encrypted by KMS; `decrypt` decrypts it."""
         made = self._client.call("GenerateDataKey", **parameters)
         return {name: b64decode(made[name]) for name in ("Plaintext", "CiphertextBlob")}
 
     def decrypt(self, *, CiphertextBlob: bytes, **parameters: Any) -> dict[str, bytes]:  # noqa: N803
-        """Return the `Plaintext` of a wrapped data key."""
+        """Decrypt a data key that KMS has encrypted. `Plaintext` of the result is the data key."""
         wrapped = b64encode(CiphertextBlob).decode()
         opened = self._client.call("Decrypt", CiphertextBlob=wrapped, **parameters)
         return {"Plaintext": b64decode(opened["Plaintext"])}

@@ -9,14 +9,15 @@ from mailsync.model import AccessToken, AccountId, Credentials
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """An access token, together with the grant or the tenant id that the request for the next token
-    needs.
+    """An access token, together with the grant or the tenant id that the request for the next
+    access token needs.
 
-    access_token: the access token.
-    grant: the user's grant. None: app-only access.
-    organisation_id: tenant id of app-only access. None: access by a grant.
-    address: the account's present email address, as the platform names it at a renewal. None: the
-        platform named no address.
+    grant: the user's grant: a refresh token, and for Entra also the data with which to use it.
+        None: app-only access, which an organisation has granted.
+    organisation_id: tenant id of the organisation that granted app-only access. None: access by a
+        user's grant.
+    address: the account's present email address, if the identity platform named it with the access
+        token. None: the platform named no address.
     """
 
     access_token: AccessToken
@@ -28,8 +29,9 @@ class TokenSet:
         """Encrypt the tokens with one data key, bound to the account; return the credentials for
         the store.
 
-        Whenever an account's tokens are renewed, all its sealed values are replaced. So an old data
-        key is needed only by accounts whose tokens have not been renewed since.
+        Each renewal of an account's tokens encrypts all secrets of the account again, with the
+        newest data key. So a data key is no longer needed once all accounts have renewed their
+        tokens with newer data keys.
         """
         return Credentials(
             sealed_grant=None
@@ -45,14 +47,14 @@ class TokenSet:
 
 
 def grant_sealing_context(account_id: AccountId) -> SealingContext:
-    """Return the sealing context of an account's grant: the column and the account that the sealed
-    value is bound to."""
+    """Return the sealing context of an account's grant: the column and the account to which the
+    sealed grant is bound."""
     return SealingContext(SealedColumn.GRANT, account_id)
 
 
 def access_token_sealing_context(account_id: AccountId) -> SealingContext:
-    """Return the sealing context of an account's access token: the column and the account that the
-    sealed value is bound to."""
+    """Return the sealing context of an account's access token: the column and the account to which
+    the sealed token is bound."""
     return SealingContext(SealedColumn.ACCESS, account_id)
 
 
@@ -66,6 +68,6 @@ def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Cred
 
 
 def password_context(account_id: AccountId) -> SealingContext:
-    """Return the sealing context of an account's password: the column and the account that the
-    sealed value is bound to."""
+    """Return the sealing context of an account's password: the column and the account to which the
+    sealed password is bound."""
     return SealingContext(SealedColumn.PASSWORD, account_id)

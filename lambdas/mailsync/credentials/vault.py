@@ -53,8 +53,9 @@ class SealedColumn(StrEnum):
 _BOUND_TO_OWNER_ALONE = frozenset(
     {SealedColumn.GRANT, SealedColumn.ACCESS, SealedColumn.CURSOR, SealedColumn.SIGN_IN}
 )
-"""The columns of versions before migration 0016. In a later column a value with their binding was
-moved there, and does not open."""
+"""The columns into which releases before migration 0016 wrote values that are bound to their owner
+alone. If another column contains such a value, somebody has moved the value there, so the vault
+does not decrypt it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +80,20 @@ class SealingContext:
 
     @property
     def bindings(self) -> tuple[bytes, ...]:
-        """Return every associated data with which a stored value can be sealed: that of this
-        version, and for columns that versions before migration 0016 wrote also the owner without a
-        column."""
+        """Return all associated data that `Vault.open_sealed_text` accepts for a stored value.
+
+        The first is the associated data of this release. A column that existed before migration
+        0016 has a second: the owner alone, with which earlier releases sealed their values.
+        """
         earlier = (self.owner.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
         return (self.associated_data, *earlier)
 
 
 class DataKeyStore(Protocol):
-    """Interface of the store of data keys. The KMS key encrypts each data key before it is
-    stored."""
+    """Interface of the store of data keys. Each data key is stored encrypted by the KMS key."""
 
     def newest_data_key(self) -> DataKey | None:
-        """Return the data key made last. None: the store has no data key."""
+        """Return the data key that was made last. Return None if the store has no data key."""
         ...
 
     def data_key(self, key_id: int) -> DataKey:
@@ -99,20 +101,22 @@ class DataKeyStore(Protocol):
         ...
 
     def add_data_key(self, wrapped: bytes) -> DataKey:
-        """Store a new encrypted data key and return it with its id."""
+        """Store a new data key and return it with its id.
+
+        wrapped: the data key, encrypted by AWS KMS.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """A decrypted data key, with which values can be encrypted without a request to the store or to
-    KMS.
+    """A decrypted data key. It encrypts values without a request to the store or to KMS.
 
     id: id of the data key in the store.
     created_at: when the data key was made.
     cached_until: time at which the vault drops the key from its cache, in seconds of the vault's
         clock.
-    cipher: AES-GCM with the decrypted key.
+    cipher: AES-GCM cipher with the decrypted key.
     """
 
     id: int
@@ -128,9 +132,11 @@ class SealingKey:
 
 
 class Vault:
-    """Encrypts (seals) and decrypts (opens) secrets. It caches data keys.
+    """Encrypts (seals) and decrypts (opens) secrets. A vault caches decrypted data keys.
 
-    kms: client of KMS, such as boto3's. None: `KmsDataKeys`.
+    kms_key_arn: ARN of the KMS key that encrypts the data keys.
+    keys: the store of the encrypted data keys.
+    kms: client of KMS, such as boto3's. None: a `KmsDataKeys`.
     clock: returns the current time in seconds.
 
     Every method that needs a data key raises:
@@ -153,13 +159,13 @@ class Vault:
         self._known: dict[int, SealingKey] = {}
 
     def seal_text(self, context: SealingContext, text: str) -> SealedSecret:
-        """Encrypt `text` and bind the result to `context`. The result does not contain the
-        context."""
+        """Encrypt `text` with the newest data key, and bind the result to `context`: the result can
+        only be decrypted with the same context. The result does not contain the context."""
         return self.newest_sealing_key().seal_text(context, text)
 
     def open_sealed_text(self, context: SealingContext, sealed: SealedSecret) -> str:
-        """Decrypt a value that was sealed for `context`, by this version or by an earlier one;
-        return the text.
+        """Decrypt a value that this release or an earlier release sealed for `context`; return the
+        text.
 
         Raises:
             AccessRevoked: the value is damaged or bound to another context.

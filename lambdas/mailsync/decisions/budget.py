@@ -1,23 +1,26 @@
-"""Compute time budgets: when a Lambda function stops fetching pages, and how long it may pause
-between requests."""
+"""Compute time budgets: when a Lambda function stops fetching pages, and how long the function may
+pause between requests."""
 
 SHUTDOWN_RESERVE_S = 20.0
 MAX_WAIT_STATE_S = 3600
 MAX_SLEEP_PER_PAUSE_S = 10.0
 """The longest pause during which a Lambda function sleeps, in seconds. For a longer pause a Wait
-state of the workflow is cheaper: its transitions cost as much as 11 s of a function with 512 MB."""
+state of the workflow is cheaper: the transitions of a Wait state cost as much as 11 s of a function
+with 512 MB."""
 MAX_PAUSES_PER_REQUEST = 2
-"""The maximum number of pauses before retries of one request. The pauses double, and together they
-are shorter than `SHUTDOWN_RESERVE_S`."""
+"""The maximum number of pauses before retries of one request. Each pause is twice as long as the
+pause before it. All pauses of a request together are shorter than `SHUTDOWN_RESERVE_S`."""
 STEP_PAUSE_BUDGET_S = 60.0
-"""The limit in seconds for all pauses within one state of the workflow: a fifth of the time-out of
-the Lambda functions that call a provider."""
+"""The limit in seconds for the sum of all pauses within one state of the workflow. It is a fifth of
+the time-out of the Lambda functions that call a provider."""
 CHECK_PAUSE_BUDGET_S = 5.0
-"""The limit in seconds for all pauses of one check. Other mailboxes wait for the check to end; an
-execution can pause longer in its place."""
+"""The limit in seconds for the sum of all pauses of one check of a mailbox. The limit is low,
+because other mailboxes wait for the check to end. If longer pauses are needed, an execution does
+the work instead of the check."""
 MIN_TIME_FOR_FOLDERS_S = 60.0
-"""The minimum seconds until its time-out with which a function begins to sync a few more folders:
-`STEP_PAUSE_BUDGET_S`, which their requests may spend on pauses."""
+"""The minimum number of seconds that a function must have until its time-out to begin to sync a few
+more folders. It equals `MAX_TOTAL_PAUSE_PER_STATE_S`, because the requests for the folders may
+pause so long."""
 _SHORTEST_PAUSE_S = 0.05
 
 
@@ -34,7 +37,10 @@ def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
 def has_time_for_folders(remaining_s: float) -> bool:
     """Return whether a function that syncs many folders has time for a few more folders.
 
-    The time includes what the function needs to return the remaining folders to the workflow.
+    Afterwards the function still needs time to return the remaining folders to the workflow.
+    `MIN_TIME_FOR_MORE_FOLDERS_S` includes that time.
+
+    remaining_s: seconds until the function's time-out.
     """
     return remaining_s > MIN_TIME_FOR_FOLDERS_S
 
@@ -56,8 +62,10 @@ def wait_state_seconds(retry_after_s: float) -> int:
     """Return the seconds for a Wait state of the workflow: `retry_after_s` rounded up to whole
     seconds, from 1 to 3600.
 
-    If the provider requested a longer pause, the workflow sends a request after an hour, is
-    throttled again, and waits again.
+    If the provider requested a pause of more than an hour, the workflow sends a request after an
+    hour, is throttled again, and waits again.
+
+    retry_after_s: pause that the provider requested, in seconds.
     """
     return max(1, min(MAX_WAIT_STATE_S, int(-(-retry_after_s // 1))))
 

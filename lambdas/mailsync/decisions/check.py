@@ -9,22 +9,25 @@ from mailsync.decisions.verify import FolderCounts, counts_agree
 from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFeed, StoredFolder, feeds_of
 
 MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
-"""The maximum number of folders of a mailbox that a check reads; a mailbox with more folders gets
-an execution. 20 folders are one call for the tree and one for the changes: 0.9 s at 88 ms per
-response and four at once, so 1,000 folders take 44 s. A check has 90 s
-(`batch.MIN_TIME_PER_CHECK_S`), and the provider may take twice as long."""
+"""The maximum number of folders of a mailbox that a check reads. A mailbox with more folders gets
+an execution. For 20 folders a check sends one call for the folder tree and one call for the
+changes. With 88 ms per response and four calls at once 20 folders take 0.9 s, and 1,000 folders
+take 44 s. A check has 90 s (`batch.MIN_TIME_PER_CHECK_S`), so the provider may take twice as long.
+"""
 
 
 class CheckResult(Enum):
     """How much work a check found in a mailbox.
 
-    NOTHING_NEW: no work; the mailbox is also verified.
+    NOTHING_NEW: no work. The check has also verified the mailbox: all counts equal the provider's
+        counts.
     ALL_CHANGES_READ: all changes are on the pages that the check has read, so the check can
         store them.
     NEEDS_EXECUTION: more work, which an execution of the workflow must do.
     """
 
     NOTHING_NEW = auto()
+    """The check found no change, and each stored count equals the provider's count."""
     ALL_CHANGES_READ = auto()
     """The pages that the check has read contain all changes, so the check can store them."""
     NEEDS_EXECUTION = auto()
@@ -45,15 +48,18 @@ def classify_check(
 ) -> CheckResult:
     """Return how much work a check of a mailbox found.
 
+    is_fully_verified: whether the last sync verified every folder.
+    listing: the provider's folder tree as the check has read it.
+    plan: the differences between `listing` and the stored folder tree.
     folders: all stored folders of the account.
-    pages: the next page of each change feed that was read.
-    waiting: change feeds that a later check reads.
+    pages: for each change feed that the check has read, the feed's next page.
+    waiting: change feeds that this check did not read; a later check reads them.
     moved: provider ids of folders whose counts at the provider changed since the last check.
     counts: the counts of the mirrored folders that the listing contains.
 
-    NOTHING_NEW also verifies the mailbox. It requires that the last sync verified every folder
-    (`is_fully_verified`), no change feed reports a change, the folder tree is unchanged, and each
-    stored count agrees with the provider's current count.
+    The result NOTHING_NEW means that the mailbox is verified as well. So it has four conditions:
+    `is_fully_verified` is true, no change feed reports a change, the folder tree is unchanged, and
+    each stored count equals the provider's current count.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
@@ -79,6 +85,7 @@ def classify_check(
 
 
 def _is_unfinished(feed: StoredFeed) -> bool:
-    """Return whether an earlier sync has left pages or messages of the feed to be read."""
+    """Return whether an earlier sync left pages of the feed unread, or messages of the feed
+    pending."""
     position = feed.position
     return position.is_full_sync_running or not position.is_start_of_round or feed.has_pending

@@ -1,4 +1,5 @@
-"""Group messages into conversations by the message ids that connect them. Pure functions."""
+"""Group messages into conversations by their keys (`Message.conversation_keys`). Two messages that
+share a key belong to the same conversation. Pure functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConnectedKeys:
-    """Keys of messages that belong to one conversation.
+    """The keys of messages that belong to one conversation. A key is a UUID that messages of one
+    conversation share (`Message.conversation_keys`).
 
-    keys: all of them, in the order of the messages.
-    conversation_ids: the stored conversations that the keys connect, in ascending order. Empty: the
-        keys begin a conversation.
+    keys: the keys of all these messages, in the order of the messages.
+    conversation_ids: ids of the stored conversations that contain one of the keys, in ascending
+        order. Several ids: the keys show that the stored conversations are one conversation. Empty:
+        no key is stored, so the keys form a new conversation.
     """
 
     keys: tuple[str, ...]
@@ -20,10 +23,12 @@ class ConnectedKeys:
 def connect_keys(
     keys_of_messages: Iterable[Sequence[str]], stored: Mapping[str, int]
 ) -> tuple[ConnectedKeys, ...]:
-    """Return the connected components of the keys: the keys of one message are connected, and so
-    are the keys of one stored conversation.
+    """Group keys into conversations: return one ConversationKeys for each connected component of
+    the keys. Keys of the same message are connected, and keys of the same stored conversation are
+    connected.
 
-    stored: the conversations of those keys that are stored.
+    keys_of_messages: for each message, its keys.
+    stored: for each key that is stored already, the id of the key's conversation.
     """
     parents: dict[str | int, str | int] = {}
     for keys in keys_of_messages:

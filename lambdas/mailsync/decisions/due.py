@@ -3,43 +3,50 @@
 from collections.abc import Mapping, Sequence
 
 MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
-"""The maximum number of mailboxes that one run of the schedule claims, the longest overdue first.
-It is 1.5 times the number that becomes due in a minute with 10,000 mailboxes and an interval of 5
-minutes. After an outage 10,000 overdue mailboxes are spread over four minutes."""
+"""The maximum number of mailboxes that one tick claims, the longest overdue first. A tick is one
+invocation of the schedule `start-due-syncs`, once a minute. With 10,000 mailboxes and an interval
+of 5 minutes, 2,000 mailboxes become due in a minute. The limit is 1.5 times this number. After an
+outage 10,000 overdue mailboxes are spread over four minutes."""
 DUE_CLAIM_LIFETIME_S = 600
 """The lifetime in seconds of a worker's claim on a due mailbox. If the worker dies, the claim ends
 after this time."""
 NOTIFIED_CLAIM_LIFETIME_S = 60
-"""The lifetime in seconds of the claim on a mailbox for which a notification arrived."""
+"""The lifetime in seconds of a worker's claim on a mailbox for which a notification arrived."""
 MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
-"""The minimum seconds between checks of a mailbox that notifications start, in the long run. Two
-checks may follow each other at once. A check of a mailbox of 1,000 folders is 111 requests, so
-notifications cause at most half of the 10,000 requests in ten minutes that Microsoft Graph
-allows."""
+"""The minimum average number of seconds between two checks of a mailbox that notifications start.
+Two such checks may follow each other at once. A check of a mailbox with 1,000 folders is 111
+requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows in
+ten minutes."""
 MAX_NOTIFIED_WORKERS = 4
 """The maximum number of functions that check notified mailboxes at the same time. An AWS account
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
 MAILBOXES_PER_WORKER = 10
 """The number of notified mailboxes that one function checks in parallel."""
 MAX_COUNTED_MAILBOXES = MAX_NOTIFIED_WORKERS * MAILBOXES_PER_WORKER
+"""The maximum number of waiting notified mailboxes that are counted to decide whether another
+function is needed. More mailboxes would not change the decision."""
 MAX_NOTIFIED_WAIT_S = 2.0
-"""The seconds that a notified mailbox waits for the functions that are working. A function with a
-free thread looks every second; after this time all are taken, so another function is needed."""
+"""The seconds that a notified mailbox waits for the functions that already check notified
+mailboxes. A function with a free thread looks for waiting mailboxes every second. So no thread is
+free if a mailbox has waited longer than this, and another function is invoked."""
 MAX_NOTIFIED_WAIT_WITHOUT_TICK_S = 60.0
-"""The seconds after which the schedule claims a notified mailbox although functions work that check
-such mailboxes. Without these seconds, a tick after a thousand notifications would start 20 more
-functions, with ten connections each to the database."""
+"""The seconds for which a tick of the schedule leaves a notified mailbox to functions that check
+notified mailboxes. After this time the tick claims the mailbox like any due mailbox. Without this
+delay, a tick after a thousand notifications would start 20 more functions, with ten connections to
+the database each."""
 CHECK_SLOT_LIFETIME_S = 60
-"""The seconds after which another function may take the place of one that checks notified
-mailboxes, if its invocation was lost or it died."""
+"""The lifetime in seconds of a slot. A slot is the right of one function to check notified
+mailboxes; the function renews it while it works. If the function dies or its invocation is lost,
+another function may take the slot after this time."""
 
 SYNC_INTERVAL_AFTER_NOTIFICATION_S = 60
-"""The seconds until the second check after a notification, if the first check found nothing new."""
+"""The seconds from a check that a notification started and that found nothing new to a second
+check."""
 SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
 """The seconds between two syncs of a mailbox that has changed recently."""
 SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
-"""The seconds between two syncs of a mailbox that has not changed for hours: the longest delay of
-new mail."""
+"""The seconds between two syncs of a mailbox that has not changed for hours. New mail of such a
+mailbox arrives at most this much later."""
 SYNC_INTERVAL_IF_PUSHED_S = 15 * 60
 """The seconds between two syncs of a mailbox whose provider sends notifications. These syncs are
 needed because some notifications are lost."""
@@ -47,11 +54,13 @@ _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
 MAX_SYNC_BACKOFF_S = 24 * 60 * 60
 MAX_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_IF_INACTIVE_S
-"""The longest time in seconds until the next sync after failed runs, if only some folders failed:
-the mail of the others arrives as in a mailbox without failures, also if a folder fails forever."""
+"""The longest time in seconds until the next sync after failed runs, if only some folders failed.
+So the mail of the other folders arrives as in a mailbox without failures, even if one folder always
+fails."""
 MAX_BACKOFF_IF_UNVERIFIED_S = 60 * 60
 """The longest time in seconds until the next sync after failed runs, if only some folders were not
-verified: each of these runs lists all messages of the folders that differ."""
+verified. It is longer than for failed folders, because each such run lists all messages of the
+folders that differ."""
 
 EXECUTION_DIED_ERROR = "ExecutionDied"
 """Error name of a run whose execution timed out or vanished."""
@@ -82,12 +91,15 @@ MAX_SUBSCRIPTION_RETRY_S = 6 * 60 * 60
 
 
 def needs_another_worker(waits_s: Sequence[float], working: int) -> bool:
-    """Return whether another function must check notified mailboxes.
+    """Return whether another function must be invoked to check notified mailboxes.
 
-    One function that works through all costs less than many that wait for the provider apart.
+    Another function is needed if a mailbox waits and no function works, if more mailboxes wait than
+    the working functions can check in parallel, or if a mailbox has waited longer than
+    `MAX_MAILBOX_WAIT_FOR_WORKER_S`. Otherwise the working functions suffice. Few functions with
+    many mailboxes cost less than many functions that each wait for the provider.
 
-    waits_s: for each notified mailbox that can be checked, the seconds that it has waited.
-    working: number of functions that check notified mailboxes.
+    waits_s: for each notified mailbox that can be checked now, the seconds that it has waited.
+    working: number of functions that check notified mailboxes now.
     """
     if not waits_s or working == 0:
         return bool(waits_s)
@@ -97,16 +109,17 @@ def needs_another_worker(waits_s: Sequence[float], working: int) -> bool:
 def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter: float) -> float:
     """Return the seconds until the next scheduled sync of a mailbox whose last run failed.
 
-    failures: number of runs that failed in a row, including the last one.
-    cause: error name of the last run. None: the account is closed, and a check tries again to get
-        an access token.
+    failures: number of runs that failed in a row, including the last run.
+    cause: error name of the last run. None: the account is closed. A check of a closed account
+        requests an access token, and ends if there is none.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth, so that
         mailboxes that failed together are not synced together.
 
-    The interval doubles with each failure: up to a day, up to 15 minutes if only some folders
-    failed, up to an hour if only some folders were not verified. If the last run is the first
-    failure in a row and its execution died, the result is 0, because the mailbox did not cause the
-    failure.
+    The interval doubles with each failure. Its maximum is a day. If only some folders failed, the
+    maximum is 15 minutes. If only some folders were not verified, the maximum is an hour.
+
+    Return 0 if the execution of the last run died and no earlier run failed, because the mailbox
+    did not cause this failure.
     """
     if cause == EXECUTION_DIED_ERROR and failures <= 1:
         return 0.0
@@ -121,11 +134,11 @@ def seconds_until_sync_after_success(
     """Return the seconds until the next scheduled sync of a mailbox after a successful sync.
 
     has_news: whether a notification, or a person's confirmation of a removal, arrived during the
-        sync. The sync may have missed it, so the result is 0.
-    is_pushed: whether the provider sends notifications of changes; they can be lost, so scheduled
-        syncs continue.
+        sync. The sync may have missed the change, so the result is 0.
+    is_pushed: whether the provider sends notifications of changes. Notifications can be lost, so
+        scheduled syncs continue, with longer intervals.
     unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is
-        5 minutes. Later it is a twelfth of this time, at most 15 minutes.
+        5 minutes. Later the interval is a twelfth of `unchanged_for_s`, at most 15 minutes.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth.
     """
     if has_news:

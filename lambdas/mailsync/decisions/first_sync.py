@@ -8,13 +8,14 @@ from mailsync.decisions.remaining_time import RESERVED_QUOTA_SHARE
 
 @dataclass(frozen=True, slots=True)
 class FirstSyncCost:
-    """What a first sync costs at one provider: a part for each message, and a part beside them.
+    """What a first sync costs at one provider. Each cost has a fixed part and a part per message.
 
-    messages_per_s: messages that are stored in a second, if no quota limits them.
-    requests, requests_per_message: requests, in units of the provider's quota. The true number is
-        lower where one request brings several messages.
-    usd, usd_per_message: list price of the executions and functions on AWS, in US dollars.
-    start_s: seconds until the first message is stored.
+    messages_per_s: number of messages that Mailsync stores per second if no quota limits it.
+    fixed_quota_units: units of the provider's quota that a first sync of an empty mailbox uses.
+    quota_units_per_message: units of the quota that each message adds. The real number is lower
+        where one request brings several messages.
+    fixed_usd, usd_per_message: list price of the executions and functions on AWS, in US dollars.
+    time_to_first_message_s: seconds from the start of the sync until the first message is stored.
     """
 
     messages_per_s: float
@@ -27,11 +28,11 @@ class FirstSyncCost:
 
 @dataclass(frozen=True, slots=True)
 class FirstSyncEstimate:
-    """What the first sync of a mailbox takes, about.
+    """An estimate of the time and the costs of the first sync of a mailbox.
 
-    messages: number of messages that the provider counts now.
+    message_count: number of messages that the provider counts now.
     duration_s: seconds until all messages are stored.
-    requests: requests, in units of the provider's quota.
+    quota_units: units of the provider's quota that the first sync uses.
     usd: list price on AWS in US dollars, without the database.
     """
 
@@ -44,10 +45,11 @@ class FirstSyncEstimate:
 def estimate_first_sync(
     messages: int, cost: FirstSyncCost, units_per_minute: int | None
 ) -> FirstSyncEstimate:
-    """Return what a first sync of this number of messages takes.
+    """Return the estimated time and costs of a first sync of `messages` messages.
 
-    units_per_minute: the provider's quota of the mailbox, of which a first sync leaves a share to
-        new mail. None: the provider has no quota, or none that limits a first sync.
+    units_per_minute: the quota of the mailbox in the provider's units. A first sync leaves
+        `RESERVED_QUOTA_SHARE` of the quota to new mail. None: no quota of the provider limits a
+        first sync.
     """
     requests = math.ceil(cost.requests + cost.requests_per_message * messages)
     duration_s = cost.start_s + messages / cost.messages_per_s

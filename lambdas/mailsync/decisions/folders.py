@@ -1,5 +1,5 @@
-"""Compare the provider's folder tree with the stored one, and choose the order in which folders are
-synced."""
+"""Compare the provider's folder tree with the stored folder tree, and choose the order in which
+folders are synced."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,9 +19,10 @@ from mailsync.model import (
 from mailsync.storable import to_storable_text
 
 MAX_FOLDERS_PER_FULL_SYNC_BATCH = 20
+"""The maximum number of small folders whose full syncs start together in one batch."""
 MAX_MESSAGES_PER_FULL_SYNC_BATCH = 400
-"""The maximum number of messages in one batch of small folders that start their full sync together:
-four pages, as many as a provider may work on at a time, and about 10 MB."""
+"""The maximum number of messages in one batch of small folders whose full syncs start together. 400
+messages are about 10 MB, and as many as a provider sends with four pages at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,12 @@ class FolderTreeDiff:
     """The changes that the stored folder tree needs to become equal to the provider's folder tree.
 
     new_and_changed_folders: folders that are new, renamed, moved, or have another role.
-    gone_folder_ids: folders to hide, because the provider answered a request by their id with "not
-        found". A folder that is only missing from the listing is neither changed nor gone.
-    new_id_by_folder_id: folders that have another id at the provider now: renamed ones, and those
-        with a role.
+    gone_folder_ids: stored folders to hide, because the provider answered a request by their id
+        with "not found". A folder that is only missing from the listing is neither changed nor
+        gone.
+    new_remote_id_by_folder_id: stored folders whose provider id has changed. The key is the
+        folder's id in the database, the value is the folder's new id at the provider. These are
+        folders that were renamed, and folders whose role (such as Inbox) a new folder has now.
     """
 
     new_and_changed_folders: tuple[RemoteFolder, ...]
@@ -43,10 +46,15 @@ class FolderTreeDiff:
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
     """Return how the stored folder tree must change to equal the provider's listing.
 
-    A folder that was deleted and created again under its old name has a new id: the folder with the
-    old id is gone, and the folder with the new id is new. If an unknown folder now has the role of
-    a gone one, as in a mailbox that was created again, the stored folder gets the new id. A folder
-    with a permanent role (such as the Inbox) is gone only if another folder now has the role.
+    If the provider answers a request by a stored folder's id with "not found", the first of these
+    rules that fits applies to the stored folder:
+
+    1. The listing recognises the folder as renamed, or a folder that is not stored has the stored
+       folder's role, as in a mailbox that was created again. The stored folder gets the new id.
+    2. The folder has an undeletable role (such as Inbox), and no listed folder has this role. The
+       stored folder stays unchanged, because such a mailbox cannot exist.
+    3. Otherwise the stored folder is gone. So a folder without a role that was deleted and created
+       again under its old name is one gone folder and one new folder.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = listing.permanent_roles - {folder.role for folder in listing.folders}
@@ -77,8 +85,8 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
 
 
 def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
-    """Return the reason why the provider's folder listing is incomplete and cannot verify the
-    mirror. None: the listing is complete.
+    """Return the reason why the provider's folder listing is incomplete, as a sentence. An
+    incomplete listing cannot verify the mirror. Return None if the listing is complete.
 
     If the listing lacks a folder that is known to exist, the listing may also lack folders that the
     mirror does not know yet.
@@ -139,9 +147,9 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
 def sort_feeds_to_read(
     feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
 ) -> tuple[StoredFeed, ...]:
-    """Return the feeds in the order in which Mailsync starts to read them: first the feed of the
-    Inbox, then by the number of messages in their folders, the largest first, because large folders
-    take longest.
+    """Return the feeds in the order in which Mailsync starts to read them. The feed of the Inbox is
+    first. The other feeds follow by the number of messages in their folders, the largest first,
+    because large folders take longest.
 
     folders: the folders of the feeds, with the provider's counts.
     """
@@ -161,11 +169,17 @@ def batch_full_sync_starts(
     page_size: int,
     max_messages: int,
 ) -> Iterator[tuple[StoredFeed, ...]]:
-    """Yield batches of the change feeds of small folders whose full sync has not started. A batch
-    fits on one page.
+    """Yield batches of small folders' change feeds, so that the full syncs of a batch start
+    together.
 
-    The smallest folders come first. All their batches together have at most `max_messages`
-    messages. Folders above this limit are left to Lambda functions that work in parallel.
+    A small folder has fewer messages than `page_size`, so its mail fits on one page. Only folders
+    whose full sync has not stored a page yet are in the batches. The smallest folders come first.
+
+    folders: the stored folders.
+    remote: the listed folders, with the provider's counts.
+    page_size: number of messages of a page.
+    max_messages: the largest number of messages of all batches together. The folders that exceed
+        this number are left out; Lambda functions that work in parallel read them.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     starting = [

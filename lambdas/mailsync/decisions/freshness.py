@@ -1,5 +1,4 @@
-"""Choose the folders whose change feeds a sync of a large mailbox reads, and those that it leaves
-to a later sync.
+"""Choose the change feeds that a sync of a large mailbox reads; a later sync reads the other feeds.
 
 The folder listing contains the provider's counts of every folder, so every sync notices added and
 removed messages. A change that keeps the counts equal (a flag, a category, a replaced message) is
@@ -19,9 +18,11 @@ mailbox, in one batch request."""
 MAX_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
 MAX_TIME_BETWEEN_FEED_READINGS = timedelta(hours=1)
-"""The longest time between two readings of a change feed, and of the whole folder tree."""
+"""The longest time between two readings of the same change feed. It is also the longest time
+between two readings of a mailbox's whole folder tree."""
 MAX_TIME_BETWEEN_THOROUGH_READINGS = timedelta(days=1)
-"""The longest time between two searches for hidden folders below every folder of a mailbox."""
+"""The longest time between two searches for hidden folders in a mailbox. Such a search looks below
+every folder (`TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS`)."""
 
 
 def choose_feeds_to_read(
@@ -29,13 +30,16 @@ def choose_feeds_to_read(
 ) -> tuple[StoredFeed, ...]:
     """Return the change feeds that a sync of a mailbox reads now.
 
+    Of a small mailbox the sync reads all feeds. Of a large mailbox the sync reads the feeds of all
+    active folders, of all folders whose counts changed, and of all folders that were never read.
+    The other feeds take turns, the least recently read first. The longer the last sync is ago, the
+    more of these feeds are read, so that each feed is read at least once per
+    `MAX_TIME_BETWEEN_FEED_READINGS`.
+
     folders: the stored folders of the mailbox, with their change feeds.
     moved: provider ids of folders whose counts at the provider changed since the last reading.
+    now: the present time.
     since_s: seconds since the last sync of the mailbox.
-
-    A small mailbox has all its feeds read. In a large one the feeds of inactive folders take turns,
-    the least recently read first, so that each is read at least once per
-    `MAX_TIME_BETWEEN_FEED_READINGS`.
     """
     feeds = feeds_of(folders)
     if len(feeds) <= MAX_FEEDS_OF_SMALL_MAILBOX:
@@ -62,8 +66,8 @@ def choose_tree_reading_mode(
 ) -> TreeReadingMode:
     """Return how much of the folder tree a check reads.
 
-    whole_at, thorough_at: when the tree was last read in mode WHOLE, and in mode THOROUGH.
-        None: never.
+    whole_at: when a check last read all listed folders. None: never.
+    thorough_at: when a check last searched for hidden folders as well. None: never.
     """
     if thorough_at is None or now - thorough_at >= MAX_TIME_BETWEEN_THOROUGH_READINGS:
         return TreeReadingMode.THOROUGH

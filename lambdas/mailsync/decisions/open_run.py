@@ -1,5 +1,5 @@
 """Choose what to do with the open run of a mailbox when a person, the schedule or an event requests
-another sync."""
+another sync. An open run is a run that is stored as queued or running."""
 
 from enum import Enum, auto
 
@@ -8,7 +8,8 @@ RUNNING_EXECUTION_STATUS = "RUNNING"
 
 
 STALE_RUN_S = 60
-"""The age in seconds of its last heartbeat from which a run is stale: its execution may be dead."""
+"""The age in seconds of a run's last heartbeat from which the run is stale: the execution of a
+stale run may be dead."""
 
 
 class OpenRunAction(Enum):
@@ -52,9 +53,11 @@ def choose_open_run_action(
     ended cannot be started again. DescribeExecution is eventually consistent, so it can miss an
     execution that already works (AWS Step Functions API Reference).
 
-    has_begun: whether the run has recorded its execution.
-    is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
-    execution_status: None if Step Functions has no execution with the name of the run.
+    has_ended: whether the run is stored as ended.
+    has_begun: whether an execution has begun the run and is recorded in it.
+    is_stale: whether the run's last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S.
+    execution_status: the status of the run's execution, from Step Functions. None: Step Functions
+        has no execution with the name of the run.
     """
     if has_ended:
         return OpenRunAction.RETURN_ENDED_RUN

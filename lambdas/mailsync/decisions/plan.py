@@ -27,13 +27,15 @@ KeyedChange = TypeVar(
 
 
 def plan_page(page: Page) -> PagePlan:
-    """Return the writes for one page of changes: one write per message, from the last change of the
-    message on the page. Successive changes of placements add up.
+    """Return the writes for one page of changes, one write per message.
 
-    A page may contain a message several times: feeds repeat changes, and a message that was moved
-    into the folder may come twice. If a page first removes a message and then contains it again,
-    the message has returned to the folder. The writes are sorted by message id, so that concurrent
-    transactions lock rows in one order and do not deadlock.
+    A page may contain several changes of one message: feeds repeat changes, and a message that was
+    moved into the folder may come twice. Then the last change of the message counts. For example, a
+    message that the page first removes and then contains again has returned to the folder. Only
+    successive changes of placements are added up.
+
+    The writes are sorted by message id, so that concurrent transactions lock rows in the same order
+    and do not deadlock. The placement changes of a list (`Page.is_listing`) keep the page's order.
     """
     last: dict[RemoteId, Change] = {}
     for change in page.changes:
@@ -52,10 +54,10 @@ def plan_page(page: Page) -> PagePlan:
 
 
 def _merged(earlier: Change | None, change: Change) -> Change:
-    """Return one change in place of two of the same message.
+    """Return one change in place of two successive changes of the same message.
 
-    A change of placements adds to what is stored. If something else precedes it on the page, the
-    stored placements are not those that it adds to, so the message must be fetched.
+    A change of placements is relative to the stored placements. After another kind of change on the
+    same page the stored placements are outdated, so the result makes Mailsync fetch the message.
     """
     if earlier is None or not isinstance(change, PlacementChange):
         return change
@@ -75,5 +77,6 @@ def _merged(earlier: Change | None, change: Change) -> Change:
 
 
 def _only(changes: dict[RemoteId, Change], kind: type[KeyedChange]) -> tuple[KeyedChange, ...]:
-    """Sorted by id: writers that lock rows in one order do not deadlock."""
+    """Return the changes of one kind, sorted by message id: writers that lock rows in the same
+    order do not deadlock."""
     return tuple(each for _, each in sorted(changes.items()) if isinstance(each, kind))

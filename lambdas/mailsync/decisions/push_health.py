@@ -1,17 +1,21 @@
-"""Decide whether the provider's notifications of a mailbox work, from what was received so far."""
+"""Decide whether the provider's notifications for a mailbox work: whether a notification came
+before each change that a sync found."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 MAX_TIME_FROM_NOTIFICATION_TO_SYNC = timedelta(minutes=15)
-"""The longest usual time between a notification and the end of the sync that finds its change."""
+"""The longest usual time between a notification and the end of the sync that finds the announced
+change."""
 
 
 class PushHealth(StrEnum):
-    """Whether the notifications of a mailbox work.
+    """Whether the provider's notifications for a mailbox work.
 
-    SILENT: the provider has a subscription, and no notification announced the last change.
-    LAPSED: the provider has no subscription.
+    WORKING: there is a push subscription, and a notification announced the last change.
+    SILENT: there is a push subscription, but no notification announced the last change that a sync
+        found.
+    LAPSED: there is no push subscription, or it has expired.
     """
 
     WORKING = "working"
@@ -27,12 +31,17 @@ def classify_push(
     changed_at: datetime,
     now: datetime,
 ) -> PushHealth:
-    """Return whether the notifications of a mailbox work.
+    """Return whether the provider's notifications for a mailbox work.
 
-    expires_at: expiry of the subscription. None: there is no subscription.
-    subscribed_at: when a subscription was first requested.
-    notified_at: when the last genuine notification arrived. None: no notification arrived yet.
-    changed_at: when the last sync ended that found a change.
+    The last change counts as announced if the sync that found it ended at most
+    `MAX_TIME_FROM_NOTIFICATION_TO_SYNC` after the last notification, or at most that long after the
+    subscription was first requested.
+
+    expires_at: expiry of the mailbox's push subscription. None: there is no subscription.
+    subscribed_at: when Mailsync first requested a subscription for the mailbox.
+    notified_at: when the last genuine notification arrived. None: no notification has arrived yet.
+    changed_at: when the last sync that found a change ended.
+    now: the present time.
     """
     if expires_at is None or expires_at <= now:
         return PushHealth.LAPSED

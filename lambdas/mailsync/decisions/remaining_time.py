@@ -11,31 +11,35 @@ MIN_READING_S = 60.0
 """The shortest reading in seconds from which a speed is computed. Until then the start of the
 functions, some 5 s, makes the speed look too low, and the minute may be a fast or a slow one."""
 MAX_REREAD_SHARE = 0.5
-"""The largest share of messages that were stored already in what the run has read. Above it the
-speed says more about the messages behind the run than about those before it."""
+"""The largest share of already stored messages among the messages that a run has read. Above this
+share the run's remaining time is not estimated, because the speed so far is mostly the speed of
+messages that were stored already. It says little about the new messages that remain."""
 QUOTA_WINDOW_S = 60.0
 """The seconds for which a quota grants its units."""
 RESERVED_QUOTA_SHARE = 0.1
 """The share of a quota that backfills leave to new mail."""
 BACKFILL_PARTS = 8
-"""The number of parts of a minute's quota in which a backfill uses it. New mail is read between the
-parts, so it waits for an eighth of a minute and not for a whole one."""
+"""The number of equal parts in which a backfill uses up the quota of one minute. A backfill is the
+fetching of the pending messages of a mailbox. New mail is read between two parts, so new mail waits
+for an eighth of a minute and not for a whole minute."""
 BACKFILL_PART_S = QUOTA_WINDOW_S / BACKFILL_PARTS
-"""The seconds from the start of one part to the start of the next: its work, then a pause."""
+"""The seconds from the start of one part of a backfill to the start of the next part. A part
+consists of the requests and a pause after the requests."""
 MAX_SLOWDOWN_OF_PART = 1.25
-"""Parts that take longer than this many times BACKFILL_PART_S are limited by the work, not by the
-quota."""
+"""If a part of a backfill takes longer than this factor times BACKFILL_PART_DURATION_S, the work
+limits the speed of the backfill, not the quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """The quota of a mailbox at its provider, and what is left to be fetched with it.
+    """The quota of a mailbox at its provider, and the messages that the quota is still needed for.
 
-    units_per_minute: the number of units that the provider grants per minute.
-    taken: units that were taken in the last minute.
-    paused_until: end of the pause in which the provider accepts no requests. None: no pause.
-    pending: number of messages whose contents are still to be fetched.
-    used: units that the open run has used for its pages.
+    units_per_minute: number of units that the provider grants to the mailbox per minute.
+    units_taken_in_last_minute: number of units that all syncs and checks of the mailbox took in the
+        last 60 seconds.
+    paused_until: end of a pause in which the provider accepts no requests. None: no pause.
+    pending_message_count: number of pending messages; their contents are still to be fetched.
+    units_used_by_run: number of units that the open run has used for its pages since its start.
     """
 
     units_per_minute: int
@@ -46,20 +50,21 @@ class QuotaStatus:
 
     @property
     def units_left(self) -> int:
-        """Return how many units are left of the last minute."""
+        """Return the number of units that the mailbox can still take now: `units_per_minute` minus
+        the units that were taken in the last minute."""
         return max(0, self.units_per_minute - self.taken)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingProgress:
-    """What a run has read so far. All numbers are 0 before its first page.
+    """What a run has read so far. All numbers are 0 before the run's first page.
 
-    stored, reread: numbers of messages that the run stored for the first time, and that it read
-        again.
-    pages: number of pages.
-    reading_s: seconds since the run began to read its first folder.
-    folder_reading_s: seconds that its folders were being read, added up. Folders that are read at
-        the same time count each.
+    new_message_count: number of messages that the run stored for the first time.
+    reread_message_count: number of messages that the run read although they were stored already.
+    page_count: number of pages that the run has stored.
+    elapsed_reading_s: seconds since the run began to read its first folder.
+    summed_folder_reading_s: the sum of the reading times of all folders, in seconds. Two folders
+        that are read at the same time for a minute add two minutes.
     is_paused: whether the provider has requested a pause that has not ended.
     """
 
@@ -78,19 +83,21 @@ def estimate_remaining_s(
     missing_in_largest_folder: int,
     quota: QuotaStatus | None = None,
 ) -> int | None:
-    """Return the estimated number of seconds until all missing messages are stored. None: nothing
-    is missing, or the speed so far allows no estimate.
+    """Return the estimated number of seconds until all missing messages are stored. Return None if
+    no message is missing, or if the speed so far allows no estimate.
 
     missing: number of messages that the run still has to store.
-    missing_in_largest_folder: the largest number of them in one folder. Pages of a folder are read
-        one after the other, so a run may end with one folder alone, at the speed of a folder.
-    quota: the provider's quota, which the run may use up. Waiting for it is no pause. None: the
-        provider has none.
+    missing_in_largest_folder: number of missing messages in the folder that lacks most. The pages
+        of one folder are read one after the other. So the run may end with only this folder, and
+        then it reads as fast as one folder can be read.
+    quota: the provider's quota for the mailbox. The time in which the run waits for new units is
+        part of the estimate. None: the provider has no quota.
 
-    At speeds as recorded from a provider, in 19 of 20 runs every estimate is within a factor of
-    1.5 of the true time, or within 20 s of it (`tests/unit/test_remaining_time.py`). A pause that
-    the provider requests later makes it too low; one that has ended makes it too high, because it
-    counts as time of reading.
+    With speeds that were recorded from a provider, in 19 of 20 runs every estimate is within a
+    factor of 1.5 of the true time, or within 20 s of the true time
+    (`tests/unit/test_remaining_time.py`). The estimate is too low if the provider requests a pause
+    later. The estimate is too high after a pause that has ended, because the pause counts as
+    reading time.
     """
     if quota and quota.pending and progress.stored:
         return math.ceil(_seconds_of_quota(progress, quota))
@@ -106,12 +113,15 @@ def estimate_remaining_s(
 
 
 def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
-    """Return the seconds until the pending messages are fetched: until the last part of the
-    backfill begins, which has no pause, or at the speed so far, if the quota does not limit it.
+    """Return the estimated seconds until the pending messages are fetched.
 
-    A part that is not over can take as long as the quota lets it take. So only a reading that
-    lasts longer than all parts that have begun is limited by its work: the start of the functions
-    and the list of the messages take seconds, and would make the first parts look slow.
+    If the quota limits the backfill, the result is the time until the last part of the backfill
+    begins. The last part has no pause. Otherwise the result follows from the speed so far.
+
+    A part that has not ended may take as long as the quota makes it take. So the work limits the
+    backfill only if the reading has lasted longer than all parts that have begun. Otherwise the
+    start of the functions and the list of the messages, which take some seconds, would make the
+    first parts look slow.
     """
     at_speed_so_far_s = quota.pending * progress.reading_s / progress.stored
     part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS

@@ -9,28 +9,32 @@ the message or folder is gone.
 from datetime import timedelta
 
 MIN_SUSPICIOUS_REMOVAL_MESSAGES = 20
+"""The removal of fewer messages than this is never suspicious."""
 MAX_UNSUSPICIOUS_REMOVAL_SHARE = 0.5
+"""The removal of at most this share of the stored messages is never suspicious."""
 
 REMOVAL_CONFIRMATION_DELAY = timedelta(hours=2)
-"""The minimum time between the provider's two responses to requests by id that lead to the deletion
-of a message or a folder."""
+"""The minimum time from the provider's first response that a message or folder is gone to the
+deletion of the message or folder. Just before the deletion a second request by id must get the same
+response."""
 SUSPICIOUS_REMOVAL_DELAY = timedelta(hours=24)
-"""The minimum time between the provider's two confirmations before most of a mailbox is deleted. If
-a person confirms the removal, `REMOVAL_CONFIRMATION_DELAY` is enough."""
+"""The minimum time from the provider's first response that messages are gone to their deletion, if
+most of a mailbox would be deleted. After a person has confirmed the removal, the shorter
+`MIN_TIME_FROM_GONE_TO_DELETION` applies."""
 GONE_FOLDER_DESELECTION_RETENTION = timedelta(days=30)
-"""How long Mailsync remembers that a user deselected a folder which then disappeared, in case the
-folder comes back."""
+"""How long Mailsync remembers that a user deselected a folder (chose not to mirror the folder)
+after the folder has disappeared at the provider. If the folder comes back within this time, it is
+still deselected."""
 
 
 def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | None) -> bool:
-    """Return whether removing messages from a folder would contradict the provider's own count of
-    the folder.
+    """Return whether the removal of messages from a folder is suspicious: it would remove most of
+    the folder's messages, and fewer messages than the provider counts would remain.
 
     stored: number of stored messages of the folder.
     removing: number of stored messages that would be removed.
-    remote_total: the provider's count of messages in the folder. The removal is credible if it
-        takes few messages, or if at least this many messages remain. None: the provider does not
-        count the folder.
+    remote_total: the provider's count of messages in the folder. None: the provider does not count
+        the folder; then every removal of most of the folder's messages is suspicious.
     """
     if not is_most_of_mailbox(stored=stored, removing=removing):
         return False
@@ -38,10 +42,8 @@ def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | Non
 
 
 def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
-    """Return whether `removing` messages are more than half of the `stored` messages.
-
-    Return False if fewer than `MIN_SUSPICIOUS_REMOVAL_MESSAGES` messages are removed.
-    """
+    """Return whether `removing` messages are more than half of the `stored` messages. Return False
+    if `removing` is less than `MIN_SUSPICIOUS_REMOVAL_MESSAGES`."""
     return (
         removing >= MIN_SUSPICIOUS_REMOVAL_MESSAGES
         and removing > stored * MAX_UNSUSPICIOUS_REMOVAL_SHARE

@@ -1,5 +1,5 @@
-"""Decide which folders are read by several workers, those that are large beside the others, and how
-large their slices are."""
+"""Decide which large folders several workers read together in slices, and how many messages a slice
+has. Pure functions."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -7,22 +7,24 @@ from mailsync.decisions.budget import grow_page_size, shrink_page_size
 from mailsync.model import FeedId, SlicePage, StoredFeed
 
 MIN_MESSAGES_FOR_SLICES = 400
-"""The number of messages above which a folder is read in slices: a page for each worker."""
+"""A folder with more messages than this can be read in slices. 400 messages are four pages, one
+page for each worker."""
 MESSAGES_PER_SLICE = 100
-"""The number of messages of a worker's first slice, that of a page with contents."""
+"""The number of messages of a worker's first slice: as many as a page with contents has."""
 MAX_MESSAGES_PER_SLICE = 200
-"""The size of slices of small messages. Every request costs the provider time of its own, so larger
-ones are faster; but Graph gives up on a page that takes too long (Microsoft Graph docs, "List
-messages"), and 200 messages take 5 s at 27 ms each."""
+"""The maximum number of messages of a slice. A large slice is faster than two small slices, because
+each request costs the provider additional time. But Graph gives up on a page that takes too long
+(Microsoft Graph docs, "List messages"), and 200 messages take 5 s at 27 ms each."""
 MIN_MESSAGES_PER_SLICE = 25
-"""The size below which slices are not divided, because each costs a request: the messages of one
-that fails are then fetched by their ids."""
+"""A failed slice with at most this number of messages is not split into smaller slices, because
+each slice costs a request. Its messages are fetched by their ids."""
 BYTES_PER_SLICE = 6 * 2**20
-"""The aim for the decompressed size of slices with more messages than the first: that of 150
-messages of 40 KB. A function holds two slices at a time."""
+"""The target for the decompressed size of a slice that has more messages than a worker's first
+slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
 MIN_USEFUL_SLICE_SHARE = 0.2
-"""A full sync goes on with slices if the first slice stores a fifth of its messages or more. Else
-each message would be requested by its id."""
+"""The minimum share of the messages of a full sync's first slice that the slice must store. If it
+stores fewer, the full sync uses no slices, because most messages would be requested by their ids.
+"""
 
 
 def choose_sliced_feeds(
@@ -31,13 +33,15 @@ def choose_sliced_feeds(
     begun: Collection[FeedId],
     max_in_flight: int,
 ) -> tuple[FeedId, ...]:
-    """Return the feeds that are read in slices, in the order of `left`: those that would take one
-    worker longer than the workers together need for all. None if they are as many as the workers,
-    since each worker then has one.
+    """Return the ids of the feeds that several workers read in slices, in the order of `left`.
+
+    A feed is chosen if one worker alone would read it for longer than all workers together need for
+    all feeds of `left`. Return an empty tuple if at least as many feeds as workers would be chosen:
+    then each worker has a large feed of its own.
 
     left: the feeds that are not up to date.
-    totals: the provider's numbers of messages of the feeds' folders.
-    begun: feeds with slices that are left from before.
+    totals: for each feed, the provider's number of messages in the feed's folder.
+    begun: feeds that have slices from earlier. They are chosen whatever their size.
     max_in_flight: number of workers, one for each request that the provider accepts at a time.
     """
     share = sum(totals.get(feed.ref.id, 0) for feed in left) / max_in_flight
@@ -56,18 +60,24 @@ def choose_sliced_feeds(
 
 
 def are_slices_useful(stored: int, claimed: int) -> bool:
-    """Return whether a full sync goes on with slices after the first one. claimed: the number of
-    its messages. stored: how many of them the slice contained as the feed has named them."""
+    """Return whether a full sync goes on with slices after its first slice.
+
+    stored: number of messages that the first slice brought and that the worker stored.
+    claimed: number of messages that the first slice should have brought.
+    """
     return stored >= MIN_USEFUL_SLICE_SHARE * claimed
 
 
 def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
-    """Return the number of messages of a worker's next slice: half of it after a slice that failed,
-    else a quarter more, as long as `BYTES_PER_SLICE` allows it.
+    """Return the number of messages of a worker's next slice.
 
-    size: the present number.
-    claimed: the number of messages of the slice.
-    page: None: the slice failed.
+    After a failed slice the result is half of `size`. After any other slice the result is a quarter
+    larger than `size`, at most `MAX_MESSAGES_PER_SLICE`, and not so large that the next slice would
+    have more than `TARGET_BYTES_PER_SLICE`.
+
+    size: the number of messages for which the worker aimed with its last slice.
+    claimed: the number of messages that the last slice really had.
+    page: the provider's response for the last slice. None: the slice failed.
     """
     if page is None:
         return shrink_page_size(size)
@@ -76,5 +86,10 @@ def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
 
 
 def is_split_useful(claimed: int, page: SlicePage | None) -> bool:
-    """Return whether a slice failed that is worth being fetched as smaller ones."""
+    """Return whether the messages of a slice must be fetched again in smaller slices: the slice
+    failed, and it had more than `MAX_MESSAGES_OF_UNSPLIT_SLICE` messages.
+
+    claimed: number of messages of the slice.
+    page: the provider's response for the slice. None: the slice failed.
+    """
     return page is None and claimed > MIN_MESSAGES_PER_SLICE

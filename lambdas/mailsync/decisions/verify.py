@@ -19,24 +19,25 @@ from mailsync.model import (
 MAX_REPAIRS_PER_RUN = 2
 """The maximum number of times that one run repairs the same folder."""
 MAX_COMPARISON_AGE = timedelta(days=7)
-"""The longest time between two comparisons of a folder's message ids and versions with the
-provider."""
+"""The longest time between two comparisons of a folder. A comparison compares the id and the
+version of every stored message with the provider's list of the folder."""
 COMPARISON_RETRY_DELAY = timedelta(hours=30)
-"""The time until a failed comparison of a folder's ids is tried again. It is longer than a day,
+"""The time after which a failed comparison of a folder is tried again. It is longer than a day,
 because the comparisons of an account's folders are spread over a day."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
-"""The maximum number of messages that one check compares by id, over all folders. An execution
-compares larger folders."""
+"""The maximum number of messages that one check compares by id, in all folders together. If the
+folders that are due have more messages, an execution compares them."""
 MAX_COMPARED_FOLDERS_PER_RUN = 25
-"""The maximum number of folders whose ids one run compares only because their comparison is due.
-Further due folders wait for the next run."""
+"""The maximum number of folders that one run compares for the only reason that their weekly
+comparison is due. Further due folders wait for the next run."""
 MAX_FOLDERS_PER_REPAIR_ROUND = 100
-"""The maximum number of folders that one round of repairs compares, because the history of an
-execution has a limit (`successor.MAX_MAP_ITEMS`). More folders take more rounds."""
+"""The maximum number of folders that one round of repairs compares. The limit exists because the
+history of an execution is limited (`successor.MAX_MAP_ITEMS`). More folders take more rounds."""
 
 
 def max_repair_rounds(folder_count: int) -> int:
-    """Return how many rounds of repairs a run may have in a mailbox with this number of folders."""
+    """Return the maximum number of rounds of repairs of one run in a mailbox with `folder_count`
+    folders. A round compares and repairs up to `MAX_FOLDERS_PER_REPAIR_ROUND` folders."""
     return MAX_REPAIRS_PER_RUN * max(1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND))
 
 
@@ -45,12 +46,13 @@ class FolderCounts:
     """The message counts of one folder at the provider and in the database.
 
     remote_total, remote_unread: the provider's counts of all and of unread messages. None: the
-        provider does not count the folder, which is then verified only by the ids of its messages.
+        provider does not count the folder; the folder is verified only by the ids of its messages.
     stored_total, stored_unread: the numbers of all and of unread stored messages.
-    quarantined_total: messages that exist at the provider and cannot be stored.
-    remote_total_error, remote_unread_error: by how much the provider's counts are wrong according
-        to the last comparison of ids.
-    compared_at: when the ids were last compared. None: a comparison is due now.
+    quarantined_total: number of messages that exist at the provider and cannot be stored.
+    remote_total_excess, remote_unread_excess: by how much the provider's counts are too high, as
+        the last comparison of message ids found. Negative: the counts are too low. 0: correct.
+    compared_at: when the message ids of the folder were last compared with the provider. None: they
+        were never compared, or a new comparison was requested; the comparison is due now.
     """
 
     remote_total: int | None
@@ -64,8 +66,9 @@ class FolderCounts:
 
     @property
     def remote_minus_stored_counts(self) -> tuple[int, int]:
-        """Return by how many messages, and by how many unread messages, the provider's counts
-        exceed the stored counts. A number is 0 if the provider does not count the folder."""
+        """Return two differences: the provider's count of all messages minus the stored messages
+        (stored or in quarantine), and the provider's count of unread messages minus the stored
+        unread messages. Both are 0 if the provider does not count the folder."""
         if self.remote_total is None or self.remote_unread is None:
             return 0, 0
         return (
@@ -75,8 +78,8 @@ class FolderCounts:
 
     @property
     def min_differing_messages(self) -> int:
-        """Return the smallest number of messages that can explain the difference between the
-        counts; 0 if the counts agree."""
+        """Return a lower bound of the number of messages that differ from the provider, derived
+        from the difference of the counts. 0: the counts agree."""
         total, unread = self.remote_minus_stored_counts
         if self.quarantined_total:
             return abs(total - self.remote_total_error)
@@ -97,7 +100,8 @@ def folders_due_for_id_comparison(
     """Return the folders whose message ids are due for a comparison with the provider, the folder
     that is due longest first.
 
-    Folders whose last comparisons were at the same time become due at different moments of a day.
+    A folder is due 6 to 7 days after its last comparison. The exact hour depends on the folder's
+    id: so folders that were compared at the same time are not all due at the same time.
     """
 
     def waits_since(folder_id: FolderId) -> float:
@@ -115,9 +119,13 @@ def folders_due_for_id_comparison(
 
 @dataclass(frozen=True, slots=True)
 class StoredMessageState:
-    """The state of a stored message that is compared with the provider's list of a folder.
+    """The state of a stored message, to be compared with the provider's list of a folder.
 
-    is_in_listed_folder: whether the message is visible and in the listed folder.
+    remote_version: the provider's version of the message. None: an earlier release stored the
+        message without a version.
+    modified_at: time of the last modification. None: unknown.
+    is_visible_in_compared_folder: whether the message is visible (not hidden) and placed in the
+        folder whose list is compared.
     """
 
     is_read: bool
@@ -130,8 +138,8 @@ class StoredMessageState:
     def equals_listed_message(self, listed: ListedMessage) -> bool:
         """Return whether the stored message has the flags and the version that the provider lists.
 
-        A message that an earlier release stored has no version. For such a message the time of the
-        last modification is compared instead, if the provider lists that time.
+        If the stored message or the list has no version, the time of the last modification is
+        compared instead. If the provider does not list that time either, only flags are compared.
         """
         stored = (self.is_read, self.is_flagged, self.importance)
         flags = (listed.is_read, listed.is_flagged, listed.importance)
@@ -150,11 +158,11 @@ class ListingDifference:
     missing_ids: listed messages that are not stored; fetch them by id.
     changed_ids: listed messages whose stored state differs from the listed one; fetch them by id.
     unlisted_ids: visible messages that the list lacks; request each by id.
-    ids_to_show_again: listed messages that are stored in the listed state, but hidden or in another
-        folder; show them in this folder.
+    ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden or in
+        another folder; make them visible in this folder.
     ids_gone_from_quarantine: messages in quarantine that the list lacks.
-    messages_lacking_version: listed messages that are stored in the listed state without a version;
-        store the listed version.
+    messages_with_version_to_store: listed messages that are stored in the listed state without a
+        version; store the version that the list names.
     """
 
     missing_ids: tuple[RemoteId, ...] = ()
@@ -183,8 +191,8 @@ def compare_listing_with_rows(
     """Compare the provider's listing of a folder with the stored rows; return the differences.
 
     listed: the messages of the listing.
-    stored: the state of every row of the folder including hidden ones, and of the rows of listed
-        messages in other folders, by message id.
+    stored: stored states by message id. It contains every stored message of the folder, including
+        hidden messages, and every listed message that is stored in another folder.
     quarantined: ids of the folder's messages in quarantine.
     """
     entries = {entry.remote_id: entry for entry in listed}
@@ -212,13 +220,13 @@ def compare_listing_with_rows(
 
 
 class ListingContradictionKind(StrEnum):
-    """How the provider's list of a folder contradicts its response to a request for one message.
-    The mirror stores the response.
+    """How the provider's list of a folder contradicts the provider's response to a request for one
+    message by its id. Mailsync stores what the response says.
 
-    LISTED_BUT_NOT_IN_FOLDER: the list has the message; requested by id, the message is gone or in
-        another folder.
-    IN_FOLDER_BUT_NOT_LISTED: the list lacks the message; requested by id, it is in the folder or
-        cannot be read.
+    LISTED_BUT_NOT_IN_FOLDER: the list contains the message. According to the response the message
+        is gone or in another folder.
+    IN_FOLDER_BUT_NOT_LISTED: the list lacks the message. According to the response the message is
+        in the folder, or exists and cannot be read.
     LISTED_WITH_OTHER_READ_STATE: the list and the response have different read states.
     """
 
@@ -229,7 +237,8 @@ class ListingContradictionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListingContradiction:
-    """A message for which the provider's response by id contradicts its listing of the folder."""
+    """A message for which the provider's response to a request by id contradicts the provider's
+    list of the folder."""
 
     remote_id: RemoteId
     cause: ListingContradictionKind
@@ -240,11 +249,13 @@ def find_listing_contradictions(
     answers: Iterable[Message | GoneMessage | UnreadableMessage],
     folder: RemoteId,
 ) -> Iterator[ListingContradiction]:
-    """Yield the messages whose response by id contradicts the provider's listing of the folder.
+    """Yield the messages for which the provider's response to a request by id contradicts the
+    provider's list of the folder.
 
-    listed: the listed read state of each message id. None: the list has no read states.
-    answers: the provider's responses by id. A listed message that cannot be read goes into
-        quarantine and is no contradiction.
+    listed: for each listed message id, the listed read state. None: the list has no read states.
+    answers: the provider's responses to the requests by id. A listed message that cannot be read
+        goes into quarantine and is no contradiction.
+    folder: the provider's id of the folder.
     """
     for answer in answers:
         if cause := _contradiction(listed, answer, folder):

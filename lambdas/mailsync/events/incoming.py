@@ -1,8 +1,9 @@
-"""Receive events on the bus that request a sync or the self-test.
+"""Receive events from the event bus that request a sync or the self-test.
 
-EventBridge delivers an event at least once. The id of an event is the idempotency key of its run,
-or the name of its self-test, so a second delivery starts nothing. An invalid event is logged and
-raises no error, because Lambda would retry it in vain.
+EventBridge delivers an event at least once. The id of an event is the idempotency key of the run
+that the event starts, or the name of the self-test's execution. So a second delivery of the same
+event starts nothing. An invalid event is logged and raises no error, because Lambda would retry the
+event in vain.
 """
 
 from collections.abc import Mapping
@@ -42,8 +43,8 @@ class InvalidEvent:
 
 
 def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | InvalidEvent:
-    """Return the sync that an event requests, or the reason why the event is invalid. `syncType`
-    defaults to `manual`.
+    """Return the sync that an event requests, or an InvalidEvent with the reason why the event is
+    invalid. An event without `syncType` requests a sync of the type `manual`.
 
     Args:
         kind: the detail type of the event.
@@ -90,8 +91,11 @@ class EventReceiver:
     def handle(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
         """Start the sync or the self-test that the event requests.
 
-        Returns `runId` and `status` of the sync's run, or `executionArn` of the self-test, or
+        Return `runId` and `status` of the sync's run, or `executionArn` of the self-test, or
         `refused` with the reason if the event is invalid.
+
+        event: the event as EventBridge delivers it.
+        self_test_arn: ARN of the state machine of the self-test.
         """
         event_id, kind = str(event["id"]), str(event["detail-type"])
         if kind == SELF_TEST_EVENT_TYPE:

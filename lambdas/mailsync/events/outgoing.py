@@ -1,8 +1,8 @@
-"""Publish the outbox to the event bus: each event at least once, and the events of an account in
-order.
+"""Publish the events of the outbox on the event bus. Each event is published at least once, and the
+events of one account are published in their order.
 
-Source: Amazon EventBridge API Reference, PutEvents (at most 10 entries, each accepted or rejected
-    on its own).
+Source: Amazon EventBridge API Reference, PutEvents (at most 10 entries; the bus accepts or rejects
+    each entry separately).
 """
 
 import json
@@ -18,7 +18,7 @@ EVENT_SOURCE = "mailsync"
 MAX_ENTRIES_PER_PUT_EVENTS_CALL = 10
 MAX_PUT_EVENTS_CALLS = 100
 """The maximum number of PutEvents calls in one Lambda invocation. The next invocation publishes the
-remaining events."""
+events that remain."""
 PUBLISHED_EVENT_RETENTION_DAYS = 30
 MAX_EVENTS_DELETED_AT_ONCE = 1000
 
@@ -52,7 +52,7 @@ class EventBus:
         return boto3.client("events", config=limits)
 
     def put_events(self, events: Sequence[OutboxEvent]) -> list[int]:
-        """Send events to the bus and return the ids of those that it accepted."""
+        """Send events to the bus; return the ids of the events that the bus accepted."""
         entries = [
             {
                 "EventBusName": self._name,
@@ -74,11 +74,12 @@ class EventBus:
 
 
 def publish_outbox(outbox: OutboxStore, bus: EventBus) -> OutboxPublicationCounts:
-    """Publish the events of the outbox in batches; each batch has at most one event of an account,
-    so an account's events stay in order.
+    """Publish the events of the outbox in batches. A batch has at most one event of each account,
+    so the events of an account stay in order.
 
-    The function ends after a batch without any event that the bus accepted, so that rejected events
-    cannot loop forever.
+    The function passes over the outbox again and again. It ends after a pass in which the bus
+    accepted no event, so that rejected events are not sent for ever. It also ends after
+    `MAX_PUT_EVENTS_CALLS` batches.
     """
     published = refused = progress = last = 0
     for _ in range(MAX_PUT_EVENTS_CALLS):

@@ -11,15 +11,15 @@ from mailsync.model.ids import AccountId, RemoteId
 Provider = NewType("Provider", str)
 """The name of a mail provider as stored in the database; `mailsync.registry` lists all names."""
 NEVER = datetime.max.replace(tzinfo=UTC)
-"""The expiry of what does not expire."""
+"""The value of `AccessToken.expires_at` for a password, which does not expire."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSecret:
     """A secret encrypted with AES-256-GCM.
 
-    key_id: id of the data key that encrypts it.
-    sealed_bytes: nonce, ciphertext and tag.
+    key_id: id of the data key (`DataKey`) that encrypts the secret.
+    sealed_bytes: nonce, ciphertext and authentication tag.
     """
 
     key_id: int
@@ -30,13 +30,16 @@ class SealedSecret:
 class Account:
     """A connected mailbox, without its credentials and its email address.
 
-    remote_id: the provider's id of the mailbox or of its user.
+    status: status of the account as stored, such as `active` or `paused`.
+    initial_sync_completed: whether the first sync of the mailbox has ended successfully.
+    remote_id: the provider's id of the mailbox or of the mailbox's user.
     organisation_id: tenant id of the organisation that grants access. None: a person grants access.
     max_requests_in_flight: number of concurrent requests that the provider last accepted. None: the
-        number that the provider documents.
-    throttled_for_s: seconds that remain of a pause that the provider requested; 0 without a pause.
-    are_placements_backfilled: whether all messages have placements, including those that an earlier
-        version stored.
+        number that the provider documents applies.
+    remaining_provider_pause_s: remaining seconds of a pause that the provider requested. 0: there
+        is no pause.
+    has_placements_of_all_messages: whether every stored message has its placements. False: earlier
+        releases stored messages without placements, and a sync must still add the placements.
     """
 
     id: AccountId
@@ -52,9 +55,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token with its expiry, held only in memory; its `repr` hides the token.
+    """An access token with its expiry. It is only kept in memory; its `repr` hides the token.
 
-    A password takes the place of a token that never expires: `expires_at` is `NEVER`.
+    For a mailbox that is opened with a password, `token` contains the password, and `expires_at` is
+    `NEVER_EXPIRES_AT`.
     """
 
     token: str = field(repr=False)
@@ -62,23 +66,26 @@ class AccessToken:
 
     @property
     def is_password(self) -> bool:
-        """Return whether this is the password of the mailbox."""
+        """Return whether `token` contains the password of the mailbox and not an access token."""
         return self.expires_at == NEVER
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The stored credentials of an account: an encrypted grant, an organisation's id, or an
-    encrypted password.
+    """The stored credentials of an account. Access to the mailbox is granted in one of three ways:
+    by a person's grant (a refresh token), by an organisation, or by the mailbox's password.
 
-    sealed_grant: encrypted refresh token of a person. None: access by an organisation or a
+    sealed_grant: the person's refresh token, encrypted. None: access by an organisation or by a
         password.
-    sealed_access_token: the last access token, encrypted. None: no token was requested yet, or
-        access by a password.
-    organisation_id: tenant id of the organisation that grants access. None: a person grants access.
-    earliest_renewal_at: time before which no token may be requested, as the identity platform
-        demanded.
-    password: encrypted password of the mailbox. None: access by a grant or an organisation.
+    sealed_access_token: the last access token, encrypted. None: no access token was requested yet,
+        or access by a password.
+    access_token_expires_at: when the last access token expires. None: there is no access token.
+    organisation_id: tenant id of the organisation that grants access. None: access by a grant or by
+        a password.
+    access_token_issued_at: when the last access token was issued. None: unknown.
+    earliest_renewal_at: end of a pause that the identity platform requested. Before this time no
+        token may be requested. None: no pause.
+    sealed_password: password of the mailbox, encrypted. None: access by a grant or an organisation.
     """
 
     sealed_grant: SealedSecret | None
@@ -92,8 +99,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A key that encrypts the secrets of accounts, as stored: AWS KMS has encrypted the key
-    itself."""
+    """A stored data key. A data key encrypts the secrets of accounts, and AWS KMS encrypts the data
+    key.
+
+    wrapped_key: the data key, encrypted by AWS KMS.
+    """
 
     id: int
     wrapped_key: bytes
@@ -122,10 +132,11 @@ class NotificationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A notification that the webhook received and has not verified yet.
+    """A notification that the webhook received from a subscription and has not verified yet.
 
-    remote_id: the provider's id of the subscription.
-    secret: client state, which proves that the provider sent the notification.
+    subscription_remote_id: the provider's id of the subscription.
+    secret: the client state of the subscription. Only Mailsync and the provider know it, so it
+        proves that the provider sent the notification.
     """
 
     remote_id: RemoteId
@@ -137,7 +148,7 @@ class Notification:
 class MailboxNotification:
     """A notification of changed mail that names a mailbox and no subscription.
 
-    The provider's package has verified that the provider sent it.
+    The provider's package has already verified that the provider sent this notification.
 
     address: the mailbox's email address in lower case.
     """

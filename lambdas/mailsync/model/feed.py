@@ -1,4 +1,4 @@
-"""Define change feeds, and the position up to which a sync has read each."""
+"""Define change feeds, and the position up to which Mailsync has read each change feed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,16 +29,17 @@ class FeedRef:
 
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
-    """How far the sync has read a change feed.
+    """How far Mailsync has read a change feed.
 
-    cursor: the next position in the feed, encrypted because it may grant access to the mailbox.
-        None: the full sync has stored no page yet.
-    generation: number of the feed's current or last full sync, from 1.
+    cursor: the position of the feed's next page, encrypted because it may grant access to the
+        mailbox. None: the full sync has stored no page yet.
+    full_sync_generation: number of the feed's current or last full sync, from 1.
     is_full_sync_running: whether pages of that full sync are still missing.
-    page_size: page size that last worked. None: the default.
-    is_mid_round: whether pages of the current round (one pass over the feed) are still missing.
-    failed_feed_count: number of the provider's kinds of feeds that have failed for this folder or
-        mailbox.
+    page_size: the number of messages per page that last worked. None: the default of the provider.
+    has_unfinished_round: whether pages of the current round (one pass over the feed) are missing.
+    failed_feed_kind_count: number of kinds of feeds that have failed. A provider can have several
+        kinds of feeds for a folder or mailbox, in an order of preference (Graph: delta, delta
+        without bodies, list). The count is also the index of the kind that is used now.
     """
 
     cursor: SealedSecret | None
@@ -51,7 +52,7 @@ class FeedPosition:
     @property
     def is_start_of_round(self) -> bool:
         """Return whether the next page is the first page of a round. A round reports the changes up
-        to the moment when it starts."""
+        to the moment when the round starts."""
         return self.cursor is None or not self.is_mid_round
 
 
@@ -60,10 +61,12 @@ class StoredFeed:
     """A change feed as stored in the database.
 
     read_at: when the feed was last read. None: never.
-    has_pending: whether messages that its pages named are still to be fetched, at once or within
-        seconds. Those that the provider reported as gone are requested again later.
-    pending_wait_s: seconds until the first of them is to be fetched.
-    has_slices: whether some of them are fetched by slices (`Slice`), also by another worker.
+    has_pending_messages: whether the feed has pending messages that are to be fetched now or within
+        seconds. A pending message is a message that a page named without its contents. Pending
+        messages that the provider reported as gone do not count; they are requested later.
+    pending_fetch_due_in_s: seconds until the first pending message is to be fetched. 0: now, or the
+        feed has no pending messages.
+    has_slices: whether workers fetch some of the pending messages in slices (`Slice`).
     """
 
     ref: FeedRef

@@ -25,18 +25,20 @@ class Role(StrEnum):
 
 
 PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
-"""Every mailbox has folders with these roles, and its owner cannot delete them, unless a
-`FolderListing` says otherwise."""
+"""The roles of the folders that every mailbox has and that its owner cannot delete. A provider with
+other rules names its roles in `FolderListing.undeletable_roles`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
     """A folder as the provider lists it.
 
-    total, unread: the provider's counts of all and of unread messages. None: the provider lists no
-        counts.
-    are_counts_read: whether `total` and `unread` were read. False: they are None, and the stored
-        counts of the folder stay.
+    parent_remote_id: the provider's id of the parent folder. None: a top-level folder.
+    total, unread: the provider's counts of all and of unread messages. None: the provider does not
+        count this folder, or the counts were not fetched.
+    is_hidden: whether the provider marks the folder as hidden.
+    has_fetched_counts: whether this reading fetched the folder's counts. False: `total` and
+        `unread` are None, and the database keeps the folder's stored counts.
     """
 
     remote_id: RemoteId
@@ -52,13 +54,14 @@ class RemoteFolder:
 class TreeReadingMode(StrEnum):
     """How much of the provider's folder tree a sync reads.
 
-    QUICK: folders in which changes are likely. Folders that were listed within the last hour may be
-        left out, and counts that cost a request for each folder are read for those folders only
-        whose `StoredFolder.are_counts_wanted` is set.
-    WHOLE: every folder that the provider lists. If a folder counts more children than the provider
-        lists, its hidden children are read as well.
-    THOROUGH: as WHOLE, and the hidden children of every folder, whatever the folder counts. In a
-        large mailbox a provider may read those of some folders only.
+    QUICK: only folders in which changes are likely. Folders that were listed within the last hour
+        may be left out. If the provider needs one request per folder for the counts, only the
+        counts of folders with `StoredFolder.are_remote_counts_outdated` are fetched.
+    ALL_LISTED_FOLDERS: every folder that the provider lists. If the provider reports more child
+        folders of a folder than it lists, the folder's hidden child folders are read as well.
+    LISTED_AND_HIDDEN_FOLDERS: every folder that the provider lists, and the hidden child folders of
+        every folder. In a large mailbox the code of a provider may search for hidden child folders
+        below some folders only.
     """
 
     QUICK = "quick"
@@ -70,20 +73,23 @@ class TreeReadingMode(StrEnum):
 class FolderListing:
     """The result of reading the provider's folder tree.
 
-    folders: folders that exist now.
-    is_whole: whether the reading covers the whole tree.
-    gone_folder_ids: known folders that do not exist, according to requests by their ids.
-    omitted_folder_ids: folders that the provider's list lacks, although they exist according to
-        requests by their ids.
-    failure_reasons: for each folder that could not be read completely, a sentence with the reason,
-        by the provider's folder id.
-    new_id_by_old_id: known folders that were renamed at a provider whose ids change with the name,
-        as far as they were recognised. The old ids are gone.
-    new_key_prefix_by_old: for each renamed folder, the prefix that the provider's ids of its
-        messages have now, by the prefix that they had before.
-    permanent_roles: the roles of folders that every mailbox has and that its owner cannot delete.
+    folders: the listed folders; they exist now.
+    is_whole: whether the whole tree was read. False: some folders were left out on purpose.
+    gone_folder_ids: provider ids of stored folders that no longer exist, according to requests by
+        their ids.
+    omitted_folder_ids: provider ids of stored folders that exist according to requests by their
+        ids, although the provider's list lacks them.
+    failure_reasons: the folders that could not be read completely. The key is the provider's folder
+        id, the value is a sentence with the reason.
+    new_id_by_old_id: the stored folders that were recognised as renamed, at a provider where a
+        folder's id changes with its name. The key is the old id, the value is the new id.
+    new_message_id_prefix_by_old_prefix: one entry for each folder of `new_id_by_old_id` that has
+        mail. The ids of a folder's messages begin with a prefix that names the folder. The key is
+        the prefix before the renaming, the value is the prefix now.
+    undeletable_roles: the roles of the folders that every mailbox of this provider has and that its
+        owner cannot delete.
 
-    A known folder that appears in none of these fields was not part of this reading.
+    A stored folder that appears in none of these fields was not part of this reading.
     """
 
     folders: tuple[RemoteFolder, ...]
@@ -97,16 +103,19 @@ class FolderListing:
 
     @property
     def are_counts_read(self) -> bool:
-        """Return whether the provider's counts of every listed folder were read."""
+        """Return whether this reading fetched the provider's counts of every listed folder."""
         return all(each.are_counts_read for each in self.folders)
 
 
 @dataclass(frozen=True, slots=True)
 class NewestMail:
-    """The Inbox and its newest messages, read before the folder tree and outside the change feed.
+    """The Inbox and its newest messages. A first sync reads them before the folder tree and not
+    through the change feed, so that new mail is visible early.
 
-    messages: complete messages that name the Inbox as their folder; empty if they could not be
-        read. They prove nothing: the list may be wrong, and the full sync of the feed decides.
+    inbox_folder: the Inbox as the provider lists it.
+    inbox_messages: newest messages of the Inbox with their contents. Empty: they could not be read.
+        The full sync of the change feed later decides whether these messages are really in the
+        Inbox, because the provider's list may be wrong.
     """
 
     inbox: RemoteFolder
@@ -117,14 +126,17 @@ class NewestMail:
 class StoredFolder:
     """A folder as stored in the database.
 
+    parent_remote_id: the provider's id of the parent folder. None: a top-level folder.
+    is_hidden: whether the provider marks the folder as hidden.
     is_selected: whether the folder's mail is mirrored.
-    feed: the change feed that reports the folder's changes. It belongs to this folder or to the
-        whole mailbox.
-    remote_total, remote_unread: the provider's counts when the folder tree was last read. None: the
-        provider does not count this folder.
-    last_changed_at: when a sync last found a change in the folder. None: no sync has found one.
-    are_counts_wanted: whether changes of the folder were stored since the provider's counts were
-        last read. See `TreeReadingMode.QUICK`.
+    feed: the change feed that reports the folder's changes. The feed belongs to this folder or to
+        the whole mailbox.
+    remote_total, remote_unread: the provider's counts of all and of unread messages when the folder
+        tree was last read. None: the provider does not count this folder.
+    last_changed_at: when a sync last found a change in the folder. None: no sync has found a
+        change.
+    are_remote_counts_outdated: whether changes of the folder were stored since the provider's
+        counts were last fetched, so that they must be fetched again. See `TreeReadingMode.QUICK`.
     """
 
     ref: FolderRef
@@ -141,5 +153,5 @@ class StoredFolder:
 
 
 def feeds_of(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:
-    """Return the change feeds of the folders, each once."""
+    """Return the change feeds of the folders without duplicates: folders can share a feed."""
     return tuple({folder.feed.ref.id: folder.feed for folder in folders}.values())

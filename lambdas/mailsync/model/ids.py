@@ -19,9 +19,10 @@ MAX_REMOTE_ID_BYTES = 1000
 index keys of more than 2,704 bytes. The longest known ids have 512 bytes ("EWS identifiers in
 Exchange")."""
 MAX_USER_ID_CHARS = 255
-"""The longest user id of the application: the limit of OpenID Connect Core 1.0, section 2, for
-`sub`."""
+"""The maximum length of a user id of the application, in characters. It is the limit of OpenID
+Connect Core 1.0, section 2, for the claim `sub`."""
 Cursor = NewType("Cursor", str)
+"""A position in a change feed, as text that only the provider's module interprets."""
 
 
 def is_storable_user_id(user_id: str) -> bool:

@@ -9,7 +9,7 @@ from mailsync.model.ids import Cursor, RemoteId
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A mail address with its display name; either may be empty."""
+    """A mail address with its display name. The address or the name may be empty."""
 
     name: str
     address: str
@@ -19,8 +19,14 @@ class Address:
 class Message:
     """One message with all fields that the mirror stores; times are in UTC.
 
-    Only the ids are always present. Drafts have no sender, and items that are not mail (such as a
-    contact in Deleted Items) lack most fields.
+    Only `remote_id` and `folder_remote_ids` are always present. Drafts have no sender, and items
+    that are not mail (such as a contact in Deleted Items) lack most fields.
+
+    remote_id: the provider's id of the message, or the id under which Mailsync stores the message;
+        see `current_remote_id`.
+    folder_remote_ids: the provider's ids of all folders that contain the message.
+    preview: the beginning of the text.
+    item_type: the provider's type of the item, such as `message` or `eventMessageRequest`.
     """
 
     remote_id: RemoteId
@@ -48,24 +54,31 @@ class Message:
     web_link: str | None = None
     kind: str = "message"
     version: str | None = None
-    """The provider's version of the message. None: the provider gave no version."""
+    """Text that the provider changes whenever it changes the message, such as an ETag. None: the
+    provider gave no version."""
     fingerprint: str | None = None
-    """UUID that the message keeps when it moves, and that it shares with its copies; only if the
-    provider's ids change when a message moves (`ProviderTraits`). None: the provider gave none."""
+    """UUID computed from the message, which stays the same when the message moves. Copies of the
+    message have the same fingerprint. Only used for providers whose message ids change when a
+    message moves (`ProviderTraits`). None: the provider's ids do not change, or the message has too
+    little data for a fingerprint."""
     thread_keys: tuple[str, ...] | None = None
-    """UUIDs that the message shares with other messages of its conversation, if the provider names
-    no conversations. None: `conversation_id` is the provider's."""
+    """UUIDs that connect the messages of a conversation: two messages that share one of them belong
+    to the same conversation. Only used if the provider does not name conversations. None:
+    `conversation_id` is the provider's id of the conversation."""
     key: RemoteId | None = None
-    """The provider's present id of the message, if the provider's ids change when a message moves.
-    None: `remote_id` is that id."""
+    """The provider's present id of the message, if the provider's ids change when a message moves;
+    then `remote_id` is the id under which Mailsync stores the message. None: `remote_id` is the
+    provider's present id."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageState:
-    """The part of a message that can change at a provider whose messages keep their contents.
+    """The state of a message: the fields that can change after the message has arrived. Used for
+    providers at which sender, recipients, subject and body of a message never change (IMAP).
 
-    version: text that differs whenever another field differs.
-    importance: None: the provider counts importance among the contents, which do not change.
+    remote_version: text computed from the other fields. Two states with different fields have
+        different versions.
+    importance: importance of the message. None: at this provider the importance never changes.
     """
 
     is_read: bool
@@ -78,17 +91,19 @@ class MessageState:
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
+    """A new or changed message whose contents are completely on the page of the change feed."""
+
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class PartialChange:
-    """A new or changed message whose contents are not, or not completely, on the page of the change
-    feed. The message must be fetched by its id.
+    """A new or changed message whose contents are missing on the page of the change feed, or are
+    incomplete. The message must be fetched by its id.
 
     reported_state: the message's state as the page reports it. If the stored row has this state,
-        the fetch is unnecessary. None: the page does not report the whole state.
-    received_at: when the message arrived. None: the page does not say.
+        the message need not be fetched. None: the page does not report the whole state.
+    received_at: when the message arrived. None: the page does not report the time.
     """
 
     remote_id: RemoteId
@@ -97,19 +112,21 @@ class PartialChange:
 
     @property
     def can_be_in_slice(self) -> bool:
-        """Return whether the page says enough to fetch the message by its time (`Slice`)."""
+        """Return whether a worker can fetch the message with a slice (`Slice`): the page reports
+        when the message arrived, and its version."""
         state = self.reported_state
         return self.received_at is not None and state is not None and state.version is not None
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A message that is new in the feed's folder or whose state changed, at a provider whose
-    messages keep their contents. Only a message that is not stored must be fetched by its id.
+    """A message that is new in the feed's folder, or whose state has changed, with its complete
+    present state. Used for providers at which the contents of a message never change (IMAP): only a
+    message that is not stored yet must be fetched by its id.
 
     fingerprint: see `Message.fingerprint`.
-    folder_remote_ids: all folders of the message, in the feed of a mailbox. Empty: the feed's
-        folder.
+    folder_remote_ids: the provider's ids of all folders of the message. Empty: the message is in
+        the feed's folder.
     """
 
     remote_id: RemoteId
@@ -120,13 +137,18 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class PlacementChange:
-    """A message that exists and whose folders or flags may have changed, at a provider whose
-    messages keep their contents. Only a message that is not stored must be fetched by its id.
+    """A message that exists, with the changes of its folders and flags since the feed last named
+    the message. A page that only lists messages (`Page.is_listing`) names no changes.
 
-    added, removed: the provider's ids of the folders that the message entered and left.
+    Used for providers at which the contents of a message never change (Gmail): only a message that
+    is not stored yet must be fetched by its id. In contrast to a PlacementChange, a StateChange
+    contains the complete present state.
+
+    added_folder_ids: the provider's ids of the folders into which the message was put.
+    removed_folder_ids: the provider's ids of the folders from which the message was taken.
     is_read, is_flagged, importance: the new value. None: unchanged.
-    group: text that messages share whose contents cost less if they are fetched together, at most
-        `MAX_REMOTE_ID_BYTES` bytes. None: the provider has no such groups.
+    fetch_group: id of a group of messages (at Gmail a thread). Fetching the contents of a whole
+        group together costs less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
     """
 
     remote_id: RemoteId
@@ -140,8 +162,11 @@ class PlacementChange:
 
 @dataclass(frozen=True, slots=True)
 class RemovedMessage:
-    """A message that a change feed reports as removed from its folder; the message may still exist
-    in another folder."""
+    """A message that a change feed reports as removed from the feed's folder. The message may still
+    exist in another folder.
+
+    A MessageNotFoundById, in contrast, does not exist in any folder.
+    """
 
     remote_id: RemoteId
 
@@ -150,7 +175,7 @@ class RemovedMessage:
 class UnreadableMessage:
     """A message that exists at the provider and whose contents could not be read.
 
-    cause: constant name of the reason.
+    cause: name of the reason, from a fixed set of names, such as `malformed`.
     detail: sentence that explains the reason.
     folder_remote_ids: the provider's ids of the message's folders. Empty: the provider named none,
         so the message is in the folder of the page.
@@ -164,11 +189,12 @@ class UnreadableMessage:
 
 @dataclass(frozen=True, slots=True)
 class GoneMessage:
-    """A message that, requested by its id, does not exist at the provider, or exists only outside
-    the folders that the provider lists.
+    """A message that was requested by its id and that the provider did not find. The message does
+    not exist any more, or exists only outside the folders that the provider lists.
 
-    is_certain: False if the provider can say so of a message that has just arrived. Such a message
-        stays pending until the change feed or a complete list says that it is gone.
+    is_certain: whether the response proves that the message is gone. False: this provider can also
+        answer "not found" for a message that has just arrived. Such a message stays pending until
+        the change feed, or a complete list of the messages, shows that the message is gone.
     """
 
     remote_id: RemoteId
@@ -180,26 +206,28 @@ Change = Upsert | PartialChange | StateChange | PlacementChange | RemovedMessage
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a change feed, in the provider's order. A message may occur several times on the
-    page.
+    """One page of a change feed. A message may occur several times on the page.
 
-    next_cursor: position after this page; the last page of a round has a next position as well.
-    has_more: whether further pages of the round follow, even if this page has no changes. False:
-        this page ends the round, which reported the changes up to its start.
-    needs_full_sync_next: whether `next_cursor` cannot be used, so that the next round must be a new
-        full sync.
-    valid_id_prefix: the text with which every present id of the folder's messages begins. A stored
-        message of the folder whose id begins otherwise has another id now.
-    listed_ids: the ids of all messages of the folder, in the feed of a mailbox those of all
-        messages of the mailbox, if messages were removed that the provider cannot name. None:
-        `changes` names all that were removed.
-    void_id_prefix: the text with which ids begin that the provider has given to other messages. No
-        stored message has such an id any more. Empty: there are none.
-    compared_states: present states of messages whose changes the provider cannot name. Those that
-        differ from the stored states are changes.
-    is_listing: the page lists messages that exist, newest first, of a full sync. Those that are not
-        stored become pending, instead of being fetched with this page; those that are stored count
-        as seen by the full sync with all their placements.
+    changes: the changes in the provider's order.
+    next_cursor: position after this page. The last page of a round has a next position as well: the
+        start of the next round.
+    has_more: whether further pages of the round follow. True is possible on a page without changes.
+        False: this is the last page of the round.
+    next_round_is_full_sync: whether the next round must be a full sync, because `next_cursor`
+        cannot be used for another round.
+    current_message_id_prefix: the prefix of all present message ids of the folder. A stored message
+        of the folder with another prefix has got a new id. Empty: ids have no such prefix.
+    all_message_ids: the ids of all messages that exist in the feed's folder, or in the mailbox if
+        the feed covers the mailbox. The provider needs this list if it knows that messages were
+        removed, but not which messages. None: `changes` names every removed message.
+    invalidated_message_id_prefix: the prefix of message ids that have become invalid, because the
+        provider has numbered the folder's messages anew. Stored messages lose ids with this prefix.
+        Empty: no ids have become invalid.
+    states_to_compare: present states of messages, if the provider does not report which messages
+        have changed. A message whose stored state differs has changed.
+    is_listing: whether this page of a full sync only lists messages, the newest first. Listed
+        messages that are not stored become pending and are fetched later. Listed messages that are
+        stored count as seen by the full sync, with all their placements.
     """
 
     changes: tuple[Change, ...]
@@ -217,10 +245,10 @@ class Page:
 class ListedMessage:
     """One message in a provider's list, with the state that is compared with the stored row.
 
-    is_read, is_flagged, importance: None: the list does not say.
-    version: the provider's version of the message. None: the list has no versions.
-    modified_at: time of the last modification. It is compared with rows that were stored without a
-        version. None: the list has no such times.
+    is_read, is_flagged, importance: the listed value. None: the list does not contain this value.
+    remote_version: the provider's version of the message. None: the list contains no versions.
+    modified_at: time of the last modification. It is compared if the stored row has no version.
+        None: the list contains no such times.
     """
 
     remote_id: RemoteId
@@ -236,7 +264,8 @@ class MessageListing:
     """The provider's list of all messages of one folder, read without the change feed.
 
     messages: id and state of each message.
-    remote_total: the provider's own count of the list. None: the provider gave no count.
+    remote_total: the number of messages that the list should have, according to the provider. None:
+        the provider gave no number, so the list does not count as complete.
     """
 
     messages: tuple[ListedMessage, ...]
@@ -244,21 +273,28 @@ class MessageListing:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether the list has as many entries as the provider counted."""
+        """Return whether the list has as many messages as the provider counted."""
         return self.remote_total == len(self.messages)
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """The writes for one page of changes, at most one per message.
+    """The writes for one page of changes, at most one write per message.
 
-    pending: ids of messages whose contents are fetched later: the contents of the other messages
-        already fill the memory, or the page only lists ids.
-    seen_ids: ids of stored messages that a page of a full sync lists.
-    groups: `PlacementChange.group` of pending messages that have one.
-    slice_changes: changes of those pending messages that workers fetch by their times (`Slice`).
-    missing_ids: ids of messages that the provider reports as gone, and that is not certain
-        (`GoneMessage`).
+    upserts: complete messages to insert or update.
+    changes_to_fetch_by_id: changes of messages that must be fetched by their ids before this page
+        is stored.
+    removed_ids: ids of messages to take out of the feed's folder.
+    unreadable_messages: messages to put into quarantine.
+    state_changes, placement_changes: changes to apply to stored messages.
+    pending_ids: ids of messages to store as pending; their contents are fetched later. The reason
+        is that the page only lists ids, or that the contents would need too much memory.
+    listed_stored_ids: ids of stored messages that the page of a full sync lists.
+    fetch_group_by_message_id: `PlacementChange.fetch_group` of the pending messages that have one.
+    changes_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
+        (`Slice`).
+    possibly_gone_ids: ids of messages that the provider did not find, if this does not prove that
+        they are gone (`MessageNotFoundById.is_certain` is False).
     """
 
     upserts: tuple[Message, ...] = ()
@@ -276,8 +312,8 @@ class PagePlan:
 
 @dataclass(frozen=True, slots=True)
 class WrittenRowCounts:
-    """How many message rows one transaction inserted, updated, left unchanged, removed or
-    quarantined, and how many messages it left pending."""
+    """How many message rows one transaction inserted, updated, left unchanged, removed or put into
+    quarantine, and how many messages it stored as pending."""
 
     inserted: int = 0
     updated: int = 0

@@ -19,7 +19,7 @@ class SyncType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncScope:
-    """What a run syncs: the type of the sync, and the folders of a full sync.
+    """What a run syncs: the type of the sync and, for a full sync, the folders.
 
     folder_ids: sorted ids of the folders to which a `full` sync is limited. Empty: all folders.
     """
@@ -30,8 +30,11 @@ class SyncScope:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """The identity of a run, with the epoch of its lease. The database rejects writes whose epoch
-    is older than that of the current lease."""
+    """The identity of a run, with the epoch of the run's lease.
+
+    lease_epoch: number of the lease under which the run writes. The database rejects a write if
+        another execution or check has taken the lease, because then the current epoch is higher.
+    """
 
     account_id: AccountId
     run_id: RunId

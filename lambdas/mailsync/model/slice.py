@@ -1,5 +1,5 @@
-"""Define slices: the spans of time in which several workers fetch the messages of one large
-folder."""
+"""Define slices. Several workers fetch the messages of a large folder at the same time, and each
+worker fetches the messages that arrived within a span of time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from mailsync.model.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Successive messages of a folder that one worker fetches with one request.
+    """The messages of one folder that arrived within a span of time. One worker fetches them with
+    one list request for that span.
 
-    received_at: when each message arrived, by the message's id; not empty. The folder's change feed
-        has named these messages.
+    arrival_time_by_message_id: the messages of the slice, at least one. The key is the provider's
+        message id, the value is the time when the message arrived. The folder's change feed has
+        named these messages without their contents.
     """
 
     received_at: Mapping[RemoteId, datetime]
@@ -30,10 +32,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class SlicePage:
-    """The newest messages of a folder that arrived within the span of a slice.
+    """The provider's response to the request for a slice: the newest messages of the
+    folder that arrived within the slice's span of time.
 
-    is_complete: whether the page has all of them.
-    size_bytes: decompressed size of the responses that it took.
+    messages: the messages with their contents.
+    is_complete: whether the page has all messages of the span. False: older messages are missing.
+    size_bytes: decompressed size of the provider's responses for this page.
     """
 
     messages: tuple[Message, ...]

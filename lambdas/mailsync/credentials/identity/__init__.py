@@ -1,4 +1,5 @@
-"""Interface to identity platforms, which sign people in and issue access tokens for mail providers.
+"""Interface to identity platforms. An identity platform (such as Microsoft Entra) signs people in
+and issues access tokens for a mail provider.
 
 Each platform has a module in this package, which implements the functions of `IdentityPlatform`.
 """
@@ -19,9 +20,9 @@ class SignInRejected(Exception):
     """Error: a sign-in failed, and no mailbox was connected. Only the API raises this error, never
     the workflow.
 
-    code: error code of OAuth from the identity platform, or one of this product: `state_mismatch`,
-        `issuer_mismatch`, `scope_missing`, `refresh_token_missing`, `id_token_mismatch` or
-        `clock_skew`.
+    code: OAuth error code from the identity platform, or an error code of Mailsync:
+        `state_mismatch`, `issuer_mismatch`, `scope_missing`, `refresh_token_missing`,
+        `id_token_mismatch` or `clock_skew`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -33,7 +34,7 @@ class OrganisationNotAllowed(Exception):
     """Error: the operator of this stage has not allowed mailboxes of the organisation to be
     connected.
 
-    is_any_allowed: whether the operator allows other organisations.
+    is_any_allowed: whether the operator has allowed at least one other organisation.
     """
 
     def __init__(self, message: str, *, is_any_allowed: bool) -> None:
@@ -45,8 +46,9 @@ class OrganisationNotAllowed(Exception):
 class SignInResult:
     """The user and the tokens that the identity platform returned at the end of a sign-in.
 
-    home_account_id: the platform's id of the user; it stays the same when the address changes.
-    address: the user's email address. Empty: the platform named none.
+    home_account_id: the platform's id of the user. The id stays the same when the user's address
+        changes.
+    address: the user's email address. Empty: the platform named no address.
     tokens: access token and grant.
     """
 
@@ -57,11 +59,11 @@ class SignInResult:
 
 @dataclass(frozen=True, slots=True)
 class AdminConsent:
-    """The answer of an administrator whom the identity platform asked to consent to the application
-    for an organisation.
+    """The decision of an administrator whether an organisation grants the application access to its
+    mailboxes, as the identity platform reports it in a redirect.
 
-    is_given: whether the administrator consented. The value comes from a query that is not
-        authenticated.
+    is_given: whether the administrator consented. The value comes from the query of a URL, which
+        anybody can forge.
     message: text for the administrator.
     """
 
@@ -107,8 +109,8 @@ class IdentityPlatform(Protocol):
         ...
 
     def refresh_tokens(self, settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
-        """Request a new access token with the grant; return it together with the grant for the next
-        renewal, and the account's address if the platform names it.
+        """Request a new access token with the grant. Return the new token, the grant for the next
+        renewal, and the account's email address if the platform names the address.
 
         Raises:
             AccessRevoked: the platform rejected the grant; the user must sign in again.
@@ -116,10 +118,11 @@ class IdentityPlatform(Protocol):
         ...
 
     def revoke_grant(self, settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
-        """End all tokens that the account granted to the application, also those of other
-        connections of the account. Return whether the platform ended them.
+        """Revoke all tokens that the user's account at the platform has granted to the application,
+        including the tokens of other connections of the same account.
 
-        False: the platform refused, or has no such request.
+        Return whether the platform revoked the tokens. False: the platform refused, or offers no
+        request to revoke tokens.
         """
         ...
 
@@ -140,21 +143,25 @@ class IdentityPlatform(Protocol):
         ...
 
     def read_admin_consent(self, query: Mapping[str, str]) -> AdminConsent | None:
-        """Return whether an administrator consented, if the query of a redirect to the callback
-        route reports that. None: the redirect ends a sign-in."""
+        """Return an administrator's decision about the access to an organisation, if a redirect to
+        the callback route reports such a decision. Return None if the redirect belongs to a
+        sign-in.
+
+        query: the query parameters of the redirect.
+        """
         ...
 
 
 def open_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
-    """Import and return the module of the identity platform that `oauth` names. Modules of other
-    platforms are not imported."""
+    """Import and return the module of the identity platform that `oauth` names. The modules of
+    other platforms are not imported, so that the function starts faster."""
     module = import_module(f"{__name__}.{oauth.identity_platform}")
     return cast(IdentityPlatform, module)
 
 
 def require_oauth_access(provider: Provider) -> OAuthAccess:
-    """Return the provider's OAuth registration: the identity platform that issues its access
-    tokens, and their scopes.
+    """Return how the provider's mailboxes are opened by OAuth: the identity platform that issues
+    the access tokens, and the scopes of the access tokens.
 
     Raises:
         ProviderRejected: the provider does not use OAuth, or this release does not know the

@@ -139,7 +139,7 @@ def finish_sign_in(
 
 
 def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
-    """Request a new access token with the grant; return it together with the grant for the next
+    """Request a new access token with the grant. Return the new token and the grant for the next
     renewal.
 
     Raises:
@@ -178,8 +178,8 @@ def require_allowed_organisation(settings: Settings, organisation_id: str) -> No
 
 
 def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
-    """Return the result of an administrator's consent, if the query of a redirect reports one, else
-    None.
+    """Return an administrator's decision about the access to an organisation, if the query of a
+    redirect reports such a decision. Return None if the redirect belongs to a sign-in.
 
     The platform redirects the administrator to the callback of sign-ins. Such a redirect has no
     authorization code and belongs to no sign-in that this API started.
@@ -324,9 +324,10 @@ def _authority(settings: Settings, tenant: str | None) -> str:
 
 
 def read_client_credential(settings: Settings) -> str | dict[str, str]:
-    """Return the certificate if one is set, else the client secret.
+    """Return the credential with which the application signs in at the platform: the certificate
+    with its private key if MICROSOFT_CLIENT_CERTIFICATE is set, else the client secret.
 
-    A certificate is safer: its private key never leaves the function.
+    A certificate is safer than a secret, because the private key never leaves the function.
 
     Raises:
         SettingMissing: MICROSOFT_CLIENT_CERTIFICATE lacks the certificate or its key.

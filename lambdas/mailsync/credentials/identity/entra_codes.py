@@ -1,5 +1,5 @@
-"""Tables with the meaning of each error code of Microsoft's identity platform for a mailbox, and
-advice for the mailbox's user.
+"""Tables of the error codes of Microsoft's identity platform. For each code they contain what the
+error means for a mailbox, and advice for the user or the operator.
 
 Sources: Microsoft identity platform docs, "Microsoft Entra authentication and authorization error
     codes" (the codes of the authorization code, refresh token and client credentials flows);
@@ -170,8 +170,8 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
 MEANING_BY_AADSTS_CODE: Mapping[int, ErrorKindAndAdvice] = {
     number: (kind, advice) for kind, advice, numbers in _TABLE for number in numbers
 }
-"""The error kind and the advice for each AADSTS code of Microsoft; the key of AADSTS50173 is 50173.
-"""
+"""The error kind and the advice for each AADSTS code of Microsoft. The key is the number, such as
+50173 for AADSTS50173."""
 
 ADVICE_BY_SUBERROR: Mapping[str, str] = {
     "additional_action": "sign in again; Microsoft's page says what is missing",
@@ -188,6 +188,7 @@ ADVICE_BY_SUBERROR: Mapping[str, str] = {
 """The advice for the user by Microsoft's suberror, for OAuth errors whose kind is GRANT_BLOCKED."""
 
 DEFAULT_ADVICE = "connect the mailbox again"
+"""The advice for a blocked grant if neither the code nor the suberror of the response is listed."""
 MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
     "invalid_grant": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
     "interaction_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
@@ -204,3 +205,4 @@ MEANING_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
     ErrorKind.WRONG_APP_REGISTRATION,
     "look the number up at https://login.microsoftonline.com/error and check the registration",
 )
+"""The error kind and the advice for an OAuth error that is not in `MEANING_BY_OAUTH_ERROR`."""

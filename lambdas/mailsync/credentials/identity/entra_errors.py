@@ -40,8 +40,8 @@ def to_sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = 
     """Return the exception for a failed sign-in.
 
     The result is SignInRejected if the user or an administrator can solve the problem. For
-    throttling, outages and a wrong app registration it is the exception that `to_renewal_error`
-    returns.
+    throttling, outages and a wrong app registration the result is the exception that
+    `to_renewal_error` returns.
 
     Args:
         response: the token response, or the query of the redirect.
@@ -76,8 +76,8 @@ def to_renewal_error(
 ) -> MailsyncError:
     """Return the exception for a failed renewal of an access token.
 
-    AccessRevoked is final (`is_final`) if the grant itself has ended: only a new sign-in helps.
-    Otherwise access may come back without one.
+    AccessRevoked is final (`is_final`) if the grant has ended; then only a new sign-in helps. After
+    any other AccessRevoked the platform may accept the grant again later, without a new sign-in.
 
     Args:
         response: the token response.

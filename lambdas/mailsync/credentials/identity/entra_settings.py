@@ -11,9 +11,12 @@ _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class EntraSettings(SettingsSection):
+    """The settings of Microsoft's identity platform (Entra): its URL, and the app registration."""
+
     @property
     def authority(self) -> str:
-        """Return the URL of the platform with its tenant, without a slash at its end."""
+        """Return the URL of the platform, with the tenant as its last part and without a slash at
+        the end."""
         return self._https(AUTHORITY_SETTING.name, default=AUTHORITY_SETTING.default).rstrip("/")
 
     @property

@@ -14,3 +14,4 @@ class ErrorKind(Enum):
 
 
 ErrorKindAndAdvice = tuple[ErrorKind, str]
+"""The kind of an error, and the advice for the user or the operator, as part of a sentence."""

@@ -118,8 +118,8 @@ def finish_sign_in(
 
 
 def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
-    """Request a new access token with the refresh token; return it with the grant for the next
-    renewal, and with the present address of the account.
+    """Request a new access token with the refresh token. Return the new token, the grant for the
+    next renewal, and the present email address of the account.
 
     Raises:
         AccessRevoked: Google rejected the refresh token, or an administrator blocked the app.
@@ -144,8 +144,8 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
 
 
 def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
-    """End all tokens that the account granted to the app, also those of other connections. Return
-    whether Google confirmed it.
+    """Revoke all tokens that the Google account has granted to the app, including the tokens of
+    other connections of the same account. Return whether Google confirmed the revocation.
 
     Raises:
         ProviderUnavailable: there was no response.
@@ -187,7 +187,8 @@ def _require_own_response(flow: Mapping[str, Any], query: Mapping[str, str]) -> 
 
 
 def _require_scopes(oauth: OAuthAccess, document: Mapping[str, Any]) -> None:
-    """Raise SignInRejected unless every API scope was granted; each has a box that may be unticked.
+    """Raise SignInRejected unless the user granted every API scope. On Google's page each scope has
+    a box that the user may leave unticked.
 
     A response without `scope` granted what was requested (RFC 6749, 5.1).
     Source: Google Identity documentation, "How to handle granular permissions".
@@ -205,10 +206,10 @@ def _require_scopes(oauth: OAuthAccess, document: Mapping[str, Any]) -> None:
 def _claims_of_id_token(
     settings: Settings, document: Mapping[str, Any], nonce: str
 ) -> Mapping[str, Any]:
-    """Return the claims of the ID token that came with the tokens.
+    """Return the claims of the ID token that came with the access token.
 
-    Its signature is not verified: the token endpoint sent it over TLS (OpenID Connect Core 1.0,
-    3.1.3.7, 6).
+    The signature of the ID token is not verified, because the token endpoint sent the ID token over
+    TLS (OpenID Connect Core 1.0, 3.1.3.7, 6).
     """
     claims = _read_id_token(document)
     client_id = settings.read_section(GoogleSettings).client_id

@@ -158,7 +158,8 @@ def to_renewal_error(response: JsonResponse) -> MailsyncError:
 
 
 def no_response_error(cause: str) -> ProviderUnavailable:
-    """Return the exception for a request without a complete response; `cause` is its short name."""
+    """Return the exception for a request to which no complete response arrived. `cause` is a short
+    name of the reason, for the error message."""
     return ProviderUnavailable(
         f"Google's sign-in service failed ({cause}). Stored mail stays readable; the sync is"
         " retried."
