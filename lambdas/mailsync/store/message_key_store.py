@@ -94,8 +94,8 @@ class MessageKeyStore:
         return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
 
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
-        """Choose a message id for each new key (a key that no stored message has). Return the ids by
-        key.
+        """Choose a message id for each new key (a key that no stored message has). Return the ids
+        by key.
 
         The id is the key itself, unless a stored message already has this id because it had the key
         earlier. The id is then the key, `REUSED_KEY_ID_SEPARATOR` and digits.

@@ -60,8 +60,8 @@ def leaves_contents_pending(
 def store_pending_from_list(
     mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
 ) -> bool:
-    """Store the pending messages of a feed from a list of the feed's folder, if these messages are a
-    large part of the folder. Return whether most of them were stored. The others stay pending.
+    """Store the pending messages of a feed from a list of the feed's folder, if these messages are
+    a large part of the folder. Return whether most of them were stored. The others stay pending.
 
     stored: the feed.
     has_time: returns whether there is time for another page of the list.

@@ -26,7 +26,7 @@ from mailsync.store.message_key_store import MessageKeyStore
 
 SAMPLE_SIZE = 10
 MAX_NEW_FOLDERS = 50
-"""The number of new folders that one sync compares with the stored ones."""
+"""The maximum number of new folders that one sync compares with the stored folders."""
 
 
 def find_renamed_folders(
@@ -36,11 +36,14 @@ def find_renamed_folders(
     gone: Sequence[StoredFolder],
     new: Sequence[RemoteFolder],
 ) -> tuple[Mapping[RemoteId, RemoteId], Mapping[str, str]]:
-    """Return the new ids of renamed folders by their old ids, and the new beginnings of their
-    messages' keys by the old ones.
+    """Find the folders that were renamed at the provider. Return two mappings: from the old id of
+    each renamed folder to its new id, and from the old prefix of message keys to the new prefix.
 
-    gone: stored folders that do not exist any more.
-    new: folders that are not stored.
+    The key of a message is its id at the provider. It begins with a prefix that all keys of the
+    folder share.
+
+    gone: stored folders that the provider no longer lists.
+    new: folders that the provider lists and that are not stored.
     """
     renamed: dict[RemoteId, RemoteId] = {}
     prefixes: dict[str, str] = {}
