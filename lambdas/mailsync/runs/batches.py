@@ -82,8 +82,8 @@ def start_notified_check(queue: NotifiedMailboxQueueStore) -> bool:
     now. Return whether the function was invoked.
 
     Return False also if enough functions are checking notified mailboxes already. This function
-    never raises an error. The mailboxes are stored as due, so the next scheduled invocation, once a
-    minute, checks them anyway.
+    never raises an error. The mailboxes are stored as due, so the schedule that invokes
+    `sync-accounts` for due mailboxes every minute finds them anyway.
     """
     holder = None
     try:
