@@ -93,7 +93,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class IdleCheckResult:
-    """The result of a check that found nothing new in the mailbox, as it is stored.
+    """The result of a check that found nothing new in the mailbox.
 
     new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
         old cursor again.

@@ -1,5 +1,5 @@
-"""Store change feeds, and the position up to which the sync has read each. Every method is one
-transaction; every writing method checks the run's lease first.
+"""Store change feeds, each with the position up to which the sync has read the feed. Every method
+is one transaction; every writing method checks the run's lease first.
 
 Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """

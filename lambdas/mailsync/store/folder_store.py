@@ -150,7 +150,7 @@ class FolderStore:
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
         """Store the provider's message counts of the folders. A folder for which the provider lists
-        no counts keeps the stored ones."""
+        no counts keeps its stored counts."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "save_remote_counts", account_id=run.account_id, folders=rows.folders_json(folders)
@@ -306,7 +306,8 @@ class FolderStore:
 
 def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None]:
     """Count the messages of a listing; return the statement parameters `total` (all messages) and
-    `unread`. Both are None if the listing is incomplete, `unread` also if it has no read states."""
+    `unread`. Both are None if the listing is incomplete. `unread` is also None if the listing has
+    no read states."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
     if any(entry.is_read is None for entry in listing.messages):

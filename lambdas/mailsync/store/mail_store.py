@@ -61,9 +61,9 @@ class MailStore:
     def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
 
-        After the last page of a full sync, the messages that no page of the full sync contained are
-        hidden. Returns None if another worker has moved the cursor: nothing was written, and the
-        caller must read the position again.
+        The last page of a full sync also hides the messages that no page of the full sync named.
+        Returns None, without writing anything, if another worker has moved the cursor. The caller
+        must then read the feed's position again.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
@@ -98,10 +98,10 @@ class MailStore:
         messages: Sequence[Message],
         unreadable: Sequence[UnreadableMessage] = (),
     ) -> WrittenRowCounts:
-        """Write messages that were fetched by id, each into those of its folders that are mirrored.
+        """Write messages that were fetched by id, and place each message in its mirrored folders.
 
-        folder: folder for messages without a known folder. None: every message must name a stored
-            folder, and unreadable ones must be in quarantine already.
+        folder: folder for messages that name no stored folder. None: every message must name a
+            stored folder, and every unreadable message must be in quarantine already.
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:

@@ -176,10 +176,10 @@ class PushStore:
     def unused_subscription_ids(
         self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
     ) -> list[RemoteId]:
-        """Return those of the provider's subscription ids `remote_ids` of this mailbox that no
-        account uses.
+        """Return the subscription ids of this mailbox that no account uses. Return no id while
+        another worker may be creating a subscription for the mailbox.
 
-        The result is empty while another worker may be creating a subscription for the mailbox.
+        remote_ids: the ids of all subscriptions of the mailbox that the provider lists.
         """
         if not remote_ids:
             return []

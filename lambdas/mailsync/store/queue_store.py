@@ -1,5 +1,5 @@
-"""Store the queue of due mailboxes. A worker claims mailboxes for a check, and releases those that
-it cannot check."""
+"""Store the queue of due mailboxes. A worker claims mailboxes for a check, and releases the claim
+on a mailbox that it cannot check."""
 
 from collections.abc import Sequence
 from uuid import uuid4

@@ -70,7 +70,7 @@ class HiddenMail:
 
     @property
     def explanation(self) -> str:
-        """Return a text for people, which says what happened to the mail and what to do."""
+        """Return a text for the user that says what happened to the mail and what to do."""
         return (
             f"{self.messages_reported_gone} of {self.stored_message_count} messages are no longer"
             " in any folder at the provider. They are hidden here. Confirm the removal if it is"
@@ -119,8 +119,11 @@ class RemovalStore:
     def hide_messages_removed_from_folder(
         self, run: RunRef, folder_id: FolderId | None, ids: Sequence[RemoteId]
     ) -> int:
-        """Take messages out of this folder (None: out of all folders), and hide those that are in
-        no folder afterwards; return the number of messages that were in the folder."""
+        """Take messages out of a folder. Hide each message that is then in no folder. Return the
+        number of messages that were in the folder.
+
+        folder_id: the folder. None: take the messages out of all folders.
+        """
         if not ids:
             return 0
         with FencedTransaction(self._database, run) as tx:
@@ -139,8 +142,8 @@ class RemovalStore:
     def show_messages_again(
         self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId], *, is_only_folder: bool
     ) -> int:
-        """Show messages in this folder again that are stored in their present state, but hidden or
-        in another folder; return their number.
+        """Show messages in this folder again. The messages are stored in their present state, but
+        are hidden or in another folder. Return the number of messages that were changed.
 
         is_only_folder: whether a message of this provider is in one folder only, so that these
             messages are in no other folder.

@@ -224,7 +224,8 @@ class RunStore:
         return (RunId(found[0][0]), AccountId(found[0][1])) if found else None
 
     def execution_of_run(self, run_id: RunId) -> str:
-        """Return the name of the run's current execution, or of its last one."""
+        """Return the name of the run's current execution; if the run has ended, of its last
+        execution."""
         with self._database.transaction() as tx:
             found = tx.run("execution_of_run", run_id=run_id)
         return str(found[0][0]) if found else run_id

@@ -68,7 +68,7 @@ class StoredSlice:
 
     written_row_counts: numbers of inserted, updated and other rows.
     stored_message_count: number of messages that are no longer pending, because they are stored.
-    next_claimed_slice: the slice that the same transaction claimed. None: none was claimed.
+    next_claimed_slice: the slice that the same transaction claimed. None: no slice was claimed.
     """
 
     counts: WrittenRowCounts

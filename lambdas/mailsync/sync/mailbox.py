@@ -118,8 +118,8 @@ class Mailbox(MailboxStores):
 
         The limits are the number of concurrent requests, if it has become lower, and a pause.
 
-        failure: the error that requested a pause too long to sleep in this function. None: no
-            pause.
+        failure: the error with which the provider requested a pause that is too long to sleep in
+            this function. None: the provider requested no such pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)

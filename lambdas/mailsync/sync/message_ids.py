@@ -1,8 +1,8 @@
 """Give messages ids that stay, at a provider whose ids change when a message moves.
 
-There, an id names a place: a folder and a number in it. Mailsync calls it the key of the message,
-and keeps the first one as the message's id. Each page is translated from keys to ids, and each
-request by id from ids to keys, so all other code works with ids.
+At such a provider, an id names a place: a folder and a number in the folder. Mailsync calls this id
+the key of the message, and keeps the first key of a message as the message's id. Each page is
+translated from keys to ids, and each request by id from ids to keys. All other code works with ids.
 
 A message that moved disappears under one key and appears under another. All removals of the pages
 that are read together are therefore stored before the arrivals are matched: an arrival is the

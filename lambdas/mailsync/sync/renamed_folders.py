@@ -1,9 +1,10 @@
 """Recognise renamed folders at a provider where a folder's id is its name.
 
-There, a renamed folder disappears under one id and appears under another. It is the same folder if
-its messages have the same numbers and the same fingerprints. Two folders may have the same numbers
-by chance, and copies the same fingerprints, but not both. A folder without stored mail, such as a
-deselected one, is recognised by its name if its parent is.
+At such a provider, a renamed folder disappears under its old id and appears under a new id. A new
+folder is taken for a renamed folder if the messages of both have equal numbers and equal
+fingerprints. Two different folders may have equal numbers by chance, and a copied folder has equal
+fingerprints, but only a renamed folder has both. A folder without stored mail, such as a deselected
+folder, is recognised by its name if its parent folder is recognised as renamed.
 """
 
 from collections.abc import Mapping, Sequence

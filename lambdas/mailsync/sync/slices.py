@@ -34,10 +34,11 @@ _MAX_PAUSE_S = 0.4
 class SliceWorker:
     """Fetches and stores slices of one feed, with one request in flight.
 
-    While a slice is stored, the next one is requested, so the worker has claimed both.
+    While the worker stores a slice, the provider already reads the next slice. The worker has then
+    claimed both slices.
 
-    number: number of the worker.
-    is_single: whether to fetch a single slice.
+    number: number of the worker among the workers of the feed.
+    is_single: whether the worker fetches only one slice.
     """
 
     def __init__(
