@@ -29,9 +29,11 @@ class Metric:
     """A CloudWatch metric of the product.
 
     meaning: what the metric counts, for graphs and documentation.
-    is_gauge: whether values are a current level, reported once a minute. False: values are those of
-        events. Counts of events are added up; of durations the longest is of interest.
-    dimension: name of the metric's second dimension beside `service`. None: it has only `service`.
+    is_gauge: whether each value is the current level of something, reported once a minute. False:
+        each value belongs to an event. A graph adds up such values if they are counts, and shows
+        the maximum if they are durations.
+    dimension: name of the metric's second dimension. None: the metric has only the dimension
+        `service`.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Metric:
 
     @property
     def is_sum(self) -> bool:
-        """Return whether the values of a period are added up."""
+        """Return whether a graph adds up the metric's values of a period."""
         return self.unit == "Count" and not self.is_gauge
 
 
@@ -108,8 +110,8 @@ UNEXPECTED_ERROR = "Unexpected"
 """Value of the dimension `error` for a run that failed with an error that has no name of its own;
 such a failure is a defect."""
 RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
-"""Error names of failed runs that are recorded as the outcome of a run, and that no Python function
-raises."""
+"""Names of errors of failed runs that no Python function raises. The workflow records them as the
+outcome of a run."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR})
 )

@@ -1,8 +1,9 @@
-"""List the mail providers, with all names of each: the registry. No other module maps these names.
+"""The registry of mail providers: one entry for each provider, with all its names. No other module
+maps these names.
 
-A provider has a stored name (in rows, routes and JSON), an event type, and a kit: the module of
-`mailsync.providers` that implements the provider. If a provider has no kit, the product knows only
-its name, and this release cannot sync its mailboxes.
+A provider has a stored name (in rows, routes and JSON), an event type, and a kit. The kit is the
+module of `mailsync.providers` that implements the provider. Without a kit, the product knows only
+the provider's name and cannot sync its mailboxes.
 """
 
 from dataclasses import dataclass
@@ -30,8 +31,13 @@ class NumberSetting:
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """The settings with a provider's limits, in its units per minute: of one mailbox, and of the
-    project that the application is registered in."""
+    """The names and defaults of the settings that hold a provider's quota limits, in the provider's
+    units per minute.
+
+    mailbox_units_per_minute_setting: limit of one mailbox.
+    project_units_per_minute_setting: limit of all mailboxes together. The provider counts them in
+        the project in which the application is registered.
+    """
 
     per_mailbox: NumberSetting
     per_project: NumberSetting
@@ -59,20 +65,21 @@ class RegisteredProvider:
     """The entry of one mail provider in the registry.
 
     title: the provider's name for people, as in "a mailbox of Microsoft 365".
-    event_type: type of the event on the bus that requests a sync of one of the provider's
-        mailboxes.
-    kit_module: module whose constant `KIT` implements the provider. None: not in this release.
+    sync_request_event_type: type of the event with which an application requests a sync of one of
+        the provider's mailboxes.
+    implementation_module: module whose constant `KIT` implements the provider. None: this release
+        cannot sync the provider's mailboxes.
     api_url_setting: setting with the URL of the provider's API. None: each account names its own
         server.
     oauth_access: how access tokens are obtained. None: the provider's mailboxes are opened with a
         password.
     required_settings: settings without which a stage syncs none of the provider's mailboxes.
-    ports: TCP ports of the provider's servers; a stage with a network of its own lets functions
-        reach these ports.
+    server_tcp_ports: TCP ports of the provider's servers. A stage with its own network lets
+        functions reach these ports.
     sends_notifications: whether the provider reports changes to a webhook.
-    max_flag_age_s: maximum seconds until a changed flag is read from a server that does not report
-        changed flags. None: the provider reports them.
-    quota: the provider's limits of units per minute. None: it has none.
+    max_message_flag_delay_s: maximum seconds until Mailsync finds a changed flag of a message on a
+        server that does not report changed flags. None: every server of the provider reports them.
+    quota_settings: settings with the provider's limits. None: the provider has no limits of units.
     """
 
     provider: Provider
@@ -155,6 +162,6 @@ def find_provider(name: str) -> RegisteredProvider | None:
 
 
 def find_provider_of_event(event_type: str) -> RegisteredProvider | None:
-    """Return the provider for whose mailboxes an event of this type, which an application sends,
-    requests a sync. None: there is no such provider."""
+    """Return the provider whose mailboxes are synced when an application sends an event of this
+    type. None: no provider has this event type."""
     return next((each for each in REGISTERED_PROVIDERS if each.event_type == event_type), None)

@@ -1,8 +1,8 @@
 """Read all configuration, once per process. No other module reads the environment.
 
 A setting comes from the environment, or else from the JSON secrets whose ARNs the variables of
-SECRET_VARIABLES hold; each function has those that it needs. A missing or malformed setting is
-reported when it is first needed, in one sentence.
+SECRET_VARIABLES hold. Each function has the settings that it needs. A missing or malformed setting
+is reported when it is first needed, in one sentence.
 
     DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a
                              socket; parsed as libpq does (`store/database_url.py`)
@@ -18,19 +18,19 @@ reported when it is first needed, in one sentence.
     MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
     MICROSOFT_CLIENT_ID      the app registration; without it, no mailbox of Microsoft 365 is
                              connected or synced
-    MICROSOFT_CLIENT_SECRET  its secret; not needed with a certificate
-    MICROSOFT_CLIENT_CERTIFICATE   PEM of its certificate and private key (default: none)
+    MICROSOFT_CLIENT_SECRET  secret of the app registration; not needed with a certificate
+    MICROSOFT_CLIENT_CERTIFICATE   PEM of the app's certificate and private key (default: none)
     MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect,
                              separated by commas (default: none)
     GMAIL_URL, GOOGLE_IDENTITY_URL   a simulator's Gmail API and identity host (default: Google's)
     GOOGLE_CLIENT_ID         the OAuth client; without it, no mailbox of Gmail is connected
-    GOOGLE_CLIENT_SECRET     its secret
-    GOOGLE_PUBSUB_TOPIC      projects/PROJECT/topics/TOPIC that Gmail publishes changes to, and
-    GOOGLE_PUSH_SERVICE_ACCOUNT, GOOGLE_PUSH_AUDIENCE   `email` and `aud` claims of its pushes;
-                             without these three, Gmail sends no notifications
+    GOOGLE_CLIENT_SECRET     secret of the OAuth client
+    GOOGLE_PUBSUB_TOPIC      projects/PROJECT/topics/TOPIC to which Gmail publishes changes
+    GOOGLE_PUSH_SERVICE_ACCOUNT, GOOGLE_PUSH_AUDIENCE   `email` and `aud` claims of the topic's
+                             pushes; if one of these three is missing, there are no notifications
     IMAP_SERVERS             mail servers whose mailboxes are connected by password, separated by
-                             commas: `public`, servers as host:port; without it, no mailbox is
-                             connected or synced over IMAP
+                             commas: host:port, or `public` for every server with a public address;
+                             without it, no mailbox is connected or synced over IMAP
     GMAIL_UNITS_PER_MINUTE   units of quota that one mailbox may use in a minute (default: 6000;
                              Google Cloud projects from before May 2026 have 15000)
     GMAIL_PROJECT_UNITS_PER_MINUTE   units that all mailboxes may use together (default: 1200000)

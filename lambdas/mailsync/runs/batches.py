@@ -44,7 +44,8 @@ class CheckFunction:
 
 
 class CheckBatchInvoker:
-    """Invokes the Lambda function `sync-accounts` for batches of claimed mailboxes."""
+    """Invokes the Lambda function `sync-accounts` for batches of due mailboxes that the caller has
+    claimed."""
 
     def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
         self._queue = queue
@@ -77,10 +78,12 @@ def _check_function(arn: str) -> CheckFunction:
 
 
 def start_notified_check(queue: NotifiedMailboxQueueStore) -> bool:
-    """Invoke `sync-accounts` asynchronously if a notified mailbox can be checked and a slot is
-    free; return whether it was invoked.
+    """Invoke `sync-accounts` asynchronously to check the notified mailboxes, if some can be checked
+    now. Return whether the function was invoked.
 
-    Never raises an error: the mailboxes are stored as due, so the next tick has them checked.
+    Return False also if enough functions are checking notified mailboxes already. This function
+    never raises an error. The mailboxes are stored as due, so the schedule that invokes
+    `sync-accounts` for due mailboxes every minute finds them anyway.
     """
     holder = None
     try:

@@ -103,8 +103,8 @@ class SyncStarter:
     def stop_execution_of_closed_run(self, run_id: RunId) -> None:
         """Stop the execution of a run that is already closed.
 
-        Such an execution cannot write, because its run has no lease, and would end by itself.
-        Stopping it only saves time, so a failure to stop it is logged and not raised.
+        Such an execution cannot write, because its run has no lease, and would soon fail. Stopping
+        the execution only saves time, so a failure to stop it is logged and not raised.
         """
         try:
             name = self._runs.execution_of_run(run_id)

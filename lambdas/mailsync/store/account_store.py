@@ -18,9 +18,10 @@ _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000
 class AccountRow:
     """A connected mailbox with the state of its sync.
 
-    verified_at: when the counts of every folder last agreed with the provider's.
-    compared_at: since when the ids and versions of every folder have been compared. None: some
-        folder was never compared.
+    counts_verified_at: when the message counts of every folder last agreed with the provider's.
+    oldest_id_comparison_at: time of the last comparison of message ids and versions in the folder
+        whose last comparison is the oldest. None: some folder was never compared.
+    hidden_mail: how much of the mailbox is hidden and may be deleted.
     """
 
     id: str
@@ -78,8 +79,11 @@ class ListingContradictionRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account with its folders, and with the messages for which the provider's response by id
-    contradicts its list of the folder."""
+    """An account with its folders.
+
+    contradictions: messages for which the provider's response by id contradicts the provider's list
+        of the message's folder.
+    """
 
     account: AccountRow
     folders: tuple[FolderWithSelection, ...]
@@ -87,8 +91,8 @@ class AccountWithFolders:
 
 
 class AccountStore:
-    """Reads accounts from the database. If an account does not belong to the given user, methods
-    behave as if the account did not exist.
+    """Reads accounts from the database. Methods with a `user_id` treat an account of another user
+    as if it did not exist.
 
     Every method raises StoreUnavailable and StoreRejected.
     """

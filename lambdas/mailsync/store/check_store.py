@@ -60,7 +60,7 @@ class Check:
 
     is_fully_verified: whether the last sync verified every folder, and no hidden or quarantined
         message is due for a request by its id.
-    is_pushed: whether the provider sends notifications for the mailbox.
+    has_push_notifications: whether the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
     since_last_sync_s: seconds since the last sync.
     folder_tree_read_at: when every listed folder was last read (mode WHOLE). None: never.
@@ -93,14 +93,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class IdleCheckResult:
-    """The result of a check that found nothing new in the mailbox, as it is stored.
+    """The result of a check that found nothing new in the mailbox.
 
     new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
         old cursor again.
-    listings_equal_to_rows: for each folder whose ids were compared, the provider's complete
-        listing, which equals the stored rows.
-    is_every_folder_listed: the provider listed every folder with its counts, so the mailbox counts
-        as verified.
+    listings_equal_to_rows: for each folder whose message ids were compared, the provider's complete
+        listing, which equals the stored messages.
+    is_every_folder_listed: whether the provider listed every folder with its counts.
     tree_reading_mode: how much of the folder tree was read.
     """
 
@@ -158,7 +157,8 @@ class CheckStore:
         )
 
     def save_idle_check(self, check: Check, end: IdleCheckResult) -> None:
-        """End a check that found nothing new, and record the mailbox as verified."""
+        """End a check that found nothing new. Record the mailbox as verified if the provider listed
+        every folder with its counts and no message is pending."""
         wait_s = seconds_until_sync_after_success(
             has_news=False,
             is_pushed=check.is_pushed,

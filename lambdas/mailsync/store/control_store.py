@@ -47,10 +47,11 @@ class AccountOfCaller:
 class AccountChangeResult:
     """The result of `AccountControlStore.change_account`.
 
-    stopped_run_id: run that the change stopped. None: no run was open.
-    conflicting_status: status of the account that forbids the change; nothing was changed. None: no
-        conflict.
-    unknown_folder_ids: requested folders that the account does not have; nothing was changed.
+    stopped_run_id: run that the change stopped. None: the change stopped no run.
+    conflicting_status: the account's status, if it forbids the change, so that nothing was changed.
+        None: there is no conflict.
+    unknown_folder_ids: requested folders that the account does not have. If there are any, nothing
+        was changed.
     """
 
     stopped_run_id: RunId | None = None
@@ -108,13 +109,13 @@ class AccountControlStore:
         return AccountChangeResult(stopped_run_id=stopped)
 
     def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
-        """Record that a person confirms the removal of most of the mailbox; make the next sync due
-        immediately, or at the end of the sync that is running.
+        """Record that the user confirms the removal of the hidden messages that the provider
+        reports as gone. Make the next sync due immediately, or at the end of the running sync.
 
-        Returns how much mail is being removed. Returns None, without recording anything, if that is
-        not most of the mailbox. The next sync deletes the messages that the provider reports as
-        gone for the second time, at least two hours after the first time. Messages that are removed
-        later need another confirmation.
+        Returns how much mail is being removed. Returns None, without recording anything, if less
+        than most of the mailbox is being removed. The next sync deletes each message that the
+        provider reports as gone for the second time, at least two hours after the first time.
+        Messages that are removed later need another confirmation.
         """
         with self._held(own) as held:
             removal = hidden_mail_of_account(held.tx, held.account_id)
@@ -159,8 +160,11 @@ class AccountControlStore:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        """Delete one batch of the account's messages, else of what connects them, else of its runs;
-        return whether more may remain."""
+        """Delete one batch of the account's data; return whether more data may remain.
+
+        Messages are deleted first. Later calls delete the keys that connect messages to
+        conversations, and then the runs.
+        """
         with self._database.transaction() as tx:
             own = {"account_id": account_id}
             return bool(
@@ -179,8 +183,8 @@ class AccountControlStore:
             return bool(tx.run("purge_account", account_id=account_id))
 
     def delete_unneeded_access_tokens(self) -> int:
-        """Delete access tokens that belong to no connected account any more; return how many were
-        deleted.
+        """Delete access tokens that belong to no connected account any more; return the number of
+        deleted tokens.
 
         Such tokens belong to accounts that were disconnected or purged while a worker renewed the
         token, and to mailboxes whose connection was not confirmed in time.

@@ -1,9 +1,10 @@
 """Store which messages belong to one conversation, for providers that name no conversations. All
 functions work in the caller's transaction.
 
-A conversation is a connected component of the message ids that messages name as their own and in
-References. It keeps the id that was given first: if a message connects two conversations, the later
-one becomes part of the earlier one. Nothing separates them again, also if that message is deleted.
+A conversation is a connected component of Message-IDs: each message connects its own Message-ID
+with the Message-IDs in its header References. If a message connects two conversations, the later
+conversation becomes part of the earlier conversation, whose id remains. The two stay connected,
+even if the message is deleted.
 """
 
 import hashlib
@@ -18,26 +19,28 @@ from mailsync.store.connection import Transaction
 
 
 def needs_conversation(message: Message) -> bool:
-    """Return whether the provider named no conversation of the message."""
+    """Return whether Mailsync must compute the conversation of the message, because the provider
+    names none."""
     return message.thread_keys is not None
 
 
 def any_needs_conversation(messages: Iterable[Message]) -> bool:
-    """Return whether the provider named no conversation of some of the messages; the transaction
-    that stores them must be exclusive."""
+    """Return whether Mailsync must compute the conversation of at least one of the messages. The
+    transaction that stores the messages must then be exclusive."""
     return any(map(needs_conversation, messages))
 
 
 def with_conversation_ids(
     tx: Transaction, run: RunRef, messages: Sequence[Message]
 ) -> Sequence[Message]:
-    """Return the messages with their conversation ids: the provider's id, or else one that Mailsync
-    computes. Store the thread keys that connect the messages with later ones.
+    """Return the messages with their conversation ids. If the provider names no conversation, the
+    id is computed. Store the thread keys, which connect these messages with later messages.
 
-    The transaction must be exclusive if `any_needs_conversation`: two halves of a conversation that
-    are stored at the same time would not find each other.
+    The transaction must be exclusive if `any_needs_conversation(messages)`. Otherwise two parts of
+    a conversation that are stored at the same time would get different ids.
 
-    The cost of connecting two conversations grows with the number of messages in the later one.
+    The cost of connecting two conversations grows with the number of messages in the later
+    conversation.
     """
     keys_of_messages = [_keys(each) for each in messages if needs_conversation(each)]
     if not keys_of_messages:

@@ -16,7 +16,11 @@ from mailsync.store.connection import Database, Transaction
 
 @dataclass(frozen=True, slots=True)
 class StoredSignIn:
-    """A sign-in that a user has started and not finished yet."""
+    """A sign-in that a user has started and not finished yet.
+
+    sealed_authorization_flow: encrypted data of the OAuth authorization flow, which is needed to
+        finish the sign-in.
+    """
 
     user_id: str
     sealed_flow: SealedSecret
@@ -102,10 +106,10 @@ class CredentialStore:
         """Store a connected mailbox and return its account id. A mailbox that the user connected
         before keeps its account and mail.
 
-        other_provider_account_id: id under which the mailbox may be stored instead; it then keeps
-            this id.
-        seal: returns the sealed credentials for the account id. It is called inside the transaction
-            and must not use the store. None: keep the stored credentials.
+        other_provider_account_id: a second id of the mailbox at the provider. A mailbox that is
+            already stored under this second id keeps it.
+        seal: returns the encrypted credentials of the account whose id it is given. It is called
+            inside the transaction and must not use the store. None: keep the stored credentials.
         """
         with self._database.transaction() as tx:
             found = tx.run(

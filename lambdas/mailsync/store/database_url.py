@@ -73,7 +73,8 @@ class DatabaseTarget:
         only on this machine.
     requires_channel_binding: whether the login must be bound to the TLS connection
         (SCRAM-SHA-256-PLUS).
-    server_options: `options` of the URL, which the server applies at the login. None: none.
+    server_command_line_options: value of the URL's parameter `options`, which the server applies at
+        the login. None: the URL has no such parameter.
     connect_timeout_s: time limit in seconds for reaching the server, for the login, and for each
         BEGIN.
     """

@@ -1,5 +1,5 @@
-"""Store change feeds, and the position up to which the sync has read each. Every method is one
-transaction; every writing method checks the run's lease first.
+"""Store change feeds, each with the position up to which the sync has read the feed. Every method
+is one transaction; every writing method checks the run's lease first.
 
 Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """
@@ -50,9 +50,14 @@ class FeedStore:
         return StoredFeed(ref, place, read_at, has_pending, wait_s, has_slices)
 
     def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
-        """Return the next `limit` pending messages of a feed, at most, in their order, with the
-        group of each. None: no group. A message is pending if a page has named it and its
-        contents are still to be fetched. Messages that wait for a later request are left out."""
+        """Return the ids of the next pending messages of a feed, at most `limit`, in the order in
+        which to fetch them, and the group of each message.
+
+        A message is pending if a page has named it and its contents are still to be fetched. A
+        group is a set of messages that the provider fetches more cheaply together, such as a Gmail
+        thread (`PlacementChange.group`). None: the message is in no group. Messages that must not
+        be requested yet after a failed request, or that a worker has claimed, are left out.
+        """
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
         return {RemoteId(each): group for each, group in found}
@@ -75,8 +80,9 @@ class FeedStore:
         """Delete the feed's cursor and start a new full sync of the feed. Return how many full
         syncs of the feed this run has started in this way.
 
-        fallback: how many of the provider's kinds of feeds have failed for the folder or mailbox.
-            The new full sync uses the next kind. None: keep the stored number.
+        fallback: number of the provider's alternative feed to read from now on. A provider may
+            offer several feeds of one folder or mailbox; 0 is the preferred feed, and the number
+            grows with each feed that fails. None: keep the stored number.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -86,15 +92,16 @@ class FeedStore:
         return int(counted[0][0]) if counted else 0
 
     def retry_failed_feeds(self, run: RunRef) -> None:
-        """Start a full sync of each feed whose provider's first kind of feed failed at least a day
-        ago, with this first kind again. Feeds with a message in quarantine that did not respond are
-        left out."""
+        """Return to the provider's preferred feed where it failed at least a day ago and an
+        alternative feed is read instead; start a full sync with the preferred feed. A feed is left
+        out if its folder has a message in quarantine to whose request the provider did not respond.
+        """
         with FencedTransaction(self._database, run) as tx:
             tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Restart the full sync of the feeds of these folders, or of all feeds if `folder_ids` is
-        empty. Further calls for the same run change nothing."""
+        """Restart the full sync of the feeds of these folders, or of all feeds of the account if
+        `folder_ids` is empty. Further calls in the same run change nothing."""
         named = rows.to_jsonb(folder_ids) if folder_ids else None
         with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)

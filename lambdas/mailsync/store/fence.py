@@ -10,10 +10,11 @@ from mailsync.store.connection import Database, Transaction
 
 
 class OneTransaction(Database):
-    """A database whose transactions are all parts of one that is open already. None of them commits
-    it.
+    """A `Database` that runs every statement in one transaction, which is open already. The end of
+    a `transaction()` block commits nothing; the owner of the open transaction commits it.
 
-    run: the run whose lease the open transaction has checked, so that its parts need not.
+    run: the run whose lease the open transaction has checked. A `FencedTransaction` of this run
+        does not check the lease again.
     """
 
     def __init__(self, tx: Transaction, run: RunRef) -> None:

@@ -39,9 +39,9 @@ GONE_FOLDER_STATEMENT_PARAMETERS = {
     "confirmed_s": REMOVAL_CONFIRMATION_DELAY.total_seconds(),
     "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
-"""Parameters of the SQL statements about hidden folders, in seconds: `confirmed_s`, the minimum
-time between the two confirmations that a folder is gone, and `choice_s`, how long a user's
-deselection of the folder is kept."""
+"""Time limits in seconds, as parameters of SQL statements about folders that are gone at the
+provider. `confirmed_s`: the minimum time between the two reports that a folder is gone.
+`choice_s`: how long a user's deselection of the folder is kept."""
 MAX_RECORDED_CONTRADICTIONS = 100
 """The maximum number of message ids that are stored per folder as examples of contradictions of the
 provider. The number of all contradictions is stored as well."""
@@ -55,8 +55,8 @@ class CountedFolder:
     is_full_sync_complete: whether the folder's full sync has ended.
     counts_of_last_listing: numbers of all and of unread messages in the provider's last list of the
         folder. None: that list was incomplete.
-    contradicted_messages: number of messages about which that list and the responses by id
-        contradicted each other. 0 since the folder was verified by its counts.
+    listing_contradiction_count: number of messages for which the provider's response by id
+        contradicted this list. A verification by counts resets the number to 0.
     """
 
     counts: FolderCounts
@@ -80,8 +80,8 @@ class FolderStore:
     def folders_including_gone(
         self, account_id: AccountId
     ) -> tuple[tuple[StoredFolder, ...], tuple[StoredFolder, ...]]:
-        """Return the folders that exist at the provider, and those that no longer exist there and
-        are hidden but not deleted yet."""
+        """Return two results: the stored folders that exist at the provider, and the stored folders
+        that no longer exist there. Folders of the second kind are hidden and not deleted yet."""
         with self._database.transaction() as tx:
             known = tx.run("known_folders", account_id=account_id)
             gone = tx.run(
@@ -116,15 +116,15 @@ class FolderStore:
         """Store new and changed folders; hide the folders that are gone.
         `MailStore.remove_batch_of_dropped_mail` then hides their mail.
 
-        new_ids: stored folders that have another id at the provider now. Each keeps its selection
-            and its mail, and starts a full sync. It is hidden instead if another stored folder has
-            the new id.
-        new_key_prefixes: the new prefixes of the provider's message ids, by the earlier prefixes. A
-            hidden message that has one of the new ids loses it.
-        has_feed_per_folder: each new folder gets a change feed of its own. False: one feed reports
-            the changes of the whole mailbox.
-        do_ids_survive_moves: see `ProviderTraits`. False: messages may have other ids after their
-            folder was gone, so a folder that comes back starts a full sync.
+        new_ids: the new id at the provider, by the id of the stored folder. The folder keeps its
+            selection and its mail, and starts a full sync. The folder is hidden instead if another
+            stored folder has the new id.
+        new_key_prefixes: the new prefixes of the provider's message ids, by the earlier prefixes.
+            If a hidden message has an id that another message gets, the hidden message loses it.
+        has_feed_per_folder: whether each new folder gets its own change feed. False: one feed
+            reports the changes of the whole mailbox.
+        do_ids_survive_moves: see `ProviderTraits`. False: a folder that comes back starts a full
+            sync, because its messages may have new ids.
         """
         with FencedTransaction(self._database, run) as tx:
             if new_ids:
@@ -150,7 +150,7 @@ class FolderStore:
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
         """Store the provider's message counts of the folders. A folder for which the provider lists
-        no counts keeps the stored ones."""
+        no counts keeps its stored counts."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "save_remote_counts", account_id=run.account_id, folders=rows.folders_json(folders)
@@ -179,14 +179,14 @@ class FolderStore:
         has_unread_counts: bool = False,
         counts_every_folder: bool = False,
     ) -> dict[FolderId, CountedFolder]:
-        """Count the stored messages of the mirrored folders that have changed since they were last
-        counted; return the counts of all folders together with the provider's.
+        """Count the stored messages of each mirrored folder that has changed since its last count.
+        Return the stored counts and the provider's counts of all mirrored folders.
 
-        is_message_in_one_folder: each message is in one folder. False: count the messages of the
-            account as well, because the counts of its folders add up to more.
-        has_unread_counts: the provider's counts of unchanged folders were not read. The run then
-            verifies the folders that changed, not the mailbox.
-        counts_every_folder: also count folders without a change.
+        is_message_in_one_folder: whether each message is in only one folder. False: also count the
+            messages of the account, because the counts of its folders add up to more.
+        has_unread_counts: whether this verification did not read the provider's counts of some
+            folders. The run then verifies only the other folders, not the whole mailbox.
+        counts_every_folder: whether to count folders without a change, too.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -204,9 +204,9 @@ class FolderStore:
     def mark_verified_by_counts(
         self, run: RunRef, folders: Iterable[FolderId]
     ) -> frozenset[FolderId]:
-        """Record that these folders are verified, because their counts equal the provider's; delete
-        their recorded contradictions and errors. Return all folders that this run has verified,
-        because their counts or message ids equalled the provider's."""
+        """Record that these folders are verified, because their counts equal the provider's. Delete
+        the recorded contradictions and errors of these folders. Return all folders whose counts or
+        message ids this run has found equal to the provider's."""
         ids = rows.to_jsonb(list(folders))
         with FencedTransaction(self._database, run) as tx:
             found = tx.run("mark_verified", run_id=run.run_id, ids=ids)
@@ -227,11 +227,12 @@ class FolderStore:
         *,
         has_flags: bool = True,
     ) -> None:
-        """Record that the folder's message ids were compared and equal the provider's listing,
-        except for the contradictions in `left`.
+        """Record that the folder's message ids were compared with the provider's listing, and equal
+        the listing now, except for contradictions.
 
-        has_flags: False: the listing had no flags, so it verifies the folder only if the counts
-            agree, too.
+        left: the messages for which the provider's response by id contradicts the listing.
+        has_flags: whether the listing had flags, such as the read state. False: the folder counts
+            as verified only if its counts agree with the provider's, too.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -254,10 +255,9 @@ class FolderStore:
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
         """Return whether the comparison of another folder covers the flags of this folder's
-        messages.
-
-        True if this folder must be compared, and the other folder is mirrored and was compared in
-        this run or must be compared.
+        messages. Return True if three conditions hold: this folder is due for a comparison, the
+        other folder is mirrored, and the other folder was compared in this run or is due for a
+        comparison.
 
         elsewhere: the provider's id of the other folder.
         """
@@ -272,13 +272,15 @@ class FolderStore:
             )
 
     def request_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Make the next verification compare the ids of these folders."""
+        """Make the next verification compare the message ids of these folders with the
+        provider's."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("compare_soon", ids=rows.to_jsonb(list(folders)))
 
     def postpone_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Postpone the next comparison of ids in these folders. The caller does this before a
-        comparison, in case the comparison fails."""
+        """Postpone the next comparison of message ids in these folders by
+        `COMPARISON_RETRY_DELAY`. The caller does this before a comparison, in case the comparison
+        fails."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",
@@ -289,10 +291,10 @@ class FolderStore:
     def save_remote_count_errors(
         self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]
     ) -> None:
-        """Store by how much the provider's own counts of each folder are wrong.
+        """Store for each folder by how much the provider's own message counts are wrong.
 
-        offsets: for each folder, by how much the provider's counts of all and of unread messages
-            exceed the true numbers.
+        offsets: for each folder, two numbers: how many messages, and how many unread messages, the
+            provider counts in excess of the true number.
         """
         entries = [
             {"folder_id": folder_id, "total": total, "unread": unread}
@@ -304,7 +306,8 @@ class FolderStore:
 
 def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None]:
     """Count the messages of a listing; return the statement parameters `total` (all messages) and
-    `unread`. Both are None if the listing is incomplete, `unread` also if it has no read states."""
+    `unread`. Both are None if the listing is incomplete. `unread` is also None if the listing has
+    no read states."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
     if any(entry.is_read is None for entry in listing.messages):

@@ -47,10 +47,12 @@ class RunWithFolders:
 
 @dataclass(frozen=True, slots=True)
 class RunFolderRow:
-    """The work that a run did in one folder. All numbers count messages, except `attempts`,
-    `pages`, `requests` and `resets`.
+    """The work that a run did in one folder. All numbers count messages, except for `attempts`,
+    `page_count`, `requests` and `full_sync_restart_count`.
 
     folder_id: id of the folder. None: the work was done in the feed of the whole mailbox.
+    page_count: number of stored pages.
+    full_sync_restart_count: how many times the run restarted the full sync of the folder's feed.
     """
 
     folder_id: int | None
@@ -73,8 +75,8 @@ class RunFolderRow:
 
 
 class HistoryStore:
-    """Reads runs for the API. If a run or account does not belong to the given user, methods behave
-    as if it did not exist.
+    """Reads runs for the API. Methods treat a run or account of another user as if the run or the
+    account did not exist.
 
     Raises StoreUnavailable and StoreRejected.
     """

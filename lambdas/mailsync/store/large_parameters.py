@@ -12,8 +12,8 @@ _MIN_LARGE_BYTES = 2**16
 
 
 class LargeParameterConnection(pg8000.native.Connection):  # type: ignore[misc]
-    """A pg8000 connection that writes large parameters to the socket as they are. pg8000 copies all
-    parameters of a statement three times before: 100 MB for a message of 35 MB."""
+    """A pg8000 connection that writes large parameters to the socket without copying them. pg8000
+    itself first copies all parameters of a statement three times: 100 MB for a message of 35 MB."""
 
     def send_BIND(self, statement_name_bin: bytes, params: Sequence[Any]) -> None:  # noqa: N802
         """Send a Bind message (PostgreSQL docs, "Message Formats"), and Flush as pg8000 does.

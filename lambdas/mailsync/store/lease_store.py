@@ -106,15 +106,15 @@ class LeaseStore:
         return bool(beat and beat[0][0])
 
     def count_wait(self, run: RunRef) -> int:
-        """Count a pause that the provider requested; return the number of pauses since a state last
-        did its work."""
+        """Add one to the run's count of pauses that the provider requested. Return the number of
+        such pauses since a state of the workflow last did its work."""
         with self._database.transaction() as tx:
             counted = tx.run("count_wait", run_id=run.run_id)
         return int(counted[0][0]) if counted else 0
 
     def save_requested_pause(self, run: RunRef, wait_s: float) -> None:
-        """Store that the provider requested a pause of `wait_s` seconds; extend the lease beyond
-        the pause. During the pause no worker sends requests to this mailbox."""
+        """Store that the provider requested a pause of `wait_s` seconds. Extend the lease beyond
+        the end of the pause. During the pause no worker sends requests for this mailbox."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_throttle",

@@ -43,9 +43,10 @@ class MailStore:
         self._database = database
 
     def remove_batch_of_dropped_mail(self, run: RunRef) -> int:
-        """Delete the next messages that are only in unselected folders. End the placements of the
-        next messages in folders that no longer exist. Return how many messages this call processed,
-        at most MESSAGES_PER_DELETE_BATCH; 0 if no such message is left."""
+        """Process the next messages in folders that are not mirrored. Delete messages that are only
+        in unselected folders. Take messages out of folders that no longer exist at the provider.
+        Return the number of processed messages, at most MESSAGES_PER_DELETE_BATCH; 0 if no such
+        message is left."""
         with FencedTransaction(self._database, run) as tx:
             locked = tx.run(
                 "lock_dropped", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
@@ -60,9 +61,9 @@ class MailStore:
     def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
 
-        After the last page of a full sync, the messages that no page of the full sync contained are
-        hidden. Returns None if another worker has moved the cursor: nothing was written, and the
-        caller must read the position again.
+        The last page of a full sync also hides the messages that no page of the full sync named.
+        Returns None, without writing anything, if another worker has moved the cursor. The caller
+        must then read the feed's position again.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
@@ -97,10 +98,10 @@ class MailStore:
         messages: Sequence[Message],
         unreadable: Sequence[UnreadableMessage] = (),
     ) -> WrittenRowCounts:
-        """Write messages that were fetched by id, each into those of its folders that are mirrored.
+        """Write messages that were fetched by id, and place each message in its mirrored folders.
 
-        folder: folder for messages without a known folder. None: every message must name a stored
-            folder, and unreadable ones must be in quarantine already.
+        folder: folder for messages that name no stored folder. None: every message must name a
+            stored folder, and every unreadable message must be in quarantine already.
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
@@ -124,13 +125,13 @@ class MailStore:
         request_count: int = 1,
         has_more: bool = False,
     ) -> WrittenRowCounts:
-        """Write pending messages of a feed whose contents were fetched by id, and delete the record
-        that they are pending.
+        """Write pending messages of a feed after their contents were fetched by id. The written
+        messages are no longer pending.
 
-        plan: the writes of these messages.
-        fetched: the ids of these messages, except for those that the provider reports as gone and
-            that is not certain.
-        request_count: number of requests to the provider that they cost.
+        plan: the writes of these messages. `PagePlan.missing_ids` has the messages that the
+            provider reports as gone without certainty.
+        fetched: the ids of the other fetched messages.
+        request_count: number of requests to the provider that fetched the messages.
         has_more: whether pending messages of the feed remain.
         """
 
@@ -157,8 +158,8 @@ class MailStore:
         return counts
 
     def save_message_versions(self, run: RunRef, entries: Iterable[ListedMessage]) -> None:
-        """Store the listed versions of messages whose rows have no version and otherwise equal
-        their listed state."""
+        """Store the versions that the provider lists for these messages. Their rows have no version
+        yet, and otherwise equal the listed state."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_jsonb(versions))
@@ -169,8 +170,8 @@ class MailStore:
         """Return the stored states of messages by message id, for a comparison with the provider's
         listing of a folder.
 
-        The result has every row of the folder including hidden ones, and the rows of the ids in
-        `listed` in other folders.
+        The result has every message of the folder including hidden messages, and every message in
+        another folder whose id is in `listed`.
         """
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
@@ -185,7 +186,8 @@ class MailStore:
         return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
     def stored_ids(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
-        """Return those of the given ids that are stored, including the ids of hidden messages."""
+        """Return the subset of these message ids that are stored. Hidden messages count as
+        stored."""
         if not ids:
             return frozenset()
         with self._database.transaction() as tx:
@@ -199,9 +201,10 @@ class MailStore:
         changes: Sequence[PlacementChange],
         all_mail: RemoteId | None,
     ) -> ClassifiedChanges:
-        """Classify the messages of placement changes by what the database has of them.
+        """Classify the messages of placement changes: which are stored and not hidden, which are
+        pending, and which enter a mirrored folder. A placement is a message in a folder.
 
-        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
+        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`). None: there is none.
         """
         if not changes:
             return ClassifiedChanges()
@@ -211,11 +214,12 @@ class MailStore:
     def save_placement_changes(
         self, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
     ) -> None:
-        """Apply changes of placements and flags to stored messages, as the provider's list of a
-        folder shows them.
+        """Apply changes of placements (which folders a message is in) and of flags to stored
+        messages. The provider's list of a folder has shown the changes.
 
-        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`), in which the
-            messages are placed by their other placements. None: by the changes, as in any folder.
+        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`). A message is placed
+            in this folder unless the message is in trash or junk. None: there is no such folder, or
+            the changes themselves say whether a message is in it.
         """
         if changes:
             with FencedTransaction(self._database, run) as tx:
@@ -230,8 +234,8 @@ class MailStore:
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
-        """Return the ids of those messages in `entries` that are stored in this folder with the
-        state that the entry lists."""
+        """Return the ids of the listed messages whose stored state in this folder equals the listed
+        state."""
         ids = rows.to_jsonb([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, folder_id=folder_id, ids=ids)

@@ -17,7 +17,8 @@ from mailsync.store.parameters import JsonBytes
 class Arrival:
     """A message that arrived under a key that no stored message has.
 
-    folder_id: the folder. None: the change feed covers the whole mailbox.
+    folder_id: the folder in which the message arrived. None: the change feed that reported the
+        arrival covers the whole mailbox.
     valid_key_prefix: the text with which every valid key of the folder begins.
     """
 
@@ -35,7 +36,8 @@ class MessageKeyStore:
         self._database = database
 
     def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
-        """Return the ids of stored messages by key."""
+        """Return the message id for each of the keys. Keys that no stored message has are left
+        out."""
         if not keys:
             return {}
         with self._database.transaction() as tx:
@@ -45,7 +47,8 @@ class MessageKeyStore:
     def keys_of_ids(
         self, run: RunRef, ids: Collection[RemoteId]
     ) -> dict[RemoteId, tuple[RemoteId, str | None]]:
-        """Return the keys and the Message-IDs of stored messages by id."""
+        """Return for each message id the message's key and its Message-ID header (None if no header
+        is stored). Ids of messages that are not stored are left out."""
         if not ids:
             return {}
         with self._database.transaction() as tx:
@@ -61,9 +64,10 @@ class MessageKeyStore:
     def keys_without_version(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
-        """Return the keys for which the folder has no message with the given key and version.
+        """Return the keys of messages that are not stored in this folder, or that are stored in
+        another version.
 
-        versions: the versions by key.
+        versions: for each key, the version that the provider reports.
         """
         states = [{"remote_key": key, "version": it} for key, it in versions.items()]
         with self._database.transaction() as tx:
@@ -78,7 +82,8 @@ class MessageKeyStore:
     def fingerprints_in_folder(
         self, run: RunRef, folder_id: FolderId, keys: Collection[RemoteId]
     ) -> dict[RemoteId, str | None]:
-        """Return the fingerprints of the folder's messages that have one of the keys."""
+        """Return the fingerprints of the folder's messages that have one of these keys, by key.
+        None: the message has no fingerprint."""
         with self._database.transaction() as tx:
             found = tx.run(
                 "fingerprints_in_folder",
@@ -89,8 +94,12 @@ class MessageKeyStore:
         return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
 
     def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
-        """Return an id for each key that no stored message has: the key itself, or an id made of it
-        if messages that have other keys now were first seen with this key."""
+        """Choose a message id for each new key (a key that no stored message has). Return the ids
+        by key.
+
+        The id is the key itself, unless a stored message already has this id because it had the key
+        earlier. The id is then the key, `REUSED_KEY_ID_SEPARATOR` and digits.
+        """
         ids = {key: key for key in keys}
         while owners := self._owners_of_ids(run, ids.values()):
             ids |= {
@@ -116,14 +125,16 @@ class MessageKeyStore:
         *,
         is_only_folder: bool,
     ) -> dict[RemoteId, RemoteId]:
-        """Find arrived messages that are stored already; give each its new key, and show it in the
-        folder of the arrival. Return their ids by key.
+        """Find the arrived messages that are stored already. Give each of these stored messages its
+        new key, and show it in the folder where it arrived. Return the ids of these messages by
+        their new keys.
 
-        A message matches if exactly one stored message has its fingerprint and is in no folder, or
-        is in this folder with a key that is void. Key and folder change together: a message that
-        had a new key and was still in no folder could be taken for another arrival.
+        An arrival matches a stored message if the fingerprints are equal, and if the stored message
+        is in no folder, or is in the folder of the arrival under an invalid key. If several stored
+        messages match, none is chosen. One transaction changes the key and the folder: otherwise
+        a message with a new key and without a folder could match a second arrival.
 
-        valid_keys: keys that the provider reports now; their messages have not moved.
+        valid_keys: keys that the provider reports now. The messages with these keys have not moved.
         is_only_folder: whether a message of this provider is in one folder only.
 
         Raises:
@@ -155,7 +166,8 @@ class MessageKeyStore:
 
 
 REUSED_KEY_MARK = "~"
-"""Separates a key from the digits that make another id of it. No key ends with it and digits."""
+"""The character between a key and the digits that make a different id of the key. No key ends with
+this character and digits."""
 
 
 def _json(values: Collection[RemoteId]) -> JsonBytes:

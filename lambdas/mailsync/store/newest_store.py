@@ -17,7 +17,11 @@ from mailsync.store.page_writes import count_changes_outside_feed
 
 @dataclass(frozen=True, slots=True)
 class StoredNewest:
-    """The number of newest messages that were stored, and the seconds since the run began."""
+    """The result of storing the newest messages of an Inbox.
+
+    stored_message_count: number of messages that were stored.
+    seconds_since_run_start: seconds between the start of the run and this storing.
+    """
 
     messages: int
     after_s: float
@@ -30,12 +34,13 @@ class NewestStore:
         self._database = database
 
     def save_newest_mail(self, run: RunRef, newest: NewestMail) -> StoredNewest:
-        """Store the Inbox, and those of its newest messages that are not stored yet.
+        """Store the folder Inbox, and its newest messages that are not stored yet. Messages that
+        are stored already do not change.
 
-        The list that named the messages proves nothing. So their placements have the generation
-        before that of the feed: its full sync confirms the messages that it names, and the sweep
-        at its end hides the others. A message that is stored already stays as it is. No message is
-        stored if the folder is not mirrored, or if its feed has been read.
+        The list of the newest messages is not reliable. The messages are therefore stored as if an
+        earlier full sync had seen them: with the generation (number of a full sync) before the
+        present one. At the end of the present full sync, messages that it has not seen are hidden.
+        No message is stored if the folder is not mirrored, or if its feed has been read already.
         """
         with FencedTransaction(
             self._database, run, is_exclusive=any_needs_conversation(newest.messages)

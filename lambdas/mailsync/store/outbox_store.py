@@ -59,7 +59,7 @@ class OutboxStore:
         crash between `put` and the commit they remain in the outbox, so an event may be published
         twice but is never lost.
 
-        put: sends events to the bus and returns the ids of those that it accepted.
+        put: sends events to the bus and returns the ids of the events that the bus accepted.
         """
         with self._database.transaction() as tx:
             found = [OutboxEvent(*row) for row in tx.run("claim_outbox", after=after, limit=limit)]

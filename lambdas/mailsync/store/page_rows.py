@@ -62,16 +62,16 @@ def save_messages(
     savepoints: bool,
     is_first_full_sync: bool = False,
 ) -> WrittenRowCounts:
-    """Insert or update messages, each in those of its folders that are mirrored.
+    """Insert or update messages, and place each message in its mirrored folders.
 
     A message that is in no mirrored folder is taken out of all folders. The transaction must be
-    exclusive if the messages `any_needs_conversation`.
+    exclusive if `any_needs_conversation(messages)`.
 
     folder: mirrored folder of messages that name no stored folder. None: a message that names no
         stored folder is in no mirrored folder.
     savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
-    is_first_full_sync: hardly any message is stored yet, so the messages are not compared with
-        stored rows.
+    is_first_full_sync: whether hardly any message is stored yet. The messages are then not compared
+        with stored rows.
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
@@ -129,8 +129,9 @@ def end_placements(
 
     folder_id: the folder. None: take the messages out of all folders.
 
-    A separate statement locks the messages first. If two workers each take the same message out of
-    one of its two folders, the second worker then sees what the first has done.
+    A separate statement locks the messages first. Two workers may each take a message out of one
+    of its two folders at the same time. The lock makes the second worker see the change of the
+    first.
     """
     locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
     return end_locked_placements(tx, locked, None if folder_id is None else [folder_id])
@@ -143,12 +144,13 @@ def end_locked_placements(
     *,
     unseen_before: int | None = None,
 ) -> int:
-    """Take messages that are already locked out of folders; return how many placements were ended.
+    """Take messages out of folders, after this transaction has locked the messages. Return how many
+    placements (messages in folders) were ended.
 
     locked: the rows that the locking statement returned, each with the row id of one message.
     folder_ids: the folders. None: all folders.
-    unseen_before: end only placements whose generation is older than this one, because the full
-        sync has not seen them. None: end all.
+    unseen_before: number of a full sync (its generation). Only placements with a smaller number are
+        ended, because this full sync has not seen them. None: end all placements.
     """
     if not locked:
         return 0
@@ -219,10 +221,11 @@ _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 def split_by_selected_folder(
     tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Placed]
 ) -> tuple[Sequence[Placed], frozenset[RemoteId]]:
-    """Return the messages with their mirrored folders, and the ids of those in no mirrored folder.
+    """Return two results: the messages that are in a mirrored folder, each with only its mirrored
+    folders, and the ids of the messages that are in no mirrored folder.
 
-    A folder that is not stored yet counts as mirrored if the messages have `folder` to stay in
-    until it is.
+    folder: the mirrored folder whose feed named the messages. A folder that the database does not
+        have yet then counts as mirrored. None: such a folder does not count as mirrored.
     """
     named = {each for message in messages for each in message.folder_remote_ids}
     if folder:

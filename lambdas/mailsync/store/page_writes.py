@@ -30,9 +30,9 @@ class PageWrite:
     plan: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
-    page_request_age_s: seconds between the request for the page and this write, or fewer.
-    unchanged_ids: ids of messages that are stored in the feed's folder with the reported version
-        and flags.
+    page_request_age_s: seconds since the page was requested, at most. 0: not known.
+    unchanged_ids: ids of messages whose stored version and flags equal those that the page reports.
+        The messages are stored in the feed's folder.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
     folder_of_all_mail: the provider's id of the folder that contains every message outside trash
         and junk. None: there is no such folder.
@@ -50,12 +50,13 @@ class PageWrite:
 
     @property
     def ends_full_sync(self) -> bool:
-        """Return whether this is the last page of a full sync, which sweeps."""
+        """Return whether this is the last page of a full sync. Writing this page also hides the
+        messages that the full sync did not see."""
         return self.feed.position.is_full_sync_running and not self.page.has_more
 
     @property
     def seen_ids(self) -> tuple[RemoteId, ...]:
-        """Return the messages that the page names and does not report as removed."""
+        """Return the ids of the messages that the page names and does not report as removed."""
         plan = self.plan
         return (
             *(each.remote_id for each in plan.upserts),
@@ -72,11 +73,13 @@ class PageWrite:
 def apply_pages(
     tx: Transaction, run: RunRef, writes: Sequence[PageWrite], *, savepoints: bool
 ) -> tuple[WrittenRowCounts | None, ...]:
-    """Write one page of each of some feeds. Return what each page wrote; None: another worker has
-    moved the cursor of its feed, and nothing of the page was written.
+    """Write pages of several feeds, one page of each feed. Return the numbers of rows that each
+    page wrote; None for a page that was not written because another worker has moved the cursor of
+    the page's feed.
 
-    All cursors move first, in the order of their feeds: a second worker with the same pages waits
-    there, and then leaves them out.
+    The cursors of all feeds move first, in the order of the feeds. A second worker that writes the
+    same pages at the same time waits for these cursors. It then finds them moved, and writes none
+    of these pages.
 
     savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
     """
@@ -107,15 +110,19 @@ def count_pending(
     requests: int,
     has_more: bool,
 ) -> None:
-    """Add what pending messages of a feed wrote to the counts of the run."""
+    """Add to the run's counts the numbers of rows that were written for pending messages of a feed.
+
+    requests: number of requests to the provider for these messages.
+    has_more: whether pending messages of the feed remain.
+    """
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
 def count_changes_outside_feed(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
-    """Add the messages that a request outside the feed's pages stored to the counts of the run and
-    of the folder."""
+    """Add written messages to the counts of the run and of the feed's folder. The messages were
+    fetched by one request that was not a page of the feed."""
     _count_pages(tx, run, [_counts(feed, counts, 1, has_more=True) | {"is_shown": True}])
 
 

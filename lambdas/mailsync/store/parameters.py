@@ -20,8 +20,11 @@ class JsonBytes:
 
 @lru_cache(maxsize=512)
 def find_parameters(sql: str) -> tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
-    """Return the statement with numbered parameters, and a function that returns their values in
-    order. pg8000 would read the statement character by character at each run: 0.1 ms, and 1.2 ms
-    for the statement that stores a page."""
+    """Replace the named parameters of an SQL statement by numbered ones. Return the new statement,
+    and a function that converts named values to a tuple in the order of the numbers.
+
+    Results are cached. Otherwise pg8000 would parse the statement at each run, which takes 0.1 ms,
+    and 1.2 ms for the statement that stores a page.
+    """
     statement, values_of = pg8000.native.to_statement(sql)
     return statement, values_of

@@ -22,8 +22,10 @@ from mailsync.store.page_rows import hide_removed_messages
 def leave_pending(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan, *, is_news: bool
 ) -> WrittenRowCounts:
-    """Record the messages of the page whose contents are fetched later as pending. is_news: they
-    come before the messages of a full sync."""
+    """Record as pending the messages of a page whose contents are fetched later.
+
+    is_news: whether the messages are fetched before those that a full sync has named.
+    """
     pending = (*plan.pending, *plan.missing_ids)
     sliced = {each.remote_id: each for each in plan.slice_changes}
     if pending:
@@ -49,9 +51,13 @@ def _time_and_version(change: PartialChange | None) -> tuple[datetime | None, st
 
 
 def note_removed_pending(tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan) -> None:
-    """Record that pending messages are gone: those that the page reports as removed, or, at the
-    start of a list of all messages, every one until a page of the list names it. They are requested
-    once more, and then forgotten if the provider reports them as gone."""
+    """Mark the pending messages that a page reports as removed. If the page is the first of a list
+    of all messages, mark every pending message of the feed; a later page of the list that names a
+    message removes its mark.
+
+    A marked message is requested by id once more. If the provider then reports the message as gone,
+    the message is no longer pending.
+    """
     is_first_of_list = page.is_listing and feed.position.cursor is None
     if plan.removed_ids or is_first_of_list:
         ids = None if is_first_of_list else rows.to_jsonb(list(plan.removed_ids))
@@ -59,9 +65,15 @@ def note_removed_pending(tx: Transaction, feed: StoredFeed, page: Page, plan: Pa
 
 
 def note_missing(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -> WrittenRowCounts:
-    """Record that the provider reports pending messages as gone. They stay pending unless that is
-    confirmed: by the change feed, by a complete list, or by the same report hours later. In the
-    last case, the folders that together contain every message are compared by ids."""
+    """Record that the provider, requested by id, reports pending messages as gone
+    (`PagePlan.missing_ids`).
+
+    A message stays pending, and is requested again later, until a second source confirms that the
+    message is gone. The second source is the change feed, a complete list, or another report by id
+    at least two hours later. A confirmed message is hidden and is no longer pending. After a
+    confirmation by a second report, the next verification compares the ids of archive, trash and
+    junk, which together contain every message.
+    """
     if not plan.missing_ids:
         return WrittenRowCounts()
     confirmed = tx.run(

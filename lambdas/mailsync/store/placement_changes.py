@@ -1,5 +1,5 @@
-"""Write changes of placements and flags, at a provider whose messages keep their contents. All
-functions work in the caller's transaction."""
+"""Write changes of placements (which folders a message is in) and of flags, at a provider whose
+messages keep their contents. All functions work in the caller's transaction."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from mailsync.store.parameters import JsonBytes
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedChanges:
-    """The ids of messages with changed placements, classified by what the database has of them.
-    A message can be in several of the sets.
+    """The ids of messages that entered or left folders, in three sets. A message can be in several
+    of the sets.
 
-    shown: messages that are stored and not hidden.
-    pending: messages whose contents the feed still has to fetch.
-    mirrored: messages that a change adds to a mirrored folder. If the folder of all mail is
-        mirrored, all messages of the changes.
+    stored_and_shown_ids: messages that are stored and not hidden.
+    pending_ids: messages whose contents are still to be fetched.
+    ids_added_to_mirrored_folders: messages that a change adds to a mirrored folder. All changed
+        messages, if the folder of all mail is mirrored.
     """
 
     shown: set[RemoteId] = field(default_factory=set)
@@ -41,9 +41,10 @@ def sort_placement_changes(
     changes: Sequence[PlacementChange],
     all_mail: RemoteId | None,
 ) -> ClassifiedChanges:
-    """Classify the changed messages by what the database has of them.
+    """Classify the changed messages: which are stored and not hidden, which are pending, and which
+    enter a mirrored folder.
 
-    all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`).
+    all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`). None: there is none.
     """
     result = ClassifiedChanges()
     for message_id, is_shown, is_pending, is_mirrored in tx.run(
@@ -69,8 +70,8 @@ def save_placement_changes(
     """Apply changes of placements and flags to stored messages. Hide a message that is in no folder
     afterwards.
 
-    A separate statement locks the messages first, in the order of their ids, so that the changes
-    add to what another worker wrote before.
+    A separate statement locks the messages first, in the order of their ids. Changes that another
+    worker wrote shortly before are therefore kept.
     """
     if not changes:
         return WrittenRowCounts()
@@ -88,7 +89,7 @@ def save_placement_changes(
 def folders_of_messages(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId]
 ) -> tuple[FolderId, ...]:
-    """Return the folders that these messages are in."""
+    """Return the ids of the folders that contain these messages."""
     if not ids:
         return ()
     found = tx.run("folders_of_messages", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
@@ -98,8 +99,11 @@ def folders_of_messages(
 def mark_counts_wanted(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId], left: Sequence[FolderId]
 ) -> None:
-    """Mark folders as changed, so that the next verification reads their counts from the provider:
-    the folders that contain these messages, and the folders `left` that contained them before."""
+    """Mark folders so that the next verification reads their message counts from the provider.
+
+    ids: changed messages. The folders that contain these messages now are marked.
+    left: ids of the folders that contained the messages before. These folders are marked, too.
+    """
     if ids:
         tx.run(
             "mark_counts_wanted",

@@ -55,12 +55,13 @@ class SubscriptionClaim:
 
 @dataclass(frozen=True, slots=True)
 class PushState:
-    """What is known of the notifications of a mailbox.
+    """The state of the notifications of a mailbox.
 
+    health: whether the notifications work.
     expires_at: expiry of the subscription. None: there is no subscription.
-    notified_at: when the last genuine notification arrived. None: none did.
-    last_error: name of the error of the last attempt to create or renew the subscription. None: it
-        succeeded.
+    notified_at: when the last genuine notification arrived. None: no notification arrived yet.
+    last_error: error name of the last attempt to create or renew the subscription. None: the
+        attempt succeeded.
     """
 
     health: PushHealth
@@ -175,10 +176,10 @@ class PushStore:
     def unused_subscription_ids(
         self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
     ) -> list[RemoteId]:
-        """Return those of the provider's subscription ids `remote_ids` of this mailbox that no
-        account uses.
+        """Return the subscription ids of this mailbox that no account uses. Return no id while
+        another worker may be creating a subscription for the mailbox.
 
-        The result is empty while another worker may be creating a subscription for the mailbox.
+        remote_ids: the ids of all subscriptions of the mailbox that the provider lists.
         """
         if not remote_ids:
             return []
@@ -216,13 +217,13 @@ class PushStore:
         return bool(is_subscribed)
 
     def save_mailbox_notifications(self, provider: Provider, addresses: Sequence[str]) -> int:
-        """Make the mailboxes due for which a verified notification arrived; return the number of
-        accounts of these mailboxes.
+        """Make each mailbox due for which a notification with an email address arrived. Return the
+        number of accounts of these mailboxes. The caller has verified who sent the notifications.
 
-        A mailbox is found by the address for which its subscription was made, else by its present
-        address, so that notifications of a renamed mailbox are accepted under both.
+        A mailbox is found by the address for which its subscription was created, or else by its
+        present address. So notifications of a renamed mailbox are accepted under both addresses.
 
-        addresses: addresses in lower case.
+        addresses: email addresses of the notified mailboxes, in lower case.
         """
         if not addresses:
             return 0
@@ -235,8 +236,8 @@ class PushStore:
         return len(found)
 
     def save_notifications(self, notifications: Sequence[Notification]) -> int:
-        """Make the mailboxes due for which a genuine notification arrived; return the number of
-        genuine notifications.
+        """Make each mailbox due for whose subscription a genuine notification arrived. Return the
+        number of genuine notifications.
 
         A notification is genuine if its client state matches the stored hash. Other notifications
         have no effect.

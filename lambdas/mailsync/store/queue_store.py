@@ -1,5 +1,5 @@
-"""Store the queue of due mailboxes. A worker claims mailboxes for a check, and releases those that
-it cannot check."""
+"""Store the queue of due mailboxes. A worker claims mailboxes for a check, and releases the claim
+on a mailbox that it cannot check."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -30,11 +30,11 @@ class DueMailboxQueueStore:
     def claim_due_mailboxes(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
         """Claim up to `limit` mailboxes that have been due the longest; return their account ids.
 
-        A claim postpones the mailbox's next sync by `wait_s` seconds, so no other worker claims it.
-        If the worker dies, the mailbox becomes due again after that time.
+        A claim postpones the mailbox's next sync by `wait_s` seconds, so no other worker claims the
+        mailbox. If the worker dies, the mailbox becomes due again after that time.
 
-        Leaves out mailboxes that have been notified within `MAX_NOTIFIED_WAIT_WITHOUT_TICK_S`, if a
-        function works that checks notified mailboxes.
+        While a function is checking notified mailboxes, this method leaves out mailboxes that were
+        notified less than `MAX_NOTIFIED_WAIT_WITHOUT_TICK_S` seconds ago.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -57,19 +57,21 @@ class NotifiedMailboxQueueStore:
     """Claims mailboxes that are due after a notification. Raises StoreUnavailable and
     StoreRejected.
 
-    At most `MAX_NOTIFIED_WORKERS` functions check such mailboxes at the same time; each holds a
-    slot, under a name that is unique. Every method is one transaction.
+    At most `MAX_NOTIFIED_WORKERS` Lambda functions check such mailboxes at the same time. Each of
+    these functions holds a slot (a permit to check them) under a unique name. Every method is one
+    transaction.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def take_slot(self) -> str | None:
-        """Take a slot for a function that the caller invokes; return the slot's holder name.
+        """Take a slot for a function that the caller then invokes; return the name under which the
+        function holds the slot.
 
-        Returns None if no notified mailbox can be checked now, or if the functions that hold slots
-        suffice; they check the mailbox. The slot is free again after
-        `CHECK_SLOT_LIFETIME_S`.
+        Returns None if no function is needed: no notified mailbox can be checked now, or the
+        functions that hold slots can check all notified mailboxes. Also returns None if every slot
+        is taken. The slot becomes free `CHECK_SLOT_LIFETIME_S` seconds after its last use.
         """
         holder = str(uuid4())
         with self._database.transaction() as tx:
@@ -89,11 +91,13 @@ class NotifiedMailboxQueueStore:
         return holder if taken else None
 
     def claim_notified_mailboxes(self, holder: str, limit: int) -> tuple[AccountId, ...]:
-        """Claim up to `limit` mailboxes that have waited the longest since their notification, and
-        keep the slot; return their account ids.
+        """Claim up to `limit` mailboxes that have waited the longest since their notification;
+        return their account ids. Also extend the function's hold on its slot.
 
-        Returns none if another function has the slot. A claim ends after
-        `NOTIFIED_CLAIM_LIFETIME_S`; the mailbox is then due again.
+        Returns an empty tuple if the function no longer holds a slot, or if no mailbox waits. A
+        claim ends after `NOTIFIED_CLAIM_LIFETIME_S` seconds; the mailbox is then due again.
+
+        holder: name under which the function holds the slot.
         """
         with self._database.transaction() as tx:
             if not tx.run("keep_check_slot", holder=holder, held_s=float(CHECK_SLOT_LIFETIME_S)):

@@ -1,9 +1,12 @@
 """Share the provider's quota among all functions: units per minute of a mailbox and of the project.
 
-A quota is a sliding window of a minute, not a bucket that fills at a constant rate. A bucket grants
-its contents and what flows in during the same minute, so it either exceeds the limit or leaves most
-of it unused. Units are taken in blocks, so that a block costs one transaction. A block must be used
-within seconds; the window is longer than a minute by that time.
+A quota is a sliding window of a minute, not a token bucket that fills at a constant rate. A bucket
+grants its contents and also what flows in during the same minute. So a bucket either exceeds the
+limit or leaves most of the limit unused.
+
+Functions take units in blocks, so that many requests cost one transaction. A function may use the
+units of a block some seconds after it has taken them. The window is therefore longer than a minute
+by these seconds.
 """
 
 import re
@@ -26,33 +29,36 @@ from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 
 PROJECT_COUNTER_ROWS = 8
-"""The number of rows that share the quota of a project, so that functions seldom wait for each
-other's lock."""
+"""The number of database rows among which the quota of a project is divided. With several rows,
+functions seldom wait for each other's lock."""
 PROJECT_COUNTER_ROWS_TRIED = 3
 UNITS_PER_RESERVATION = 200
-"""The number of units that one transaction takes, if one request needs no more."""
+"""The number of units that one transaction takes as a block, unless one request needs more."""
 WINDOW_S = 60.0
 RESERVATION_SHARE = 1 / 60
-"""A block is used within one to two times this share of the window; the rest of it is given back.
-"""
+"""The lifetime of a block of units, as a share of the window. A function uses the units of a block
+within one to two times this time, and gives the others back."""
 MAX_SLEEP_S = 1.0
-"""The longest wait for units in a function, in seconds. A Wait of the workflow costs less than a
-longer one."""
+"""The longest time in seconds that a function sleeps for units. A Wait state of the workflow costs
+less than a longer sleep."""
 MIN_SLEEP_S = 0.05
 MAX_SLEEP_PER_MAILBOX_OPENING_S = 5.0
-"""The limit in seconds for all waits of one function for units."""
+"""The limit in seconds for all sleeps of one function together, while it has the mailbox open."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 MIN_TIME_BETWEEN_STATES_S = 1.0
-"""The seconds that a workflow needs to leave a state and to enter it again after a Wait."""
+"""The minimum seconds that a workflow needs to leave a state, and to enter the state again after a
+Wait."""
 PAUSE_AFTER_REFUSAL_S = 60.0
-"""The pause in seconds after a refusal that names none: the time in which the window has passed."""
+"""The pause in seconds after the provider has refused a request because of its quota without naming
+a pause. It equals the window, after which the quota is available again."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """The provider's limits, in its units per minute, of a mailbox and of the project.
+    """The provider's limits of one mailbox and of the project, in the provider's units per minute.
 
-    window_s: the length of the minute, in seconds.
+    window_s: length in seconds of the window in which the units are counted. Tests use less than
+        60.
     """
 
     per_mailbox: int
@@ -61,10 +67,10 @@ class QuotaLimits:
 
 
 class QuotaLimitsSection(SettingsSection):
-    """The settings with the provider's limits."""
+    """The section of the settings that has the providers' quota limits."""
 
     def limits(self, names: QuotaSettings) -> QuotaLimits:
-        """Return the limits in the settings with these names."""
+        """Return a provider's limits: the values of these settings, or else their defaults."""
         return QuotaLimits(self._number(names.per_mailbox), self._number(names.per_project))
 
     def _number(self, setting: NumberSetting) -> int:
@@ -105,9 +111,11 @@ class _Block:
 
 
 class MailboxQuota:
-    """The quota of one mailbox, of which this function takes blocks. Implements `QuotaSource`.
+    """The provider's quota of one mailbox, as this Lambda function uses it. Implements
+    `QuotaSource`.
 
-    As a context manager it gives unused units back at the end. Several threads may use it.
+    The function takes units in blocks. At the end of a `with` block, unused units are given back.
+    Several threads may use an object.
     """
 
     def __init__(
@@ -133,7 +141,8 @@ class MailboxQuota:
 
     @contextmanager
     def backfilling(self) -> Iterator[None]:
-        """Take no units of the reserve in the `with` block."""
+        """Treat all requests in the `with` block as requests for old mail. They leave a reserve, a
+        tenth of the quota, to requests for new mail."""
         self._is_backfilling = True
         try:
             yield
@@ -141,10 +150,11 @@ class MailboxQuota:
             self._is_backfilling = False
 
     def take(self, units: int, *, is_backfill: bool = False) -> None:
-        """Take units from the mailbox's and the project's allowance. Sleep if they are available
-        soon.
+        """Take units from the quota of the mailbox and of the project. If they are available soon,
+        sleep until then.
 
-        is_backfill: the request fetches old mail, so it must leave the reserve for new mail.
+        is_backfill: whether the request fetches old mail. It then leaves a reserve, a tenth of the
+            quota, to requests for new mail.
 
         Raises:
             ProviderThrottled: the pause would be longer than MAX_SLEEP_S, or all pauses together
@@ -269,7 +279,7 @@ class MailboxQuota:
 
 
 def open_quota(database: Database, account: Account, settings: Settings) -> MailboxQuota | None:
-    """Return the quota of the account's mailbox. None: its provider has none."""
+    """Return the quota of the account's mailbox. None: the provider has no quota."""
     provider = find_provider(account.provider)
     if provider is None or provider.quota is None:
         return None
@@ -278,7 +288,8 @@ def open_quota(database: Database, account: Account, settings: Settings) -> Mail
 
 
 def mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | None:
-    """Return the quota of one mailbox in the provider's units. None: the provider has none."""
+    """Return the quota of one mailbox, in the provider's units per minute. None: the provider has
+    no quota."""
     found = find_provider(provider)
     if found is None or found.quota is None:
         return None
@@ -288,8 +299,8 @@ def mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | No
 def quotas_of_accounts(
     tx: Transaction, account_ids: Iterable[AccountId]
 ) -> dict[AccountId, QuotaStatus]:
-    """Return the quota of each mailbox, by account id. The result lacks mailboxes of providers
-    without a quota, and those for which nothing was taken yet."""
+    """Return the state of each mailbox's quota, by account id. The result lacks mailboxes of
+    providers without a quota, and mailboxes for which no unit was taken yet."""
     found = tx.run("quotas", account_ids=rows.to_jsonb(list(account_ids)))
     return {AccountId(account_id): QuotaStatus(*quota) for account_id, *quota in found}
 

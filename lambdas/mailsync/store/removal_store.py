@@ -30,16 +30,19 @@ class HiddenMail:
     """The amount of a mailbox's mail that is hidden. Mailsync may delete this mail after a second
     confirmation by the provider.
 
-    hidden_messages: messages that left their folders.
-    messages_reported_gone: hidden messages that the provider, requested by id, reported as in no
-        mirrored folder.
-    gone_since: when the provider first reported one of these messages as gone. None: it has
-        reported none.
-    unconfirmed_messages: messages reported gone that left their folders after `confirmed_at`.
-    confirmed_at: when a person last confirmed the removal. None: never.
-    stored_message_count: all messages including hidden ones; 0 if too few messages are gone to be
-        suspicious.
-    hidden_folders: mirrored folders that are hidden.
+    hidden_message_count: number of messages that left their folders.
+    reported_gone_message_count: number of hidden messages that the provider, requested by id,
+        reported as in no mirrored folder.
+    first_reported_gone_at: when the provider first reported one of these messages as gone. None:
+        the provider has reported no message as gone.
+    gone_count_unconfirmed_by_user: number of messages that were reported as gone after the user
+        last confirmed a removal.
+    removal_confirmed_by_user_at: when the user confirmed the removal of these messages. None: the
+        user has not confirmed it.
+    stored_message_count: number of all messages including hidden ones. 0: not counted, because too
+        few messages are gone to be suspicious.
+    gone_mirrored_folder_count: number of mirrored folders that are hidden, because they no longer
+        exist at the provider.
     """
 
     hidden_messages: int
@@ -67,7 +70,7 @@ class HiddenMail:
 
     @property
     def explanation(self) -> str:
-        """Return a text for people, which says what happened to the mail and what to do."""
+        """Return a text for the user that says what happened to the mail and what to do."""
         return (
             f"{self.messages_reported_gone} of {self.stored_message_count} messages are no longer"
             " in any folder at the provider. They are hidden here. Confirm the removal if it is"
@@ -78,14 +81,14 @@ class HiddenMail:
     @property
     def confirmation_delay_s(self) -> float:
         """Return the minimum seconds between the provider's first and second response that a
-        message is gone. The second one deletes the message."""
+        message is gone. After the second response the message is deleted."""
         after = SUSPICIOUS_REMOVAL_DELAY if self.is_suspicious else REMOVAL_CONFIRMATION_DELAY
         return after.total_seconds()
 
     @property
     def deletion_due_at(self) -> datetime | None:
-        """Return the time from which a sync may delete the first hidden message, after requesting
-        that message by id once more. None: no message is reported gone."""
+        """Return the earliest time at which a sync may delete a hidden message. Before the deletion
+        the sync requests the message by id once more. None: no message is reported as gone."""
         return (
             self.gone_since + timedelta(seconds=self.confirmation_delay_s)
             if self.gone_since
@@ -104,8 +107,9 @@ class RemovalStore:
         self._database = database
 
     def begin_removal_verification(self, run: RunRef) -> HiddenMail:
-        """Return how much of the mailbox is hidden. If the messages reported gone are most of the
-        mailbox, also schedule their second request by id, which must precede their deletion."""
+        """Return how much of the mailbox is hidden. If most of the mailbox is reported as gone,
+        also schedule the second request by id of each of these messages. A message is deleted only
+        after its second request."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_most_of_mailbox:
@@ -115,8 +119,11 @@ class RemovalStore:
     def hide_messages_removed_from_folder(
         self, run: RunRef, folder_id: FolderId | None, ids: Sequence[RemoteId]
     ) -> int:
-        """Take messages out of this folder (None: out of all folders), and hide those that are in
-        no folder afterwards; return the number of messages that were in the folder."""
+        """Take messages out of a folder. Hide each message that is then in no folder. Return the
+        number of messages that were in the folder.
+
+        folder_id: the folder. None: take the messages out of all folders.
+        """
         if not ids:
             return 0
         with FencedTransaction(self._database, run) as tx:
@@ -135,8 +142,8 @@ class RemovalStore:
     def show_messages_again(
         self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId], *, is_only_folder: bool
     ) -> int:
-        """Show messages in this folder again that are stored in their present state, but hidden or
-        in another folder; return their number.
+        """Show messages in this folder again. The messages are stored in their present state, but
+        are hidden or in another folder. Return the number of messages that were changed.
 
         is_only_folder: whether a message of this provider is in one folder only, so that these
             messages are in no other folder.
@@ -154,7 +161,8 @@ class RemovalStore:
     def message_ids_due_for_confirmation(
         self, run: RunRef, after: str, limit: int
     ) -> tuple[RemoteId, ...]:
-        """Return up to `limit` hidden messages that are due for a request by id, ordered by id.
+        """Return the ids of up to `limit` hidden messages that are due for a request by id. The ids
+        are in ascending order.
 
         after: return only ids greater than this id.
         """
@@ -170,8 +178,8 @@ class RemovalStore:
         *,
         do_ids_survive_moves: bool = True,
     ) -> int:
-        """Record that the provider reports these messages as gone, and delete those that it
-        reported as gone before. Return how many were deleted.
+        """Record that the provider reports these messages as gone. Delete the messages that the
+        provider has reported as gone before. Return the number of deleted messages.
 
         wait_s: minimum seconds between the two reports after which a message is deleted.
         do_ids_survive_moves: whether a message that is moved keeps its id (`ProviderTraits`).
@@ -211,8 +219,8 @@ def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail
 def schedule_removal_confirmation(
     tx: Transaction, account_id: AccountId, removal: HiddenMail
 ) -> None:
-    """Set the time of the second request by id for the account's messages that the provider has
-    reported as gone: the confirmation delay after the first report."""
+    """Set the time of the second request by id for each message of the account that the provider
+    has reported as gone: `HiddenMail.confirmation_delay_s` after the first report."""
     limit = MAX_MESSAGES_PER_SCHEDULING
     scheduled = limit
     while scheduled == limit:

@@ -94,8 +94,8 @@ def _join_arrays(arrays: Sequence[bytes]) -> JsonBytes:
 
 
 def ids_and_hashes_json(rows: Iterable[JsonRow]) -> JsonBytes:
-    """Return the ids, folders and hashes of the rows as JSON. An SQL statement uses them to find
-    the rows that differ from the stored ones."""
+    """Return the ids, folders and hashes of the rows as JSON. An SQL statement uses this JSON to
+    find the rows that differ from the stored rows."""
     wanted = ("message_id", "folder_remote_ids", "row_hash", "version", "body_hash")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 

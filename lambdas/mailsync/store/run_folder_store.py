@@ -21,10 +21,10 @@ class RunFolderStore:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
     def count_wait(self, run: RunRef, feed: FeedRef, *, has_progressed: bool) -> int:
-        """Count a pause that the provider requested before the next page of the feed. Return the
-        number of such pauses since the last page.
+        """Add one to the count of pauses that the provider requested before the next page of the
+        feed. Return the number of such pauses since the last stored page.
 
-        has_progressed: whether pages were stored since the pause before.
+        has_progressed: whether a page was stored since the previous pause.
         """
         folder_id = feed.folder.id if feed.folder else None
         with FencedTransaction(self._database, run) as tx:
@@ -52,14 +52,15 @@ class RunFolderStore:
             tx.run("set_feed_error", account_id=run.account_id, **failure)
 
     def repair_rounds_and_failed_folders(self, run: RunRef) -> tuple[int, frozenset[FolderId]]:
-        """Return in how many rounds the run has compared and repaired folders, and the ids of the
-        folders that failed in the run and still exist."""
+        """Return the number of rounds in which the run has compared and repaired folders, and the
+        ids of the folders that failed in the run and still exist."""
         with self._database.transaction() as tx:
             [[rounds, failed]] = tx.run("repair_state", run_id=run.run_id)
         return int(rounds), frozenset(FolderId(folder_id) for folder_id in failed)
 
     def feed_ids_failed_before(self, run: RunRef) -> frozenset[FeedId]:
-        """Return the ids of the feeds that failed in an execution that has handed over the run."""
+        """Return the ids of the feeds that failed in an earlier execution of this run. An earlier
+        execution has handed the run over to its successor."""
         with self._database.transaction() as tx:
             found = tx.run("feeds_failed_before", run_id=run.run_id)
         return frozenset(FeedId(feed_id) for (feed_id,) in found)

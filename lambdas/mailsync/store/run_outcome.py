@@ -48,8 +48,8 @@ def close_run(
 
 def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> bool | None:
     """Complete a run whose folders are all verified: schedule the next sync, and add the event
-    `sync.completed` to the outbox. Close any other run as failed. Return whether the mirror is
-    proven to be equal. None: the run was closed as failed.
+    `sync.completed` to the outbox. Close any other run as failed. Return whether a completed run
+    has stored every message that the provider named. Return None if the run was closed as failed.
 
     requests: see `close_run`.
     """
@@ -81,7 +81,8 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
 
 
 def is_mirror_proven(tx: Transaction, run: RunRef) -> bool:
-    """Return whether a completed run has stored every message that the provider named."""
+    """Return whether a completed run has stored every message that the provider named. Return False
+    if a named message of the account is still pending (its contents were not fetched yet)."""
     [[are_pending]] = tx.run("messages_are_pending", account_id=run.account_id)
     return not are_pending
 
@@ -112,11 +113,11 @@ def fail_run(
 ) -> bool | None:
     """Set the outcome of a run to failed, and release the lease of the mailbox if `owner` holds it.
 
-    Returns whether the failure closes the account. None: the run has an outcome already, or another
-    execution goes on with it, and nothing was changed. The caller counts the failure in the metrics
-    after the commit.
+    Returns whether the failure closes the account. Returns None, without changing anything, if the
+    run has an outcome already or another execution goes on with the run. The caller counts the
+    failure in the metrics after the commit.
 
-    execution_name: execution that ended. None: the caller has proven that it holds the lease.
+    execution_name: execution that ended. None: the caller has checked that it holds the lease.
     """
     held = tx.run("lock_account_of_run", run_id=run_id)
     if execution_name is not None and tx.run(

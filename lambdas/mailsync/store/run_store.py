@@ -33,8 +33,8 @@ class EnqueuedRun:
     execution_arn: ARN of the run's current execution. None: the execution has not started yet.
     execution_name: name of the run's current execution.
     scope: what the run syncs.
-    scope_of_first_request: what the first request with this Idempotency-Key asked to sync. None:
-        the present request has no key, or a new key.
+    scope_of_idempotency_key: the sync that the first request with this Idempotency-Key asked for.
+        None if the present request has no key, or a new key.
     is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
     """
 
@@ -149,27 +149,28 @@ class RunStore:
             return _run_of_key(tx, account_id, idempotency_key)
 
     def delete_joined_idempotency_key(self, account_id: AccountId, run_id: RunId, key: str) -> None:
-        """Forget that a request with this Idempotency-Key was answered with the open run `run_id`.
+        """Delete the record that an earlier request with this Idempotency-Key joined this run.
 
-        The run's execution has died: the request repeats itself under the key and must get another
-        run, not the dead one again.
+        Call this if the execution of the run has died. When the client repeats the request with the
+        same key, `enqueue_run` then creates a new run instead of returning the dead run.
         """
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
     def scope_and_repair_rounds(self, run: RunRef) -> tuple[SyncScope, int]:
-        """Return what the run syncs, and in how many rounds it has already compared and repaired
-        folders."""
+        """Return the scope of the run (what the run syncs), and the number of rounds in which the
+        run has compared and repaired folders so far."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
     def complete(self, run: RunRef, *, requests: int = 0) -> bool | None:
-        """Close the run: as completed if every folder is verified, else as failed. Return whether
-        the mirror of a completed run is proven: no message is still pending because the provider
-        names it and responds that it does not exist. None: the run was closed as failed.
+        """Close the run as completed if every folder is verified, else as failed. Return whether a
+        completed run has stored every message that the provider named. False: some messages are
+        still pending, because the provider named them and then reported them as gone. Return None
+        if the run was closed as failed.
 
-        A second call for the same run changes nothing.
+        A second call for the run changes nothing.
 
         requests: number of requests to the provider since the run's last heartbeat.
         """
@@ -223,7 +224,8 @@ class RunStore:
         return (RunId(found[0][0]), AccountId(found[0][1])) if found else None
 
     def execution_of_run(self, run_id: RunId) -> str:
-        """Return the name of the run's current execution, or of its last one."""
+        """Return the name of the run's current execution; if the run has ended, of its last
+        execution."""
         with self._database.transaction() as tx:
             found = tx.run("execution_of_run", run_id=run_id)
         return str(found[0][0]) if found else run_id

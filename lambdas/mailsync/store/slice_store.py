@@ -1,9 +1,9 @@
-"""Store the messages of slices: the pending messages of a large folder, which several workers fetch
-at the same time. Every method is one transaction; every writing method checks the run's lease
-first.
+"""Store slices: the pending messages of a large folder, divided among several workers. Every method
+is one transaction; every writing method checks the run's lease first.
 
-A slice proves nothing of the folder: it stores only messages that the folder's change feed has
-named, in the version that the feed named. What it lacks is fetched by id.
+A slice stores only messages that the folder's change feed has named, in the version that the feed
+has named. Other pending messages are fetched by id, because a slice does not prove what the folder
+contains.
 
 Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """
@@ -30,16 +30,16 @@ from mailsync.store.conversations import any_needs_conversation
 from mailsync.store.fence import FencedTransaction
 
 CLAIM_LIFETIME_S = 60.0
-"""The seconds after which another worker may fetch a slice: more than a request and its retries
-take. A slice that is stored twice changes nothing."""
+"""The seconds after which a claim on a slice ends and another worker may fetch the slice. A request
+and its retries take less time. Storing a slice twice changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A worker that claims slices.
+    """A worker that claims slices of a feed.
 
-    number: its number among the workers of a feed.
-    slice_size: maximum number of messages of a slice.
+    worker_number: number of this worker among the workers of the feed.
+    max_messages_per_slice: maximum number of messages in a slice of this worker.
     worker_count: number of workers that claim slices of the feed.
     """
 
@@ -50,11 +50,11 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class SlicesLeft:
-    """What is left of the slices of a feed.
+    """The pending messages of a feed that slices still have to fetch.
 
-    is_any: whether a pending message is left to slices.
-    is_any_free: whether one of them is claimed by no worker.
-    is_full_sync_running: whether the feed may name more of them soon.
+    has_pending_messages: whether there are such messages.
+    has_unclaimed_messages: whether some of these messages are claimed by no worker.
+    is_full_sync_running: whether the feed's full sync is running and may add such messages.
     """
 
     is_any: bool
@@ -66,8 +66,9 @@ class SlicesLeft:
 class StoredSlice:
     """The result of storing a slice.
 
-    stored: number of messages that left the pending messages.
-    following: a slice that was claimed in the same transaction. None: no slice is free.
+    written_row_counts: numbers of inserted, updated and other rows.
+    stored_message_count: number of messages that are no longer pending, because they are stored.
+    next_claimed_slice: the slice that the same transaction claimed. None: no slice was claimed.
     """
 
     counts: WrittenRowCounts
@@ -82,7 +83,7 @@ class SliceStore:
         self._database = database
 
     def sliced_feed_ids(self, account_id: AccountId) -> frozenset[FeedId]:
-        """Return the feeds with pending messages that slices fetch."""
+        """Return the ids of the feeds with pending messages that slices fetch."""
         with self._database.transaction() as tx:
             found = tx.run("sliced_feeds", account_id=account_id)
         return frozenset(FeedId(each) for (each,) in found)
@@ -99,19 +100,24 @@ class SliceStore:
         return [each for each in claimed if each]
 
     def release(self, run: RunRef, feed_id: FeedId, part: Slice) -> None:
-        """End the claim on a slice, so that its messages are claimed as smaller ones."""
+        """End the claim on a slice that could not be fetched. Workers can then claim its messages
+        again, in smaller slices."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("release_slice", feed_id=feed_id, ids=rows.to_jsonb(list(part.received_at)))
 
     def release_claims(self, run: RunRef, feed_ids: Collection[FeedId], worker: int | None) -> None:
-        """End the claims that a worker had before it begins. worker: None: those of all workers."""
+        """End the claims on slices of these feeds that an earlier attempt of a worker has left.
+
+        worker: number of the worker. None: end the claims of all workers.
+        """
         ids = rows.to_jsonb(sorted(feed_ids))
         with FencedTransaction(self._database, run) as tx:
             tx.run("release_slices", account_id=run.account_id, feed_ids=ids, worker=worker)
 
     def restart_full_sync(self, run: RunRef, feed_id: FeedId) -> None:
-        """Begin the full sync of a feed anew, because slices are of no use for it. It forgets which
-        messages the feed has named: the pages of the new full sync have them."""
+        """Restart the full sync of a feed, to read the feed without slices: too few of its messages
+        could be stored from the first slice. Delete the records of the feed's pending messages,
+        because the pages of the new full sync contain these messages."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_sync", account_id=run.account_id, feed_id=feed_id, fallback=None)
             tx.run("drop_all_pending", account_id=run.account_id, feed_id=feed_id)
@@ -125,11 +131,12 @@ class SliceStore:
         *,
         next_for: Claimant | None,
     ) -> StoredSlice:
-        """Store the messages of a slice, and claim another one.
+        """Store the messages of a slice, and claim another slice.
 
         part: the slice, which the worker has claimed.
-        page: None: the slice cannot be read, and its messages are fetched by their ids.
-        next_for: the worker that claims. None: claim none.
+        page: the provider's response with the messages of the slice. None: the slice could not be
+            read, so its messages will be fetched by id.
+        next_for: the worker for which to claim another slice. None: claim no slice.
         """
 
         def write(savepoints: bool) -> StoredSlice:

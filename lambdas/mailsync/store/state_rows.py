@@ -19,8 +19,8 @@ def save_states(
 ) -> WrittenRowCounts:
     """Store the changed flags of stored messages, and place the messages in a folder.
 
-    folder: the folder in which to place the messages. None: each change names the folders of its
-        message; the message is placed in those that are mirrored, and in no other.
+    folder: the folder in which to place the messages. None: each change names all folders of its
+        message, and the message is placed in the mirrored folders among them.
     is_only_folder: whether a message of this provider is in one folder only.
     """
     if not changes:

@@ -18,11 +18,15 @@ from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 class FolderStatus:
     """The state of a mirrored folder: its counts, and when it was last verified.
 
-    total, unread: numbers of all and of unread stored messages. They may lag during a sync.
-    remote_total: the provider's count of all messages. It may lag during a sync.
-    count_offset, unread_offset: by how much the provider's counts are wrong.
+    total, unread: numbers of all and of unread stored messages. During a sync, the numbers may be
+        older than the messages.
+    remote_total: the provider's count of all messages, at the last reading.
+    count_offset, unread_offset: by how much the provider's own counts of all and of unread messages
+        exceed the true numbers.
     verified_at: when the stored counts last agreed with the provider's.
     compared_at: when ids and versions were last compared. None: never.
+    walking: whether a full sync of the folder is running.
+    quarantined: number of messages in quarantine.
     differing: number of messages for which, at the last comparison, the provider's response by id
         contradicted its list.
     """
@@ -50,11 +54,12 @@ class AccountStatus:
 
     sync_status: `queued` or `syncing` while a run is open, else the result of the last run.
     run_started_at: start of the open run. None: no run is open, or it has not begun.
-    message_count: stored messages at the last count. None: a message is in one folder, so the
-        folders' counts add up to it.
-    failures: number of syncs that failed in a row.
-    reading: what the open run has read.
-    quota: the provider's quota. None: it has none.
+    message_count: number of stored messages of the account at the last count. None: messages are
+        counted only by folder, because each message of this provider is in one folder.
+    failures: number of syncs that failed since the last successful one.
+    reading: how many messages and pages the open run has read.
+    removal: how much of the mailbox is hidden and may be deleted.
+    quota: state of the provider's quota of the mailbox. None: the provider has no quota.
     """
 
     id: AccountId
@@ -79,8 +84,8 @@ class AccountStatus:
 
     @property
     def compared_at(self) -> datetime | None:
-        """Return the time since which every folder has been compared by ids. None: some folder was
-        never compared."""
+        """Return the time of the last comparison of message ids in the folder whose last comparison
+        is the oldest. None: some folder was never compared."""
         times = [each.compared_at for each in self.folders if each.compared_at]
         return min(times) if times and len(times) == len(self.folders) else None
 

@@ -78,11 +78,11 @@ class MailboxStores:
 
     @contextmanager
     def in_one_transaction(self, run: RunRef) -> Iterator["StoresInTransaction"]:
-        """Return the stores for a `with` block whose statements are one transaction, which checks
-        the lease once.
+        """Yield the stores for a `with` block. All statements of the block are one transaction,
+        which checks the lease once.
 
-        The block sends no request to the provider, catches no error of the store, and closes no
-        run: what it does is stored when it ends.
+        The block must not send requests to the provider, catch errors of the stores, or close a
+        run, because its changes are stored only when the block ends.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.

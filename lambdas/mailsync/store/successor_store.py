@@ -8,7 +8,8 @@ from mailsync.store.lease_store import LEASE_LIFETIME_S
 
 
 class SuccessorStore:
-    """Stores which execution goes on with a run, and what the history of the current one costs.
+    """Stores which execution goes on with a run, and the number of history events of the run's
+    current execution.
 
     Every method is one transaction. Raises StoreUnavailable and StoreRejected.
     """
@@ -17,11 +18,11 @@ class SuccessorStore:
         self._database = database
 
     def hand_over(self, run: RunRef, execution_name: str, execution_arn: str) -> str | None:
-        """Make the successor of this execution the run's current execution, and give it the lease
-        under a new epoch. Return the successor's name; the caller starts it.
+        """Make the successor of this execution the run's current execution, and give the successor
+        the lease under a new epoch. Return the successor's name; the caller starts the successor.
 
-        A further call for the same execution changes nothing and returns the same name. None:
-        nothing is to be started, because the run has ended or the successor has begun.
+        A further call for the same execution changes nothing and returns the same name. Returns
+        None if there is nothing to start, because the run has ended or the successor has begun.
 
         Raises:
             LeaseLost: another execution has taken the lease.
@@ -44,6 +45,7 @@ class SuccessorStore:
         return successor
 
     def count_events(self, run: RunRef, events: int) -> None:
-        """Add history events to those of the run's current execution."""
+        """Add a number of Step Functions history events to the count of the run's current
+        execution."""
         with self._database.transaction() as tx:
             tx.run("count_events", run_id=run.run_id, events=events)

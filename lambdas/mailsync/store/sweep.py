@@ -20,7 +20,8 @@ MAX_MESSAGES_PER_SWEEP = 5_000
 
 
 class SweepStore:
-    """Hides what a full sync did not see. Raises StoreUnavailable, StoreRejected and LeaseLost."""
+    """Hides the messages that a full sync did not see. Raises StoreUnavailable, StoreRejected and
+    LeaseLost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,11 +33,13 @@ class SweepStore:
         seen: Sequence[RemoteId],
         has_time: Callable[[], bool],
     ) -> bool:
-        """Hide unseen messages until so few are left that one transaction can hide them. Return
-        False if there was no time for that.
+        """Hide the messages that a full sync did not see, until `MAX_MESSAGES_PER_SWEEP` or fewer
+        are left. The transaction that stores the last page of the full sync hides the rest. Return
+        False if the time did not suffice.
 
         feed: the feed, at the position where the last page of its full sync was requested.
-        seen: the messages that this page names. It is not stored yet.
+        seen: the messages that the last page names; the page is not stored yet.
+        has_time: returns whether there is time for another transaction.
         """
         with FencedTransaction(self._database, run) as tx:
             sizes = _sizes(tx, run, feed, seen) if _lock_position(tx, feed) else []
@@ -55,13 +58,16 @@ class SweepStore:
 def hide_unseen_by_full_sync(
     tx: Transaction, run: RunRef, feed: StoredFeed, *, is_listing: bool
 ) -> WrittenRowCounts:
-    """Take the messages that the feed's full sync did not see out of the feed's folders, and hide
-    those in no other folder, in the caller's transaction.
+    """Take the messages that the feed's full sync did not see out of the feed's folders. Hide
+    messages that are then in no folder. This works in the caller's transaction.
 
-    If the number of such messages in a folder would contradict the provider's own count, no message
-    is taken out of the folder. The next verification then compares the folder by ids and requests
-    each missing message. is_listing: the full sync listed ids, not folders, so every folder with
-    stored messages is compared, and each that the provider does not count.
+    A folder keeps its unseen messages if these are most of its stored messages, unless at least as
+    many messages remain as the provider counts in the folder. The next verification compares the
+    message ids of a folder that keeps unseen messages, and requests each missing message.
+
+    is_listing: whether the full sync listed only the ids of messages, without their folders. The
+        next verification then also compares every folder with stored messages, and every folder
+        that the provider does not count.
     """
     generation, removed = feed.position.generation, 0
     doubtful: list[FolderId] = []

@@ -83,7 +83,8 @@ def sync_accounts(
 
 
 def check_one(account_id: AccountId, remaining_s: Callable[[], float]) -> CheckReport:
-    """Check a mailbox with a free worker of this process, or none if too little time remains."""
+    """Check a mailbox with a free worker of this process; return a report. If too little time
+    remains, check nothing and report `CLAIM_RELEASED`."""
     if remaining_s() < MIN_TIME_PER_CHECK_S:
         return CheckReport(CheckOutcome.CLAIM_RELEASED)
     workers = open_check_workers()
@@ -95,7 +96,8 @@ def check_one(account_id: AccountId, remaining_s: Callable[[], float]) -> CheckR
 
 
 def report_batch(all_checked: Sequence[CheckReport]) -> CheckBatchReport:
-    """Log what the checks of an invocation did and cost, and return it."""
+    """Return a report about all checks of an invocation: their outcomes and their cost. Also log
+    the report."""
     report = CheckBatchReport.from_checks(all_checked)
     logger.info(
         "batch_checked",
@@ -119,7 +121,8 @@ _opening = Lock()
 
 
 def open_check_workers() -> "SimpleQueue[CheckWorker]":
-    """Return the workers of this process; they keep their connections for its next batch."""
+    """Return the queue of the free workers of this process. The workers keep their database
+    connections for the next batch."""
     with _opening:
         return _workers()
 

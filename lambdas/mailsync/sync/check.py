@@ -79,7 +79,9 @@ class CheckOutcome(StrEnum):
 class CheckReport:
     """The outcome of the check of one mailbox, and the cost of the check.
 
+    request_count: number of requests to the provider.
     database_round_trips: number of round trips to the database.
+    duration_s: duration of the check in seconds.
     """
 
     outcome: CheckOutcome

@@ -16,15 +16,16 @@ from mailsync.sync.mailbox import open_vault, require_unthrottled
 
 
 def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
-    """Request the number of messages from the provider, and return what their first sync takes.
+    """Request the number of messages in the mailbox from the provider. Return an estimate of the
+    time, the requests and the price on AWS of the first sync of these messages.
 
-    It takes no lease and writes nothing, so it is allowed beside a running sync. A failed request
-    is not repeated, because a person waits.
+    The estimate takes no lease and writes nothing, so a sync may run at the same time. A failed
+    request is not repeated, because a person waits for the estimate.
 
     Raises:
         AccountNotFound, AccountNotConnected: the account cannot be synced.
         AccessRevoked: no access token is available until a person acts.
-        errors of `MailProvider`
+        MailsyncError: any other error of the provider.
     """
     database, settings = open_database(), load_settings()
     account = AccountStore(database).active_account(account_id)

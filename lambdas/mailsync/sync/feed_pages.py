@@ -70,7 +70,12 @@ def sync_map_item(
     worker: int | None,
     remaining_s: Callable[[], float],
 ) -> FeedProgress:
-    """Do the work of an item of the Map; return the feeds that remain. worker: its `slice`."""
+    """Do the work of one item of the workflow's Map state; return the feeds that remain.
+
+    worker: the value of `slice` in the item. `WORKER_NUMBER_OF_FEED_READER`: the worker reads the
+        feed and leaves most messages to slices. A larger number: the worker only fetches slices.
+        None: the worker reads the feeds of the item without slices.
+    """
     if worker:
         return FeedProgress(sync_slices(mailbox, feed_ids, worker, remaining_s))
     return sync_feeds(mailbox, feed_ids, remaining_s, is_sliced=worker is not None)
@@ -86,8 +91,8 @@ def sync_feeds(
     """Read change feeds one after the other, until all are up to date or the time budget is spent;
     return the feeds that remain.
 
-    is_sliced: whether a full sync that begins only names messages, so that other workers fetch
-        them by slices.
+    is_sliced: whether a full sync that begins now requests only the ids of messages. Other workers
+        then fetch the messages in slices.
 
     If a feed fails after another feed was read, no error is raised, and the failed feed is the
     first of the remaining feeds. The next call then raises its error.
@@ -121,14 +126,13 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
 def sync_feed(
     mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float], *, is_sliced: bool = False
 ) -> FeedProgress:
-    """Store pages of a feed until it is up to date or the time budget is spent; return the rest.
-
-    A round that an earlier sync left unfinished may be hours old, so one more round follows it. A
-    `news_interval_s` has the changes read first, and that often between pending messages. After
-    stored pages, a transient failure is a pause of the workflow: progress costs the state no retry.
+    """Store pages of a feed until the feed is up to date or the time budget is spent; return the
+    feed if it has more changes. After a round (a pass over the feed) that an earlier sync left
+    unfinished, read one more round. Every `Limits.news_interval_s` seconds read new changes before
+    pending messages. Return a pause instead of a transient failure that follows a stored page.
 
     Raises:
-        CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
+        CursorExpired: the cursor is invalid, or more than `MAX_EMPTY_PAGES` pages were empty.
         MailsyncError: any other error of the provider or the store.
     """
     account_id = mailbox.run.account_id
@@ -173,11 +177,11 @@ def sync_feed(
 def _store_before_page(
     mailbox: Mailbox, feed: StoredFeed, news: "_NewsClock", remaining_s: Callable[[], float]
 ) -> FeedProgress | None:
-    """Store the pending messages that come before the next page. Return the feed if a pause must
-    come before others, no feed if none must, and None if the page comes first.
+    """Store the pending messages that come before the next page. Return None if the page comes
+    first. The result has the feed if a pause must come before further messages, else no feed.
 
-    A full sync that names messages names all of them first, so that other workers have slices to
-    fetch.
+    A full sync in slices first requests the ids of all messages, so that other workers have slices
+    to fetch.
     """
     if feed.has_slices:
         if not feed.position.is_start_of_round:
@@ -257,7 +261,11 @@ class _NewsClock:
         return self.has_stored_pending and self._is_over(self._read_from)
 
     def add(self, page: Page, counts: WrittenRowCounts | None, *, is_start: bool) -> None:
-        """Record that a page was stored. counts: None: it was not. is_start: it began a round."""
+        """Record that a page was read.
+
+        counts: the numbers of written rows. None if the page was not stored.
+        is_start: whether the page began a round.
+        """
         self.has_stored_pending = False
         if is_start:
             self._began_at = time.monotonic()
@@ -275,9 +283,10 @@ def is_feed_up_to_date_after(
 
     A round, one pass over the change feed, reports changes up to the moment at which it started.
 
-    counts: what the page wrote. None: nothing, since another worker has moved the cursor.
-    started_in_this_sync: False for a round that an earlier sync left unfinished; it may be hours
-        old, so another round must follow.
+    counts: the numbers of rows that the page wrote. None if another worker has moved the cursor,
+        so that the page wrote nothing.
+    started_in_this_sync: whether the round of the page began in this sync. False: an earlier sync
+        began the round, perhaps hours ago, so another round must follow.
     """
     if counts is None or counts.pending or page.has_more:
         return False

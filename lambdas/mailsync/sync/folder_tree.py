@@ -46,13 +46,13 @@ feeds of a larger mailbox."""
 class MailboxSnapshot:
     """The state of a mailbox that a sync has read from the provider and has not stored yet.
 
-    known_folders: the stored folders, read before the others.
-    folder_listing: the folder tree.
+    known_folders: the folders that were stored before this reading.
+    folder_listing: the folder tree at the provider.
     tree_reading_mode: how much of the folder tree was read.
     requested_at: value of the monotonic clock before the folders and pages were requested.
-    page_by_folder_id: the next page of each change feed that was read, by the id of the feed.
+    page_by_feed_id: the next page of each change feed that was read.
     changed_folder_ids: provider ids of folders whose counts changed since the last reading.
-    postponed_feed_ids: change feeds that a later sync reads.
+    postponed_feed_ids: ids of change feeds that only a later sync reads.
     """
 
     known_folders: Sequence[StoredFolder]
@@ -67,10 +67,10 @@ class MailboxSnapshot:
 def read_mailbox(
     mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingMode, *, since_s: float
 ) -> MailboxSnapshot:
-    """Read the folder tree at the provider, and the next page of those change feeds whose full sync
+    """Read the folder tree at the provider, and the next page of each change feed whose full sync
     has ended.
 
-    In a large mailbox not every feed is read in each sync. A feed that fails has no page in the
+    In a large mailbox, some feeds are left to a later sync. A feed that fails has no page in the
     result.
 
     known: the stored folders.
@@ -91,11 +91,12 @@ def read_mailbox(
 
 @dataclass(frozen=True, slots=True)
 class FolderSync:
-    """What `sync_folders` has done.
+    """The result of `sync_folders`.
 
-    feeds_left: the change feeds that have more pages, or that there was no time to read, that of
-        the Inbox first, then the largest.
-    folders, gone_folders: the stored folders, and those that are hidden because they are gone.
+    feeds_left: the change feeds that have more pages, or for which no time was left. The feed of
+        the Inbox is first, then come the feeds with the most messages.
+    folders: the stored folders that exist at the provider.
+    gone_folders: the stored folders that no longer exist there and are hidden.
     is_mail_removed: whether all mail of gone and of deselected folders was removed.
     """
 
@@ -108,16 +109,15 @@ class FolderSync:
 def sync_folders(
     mailbox: Mailbox, remaining_s: Callable[[], float], seen: MailboxSnapshot | None = None
 ) -> FolderSync:
-    """Sync the folder tree and all small changes. A feed that failed before the run was handed over
-    is left to the next run: else a run whose feeds all fail would be handed over without end.
+    """Sync the folder tree and all small changes.
 
     The next pages of all known feeds, and small new folders, are read in a few requests and stored
     immediately. An incremental sync, or the first sync of a small mailbox, then does not need the
-    state `sync-folder`.
+    state `sync-folder`. A feed that failed in an earlier execution of the run is left to the next
+    run; otherwise executions would hand over a run with failing feeds without end.
 
     remaining_s: returns the seconds until the time-out of the function.
-    seen: snapshot that a check has read under the same lease and for whose changes it has opened
-        the run; it is not read again. None: read the mailbox now.
+    seen: the snapshot that a check has read under the same lease. None: read the mailbox now.
     """
     run, restart, failed_before = mailbox.run, None, frozenset[FeedId]()
     if seen is None:

@@ -1,8 +1,10 @@
-"""Store many changed messages of one folder from the pages of its list, without a request for each.
+"""Store many changed messages of one folder from the pages of the folder's list. This saves a
+request by id for each message.
 
-A change feed may name messages without contents, as Microsoft Graph's does with a message that was
-marked as read. A page that names many, of a round that has more pages, leaves them pending, so that
-all messages of the round are known before the first is fetched.
+A change feed may name messages without contents. Microsoft Graph does so for a message that was
+marked as read. If a page names many such messages and its round (the pass over the feed) has more
+pages, the messages become pending. All messages of the round are then known before the first one is
+fetched.
 """
 
 from collections.abc import Callable, Collection
@@ -22,24 +24,31 @@ from mailsync.providers import ContentsLister
 from mailsync.sync.mailbox import Mailbox
 
 MIN_LISTED_MESSAGES = 200
-"""The minimum number of pending messages for which a folder is listed."""
+"""The minimum number of pending messages of a folder for which the folder is listed, instead of
+requesting each message by id."""
 MAX_LISTED_MESSAGES_PER_PENDING_MESSAGE = 8
-"""The maximum number of messages in a folder for each pending one. On a page of a list a message
-takes an eighth of the time of a request by id, or less."""
+"""A folder is listed only if it has at most this number of messages for each pending message. On a
+page of a list, a message takes at most an eighth of the time of a request by id."""
 _MAX_NAMED_PER_PAGE = 20
 
 
 def may_list_contents(position: FeedPosition) -> bool:
-    """Return whether pending messages of a feed may come from a list. In a full sync, and where a
-    kind of feed has failed, messages are pending because pages of them do not work."""
+    """Return whether the pending messages of a feed may be read from pages of the folder's list.
+
+    Return False during a full sync, and after the provider's preferred feed of the folder has
+    failed. In both cases the messages are pending because a page that contains them fails.
+    """
     return not position.is_full_sync_running and position.failed_feed_count == 0
 
 
 def leaves_contents_pending(
     mailbox: Mailbox, feed: StoredFeed, page: Page, wanted: Collection[RemoteId]
 ) -> bool:
-    """Return whether the `wanted` messages, which a page only names, are left pending, because the
-    round probably names so many that the folder is listed."""
+    """Return whether to leave messages pending instead of fetching each by id. Return True if the
+    round probably names so many messages that it is cheaper to list the folder afterwards.
+
+    wanted: ids of the messages that the page names without contents.
+    """
     return (
         isinstance(mailbox.provider, ContentsLister)
         and len(wanted) > _MAX_NAMED_PER_PAGE
@@ -51,10 +60,11 @@ def leaves_contents_pending(
 def store_pending_from_list(
     mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
 ) -> bool:
-    """List the folder of a feed and store its pending messages, if they are a large part of it.
-    Return whether that stored most of them. Other messages stay pending.
+    """Store the pending messages of a feed from a list of the feed's folder, if these messages are
+    a large part of the folder. Return whether most of them were stored. The others stay pending.
 
-    has_time: returns whether there is time for another page.
+    stored: the feed.
+    has_time: returns whether there is time for another page of the list.
     """
     feed, provider = stored.ref, mailbox.provider
     if feed.folder is None or not isinstance(provider, ContentsLister):

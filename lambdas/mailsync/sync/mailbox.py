@@ -42,10 +42,10 @@ from mailsync.sync.waiting import HandOverDue
 
 @dataclass(slots=True)
 class FeedReadings:
-    """The change feeds whose pages were stored since the mailbox was opened.
+    """The ids of the change feeds of which a page was stored since the mailbox was opened.
 
-    feeds_in_full_sync: ids of the feeds that were read from their beginning.
-    feeds_read_after_cursor: ids of the feeds that were read after a stored cursor.
+    ids_of_feeds_read_from_start: feeds that were read from their beginning (a full sync).
+    ids_of_feeds_read_from_cursor: feeds that were read from a stored cursor on.
     """
 
     feeds_in_full_sync: set[FeedId] = field(default_factory=set)
@@ -60,7 +60,8 @@ class FeedReadings:
             self.feeds_read_after_cursor.add(feed.ref.id)
 
     def report(self) -> dict[str, int]:
-        """Log the numbers of feeds, and return them for the output of a state."""
+        """Log how many feeds were read from their beginning and how many from a cursor. Return both
+        numbers for the output of a workflow state."""
         full_syncs, cursors_used = len(self.feeds_in_full_sync), len(self.feeds_read_after_cursor)
         logger.info("feeds_read", cursors_used=cursors_used, full_syncs=full_syncs)
         return {"cursorsUsed": cursors_used, "fullSyncs": full_syncs}
@@ -68,11 +69,11 @@ class FeedReadings:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox(MailboxStores):
-    """An open mailbox: its client at the provider and its stores.
+    """An open mailbox: the client of its provider, and the stores of its data.
 
-    max_requests_in_flight: concurrent requests that the provider accepted when the mailbox was
-        opened.
-    quota: the provider's quota that the mailbox and its client use. None: no limit.
+    max_requests_in_flight: number of concurrent requests that the provider accepted when the
+        mailbox was opened.
+    quota: the provider's quota of the mailbox. None: the provider has no quota.
     """
 
     run: RunRef
@@ -86,7 +87,8 @@ class Mailbox(MailboxStores):
 
     @contextmanager
     def backfilling(self) -> Iterator[None]:
-        """Have the requests of the `with` block leave the reserve of the quota to new mail."""
+        """Treat all requests in the `with` block as requests for old mail. They leave a part of the
+        provider's quota, the reserve, to requests for new mail."""
         with self.quota.backfilling() if self.quota else nullcontext():
             yield
 
@@ -116,8 +118,8 @@ class Mailbox(MailboxStores):
 
         The limits are the number of concurrent requests, if it has become lower, and a pause.
 
-        failure: the error that requested a pause too long to sleep in this function. None: no
-            pause.
+        failure: the error with which the provider requested a pause that is too long to sleep in
+            this function. None: the provider requested no such pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)

@@ -12,15 +12,20 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import FEED_WORKER_NUMBER, choose_feeds_to_slice
 
 MAX_FEEDS_WITH_FOLDER_IDS = 2_000
-"""The maximum number of change feeds whose folders the workflow's state names as well. The state
-may have 256 KiB, which the ids of some 25,000 feeds fill."""
+"""The maximum number of change feeds for which the items of the workflow also contain the ids of
+the folders. The workflow's state may have 256 KiB, which the ids of some 25,000 feeds fill."""
 
 
 def split_sync_into_map_items(
     mailbox: Mailbox, left: Sequence[StoredFeed], *, can_slice: bool
 ) -> dict[str, Any]:
-    """Return the items of the workflow's Map state for feeds that are left, and how many of them
-    are processed in parallel. can_slice: whether the workflow's definition has items of slices."""
+    """Return the output of a state: the items of the workflow's Map for the feeds in `left`, and in
+    `atOnce` how many items are processed in parallel.
+
+    left: the feeds that are not up to date.
+    can_slice: whether the execution's workflow definition can process items for workers that only
+        fetch slices of large folders.
+    """
     sliced = choose_feeds_to_slice(mailbox, left) if can_slice else ()
     at_once = mailbox.provider.max_requests_in_flight
     per_item = mailbox.provider.limits.feeds_per_connection
@@ -37,15 +42,18 @@ def split_feeds_into_map_items(
     """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
     feeds of one item are read one after the other; items are processed in parallel.
 
-    Each item also has the ids of the feeds' folders, for people who look at an execution; they are
-    left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS` feeds. The workflow definition of
-    the previous version reads `folderIds`.
+    Each item also has the ids of the feeds' folders, for people who look at an execution. These ids
+    are left out if there are more than `MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS` feeds. The workflow
+    definition of the previous version reads `folderIds`.
+
+    If feeds are read in slices, further items are added for workers that only fetch slices. The
+    field `slice` of an item is the number of its worker: `WORKER_NUMBER_OF_FEED_READER` if the
+    worker reads a sliced feed, a larger number if the worker only fetches slices, and otherwise
+    null.
 
     feeds: the feeds, in the order in which their reading starts.
-    per_item: number of feeds that the provider wants to be read one after the other.
-    sliced_ids: feeds that are read in slices; see `choose_sliced_feeds`. Workers that help with
-        them have items too. `slice` is the number of the worker: `FEED_WORKER_NUMBER` in the item
-        of such a feed, null in that of another feed.
+    per_item: number of feeds per item that suits the provider best.
+    sliced_ids: ids of the feeds that are read in slices; see `choose_sliced_feeds`.
     max_in_flight: number of items that are processed in parallel.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]

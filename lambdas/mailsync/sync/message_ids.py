@@ -1,8 +1,8 @@
 """Give messages ids that stay, at a provider whose ids change when a message moves.
 
-There, an id names a place: a folder and a number in it. Mailsync calls it the key of the message,
-and keeps the first one as the message's id. Each page is translated from keys to ids, and each
-request by id from ids to keys, so all other code works with ids.
+At such a provider, an id names a place: a folder and a number in the folder. Mailsync calls this id
+the key of the message, and keeps the first key of a message as the message's id. Each page is
+translated from keys to ids, and each request by id from ids to keys. All other code works with ids.
 
 A message that moved disappears under one key and appears under another. All removals of the pages
 that are read together are therefore stored before the arrivals are matched: an arrival is the
@@ -44,16 +44,18 @@ from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
 
 MAX_MATCHED_PER_LISTING = 100
-"""The number of newest messages among which a comparison looks for those that moved: one more
-request, of 25 KB. Older ones that moved are fetched again."""
+"""The number of newest messages of a folder among which a comparison looks for moved messages. It
+costs one more request, of 25 KB. An older message that moved is fetched again."""
 _FetchResult = Message | GoneMessage | UnreadableMessage
 
 
 class ProviderWithStableIds:
-    """A `MailProvider` whose messages keep their ids, made of one whose ids change when a message
-    moves.
+    """A `MailProvider` that wraps another provider, and gives its messages ids that stay when a
+    message moves. The wrapped provider's ids change with each move.
 
-    keys, removals: the stores of the account; `run` holds its lease.
+    run: the run that holds the lease of the mailbox.
+    keys: the store of the wrapped provider's present ids.
+    removals: the store that hides removed messages.
     """
 
     def __init__(
@@ -85,7 +87,8 @@ class ProviderWithStableIds:
         return self._provider.throttled_for_s
 
     def fetch_newest(self, *, limit: int) -> None:
-        """Return None: ids are given to pages, which say what left its place."""
+        """Return None: such a provider cannot fetch the newest messages outside a page. Only a page
+        shows which messages moved, so only the messages of pages get ids that stay."""
 
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingMode
@@ -224,8 +227,8 @@ class ProviderWithStableIds:
 
 
 def give_stable_ids(provider: MailProvider, run: RunRef, database: Database) -> MailProvider:
-    """Return the provider itself if its messages keep their ids when they move, else a provider
-    whose messages do."""
+    """Return the provider itself if a message keeps its id when it moves. Otherwise return the
+    provider wrapped in `ProviderWithStableIds`."""
     if provider.traits.do_ids_survive_moves:
         return provider
     return ProviderWithStableIds(provider, run, MessageKeyStore(database), RemovalStore(database))

@@ -7,15 +7,16 @@ from mailsync.metrics import TIME_TO_NEWEST_MAIL, count_metric
 from mailsync.sync.mailbox import Mailbox
 
 MAX_NEWEST_MESSAGES = 50
-"""The number of newest messages: what a mail program shows at first."""
+"""The number of newest messages to store first: as many as a mail program shows at first."""
 
 
 def store_newest_mail(mailbox: Mailbox) -> int | None:
     """Fetch the Inbox and its newest messages, and store them; return how many messages were
     stored.
 
-    Return 0 if only the Inbox was stored, and None if nothing was: the provider has no faster way
-    than its change feed, or its response is unusable. The sync then goes on as without this.
+    Return 0 if only the folder Inbox was stored. Return None if nothing was stored, because the
+    provider has no faster way than its change feed or returned an unusable response. The sync then
+    fetches these messages later, through the change feed.
 
     Raises:
         ProviderThrottled: the provider requests a pause of the whole mailbox.

@@ -1,4 +1,5 @@
-"""Decide which messages of a page of a mailbox's feed must be fetched, from what is stored."""
+"""Decide which messages of a page must be fetched by id, from what is stored. The page belongs to a
+change feed of the whole mailbox."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,12 +11,12 @@ from mailsync.sync.mailbox import Mailbox
 def split_placement_changes(
     mailbox: Mailbox, feed: FeedRef, plan: PagePlan
 ) -> tuple[PagePlan, Sequence[RemoteId]]:
-    """Return the plan with the changes of stored messages, and the ids of the other messages, whose
-    contents must be fetched.
+    """Split the placement changes of a plan. Return the plan with only the changes of stored
+    messages, and the ids of the other messages whose contents must be fetched.
 
-    A hidden message is fetched as well: the change says which folders it entered, not which it is
-    in. Not fetched are messages that are in no mirrored folder, as far as is known, and pending
-    messages that entered no mirrored folder: they will be fetched with their present state.
+    A hidden message is fetched too, because its change does not name all folders that the message
+    is in. A message is not fetched if no mirrored folder is known to contain the message. A pending
+    message is not fetched here if it entered no folder, because it is fetched later anyway.
     """
     all_mail = mailbox.provider.traits.folder_of_all_mail
     found = mailbox.mail.sort_placement_changes(mailbox.run, feed, plan.placement_changes, all_mail)
@@ -30,11 +31,13 @@ def split_placement_changes(
 
 
 def plan_listing(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
-    """Return the writes for a page that lists the ids of a full sync. Stored messages count as
-    seen; the others become pending.
+    """Return the writes for a page of a full sync that lists only message ids. Stored messages
+    count as seen by the full sync. The other messages become pending.
 
-    Without the folder of all mail among the mirrored folders, such a page does not say which
-    messages are wanted. The last page then adds those that the lists of the mirrored folders name.
+    If the provider has a folder of all mail that is not mirrored, the page does not show which
+    messages are in mirrored folders. No message of such a page becomes pending. With the last page
+    of the full sync, this function lists each mirrored folder, and the messages of these lists
+    that are not stored become pending.
     """
     all_mail = mailbox.provider.traits.folder_of_all_mail
     found = mailbox.mail.sort_placement_changes(mailbox.run, feed, plan.placement_changes, all_mail)

@@ -1,5 +1,5 @@
 """Delete accounts that are marked for deletion, within a time budget. The schedule repeats this
-until nothing of the accounts remains."""
+until no data of the accounts remains."""
 
 import time
 

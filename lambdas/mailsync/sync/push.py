@@ -87,8 +87,8 @@ def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
 def end_subscriptions(own: AccountOfCaller) -> None:
     """End the push subscription of an account at the provider, within `END_SUBSCRIPTION_TIMEOUT_S`.
 
-    Call this before the account's credentials are deleted. It also ends leftover subscriptions of
-    the mailbox that no row has, but never a subscription of another account. Errors of the provider
+    Call this before the account's credentials are deleted. Leftover subscriptions of the mailbox,
+    which no database row has, are ended too, but never one of another account. Provider errors
     and of KMS are logged and not raised, because deleting the account must not depend on them. A
     subscription that remains expires within 70 hours, and its notifications have no effect.
     """

@@ -1,7 +1,8 @@
-"""Find and end leftover subscriptions: those that exist at the provider but in no database row.
+"""Find and end leftover subscriptions. A leftover subscription exists at the provider and is in no
+database row.
 
-They remain if the response to a creation was lost, or if the provider wrongly reported a
-subscription as gone. They expire by themselves, and their notifications have no effect.
+Such a subscription remains if the response to its creation was lost, or if the provider wrongly
+reported it as gone. It expires without further action, and its notifications have no effect.
 """
 
 import time

@@ -62,8 +62,10 @@ def verify_hidden_messages(
 def fetch_messages_in_parts(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[MessageFetchResult]]:
-    """Fetch messages by id, and yield the results in parts. Each part fits into the memory
-    limit."""
+    """Fetch messages by id, and yield the results in parts. Each part fits into the memory limit.
+
+    one_by_one: whether to have only one request in flight at a time.
+    """
     parts = [ids]
     while parts:
         part = parts.pop(0)
@@ -81,10 +83,11 @@ def fetch_messages_in_parts(
 def store_messages_in_mirrored_folders(
     mailbox: Mailbox, found: Sequence[MessageFetchResult]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
-    """Store those of the fetched messages that are in a mirrored folder.
+    """Store each fetched message that is in a mirrored folder.
 
-    Returns two sets of ids: the stored messages, and the messages that are gone or only in folders
-    that are not mirrored. Unreadable messages are in neither set.
+    Returns two sets of message ids. The first has the stored messages. The second has the messages
+    that are gone, or that are only in folders that are not mirrored. Unreadable messages are in
+    neither set.
     """
     run = mailbox.run
     here = {

@@ -1,9 +1,10 @@
 """Recognise renamed folders at a provider where a folder's id is its name.
 
-There, a renamed folder disappears under one id and appears under another. It is the same folder if
-its messages have the same numbers and the same fingerprints. Two folders may have the same numbers
-by chance, and copies the same fingerprints, but not both. A folder without stored mail, such as a
-deselected one, is recognised by its name if its parent is.
+At such a provider, a renamed folder disappears under its old id and appears under a new id. A new
+folder is taken for a renamed folder if the messages of both have equal numbers and equal
+fingerprints. Two different folders may have equal numbers by chance, and a copied folder has equal
+fingerprints, but only a renamed folder has both. A folder without stored mail, such as a deselected
+folder, is recognised by its name if its parent folder is recognised as renamed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from mailsync.store.message_key_store import MessageKeyStore
 
 SAMPLE_SIZE = 10
 MAX_NEW_FOLDERS = 50
-"""The number of new folders that one sync compares with the stored ones."""
+"""The maximum number of new folders that one sync compares with the stored folders."""
 
 
 def find_renamed_folders(
@@ -36,11 +37,14 @@ def find_renamed_folders(
     gone: Sequence[StoredFolder],
     new: Sequence[RemoteFolder],
 ) -> tuple[Mapping[RemoteId, RemoteId], Mapping[str, str]]:
-    """Return the new ids of renamed folders by their old ids, and the new beginnings of their
-    messages' keys by the old ones.
+    """Find the folders that were renamed at the provider. Return two mappings: from the old id of
+    each renamed folder to its new id, and from the old prefix of message keys to the new prefix.
 
-    gone: stored folders that do not exist any more.
-    new: folders that are not stored.
+    The key of a message is its id at the provider. It begins with a prefix that all keys of the
+    folder share.
+
+    gone: stored folders that the provider no longer lists.
+    new: folders that the provider lists and that are not stored.
     """
     renamed: dict[RemoteId, RemoteId] = {}
     prefixes: dict[str, str] = {}

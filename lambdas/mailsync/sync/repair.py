@@ -34,8 +34,8 @@ from mailsync.sync.removals import (
 )
 
 MAX_SAMPLED_MESSAGES = 10
-"""The number of messages that are requested to check a list, at a provider whose messages cost much
-more than its lists."""
+"""The maximum number of messages that are requested by id to check whether a list of a folder is
+complete. It applies to a provider whose lists of ids are cheap (`are_lists_of_ids_cheap`)."""
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
@@ -48,9 +48,9 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     and the provider's counts of the folder agree. If no time is left for some messages, they stay
     as they are, and the folder does not count as compared.
 
-    If the run compares the flags of the folder's messages in the folder of all mail, which costs
-    fewer requests, only the ids are compared here. The folder is then verified by its counts, or
-    compared again.
+    If this run also compares the folder of all mail, that comparison covers the flags of these
+    messages. This function then compares only the ids. The next verification compares the folder
+    again unless its counts agree.
 
     Raises:
         ProviderUnavailable: the list is incomplete.
@@ -161,13 +161,13 @@ def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> boo
 def compare_folder(
     mailbox: Mailbox, folder: StoredFolder, *, has_flags: bool = True
 ) -> tuple[MessageListing, ListingDifference]:
-    """List the messages of a folder at the provider. Return the listing, and how it differs from
-    the stored rows.
+    """List the messages of a folder at the provider. Return the listing, and the differences
+    between the listing and the stored messages.
+
+    If a stored message has no version and otherwise equals the listed message, the listed version
+    is stored.
 
     has_flags: whether to read the flags of the messages, too.
-
-    If a stored row has no version and otherwise equals its listed message, the listed version is
-    stored in the row.
 
     Raises:
         ProviderUnavailable: the number of listed messages differs from the number that the provider

@@ -29,8 +29,10 @@ platform."""
 class AccessEnd(StrEnum):
     """What happened to the application's access to a mailbox when the mailbox was disconnected.
 
-    FORGOTTEN: Mailsync has deleted the tokens; the identity platform did not confirm that they have
-        ended.
+    REVOKED: the identity platform has confirmed that the tokens no longer work.
+    KEPT_FOR_OTHER_CONNECTIONS: the tokens still work, because another account uses the mailbox.
+    ONLY_STORED_TOKENS_DELETED: Mailsync has deleted its copies of the tokens. The identity platform
+        has not confirmed that the tokens no longer work.
     """
 
     REVOKED = "revoked"
@@ -40,7 +42,10 @@ class AccessEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """The grant of an account that is about to be disconnected, still encrypted."""
+    """The revocation of an account's grant, prepared before the account is disconnected.
+
+    credentials: the account's credentials, with the encrypted grant.
+    """
 
     account: Account
     credentials: Credentials = field(repr=False)
@@ -48,9 +53,10 @@ class Revocation:
     def run(self) -> AccessEnd:
         """Revoke the grant unless another account uses the mailbox; return the outcome.
 
-        Call this after the account was disconnected, so that of two connections that end at the
-        same time one sees no other. Errors of the platform and of KMS are logged and not raised,
-        because the disconnection must not depend on them.
+        Call this after the account was disconnected. If two accounts of a mailbox are disconnected
+        at the same time, the later call then finds no other account and revokes the grant. Errors
+        of the identity platform and of KMS are logged and not raised, because the disconnection
+        must not depend on them.
         """
         account = self.account
         if AccountStore(open_database()).is_connected_by_others(account):
@@ -79,9 +85,11 @@ class Revocation:
 
 
 def prepare_revocation(account_id: AccountId) -> Revocation | None:
-    """Return the grant of an account before its credentials are deleted.
+    """Prepare the revocation of an account's grant. Call this before the account's credentials are
+    deleted.
 
-    None: the account has no grant, or its platform cannot revoke one.
+    Returns None if the account does not exist or has no credentials, or if the identity platform
+    cannot revoke grants.
     """
     database = open_database()
     try:

@@ -25,8 +25,8 @@ from mailsync.sync.store_page import log_fields_of_feed
 FEED_WORKER_NUMBER = 0
 """The number of the worker that reads the change feed."""
 MAX_IDLE_S = 20.0
-"""The seconds after which a worker ends that has found no slice: the worker of the feed has failed,
-waits for the provider, or is slower than the slices."""
+"""The seconds after which a worker ends if it has found no slice. The worker that reads the feed
+has then failed, waits for the provider, or names messages more slowly than they are fetched."""
 _FIRST_PAUSE_S = 0.05
 _MAX_PAUSE_S = 0.4
 
@@ -34,10 +34,11 @@ _MAX_PAUSE_S = 0.4
 class SliceWorker:
     """Fetches and stores slices of one feed, with one request in flight.
 
-    While a slice is stored, the next one is requested, so the worker has claimed both.
+    While the worker stores a slice, the provider already reads the next slice. The worker has then
+    claimed both slices.
 
-    number: number of the worker.
-    is_single: whether to fetch a single slice.
+    number: number of the worker among the workers of the feed.
+    is_single: whether the worker fetches only one slice.
     """
 
     def __init__(
@@ -51,8 +52,12 @@ class SliceWorker:
         self._claimed: list[Slice] = []
 
     def store_next(self) -> tuple[int, int] | None:
-        """Fetch and store a slice; return how many messages it stored, and how many it has. None:
-        no slice is free."""
+        """Fetch and store the next slice. Return the number of its messages that were stored, and
+        the number of all its messages. Return None if every slice is claimed.
+
+        A message is stored only in the version that the change feed has named. So the first number
+        may be smaller.
+        """
         mailbox, feed = self._mailbox, self._feed
         missing = (1 if self._is_single else 2) - len(self._claimed)
         if missing:
@@ -89,11 +94,11 @@ def sync_slices(
     number: int,
     remaining_s: Callable[[], float],
 ) -> tuple[FeedId, ...]:
-    """Store slices of feeds until no more of them can come, or the time budget is spent. Return the
-    feeds in the latter case.
+    """Store slices of feeds until no more slices can come, or the time budget is spent. Return
+    `feed_ids` if the time budget is spent, else no feed.
 
-    The worker that reads a feed completes it also without this function, which therefore ends
-    without an error if a folder no longer exists.
+    The worker that reads a feed does not need the help of this function. So a folder that no longer
+    exists is no error here; its feed is left out.
 
     number: the number of this worker, from 1.
 
@@ -119,8 +124,8 @@ def sync_slices(
 
 
 def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
-    """Store slices of a feed whose round has ended, until no slice is left, counting those that
-    other workers have claimed, or until the time budget is spent."""
+    """Store slices of a feed whose round (its pass over all message ids) has ended. Stop when the
+    time budget is spent, or when no worker has a slice of the feed left to store."""
     mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER_NUMBER)
     worker = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER)
     slowest_s = 0.0
@@ -149,9 +154,10 @@ class _Pauses:
 
 
 def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple[FeedId, ...]:
-    """Return the feeds that `choose_sliced_feeds` chooses for reading in slices.
+    """Return the ids of the feeds that `choose_sliced_feeds` chooses for reading in slices.
 
-    Release the claims on slices that ended workers left: no worker of this lease has started yet.
+    Also release the claims of all earlier workers. They have ended, because no worker of this lease
+    has started yet.
     """
     account_id = mailbox.run.account_id
     if not left or not isinstance(mailbox.provider, SliceReader):
@@ -167,8 +173,8 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
 
 
 def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
-    """Store the first slice of a full sync; return whether more slices are worth the requests
-    that they cost."""
+    """Store the first slice of a full sync. Return whether further slices are worth their
+    requests; True if no slice was free."""
     found = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER, is_single=True).store_next()
     return found is None or are_slices_useful(*found)
 

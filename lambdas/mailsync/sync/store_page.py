@@ -31,8 +31,8 @@ from mailsync.sync.placement_changes import plan_listing, split_placement_change
 
 DEFAULT_PAGE_SIZE = 100
 MIN_MESSAGES_TO_SLICE = 21
-"""The number of messages from which on those that a page only names are fetched by slices: more
-than one batch."""
+"""The minimum number of messages named by a page, without contents, that are fetched in slices. It
+is more than one batch. Fewer messages are fetched by id."""
 MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
 """The number of body characters after which no more messages are fetched for one transaction. It
 equals the maximum length of one body. Measured: 100 bodies of 3 million characters use 1,200 MB
@@ -40,7 +40,7 @@ while they are stored."""
 
 
 def max_page_size(limits: Limits) -> int:
-    """Return the number of messages per page to request if all is well."""
+    """Return the number of messages per page to request if no page has failed."""
     return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
 
 
@@ -60,8 +60,8 @@ def store_page(
     one_by_one: bool = False,
     has_time: Callable[[], bool] = lambda: True,
 ) -> WrittenRowCounts | None:
-    """Store one page of a change feed; return the numbers of written rows. None: another worker has
-    moved the cursor, or there was no time, and nothing was stored.
+    """Store one page of a change feed; return the numbers of written rows. Return None, without
+    storing the page, if another worker has moved the cursor or the time did not suffice.
 
     A page may name messages without their contents; these are fetched by id. Messages whose
     contents do not fit into the memory are left pending, and `store_pending_messages` stores them
@@ -303,8 +303,8 @@ def store_pending_messages(
     most of them from a list of their folder. A message is pending if a page named it and its
     contents were not fetched yet.
 
-    Returns the pause that the provider requested after some of them were fetched, which are stored.
-    None: it requested none.
+    Returns the error with which the provider requested a pause after some messages were fetched;
+    the fetched messages are stored. Returns None if the provider requested no pause.
 
     Raises:
         ProviderThrottled: the provider requested a pause before the first message.

@@ -17,8 +17,8 @@ def save_folder_tree(
     listing: FolderListing,
     reading: TreeReadingMode,
 ) -> bool:
-    """Update the stored folder tree and the provider's counts of its folders. Return whether a
-    folder changed, or a count.
+    """Update the stored folder tree, and the stored copy of the provider's counts. Return whether a
+    folder or a count changed.
 
     A folder that is only missing from the listing stays unchanged.
 
@@ -57,13 +57,14 @@ def remove_dropped_mail(
     mailbox: Mailbox, stores: MailboxStores, has_time: Callable[[], bool]
 ) -> bool:
     """Delete the stored mail of folders that the user has deselected, and hide the mail of folders
-    that are gone, in parts. Return whether all of it was removed.
+    that no longer exist. Return whether all such mail was removed.
 
-    If a message moved from such a folder to a mirrored folder, the provider may not have reported
-    the move. The verification then finds that the message is missing, and fetches it.
+    The mail is removed in parts. If a message moved from such a folder to a mirrored folder, the
+    provider may not have reported the move. The verification then finds that the message is
+    missing, and fetches it.
 
-    has_time: returns whether there is time for another part. What is left is removed by the next
-        call.
+    has_time: returns whether there is time for another part. The next call removes the mail for
+        which no time was left.
     """
     removed = 0
     while (part := stores.mail.remove_batch_of_dropped_mail(mailbox.run)) and has_time():

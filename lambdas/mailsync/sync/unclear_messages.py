@@ -11,10 +11,10 @@ from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
 
 @dataclass(frozen=True, slots=True)
 class UnclearMessages:
-    """Messages that are due for a request by id.
+    """Messages whose state at the provider is not clear, so that they are due for a request by id.
 
-    ids_in_quarantine: messages in quarantine.
-    hidden_mail: how much of the mailbox is hidden.
+    ids_in_quarantine: ids of messages in quarantine that are due.
+    hidden_mail_summary: how much of the mailbox is hidden.
     is_hidden_mail_due: whether a hidden message is due.
     """
 
@@ -28,9 +28,12 @@ class UnclearMessages:
 
 
 def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMessages:
-    """Return the messages of the mailbox that are due for a request by id. `stores` reads them.
+    """Return the messages of the mailbox that are due for a request by id.
 
-    If the messages reported gone are most of the mailbox, this also schedules their second request.
+    If most of the mailbox is reported as gone, also schedule the second request by id of each of
+    these messages.
+
+    stores: the stores from which the messages are read.
     """
     run = mailbox.run
     removal = stores.removals.begin_removal_verification(run)

@@ -36,8 +36,8 @@ _CountedFolders = Mapping[FolderId, CountedFolder]
 
 @dataclass(frozen=True, slots=True)
 class RemainingVerification:
-    """The work that remains until the mailbox is verified. If every field is empty, False or 0, the
-    mailbox is verified.
+    """The work that remains until the mailbox is verified. The mailbox is verified if every field
+    is empty, False or 0.
 
     folder_ids_to_compare: folders whose message ids must be compared with the provider's.
     failed_folder_count: number of folders that could not be synced.
@@ -84,9 +84,10 @@ def recalculate_counts(
     """Count the stored messages of every folder, and compare the counts with the provider's current
     counts. Return the work that remains until the mailbox is verified.
 
-    reading: how much of the folder tree to read. Folders whose counts it leaves out are not
-        verified.
-    synced: what was stored just before, in the same function. None: read the stored folders.
+    reading: how much of the folder tree to read. A folder is not verified if this reading leaves
+        out its counts.
+    synced: result of `sync_folders`, if the same Lambda function has just called it; it has the
+        stored folders. None: read the stored folders from the database.
 
     Raises:
         ProviderUnavailable: the provider's list of folders is incomplete, so it cannot verify the

@@ -37,10 +37,10 @@ def run_or_request_wait(
 
     step: does the work of the state and returns its output.
     nothing: output of a state that did no work.
-    at_hand_over: what differs from `nothing` if the execution must hand over its run. The workflow
-        then leaves the state without a pause, and reaches `hand-over`.
-    can_wait: whether the definition of this execution has a Wait for this state. An execution that
-        an earlier release started may have none.
+    at_hand_over: fields that replace fields of `nothing` if the execution must hand over its run.
+        The workflow then leaves the state without a pause, and goes to the state `hand-over`.
+    can_wait: whether the workflow definition of this execution has a Wait for this state. The
+        definition of an execution that an earlier release started may have no Wait.
 
     Raises:
         ProviderThrottled: the provider named no pause, or the definition has no Wait; the Retry of
