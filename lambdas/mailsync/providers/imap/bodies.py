@@ -38,8 +38,8 @@ from mailsync.providers.retry_budget import RetryBudget
 MAX_BATCH_BYTES = 8 * 2**20
 """The maximum size of the messages that are requested together."""
 MAX_UNSPLIT_MESSAGE_BYTES = 10 * 2**20
-"""The maximum size of a message that is fetched as a whole. A larger message is fetched in pieces.
-"""
+"""The maximum size of a message that is fetched as a whole. A larger message is fetched in
+pieces."""
 MAX_TEXT_CHARS = 32 * 2**20
 """The maximum number of characters of all texts that one call returns. A single message may have
 more."""

@@ -30,8 +30,8 @@ _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in 
 
 
 class TooManyConnections(Exception):
-    """The cause of a ProviderThrottled error: the server has too many connections to this mailbox.
-    """
+    """The cause of a ProviderThrottled error: the server has too many connections to this
+    mailbox."""
 
 
 def cause_of_pause(text: str) -> TooManyConnections | None:

@@ -103,8 +103,8 @@ class FolderReader:
         self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
 
     def place(self, uid: int) -> MessagePlace:
-        """Return the place of the message with this UID: the folder, its UIDVALIDITY and the UID.
-        """
+        """Return the place of the message with this UID: the folder, its UIDVALIDITY and the
+        UID."""
         return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
 
     def all_uids(self, *, again: bool = False) -> Sequence[int]:

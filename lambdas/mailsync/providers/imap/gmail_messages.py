@@ -38,8 +38,8 @@ class GmailMessage:
 
     @property
     def digest(self) -> str:
-        """Return a short text that changes whenever the flags or the folders of the message change.
-        """
+        """Return a short text that changes whenever the flags or the folders of the message
+        change."""
         change = self.change
         text = "\n".join((change.state.version, *change.folder_remote_ids))
         return sha256(text.encode()).hexdigest()[:8]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 MAX_NAME_BYTES = 1_000
 """The maximum length of the name of a mirrored folder. The keys of the folder's messages contain
-the name, and Postgres indexes at most some 2,700 bytes. Most servers limit names to 255 characters.
-"""
+the name, and Postgres indexes at most some 2,700 bytes. Most servers limit names to 255
+characters."""
 INBOX = b"INBOX"
 _LIST_LINE = re.compile(
     rb'\((?P<flags>[^)]*)\) +(?P<separator>NIL|"(?:\\?.)") +(?P<name>.+)', re.DOTALL | re.IGNORECASE
@@ -154,8 +154,8 @@ def _is_of_others(folder: ListedFolder, namespaces: Namespaces) -> bool:
 
 
 def is_inbox(name: bytes) -> bool:
-    """Return whether this is the name of the inbox, in upper or lower case (RFC 3501, section 5.1).
-    """
+    """Return whether this is the name of the inbox, in upper or lower case (RFC 3501, section
+    5.1)."""
     return name.upper() == INBOX
 
 

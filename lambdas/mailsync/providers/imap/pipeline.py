@@ -12,8 +12,8 @@ from mailsync.providers.imap.uids import parse_uid_ranges
 from mailsync.providers.imap.wire import LimitedImap
 
 Arguments = tuple[str, ...]
-"""The arguments of a FETCH command: the set of UIDs, the items, and modifiers such as CHANGEDSINCE.
-"""
+"""The arguments of a FETCH command: the set of UIDs, the items, and modifiers such as
+CHANGEDSINCE."""
 
 
 @dataclass(slots=True)

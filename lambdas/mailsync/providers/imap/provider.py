@@ -68,8 +68,8 @@ an address that signs in often."""
 
 REFUSED_TOKEN_PAUSE_S = 600.0
 """The pause in seconds before the next login, after the server refused two access tokens or
-passwords. Some hosts ban an address for 10 failures in this time (HybridAIOne/hybridclaw PR 1406).
-"""
+passwords. Some hosts ban an address for 10 failures in this time (HybridAIOne/hybridclaw PR
+1406)."""
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:

@@ -96,8 +96,8 @@ class ReadAhead:
         self.is_at_end = False
 
     def take_list(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
-        """Return the list items of these messages, by UID. Return None if they were not read ahead.
-        """
+        """Return the list items of these messages, by UID. Return None if the list was not read
+        ahead."""
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 

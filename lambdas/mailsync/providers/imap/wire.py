@@ -41,8 +41,8 @@ def quote(text: bytes) -> bytes:
 
 
 class ResponseTooLong(IMAP4.abort):
-    """Error: a response of the server exceeds a size limit. The connection can no longer be used.
-    """
+    """Error: a response of the server exceeds a size limit. The connection can no longer be
+    used."""
 
 
 class MemoryExceeded(IMAP4.abort):
