@@ -68,11 +68,8 @@ def first_paths_of_tree(mailbox: str) -> list[str]:
 def to_remote_folder(
     entry: JsonObject, role: Role, parent: RemoteId | None = None
 ) -> RemoteFolder | None:
-    """Return the folder in an entry of a list. Return None for a search folder, whose messages are
-    in other folders.
-
-    role: role of the folder.
-    parent: id of the parent folder. None: the folder is at the top level.
+    """Return the folder in an entry of a list, with this role, below this parent (None: at the top
+    level). Return None for a search folder, whose messages are in other folders.
 
     Raises:
         ProviderUnavailable: the entry has no id.
