@@ -46,10 +46,10 @@ class FolderPosition:
 
 
 def parse_cursor(cursor: Cursor) -> FolderPosition:
-    """Return the position that a cursor holds.
+    """Return the position that a cursor contains.
 
     Raises:
-        CursorExpired: the cursor is not one of this provider's.
+        CursorExpired: the cursor was not made from a `FolderPosition`.
     """
     try:
         return FolderPosition(**orjson.loads(cursor))

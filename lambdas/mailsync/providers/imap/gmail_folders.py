@@ -1,7 +1,7 @@
-"""Find the folders of a Gmail mailbox that hold all its messages, and those of its labels. Pure
-functions.
+"""Find the folders with a special meaning in a Gmail mailbox, and the folders of a message's
+labels. Pure functions.
 
-With X-GM-EXT-1 each label is a folder, and one message has one X-GM-MSGID in all its folders. The
+With X-GM-EXT-1 each label is a folder, and a message has one X-GM-MSGID in all its folders. The
 folders \\All, \\Trash and \\Junk together hold each message once (Gmail documentation, "IMAP
 Extensions").
 """
