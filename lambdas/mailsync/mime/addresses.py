@@ -48,11 +48,12 @@ class _Mailbox:
 
 
 def parse_addresses(value: str, *, limit: int = 10_000) -> tuple[Address, ...]:
-    """Parse the text of an address header; return the addresses, including those inside groups, up
-    to `limit`.
+    """Parse the value of an address field; return the addresses, including those inside groups.
 
-    `value` is the text of the header with its bytes above 127 already decoded. A comma in an
-    unquoted display name belongs to the name.
+    A comma in an unquoted display name belongs to the name.
+
+    value: text of the field. Bytes above 127 are already decoded; encoded words are not.
+    limit: maximum number of addresses that are returned.
     """
     if not value:
         return ()

@@ -16,6 +16,8 @@ from mailsync.mime.parts import Part
 from mailsync.storable import to_storable_text
 
 MAX_TEXT_BYTES = 10_000_000
+"""The maximum number of encoded bytes of the plain texts of a message together, and of its HTML
+texts together. The rest is cut off."""
 MAX_ATTACHMENTS = 1_000
 
 _CONTENT_REFERENCE = re.compile(r"""\bcid:([^"'\s<>)]{1,500})""", re.IGNORECASE)
@@ -38,10 +40,11 @@ _SIGNATURES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A part of a message that is not its body. It keeps the whole message in memory.
+    """A part of a message that is not its body. The object keeps the bytes of the whole message in
+    memory.
 
-    name: file name as in the message; it can contain a path. "": the part has none.
-    content_id: without angle brackets. None: the part has none.
+    name: file name as in the message; it can contain a path. Empty: the part has no name.
+    content_id: the Content-ID without angle brackets. None: the part has no Content-ID.
     is_inline: whether the message shows the attachment in its body, such as an image of the HTML,
         or the part signs or encrypts the message.
     """
@@ -71,7 +74,13 @@ class Attachment:
 
 @dataclass(slots=True)
 class Bodies:
-    """The parts of a message by their use, and what is malformed in the texts, as phrases."""
+    """The parts of a message, sorted by their use.
+
+    text_parts: the plain texts of the body.
+    html_parts: the HTML texts of the body.
+    attachment_parts: all other parts, which are attachments.
+    problems: phrases that say what is malformed in the texts.
+    """
 
     texts: list[Part] = field(default_factory=list)
     htmls: list[Part] = field(default_factory=list)
@@ -79,15 +88,19 @@ class Bodies:
     problems: dict[str, None] = field(default_factory=dict)
 
     def text(self) -> str | None:
-        """Return all plain texts, joined; None if there is none."""
+        """Return all plain texts of the body, joined. Return None if there is no plain text."""
         return self._joined(self.texts, "\n")
 
     def html(self) -> str | None:
-        """Return all HTML texts, joined; None if there is none."""
+        """Return all HTML texts of the body, joined. Return None if there is no HTML text."""
         return self._joined(self.htmls, "\n")
 
     def attachments(self, html: str | None) -> tuple[Attachment, ...]:
-        """Return the attachments, at most 1,000; `html` shows some of them inline."""
+        """Return the attachments, at most 1,000.
+
+        html: the HTML of the body, which shows some attachments inline. None: the message has no
+            HTML.
+        """
         if len(self.others) > MAX_ATTACHMENTS:
             self.problems[f"has more than {MAX_ATTACHMENTS} attachments"] = None
         shown = _shown_in(html) if html and self.others else set()
@@ -134,7 +147,7 @@ class Bodies:
 
 
 def choose_bodies(root: Part) -> Bodies:
-    """Return the parts of a message by their use."""
+    """Sort the parts of a message by their use."""
     bodies = Bodies()
     _choose(root, bodies, is_first=True)
     return bodies

@@ -1,8 +1,9 @@
-"""Decode bytes in the charset that a mail names, or in the charset that it means.
+"""Decode the bytes of a mail in the charset that the mail names, or in a guessed charset.
 
-A name stands for the superset that mail programs send under it, as in the WHATWG Encoding Standard:
-`iso-8859-1` is Windows-1252, `gb2312` is GB 18030. All text can be encoded in UTF-8: it contains
-neither NUL nor half a surrogate pair.
+Mail programs often name a charset and use a larger one. So some names are decoded with the larger
+charset, as in the WHATWG Encoding Standard: `iso-8859-1` with Windows-1252, `gb2312` with GB 18030.
+Every decoded text can be encoded in UTF-8 and stored: it contains neither NUL nor half a surrogate
+pair.
 """
 
 import codecs
@@ -79,14 +80,17 @@ _WINDOWS_1252 = "".join(
 
 
 def decode_text(content: bytes, charset: str | None) -> str:
-    """Decode bytes in `charset`, which the mail names; if that fails, in a guessed charset. Raises
-    no error for any bytes or charset."""
+    """Decode bytes in the charset that the mail names; if that fails, in a guessed charset. No
+    bytes and no charset raise an error.
+
+    charset: None: the mail names no charset.
+    """
     return decode_with_guess(content, charset)[0]
 
 
 def decode_with_guess(content: bytes, charset: str | None) -> tuple[str, str | None]:
-    """Return the text, and the name of the charset that was guessed. The name is None if the text
-    is ASCII or was decoded by the charset that the mail names.
+    """Return the text, and the name of the charset if it was guessed. The name is None if the text
+    is ASCII or was decoded in the charset that the mail names.
 
     charset: the charset that the mail names. None: the mail names no charset.
     """
@@ -104,20 +108,24 @@ def decode_with_guess(content: bytes, charset: str | None) -> tuple[str, str | N
 
 
 def is_known_charset(charset: str) -> bool:
-    """Return whether the charset's name is one that text can be decoded in."""
+    """Return whether text can be decoded in the charset with this name."""
     return bool(_codecs_of(charset))
 
 
 def decode_unlabelled(content: bytes) -> tuple[str, str]:
-    """Return the text of bytes that name no charset, and the name of the guessed one: UTF-8 if that
-    is what most bytes above 127 are, else Windows-1252."""
+    """Decode bytes for which the mail names no charset. Return the text and the name of the guessed
+    charset: UTF-8 if most bytes above 127 are UTF-8, else Windows-1252."""
     return _guess(content)
 
 
 def restore_bytes(text: str, charset: str | None, size: int) -> bytes | None:
-    """Return the bytes of which `decode_text` made this text, if their number is known.
+    """Find the bytes from which `decode_text` made this text, for a text whose original bytes are
+    not at hand. The bytes are the text encoded in the charset, or else in UTF-8.
 
-    None: no bytes of this size, in the charset or in UTF-8, are decoded to the text.
+    charset: the charset that the mail names. None: the mail names no charset.
+    size: number of the original bytes.
+
+    Returns None if neither encoding has this size and is decoded to the same text.
     """
     for codec in (*_codecs_of(charset), "utf-8"):
         try:

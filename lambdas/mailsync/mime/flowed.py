@@ -8,10 +8,11 @@ _MAX_LINES = 200_000
 
 
 def unflow(text: str, *, drops_spaces: bool) -> str:
-    """Return the text with each paragraph on one line; quoted lines keep their depth.
+    """Return the text with each paragraph on one line. Quoted lines keep their quotation marks
+    (`>`). A text of more than 200,000 lines is returned unchanged.
 
-    drops_spaces: DelSp=yes: the space at the end of a joined line is none of the text, as in
-        Chinese and Japanese. A text of more than 200,000 lines stays as it is.
+    drops_spaces: the parameter DelSp=yes: remove the space at the end of a line when the next line
+        is joined to it, as in Chinese and Japanese. False: keep the space, as between two words.
     """
     if text.count("\n") > _MAX_LINES:
         return text

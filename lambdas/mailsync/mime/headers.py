@@ -35,10 +35,11 @@ _ZONE_WITH_OFFSET = re.compile(r"\b(?:GMT|UTC|UT)\s*([+-]\d\d):?(\d\d)\b")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The fields of a header: names in lower case, values as the message has them.
+    """The fields of a header. Their names are in lower case; their values are the bytes of the
+    message.
 
-    stray_lines: number of lines that were skipped because they are no field.
-    is_cut: whether fields after a limit were skipped.
+    stray_line_count: number of lines that were skipped because they are not fields.
+    is_truncated: whether fields after a limit were skipped.
     """
 
     fields: tuple[tuple[str, bytes], ...]
@@ -46,31 +47,37 @@ class Header:
     is_cut: bool = False
 
     def first(self, name: str) -> bytes | None:
-        """Return the raw value of the first field of this name; None if there is none."""
+        """Return the bytes of the value of the first field with this name. Return None if there is
+        no such field."""
         for each, value in self.fields:  # a generator takes twice the time
             if each == name:
                 return value
         return None
 
     def text(self, name: str) -> str:
-        """Return the value on one line, without decoding encoded words: an identifier has none
-        (RFC 2047, section 5). "" if there is no such field."""
+        """Return the value of the first field with this name on one line. Encoded words are not
+        decoded: identifiers such as Message-ID contain none (RFC 2047, section 5). Return "" if
+        there is no such field."""
         value = self.first(name)
         return to_one_line(value) if value else ""
 
     def decoded(self, name: str) -> str:
-        """Return the value on one line, with encoded words decoded. "" if there is none."""
+        """Return the value of the first field with this name on one line, with its encoded words
+        decoded. Return "" if there is no such field."""
         return decode_header_text(self.text(name))
 
     def joined(self, name: str) -> str:
-        """Return the values of all fields of this name as one list with commas."""
+        """Return the values of all fields with this name, separated by commas, with undecoded
+        words."""
         return ", ".join(to_one_line(value) for each, value in self.fields if each == name)
 
 
 def read_header(raw: bytes, start: int, end: int) -> tuple[Header, int]:
-    """Read the header at the start of `raw[start:end]`; return it with the position of the body.
+    """Read the header at the start of `raw[start:end]`. Return the header, and the position of the
+    body.
 
-    A line that is no field ends the header, unless only fields follow it up to a blank line.
+    A blank line ends the header. A line that is not a field is skipped if only fields and then a
+    blank line follow it. Otherwise the body begins with this line.
     """
     fields: list[tuple[str, bytes]] = []
     stray_lines, position = 0, start
@@ -113,7 +120,8 @@ def _only_fields_follow(raw: bytes, position: int, limit: int) -> bool:
 
 
 def to_one_line(value: bytes) -> str:
-    """Return a raw value on one line; bytes above 127 without a charset are mostly UTF-8."""
+    """Return the raw value of a field as text on one line. Bytes above 127 are decoded as UTF-8 if
+    most of them are UTF-8, else as Windows-1252."""
     is_plain = value.isascii() and b"\x1b" not in value
     text = value.decode("ascii") if is_plain else decode_unlabelled(value)[0]
     return to_storable_text(" ".join(text.split()))
@@ -150,11 +158,12 @@ def _word_bytes(encoding: str, text: str) -> bytes:
 
 
 def parse_parameters(text: str) -> tuple[str, Mapping[str, str]]:
-    """Parse a value with parameters, such as that of Content-Type; return both. Names of
-    parameters are in lower case.
+    """Parse a field's value with parameters, such as that of Content-Type. Return the value without
+    parameters, and the parameters by name in lower case.
 
-    Continuations are joined and charsets decoded (RFC 2231); encoded words are decoded too, because
-    many programs write them there. The parameter's extended form is preferred to its plain form.
+    Continuations are joined and charsets decoded (RFC 2231). Encoded words are decoded too, because
+    many programs write them in parameters. If a parameter has an extended and a plain form, the
+    extended form is used.
     """
     segments = [each[0] for each in _segments(text)]
     plain: dict[str, str] = {}
@@ -207,13 +216,14 @@ def _joined_sections(sections: Mapping[int, tuple[bool, str]]) -> str:
 
 
 def parse_identifiers(text: str) -> tuple[str, ...]:
-    """Return the message ids of a header, each with its `<` and `>`, as they are in the message."""
+    """Return the message ids in a field's value, each with its `<` and `>`."""
     found = (_IDENTIFIER.findall(text)) if "<" in text else []
     return tuple(f"<{each}>" for each in ("".join(one.split()) for one in found) if each)
 
 
 def parse_date(text: str) -> datetime | None:
-    """Return the time in UTC and whole seconds; None if it is missing, malformed or impossible."""
+    """Return the time in UTC, in whole seconds. Return None if the text is empty, malformed or an
+    impossible time."""
     text = _ZONE_WITH_OFFSET.sub(r"\1\2", text[:_MAX_DATE_CHARS].strip())
     try:
         found = parsedate_tz(text)

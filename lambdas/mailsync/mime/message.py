@@ -33,14 +33,16 @@ _PKCS7 = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedMessage:
-    """The contents of a message; times are in UTC. All text can be stored in Postgres.
+    """The contents of a message. Times are in UTC. All text can be stored in Postgres.
 
-    sender: the first address of From, else of Sender.
-    sent_at: None: the message has no date that can be read.
-    body_text, body_html: all texts of this type that are no attachments. None: no such text.
-    has_attachments: as at Microsoft Graph, attachments that the body shows do not count.
+    sender: the first address of From. If From has no address, the first address of Sender.
+    sent_at: None: the message has no readable date.
+    body_text: all plain texts that are not attachments, joined. None: there is no plain text.
+    body_html: all HTML texts that are not attachments, joined. None: there is no HTML text.
+    has_attachments: whether there are attachments that the body does not show inline, as at
+        Microsoft Graph.
     importance: `low`, `normal` or `high`.
-    kind: `message`; for invitations the names of Microsoft Graph, such as `eventMessageRequest`;
+    kind: `message`; for invitations a name of Microsoft Graph, such as `eventMessageRequest`;
         `signed` or `encrypted` (S/MIME, PGP); `report` (delivery reports, read receipts).
     problems: phrases that say what is malformed, such as "has a text that is not in UTF-8".
     """
@@ -66,15 +68,16 @@ class ParsedMessage:
 
 
 def parse_message(raw: bytes) -> ParsedMessage:
-    """Parse a raw message; what cannot be read is left out and named in `problems`."""
+    """Parse a raw message. Content that cannot be read is left out and named in `problems`."""
     root, problems = split_message(_normalised(raw))
     return parse_parts(root, problems)
 
 
 def parse_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
-    """Return the contents of a message that was split into its parts.
+    """Return the contents of a message that was already split into its parts.
 
-    problems: phrases that say what is malformed in its structure.
+    root: the message as a part with children.
+    problems: phrases that say what is malformed in the structure of the message.
     """
     header = root.header
     bodies = choose_bodies(root)
@@ -108,7 +111,8 @@ def parse_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
 
 
 def parse_internet_message_id(raw: bytes) -> str | None:
-    """Return the `internet_message_id` of a message, or of its header alone."""
+    """Return the Message-ID of a raw message or of a header alone. Return None if there is no
+    Message-ID."""
     raw = _normalised(raw)
     return _message_id(read_header(raw, 0, len(raw))[0])
 

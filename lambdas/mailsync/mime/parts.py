@@ -1,4 +1,5 @@
-"""Split a message into its parts (RFC 2046), by position: no content is copied or decoded.
+"""Split a message into its parts (RFC 2046). A part is a range of the message's bytes: no content
+is copied or decoded.
 
 A message inside a message is one part and keeps its own bytes. The standard library's parser copies
 all content several times (a message of 36 MB takes 275 MB), re-serialises nested messages, and
@@ -34,9 +35,14 @@ _FIRST_DELIMITER = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r*\n(?=[!-9;-~]+[ 
 class Part:
     """A part of a message, or the message itself.
 
-    content_type: in lower case, such as `text/html`.
-    disposition: in lower case; "" if the part has none.
-    parent_type: content type of the multipart that contains the part; "" if none does.
+    raw, start, end: the content is `raw[start:end]`, still encoded.
+    content_type: content type in lower case, such as `text/html`.
+    parameters: parameters of Content-Type.
+    disposition: value of Content-Disposition in lower case, such as `attachment`. Empty: the part
+        has no such field.
+    encoding: content transfer encoding in lower case, such as `base64`. Empty: none is named.
+    parent_type: content type of the multipart that contains the part. Empty: no multipart contains
+        it.
     """
 
     header: Header
@@ -57,13 +63,14 @@ class Part:
 
     @property
     def content_id(self) -> str | None:
-        """Return the Content-ID without its angle brackets; None if there is none."""
+        """Return the Content-ID without its angle brackets. Return None if the part has no
+        Content-ID."""
         text = self.header.text("content-id")
         return next(iter(parse_identifiers(text)), text).strip("<> ") or None
 
     @property
     def name(self) -> str:
-        """Return the file name; "" if the part has none."""
+        """Return the part's file name. Return "" if the part has no name."""
         return (
             self.disposition_parameters.get("filename")
             or self.parameters.get("name")
@@ -73,6 +80,7 @@ class Part:
 
     @property
     def charset(self) -> str | None:
+        """Return the charset that the part names. Return None if it names no charset."""
         found = _TOKEN.search(self.parameters.get("charset", ""))
         return found[0] if found else None
 
@@ -83,9 +91,11 @@ class Part:
         return decode_content(self.raw[self.start : end], self.encoding)
 
     def iter_content(self) -> Iterator[bytes]:
+        """Yield the decoded content of the part, in chunks."""
         return iter_content(self.raw, self.start, self.end, self.encoding)
 
     def walk(self) -> Iterator["Part"]:
+        """Yield the part itself and all parts inside it, at every depth."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -104,7 +114,8 @@ class _Budget:
 
 
 def split_message(raw: bytes) -> tuple[Part, tuple[str, ...]]:
-    """Split a message into its parts; return it with phrases that say what is malformed in it."""
+    """Split a message into its parts. Return the message as a part with children, and phrases that
+    say what is malformed in its structure."""
     budget = _Budget()
     root = _part(raw, 0, len(raw), budget, parent_type="", depth=0)
     return root, tuple(budget.problems)
@@ -125,7 +136,13 @@ def _part(
 
 
 def describe_part(header: Header, raw: bytes, start: int, end: int, *, parent_type: str) -> Part:
-    """Return a part without children, whose content is `raw[start:end]`."""
+    """Return a part without children. Its type, encoding and disposition are those that the header
+    names.
+
+    raw, start, end: the part's content is `raw[start:end]`.
+    parent_type: content type of the multipart that contains the part. Empty: no multipart contains
+        it.
+    """
     default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
     content_type, parameters = _type(header, default)
     disposition, disposition_parameters = parse_parameters(header.text("content-disposition"))

@@ -1,4 +1,4 @@
-"""Name what connects a message with its conversation."""
+"""Make the keys that connect a message with its conversation."""
 
 import hashlib
 from uuid import UUID
@@ -6,16 +6,19 @@ from uuid import UUID
 from mailsync.mime.message import ParsedMessage
 
 MAX_KEYS = 100
+"""The maximum number of keys of one message."""
 
 
 def thread_keys(message: ParsedMessage) -> tuple[str, ...]:
-    """Return UUIDs made of the message ids that connect the message: its own, and those of
-    References, else the first of In-Reply-To. Two messages that share a key belong to one
-    conversation, so a conversation is a connected component.
+    """Return a message's thread keys. Two messages with a common key belong to one conversation, so
+    a conversation is a connected component.
 
-    The subject connects nothing. An id without `@` between other characters is none (Dovecot's
-    THREAD REFS ignores it too): some programs give all their messages the same one. Of more than
-    100 ids the first and the last ones count.
+    The keys are UUIDs made from message ids: the message's own id, and the ids in References. If
+    References has no usable id, the first id in In-Reply-To is used. The subject is not used.
+
+    An id must have `@` with text around it; other ids are ignored, because some programs give all
+    their messages the same id (Dovecot's THREAD REFS ignores such ids too). If there are more than
+    100 ids, the first 2 and the last 98 are used.
     """
     own = (message.internet_message_id or "",)
     others = list(filter(_is_id, message.references)) or [message.in_reply_to or ""]
@@ -26,7 +29,7 @@ def thread_keys(message: ParsedMessage) -> tuple[str, ...]:
 
 
 def key_of_message_id(message_id: str) -> str:
-    """Return the key of a message id, which has `<` and `>`."""
+    """Return the thread key of a message id. The message id has its `<` and `>`."""
     digest = hashlib.sha256(message_id.encode("utf-8", "replace")).digest()
     return str(UUID(bytes=digest[:16]))
 

@@ -19,7 +19,7 @@ _UUENCODINGS = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 
 
 def decode_content(content: bytes, encoding: str) -> bytes:
-    """Return the decoded content; an unknown encoding leaves it as it is."""
+    """Return the decoded content. Content with an unknown encoding is returned unchanged."""
     return b"".join(iter_content(content, 0, len(content), encoding))
 
 

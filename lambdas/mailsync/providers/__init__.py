@@ -62,16 +62,19 @@ class Limits:
 
     messages_per_fetch: number of messages that one call of `fetch_messages` fetches most
         efficiently.
-    max_small_sync_messages: number of messages that the provider delivers in about half a minute.
-    feeds_per_connection: number of change feeds that one Lambda function reads one after the other,
-        so that it connects once. 1: connecting costs nothing.
+    max_messages_in_small_folders: number of messages that the provider delivers in about half a
+        minute. The first full syncs of small folders, with together at most this many messages, run
+        in one function; all other folders are left to parallel functions.
+    feeds_per_connection: number of change feeds that one Lambda function reads one after the other
+        over one connection. 1: a new connection costs nothing.
     is_fetch_one_request: one call of `fetch_messages` is one request for all its messages. False:
         the provider counts a request per message, and processes several of them at the same time.
-    news_interval_s: while messages are pending, the changes of their feed are read at least this
-        often, in seconds. None: after all pending messages.
-    messages_per_page: number of messages per page to request, where larger pages than those of the
-        default size are more efficient. The provider's client bounds the bytes of such a page. 0:
-        the default size.
+    max_change_reading_interval_s: longest time in seconds between two readings of a feed's changes
+        while messages of the feed are pending. None: the changes are read only after all pending
+        messages were fetched.
+    messages_per_page: number of messages to request per page, if larger pages than the default are
+        more efficient. The provider's client limits the bytes of such a page. 0: the default page
+        size.
     """
 
     messages_per_fetch: int
@@ -88,15 +91,16 @@ class ProviderTraits:
 
     has_feed_per_folder: each folder has a change feed of its own. False: one feed reports the
         changes of the whole mailbox.
-    is_message_in_one_folder: each message is in one folder. False: a message can be in several
-        folders (labels).
-    do_ids_survive_moves: a message that is moved keeps its id. False: it leaves under one id and
-        arrives under another, so an id that is gone does not prove that the message is gone.
+    is_message_in_one_folder: each message is in exactly one folder. False: a message can be in
+        several folders (labels).
+    do_ids_survive_moves: a message that is moved keeps its id. False: a moved message gets a new
+        id, so a missing id does not prove that the message is gone.
     folder_of_all_mail: the provider's id of the folder that contains every message outside trash
-        and junk. Placements in it follow from the other placements: after a PlacementChange the
-        store puts the message into this folder, or takes it out. None: there is no such folder.
-    are_lists_of_ids_cheap: comparing a folder repairs placements and read states from the
-        provider's list, without requesting messages that are stored.
+        and junk. The store derives a message's placement in this folder from the other placements
+        after each PlacementChange. None: there is no such folder.
+    are_lists_of_ids_cheap: listing the ids of a folder costs much less than fetching its messages.
+        A comparison then repairs placements and read states from the list alone. False: a
+        comparison fetches the messages that differ.
     """
 
     has_feed_per_folder: bool = True
@@ -108,12 +112,12 @@ class ProviderTraits:
 
 @runtime_checkable
 class ContentsLister(Protocol):
-    """A provider that lists the complete messages of a folder. Many messages of one folder then
-    cost a request per page, not one each."""
+    """Interface of a provider that can list the complete messages of a folder. Many messages of a
+    folder then cost one request per page instead of one per message."""
 
     def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
-        """Yield the messages of a folder, page by page, as they are after the call. The list may
-        lack messages, and ends early where a page cannot be delivered because of its messages.
+        """Yield the complete messages of a folder, page by page, in their state after the call. The
+        list may lack messages. It ends early if one of the messages of a page makes the page fail.
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.
@@ -125,12 +129,14 @@ class ContentsLister(Protocol):
 
 @runtime_checkable
 class SliceReader(Protocol):
-    """A provider of which several workers can fetch the messages of one folder by their times,
-    while its change feed only names them. Every method may raise the errors of `MailProvider`."""
+    """Interface of a provider from which several workers can fetch the messages of one folder at
+    the same time, each worker a span of time (a slice). The folder's change feed then only names
+    the messages. Every method may raise the errors of `MailProvider`."""
 
     def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
-        """Start the full sync of a folder's feed that names messages without their contents, newest
-        first, because `fetch_slice` fetches them. `fetch_page` continues after the page's cursor.
+        """Start a full sync of a folder whose pages name messages without their contents, newest
+        first; `fetch_slice` fetches the contents. `fetch_page` fetches the pages after the first
+        one.
 
         limit: approximate number of messages of a page with contents; this page may have more.
 
@@ -144,14 +150,15 @@ class SliceReader(Protocol):
     def fetch_slice(
         self, feed: FeedRef, part: Slice, *, following: Slice | None = None
     ) -> SlicePage | None:
-        """Fetch the newest messages of a folder that arrived within the span of a slice, at most as
-        many as the slice has. Several workers may do so at the same time, each in a process of its
-        own.
+        """Fetch the newest messages of a folder that arrived within the time span of a slice. The
+        result has at most as many messages as the slice. Several workers, each in a process of its
+        own, may call this method for one folder at the same time.
 
+        part: the slice.
         following: the slice of the next call. The provider may request it while the caller stores
-            this one.
+            the messages of this call. None: not known yet.
 
-        Returns None if the provider rejects this request although it responds to others.
+        Returns None if the provider rejects this request and responds to others.
         """
         ...
 
@@ -191,15 +198,17 @@ class MailProvider(Protocol):
         ...
 
     def fetch_newest(self, *, limit: int) -> NewestMail | None:
-        """Fetch the Inbox and its newest messages, in fewer round trips than its change feed needs.
+        """Fetch the Inbox and its newest messages, in fewer round trips than the Inbox's change
+        feed needs.
 
-        The caller calls it before `list_folders`, for a mailbox of which nothing is stored. The
-        provider may request at the same time what that call needs. A failure of this request alone
-        raises no error.
+        The caller calls this method before `list_folders`, for a mailbox of which nothing is
+        stored. In the same round trip, the provider may also send requests whose responses
+        `list_folders` will use. If the request for the Inbox fails, no error is raised.
 
         limit: maximum number of messages.
 
-        Returns None if the Inbox could not be read, or if the provider has no faster way.
+        Returns None if the Inbox could not be read, or if the provider has no faster way than the
+        change feed.
         """
         ...
 
@@ -219,20 +228,20 @@ class MailProvider(Protocol):
     ) -> Page:
         """Fetch the next page of a change feed.
 
-        feed: the feed of a folder, or of the mailbox if the provider has no feed per folder. If the
-            feed of a folder reports a message as removed, the message left the folder; if the feed
-            of a mailbox does, the message left all folders. A message in a page names the complete
-            set of its folders.
-
+        feed: the feed of a folder, or of the mailbox if the provider has no feed per folder. A
+            message that the feed of a folder reports as removed has left this folder. A message
+            that the feed of a mailbox reports as removed has left all folders. A message in a page
+            names the complete set of its folders.
         cursor: position after which changes are returned; each position can be used repeatedly.
             None: start a full sync.
         limit: approximate number of messages of the page.
-        fallback: number of the provider's kinds of feeds that have failed for this folder or
-            mailbox; it selects the kind of feed with which a full sync starts.
+        fallback: index of the kind of feed with which a full sync starts, in the provider's list of
+            kinds. 0: the usual kind. The caller adds 1 each time a kind has failed for this folder
+            or mailbox.
 
         Raises:
             CursorExpired: the provider rejects the cursor; repeat the call without a cursor.
-            FeedFailed: a page of a single message fails; repeat without a cursor and with
+            FeedFailed: a page of a single message fails; repeat the call without a cursor and with
                 `fallback` + 1.
             FolderGone: the folder does not exist, according to a request by its id.
         """
@@ -245,23 +254,23 @@ class MailProvider(Protocol):
         limit: int,
         following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
-        """Fetch one page, the next, of each of many change feeds, in as few requests as possible.
+        """Fetch the next page of each of many change feeds, in as few requests as possible.
 
-        positions: feeds with their cursors. None as cursor: fetch the first page of a full sync.
+        positions: feeds with their cursors. None as a cursor: fetch the first page of a full sync.
         limit: approximate number of messages of each page.
         following: the positions of the next call. The provider may request their pages while the
-            caller stores those of this call.
+            caller stores the pages of this call.
 
-        Returns pages by feed id. A feed whose page fails is missing in the result; `fetch_page`
-        raises the error of such a feed.
+        Returns pages by feed id. A feed whose page fails is missing in the result; a call of
+        `fetch_page` for this feed raises the error.
         """
         ...
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         """List all current messages of the folder without using its change feed.
 
-        has_flags: False: the caller needs the ids. The list may leave out read states and other
-            flags if they cost more requests.
+        has_flags: list read states and other flags too. False: the caller needs only the ids, and
+            the list may lack flags that would cost further requests.
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.
@@ -269,16 +278,20 @@ class MailProvider(Protocol):
         ...
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
-        """Note the feed whose full sync begins once the present feed is read, so that the provider
-        may read it ahead. A provider that does not read ahead does nothing.
+        """Note the feed whose full sync begins after the present feed was read, so that the
+        provider may read it ahead. A provider that does not read ahead does nothing.
 
         feed: None: no feed follows.
         """
         ...
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
-        """Note the groups (`PlacementChange.group`) of messages that are fetched next. A provider
-        without groups does nothing."""
+        """Note which messages belong together, before `fetch_messages` is called for them. The
+        provider may fetch the messages of a group together, such as the messages of a Gmail thread.
+        A provider without groups does nothing.
+
+        groups: group of each message (`PlacementChange.group`), by message id.
+        """
         ...
 
     def fetch_messages(
@@ -286,15 +299,16 @@ class MailProvider(Protocol):
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        If the provider requests a pause meanwhile, or the memory limit is reached, the result may
-        have the results of the first ids only, at least one, so that they are not lost. After a
-        pause was requested, the next call raises ProviderThrottled.
+        If the provider requests a pause during the call, or the memory limit is reached, the call
+        may return results for the first ids only, at least for one id. So these results are not
+        lost. After a requested pause, the next call raises ProviderThrottled.
 
         The result for a message is an UnreadableMessage with the cause `unanswered` if only the
-        request of this message fails, and with the cause `too_large` if the message exceeds the
+        request for this message fails, and with the cause `too_large` if the message exceeds the
         memory limit.
 
-        one_by_one: send one request at a time, because other workers use the mailbox as well.
+        one_by_one: send fewer requests at the same time, because other workers use the mailbox too;
+            most providers send one at a time.
 
         Raises:
             ResponseTooLarge: request fewer ids at a time; never raised for a single id.

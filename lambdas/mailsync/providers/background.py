@@ -1,4 +1,4 @@
-"""Read from the provider in a thread while the caller stores the page that it read before."""
+"""Read from the provider in a thread while the caller stores the page that was read before."""
 
 import sys
 from collections.abc import Callable
@@ -6,16 +6,17 @@ from threading import Thread, current_thread
 from typing import Generic, TypeVar
 
 THREAD_SWITCH_INTERVAL_S = 0.0002
-"""The longest time for which a thread that parses keeps the interpreter from another one. Python's
-default of 5 ms would be added to each response of the database that the other thread waits for."""
+"""The longest time in seconds for which a thread that parses may keep another thread waiting.
+Python's default of 5 ms would be added to each response of the database for which the other thread
+waits."""
 _Result = TypeVar("_Result")
 
 
 class BackgroundRead(Generic[_Result]):
     """A function that runs in a thread of its own.
 
-    Whoever starts one waits for its end before the Lambda function returns: the process is frozen
-    then, and a read would continue in the next invocation.
+    The caller must wait for the end of the function before the Lambda function returns. AWS freezes
+    the process then, and the function would continue in the next invocation.
     """
 
     def __init__(self, read: Callable[[], _Result]) -> None:
@@ -26,10 +27,14 @@ class BackgroundRead(Generic[_Result]):
         self._thread.start()
 
     def is_of_current_thread(self) -> bool:
+        """Return whether the caller runs in the thread of this read."""
         return current_thread() is self._thread
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for the end of the function; return whether it has ended."""
+        """Wait for the end of the function; return whether the function has ended.
+
+        timeout_s: maximum time in seconds. None: no limit.
+        """
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

@@ -57,19 +57,23 @@ class PasswordRejected(Exception):
 
 
 class AppPasswordNeeded(PasswordRejected):
-    """Error: the mail server accepts only a password for apps, or no password before its owner
-    switches on the access. The text says where. The workflow never receives this error."""
+    """Error: the mail server accepts only a password for apps, or no password until the mailbox's
+    owner has switched on the access. The text says where the owner does so. The workflow never
+    receives this error."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxIdentity:
-    """The provider's id and the address of a mailbox that the application can read without a
-    sign-in of its owner.
+    """The address of a mailbox, and the id under which the mailbox is stored. The application has
+    tested that it can read the mailbox, with a password or with the organisation's permission; its
+    owner needs no sign-in page.
 
-    remote_account_id: the provider's id of the mailbox, the same however it is connected.
+    remote_account_id: the provider's id of the mailbox; it does not depend on how the mailbox was
+        connected.
     address: the mailbox's primary email address.
-    other_remote_account_id: id under which the mailbox may be stored already, by a release that
-        read such mailboxes in another way. An account that is stored under it keeps it.
+    former_remote_account_id: another id under which the mailbox may be stored already, by a release
+        that read such mailboxes in another way. An account that is stored under this id keeps it.
+        None: there is no such id.
     """
 
     remote_account_id: str
@@ -92,11 +96,12 @@ class PushKit(Protocol):
     """Interface of the functions for push subscriptions that a provider's package supplies to the
     common code.
 
-    subscription_lifetime: lifetime that the product requests for a subscription.
-    has_one_subscription_per_mailbox: all accounts of a mailbox share its one subscription. A new
-        one replaces it, and its end ends the notifications of all accounts.
-    leftover_search_budget_s: seconds that one invocation of `renew-subscriptions` may search for
-        leftover subscriptions, over all mailboxes.
+    subscription_lifetime: lifetime that Mailsync requests for a subscription.
+    has_one_subscription_per_mailbox: all accounts of a mailbox share one subscription. A new
+        subscription replaces it. If it ends, no account of the mailbox gets notifications any more.
+    leftover_subscription_search_s: seconds for which one invocation of `renew-subscriptions` may
+        search, over all mailboxes, for leftover subscriptions: those that exist at the provider and
+        that Mailsync no longer uses.
     """
 
     subscription_lifetime: timedelta
@@ -118,8 +123,10 @@ class PushKit(Protocol):
         ...
 
     def answer_validation_request(self, raw_query: str) -> str | None:
-        """Return the text with which the webhook confirms a new subscription to the provider. None:
-        the request does not validate a subscription.
+        """Return the text with which the webhook confirms a new subscription to the provider.
+        Return None if the request does not validate a subscription.
+
+        raw_query: the query string of the request's URL.
 
         Raises:
             NotANotification: the validation request is malformed.
@@ -129,9 +136,10 @@ class PushKit(Protocol):
     def parse_notifications(
         self, request: WebhookRequest, settings: Settings
     ) -> Sequence[Notification | MailboxNotification]:
-        """Return the notifications in one webhook request, without repetitions.
+        """Return the notifications in one webhook request, each once.
 
-        A MailboxNotification is verified; a forged one is left out.
+        A forged MailboxNotification is left out. A Notification contains its secret, which the
+        caller must verify.
 
         Raises:
             NotANotification: the body is malformed.
@@ -143,10 +151,12 @@ class PushKit(Protocol):
 class ProviderKit(Protocol):
     """Interface of what a provider's package supplies to the common code.
 
-    The registry names one module per provider. The module's constant `KIT` implements it.
+    The registry names one module per provider. The module's constant `KIT` implements this
+    interface.
 
     push_kit: functions for push subscriptions. None: the provider sends no notifications.
-    first_sync_cost: what a first sync costs, for estimates.
+    first_sync_cost_rates: figures for the estimate of a first sync: requests, seconds and US
+        dollars per message and per sync.
     """
 
     push_kit: PushKit | None
@@ -167,15 +177,18 @@ class ProviderKit(Protocol):
         """Return a client for the account's mailbox.
 
         memory: memory share against which the client counts the provider's responses. It is needed
-            if one Lambda function opens several mailboxes. None: no limit. A call of the client
-            raises ProviderUnavailable if the share has no room for its response.
+            if one Lambda function opens several mailboxes. A call of the client raises
+            ProviderUnavailable if the share has no room for a response. None: no limit.
         quota: the quota from which the client takes units before each request. None: no limit.
         """
         ...
 
     def count_messages(self, mailbox: MailProvider) -> int:
-        """Return about how many messages the provider counts in a mailbox that `open_mailbox` has
-        opened, in as few requests as possible. Raises the errors of `MailProvider`."""
+        """Return the approximate number of messages in a mailbox, in as few requests as possible.
+        Raises the errors of `MailProvider`.
+
+        mailbox: a client from `open_mailbox`.
+        """
         ...
 
     def find_organisation_mailbox(
@@ -185,18 +198,18 @@ class ProviderKit(Protocol):
         mailbox, and return its identity.
 
         Raises:
-            MailboxUnavailable: there is no such mailbox, or the application may not read it. errors
-                of `MailProvider`
+            MailboxUnavailable: there is no such mailbox, or the application may not read it.
+            errors of `MailProvider`
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordLogin:
-    """How a person signs in to a mailbox without a sign-in page.
+    """The user name and password with which a person signs in to a mailbox.
 
-    host, port: the mail server. None: the provider finds it from the user name, or uses its
-        default.
+    host, port: the mail server. None: the provider finds the server by the user name, or uses its
+        default port.
     """
 
     user_name: str
@@ -206,8 +219,8 @@ class PasswordLogin:
 
 
 class PasswordKit(Protocol):
-    """Interface of what the kit of a provider supplies in addition if the provider's mailboxes are
-    opened with a password."""
+    """Interface of the functions that a provider's kit also supplies if the provider's mailboxes
+    are opened with a password."""
 
     def check_password(self, login: PasswordLogin, settings: Settings) -> MailboxIdentity:
         """Sign in to the mailbox once and return its identity. No error contains the password.
@@ -258,10 +271,11 @@ def load_push_kit(provider: Provider) -> PushKit:
 
 
 def count_messages_in_folders(mailbox: MailProvider) -> int:
-    """Return how many messages the provider counts in the folders of a mailbox, each message once.
+    """Return the number of messages in the folders of a mailbox, according to the provider's
+    counts, each message once.
 
-    Where a message can be in several folders, the folder of all mail is counted, with the trash and
-    the junk beside it.
+    If a message can be in several folders, only the folder of all mail, the trash and the junk
+    folder are counted.
     """
     folders = mailbox.list_folders((), TreeReadingMode.WHOLE).folders
     all_mail = mailbox.traits.folder_of_all_mail

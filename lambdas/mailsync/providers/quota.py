@@ -6,16 +6,17 @@ from typing import Protocol
 
 class QuotaSource(Protocol):
     """Interface of the remaining quota of one mailbox and of the application's project at the
-    provider. All functions that read the mailbox share it."""
+    provider. All functions that read the mailbox share the quota."""
 
     def take(self, units: int, *, is_backfill: bool = False) -> None:
-        """Take units from the mailbox's and the project's allowance before a request is sent.
+        """Take units from the allowance of the mailbox and of the project, before a request is
+        sent.
 
         is_backfill: the request fetches old mail, so it must leave the reserve for new mail.
 
         Raises:
-            ProviderThrottled: the units are not there within a short time; `retry_after_s` says
-                when they are. Nothing was taken.
+            ProviderThrottled: the units are not available within a short time. The error's
+                `retry_after_s` says when they will be available. Nothing was taken.
         """
         ...
 
@@ -23,7 +24,9 @@ class QuotaSource(Protocol):
         """Store that the provider refused a request because the quota is used up, so that no
         function sends a request before the pause has ended.
 
-        retry_after_s: pause that the provider requested, in seconds. None: it named no pause.
-        is_project: the quota of the project is used up, for all mailboxes.
+        retry_after_s: pause that the provider requested, in seconds. None: the provider named no
+            pause.
+        is_project: the quota of the project, which all mailboxes share, is used up. False: only the
+            mailbox's quota is used up.
         """
         ...

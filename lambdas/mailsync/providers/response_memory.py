@@ -5,12 +5,11 @@ from threading import Lock
 
 
 class ResponseMemory:
-    """A limit on the memory that provider responses use, over all mailboxes of one Lambda function;
-    thread-safe.
+    """Limits on the memory that provider responses use in one Lambda function; thread-safe.
 
     own_bytes: memory that each mailbox may always use.
-    large_bytes: larger memory that only one mailbox at a time may use.
-    wait_s: seconds that a mailbox waits until the larger memory is free.
+    large_bytes: larger amount that a single mailbox may use; only one mailbox at a time.
+    wait_s: seconds for which a mailbox waits until no other mailbox uses the larger amount.
     """
 
     def __init__(self, *, own_bytes: int, large_bytes: int, wait_s: float) -> None:
@@ -25,8 +24,11 @@ class ResponseMemory:
 
 
 class MemoryShare:
-    """A count of the bytes that the responses of one mailbox hold in memory. The count is limited,
-    and all mailboxes of a Lambda function share a larger limit. Not thread-safe."""
+    """A count of the bytes that the responses of one mailbox hold in memory. Not thread-safe.
+
+    A mailbox may always use `ResponseMemory.own_bytes`. It may use `large_bytes` if no other
+    mailbox does so at the moment.
+    """
 
     def __init__(self, memory: ResponseMemory) -> None:
         self._memory = memory
@@ -34,8 +36,8 @@ class MemoryShare:
         self._is_large = False
 
     def reserve(self, size: int) -> bool:
-        """Add `size` bytes to the memory that this mailbox uses; return False, without adding them,
-        if they exceed the limit."""
+        """Add `size` bytes to the memory that this mailbox uses, and return True. Return False
+        without adding them if the mailbox would exceed its limit."""
         memory, held = self._memory, self._held + size
         if held > memory.own_bytes and not self._is_large:
             self._is_large = memory.large.acquire(timeout=memory.wait_s)
@@ -53,4 +55,5 @@ class MemoryShare:
             self._memory.large.release()
 
     def close(self) -> None:
+        """Release all memory of this mailbox."""
         self.release(self._held)

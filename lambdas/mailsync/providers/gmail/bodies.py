@@ -1,7 +1,7 @@
-"""Fetch whole messages, several at the same time, for as few units as possible.
+"""Fetch whole messages, several at the same time, for as few quota units as possible.
 
-A message costs 20 units and a whole thread 40, so a thread of which three messages or more are
-wanted is requested as a whole.
+A message costs 20 units and a whole thread 40. So a thread is requested as a whole if at least
+three of its messages are wanted.
 """
 
 from collections import defaultdict
@@ -31,17 +31,24 @@ from mailsync.providers.gmail.messages import (
 )
 
 MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
-"""The number of wanted messages from which on a thread costs less than its messages."""
+"""The number of wanted messages of a thread from which on requesting the whole thread costs less
+than requesting the messages."""
 MIN_SHARE_READ_FROM_THREADS = 0.67
-"""The share of messages that must be read from threads without a request for the raw message. Below
-it, threads save nothing."""
+"""The minimum share of the wanted messages in requested threads that need no further request for
+the raw message. If the share is lower, threads save nothing, and messages are requested one by
+one."""
 MIN_MESSAGES_TO_JUDGE_THREADS = 30
+"""The number of wanted messages in requested threads from which on
+MIN_USABLE_SHARE_OF_THREAD_MESSAGES applies."""
 MIN_FAILURES_TO_BLAME_MAILBOX = 5
-"""The number of messages that all fail from which on the failure is no property of the messages."""
+"""The number of failed messages from which on the mailbox is taken for the cause, if all messages
+of a call failed."""
 UNITS_PER_PART = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
-"""The units from which on a part of the messages is fetched before the next."""
+"""The quota units of a group of messages that are fetched at the same time. The next group is
+fetched after this group."""
 MAX_TEXT_CHARS = 8 * 2**20
-"""The length of texts in characters from which on a call fetches no further message."""
+"""The number of characters of all texts together from which on a call fetches no further group of
+messages."""
 _Result = Message | GoneMessage | UnreadableMessage
 
 
@@ -60,7 +67,8 @@ class _Part:
 class MessageReader:
     """Reads messages of one mailbox.
 
-    thread_of: the thread of each message, as far as lists and the history have named it.
+    thread_of: thread id of each message whose thread a list or the history has named, by message
+        id.
     """
 
     def __init__(self, client: GmailClient) -> None:
@@ -71,8 +79,10 @@ class MessageReader:
     def fetch(self, ids: Sequence[RemoteId], *, is_shared: bool = False) -> Sequence[_Result]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        If Gmail requests a pause meanwhile, or the texts exceed MAX_TEXT_CHARS, the results of the
-        first ids are returned, if there are any.
+        If Gmail requests a pause during the call, or the texts exceed MAX_TEXT_CHARS_PER_CALL, only
+        the results for the first ids are returned, at least one.
+
+        is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:
             errors of `MailProvider`: a failure concerns the mailbox and not a single message.

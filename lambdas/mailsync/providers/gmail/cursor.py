@@ -4,8 +4,8 @@
     {"history": H, "page": T, "next": N}     a round of the history after H
 
 `page` is the token of the next page; null: the first page is next. `next` is where the following
-round starts: the `historyId` of this round's first page, because those of later pages can lie after
-changes that the round does not report.
+round starts: the `historyId` on this round's first page. The later pages have higher values, which
+can lie after changes that this round does not report.
 """
 
 from dataclasses import dataclass, replace
@@ -16,16 +16,16 @@ from mailsync.errors import CursorExpired, ProviderUnavailable
 from mailsync.model import Cursor
 
 MAX_RESTARTS = 3
-"""The number of times that a listing starts over because Gmail refuses the token of a page."""
+"""The maximum number of times that a listing starts over because Gmail refuses a page token."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListCursor:
-    """A position in the listing of a full sync.
+    """A position in the listing of all messages, with which a full sync begins.
 
-    history_id: of the mailbox before the listing began.
-    page_token: None: the first page is next.
-    restarts: how often the listing has started over.
+    history_id: `historyId` of the mailbox before the listing began.
+    page_token: token of the next page. None: the first page is next.
+    restarts: number of times that the listing has started over.
     """
 
     history_id: int
@@ -36,10 +36,10 @@ class ListCursor:
         return _to_cursor(list=self.history_id, page=self.page_token, restarts=self.restarts)
 
     def restarted(self) -> "ListCursor":
-        """Return the position at the first page, after Gmail refused the token of a page.
+        """Return the position before the first page, because Gmail refused a page token.
 
         Raises:
-            ProviderUnavailable: the listing has started over too often.
+            ProviderUnavailable: the listing has started over MAX_RESTARTS times.
         """
         if self.restarts >= MAX_RESTARTS:
             raise ProviderUnavailable(
@@ -50,11 +50,12 @@ class ListCursor:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCursor:
-    """A position in a round of the history.
+    """A position in a round: one pass over the history of a mailbox, page by page.
 
-    start: the round reports the changes after this `historyId`, on all of its pages.
-    page_token: None: the first page is next.
-    next_start: start of the following round. None: the first page is next.
+    start: `historyId` after which the round reports changes, on all of its pages.
+    page_token: token of the next page. None: the first page is next.
+    next_start: `start` of the next round, which the first page of this round has named. None: no
+        page of this round was read yet.
     """
 
     start: int
@@ -66,10 +67,10 @@ class HistoryCursor:
 
 
 def parse_cursor(cursor: Cursor) -> ListCursor | HistoryCursor:
-    """Return the position of a stored cursor.
+    """Return the position that a stored cursor contains.
 
     Raises:
-        CursorExpired: the cursor has no form of this release.
+        CursorExpired: the cursor has no form that this release knows.
     """
     try:
         match orjson.loads(cursor):

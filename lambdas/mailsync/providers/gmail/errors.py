@@ -35,8 +35,8 @@ MAX_PAUSE_S = 86_400.0
 """The longest pause that a message can request. The bandwidth limits of Gmail are daily."""
 CONCURRENCY_PAUSE_S = 2.0
 QUOTA_PAUSE_S = 30.0
-"""The pause after a refusal that names no time: limits are per minute, and half a minute of the
-present one is left on average."""
+"""The pause after a refusal that names no time. Quotas are per minute, and on average half of the
+present minute is left."""
 DAILY_QUOTA_PAUSE_S = 3600.0
 _WINDOW_S = 60.0
 _MAX_MESSAGE_CHARS = 2_000
@@ -85,8 +85,10 @@ _SENTENCE_BY_TEXT = {
 class GmailResponse:
     """The response of the Gmail API to one request.
 
-    body: the JSON object of the response; empty if the response is not JSON.
-    now: the time of the response, by the clock of Google if it names it.
+    status: HTTP status, or one of the constants of this module.
+    body: the JSON object of the response. Empty: the response is not JSON.
+    responded_at: time of the response, from the header Date; this function's clock if the header is
+        missing.
     retry_after_s: seconds of the `Retry-After` header, which a proxy may add. None: no header.
     """
 
@@ -101,7 +103,8 @@ class GmailResponse:
 
     @property
     def is_throttled(self) -> bool:
-        """Return whether the request exceeds a quota, or too many requests were in flight."""
+        """Return whether Gmail refused the request because a quota is used up or too many requests
+        were in flight."""
         if self.status == 403:
             text = self._message
             return bool(_THROTTLE_REASONS & self._reasons) or text.startswith("quota exceeded")
@@ -109,13 +112,14 @@ class GmailResponse:
 
     @property
     def exceeds_concurrency(self) -> bool:
-        """Return whether too many requests to the mailbox, also of other applications, were in
-        flight."""
+        """Return whether Gmail refused the request because too many requests to the mailbox, also
+        of other applications, were in flight."""
         return self.is_throttled and "concurrent requests" in self._message
 
     @property
     def exceeds_project_quota(self) -> bool:
-        """Return whether the limit that the request exceeds is shared by all mailboxes."""
+        """Return whether the used-up quota is the project's, which all mailboxes share. False: the
+        mailbox's."""
         units = {str(each.get("quota_unit")) for each in self._metadata if "quota_unit" in each}
         if units:
             return not any("{user}" in each for each in units)
@@ -143,7 +147,7 @@ class GmailResponse:
 
     @property
     def is_transient(self) -> bool:
-        """Return whether the same request may succeed if it is repeated soon."""
+        """Return whether the same request may succeed if it is sent again soon."""
         if self.status == 400:
             return "precondition check failed" in self._message
         is_unanswered = self.status in (NO_RESPONSE_STATUS, UNSENT_STATUS, 408)
@@ -151,8 +155,9 @@ class GmailResponse:
 
     @property
     def is_not_found(self) -> bool:
-        """Return whether the API reports that the requested object does not exist. A proxy that
-        responds with 404 sends no error of the API."""
+        """Return whether the Gmail API reports that the requested object does not exist. Return
+        False if the status 404 comes from a proxy: then the response has no error object of the
+        API."""
         return self.status == 404 and "code" in self._error
 
     @property
@@ -162,7 +167,8 @@ class GmailResponse:
 
     @property
     def is_refusal_of_mailbox(self) -> bool:
-        """Return whether every other request to the mailbox would fail for the same reason."""
+        """Return whether the API refuses all requests to this mailbox for the same reason, such as
+        a used-up quota or a missing permission."""
         return (
             self.is_throttled
             or self.status == 401
@@ -172,17 +178,21 @@ class GmailResponse:
 
     @property
     def reason(self) -> str:
-        """Return the API's reason, such as `notFound`; empty if the response has none."""
+        """Return the API's short name of the error, such as `notFound`. Return "" if the response
+        names none."""
         return next(self._raw_reasons(), "")
 
     @property
     def sentence(self) -> str | None:
-        """Return the reason why the API rejects the mailbox, as a sentence. None: unknown."""
+        """Return a sentence for people that explains why the API rejects the mailbox. Return None
+        if the reason is unknown."""
         found = (_SENTENCES[each] for each in sorted(self._reasons) if each in _SENTENCES)
         return next(found, None) or self._sentence_of_text
 
     @property
     def lacks_scope(self) -> bool:
+        """Return whether the API refused the request because the permission to read mail was not
+        granted."""
         return bool(_SCOPE_REASONS & self._reasons)
 
     @property

@@ -24,9 +24,14 @@ def read_folders(
     known: Sequence[StoredFolder],
     reading: TreeReadingMode,
 ) -> FolderListing:
-    """List the labels, which costs 1 unit, and read counts, for 1 unit each: those of all folders,
-    or in a quick reading those that are wanted. A known label that the list lacks is requested by
-    its id. The messages of a label whose counts Gmail leaves out are counted by its lists.
+    """List the labels of the mailbox as folders, with their counts.
+
+    The list costs 1 unit, and each count 1 unit. A QUICK reading only reads the counts that the
+    caller wants (`StoredFolder.are_counts_wanted`) and those of new folders. If Gmail leaves out
+    the counts of a label, the ids of its messages are listed and counted. A stored label that the
+    list lacks is requested by its id.
+
+    known: the stored folders.
 
     Raises:
         WrongResponse: the list does not have the documented form.

@@ -1,8 +1,9 @@
 """Convert history records of Gmail into changes. Pure functions.
 
 A record names what happened to messages: added, deleted for good, labels added, labels removed.
-Moving a message to Trash or Spam adds a label. The changes of a page are net changes: per message,
-the last record about a label decides, because Gmail does not send the records in order.
+Moving a message to Trash or Spam adds a label. The changes of a page are net changes: for each
+message and label, the record with the highest id decides, because Gmail does not send the records
+in order.
 
 Source: Gmail API documentation, "users.history.list".
 """
@@ -47,7 +48,7 @@ class _NetChange:
 
 
 def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
-    """Return the net change of each message that the records name, chats left out.
+    """Return the net change of each message that the records name. Chats are left out.
 
     Raises:
         WrongResponse: a record lacks an id, a message or a list of labels.
@@ -63,10 +64,10 @@ def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
 
 
 def threads_of_history(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, RemoteId]:
-    """Return the thread ids of the messages that history records report as added, by message id.
+    """Return the thread id of each message that the records report as added, by message id.
 
     Raises:
-        WrongResponse: a record has not the documented form.
+        WrongResponse: a record does not have the documented form.
     """
     added = (entry["message"] for each in records for entry in read_objects(each, "messagesAdded"))
     return {read_id(message): read_id(message, "threadId") for message in added}

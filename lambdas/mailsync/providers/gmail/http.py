@@ -35,21 +35,22 @@ from mailsync.registry import GOOGLE
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
 MAX_REQUESTS_IN_FLIGHT = 10
-"""Concurrent requests to a mailbox. Gmail limits them for all applications of a user together; 48
-were accepted and 64 were not (captures of allodia-eu/email-calendar-sync-engine)."""
+"""The maximum number of concurrent requests to a mailbox. Gmail limits them for all applications of
+a user together; 48 were accepted and 64 were not (captures of
+allodia-eu/email-calendar-sync-engine)."""
 MAX_SHARED_IN_FLIGHT = 4
-"""Concurrent requests of one worker while others, as many as `MAX_REQUESTS_IN_FLIGHT`, use the
-mailbox as well."""
+"""The maximum number of concurrent requests of one worker while other workers use the mailbox too.
+The number of workers can reach `MAX_REQUESTS_IN_FLIGHT`."""
 MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of a decompressed response that contains no whole message."""
 MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
 """The size limit of a decompressed response with a whole message: base64 of 54 MB."""
 MAX_SHARED_RESPONSE_BYTES = 6 * 2**20
-"""The size from which on a response is the only large one that is being read. The other threads
-wait with theirs."""
+"""The size from which on a response is large. The threads of a client read only one large response
+at a time."""
 MIN_REFUSALS_TO_BLAME_MAILBOX = 3
-"""The number of refusals after which no further message is requested: the mailbox is refused, not
-the messages."""
+"""The number of refusals from which on the mailbox is taken for their cause, and no further message
+is requested."""
 _PATH = "/gmail/v1/users/me/"
 _RESPONSE_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
@@ -62,10 +63,10 @@ T = TypeVar("T")
 class Request:
     """A GET request.
 
-    path: relative to the mailbox; its variable parts are quoted.
-    units: cost in units of the quota.
-    params: names and values; a name can occur several times.
-    is_message: whether the response is a whole message or thread.
+    path: path relative to the mailbox, with ids quoted.
+    quota_units: cost in units of the quota.
+    params: names and values of the query; a name can occur several times.
+    is_for_whole_message: whether the response contains whole messages, so that it may be large.
     """
 
     path: str
@@ -75,20 +76,21 @@ class Request:
 
 
 def path_of(*parts: str) -> str:
-    """Return a path whose parts are quoted."""
+    """Return a path made of these parts; special characters of a part are quoted."""
     return "/".join(quote(part, safe="") for part in parts)
 
 
 class GmailClient:
-    """An HTTP client for one mailbox. Its methods are called by one thread.
+    """An HTTP client for one mailbox. Only one thread calls its methods.
 
     base_url: scheme and host of the API.
     budget: seconds for pauses before retries of throttled and failed requests.
     quota: allowance of the mailbox and the project. None: no limit.
-    on_units: called with the units of each sent request.
-    max_in_flight: concurrent requests. The client lowers it, not below 1, if Gmail refuses requests
-        as too many at once.
-    memory: memory that responses are counted against until they are converted.
+    on_units: function that is called with the units of the sent requests.
+    max_in_flight: maximum number of concurrent requests. The client lowers it, not below 1, if
+        Gmail refuses requests as too many at once.
+    memory: memory share against which each response is counted until it is converted. None: no
+        limit.
 
     Every method raises ProviderThrottled, without a request, during a pause that Gmail requested.
     """
@@ -122,7 +124,8 @@ class GmailClient:
 
     @property
     def throttled_for_s(self) -> float:
-        """Return the remaining seconds of a pause that Gmail requested; 0 without a pause."""
+        """Return the remaining seconds of a pause that Gmail requested. Return 0 without a
+        pause."""
         return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
@@ -130,11 +133,13 @@ class GmailClient:
         self._body_reader.close()
 
     def pause(self, seconds: float) -> bool:
-        """Sleep, and return True; False: the budget does not allow it."""
+        """Sleep and return True. Return False without sleeping if the budget does not allow the
+        pause."""
         return self._budget.sleep_if_budget_allows(seconds, 0)
 
     def get(self, request: Request) -> GmailResponse:
-        """Send one request, and retry it after short pauses if it may succeed then."""
+        """Send one request and return its response. Retry the request after short pauses while a
+        retry may succeed."""
         [response] = self.get_each([request], lambda _, response: response)
         return response
 
@@ -145,12 +150,13 @@ class GmailClient:
         *,
         is_shared: bool = False,
     ) -> list[T | GmailResponse]:
-        """Send requests, several at the same time; return the converted responses, and failed
-        responses as they are, in the order of the requests.
+        """Send requests, several at the same time. Return one result per request, in the order of
+        the requests: the converted response, or the response itself if it is a failure.
 
-        convert: called by several threads at the same time, so that each large response is dropped
-            before the next is read. If it raises WrongResponse, the request is sent again, and then
-            fails with NO_RESPONSE_STATUS.
+        convert: function that converts a response. Several threads call it at the same time, so
+            that each large response is dropped before the next one is read. If it raises
+            WrongResponse, the request is sent again after a pause; if it still raises, the result
+            has NO_RESPONSE_STATUS.
         is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:
@@ -305,9 +311,10 @@ class _Wave:
 
 
 class BodyReader:
-    """Reads the bodies of responses, in several threads, of which one at a time may be large.
+    """Reads the bodies of responses. Several threads read at the same time, but only one of them a
+    large body.
 
-    memory: memory that the bodies are counted against. None: no limit.
+    memory: memory share against which the bodies are counted. None: no limit.
     """
 
     def __init__(self, memory: MemoryShare | None) -> None:
@@ -316,12 +323,15 @@ class BodyReader:
         self._large = Lock()
 
     def read(self, streamed: httpx.Response, limit_bytes: int, held: ExitStack) -> bytearray | None:
-        """Return the decompressed body, or None as soon as it exceeds the limit.
+        """Return the decompressed body. Return None as soon as it exceeds `limit_bytes`.
 
-        held: releases the memory of the body when it is closed.
+        held: the caller's context for this body. The method registers callbacks in it. When the
+            caller closes it, they release the body's memory and let another thread read a large
+            body.
 
         Raises:
-            ProviderUnavailable: the memory has no room beside other mailboxes.
+            ProviderUnavailable: the function has no memory for the body, because other mailboxes
+                use it.
         """
         size, is_large = 0, False
 
@@ -338,6 +348,7 @@ class BodyReader:
         return read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
 
     def close(self) -> None:
+        """Release all memory of this mailbox."""
         if self._memory:
             self._memory.close()
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class GmailKit:
-    """What this package supplies to the common code, which opens Gmail mailboxes through it;
-    implements `ProviderKit`."""
+    """The part of this package through which the common code opens Gmail mailboxes; implements
+    `ProviderKit`."""
 
     push_kit = GmailPushKit()
     first_sync_cost = FirstSyncCost(

@@ -1,9 +1,9 @@
 """Convert labels of Gmail into folders, and the labels of a message into placements and flags. Pure
 functions.
 
-A label is a folder, except those that are columns of a message (unread, starred, important) and
-those of chats. The folder All Mail is no label: it contains each message outside Trash and Spam,
-also one without labels.
+A label is a folder, with two exceptions: the labels that Mailsync stores as flags of a message
+(unread, starred, important), and the labels of chats. The folder All Mail is not a label. It
+contains each message outside Trash and Spam, also a message without labels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ UNREAD, STARRED, IMPORTANT, CHAT = map(RemoteId, ("UNREAD", "STARRED", "IMPORTAN
 ALL_MAIL = RemoteId("ALL_MAIL")
 """The id of the folder All Mail. Gmail has no such label, and never receives this id."""
 OUTSIDE_ALL_MAIL = frozenset({TRASH, SPAM})
+"""The labels whose messages are not in All Mail."""
 _FLAGS = frozenset({UNREAD, STARRED, IMPORTANT})
 _ROLES = {
     INBOX: Role.INBOX,
@@ -33,7 +34,8 @@ _CATEGORY = "CATEGORY_"
 class Label:
     """A label as Gmail lists it.
 
-    is_hidden: whether Gmail's own list hides it: a category, or a label that the user hides.
+    is_system: whether Gmail, and not the user, has made the label.
+    is_hidden: whether Gmail's own list of labels hides it: it is a category, or the user hides it.
     """
 
     id: RemoteId
@@ -43,12 +45,13 @@ class Label:
 
     @property
     def is_folder(self) -> bool:
+        """Return whether Mailsync stores the label as a folder."""
         return not self.is_system or self.id in _ROLES or self.id.startswith(_CATEGORY)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """How many messages have a label."""
+    """The number of messages with a label: all messages, and unread messages."""
 
     total: int
     unread: int
@@ -69,6 +72,11 @@ def parse_labels(items: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
 
 
 def parse_label(item: Mapping[str, Any]) -> Label:
+    """Return a label of the API's list.
+
+    Raises:
+        WrongResponse: the label has no id or no name.
+    """
     label_id = read_id(item)
     is_system = item.get("type") == "system"
     is_hidden = not is_system and item.get("labelListVisibility") == "labelHide"
@@ -81,7 +89,7 @@ def parse_label(item: Mapping[str, Any]) -> Label:
 
 
 def parse_counts(item: Mapping[str, Any]) -> LabelCounts | None:
-    """Return the counts of a label. None: the response lacks one of them."""
+    """Return the counts of a label. Return None if the response lacks a count."""
     total, unread = read_count(item, "messagesTotal"), read_count(item, "messagesUnread")
     return None if total is None or unread is None else LabelCounts(total, unread)
 
@@ -89,9 +97,10 @@ def parse_counts(item: Mapping[str, Any]) -> LabelCounts | None:
 def to_folders(
     labels: Sequence[Label], counts: Mapping[RemoteId, LabelCounts]
 ) -> tuple[RemoteFolder, ...]:
-    """Return the folders of a mailbox, with All Mail.
+    """Return the folders of a mailbox, including All Mail.
 
-    counts: the counts that were read, by label. Without them the folder's stored counts stay.
+    counts: the counts that were read, by label id. If the counts of a label are missing, the
+        folder's stored counts stay as they are.
     """
     names = {label.name: label.id for label in labels if not label.is_system}
     return (
@@ -101,14 +110,15 @@ def to_folders(
 
 
 def folder_ids(label_ids: Iterable[RemoteId]) -> tuple[RemoteId, ...]:
-    """Return the folders of a message with these labels."""
+    """Return the ids of the folders of a message with these labels."""
     labels = set(label_ids)
     is_in_all_mail = not labels & OUTSIDE_ALL_MAIL
     return (*sorted(filter(is_placement, labels)), *([ALL_MAIL] if is_in_all_mail else []))
 
 
 def is_placement(label_id: RemoteId) -> bool:
-    """Return whether the label places a message in a folder, and is no flag."""
+    """Return whether the label places a message in a folder. Return False if the label stands for a
+    flag or for chats."""
     return label_id not in _FLAGS and label_id != CHAT
 
 

@@ -1,8 +1,9 @@
-"""List ids of messages: of the whole mailbox, and of the messages with a label.
+"""List the ids of messages: of the whole mailbox, or of the messages with a label.
 
-A list costs 5 units per 500 ids. Gmail's lists contain chats, which are not mirrored, so they are
-left out by the list of the label CHAT. Lists are not strictly in the order of time, and mail that
-arrives shifts the pages, so that an id can occur on two pages.
+A list costs 5 units per 500 ids. Gmail's lists contain chats, which Mailsync does not mirror. So
+the list of the label CHAT is requested too, and its ids are removed from the other lists. Lists are
+not strictly in the order of time. Mail that arrives shifts the pages, so an id can occur on two
+pages.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ MAX_IDS_PER_PAGE = 500
 """The maximum number of ids on a page of a list (Gmail API documentation,
 "users.messages.list")."""
 MAX_PAGES = 20_000
+"""The maximum number of pages of one list; a longer list counts as endless."""
 _WITH_SPAM_AND_TRASH = ("includeSpamTrash", "true")
 
 
@@ -40,14 +42,21 @@ class MessageLists:
         self._chats: frozenset[RemoteId] | None = None
 
     def fetch_page(self, page_token: str | None, size: int) -> GmailResponse:
-        """Request a page of the list of all messages, Spam and Trash included."""
+        """Request a page of the list of all messages, including Spam and Trash.
+
+        page_token: token of the page. None: the first page.
+        size: maximum number of ids on the page.
+        """
         return self._client.get(_request((_WITH_SPAM_AND_TRASH,), page_token, size))
 
     def parse_page(
         self, response: GmailResponse, sent_token: str | None
     ) -> tuple[dict[RemoteId, RemoteId], str | None]:
-        """Return the threads of the messages on a page, by message id and in the page's order, and
-        the token of the next page; None: this page is the last."""
+        """Return two values: the thread id of each message on a page, by message id in the page's
+        order; and the token of the next page, or None if this page is the last one.
+
+        sent_token: token with which the page was requested. None: it is the first page.
+        """
         items = read_objects(response.body, "messages")
         threads = {read_id(each): read_id(each, "threadId") for each in items}
         if threads:
@@ -75,9 +84,11 @@ class MessageLists:
         return counts is None or counts.total != 0
 
     def list_folder(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
-        """List all messages of a folder. With flags, the read states cost one more list. The
-        folders that together contain every message are then listed with stars and importance as
-        well, which costs another two.
+        """List all messages of a folder.
+
+        has_flags: list the read states too, which costs one more list. For All Mail, Trash and
+            Spam, which together contain every message, stars and importance are listed as well,
+            which costs two further lists.
 
         Raises:
             FolderGone: the label does not exist, according to a request by its id.
@@ -105,8 +116,8 @@ class MessageLists:
         return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
 
     def count(self, label_id: RemoteId) -> LabelCounts | None:
-        """Count the messages of a label by its lists, chats left out. None: the API rejects the
-        label, as it does after it was deleted."""
+        """Count the messages of a label by listing them, without chats. Return None if the API
+        rejects the label, as it does after the label was deleted."""
         selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
         ids, unread = self._ids(selection), self._flagged(selection, UNREAD)
         if ids is None or unread is None:

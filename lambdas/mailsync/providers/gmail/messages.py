@@ -31,8 +31,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message | GoneMessage:
-    """Return the message of a response to `messages.get` with `format=raw`. A chat is returned as
-    gone: chats are not mirrored.
+    """Return the message in a response to `messages.get` with `format=raw`. A chat is returned as a
+    GoneMessage, because Mailsync does not mirror chats.
 
     Raises:
         WrongResponse: the response is about another message, or lacks a field.
@@ -50,8 +50,9 @@ def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message |
 def parse_full_message(
     remote_id: RemoteId, item: Mapping[str, Any]
 ) -> Message | GoneMessage | None:
-    """Return the message of a response with `format=full`; it equals the message that
-    `parse_raw_message` makes of the raw bytes. None: this equality is not certain.
+    """Return the message in a response with `format=full`. Return None unless it is certain that
+    the result equals the result of `parse_raw_message` for this message. A chat is returned as a
+    GoneMessage.
 
     Raises:
         WrongResponse: the response is about another message, or lacks a field.
@@ -67,8 +68,8 @@ def parse_full_message(
 def parse_thread(
     item: Mapping[str, Any], thread_id: RemoteId, wanted: Collection[RemoteId]
 ) -> dict[RemoteId, Message | GoneMessage]:
-    """Return the wanted messages of a thread. Those that the thread lacks, or that are not certain
-    to equal the raw messages, are missing in the result.
+    """Return the wanted messages of a thread, by id. A message is missing in the result if the
+    thread lacks it, or if it is not certain that the result equals the raw message.
 
     Raises:
         WrongResponse: the response is about another thread, or has no list of messages.
@@ -86,7 +87,11 @@ def parse_thread(
 
 
 def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
-    """Return the message with the fields of the API, and the contents of the mail itself."""
+    """Build a message from two sources.
+
+    item: the API's JSON object, which has the id, the thread, the labels and the time of receipt.
+    mail: the parsed contents of the mail, such as subject, addresses and texts.
+    """
     labels = read_label_ids(item)
     return Message(
         remote_id=read_id(item),

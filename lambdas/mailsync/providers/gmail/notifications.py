@@ -42,10 +42,11 @@ _OPTIONS: Options = {
 
 
 def parse_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxNotification]:
-    """Return the notification of a push; empty for a forged push and for one without a mailbox.
+    """Return the notification that a push contains. Return an empty list for a forged push, and for
+    a genuine push that names no mailbox.
 
-    Both get the response of a genuine push: Pub/Sub would send a refused one again for days, and a
-    forger learns nothing.
+    The webhook then responds as to a valid push. If it refused the push, Pub/Sub would send it
+    again for days, and a forger would learn that the forgery was noticed.
 
     Raises:
         NotificationPostponed: Google's keys are unavailable, or the push is genuine and its token

@@ -1,15 +1,18 @@
-"""Read a message from the parts that Gmail made of it (`format=full`). Pure functions.
+"""Read a message from the parts into which Gmail has split it (`format=full`). Pure functions.
 
 Only threads are requested in this format: a thread costs as much as two messages. The result must
-equal the one from the raw message, so the message is rebuilt as the MIME parser would have split
-it. `None` stands for a message of which this is not certain; it is requested as a whole.
+equal the result from the raw message, so the message is rebuilt as the MIME parser would have split
+it. If equality is not certain, the functions give up (`parse_payload` returns None), and the caller
+requests the raw message. These rules make equality certain:
 
-Gmail converts texts to UTF-8, while `charset` and `size` remain those of the message
-(openclaw/gogcli #446). The bytes of a text are restored and count only if their number is `size`
-and the MIME parser makes the same text of them. Gmail decodes encoded words in headers, so a name
-can contain what separates addresses; only lists in which nothing is ambiguous count. In a damaged
-header Gmail may see other fields than the MIME parser: a message counts only if it has the fields
-of every mail, each once, and none of its texts has a field in its first lines.
+- Texts: Gmail converts texts to UTF-8, while `charset` and `size` remain those of the message
+  (openclaw/gogcli #446). So the original bytes of a text are restored. Their number must be `size`,
+  and the MIME parser must decode them to the same text.
+- Addresses: Gmail decodes encoded words in headers, so a decoded name can contain characters that
+  separate addresses. Only address lists that cannot be misread are accepted.
+- Damaged headers: Gmail may find other fields than the MIME parser. So a message must have the
+  fields From, Date and Message-ID, no field that may occur only once may occur twice, and the
+  first lines of a text must not look like header fields.
 """
 
 import re
@@ -25,9 +28,10 @@ from mailsync.mime.parts import MAX_DEPTH, Part, describe_part
 from mailsync.providers.gmail.responses import WrongResponse, decode_base64url, read_objects
 
 MAX_CERTAIN_TEXT_BYTES = 5_000_000
-"""The size of a text up to which the limit of the MIME parser, which counts encoded bytes, cuts
-nothing."""
+"""The maximum size of a text of which the MIME parser cuts off nothing. The parser's own limit
+counts encoded bytes."""
 MAX_PARTS = 500
+"""The maximum number of parts in one multipart of a payload."""
 _ADDRESS_FIELDS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
 _CERTAIN_ADDRESSES = re.compile(
     r'\s*(?:"[^"<>@,;()\\]*"|[^"<>@,;:()\\]*)\s*<[^"<>()\s,;:\\]+@[^"<>()\s,;:\\]+>\s*'
@@ -44,7 +48,11 @@ class _Uncertain(Exception):
 
 
 def parse_payload(payload: object) -> ParsedMessage | None:
-    """Return the mail of a payload. None: the raw message must be read."""
+    """Return the contents of the mail in a payload. Return None if the raw message must be
+    requested, because equality is not certain.
+
+    payload: the field `payload` of a message of the Gmail API.
+    """
     try:
         root = _part(payload, parent_type="", depth=0)
         names = {name for name, _ in root.header.fields}

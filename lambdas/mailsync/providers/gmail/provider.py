@@ -1,8 +1,8 @@
 """Read a Gmail mailbox through the Gmail API.
 
-The mailbox has one change feed, its history. A full sync takes the present `historyId` first, then
-lists the ids of all messages, and then reads the history from that id: what happens during the
-listing is reported by the history. Contents are fetched by id.
+The mailbox has one change feed, its history. A full sync first stores the present `historyId`, then
+lists the ids of all messages, and then reads the history after the stored id. So the history
+reports what happened during the listing. The contents of messages are fetched by id.
 
 Source: Gmail API documentation, "Synchronize clients with Gmail".
 """
@@ -59,10 +59,11 @@ MAX_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
 MIN_NORMAL_LIMIT = 50
-"""The page size from which on pages have as many ids as Gmail allows: without contents, a page is
-small. Smaller page sizes are used after failures."""
+"""The value of `limit` from which on pages have as many ids as Gmail allows, because a page without
+contents is small. Callers set a lower limit after failures, and then get pages of `limit` ids."""
 HISTORY_RETRY_PAUSE_S = 2.0
-"""The pause before a history that does not report the newest change yet is requested once more."""
+"""The pause in seconds before the history is requested once more, because it does not report the
+newest change yet."""
 _PROFILE = Request("profile", units.GET_PROFILE)
 
 
@@ -117,7 +118,8 @@ class GmailMailbox:
         self._client.close()
 
     def count_messages(self) -> int:
-        """Return Gmail's count of the mailbox, of 1 unit. It may lack Trash and Spam."""
+        """Return the number of messages that Gmail counts in the mailbox. The request costs 1 quota
+        unit. The number may lack Trash and Spam."""
         with _believed():
             response = self._client.get(_PROFILE)
             if not response.is_ok:
@@ -128,7 +130,7 @@ class GmailMailbox:
             return count
 
     def fetch_newest(self, *, limit: int) -> None:
-        """Return None: the first page of the mailbox has its newest messages."""
+        """Return None: the first page of the mailbox's feed already has its newest messages."""
 
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingMode
@@ -176,8 +178,10 @@ class GmailMailbox:
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
-        """Fetch messages, several at the same time: fewer if `one_by_one` is set, because then
-        several workers compare folders of the mailbox."""
+        """Fetch messages, several at the same time.
+
+        one_by_one: send fewer requests at the same time, because other workers use the mailbox too.
+        """
         return self._messages.fetch(ids, is_shared=one_by_one) if ids else ()
 
     def _count(self, used_units: int) -> None:

@@ -1,7 +1,7 @@
 """Parse HTTP responses of the Gmail API, also malformed ones.
 
-The functions that read a value raise `WrongResponse` if it is missing or has another form than the
-documentation says: such a response is not believed, whatever else it says.
+Each function that reads a value raises `WrongResponse` if the value is missing or does not have the
+documented form. The caller then uses nothing of the response.
 """
 
 import binascii
@@ -44,7 +44,7 @@ def parse_response(status: int, headers: Mapping[str, str], content: bytearray) 
 
 
 def read_text(item: Mapping[str, Any], name: str) -> str:
-    """Return a text that is not empty."""
+    """Return the text of a field, which must not be empty."""
     found = item.get(name)
     if not isinstance(found, str) or not found:
         raise WrongResponse(name)
@@ -52,7 +52,10 @@ def read_text(item: Mapping[str, Any], name: str) -> str:
 
 
 def read_id(item: Mapping[str, Any], name: str = "id") -> RemoteId:
-    """Return an id of a message, thread or label."""
+    """Return the id of a message, thread or label.
+
+    name: name of the field that contains the id.
+    """
     found = read_text(item, name)
     if len(found.encode("utf-8", "surrogatepass")) > MAX_REMOTE_ID_BYTES or not found.isprintable():
         raise WrongResponse(name)
@@ -70,13 +73,14 @@ def read_number(item: Mapping[str, Any], name: str) -> int:
 
 
 def read_count(item: Mapping[str, Any], name: str) -> int | None:
-    """Return a count. None: the response has none."""
+    """Return a count. Return None if the response has no valid count."""
     found = item.get(name)
     return found if isinstance(found, int) and found >= 0 else None
 
 
 def read_objects(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return a list of JSON objects; the API leaves out an empty list."""
+    """Return a list of JSON objects. Return an empty list if the field is missing, because the API
+    leaves out empty lists."""
     found = item.get(name, [])
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise WrongResponse(name)
@@ -84,7 +88,8 @@ def read_objects(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def read_label_ids(item: Mapping[str, Any]) -> tuple[RemoteId, ...]:
-    """Return the labels of a message, each once; a message without labels has no list."""
+    """Return the label ids of a message, each once. Return () if the message has no list of
+    labels."""
     found = item.get("labelIds", [])
     if not isinstance(found, list) or not all(isinstance(each, str) and each for each in found):
         raise WrongResponse("labelIds")
@@ -92,7 +97,7 @@ def read_label_ids(item: Mapping[str, Any]) -> tuple[RemoteId, ...]:
 
 
 def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
-    """Return the bytes of a field; the API pads some fields and others not."""
+    """Return the bytes of a field in base64url, with or without padding."""
     found = item.get(name)
     if isinstance(found, str) and found.isascii():
         found = memoryview(found.encode())
@@ -113,9 +118,10 @@ def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
 
 
 def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
-    """Return the token of the next page. None: this page is the last.
+    """Return the token of the next page. Return None if this page is the last one.
 
-    sent: token with which this page was requested. The same token again would never end.
+    sent: token with which this page was requested. If Gmail returns the same token again, the list
+        would never end, so WrongResponse is raised. None: the first page was requested.
     """
     found = item.get("nextPageToken")
     if found is None or found == "":

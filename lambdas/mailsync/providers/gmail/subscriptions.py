@@ -1,12 +1,12 @@
-"""Make Gmail publish the changes of one mailbox to the stage's Pub/Sub topic (`watch`), and end
-that (`stop`).
+"""Make Gmail publish the changes of one mailbox to the stage's Pub/Sub topic (`watch`), and stop it
+(`stop`).
 
-A mailbox has one watch per Google project; calling `watch` again renews it, and `stop` ends it for
-all accounts of the mailbox. Gmail names no id for it, so the id is the mailbox's address, `#` and
-the account's id; pushes name the mailbox by its address.
+A mailbox has one watch per Google project. Calling `watch` again renews it, and `stop` ends it for
+all accounts of the mailbox. Gmail gives a watch no id, so Mailsync uses the mailbox's address, `#`
+and the account's id. Pushes name the mailbox by its address.
 
 Sources: Gmail API documentation, "Push notifications", users.watch and users.stop; captures in
-    public issue reports ("Only one user push notification client allowed per developer").
+public issue reports ("Only one user push notification client allowed per developer").
 """
 
 import json
@@ -54,15 +54,15 @@ class GmailPush:
         self._tls = tls
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Start the watch. Pub/Sub pushes to the address of its own subscription and signs the
-        pushes, so `callback_url` and `secret` are not sent."""
+        """Start the watch. `callback_url` and `secret` are not sent: Pub/Sub pushes to the address
+        that is configured for the topic, and signs its pushes."""
         return Subscription(self._remote_id(), self._watch(until))
 
     def renew_subscription(
         self, remote_id: RemoteId, callback_url: str, until: datetime
     ) -> datetime | None:
-        """Renew the watch and return its new expiry. None: the mailbox has another address now, so
-        a subscription with the new address must take the place of this one."""
+        """Renew the watch and return its new expiry. Return None if the mailbox has another address
+        now; the caller must then subscribe again."""
         if remote_id != self._remote_id():
             return None
         return self._watch(until)
@@ -72,8 +72,11 @@ class GmailPush:
         return iter(())
 
     def unsubscribe(self, remote_id: RemoteId) -> bool:
-        """End the watch of the mailbox, for all its accounts. Gmail does not report whether there
-        was one."""
+        """End the watch of the mailbox. Several accounts of Mailsync may mirror one mailbox; none
+        of them gets pushes any more.
+
+        Returns True in any case, because Gmail does not report whether a watch existed.
+        """
         _require_success(self._request("POST", "stop", {}))
         return True
 

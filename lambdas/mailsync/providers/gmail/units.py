@@ -1,6 +1,7 @@
-"""List what calls of the Gmail API cost in quota units (Gmail API documentation, "Usage limits").
+"""List the cost of each call of the Gmail API in quota units (Gmail API documentation, "Usage
+limits").
 
-A call costs the same whatever it returns. A batch of calls costs as much as the calls alone.
+The cost does not depend on the size of the response. A batch costs the sum of its calls.
 """
 
 GET_PROFILE = 1

@@ -1,7 +1,7 @@
 """Exchange requests with Microsoft Graph over one connection, one at a time.
 
-One request may be sent in a thread, while the caller stores what it has read. That thread uses this
-module alone, so it neither renews access tokens nor reads the database.
+One request may be sent in a thread while the caller stores what it has read. This thread runs no
+code outside this module, so it neither renews access tokens nor uses the database.
 """
 
 import uuid
@@ -21,10 +21,11 @@ from mailsync.providers.tls import http_tls_context
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
 MAX_READ_AHEAD_BYTES = 8 * 2**20
-"""The size limit of a decompressed page that was requested ahead, and of the page before it. In
-memory the text of a response takes up to four times its size, and is held twice."""
+"""The size limit of a decompressed page that is requested ahead. If the page before it is larger
+than this limit, nothing is requested ahead. In memory the text of a response takes up to four times
+its size, and two responses are held at the same time."""
 CLOSE_WAIT_S = 10.0
-"""The time in seconds for which `close` waits for a response that is not needed any more. A
+"""The maximum time in seconds for which `close` waits for a response that is no longer needed. A
 function has `SHUTDOWN_RESERVE_S` to return."""
 _CONNECT_TIMEOUT_S = 10.0
 _NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_STATUS})
@@ -34,12 +35,14 @@ higher limit."""
 
 @dataclass(frozen=True, slots=True)
 class GraphRequest:
-    """A request.
+    """A request to Microsoft Graph.
 
-    path: relative to the base URL.
-    limit_bytes: size limit of the decompressed response.
-    page_size: number of entries to have on a page. None: the request is for no page, or a batch.
-    requests: its cost in Graph's quota.
+    path: path relative to the base URL.
+    limit_bytes: maximum size of the decompressed response.
+    page_size: maximum number of entries of the requested page. None: the request is not for a page,
+        or it is a batch.
+    content: JSON content of the request. None: no content.
+    quota_cost: cost in units of Graph's quota; a batch of n requests costs n.
     """
 
     method: str
@@ -50,17 +53,18 @@ class GraphRequest:
     requests: int = 1
 
     def asks_as(self, other: "GraphRequest") -> bool:
-        """Return whether both have the same response, whatever limits its size."""
+        """Return whether this request and the other one have the same response: method, path, page
+        size and content are equal. Their `limit_bytes` may differ."""
         mine = (self.method, self.path, self.page_size, self.content)
         return mine == (other.method, other.path, other.page_size, other.content)
 
 
 class GraphConnection:
-    """The connection of one mailbox's client. Only `send_ahead` works in a thread, and every other
-    request waits for its end, so one request is in flight.
+    """The connection of one mailbox's client, with one request in flight. Only a request of
+    `send_ahead` runs in a thread, and every other request waits for the end of this thread.
 
     timeout_s: time limit of a single read.
-    memory: memory that responses are counted against until `close`.
+    memory: memory share against which responses are counted until `close`. None: no limit.
     received_bytes: decompressed size of all responses so far.
     """
 
@@ -80,8 +84,8 @@ class GraphConnection:
         )
 
     def close(self) -> None:
-        """Close the connection, once the response to a request sent ahead is there, or
-        `CLOSE_WAIT_S` are over."""
+        """Close the connection. First wait for the response to a request that was sent ahead, for
+        at most `CLOSE_WAIT_S`."""
         if self._ahead:
             self._ahead[1].wait(CLOSE_WAIT_S)
         self._http.close()
@@ -99,8 +103,12 @@ class GraphConnection:
         return self._counted(self._exchange(access, request))
 
     def can_send_ahead(self, limit_bytes: int) -> bool:
-        """Return whether a request may be sent beside other work of this process. False where
-        several mailboxes share the memory, and after a response of more than `limit_bytes`."""
+        """Return whether a request may now be sent in a thread while the caller does other work.
+        Return False if several mailboxes share the memory, or if the last response had more than
+        `limit_bytes`.
+
+        limit_bytes: `limit_bytes` of the request to be sent ahead.
+        """
         return self._memory is None and self._last_bytes <= limit_bytes
 
     def send_ahead(self, access: AccessToken, request: GraphRequest) -> None:
@@ -109,9 +117,11 @@ class GraphConnection:
         self._ahead = request, reading
 
     def take_ahead(self, request: GraphRequest) -> GraphResponse | None:
-        """Wait for the response to a request that was sent ahead, and return it. None: the
-        request was not sent, or must be repeated. A page that was read ahead is dropped if the
-        caller requests another page."""
+        """Wait for the response to the request that was sent ahead, and return it. Return None if
+        this request was not sent ahead, or must be sent again.
+
+        If the caller requests another page, the response that was sent ahead is dropped.
+        """
         if self._ahead is None:
             return None
         sent, reading = self._ahead
@@ -197,6 +207,9 @@ class _MemoryFull(Exception):
 
 
 def build_prefer_header(page_size: int | None) -> str:
-    """Return the `Prefer` header: immutable ids, and the page size if one is given."""
+    """Return the value of the `Prefer` header: immutable ids, and the page size.
+
+    page_size: None: Graph decides the page size.
+    """
     immutable = 'IdType="ImmutableId"'
     return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable

@@ -25,14 +25,15 @@ from mailsync.providers.graph.messages import (
 )
 
 DEFAULT_PAGE_SIZE = 100
+"""The usual number of complete messages of a page."""
 IDS_PER_MESSAGE = 10
-"""The number of entries without bodies that are requested in place of one message. A page then has
-1,000, as many as others request (alcionai/corso, `mail_pager.go`)."""
+"""The number of entries without bodies that are requested instead of one complete message. A page
+then has 1,000 entries, as in other programs (alcionai/corso, `mail_pager.go`)."""
 
 
 class GraphFeedKind(Enum):
-    """The kinds of feeds through which Mailsync reads a folder. The value is the word that a cursor
-    contains for the kind."""
+    """The kinds of feeds through which Mailsync reads a folder. The value of a member is the word
+    that a cursor contains for this kind."""
 
     DELTA = ""
     DELTA_WITHOUT_BODIES = "lean "
@@ -41,6 +42,7 @@ class GraphFeedKind(Enum):
 
     @property
     def is_list(self) -> bool:
+        """Return whether the feed is a plain list, which reports no changes."""
         return self in (GraphFeedKind.LIST, GraphFeedKind.LIST_WITHOUT_BODIES)
 
     @property
@@ -49,13 +51,18 @@ class GraphFeedKind(Enum):
         return self in (GraphFeedKind.DELTA_WITHOUT_BODIES, GraphFeedKind.LIST_WITHOUT_BODIES)
 
     def page_size(self, limit: int) -> int:
-        """Return the page size to request in place of one of `limit` complete messages. A page that
-        failed is requested again with fewer entries."""
+        """Return the number of entries to request per page, for a page that has `limit` entries if
+        they are complete messages.
+
+        Entries without bodies are small, so a feed without bodies gets ten times as many. A limit
+        below 100 follows a failed page, and is returned unchanged.
+        """
         is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
         return limit * IDS_PER_MESSAGE if is_usual else limit
 
     @property
     def selected_properties(self) -> str:
+        """Return the value of `$select` in requests to a feed of this kind."""
         if self is GraphFeedKind.LIST_WITHOUT_BODIES:
             return LISTED_MESSAGE_PROPERTIES
         return (
@@ -71,7 +78,7 @@ FEED_BY_FAILED_FEED_COUNT = (
     GraphFeedKind.LIST_WITHOUT_BODIES,
 )
 """The kinds of feeds in the order in which they are tried. The index of a kind is the number of
-kinds that have failed for a folder before."""
+kinds that have failed for the folder before."""
 
 
 def _prefix(feed: GraphFeedKind) -> str:
@@ -79,13 +86,13 @@ def _prefix(feed: GraphFeedKind) -> str:
 
 
 CURSOR_AFTER_LAST_LIST_PAGE = Cursor(f"{_prefix(GraphFeedKind.DELTA)}listed")
-"""The cursor after the last page of a list. The next round is a full sync, which tries delta first.
-"""
+"""The cursor after the last page of a plain list. The next round is a full sync, and it tries a
+delta feed first."""
 
 
 @dataclass(frozen=True, slots=True)
 class CursorLink:
-    """A link to one page of a feed, as parsed from a cursor.
+    """A link to one page of a feed.
 
     path: path of the page, relative to the base URL of Graph.
     feed: kind of the feed.
@@ -96,6 +103,7 @@ class CursorLink:
 
     @property
     def cursor(self) -> Cursor:
+        """Return the cursor to store for this link, which `parse_cursor` parses."""
         return Cursor(f"{_prefix(self.feed)}{self.path}")
 
 

@@ -22,8 +22,8 @@ from mailsync.errors import (
 
 
 class RequestTarget(Enum):
-    """What a failed request named: the mailbox, or a stored link of a folder. The meaning of an
-    error depends on the target."""
+    """The object that a failed request named: the mailbox, or a stored link of a folder. The
+    meaning of an error depends on it."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
@@ -40,7 +40,9 @@ TOO_LARGE_STATUS = -1
 class GraphResponse:
     """Graph's response to one request or to one item of a batch.
 
-    body: the JSON object of the response; empty if the response is not JSON.
+    status: HTTP status, or one of the constants of this module.
+    body: the JSON object of the response. Empty: the response is not JSON.
+    retry_after_s: seconds that the `Retry-After` header names. None: no header.
     """
 
     status: int
@@ -53,6 +55,7 @@ class GraphResponse:
 
     @property
     def is_throttled(self) -> bool:
+        """Return whether Graph refused the request because of too many requests."""
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
 
     @property
@@ -79,7 +82,7 @@ class GraphResponse:
 
     @property
     def error_code(self) -> str:
-        """Return Graph's error code; empty if the response has none."""
+        """Return Graph's error code. Return "" if the response has no error code."""
         error = self.body.get("error")
         code = error.get("code") if isinstance(error, Mapping) else None
         return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
@@ -114,8 +117,8 @@ QUARANTINE_CAUSE_BY_ERROR_CODE = {
     "ErrorInvalidRecipients": "invalid_recipients",
     "ErrorCannotOpenFileAttachment": "attachment_unreadable",
 }
-"""The cause that quarantine records, for each of Graph's error codes that concern only one message.
-"""
+"""Cause for the quarantine, the list of messages that cannot be fetched or stored, by error code of
+Graph. It contains each error code that concerns a single message and not the mailbox."""
 
 _GONE = frozenset(
     {

@@ -30,16 +30,16 @@ from mailsync.providers.graph.responses import parse_object_list
 
 JsonObject = Mapping[str, Any]
 MAX_STORABLE_MESSAGE_COUNT = 2**31
-"""The smallest message count that the database column for counts cannot store."""
+"""The lowest message count that is too large for the database column of counts."""
 
 FOLDERS_PER_PAGE = 200
 PARENTS_PER_QUICK_READING = 20
-"""The maximum number of folders whose child folders a QUICK reading lists, if the delta feed of
-folders cannot be used."""
+"""The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
+of folders cannot be used."""
 MAX_PARENTS_PER_READING = 2_000
-"""The maximum number of folders whose child folders a THOROUGH reading lists without a sign that
-the delta feed left some out. Each list is a request, and Graph allows 10,000 requests in ten
-minutes: a reading that needs more never ends."""
+"""The maximum number of folders of which a THOROUGH reading lists the child folders only as a
+precaution, without a sign that the delta feed left out a child. Each list is a request, and Graph
+allows 10,000 requests in ten minutes: a reading that needs more never ends."""
 _MAX_PAGES = 100
 _FEED = "mailFolders/delta?includeHiddenFolders=true"
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
@@ -59,7 +59,8 @@ _ALIASES = {
 
 
 def first_paths_of_tree(mailbox: str) -> list[str]:
-    """Return the paths with which the reading of an unknown folder tree begins, the Inbox first."""
+    """Return the paths of the requests with which the reading of an unknown folder tree begins. The
+    path of the Inbox comes first."""
     lists = [f"{mailbox}/{_FEED}", f"{mailbox}/mailFolders{_FIRST_PAGE}"]
     return _alias_paths(mailbox) + lists
 
@@ -67,7 +68,8 @@ def first_paths_of_tree(mailbox: str) -> list[str]:
 def to_remote_folder(
     entry: JsonObject, role: Role, parent: RemoteId | None = None
 ) -> RemoteFolder | None:
-    """Return the folder of an entry. None: a search folder, whose messages are in other folders.
+    """Return the folder in an entry of a list, with this role, below this parent (None: at the top
+    level). Return None for a search folder, whose messages are in other folders.
 
     Raises:
         ProviderUnavailable: the entry has no id.
@@ -91,11 +93,10 @@ def read_folder_tree(
     reading: TreeReadingMode,
     responses: Mapping[str, GraphResponse] | None = None,
 ) -> FolderListing:
-    """Read every folder of the mailbox except search folders; return them as a listing.
+    """Read all folders of the mailbox except search folders.
 
-    known: the stored folders, those with the most recent change first.
-    responses: responses to `first_paths_of_tree`, by path. What is missing or has failed is
-        requested.
+    known: the stored folders, the most recently changed folder first.
+    responses: responses to `first_paths_of_tree`, by path. Missing and failed ones are requested.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.

@@ -36,16 +36,19 @@ from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import MICROSOFT
 
 MAX_BATCH_REQUESTS = 20
-"""Limit of requests per `$batch` call (Microsoft Graph docs, "Combine multiple HTTP requests")."""
+"""The maximum number of requests in one `$batch` call (Microsoft Graph docs, "Combine multiple HTTP
+requests")."""
 MAX_REQUESTS_IN_FLIGHT = 4
-"""Limit of concurrent requests of an app to a mailbox (Microsoft Graph docs, "throttling limits"),
-and of batch items that Graph processes at once. Other apps of a tenant share it."""
+"""The maximum number of concurrent requests of an app to a mailbox (Microsoft Graph docs,
+"throttling limits"), and of batch items that Graph processes at the same time. Other apps of a
+tenant share it."""
 MAX_RESPONSE_BYTES = 32 * 2**20
-"""The size limit of one decompressed response, and of all batches of one call of `get_batch`
-together. In memory the text of a response takes up to four times its size, and is held twice."""
+"""The size limit of one decompressed response, and of the responses to all batches of one call of
+`get_batch` together. In memory the text of a response takes up to four times its size, and two
+responses are held at the same time."""
 MAX_BATCH_BYTES_AHEAD = MAX_RESPONSE_BYTES // 2
-"""The size limit of a batch that was requested ahead, and of the batch before it: together they
-take no more than one response may."""
+"""The size limit of the response to a batch that is requested ahead. If the response before it is
+larger, nothing is requested ahead. So both together have at most the size of one response."""
 MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
 """The size limit of a response that is a single message. In such a response, the longest body that
 is stored takes 16 to 96 MB; 96 MB if each of its characters is escaped."""
@@ -61,12 +64,13 @@ class GraphClient:
 
     mailbox: the mailbox in paths, `/me` or `/users/ID`.
     budget: seconds for pauses before retries of throttled and failed requests.
-    on_request: called with the quota cost of each call; a batch of n requests costs n.
+    on_request: function that is called with the quota cost of each call; a batch of n requests
+        costs n.
     timeout_s: time limit of a single read from the connection.
-    max_in_flight: concurrent requests. The client lowers it, not below 1, if Graph rejects requests
-        as too many at once.
-    limit_bytes: maximum size of a response; `MAX_RESPONSE_BYTES` by default.
-    memory: memory that responses are counted against until `close`.
+    max_in_flight: maximum number of concurrent requests. The client lowers it, not below 1, if
+        Graph rejects requests as too many at once.
+    limit_bytes: maximum size of a response. None: `MAX_RESPONSE_BYTES`.
+    memory: memory share against which responses are counted until `close`. None: no limit.
     received_bytes: decompressed size of all responses so far.
 
     A response that is not complete JSON has NO_RESPONSE_STATUS.
@@ -110,7 +114,8 @@ class GraphClient:
 
     @property
     def throttled_for_s(self) -> float:
-        """Return the remaining seconds of a pause that Graph requested; 0 without a pause."""
+        """Return the remaining seconds of a pause that Graph requested. Return 0 without a
+        pause."""
         return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
@@ -119,29 +124,35 @@ class GraphClient:
     def get(
         self, path: str, *, page_size: int | None = None, is_one_message: bool = False
     ) -> GraphResponse:
-        """Send a GET request. A failed request for a page is not retried: a smaller page may
-        succeed.
+        """Send a GET request and return its response.
 
-        The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or, for a request
-        of one message, `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
+        page_size: maximum number of entries of a requested page. A failed request for a page is not
+            retried, because a smaller page may succeed. None: the request is not for a page; it is
+            retried.
+        is_one_message: the response is a single message, so its size limit is
+            `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
+
+        A response that exceeds the size limit has TOO_LARGE_STATUS.
         """
         limit_bytes = MAX_ONE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
         request = GraphRequest("GET", path, limit_bytes, page_size)
         return self._send_with_retries(request, retries=not page_size)
 
     def send_ahead(self, path: str, *, page_size: int) -> None:
-        """Send the next request for a page before the caller needs the page; `get` returns its
-        response, also if it is a failure. Do nothing if the page is not to be requested yet.
+        """Send the request for the next page in a thread, before the caller needs the page. `get`
+        returns the response, also if it is a failure.
 
-        It has the access token of the request before it: no token is renewed for a page that may
-        not be needed.
+        Do nothing during a pause that Graph requested, if several mailboxes share the memory, or if
+        the last response was large. The request uses the access token of the last request: no token
+        is renewed for a page that may not be needed.
         """
         limit_bytes = min(self._limit(), MAX_READ_AHEAD_BYTES)
         self._send_request_ahead(GraphRequest("GET", path, limit_bytes, page_size))
 
     def send_batch_ahead(self, paths: Sequence[str], *, page_size: int) -> None:
-        """Send one batch before the caller needs it; `get_batch` with these paths returns its
-        responses. Do nothing if they need several batches, or are not to be requested yet."""
+        """Send one batch in a thread, before the caller needs it. `get_batch` with these paths
+        returns the responses. Do nothing in the cases that `send_ahead` names, or if the paths need
+        several batches."""
         is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
         if 0 < len(paths) <= MAX_BATCH_REQUESTS and not is_limited:
             limit_bytes = min(self._limit(), MAX_BATCH_BYTES_AHEAD)
@@ -158,9 +169,12 @@ class GraphClient:
     ) -> list[GraphResponse]:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
-        Failed items are retried without those that succeeded. An item to which Graph did not
-        respond has NO_RESPONSE_STATUS. Items whose batch would exceed Mailsync's limit for the
-        bytes of all responses have TOO_LARGE_STATUS. Both statuses are Mailsync's own.
+        Failed items are retried without the items that succeeded. An item without a response of
+        Graph has NO_RESPONSE_STATUS. As soon as the responses together exceed the client's size
+        limit, the items of this batch and of the later batches have TOO_LARGE_STATUS.
+
+        page_size: maximum number of entries of each requested page. None: the requests are not for
+            pages.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
@@ -173,7 +187,8 @@ class GraphClient:
         return responses
 
     def send_write(self, method: str, path: str, content: Any = None) -> GraphResponse:
-        """Send a request that writes; retry it only if Graph rejected it without acting on it."""
+        """Send a request that changes data at Graph. Retry it only if Graph throttled it and so did
+        not act on it."""
         request = GraphRequest(method, path, self._limit(), content=content)
         return self._send_with_retries(request, retries=False)
 

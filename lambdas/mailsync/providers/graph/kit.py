@@ -71,8 +71,8 @@ class GraphPushKit:
 
 
 class GraphKit:
-    """Opens Microsoft 365 mailboxes and their push subscriptions for the common code; implements
-    `ProviderKit`."""
+    """The part of this package through which the common code opens mailboxes of Microsoft 365;
+    implements `ProviderKit`."""
 
     push_kit = GraphPushKit()
     first_sync_cost = FirstSyncCost(

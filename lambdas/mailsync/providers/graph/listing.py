@@ -14,20 +14,20 @@ from mailsync.providers.graph.messages import (
 from mailsync.providers.graph.responses import parse_object_list
 
 MESSAGES_PER_LIST_PAGE = 1000
-"""The number of messages on one page of a plain list: the maximum that Graph allows (Microsoft
-Graph docs, "List messages")."""
+"""The number of messages per page of a list without bodies: the maximum that Graph allows
+(Microsoft Graph docs, "List messages")."""
 CONTENTS_PER_LIST_PAGE = 100
-"""The number of complete messages on one page of a plain list."""
+"""The number of messages per page of a list of complete messages."""
 
 
 def list_messages(
     graph: GraphClient, messages_path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> MessageListing:
-    """List each message once. When mail arrives, the pages of Graph's list shift, so Graph can
-    return a message on two pages.
+    """List the id and the state of each message of a folder. Each message is in the result once,
+    although Graph may list it on two pages: when mail arrives, the pages of the list shift.
 
     messages_path: path of the messages of the folder.
-    error_of: returns the error of a failed response, which is raised.
+    error_of: function that returns the error to raise for a failed response.
 
     Raises:
         ProviderUnavailable: the list does not end.
@@ -49,10 +49,11 @@ def list_messages(
 def list_contents(
     graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
-    """Yield the complete messages of a list, page by page; see `ContentsLister`.
+    """Yield the complete messages of a list, page by page. The list ends early if a message may
+    have caused a page to fail; see `CompleteMessageLister`.
 
     path: path of the first page.
-    error_of: returns the error of a failed response, which is raised.
+    error_of: function that returns the error to raise for another failure.
     """
     for response in _pages(graph, path):
         if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
@@ -81,4 +82,6 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
 
 
 def same_link_error() -> ProviderUnavailable:
+    """Return the error for a page whose link leads to a page that was requested before, so that the
+    list would never end."""
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")

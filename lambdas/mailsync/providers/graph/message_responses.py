@@ -1,4 +1,4 @@
-"""Read the responses of Microsoft Graph to requests for one message each."""
+"""Convert the responses of Microsoft Graph to requests for single messages."""
 
 from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
 from mailsync.providers.graph.errors import (
@@ -15,7 +15,8 @@ from mailsync.providers.graph.messages import parse_message
 def read_message_response(
     remote_id: RemoteId, response: GraphResponse
 ) -> Message | GoneMessage | UnreadableMessage | None:
-    """Return the result for one message; None where its failure may concern this message alone.
+    """Return the result of fetching one message. Return None if the request failed and it is not
+    known whether the message or the whole mailbox is the cause; the caller must find out.
 
     Raises:
         ProviderThrottled, ProviderUnavailable: the failure concerns every message.
@@ -40,7 +41,8 @@ def read_message_response(
 
 
 def to_unanswered_message(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
-    """Return the message as unreadable: the mailbox responds to other requests."""
+    """Return an UnreadableMessage for a message whose request failed. The caller has found that the
+    mailbox responds to other requests, so the message is the cause."""
     cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
     return UnreadableMessage(
         remote_id, cause, str(to_mailsync_error(response, RequestTarget.MAILBOX))

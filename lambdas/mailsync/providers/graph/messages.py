@@ -31,13 +31,15 @@ class _MalformedError(Exception):
 
 
 def parse_change(item: JsonObject) -> Change:
-    """Parse one item of a page of a delta feed. The result is an Upsert if the item contains all
-    selected properties.
+    """Parse one item of a page of a delta feed.
 
-    Graph promises "at least" the changed properties. An item with only the read state has no etag,
-    and more than the read state may have changed: if a message was moved away and back, Graph may
-    report only the read state, and nothing in the feed of the other folder
-    (microsoftgraph/microsoft-graph-docs-contrib #72).
+    The result is a RemovedMessage if Graph reports a removal, an Upsert if the item has all
+    selected properties, and else a PartialChange, after which the caller fetches the message. If a
+    complete message has impossible values, the result is an UnreadableMessage.
+
+    Graph promises "at least" the changed properties, so other properties may have changed too. If a
+    message was moved away and back, Graph may report only the read state, and nothing in the feed
+    of the other folder (microsoftgraph/microsoft-graph-docs-contrib #72).
 
     Raises:
         ProviderUnavailable: the item has no id.
@@ -51,8 +53,8 @@ def parse_change(item: JsonObject) -> Change:
 
 
 def parse_change_without_body(item: JsonObject) -> Change:
-    """Parse one item of a feed without bodies. Such an item has only the id and the state of a
-    message."""
+    """Parse one item of a feed without bodies. The result names only the id, the state and the time
+    of receipt of the message; the caller fetches the message by id."""
     if "@removed" in item:
         return RemovedMessage(parse_graph_id(item))
     return PartialChange(
@@ -63,7 +65,8 @@ def parse_change_without_body(item: JsonObject) -> Change:
 
 
 def parse_listed_message(item: JsonObject) -> ListedMessage:
-    """Parse one message of a plain list: its id and the state that is compared with the stored row.
+    """Parse one message of a list without bodies. The result has the message's id and the state
+    that is compared with the stored message.
 
     Raises:
         ProviderUnavailable: the message has no id.
@@ -262,7 +265,7 @@ MESSAGE_PROPERTIES_WITHOUT_BODY = ",".join(
 
 LISTED_MESSAGE_PROPERTIES = "id,parentFolderId,isRead,lastModifiedDateTime"
 """The value of `$select` in requests for a list of message ids and states. Graph adds the etag to
-each entry without being asked."""
+each entry in any case."""
 
 _WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))
 _STATE = frozenset(("@odata.etag", "isRead", "lastModifiedDateTime"))

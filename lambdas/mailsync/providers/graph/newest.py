@@ -1,9 +1,10 @@
-"""Read the newest messages of a mailbox of which nothing is known, in the first round trip.
+"""Read the newest messages of a mailbox of which nothing is stored, in the first round trip.
 
-One batch has the Inbox by its well-known name, its newest messages, and the requests with which the
-reading of the folder tree begins. Graph works on four items of a batch at a time, so all of them
-take hardly longer than the messages, which come first (Microsoft Graph docs, "Combine multiple HTTP
-requests using JSON batching", "List messages").
+One batch contains three kinds of requests: the Inbox by its well-known name, the Inbox's newest
+messages, and the requests with which the reading of the folder tree begins. Graph works on four
+items of a batch at a time. So the whole batch takes hardly longer than the request for the
+messages, which is its first item (Microsoft Graph docs, "Combine multiple HTTP requests using JSON
+batching", "List messages").
 """
 
 from collections.abc import Mapping
@@ -25,10 +26,10 @@ from mailsync.providers.graph.responses import parse_object_list
 
 @dataclass(frozen=True, slots=True)
 class FirstReading:
-    """The responses of the first round trip.
+    """The result of the first round trip for a mailbox of which nothing is stored.
 
-    newest: None: the Inbox could not be read.
-    tree_responses: responses for `read_folder_tree`, by path.
+    newest_mail: the Inbox and its newest messages. None: the Inbox could not be read.
+    tree_responses: responses to the first requests of `read_folder_tree`, by path.
     """
 
     newest: NewestMail | None = None

@@ -17,8 +17,8 @@ from mailsync.model import Notification, NotificationKind, RemoteId
 from mailsync.providers.kit import NotANotification
 
 MAX_VALIDATION_TOKEN_CHARS = 2_048
-"""The maximum length of a validation token that the webhook accepts. Tokens that Graph has sent so
-far had about a hundred characters."""
+"""The maximum length of a validation token that the webhook accepts. Graph has so far sent tokens
+of about a hundred characters."""
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
@@ -29,11 +29,13 @@ _LIFECYCLE = {
 
 
 def answer_validation_request(raw_query: str) -> str | None:
-    """Return the text with which the webhook confirms a new subscription to Graph. None: the query
-    has no validation token, so the request is no validation.
+    """Return the text with which the webhook confirms a new subscription to Graph. Return None if
+    the query has no validation token: then the request does not validate a subscription.
 
     Characters that a browser could interpret as markup are escaped, as the documentation advises;
     genuine tokens contain none.
+
+    raw_query: the query string of the request's URL.
 
     Raises:
         NotANotification: the token is empty or too long.
@@ -47,7 +49,7 @@ def answer_validation_request(raw_query: str) -> str | None:
 
 
 def parse_notifications(body: bytes) -> Sequence[Notification]:
-    """Return the notifications in one webhook request, without repetitions.
+    """Return the notifications in one webhook request, each once.
 
     Malformed items and unknown lifecycle events are skipped.
 

@@ -23,8 +23,8 @@ from mailsync.settings import Settings
 
 LOOKUP_TIMEOUT_S = 8.0
 """The time limit in seconds of each request that looks up a mailbox's owner. A person waits for the
-result, and API Gateway gives up after 29 s. Two requests of this length, and the work before them,
-leave time for an error message."""
+result, and API Gateway gives up after 29 s. Two such requests and the work before them leave time
+for an error message."""
 _RETRY_S = 4.0
 
 _UNKNOWN = "The organisation has no user of this address; correct it."
@@ -58,13 +58,12 @@ class Owner:
 
 
 def build_remote_account_id(user_id: str, tenant_id: str) -> str:
-    """Return the provider's id of a mailbox, made of the ids of its user and of the user's
-    tenant."""
+    """Return the provider's id of a mailbox: the id of its user and the id of the user's tenant."""
     return f"{user_id}.{tenant_id}"
 
 
 def user_id_of_remote_account(account: str) -> str:
-    """Return the user id that the provider's id of a mailbox contains."""
+    """Return the user id that is part of the provider's id of a mailbox."""
     return account.partition(".")[0]
 
 

@@ -90,8 +90,8 @@ from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
 MIN_READ_AHEAD_PAGE_SIZE = 100
-"""The page size from which on the next page is requested ahead. A sync requests smaller pages after
-a failure, and each has another size than the one before it."""
+"""The page size from which on the next page is requested ahead. Smaller pages follow a failure, and
+each has another size than the page before it."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""

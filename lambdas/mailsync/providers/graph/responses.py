@@ -1,5 +1,5 @@
-"""Parse HTTP responses of Microsoft Graph into status, headers and JSON, also if the content is
-malformed."""
+"""Parse HTTP responses of Microsoft Graph into status, JSON object and requested pause. Malformed
+content raises no error."""
 
 import json
 from collections.abc import Mapping

@@ -23,14 +23,20 @@ _LAST_SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class SliceRequest:
-    """The request for the page of a slice. page_size: maximum number of messages."""
+    """The request for the page with a slice's messages.
+
+    page_size: maximum number of messages of the page.
+    """
 
     path: str
     page_size: int
 
 
 def slice_request(messages_path: str, part: Slice) -> SliceRequest:
-    """Return the request for a slice. messages_path: path of the messages of a folder."""
+    """Return the request for the messages of a slice.
+
+    messages_path: path of the messages of a folder.
+    """
     size = len(part.received_at)
     span = (
         f"receivedDateTime ge {_time(part.since)}"
@@ -47,12 +53,17 @@ def read_slice(
     folder_id: RemoteId,
     require_mailbox: Callable[[GraphResponse], None],
 ) -> SlicePage | None:
-    """Read the page of a slice; return its complete messages that name the folder.
+    """Request the page of a slice, and return its messages. Messages that are incomplete, or that
+    name another folder, are left out.
 
-    following: the request for the next slice, which is sent ahead. None: it is not known yet.
-    require_mailbox: raises the error of a failed response if the whole mailbox does not respond.
+    following: the request for the next slice, which is sent ahead. None: the next slice is not
+        known yet.
+    folder_id: id of the folder.
+    require_mailbox: function that sends a simple request to the mailbox. If the mailbox does not
+        respond to it, the function raises the error of the failed response.
 
-    Returns None if this page fails and the mailbox responds, or if the page is malformed.
+    Returns None if this page fails twice although the mailbox responds, or if the page is
+    malformed.
     """
     before = graph.received_bytes
     response = graph.get(request.path, page_size=request.page_size)

@@ -28,8 +28,8 @@ from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
 # statuses for a moment and continue to notify, so nothing relies on them.
 _GONE = frozenset({400, 404, 410})
 MAX_SUBSCRIPTION_LIST_PAGES = 100
-"""The maximum number of pages that are read of a list of subscriptions; lists with more than 50
-empty pages were seen (microsoft-graph-docs #17354)."""
+"""The maximum number of pages that are read of a list of subscriptions. Graph has listed more than
+50 empty pages (microsoft-graph-docs #17354)."""
 _SUBSCRIPTIONS = "/subscriptions"
 # Listed with and without the slash, as `me/…`, `users/ID/…` or `Users('ID')/…`.
 _RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re.IGNORECASE)
@@ -65,8 +65,8 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Create a subscription to changes of messages. It does not cover changes of folders, which
-        scheduled checks find."""
+        """Create a subscription to changes of messages. It does not report changes of folders;
+        scheduled checks find them."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",
@@ -94,11 +94,12 @@ class GraphPush:
         return None if is_another or leads_elsewhere else _expiry(response)
 
     def find_subscriptions(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield the subscription ids of each page of Graph's list; see `PushProvider`.
+        """Yield the ids of the mailbox's subscriptions, for each page of Graph's list; see
+        `PushProvider`.
 
-        With a person's token, Graph lists the subscriptions of that person. With an app-only token,
-        it lists those of every mailbox that the application has subscribed to, also in a person's
-        name and for other stages.
+        With a person's token, Graph lists the subscriptions of this person. With an app-only token,
+        it lists the application's subscriptions of every mailbox, also those that were created with
+        a person's token or by other stages.
         """
         path = _SUBSCRIPTIONS
         for _ in range(MAX_SUBSCRIPTION_LIST_PAGES):

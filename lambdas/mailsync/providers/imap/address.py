@@ -10,10 +10,11 @@ _LABELS = "?labels"
 
 @dataclass(frozen=True, slots=True)
 class MailboxAddress:
-    """A mailbox on a mail server. The connection begins with TLS; on port 143 alone it begins
-    without, and STARTTLS follows (RFC 8314).
+    """A mailbox on a mail server. A connection begins with TLS; only on port 143 it begins without
+    TLS and switches to TLS by STARTTLS (RFC 8314).
 
-    has_labels: the mailbox is read with Gmail's extensions: each message once, with its labels.
+    is_read_with_gmail_labels: the mailbox is read with Gmail's IMAP extensions: each message once,
+        with its labels. False: the mailbox is read folder by folder.
     """
 
     host: str
@@ -27,19 +28,22 @@ class MailboxAddress:
         return self.port != STARTTLS_PORT
 
     def to_remote_id(self) -> str:
-        """Return the mailbox's id, which is the same however it is connected: `host:port/user`, and
-        `host:port/user?labels`."""
+        """Return the id that Mailsync stores for the mailbox: `host:port/user`. The id of a mailbox
+        that is read with Gmail's labels ends with `?labels`."""
         of_user = f"{self.host.lower()}:{self.port}/{quote(self.user_name, safe='@')}"
         return of_user + (_LABELS if self.has_labels else "")
 
     def other_remote_id(self) -> str:
-        """Return the id that the mailbox has if it is read the other way, with or without
-        labels."""
+        """Return the mailbox's id of the other mode: without `?labels` if the mailbox is read with
+        labels, and with `?labels` if it is read without."""
         return replace(self, has_labels=not self.has_labels).to_remote_id()
 
 
 def parse_remote_id(remote_id: str) -> MailboxAddress:
-    """Return the address of the mailbox with this id, which `MailboxAddress.to_remote_id` made."""
+    """Return the address of the mailbox with this id.
+
+    remote_id: an id from `MailboxAddress.to_remote_id`.
+    """
     server, _, user_name = remote_id.partition("/")
     host, _, port = server.rpartition(":")
     has_labels = user_name.endswith(_LABELS)

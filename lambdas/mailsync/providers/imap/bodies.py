@@ -36,13 +36,17 @@ from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
 MAX_BATCH_BYTES = 8 * 2**20
+"""The maximum size of the messages that are requested together."""
 MAX_UNSPLIT_MESSAGE_BYTES = 10 * 2**20
-"""The size of a message above which it is fetched in pieces."""
+"""The maximum size of a message that is fetched as a whole. A larger message is fetched in
+pieces."""
 MAX_TEXT_CHARS = 32 * 2**20
-"""The limit of the texts that one call returns."""
+"""The maximum number of characters of all texts that one call returns. A single message may have
+more."""
 MAX_SHORT_PAUSE_S = 10.0
-"""The longest pause after a refusal that one message may cause: Yahoo and iCloud also ask for a
-short pause if they cannot read a message."""
+"""The longest requested pause that Mailsync takes for the effect of a single message: Yahoo and
+iCloud also ask for a short pause if they cannot read a message. After a longer pause request, the
+call fails."""
 
 
 def fetch_listed_messages(
@@ -53,14 +57,18 @@ def fetch_listed_messages(
     uid_next: int,
     and_if_there: Sequence[int] = (),
 ) -> dict[int, FetchedItems]:
-    """Fetch items of messages that the server listed. A message that the response lacks is
-    requested again, and then searched for: silence does not prove that it is gone.
+    """Fetch items of messages that the server listed, and return the items by UID.
 
-    uid_next: UID from which on the server's list may be wrong.
-    and_if_there: other messages, which may be gone.
+    A message that is missing in the response is requested again, and then searched for: a missing
+    response does not prove that the message is gone.
+
+    uid_next: the folder's UIDNEXT when the list was made. Messages with this UID or a higher one
+        arrived later; if they are missing in the response, that is no error.
+    and_if_there: UIDs of further messages. If they are missing in the response, they are left out
+        of the result.
 
     Raises:
-        ProviderUnavailable: the server lists messages of which it sends nothing.
+        ProviderUnavailable: the server lists messages, and sends no items of them.
     """
     found = _fetch_in_parts(connection, [*uids, *and_if_there], items)
     for _ in range(2):
@@ -98,9 +106,11 @@ def _fetch_in_parts(
 class MessageReader:
     """Reads whole messages of one folder.
 
-    folder, uid_validity: of the folder.
-    open_folder: returns a connection on which the folder is open, a new one if the last one broke.
-    budget: time for short pauses.
+    folder: name of the folder.
+    uid_validity: UIDVALIDITY of the folder.
+    open_folder: function that returns a connection on which the folder is open. It opens a new
+        connection if the last one broke.
+    budget: seconds for short pauses.
     """
 
     def __init__(
@@ -121,16 +131,17 @@ class MessageReader:
     def read(
         self, uids: Sequence[int], sizes: Mapping[int, int], received: Received | None = None
     ) -> dict[int, ReadResult]:
-        """Return the messages by UID; those that are gone are left out.
+        """Return the messages by UID. Messages that no longer exist are left out.
 
-        sizes: known sizes, in bytes; those of other messages are requested.
-        received: the response to a request for all of them. None: they were not requested yet.
+        sizes: known sizes in bytes, by UID. The sizes of other messages are requested.
+        received: the server's response to an earlier request for all these messages. None: no
+            message was requested yet.
 
         Raises:
             errors of `open_folder`
             ProviderThrottled, ProviderUnavailable, ProviderRejected: the server delivers no
                 message.
-            ResponseTooLarge: the texts of several messages exceed MAX_TEXT_CHARS.
+            ResponseTooLarge: the texts of several messages exceed MAX_TEXT_CHARS_PER_CALL.
         """
         known = dict(sizes)
         if unknown := [uid for uid in uids if uid not in known]:
@@ -282,7 +293,8 @@ class MessageReader:
 
 
 def size_of(items: FetchedItems) -> int:
-    """Return the size that the server names, in bytes; 0 if it names none."""
+    """Return the message size in bytes that the server states in the FETCH items. Return 0 if it
+    states none."""
     size = items.get(SIZE)
     return size if isinstance(size, int) else 0
 

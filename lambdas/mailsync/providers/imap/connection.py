@@ -31,15 +31,16 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.registry import IMAP
 
 MAX_UIDS_PER_FETCH = 10_000
-"""The number of messages named by one FETCH. Some servers die of 59,000 (grommunio/gromox #214)."""
+"""The maximum number of UIDs in one FETCH. Some servers crash at 59,000 (grommunio/gromox #214)."""
 _Result = TypeVar("_Result")
 
 
 class ImapConnection:
     """A connection to the server, from the greeting to LOGOUT; also a context manager.
 
-    is_broken: whether the connection cannot be used any more.
-    is_cut: whether it is broken since the server ended it, or sent what is no response.
+    is_broken: whether the connection can no longer be used.
+    is_disconnected_by_server: whether the connection is broken because the server closed it, or
+        sent something that is no IMAP response. False after a time-out.
 
     Every method raises:
         ProviderUnavailable: the server failed, is silent or sent an unusable response.
@@ -56,8 +57,8 @@ class ImapConnection:
         *,
         memory: MemoryShare | None = None,
     ) -> None:
-        """deadline: ends the connection when it passes. memory: memory that literals are counted
-        against until `release_memory`."""
+        """deadline: ends the connection when it passes. memory: counts received literals until
+        `release_literal_memory`."""
         self._command_count = 0
         self.is_broken = self.is_cut = False
         self._host, self._secret = address.host, ""
@@ -85,8 +86,8 @@ class ImapConnection:
         self._session: Session | None = None
 
     def login(self, user_name: str, secret: str, *, is_token: bool = False) -> None:
-        """Sign in by password or access token, read the capabilities anew, and switch on what the
-        server offers. Whether the server opens the mailbox is known after the next command.
+        """Sign in with a password or an access token, read the capabilities again, and enable
+        extensions. Some servers report only at the next command that the mailbox cannot be opened.
 
         Raises:
             LoginRefused: the server refused the user name, the password or the token.
@@ -139,16 +140,17 @@ class ImapConnection:
         return to_open_folder(self, folder, responses), uids
 
     def search(self, criteria: str) -> list[int]:
-        """Return the UIDs that match, in ascending order, each once."""
+        """Search the open folder; return the UIDs of the matches, in ascending order, each once."""
         responses = self._command("UID", "SEARCH", criteria)
         with self._failures("SEARCH"):
             return _found(responses)
 
     def search_together(self, criteria: Sequence[str]) -> list[int]:
-        """Return the UIDs that match one of the criteria, of all searches in one round trip.
+        """Send one search per criterion in one round trip; return the UIDs that match any
+        criterion.
 
         Raises:
-            ProviderRejected: the server rejects a search.
+            ProviderRejected: the server rejects one of the searches.
         """
         refusals, responses = self.run_pipelined([("UID", "SEARCH", each) for each in criteria])
         for each in refusals:
@@ -162,12 +164,12 @@ class ImapConnection:
         self._command("NOOP")
 
     def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
-        """Return the items that the server sends for each of these messages, by UID. A message is
-        left out if the server does not send its flags."""
+        """Return the FETCH items of each message, by UID. A message is left out if the server does
+        not send its flags."""
         return join_fetched(self.fetch_each(uids, items))
 
     def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
-        """Yield UID and items of each FETCH response that names one of these messages, as it
+        """Yield a UID and FETCH items for each response that names one of these messages, as it
         arrives. Malformed responses are left out."""
         wanted = frozenset(uids)
         ordered = sorted(wanted)
@@ -178,8 +180,8 @@ class ImapConnection:
                         yield uid, each
 
     def send_ahead(self, uids: Iterable[int], items: str) -> None:
-        """Send the commands whose responses a later `fetch` or `fetch_each` with the same arguments
-        returns. Every other command before that drops the responses."""
+        """Send FETCH commands without waiting. A later `fetch` or `fetch_each` with equal arguments
+        returns the responses. Any other command before that call drops them."""
         self._wait_for_reading()
         with self._failures("FETCH"):
             for uid_set in format_uid_sets(uids):
@@ -188,13 +190,14 @@ class ImapConnection:
     def fetch_changes(
         self, mod_seq: int, items: str, below: int
     ) -> tuple[dict[int, FetchedItems], list[range]]:
-        """Return the messages that changed after this mod-sequence, and the UIDs that vanished.
+        """Return the items of the messages that changed after a mod-sequence, by UID, and the
+        ranges of UIDs that were removed (VANISHED).
 
-        below: UID above those that are wanted. It is a number: `*` is the highest UID that still
-            exists, so the removal of a higher one would not be reported (cyrusimap/cyrus-imapd
-            #6071).
+        below: the first UID that is not requested, such as UIDNEXT. A number is sent: with `*`, the
+            highest UID that still exists, the removal of higher UIDs would not be reported
+            (cyrusimap/cyrus-imapd #6071).
 
-        If the server rejects the request for vanished UIDs, this connection sends none again
+        If the server rejects the request for removed UIDs, this connection no longer requests them
         (cyrusimap/cyrus-imapd #4787).
         """
         uid_set, since = f"1:{below - 1}", f"CHANGEDSINCE {mod_seq}"
@@ -217,15 +220,16 @@ class ImapConnection:
         return found, ranges
 
     def release_memory(self, kept_bytes: int = 0) -> None:
-        """Count the literals so far as dropped, except for `kept_bytes`."""
+        """Release the memory that is counted for the received literals, because the caller has
+        dropped them; `kept_bytes` bytes stay counted."""
         self._wait_for_reading()
         if self._memory:
             self._memory.release(self._held_bytes - min(kept_bytes, self._held_bytes))
         self._held_bytes = 0
 
     def close(self) -> None:
-        """Log out, and close the connection once the server has answered. A read in the background
-        that does not end soon is ended by force."""
+        """Log out and close the connection. A read in the background that does not end within 5 s
+        is stopped by force."""
         if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
             self.is_broken = True
             self._imap.cut()
@@ -245,13 +249,13 @@ class ImapConnection:
 
     @property
     def can_read_in_background(self) -> bool:
-        """Return whether a read may run beside other work of this process. False where several
-        mailboxes share the memory: only what the caller waits for is read then."""
+        """Return whether a thread may read while the caller works. Return False if several
+        mailboxes share the memory: then only data for which the caller waits is read."""
         return self._memory is None
 
     def read_in_background(self, read: Callable[[], _Result]) -> BackgroundRead[_Result]:
-        """Run a function that uses this connection in a thread. Every other use of the connection
-        waits for its end."""
+        """Run a function that uses this connection in a thread, and return the running read. Every
+        other use of the connection waits until the function has ended."""
         self._wait_for_reading()
         reading = self._reading = BackgroundRead(read)
         return reading
@@ -309,8 +313,9 @@ class ImapConnection:
     def run_pipelined(
         self, commands: Sequence[tuple[str | bytes, ...]]
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
-        """Send commands without waiting for the response to each. Return for each the text of the
-        rejection, None if the server accepts it; and all untagged responses by name."""
+        """Send several commands without waiting for the response to each. Return for each command
+        the text of the rejection, or None if the server accepts it; and all untagged responses by
+        name."""
         self._wait_for_reading()
         with self._failures(str(commands[0][0])):
             self._pipeline.drop()

@@ -14,17 +14,21 @@ class FolderPosition:
     """The position up to which a folder was read. The values are those of the EXAMINE with which
     the reading began, so messages that changed during the reading are read again.
 
-    uid_next: UIDNEXT: all messages had lower UIDs then, and later messages have this UID or higher
-        ones.
-    mod_seq: HIGHESTMODSEQ. None: the server keeps no mod-sequences for the folder.
+    uid_validity: UIDVALIDITY of the folder.
+    uid_next: UIDNEXT of the folder. The UIDs of all messages were lower when the reading began; a
+        message that arrives later gets this UID or a higher one.
+    mod_seq: HIGHESTMODSEQ of the folder. None: the server keeps no mod-sequences for the folder.
     message_count: number of messages in the folder, without the messages still to be read.
-    below: in a full sync, which reads the newest messages first: the lowest UID that was read.
-        None: the full sync has ended.
-    flags_compared_at: when the flags of all messages were last read, in seconds since 1970.
-    flags_from: the lowest UID whose flags are still to be read. None: all flags were read.
-    sample: a hash of the Message-ID of some messages by UID, to notice that the server gave their
-        UIDs to other messages.
-    is_renumbered: whether this full sync began because the server gave UIDs to other messages.
+    below: the lowest UID that the running full sync has read; messages below this UID are read
+        next, because a full sync reads the newest messages first. None: no full sync is running.
+    flags_compared_at: when the last comparison of the flags of all messages began, in seconds since
+        1970.
+    flags_from: the lowest UID whose flags the running comparison of flags must still read. None: no
+        comparison of flags is running.
+    sample: for a few UIDs, a hash of the message's Message-ID. A changed hash shows that the server
+        gave a UID to another message.
+    is_renumbered: whether the running full sync began because the server gave UIDs to other
+        messages.
     """
 
     uid_validity: int
@@ -42,10 +46,10 @@ class FolderPosition:
 
 
 def parse_cursor(cursor: Cursor) -> FolderPosition:
-    """Return the position that a cursor holds.
+    """Return the position that a cursor contains.
 
     Raises:
-        CursorExpired: the cursor is not one of this provider's.
+        CursorExpired: the cursor was not made from a `FolderPosition`.
     """
     try:
         return FolderPosition(**orjson.loads(cursor))

@@ -6,8 +6,8 @@ from imaplib import IMAP4
 
 MAX_PAUSE_S = 3600.0
 NOT_CONNECTED_PAUSE_S = 300.0
-"""Seconds to wait if Office 365 says "User is authenticated but not connected", which lasts for
-minutes, or until the mailbox changes (MailKit #1494)."""
+"""The pause in seconds after Office 365 said "User is authenticated but not connected". This state
+lasts for minutes, or until the mailbox changes (MailKit #1494)."""
 _BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
 _CONNECTION_LIMIT = (
     r"\[LIMIT\]|(?:too many|maximum number of) (?:\w+ )?(?:connections|sessions)|connection limit"
@@ -30,17 +30,19 @@ _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in 
 
 
 class TooManyConnections(Exception):
-    """The cause of a ProviderThrottled: the server has too many connections of this mailbox."""
+    """The cause of a ProviderThrottled error: the server has too many connections to this
+    mailbox."""
 
 
 def cause_of_pause(text: str) -> TooManyConnections | None:
-    """Return the cause of a pause after a refusal with this text, if the text names it."""
+    """Return the cause of a requested pause if the refusal's text names too many connections.
+    Return None for any other text."""
     return TooManyConnections() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
 
 
 def requested_pause_s(text: str) -> float | None:
-    """Return the seconds to wait after a refusal with this text. None: the text asks for no
-    pause.
+    """Return the seconds to wait after a refusal with this text. Return None if the text asks for
+    no pause.
 
     Exchange Online names the time: "Request is throttled. Suggested Backoff Time: 500
     milliseconds".
@@ -51,9 +53,9 @@ def requested_pause_s(text: str) -> float | None:
 
 
 def cause_of_failure(failure: Exception, bye_text: str) -> str:
-    """Return why a connection broke, as a phrase.
+    """Return a phrase that says why a connection broke.
 
-    bye_text: text with which the server ended the connection; "" if it did not say anything.
+    bye_text: text with which the server ended the connection. Empty: the server sent no such text.
     """
     if bye_text:
         return f"it ended the connection: {bye_text[:100]}"

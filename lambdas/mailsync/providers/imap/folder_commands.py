@@ -1,4 +1,4 @@
-"""Ask a server for its folders and their numbers, in few round trips."""
+"""Request the list of folders and their STATUS values from a server, in few round trips."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from mailsync.providers.imap.connection import ImapConnection
 
 MAX_PIPELINED_COMMANDS = 20
-"""The number of commands that are sent without waiting for the response to each."""
+"""The maximum number of commands that are sent before the response to the first one is read."""
 UNSENDABLE_NAME_MESSAGE = "The name of a folder has characters that cannot be sent."
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 
 def list_folders(connection: "ImapConnection") -> FolderList:
-    """List all folders, with their numbers as far as the server sends them with the list.
+    """List all folders. The result has the STATUS values of a folder if the server sends them with
+    the list.
 
     Raises:
         ProviderRejected: the server rejects LIST.
@@ -68,7 +69,7 @@ def read_statuses(
 
 
 def quote_name(name: bytes) -> bytes:
-    """Return the name of a folder as an argument.
+    """Return a folder's name as a quoted argument of a command.
 
     Raises:
         ProviderRejected: the name has line ends, which would begin another command.
@@ -79,7 +80,8 @@ def quote_name(name: bytes) -> bytes:
 
 
 def join_literals(responses: Iterable[Any]) -> Iterator[bytes]:
-    """Yield untagged responses, each with its literals in place."""
+    """Yield untagged responses as single texts: each literal, which imaplib keeps apart from the
+    rest of its response, is put back in its place as a quoted string."""
     line = b""
     for each in responses:
         if isinstance(each, tuple):

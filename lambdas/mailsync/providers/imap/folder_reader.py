@@ -1,10 +1,10 @@
 """Read the pages of the change feed of an open folder.
 
-The feed is made of what the server offers. New messages are those whose UIDs are not lower than the
-last UIDNEXT. With CONDSTORE the server also names the messages whose flags changed, and with
-QRESYNC those that were removed (RFC 7162). Without QRESYNC, or if the counts contradict what the
-server names, a page lists all messages of the folder. Without CONDSTORE the flags of all messages
-are read once an hour.
+What a page contains depends on the server's extensions. New messages are those whose UIDs are not
+lower than the last UIDNEXT. With CONDSTORE the server also names the messages whose flags changed,
+and with QRESYNC the messages that were removed (RFC 7162). Without QRESYNC, or if the server's
+counts contradict the changes that it names, a page lists the ids of all messages of the folder.
+Without CONDSTORE the flags of all messages are read once an hour.
 """
 
 import time
@@ -34,11 +34,12 @@ from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import ALL_UIDS, MAX_UID, format_uid_sets
 
 FLAGS_PER_PAGE = 20_000
-"""The messages whose flags one page reads for the lack of mod-sequences: some 20 MB while they are
-parsed. The next reading of the folder continues."""
+"""The maximum number of messages whose flags one page reads if the server has no mod-sequences. The
+flags take some 20 MB while they are parsed. The next reading of the folder continues with the
+further messages."""
 MESSAGES_PER_WINDOW, MESSAGES_PER_SMALL_WINDOW = 5_000, 50
-"""The messages whose flags one command requests; and after the server ended the connection
-meanwhile: some die of large requests (grommunio/gromox #214)."""
+"""The number of messages whose flags one command requests. The small number is used after the
+server ended the connection: some servers crash at large requests (grommunio/gromox #214)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ class _Reported:
 
 
 class FolderReader:
-    """Reads a folder as the server opened it.
+    """Reads the change feed of a folder that the server has opened.
 
-    sizes: of the messages listed last, in bytes.
+    opened: the state of the folder when it was opened.
+    sizes: size in bytes of each message listed last, by UID.
     ahead: requests what a full sync reads next.
     """
 
@@ -68,8 +70,8 @@ class FolderReader:
         window: int = MESSAGES_PER_WINDOW,
         uids: Sequence[int] | None = None,
     ) -> None:
-        """window: messages whose flags one command requests. uids: of the folder, as far as they
-        are known."""
+        """window: number of messages whose flags one command requests. uids: UIDs of all messages
+        of the folder. None: not known yet."""
         self._connection, self._window = connection, window
         self._uids = uids
         self._is_careful = False
@@ -79,11 +81,13 @@ class FolderReader:
         self.ahead = ReadAhead(connection, self.place)
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
-        """Return the next page after this position; without a position, the first page of a full
+        """Return the page after a position. Without a position, return the first page of a full
         sync.
 
+        limit: maximum number of messages of the page. 1: request only the state of each message.
+
         Raises:
-            CursorExpired: the server has numbered the messages anew.
+            CursorExpired: the server has numbered the messages of the folder anew.
         """
         self._is_careful, self._unread = limit == 1, ()
         if position is None:
@@ -95,14 +99,19 @@ class FolderReader:
         return self._page_of_changes(position, limit)
 
     def read_first_page(self, limit: int) -> None:
-        """Read the first page of a full sync before the sync does."""
+        """Request the first page of a full sync ahead, before `read_page` is called."""
         self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
 
     def place(self, uid: int) -> MessagePlace:
+        """Return the place of the message with this UID: the folder, its UIDVALIDITY and the
+        UID."""
         return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
 
     def all_uids(self, *, again: bool = False) -> Sequence[int]:
-        """Return the UIDs of the folder, in ascending order."""
+        """Return the UIDs of all messages of the folder, in ascending order.
+
+        again: ask the server even if the UIDs are known.
+        """
         if self._uids is None or again:
             self._uids = self._connection.search(ALL_UIDS)
         return self._uids
@@ -111,7 +120,7 @@ class FolderReader:
         """Return the flags of messages that the server listed, by UID.
 
         Raises:
-            ProviderUnavailable: the server lists messages of which it sends nothing.
+            ProviderUnavailable: the server lists messages, and sends no flags of them.
         """
         found: dict[int, FetchedItems] = {}
         for start in range(0, len(uids), self._window):

@@ -1,4 +1,4 @@
-"""Convert the server's list of folders. Pure functions."""
+"""Convert the server's list of folders into folders of Mailsync. Pure functions."""
 
 import re
 from base64 import b64decode
@@ -36,15 +36,16 @@ def to_remote_folders(
     statuses: Mapping[bytes, Mapping[str, int]],
     prefixes: Collection[bytes] = (),
 ) -> tuple[RemoteFolder, ...]:
-    """Return the folders with their counts.
+    """Return the folders with their counts, names and parents.
 
-    A folder that cannot hold mail is not among them; its children are named by their whole path
-    below the next folder that can. Children of the inbox stand at the top: many servers keep all
-    folders below it (RFC 2342).
+    Folders that cannot hold mail are left out. If such a folder is between two others, the name of
+    the lower folder contains its name: with `a` and `a/b/c` alone, the name of `a/b/c` is `b/c`,
+    below `a`. Children of the inbox are shown at the top level, because many servers keep all
+    folders below the inbox (RFC 2342).
 
     listed: the folders that can hold mail.
-    statuses: the numbers of the folders that have been read; a folder without numbers is uncounted.
-    prefixes: beginnings of names that are not shown.
+    statuses: STATUS values by folder name. The counts of a folder without values are None.
+    prefixes: beginnings of folder names that are not shown.
     """
     names = {each.name for each in listed}
     roles = _roles(listed)

@@ -13,15 +13,17 @@ from mailsync.providers.imap.open_folder import OpenFolder
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """The position up to which one folder was read. Several such folders together hold all mail.
-    The values are those of the EXAMINE with which the reading began.
+    """The position up to which one of the folders All Mail, Trash and Junk was read; together they
+    hold every message of a Gmail mailbox. The values are those of the EXAMINE with which the
+    reading began.
 
-    uid_next: UID that every message lacked then.
-    mod_seq: highest mod-sequence.
-    changes_from: mod-sequence after which the next reading asks for changes: that of the reading
-        before. The server may show a change a little later than its mod-sequence
-        (nylas/sync-engine, `inbox/crispin.py`).
-    message_count: messages in the folder, without those that are still to be read.
+    uid_validity: UIDVALIDITY of the folder.
+    uid_next: UIDNEXT of the folder: a UID higher than that of every message in the folder.
+    mod_seq: the folder's highest mod-sequence.
+    changes_from: mod-sequence after which the next reading requests changes. It is the `mod_seq` of
+        the position before this one, because the server may show a change a little later than its
+        mod-sequence (nylas/sync-engine, `inbox/crispin.py`).
+    message_count: number of messages in the folder, without the messages still to be read.
     """
 
     uid_validity: int
@@ -33,13 +35,15 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class MailboxPosition:
-    """How far a mailbox was read.
+    """The position up to which a Gmail mailbox was read over IMAP.
 
-    sources: by the id of the folder.
-    reading, below: in a full sync, which reads the newest messages of each folder first: the
-        folder, and the lowest UID that was read in it. None: the full sync has ended.
-    reported: a digest of each message that the last page reported, by id. `changes_from` lets the
-        server name them again.
+    sources: position of each of the folders All Mail, Trash and Junk, by folder id.
+    reading: id of the folder that the running full sync reads now. None: no full sync is running.
+    below: the lowest UID that the full sync has read in the folder `reading`; messages below this
+        UID are read next, because a full sync reads the newest messages first.
+    reported: digest of the flags and folders of each message on the last page, by message id. The
+        next reading requests changes from an earlier mod-sequence (`changes_from`), so the server
+        names these messages again; an equal digest shows that nothing changed.
     """
 
     sources: Mapping[str, SourcePosition]
@@ -55,7 +59,7 @@ def parse_mailbox_cursor(cursor: Cursor) -> MailboxPosition:
     """Return the position that a cursor holds.
 
     Raises:
-        CursorExpired: the cursor is not one of a mailbox with labels.
+        CursorExpired: the cursor was not made from a `MailboxPosition`.
     """
     try:
         fields = orjson.loads(cursor)
@@ -66,7 +70,7 @@ def parse_mailbox_cursor(cursor: Cursor) -> MailboxPosition:
 
 
 def start_position(opened: OpenFolder) -> SourcePosition:
-    """Return the position of a folder that a full sync reads from now on."""
+    """Return the position with which a full sync of a folder starts."""
     mod_seq = opened.mod_seq or 0
     return SourcePosition(
         opened.uid_validity, opened.uid_next, mod_seq, mod_seq, opened.message_count
@@ -74,16 +78,19 @@ def start_position(opened: OpenFolder) -> SourcePosition:
 
 
 def position_before_all(opened: OpenFolder) -> SourcePosition:
-    """Return the position of a folder of which nothing was read: the server did not show it."""
+    """Return the position of a folder of which no message was read yet. The server shows this
+    folder now and did not show it at the last reading."""
     return SourcePosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
 
 def require_same_numbering(known: SourcePosition, opened: OpenFolder) -> None:
-    """Check that the server can name what happened in the folder since this position.
+    """Check that the server still numbers the messages of a folder as it did at the stored
+    position, so that it can name the changes since then.
 
     Raises:
-        CursorExpired: the messages are numbered anew, or a number has gone back. All messages are
-            listed again then, and none is fetched.
+        CursorExpired: UIDVALIDITY is another one, or UIDNEXT or the mod-sequence has gone back. The
+            caller then starts a full sync. The full sync lists all messages, and fetches no message
+            that is stored already.
     """
     if opened.uid_validity != known.uid_validity:
         raise CursorExpired("The server has numbered the messages of a folder anew.")
@@ -92,8 +99,8 @@ def require_same_numbering(known: SourcePosition, opened: OpenFolder) -> None:
 
 
 def is_source_unchanged(known: SourcePosition, status: Mapping[str, int]) -> bool:
-    """Return whether the folder is as it was read, according to its status. A number that the
-    server leaves out is never an unchanged one."""
+    """Return whether a folder is unchanged since it was last read, according to its STATUS values.
+    Return False if the server leaves out a value."""
     numbers = {
         "UIDVALIDITY": known.uid_validity,
         "UIDNEXT": known.uid_next,
@@ -105,13 +112,15 @@ def is_source_unchanged(known: SourcePosition, status: Mapping[str, int]) -> boo
 
 
 def has_unexplained_removals(lacking: Mapping[str, int], arrived: Mapping[str, int]) -> bool:
-    """Return whether messages left the folders that did not arrive in another one of them.
+    """Return whether a message left a folder and did not arrive in another of the folders All Mail,
+    Trash and Junk.
 
-    A message that moves to the trash leaves All Mail and arrives in the trash, with all its
-    folders. If a removal and an arrival elsewhere only happen to coincide, the counts of the
-    folders differ at the verification, which compares the ids.
+    A message that moves to the trash leaves All Mail and arrives in Trash, with all its labels.
+    Only numbers are compared, so a removal and an unrelated arrival in another folder can look like
+    a move. The counts of the folders then differ at the verification, which compares the ids.
 
-    lacking, arrived: by folder, the messages that are gone and those that are new.
+    lacking: number of messages that left each folder, by folder.
+    arrived: number of messages that arrived in each folder, by folder.
     """
     total = sum(arrived.values())
     return any(gone > total - arrived.get(name, 0) for name, gone in lacking.items() if gone > 0)

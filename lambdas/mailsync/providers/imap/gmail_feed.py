@@ -1,8 +1,9 @@
-"""Read the pages of the change feed of a Gmail mailbox: of its folders All Mail, Trash and Junk.
+"""Read the pages of the change feed of a Gmail mailbox over IMAP. The feed covers the folders All
+Mail, Trash and Junk, which together hold every message.
 
-New messages are those whose UIDs are not lower than the last UIDNEXT. The server names those whose
-flags or labels changed (CONDSTORE, RFC 7162). It does not name removed messages: if the counts say
-that some are gone, a page lists the ids of all messages.
+New messages are those whose UIDs are not lower than the last UIDNEXT. The server names the messages
+whose flags or labels changed (CONDSTORE, RFC 7162). It does not name removed messages: if the
+counts show that messages were removed, a page lists the ids of all messages.
 """
 
 from bisect import bisect_left
@@ -36,7 +37,8 @@ from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import MAX_UID
 
 MAX_REMEMBERED_MESSAGES = 500
-"""The number of reported messages that a cursor remembers. More are reported a second time."""
+"""The maximum number of reported messages that a cursor remembers. Further messages may be reported
+a second time."""
 
 
 @dataclass(slots=True)
@@ -54,11 +56,14 @@ class _Round:
 def fetch_complete(
     connection: ImapConnection, reader: FolderReader, uids: Sequence[int], items: str
 ) -> dict[int, FetchedItems]:
-    """Fetch items of messages that the server listed, with what identifies them, by UID. Messages
-    that are gone meanwhile are left out.
+    """Fetch items of messages that the server listed, including Gmail's id, and return the items by
+    UID. Messages that were removed since the list was made are left out.
+
+    reader: reader of the open folder.
+    items: the FETCH items to request.
 
     Raises:
-        ProviderUnavailable: the server lists messages of which it does not send all items.
+        ProviderUnavailable: the server lists messages, and does not send all items of them.
     """
     found: dict[int, FetchedItems] = {}
     for start in range(0, len(uids), MESSAGES_PER_WINDOW):
@@ -77,11 +82,12 @@ def fetch_complete(
 
 
 class GmailFeed:
-    """Reads the mailbox page by page.
+    """Reads the change feed of a Gmail mailbox page by page.
 
-    open_folder: opens a folder by name, again if it is open, and returns its reader.
-    connected: returns the connection.
-    listed: the messages that the last page named, by id.
+    open_folder: function that opens a folder by its name and returns the folder's reader. If its
+        second argument is True, it opens the folder again even if the folder is open.
+    connected: function that returns the connection.
+    listed: the messages of the last page, by id.
     """
 
     def __init__(
@@ -94,11 +100,13 @@ class GmailFeed:
         self.listed: dict[RemoteId, GmailMessage] = {}
 
     def read_page(self, position: MailboxPosition | None, limit: int) -> Page:
-        """Return the next page after this position; without a position, the first page of a full
+        """Return the page after a position. Without a position, return the first page of a full
         sync.
 
+        limit: approximate number of messages of the page.
+
         Raises:
-            CursorExpired: the server cannot name what happened since the position.
+            CursorExpired: the server cannot name the changes since the position.
         """
         if position is None:
             position = self._start()

@@ -1,7 +1,7 @@
-"""Find the folders of a Gmail mailbox that hold all its messages, and those of its labels. Pure
-functions.
+"""Find the folders with a special meaning in a Gmail mailbox, and the folders of a message's
+labels. Pure functions.
 
-With X-GM-EXT-1 each label is a folder, and one message has one X-GM-MSGID in all its folders. The
+With X-GM-EXT-1 each label is a folder, and a message has one X-GM-MSGID in all its folders. The
 folders \\All, \\Trash and \\Junk together hold each message once (Gmail documentation, "IMAP
 Extensions").
 """
@@ -37,11 +37,12 @@ class AllMailHidden(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GmailFolders:
-    """The folders of a Gmail mailbox by their meaning.
+    """The names of the folders of a Gmail mailbox that have a special meaning.
 
-    all_mail: name of the folder with every message that is neither in the trash nor in junk.
-    others: names of the trash and of junk, as far as the server shows them.
-    by_special_use: names by attribute.
+    all_mail: the folder with every message that is neither in the trash nor in junk.
+    trash_and_junk: the trash and the junk folder; a folder that the server does not show is
+        missing.
+    names_by_special_use: folder names by attribute, such as `\\sent`.
     """
 
     all_mail: bytes
@@ -50,15 +51,18 @@ class GmailFolders:
 
     @property
     def sources(self) -> tuple[bytes, ...]:
-        """Return the folders that together hold each message once."""
+        """Return the names of the folders that together hold every message exactly once: All Mail,
+        and the trash and the junk folder."""
         return (self.all_mail, *self.others)
 
     def folder_ids(self, opened: bytes, labels: Iterable[bytes]) -> tuple[RemoteId, ...]:
-        """Return all folders of a message, in a fixed order.
+        """Return the ids of all folders of a message, in a fixed order.
 
-        Gmail shows mail in the trash or in junk nowhere else, although it keeps its labels.
+        A message in the trash or in junk is in no other folder, although Gmail keeps its labels.
 
-        opened: the folder in which the server listed the message. The labels lack it.
+        opened: name of the folder in which the server listed the message. The labels do not name
+            this folder.
+        labels: labels of the message.
         """
         if opened in self.others:
             return (folder_id(opened),)
@@ -75,16 +79,22 @@ class GmailFolders:
 
 
 def has_gmail_extensions(capabilities: Collection[str]) -> bool:
-    """Return whether the server announces Gmail's extensions. It does so only after the login."""
+    """Return whether the server announces Gmail's extensions. Gmail announces them only after the
+    login."""
     return _EXTENSION in capabilities
 
 
 def is_important(labels: Iterable[bytes]) -> bool:
+    """Return whether one of the labels of a message marks it as important."""
     return any(each.lower() == _IMPORTANT for each in labels)
 
 
 def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
-    """Return the folders by their meaning. Raises AllMailHidden."""
+    """Find the folders that have a special meaning in the server's list.
+
+    Raises:
+        AllMailHidden: the list has no folder with all mail.
+    """
     own = _mirrored(listed)
     uses = {use: each.name for each in own for use in each.flags}
     if "\\all" not in uses:
@@ -96,8 +106,12 @@ def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
 def mirrored_folders(
     listed: Iterable[ListedFolder],
 ) -> tuple[Sequence[ListedFolder], tuple[bytes, ...]]:
-    """Return the folders that are mirrored, and the beginning of the names of Gmail's own, which is
-    not shown. All Mail has the role of an archive: it is where archived mail is."""
+    """Return the folders that Mailsync mirrors, and the prefixes of folder names that users do not
+    see, such as `[Gmail]/`.
+
+    The folder All Mail gets the role of an archive, because archived messages are only in this
+    folder.
+    """
     own = _mirrored(listed)
     folders = [
         replace(each, flags=each.flags | {"\\archive"}) if "\\all" in each.flags else each

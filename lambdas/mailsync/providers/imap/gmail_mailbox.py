@@ -58,10 +58,10 @@ _Result = Message | UnreadableMessage
 
 
 class GmailMailbox(ImapMailbox):
-    """A mailbox with labels; implements `MailProvider`.
+    """A Gmail mailbox that is read over IMAP with labels; implements `MailProvider`.
 
-    One feed reports the mailbox. The id of a message is its X-GM-MSGID, that of a conversation
-    X-GM-THRID, each as the Gmail API writes it.
+    The mailbox has one change feed. The id of a message is its X-GM-MSGID, and the id of a
+    conversation is its X-GM-THRID, both in hexadecimal digits as the Gmail API writes them.
     """
 
     traits = ProviderTraits(has_feed_per_folder=False, is_message_in_one_folder=False)
@@ -88,8 +88,8 @@ class GmailMailbox(ImapMailbox):
         limit: int,
         following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
-        """Fetch the next page of the mailbox. Its folders are not opened if they are unchanged
-        according to the last list of folders."""
+        """Fetch the next page of the mailbox's feed. If the last list of folders shows that nothing
+        changed, return an empty page without opening a folder."""
         pages = {}
         for feed, cursor in positions:
             with suppress(CursorExpired, FolderGone, ProviderRejected):
@@ -109,8 +109,8 @@ class GmailMailbox(ImapMailbox):
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
-        """Fetch messages from the folders in which the last page listed them. Search for messages
-        that the page did not list, or that have moved since, and fetch them where they are."""
+        """Fetch each message from the folder in which the last page listed it. If the page did not
+        list the message, or the message has moved since, search for it and fetch it where it is."""
         found: dict[RemoteId, _Result] = {}
         with self.pause.respected():
             self._read([self._listed[each] for each in ids if each in self._listed], found)

@@ -12,15 +12,24 @@ from mailsync.providers.imap.ids import MessagePlace
 from mailsync.providers.imap.messages import to_message_state
 
 GMAIL_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
+"""FETCH items for the change feed of a Gmail mailbox."""
 COMPARED_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
+"""FETCH items for a comparison of a folder's list with the stored messages."""
 ID_ITEMS = "(UID FLAGS X-GM-MSGID)"
+"""FETCH items for a list of message ids alone."""
 _ID, _THREAD, _LABELS = b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS"
 _IMPORTANT = "\\important"
 
 
 @dataclass(frozen=True, slots=True)
 class GmailMessage:
-    """A message as the server lists it. size: in bytes; 0: unknown."""
+    """A message as the server lists it.
+
+    message_place: the folder, UIDVALIDITY and UID at which the message can be fetched.
+    state_change: id, flags and folders of the message.
+    conversation_id: X-GM-THRID in hexadecimal digits. None: the server did not send it.
+    size: size in bytes. 0: unknown.
+    """
 
     place: MessagePlace
     change: StateChange
@@ -29,25 +38,30 @@ class GmailMessage:
 
     @property
     def digest(self) -> str:
-        """Return a short text that differs whenever the flags or the folders differ."""
+        """Return a short text that changes whenever the flags or the folders of the message
+        change."""
         change = self.change
         text = "\n".join((change.state.version, *change.folder_remote_ids))
         return sha256(text.encode()).hexdigest()[:8]
 
 
 def is_complete(items: Mapping[bytes, Any], names: str) -> bool:
-    """Return whether the server sent what identifies a message, and the labels if `names` request
-    them. A response that only reports flags has neither."""
+    """Return whether the server sent Gmail's id of the message, and the labels if they were
+    requested. Some responses only report flags and have neither.
+
+    names: the requested FETCH items.
+    """
     return isinstance(items.get(_ID), int) and (_LABELS in items or "X-GM-LABELS" not in names)
 
 
 def gmail_id(items: Mapping[bytes, Any]) -> RemoteId:
-    """Return the id of a message: X-GM-MSGID as the Gmail API writes it, in hexadecimal digits."""
+    """Return the id of a message: X-GM-MSGID in hexadecimal digits, as the Gmail API writes it."""
     return RemoteId(format(items[_ID], "x"))
 
 
 def number_of_id(remote_id: RemoteId) -> int | None:
-    """Return the X-GM-MSGID of an id. None: no message of Gmail has such an id."""
+    """Return an id as the integer that IMAP uses for it (X-GM-MSGID). Return None if the text
+    cannot be the id of a Gmail message."""
     try:
         number = int(remote_id, 16)
     except ValueError:
@@ -75,8 +89,13 @@ def to_listed_message(items: Mapping[bytes, Any]) -> ListedMessage:
 
 
 def with_labels(message: Message, listed: GmailMessage) -> Message:
-    """Return a message that was read at its place, as one of Gmail: with its id, its folders and
-    its conversation. The state is the listed one, so that state and version are of one moment."""
+    """Return a message with what only Gmail's list of the folder tells: Gmail's id, the folders,
+    the conversation, the flags and the version. Flags and version come from the same response, so
+    that they fit together.
+
+    message: the message as it was fetched from one folder.
+    listed: the message as Gmail listed it.
+    """
     change, state = listed.change, listed.change.state
     return replace(
         message,

@@ -10,23 +10,28 @@ from mailsync.model import RemoteId
 
 
 class MessagePlace(NamedTuple):
-    """The place of a message. folder: the folder's name as the server lists it."""
+    """The place of a message on the server.
+
+    folder: name of the folder, as the server lists it.
+    """
 
     folder: bytes
     uid_validity: int
     uid: int
 
     def to_id(self) -> RemoteId:
+        """Return the message's id, which contains the folder, the UIDVALIDITY and the UID."""
         return RemoteId(f"{id_prefix(self.folder, self.uid_validity)}{self.uid}")
 
 
 def id_prefix(folder: bytes, uid_validity: int) -> str:
-    """Return the text with which the ids of all messages of the folder begin."""
+    """Return the text with which the ids of all messages of a folder begin."""
     return f"{folder_id(folder)}:{uid_validity}:"
 
 
 def place_of_message_id(remote_id: RemoteId) -> MessagePlace | None:
-    """Return the place that an id names. None: the id is void, so it names none."""
+    """Return the place that a message's id contains. Return None if the id contains no place,
+    because it was declared void."""
     try:
         folder, uid_validity, uid = remote_id.rsplit(":", 2)
         return MessagePlace(folder_name(RemoteId(folder)), int(uid_validity), int(uid))
@@ -35,10 +40,11 @@ def place_of_message_id(remote_id: RemoteId) -> MessagePlace | None:
 
 
 def folder_id(name: bytes) -> RemoteId:
-    """Return the id of a folder: its name. Names are ASCII (modified UTF-7); the bytes of servers
-    that send others become the characters of the same numbers."""
+    """Return the id of a folder, which is its name as text. Names are ASCII (modified UTF-7). If a
+    server sends other bytes, each byte becomes the character with the same number."""
     return RemoteId(name.decode("latin-1"))
 
 
 def folder_name(remote_id: RemoteId) -> bytes:
+    """Return the name of the folder with this id, as the server's bytes."""
     return remote_id.encode("latin-1")

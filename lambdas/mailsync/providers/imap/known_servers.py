@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from mailsync.providers.imap.address import TLS_PORT
 
 DEFAULT_MAX_CONNECTIONS = 3
-"""The connections to a mailbox at the same time, at a server that is not known better."""
+"""The maximum number of simultaneous connections to a mailbox on a server that is not in
+KNOWN_SERVERS."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownServer:
-    """One server of a well-known provider.
+    """The mail server of a well-known provider.
 
-    domains: the domains of its addresses.
-    advice: where a person creates a password for apps, or switches IMAP on; a sentence.
-    accepts_passwords: False: no password of any kind is accepted; `advice` says what to do instead.
-    max_connections: connections that Mailsync opens to a mailbox at the same time. The person's own
-        programs need some as well: Gmail accepts 15, Yahoo a few.
+    title: name of the provider, for people.
+    domains: domains of the provider's email addresses.
+    advice: a sentence that says where a person creates a password for apps, or switches IMAP on.
+    accepts_passwords: False: the server accepts no password of any kind; `advice` says what to do
+        instead.
+    max_connections: maximum number of connections that Mailsync opens to a mailbox at the same
+        time. The person's own programs need connections as well: Gmail accepts 15, Yahoo a few.
     """
 
     title: str
@@ -153,11 +156,12 @@ _OF_DOMAIN: Mapping[str, KnownServer] = {
 
 
 def find_known_server(host: str) -> KnownServer | None:
-    """Return the well-known server with this host name. None: no well-known server has the name."""
+    """Return the well-known server with this host name. Return None if the server is not well
+    known."""
     return _OF_HOST.get(host.lower())
 
 
 def find_server_of_address(address: str) -> KnownServer | None:
-    """Return the well-known server for an email address, by its domain. None: the domain belongs
-    to no well-known provider."""
+    """Return the mail server of an email address, by the address's domain. Return None if the
+    domain belongs to no well-known provider."""
     return _OF_DOMAIN.get(address.rpartition("@")[2].lower())

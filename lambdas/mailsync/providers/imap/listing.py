@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 MAX_NAME_BYTES = 1_000
-"""The longest name of a folder that is mirrored: the keys of its messages contain it, and Postgres
-indexes at most some 2,700 bytes. The names of most servers end at 255 characters."""
+"""The maximum length of the name of a mirrored folder. The keys of the folder's messages contain
+the name, and Postgres indexes at most some 2,700 bytes. Most servers limit names to 255
+characters."""
 INBOX = b"INBOX"
 _LIST_LINE = re.compile(
     rb'\((?P<flags>[^)]*)\) +(?P<separator>NIL|"(?:\\?.)") +(?P<name>.+)', re.DOTALL | re.IGNORECASE
@@ -26,12 +27,15 @@ _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
 
 @dataclass(frozen=True, slots=True)
 class ListedFolder:
-    """A line of the server's list.
+    """A folder in the server's list.
 
-    name: as the server sent it; only the inbox has one name in all its spellings.
-    separator: None: the folder can have no children.
-    status: its numbers, if the server sent them with the list: MESSAGES, UNSEEN, UIDNEXT,
-        UIDVALIDITY and HIGHESTMODSEQ.
+    name: the name as the server sent it. The inbox has the name INBOX, however the server spells
+        it.
+    separator: character between a folder's name and the names of its children. None: the folder can
+        have no children.
+    flags: the folder's attributes in lower case, such as `\\sent`.
+    status: the folder's STATUS values by name: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY and
+        HIGHESTMODSEQ. Empty if the server did not send them with the list.
     """
 
     name: bytes
@@ -41,13 +45,17 @@ class ListedFolder:
 
     @property
     def is_selectable(self) -> bool:
+        """Return whether the folder can hold mail."""
         return not self.flags & _UNSELECTABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The prefixes of folder names (RFC 2342). others: prefixes of folders that belong to other
-    users or to several users."""
+    """The prefixes of folder names (RFC 2342).
+
+    personal_prefixes: prefixes of the folders of the mailbox's owner.
+    other_owners_prefixes: prefixes of folders that belong to other users or to several users.
+    """
 
     personal: tuple[bytes, ...] = ()
     others: tuple[bytes, ...] = ()
@@ -55,12 +63,12 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class FolderList:
-    """The folders of a mailbox.
+    """The folders that the server listed for a mailbox.
 
     folders: folders of the mailbox's owner.
-    others: names of listed folders of other users, or of several users.
-    prefixes: the beginnings of the names in the owner's namespaces.
-    unreadable_count: number of lines that could not be read.
+    other_owners_folder_names: names of the folders that belong to other users or to several users.
+    personal_prefixes: prefixes of the names of the owner's folders.
+    unreadable_count: number of lines of the list that could not be parsed.
     """
 
     folders: tuple[ListedFolder, ...]
@@ -70,10 +78,11 @@ class FolderList:
 
 
 def parse_list_line(line: bytes) -> ListedFolder | None:
-    """Return the folder of a line. None: the line is unreadable, or the name cannot be sent back.
+    """Return the folder in a line of the response to LIST. Return None if the line is malformed, or
+    if the folder's name cannot be sent back to the server.
 
-    An unquoted name extends to the end of the line, since some servers send blanks in it
-    (MailKit #945).
+    An unquoted name extends to the end of the line, because some servers send names with blanks
+    unquoted (MailKit #945).
     """
     match = _LIST_LINE.fullmatch(line.strip(b" "))
     if match is None:
@@ -87,7 +96,8 @@ def parse_list_line(line: bytes) -> ListedFolder | None:
 
 
 def parse_status_line(line: bytes) -> tuple[bytes, Mapping[str, int]]:
-    """Return the name of a folder, and its numbers as far as they are readable."""
+    """Return the folder's name in a response to STATUS, and the folder's values by name. Malformed
+    values are left out."""
     name, _, items = line.strip().rpartition(b" (")
     name = _unquoted(name)
     values = {key.decode().upper(): int(number) for key, number in _STATUS_ITEM.findall(items)}
@@ -97,7 +107,7 @@ def parse_status_line(line: bytes) -> tuple[bytes, Mapping[str, int]]:
 def to_folder_list(
     list_lines: Iterable[bytes], status_lines: Iterable[bytes], namespaces: Namespaces
 ) -> FolderList:
-    """Return the folders of a list, each once."""
+    """Return the folders of the responses to LIST and STATUS, each folder once."""
     statuses = dict(map(parse_status_line, status_lines))
     found: dict[bytes, ListedFolder] = {}
     unreadable = 0
@@ -114,8 +124,9 @@ def to_folder_list(
 
 
 def parse_namespaces(line: bytes) -> Namespaces:
-    """Return the prefixes of folder names in the response to NAMESPACE: those of the user's own
-    folders, and those of other users' and shared folders. Empty prefixes are left out."""
+    """Return the prefixes of folder names in a response to NAMESPACE: the prefixes of the owner's
+    folders, and the prefixes of the folders of other users and of shared folders. Empty prefixes
+    are left out."""
     groups: list[list[bytes]] = [[], [], []]
     depth = group = position = 0
     for token in _NAMESPACE_TOKEN.findall(line):
@@ -143,7 +154,8 @@ def _is_of_others(folder: ListedFolder, namespaces: Namespaces) -> bool:
 
 
 def is_inbox(name: bytes) -> bool:
-    """Return whether the name is that of the inbox, in any case (RFC 3501, section 5.1)."""
+    """Return whether this is the name of the inbox, in upper or lower case (RFC 3501, section
+    5.1)."""
     return name.upper() == INBOX
 
 

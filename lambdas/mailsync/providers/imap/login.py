@@ -23,11 +23,12 @@ from mailsync.providers.imap.wire import quote
 from mailsync.registry import IMAP
 
 MAX_CHALLENGES = 8
-"""Number of continuation requests that a client answers during one login."""
+"""The maximum number of continuation requests that the client answers during one login."""
 MAX_REASON_BYTES = 1000
-"""How much of a refusal is searched for its reason."""
+"""The maximum length of the part of a refusal that is searched for known reasons."""
 CLIENT_ID = '("name" "Mailsync" "version" "1")'
-"""What ID says of this client (RFC 2971): nothing of the stage or the mailbox."""
+"""The argument of the command ID: the name and version of this client (RFC 2971). It names neither
+the stage nor the mailbox."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
 _TEMPORARY = re.compile(r"unavailable|internal (?:server )?error|timed? ?out", re.IGNORECASE)
 """What servers say at a login that may succeed later, beside what they say at any command."""
@@ -55,7 +56,7 @@ _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
 
 
 class Refusal(Enum):
-    """The reason for which a server refuses a login, as Mailsync understands the response."""
+    """The reason why a server refuses a login, as Mailsync understands the server's response."""
 
     PASSWORD = auto()
     APP_PASSWORD = auto()  # wanted instead, or IMAP must be switched on first
@@ -64,9 +65,10 @@ class Refusal(Enum):
 
 
 class LoginRefused(Exception):
-    """The server refused the user name, the password or the access token.
+    """Error: the server refused the user name, the password or the access token.
 
-    wants_app_password: the server named the reason: it accepts a password for apps only.
+    wants_app_password: the server accepts only a password for apps, or IMAP must be switched on
+        first. False: the server named no such reason.
     """
 
     def __init__(self, *, wants_app_password: bool = False) -> None:
@@ -75,12 +77,17 @@ class LoginRefused(Exception):
 
 
 class LoginImpossible(Exception):
-    """The server offers no login that Mailsync can use. The text is a sentence for the person."""
+    """Error: the server offers no login that Mailsync can use. The text is a sentence for the
+    person who connects the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user name with a password or an access token."""
+    """The credentials of a login.
+
+    secret: the password or the access token.
+    is_token: `secret` is an access token. False: it is a password.
+    """
 
     user_name: str
     secret: str
@@ -106,18 +113,19 @@ class _Exchange:
 
 @dataclass(slots=True)
 class Session:
-    """What a server offers after the login.
+    """The state of a connection after the login.
 
-    capabilities: all.
-    sent: name and tag of the commands that follow the login, until their responses are read.
+    capabilities: the capabilities that the server announced after the login.
+    pending_commands: name and tag of the commands that were sent after the login and whose
+        responses were not read yet (ID and ENABLE).
     """
 
     capabilities: frozenset[str]
     sent: list[tuple[str, bytes]]
 
     def complete(self, imap: Any) -> frozenset[str]:
-        """Wait for the end of the commands that follow the login; return the extensions that the
-        server switched on. Responses to later commands are kept.
+        """Read the responses to the pending commands; return the names of the extensions that the
+        server enabled. Responses to later commands are kept for their readers.
 
         Raises:
             ProviderThrottled: the server does not open the mailbox now.
@@ -131,8 +139,8 @@ class Session:
 
 
 def open_session(imap: Any, host: str, login: Login) -> Session:
-    """Sign in on the connection `imap`, an object of `imaplib`, and send what switches extensions
-    on. Call `Session.complete` before the responses to the next command are read.
+    """Sign in on the connection `imap`, an object of `imaplib`, and send the commands ID and
+    ENABLE. Call `Session.finish_pending_commands` before you read the response to the next command.
 
     Raises:
         LoginRefused: the server explicitly refused the user name, the password or the token.
@@ -229,7 +237,10 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
 
 
 def classify_refusal(text: str) -> Refusal:
-    """Return what the text of a NO or BAD to a login means."""
+    """Return the reason for which a server refused a login.
+
+    text: text of the server's response NO or BAD.
+    """
     if _APP_PASSWORD.search(text):
         return Refusal.APP_PASSWORD
     if "AUTHENTICATIONFAILED" not in text.upper() and (

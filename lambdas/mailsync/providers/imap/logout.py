@@ -9,11 +9,12 @@ LOGOUT_TIMEOUT_S = 5.0
 
 
 def log_out(imap: LimitedImap) -> None:
-    """Send LOGOUT. A thread closes the connection when the server has closed it, or keeps silent
-    for LOGOUT_TIMEOUT_S.
+    """Send LOGOUT without waiting for the response. A thread closes the connection when the server
+    has closed it, or has been silent for LOGOUT_TIMEOUT_S.
 
-    Closing at once would answer the server's BYE with a reset. No later work needs the thread or
-    its connection: if a Lambda function is frozen meanwhile, its next invocation closes it.
+    If the client closed the connection immediately, the server's BYE would be answered with a TCP
+    reset. No later work needs the thread or its connection. If the Lambda function is frozen
+    meanwhile, the thread continues in the next invocation.
     """
     imap.timeout_s = LOGOUT_TIMEOUT_S
     imap.state = "LOGOUT"
@@ -29,6 +30,6 @@ def log_out(imap: LimitedImap) -> None:
 
 
 def hang_up(imap: LimitedImap) -> None:
-    """Close the connection, in whatever state it is."""
+    """Close the connection without LOGOUT. No failure raises an error."""
     with suppress(Exception):
         imap.shutdown()

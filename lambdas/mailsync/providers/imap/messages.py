@@ -1,4 +1,4 @@
-"""Convert what a server sends of messages. Pure functions."""
+"""Convert the FETCH items that a server sends of a message. Pure functions."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,37 +11,44 @@ from mailsync.model import ListedMessage, Message, MessageState, StateChange
 from mailsync.providers.imap.ids import MessagePlace, folder_id
 
 LISTED_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+"""FETCH items for the list of a folder: of each message the flags, the time, the size and the
+Message-ID."""
 STATE_ITEMS = "(UID FLAGS)"
+"""FETCH items for the flags of a message alone."""
 WHOLE_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
+"""FETCH items for a whole message."""
 BODY, SIZE = b"BODY[]", b"RFC822.SIZE"
 _HEADER = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
 
 
 def has_body(items: Mapping[bytes, Any]) -> bool:
-    """Return whether the server sent the message itself: an empty text only of an empty message."""
+    """Return whether the FETCH items contain the text of the message. An empty text counts only if
+    the message's size is 0."""
     body = items.get(BODY)
     return bool(body) or (isinstance(body, bytes) and items.get(SIZE) == 0)
 
 
 def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
+    """Return the change of a message's state that the FETCH items report."""
     return StateChange(place.to_id(), to_message_state(items), _fingerprint(items))
 
 
 def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
-    """Return a short hash of the Message-ID that `LISTED_ITEMS` request. None: the server sent
-    none."""
+    """Return a short hash of the message's Message-ID, which `LISTING_FETCH_ITEMS` requests. Return
+    None if the FETCH items contain no Message-ID."""
     header = items.get(_HEADER)
     found = parse_internet_message_id(header) if header else None
     return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
 def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
+    """Return the id, the read state and the version of a message from its FETCH items."""
     state = to_message_state(items)
     return ListedMessage(place.to_id(), state.is_read, state.version)
 
 
 def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
-    """Return the whole message, from the items that `WHOLE_ITEMS` names."""
+    """Return the whole message from the FETCH items that `WHOLE_MESSAGE_FETCH_ITEMS` requests."""
     raw, state = items[BODY], to_message_state(items)
     mail = parse_message(raw)
     received_at = _received_at(items)
@@ -74,6 +81,7 @@ def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
 
 
 def to_message_state(items: Mapping[bytes, Any]) -> MessageState:
+    """Return the state of a message from its flags in the FETCH items."""
     flags = sorted({each.decode("utf-8", "replace") for each in items.get(b"FLAGS", ())})
     lower = {each.lower() for each in flags}
     return MessageState(

@@ -1,5 +1,5 @@
 """Open the folder whose full sync begins next, and read its first page, while the caller stores the
-last page of another one."""
+last page of the folder before it."""
 
 from mailsync.errors import ProviderRejected
 from mailsync.providers.background import BackgroundRead
@@ -8,9 +8,9 @@ from mailsync.providers.imap.folder_reader import FolderReader
 
 
 class NextFolder:
-    """The folder that the sync will read next on a connection.
+    """The folder that the sync will read next on a connection; it is opened in the background.
 
-    name: the folder's name. None: no folder is expected.
+    name: name of the folder. None: the caller has not named a next folder.
     """
 
     def __init__(self) -> None:
@@ -18,10 +18,14 @@ class NextFolder:
         self._reading: tuple[bytes, BackgroundRead[FolderReader]] | None = None
 
     def begin(self, connection: ImapConnection, limit: int, window: int) -> bool:
-        """Open the expected folder in a thread and read its first page; return whether it began.
-        From then on no other folder is open.
+        """Start to open the next folder and to read its first page in a thread. From then on no
+        other folder is open on the connection.
 
-        limit: number of messages of the page. window: see `FolderReader`.
+        limit: maximum number of messages of the page.
+        window: number of messages whose flags one command requests.
+
+        Returns False without starting if no next folder is named, if only one message per page is
+        requested, or if the connection cannot read in the background.
         """
         name, self.name = self.name, None
         can_read = connection.can_read_in_background and not connection.is_broken
@@ -38,11 +42,12 @@ class NextFolder:
         return True
 
     def take(self, name: bytes) -> FolderReader | None:
-        """Return the folder of this name if it was opened ahead. None: another folder or no folder
-        was opened ahead, or the server rejected it; the caller must open the folder itself.
+        """Wait until the folder of this name is open, and return its reader. Return None if this
+        folder was not opened ahead, or if the server rejected it; the caller must then open the
+        folder itself.
 
         Raises:
-            ProviderUnavailable, ProviderThrottled: opening it failed.
+            ProviderUnavailable, ProviderThrottled: the server failed while the folder was opened.
         """
         reading, self._reading = self._reading, None
         if reading is None or reading[0] != name:
@@ -53,5 +58,5 @@ class NextFolder:
             return None
 
     def drop(self) -> None:
-        """Drop the folder that was opened ahead, with what was read of it."""
+        """Forget the folder that was opened ahead, and what was read of it."""
         self._reading = None

@@ -17,8 +17,10 @@ _NUMBERS = ("EXISTS", "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ")
 
 @dataclass(frozen=True, slots=True)
 class OpenFolder:
-    """The state of a folder as the server reported it when the folder was opened.
+    """The state of a folder when the server opened it (EXAMINE).
 
+    uid_validity: UIDVALIDITY: if it changes, all UIDs have become void.
+    uid_next: UIDNEXT: the UID that the next message will get at least.
     mod_seq: the folder's highest mod-sequence. None: the server reported no usable mod-sequence.
     """
 

@@ -10,9 +10,10 @@ from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.wire import MAX_RESPONSE_BYTES
 
 PIECE_BYTES = 4 * 2**20
+"""The size of each requested piece; the last piece of a message is shorter."""
 MAX_MESSAGE_BYTES = MAX_RESPONSE_BYTES
 MAX_FAILURES_PER_MESSAGE = 2
-"""Failures of requests for one message after which no request for it alone is sent any more."""
+"""The number of failed requests for a single message after which Mailsync no longer requests it."""
 
 
 class MessageTooLarge(Exception):
@@ -25,15 +26,16 @@ class MessageTooLarge(Exception):
 def read_in_pieces(
     open_folder: Callable[[], ImapConnection], uid: int, size: int
 ) -> FetchedItems | None:
-    """Fetch a message in pieces; return its FETCH items with the body, or None if the server sends
-    no body or the message is gone.
+    """Fetch a message in pieces; return its FETCH items including the body. Return None if the
+    server sends no body or the message is gone.
 
-    size: the size that the server states. It does not mark the end, because servers state it
-        wrongly: the first piece that is shorter than requested is the last.
+    size: the size that the server states. Servers state it wrongly, so it does not mark the end:
+        the first piece that is shorter than requested is the last one.
 
     Raises:
         MessageTooLarge: the message does not fit into the memory of the function.
-        ProviderThrottled, ProviderUnavailable, ProviderRejected: a piece failed twice.
+        ProviderThrottled, ProviderUnavailable, ProviderRejected: the request for a piece failed
+            twice.
     """
     raw = bytearray()
     if size > MAX_MESSAGE_BYTES and fetch_piece(open_folder(), uid, MAX_MESSAGE_BYTES, 1)[0]:
@@ -55,7 +57,12 @@ def read_in_pieces(
 def fetch_piece(
     connection: ImapConnection, uid: int, start: int, size: int
 ) -> tuple[bytes | None, FetchedItems]:
-    """Return a piece of a message, None if the server sent none, and the other items."""
+    """Fetch a piece of a message. Return the bytes of the piece, and the other FETCH items of the
+    response. The bytes are None if the server sent no piece.
+
+    start: position of the first byte.
+    size: maximum number of bytes.
+    """
     items: dict[bytes, object] = {}
     wanted = f"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]<{start}.{size}>)"
     for _, each in connection.fetch_each([uid], wanted):

@@ -1,5 +1,5 @@
-"""Send FETCH commands before the responses to earlier ones are read (pipelining, RFC 9051, section
-5.5), so that the server and the link work while the caller does."""
+"""Send FETCH commands before the responses to earlier commands were read (pipelining, RFC 9051,
+section 5.5), so that the server and the network work while the caller does."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,8 @@ from mailsync.providers.imap.uids import parse_uid_ranges
 from mailsync.providers.imap.wire import LimitedImap
 
 Arguments = tuple[str, ...]
+"""The arguments of a FETCH command: the set of UIDs, the items, and modifiers such as
+CHANGEDSINCE."""
 
 
 @dataclass(slots=True)
@@ -29,11 +31,11 @@ class _Sent:
 
 
 class FetchPipeline:
-    """The FETCH commands of one connection, whose responses are read in the order of the commands.
-    Commands that are on the way at the same time name different messages.
+    """The FETCH commands of one connection that were sent and not answered yet. Their responses are
+    read in the order of the commands. No two of these commands name the same message.
 
-    sent_count: commands sent so far.
-    is_reading: whether the responses to a command have been read in part.
+    sent_count: number of commands sent so far.
+    is_reading: whether only a part of the responses to a command was read.
     """
 
     def __init__(self, imap: LimitedImap) -> None:
@@ -43,15 +45,15 @@ class FetchPipeline:
         self.is_reading = False
 
     def send(self, arguments: Arguments) -> None:
-        """Send a command, unless it was sent. A later `read` with the same arguments returns its
-        responses."""
+        """Send a command, unless a command with equal arguments is waiting for its responses. A
+        later `read` with these arguments returns the responses."""
         if any(arguments == each.arguments for each in self._sent):
             return
         self._sent.append(self._start(arguments))
 
     def read(self, arguments: Arguments) -> Iterator[tuple[int, FetchedItems]]:
-        """Yield UID and items of each FETCH response to a command as it arrives; send the command
-        unless it was sent ahead. Malformed responses are left out.
+        """Yield a UID and FETCH items for each response to a command, as soon as the response
+        arrives. Send the command first, unless it was sent ahead. Malformed responses are left out.
 
         Raises:
             IMAP4.error: the server rejects the command.
@@ -66,7 +68,7 @@ class FetchPipeline:
         yield from self._responses(command)
 
     def drop(self) -> None:
-        """Read the responses to the commands sent ahead, and drop them."""
+        """Read the responses to all commands that were sent ahead, and drop these responses."""
         while self._sent:
             self._imap.begin_responses()
             try:

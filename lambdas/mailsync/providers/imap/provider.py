@@ -59,21 +59,24 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 MESSAGES_PER_PAGE = 250
-"""The maximum number of messages of a page and of a request, which also end at MAX_BATCH_BYTES."""
+"""The maximum number of messages of a page and of a request. Their size in bytes is limited too
+(MAX_BATCH_BYTES)."""
 MAX_FAILING_FEEDS = 3
-"""The number of folders in one call whose pages may fail. Each costs two logins if the server ends
-the connection, and many logins in a short time get an address banned."""
+"""The maximum number of folders whose pages may fail in one call; at the next failure the call
+raises the error. A failure costs two logins if the server ends the connection, and some servers ban
+an address that signs in often."""
 
 REFUSED_TOKEN_PAUSE_S = 600.0
-"""Seconds without a login after two refusals. Some hosts ban an address for 10 failures in this
-time (HybridAIOne/hybridclaw PR 1406)."""
+"""The pause in seconds before the next login, after the server refused two access tokens or
+passwords. Some hosts ban an address for 10 failures in this time (HybridAIOne/hybridclaw PR
+1406)."""
 
 
 def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
-    """Return the IP addresses of an account's server.
+    """Return the IP addresses of an account's mail server.
 
     Raises:
-        ProviderUnavailable: the server is not allowed any more, or does not exist now.
+        ProviderUnavailable: the server is no longer allowed, or does not exist now.
     """
     try:
         return servers.find_addresses(address.host, address.port)
@@ -82,7 +85,8 @@ def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[st
 
 
 class ImapMailbox:
-    """A mailbox on an IMAP server; implements `MailProvider`. It connects at its first request."""
+    """A mailbox on an IMAP server; implements `MailProvider`. It connects to the server at its
+    first request."""
 
     limits = Limits(
         messages_per_fetch=MESSAGES_PER_PAGE,
@@ -137,7 +141,7 @@ class ImapMailbox:
         return self._connection is not None and self._connection.is_cut
 
     def fetch_newest(self, *, limit: int) -> None:
-        """Return None: the first page of a folder has its newest messages."""
+        """Return None: a folder's first page already has its newest messages."""
 
     @retried_on_disconnect
     def list_folders(
@@ -256,11 +260,11 @@ class ImapMailbox:
         return MessageListing(tuple(entries), reader.opened.message_count)
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
-        """Note the folder that is opened once the messages of the present one are read."""
+        """Note the folder that is opened once the messages of the present folder were read."""
         self._next.name = folder_name(feed.folder.remote_id) if feed and feed.folder else None
 
     def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
-        """Do nothing: no page names groups."""
+        """Do nothing: IMAP has no groups of messages."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False

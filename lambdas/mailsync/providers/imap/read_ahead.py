@@ -1,14 +1,22 @@
 """Read what a full sync of a folder will need next, while the caller stores what it has read.
 
-A full sync reads the list of a page, and then the messages of the page that are not stored. Once it
-has requested all messages of a page, it will probably request those of the next pages as well. Then
-the list of the next page is requested before the messages, and the messages of the next page and
-the list after it as soon as their sizes are known: before those of this page arrive. A thread
-receives and parses them while the caller stores the page. So the sync waits for no round trip
-between pages, and the database and the parser work at the same time. A guess that is wrong costs
-the server two pages; the sync is the same.
+A full sync reads a folder page by page. For each page it reads a list with the size of each
+message, and then fetches the messages that are not stored yet. Once the sync has requested every
+message of a page, it will probably request every message of the next pages as well. `ReadAhead`
+then sends these requests before the sync asks for them:
 
-A failure during reading ahead is stored in the result. The sync raises it when it reaches the page.
+1. the list of the next page, before the messages of the present page;
+2. the messages of the next page, as soon as the list of the next page has named their sizes. The
+   messages of the present page need not have arrived by then;
+3. the list of the page after the next one, together with these messages.
+
+A thread receives and parses the messages while the caller stores the present page. So the sync
+waits for no round trip between pages, and the database and the parser work at the same time. If the
+sync requests something else, the server has sent two pages in vain; the result of the sync is the
+same.
+
+If reading ahead fails, the failure is kept in the result. The sync raises it when it reaches the
+page.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,10 +32,11 @@ from mailsync.providers.imap.responses import FetchedItems
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A page of a folder: `uids[start:end]`. The pages go from the newest message to the oldest.
+    """A page of a folder: the messages `uids[start:end]`. The pages go from the newest message to
+    the oldest.
 
-    uids: all UIDs of the folder, in ascending order.
-    limit: number of messages in the pages after this one.
+    uids: UIDs of all messages of the folder, in ascending order.
+    following_page_size: maximum number of messages of each later page.
     """
 
     uids: Sequence[int] = ()
@@ -37,12 +46,14 @@ class Window:
 
     @property
     def page(self) -> Sequence[int]:
+        """Return the UIDs of the messages of the page."""
         return self.uids[self.start : self.end]
 
     def cut(self, sizes: Mapping[int, int]) -> "Window":
-        """Return the newest messages of the page, as many as fit into one request, at least one.
+        """Return a window with the newest messages of this page, as many as fit into one request.
+        The result has at least one message.
 
-        sizes: of the messages, in bytes.
+        sizes: size of each message in bytes, by UID.
         """
         start, total = self.end, 0
         while start > self.start:
@@ -53,6 +64,7 @@ class Window:
         return replace(self, start=start)
 
     def following_page(self) -> "Window":
+        """Return the window of the page with the next older messages."""
         return Window(self.uids, max(0, self.start - self.limit), self.start, self.limit)
 
 
@@ -69,8 +81,9 @@ class _Step:
 class ReadAhead:
     """Requests the lists and messages of the next pages of an open folder before the sync does.
 
-    place_of: returns the folder, UIDVALIDITY and UID of a message by its UID.
-    is_at_end: whether the messages requested last were the last page of the folder.
+    place_of: function that returns the folder, UIDVALIDITY and UID of a message for a UID.
+    is_at_end: whether the last call of `take_messages_and_read_on` was for the last page of the
+        folder.
     """
 
     def __init__(self, connection: ImapConnection, place_of: PlaceOfUid) -> None:
@@ -83,12 +96,17 @@ class ReadAhead:
         self.is_at_end = False
 
     def take_list(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
-        """Return the listed items of these messages if they were read ahead, else None."""
+        """Return the list items of these messages, by UID. Return None if the list was not read
+        ahead."""
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
     def begin_page(self, window: Window, sizes: Mapping[int, int]) -> None:
-        """Note the page whose messages may be requested now, and their sizes in bytes."""
+        """Note the page that the sync has just listed, so that the messages of the page may be
+        requested.
+
+        sizes: size of each message in bytes, by UID.
+        """
         self._window, self._sizes = window, sizes
 
     def read_first_page(self, window: Window) -> None:
@@ -100,9 +118,14 @@ class ReadAhead:
 
     @contextmanager
     def around_messages(self, uids: Sequence[int]) -> Iterator[Received | None]:
-        """Yield the messages that the server has sent ahead. None: they were not requested yet.
-        The `with` block requests the missing messages; after the block, the thread begins with the
-        next page."""
+        """Yield the messages of this page that the server has already sent. Yield None if these
+        messages were not requested ahead.
+
+        In the body of the `with` statement, the caller fetches the messages that the yielded object
+        lacks. After the body, a thread begins to read the next page.
+
+        uids: UIDs of the messages of the page that the caller fetches.
+        """
         window, self._window = self._window, Window()
         step = self._taken(uids)
         is_whole_page = set(window.page) == set(uids) == self._sizes.keys()

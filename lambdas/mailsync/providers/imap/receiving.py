@@ -18,19 +18,23 @@ _EXCHANGE_PLACEHOLDER = re.compile(
 )
 _COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
 FAILURES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
+"""The errors with which a request to the mail server can fail."""
 ReadResult = Message | UnreadableMessage
+"""The result of reading one message."""
 PlaceOfUid = Callable[[int], MessagePlace]
+"""A function that returns the place of a message for its UID."""
 
 
 @dataclass(slots=True)
 class Received:
-    """The messages that a server sent in response to one command.
+    """The messages that a server sent in response to one FETCH command.
 
-    uids: UIDs of the requested messages.
-    found: the complete messages, by UID.
-    late: the items of messages whose flags did not come with their text, and of texts that may be
-        Courier's placeholder for a message that is gone. The caller requests their flags.
-    failure: the error that ended the response. None: it is complete.
+    requested_uids: UIDs of the requested messages.
+    messages_by_uid: the complete messages.
+    unconfirmed_items_by_uid: FETCH items with a text for which the caller must still request the
+        flags. Either the server has not sent the flags, or the text may be a placeholder that the
+        server Courier sends for a message that no longer exists.
+    failure: the error that ended the response early. None: the server completed the response.
     """
 
     uids: Sequence[int]
@@ -42,7 +46,11 @@ class Received:
 def receive_messages(
     connection: ImapConnection, uids: Sequence[int], place_of: PlaceOfUid
 ) -> Received:
-    """Request messages and parse each as it arrives. A failure of the server is in the result."""
+    """Request whole messages, and parse each one as soon as it arrives. A failure of the server is
+    not raised; it is the result's `failure`.
+
+    place_of: function that returns the place of a message for a UID.
+    """
     received = Received(uids)
     items: dict[int, FetchedItems] = {}
     try:
@@ -60,13 +68,14 @@ def receive_messages(
 
 
 def is_complete(items: FetchedItems) -> bool:
-    """Return whether the server has sent the text and the flags of a message, and the text cannot
-    be Courier's placeholder for a removed message."""
+    """Return whether the server has sent both the text and the flags of a message. Return False if
+    the text may be the placeholder that the server Courier sends for a removed message."""
     return has_body(items) and b"FLAGS" in items and not _may_be_placeholder(items[BODY])
 
 
 def to_result(place: MessagePlace, items: FetchedItems) -> ReadResult:
-    """Return the message; an UnreadableMessage for Exchange's placeholder."""
+    """Return the message that the FETCH items contain. Return an UnreadableMessage if Exchange has
+    sent a notice in place of the message."""
     raw = items[BODY]
     if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw, 0, _header_end(raw)):
         detail = "The mail server sent a notice in place of this message."
@@ -75,6 +84,8 @@ def to_result(place: MessagePlace, items: FetchedItems) -> ReadResult:
 
 
 def count_text_chars(message: ReadResult | None) -> int:
+    """Return the number of characters of a message's texts. Return 0 for None and for an unreadable
+    message."""
     if not isinstance(message, Message):
         return 0
     return len(message.body_text or "") + len(message.body_html or "")

@@ -11,7 +11,7 @@ from mailsync.errors import ProviderThrottled, ProviderUnavailable
 
 
 class RequestedPause:
-    """The pause that a server requested, if one did."""
+    """The pause that a server requested; 0 seconds remain if it requested none."""
 
     def __init__(self) -> None:
         self._ends_at = 0.0
@@ -22,8 +22,9 @@ class RequestedPause:
 
     @contextmanager
     def respected(self) -> Iterator[None]:
-        """Raise ProviderThrottled before the `with` block while the pause lasts; remember the
-        pause that the block reports."""
+        """Guard the requests in a `with` block: raise ProviderThrottled before the block if the
+        pause has not ended yet. If the block raises ProviderThrottled, start the pause that the
+        error names."""
         if left_s := self.remaining_s:
             raise ProviderThrottled(
                 "The pause that the mail server requested is not over.", retry_after_s=left_s
@@ -36,8 +37,11 @@ class RequestedPause:
 
 
 class Reconnecting(Protocol):
-    """A mailbox that connects anew after its connection broke. is_cut: whether the server ended
-    it."""
+    """A mailbox that opens a new connection after its connection broke.
+
+    is_disconnected_by_server: whether the server ended the connection.
+    requested_pause: the pause that the server requested.
+    """
 
     @property
     def is_cut(self) -> bool: ...
@@ -54,8 +58,12 @@ _Result = TypeVar("_Result")
 def retried_on_disconnect(
     method: Callable[Concatenate[_Mailbox, _Parameters], _Result],
 ) -> Callable[Concatenate[_Mailbox, _Parameters], _Result]:
-    """Repeat a method that only reads, once, if the server ended the connection meanwhile: servers
-    do so after some idle time or a number of messages. A silent server gets no second request."""
+    """Call a method a second time if the server ended the connection during the first call. Only
+    for methods that only read.
+
+    Servers end a connection after some idle time or a number of messages. If the server only keeps
+    silent, the method is not called again.
+    """
 
     def repeated(
         mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs

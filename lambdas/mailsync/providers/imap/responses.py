@@ -8,10 +8,14 @@ from typing import Any
 from mailsync.providers.imap.uids import MAX_UID, parse_uid_ranges
 
 Records = Sequence[bytes | tuple[bytes, bytes]]
-"""A response as imaplib keeps it: a text before each literal with the literal, then the rest."""
+"""One untagged response in the form of imaplib: for each literal a pair of the text before the
+literal and the literal, and at the end the rest of the text."""
 FetchedItems = Mapping[bytes, Any]
+"""The items of a FETCH response, by item name in capitals."""
 MAX_FOUND_UIDS = 2_000_000
+"""The maximum number of UIDs that the responses to one search may contain."""
 MAX_NESTING = 100
+"""The maximum depth of lists within lists in a response."""
 _WORDS_ONLY = (b"X-GM-LABELS",)
 """Items that are names which people chose: a label may be called `007` or `NIL`."""
 _NUMBER = re.compile(rb"\s*(\d{1,10}) ?\s*\(")
@@ -30,10 +34,10 @@ _ESEARCH_ALL = re.compile(rb"\bALL +([\d:,]+)", re.IGNORECASE)
 
 
 def parse_fetch(records: Records) -> dict[bytes, Any]:
-    """Return the items of a FETCH response by their names in capitals.
+    """Return the items of a FETCH response, by item name in capitals.
 
-    A string is bytes, a number an int, a list a tuple, NIL None. INTERNALDATE is a time in UTC;
-    None if it is impossible. FLAGS is a tuple of bytes.
+    A string becomes bytes, a number an int, a list a tuple, and NIL becomes None. INTERNALDATE
+    becomes a datetime in UTC, or None if it is impossible. FLAGS becomes a tuple of bytes.
 
     Raises:
         ValueError: the response is malformed.
@@ -42,7 +46,8 @@ def parse_fetch(records: Records) -> dict[bytes, Any]:
 
 
 def split_responses(records: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[Records]:
-    """Yield the responses of one name apart: imaplib keeps their records in one list."""
+    """Split the untagged responses of one name, which imaplib keeps in a single list, into one list
+    per response."""
     response: list[bytes | tuple[bytes, bytes]] = []
     for each in records:
         if each is not None:
@@ -53,7 +58,11 @@ def split_responses(records: Iterable[bytes | tuple[bytes, bytes] | None]) -> It
 
 
 def parse_search(lines: Iterable[bytes], extended: Iterable[bytes]) -> list[int]:
-    """Return the UIDs in all SEARCH and ESEARCH responses to a command, ascending, each once.
+    """Return the UIDs in all SEARCH and ESEARCH responses to a command, in ascending order, each
+    once.
+
+    lines: texts of the SEARCH responses.
+    extended: texts of the ESEARCH responses.
 
     Raises:
         ValueError: the server lists more than MAX_FOUND_UIDS.
@@ -73,7 +82,8 @@ def parse_search(lines: Iterable[bytes], extended: Iterable[bytes]) -> list[int]
 
 
 def parse_internal_date(text: object) -> datetime | None:
-    """Return the time in UTC; None if it is malformed or impossible."""
+    """Return an INTERNALDATE in UTC. Return None if the text is malformed or the date is
+    impossible."""
     match = _DATE.fullmatch(text.decode("latin-1")) if isinstance(text, bytes) else None
     if match is None:
         return None
@@ -179,8 +189,8 @@ class _FetchParser:
 
 
 def join_fetched(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
-    """Return the items of each message, which a server may send in several responses, by UID. A
-    message without flags is left out."""
+    """Return the items of each message by UID. The server may send the items of one message in
+    several responses. A message without flags is left out."""
     found: dict[int, FetchedItems] = {}
     for uid, items in responses:
         found[uid] = {**found.get(uid, {}), **items}

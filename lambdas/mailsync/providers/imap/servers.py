@@ -46,10 +46,11 @@ class ImapSettings(SettingsSection):
 
 @dataclass(frozen=True, slots=True)
 class AllowedServers:
-    """The servers to which a stage connects.
+    """The mail servers to which a stage connects.
 
-    listed: servers as `host:port` that may have private addresses and any port.
-    is_any_public: whether every server with public addresses is allowed, on the ports of IMAP.
+    listed_servers: servers as `host:port` that the operator has named; they may have private
+        addresses and any port.
+    is_any_public: whether every server with public addresses is allowed too, on the ports of IMAP.
     """
 
     listed: frozenset[str]
@@ -57,12 +58,13 @@ class AllowedServers:
 
     @property
     def ports(self) -> frozenset[int]:
-        """Return the TCP ports of these servers."""
+        """Return the TCP ports of the allowed servers."""
         usual = {TLS_PORT, STARTTLS_PORT} if self.is_any_public else set()
         return frozenset(usual | {int(each.rpartition(":")[2]) for each in self.listed})
 
     def find_addresses(self, host: str, port: int) -> Sequence[str]:
-        """Return the IP addresses of a server, all of which may be connected to.
+        """Look up the IP addresses of a server, and check that Mailsync may connect to each of
+        them.
 
         Raises:
             MailServerUnusable: the stage must not connect to this server, or it does not exist.
@@ -89,7 +91,7 @@ class AllowedServers:
 
 
 def are_public(addresses: Iterable[str]) -> bool:
-    """Return whether each IP address is one of the public internet."""
+    """Return whether all these IP addresses belong to the public internet."""
     return all(_is_public(ip_address(each.partition("%")[0])) for each in addresses)
 
 

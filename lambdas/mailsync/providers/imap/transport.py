@@ -17,11 +17,12 @@ from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddr
 from mailsync.providers.imap.wire import LimitedImap
 
 CONNECT_TIMEOUT_S = 10.0
-"""Seconds for the TCP connection, over all addresses of the server."""
+"""The maximum time for the TCP connection in seconds, over all addresses of the server together."""
 TLS_TIMEOUT_S = 20.0
-"""Seconds for the TLS handshake, however often the server sends a byte of it."""
+"""The maximum time for the whole TLS handshake in seconds, also if the server sends it byte by
+byte."""
 MAX_ADDRESSES = 4
-"""Number of a server's addresses that are tried."""
+"""The maximum number of a server's IP addresses that are tried."""
 _CERTIFICATE_FAULTS: Mapping[int, str] = {
     9: "is not valid yet",
     10: "has expired",
@@ -38,13 +39,14 @@ _Result = TypeVar("_Result")
 
 
 class ServerUnusable(OSError):
-    """The server cannot be used as it was named. The text is a sentence for the person."""
+    """Error: the mail server that a person named cannot be used. The text is a sentence for this
+    person."""
 
 
 class Deadline:
-    """A time after which the exchange with one server ends, wherever it is at that moment.
+    """The time at which the exchange with one server ends, whatever is in progress then.
 
-    A time-out of each read would not suffice: a server can send a byte every few seconds.
+    A time-out for each read would not suffice: a server could send a byte every few seconds.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -59,10 +61,12 @@ class Deadline:
         return self.remaining_s == 0
 
     def run(self, task: Callable[[], _Result]) -> _Result:
-        """Return the result of a task that has no time-out of its own, such as a look-up of a name.
+        """Run a task that has no time-out of its own, such as the look-up of a host name, and
+        return its result.
 
         Raises:
-            TimeoutError: the task has no result yet; it goes on in a thread of its own.
+            TimeoutError: the deadline passed before the task had a result. The task continues in a
+                thread.
         """
         results: list[_Result | BaseException] = []
 
@@ -83,7 +87,8 @@ class Deadline:
 
     @contextmanager
     def watch(self, connected: socket.socket) -> Iterator[None]:
-        """End the connection when the deadline passes, also within a TLS handshake."""
+        """Start a timer for the `with` block: if the deadline passes during the block, the timer
+        ends the connection, even within a TLS handshake. The timer does not block the caller."""
         # A duplicate: TLS takes the descriptor out of the socket that it wraps.
         with connected.dup() as same:
 
@@ -102,10 +107,10 @@ class Deadline:
 
 
 def open_socket(ip_addresses: Sequence[str], address: MailboxAddress) -> socket.socket:
-    """Connect to the first address that accepts the connection.
+    """Connect to the first IP address that accepts the connection.
 
     Raises:
-        ServerUnusable: none accepts it in time.
+        ServerUnusable: no address accepts the connection in time.
     """
     end = time.monotonic() + CONNECT_TIMEOUT_S
     tried = ip_addresses[:MAX_ADDRESSES]
@@ -131,7 +136,7 @@ def open_socket(ip_addresses: Sequence[str], address: MailboxAddress) -> socket.
 def start_tls_at_once(
     connected: socket.socket, address: MailboxAddress, context: ssl.SSLContext
 ) -> ssl.SSLSocket:
-    """Start TLS on a connection that begins with it.
+    """Start TLS as the first thing on a connection (implicit TLS, port 993).
 
     Raises:
         ServerUnusable: the certificate cannot be verified, or the server uses no TLS at this port.
@@ -143,7 +148,7 @@ def start_tls_at_once(
 def start_tls_by_command(
     imap: LimitedImap, address: MailboxAddress, context: ssl.SSLContext
 ) -> None:
-    """Start TLS on a connection that begins without it (STARTTLS).
+    """Start TLS with the command STARTTLS on a connection that began without TLS.
 
     Raises:
         ServerUnusable: the server does not offer or start TLS, so nothing secret is sent to it.

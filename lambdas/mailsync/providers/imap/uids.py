@@ -6,16 +6,18 @@ from itertools import islice
 
 MAX_UID = 2**32 - 1
 ALL_UIDS = f"UID 1:{MAX_UID}"
-"""The search for all messages of a folder."""
+"""The search criterion that finds all messages of a folder."""
 MAX_SET_CHARS = 900
-"""The longest set in one command. Yahoo and UW IMAP accept lines of 1,000 bytes (MailKit,
-`ImapEngine.cs`)."""
+"""The maximum length of the set of UIDs in one command. Yahoo and UW IMAP accept lines of 1,000
+bytes (MailKit, `ImapEngine.cs`)."""
 MAX_RANGES = 500_000
+"""The maximum number of ranges that are parsed in one set of UIDs."""
 _RANGE = re.compile(rb"(?<![^,\s])(\d{1,10})(?::(\d{1,10}))?(?![^,\s])")
 
 
 def format_uid_sets(uids: Iterable[int]) -> Iterator[str]:
-    """Yield the UIDs as sets of ranges in ascending order, each short enough for one command."""
+    """Yield sets of UIDs as IMAP writes them, such as `1:3,7`. Each set is short enough for one
+    command. The UIDs are in ascending order."""
     line = ""
     for first, last in _ranges(sorted(set(uids))):
         part = str(first) if first == last else f"{first}:{last}"
@@ -28,7 +30,7 @@ def format_uid_sets(uids: Iterable[int]) -> Iterator[str]:
 
 
 def parse_uid_ranges(text: bytes) -> list[range]:
-    """Return the ranges of a set as a server sends it, at most MAX_RANGES. Parts that are malformed
+    """Return the ranges in a set of UIDs that a server sent, at most MAX_RANGES. Malformed ranges
     are left out."""
     found = []
     for match in islice(_RANGE.finditer(text), MAX_RANGES):

@@ -15,14 +15,15 @@ from imaplib import IMAP4, Commands
 from typing import Any
 
 READ_TIMEOUT_S = 30.0
-"""The longest silence of the server within a command."""
+"""The longest time in seconds for which the server may send nothing during a command."""
 COMMAND_TIMEOUT_S, MIN_BYTES_PER_S = 60.0, 50_000
 """The time for a command, and the rate at which received bytes extend it."""
 MAX_LINE_BYTES = 16 * 2**20
 """A response to SEARCH is one line: this is room for 1,500,000 UIDs."""
 MAX_RESPONSE_BYTES = 64 * 2**20
-"""The limit of one literal, and of all responses to a command."""
+"""The size limit of one literal, and of all responses to one command together."""
 MAX_GREETING_BYTES = 2**20
+"""The size limit of everything that the server sends before the login."""
 _BYTES_PER_LINE = 100  # what a line in memory costs beside its content
 _READ_BYTES = 64 * 1024
 _STATES_BY_COMMAND = {**Commands, "ID": ("NONAUTH", "AUTH", "SELECTED")}
@@ -40,12 +41,13 @@ def quote(text: bytes) -> bytes:
 
 
 class ResponseTooLong(IMAP4.abort):
-    """The server sends more than one of the limits; the connection cannot be used any more."""
+    """Error: a response of the server exceeds a size limit. The connection can no longer be
+    used."""
 
 
 class MemoryExceeded(IMAP4.abort):
-    """There is no memory for a literal beside other mailboxes; the connection cannot be used any
-    more."""
+    """Error: the function has no memory for a literal, because other mailboxes use it. The
+    connection can no longer be used."""
 
 
 class _TimedSocket(io.RawIOBase):
@@ -84,12 +86,12 @@ class _TimedSocket(io.RawIOBase):
 
 
 class LimitedImap(IMAP4):
-    """An imaplib connection over a connected socket, with limits, which takes responses as they
-    are: names in any case, blank lines, unknown responses.
+    """An imaplib connection over a connected socket, with limits on time and size. It accepts
+    responses that imaplib rejects: names in any case, blank lines and unknown responses.
 
-    reserve: called with the size of each literal before it is read; returns False if there is no
-        memory for it.
-    timeout_s: time for each command. None: COMMAND_TIMEOUT_S.
+    reserve: function that is called with the size of each literal before the literal is read. It
+        returns False if there is no memory for the literal.
+    timeout_s: seconds for each command. None: COMMAND_TIMEOUT_S.
     """
 
     timeout_s: float | None = None
@@ -107,10 +109,12 @@ class LimitedImap(IMAP4):
         super().__init__(host, port)
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
+        """Use the connected socket; called by imaplib."""
         self.host, self.port, self.sock = host, port, self._connected
 
     def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
-        """Begin TLS. What the server sent before it is dropped: an attacker could have sent it."""
+        """Switch the connection to TLS. Everything that the server sent before is dropped, because
+        an attacker could have sent it."""
         typ, data = self._simple_command("STARTTLS")
         if typ != "OK" or ssl_context is None:
             raise self.error("The server does not begin TLS.")
@@ -130,8 +134,11 @@ class LimitedImap(IMAP4):
             super()._get_capabilities()  # type: ignore[misc]
 
     def cut(self) -> None:
-        """End the connection under a read of another thread, which then fails. `SSLSocket.shutdown`
-        would take the TLS state away from that thread."""
+        """Break off the connection while another thread reads from it; the read then fails.
+
+        This shuts down the plain socket. `SSLSocket.shutdown` would also remove the TLS state,
+        which the other thread is using.
+        """
         with suppress(OSError):
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
@@ -152,6 +159,7 @@ class LimitedImap(IMAP4):
         return content
 
     def readline(self) -> bytes:
+        """Read one line of a response, of at most MAX_LINE_BYTES."""
         line = self._reader.readline(MAX_LINE_BYTES)
         if not line.endswith(b"\n"):
             if len(line) < MAX_LINE_BYTES:
