@@ -22,8 +22,11 @@ class ExecutionEvents(Construct):
     """EventBridge rules that invoke the run closer and the outbox publisher when an execution of
     `mailbox-sync` ends.
 
-    Step Functions may lose such an event. Functions that run on a schedule then do the same work.
-    So an event waits for ten minutes at most, and then goes to the queue `lost`, that of the ticks.
+    Step Functions may lose an event; functions that run on a schedule then do the work. So an event
+    is retried for ten minutes at most.
+
+    lost: the dead-letter queue of events that were too old or that failed. SyncSchedules creates
+        this queue and uses it for scheduled invocations too.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""List the secrets of a stage and the settings that each secret holds."""
+"""List the secrets of a stage and the fields of each secret."""
 
 from infra.settings import StageSettings
 
@@ -25,7 +25,8 @@ SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT
 
 
 def secrets_of_stage(stage: StageSettings) -> tuple[str, ...]:
-    """Return the names of the secrets that the stage uses, without the single secret."""
+    """Return the names of the secrets that the stage uses, such as "Database". The single secret of
+    the previous release is not among them."""
     is_used = {
         "Database": stage.database == "external",
         "Migration": stage.database == "external",

@@ -1,7 +1,7 @@
 """Check the format of each setting of a stage: URLs, addresses, ids, lists and switches.
 
-An example value, such as a host below example.com, is a violation as well: a stage that is deployed
-with it would fail only when a person signs in.
+An example value, such as a host below example.com, is a violation as well. A stage with an example
+value could be deployed, and would fail later, when a person signs in.
 """
 
 import re
@@ -32,8 +32,10 @@ _APP_URL = re.compile(r"[a-z][a-z0-9+.-]*://?[!-~]+")
 
 
 def format_violations(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence, which begins with the setting's name, for each setting whose value is not
-    of the right form; a setting that is None has no form."""
+    """Yield a sentence for each setting whose value has the wrong format or is an example value.
+
+    Each sentence begins with the setting's name. Settings with the value None are not checked.
+    """
     for name, value in settings.items():
         if value is None:
             continue
