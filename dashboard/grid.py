@@ -32,8 +32,8 @@ Upward lanes are on the left of the picture, downward lanes on the right.
 
 
 class StateMachineLayout:
-    """Computes the coordinates of all states and lines of one picture, in pixels from its upper
-    left corner.
+    """Computes the coordinates of all states and lines of one picture, in pixels from the picture's
+    upper left corner.
 
     width, height: size of the whole picture.
     places: the row and column of each state, ordered by row.

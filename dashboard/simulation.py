@@ -23,11 +23,11 @@ HTTP_PATHS, IMAP_COMMANDS = "^/", "^(?!/).* [A-Z]"
 
 
 class SimulatorActions:
-    """Provides the dashboard's actions on the simulators; the attribute `known` contains them by
-    name.
+    """Provides the dashboard's actions on the simulators. The attribute `known` contains the
+    actions by name.
 
-    Each action is a function from a JSON object to a JSON object. The actions raise the errors of
-    `DashboardActions`.
+    Each action is a function from a JSON object to a JSON object. The actions raise the errors that
+    `DashboardActions` lists.
     """
 
     def __init__(self, sources: DashboardSources, queries: DashboardQueries) -> None:
