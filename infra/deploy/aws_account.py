@@ -1,4 +1,4 @@
-"""Read the AWS account and region of a deployment, and check that the stage can be deployed there."""
+"""Read the AWS account and region of a deployment, and check that AWS accepts the stage."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class AwsAccount:
         return self.session.client(service, region_name=self.region)
 
     def describe_stack(self, stack: str) -> Mapping[str, Any] | None:
-        """Return CloudFormation's description of the stack. Return None if there is no such stack."""
+        """Return CloudFormation's description of the stack. Return None if no such stack exists."""
         try:
             (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
