@@ -53,7 +53,7 @@ def _is_installed(repository: Path) -> bool:
 
 
 def npm_command(node: str) -> tuple[str, ...]:
-    """Return the command that starts npm: the npm beside the program `node`, else npm on the PATH."""
+    """Return the command that starts npm: the npm beside the program `node`, or npm on PATH."""
     script = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return (node, str(script)) if script.is_file() else (_find_program("npm"),)
 

@@ -92,7 +92,7 @@ class StageSecretValues:
         return found
 
     def problems(self) -> Iterator[str]:
-        """Yield a sentence for each value that is missing, has an unknown field or is an example."""
+        """Yield a sentence for each value that is missing, unknown or an example."""
         expected = _fields_of_stage(self.stage)
         for field, value in self.given.items():
             if field not in _EVERY_FIELD:
