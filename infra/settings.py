@@ -33,9 +33,7 @@ class StageSettings:
     """The settings of one stage.
 
     app_inbox_url: URL of the application's inbox; target of the redirect after a sign-in.
-    name: name of the stage, such as prod.
-    database: "external" for a Postgres database that the operator provides, "aurora" for a database
-        that the stage creates.
+    database: "external" if the operator provides the database, "aurora" if the stage creates one.
     aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
         multiples of 0.5 from 0.5 to 256.
     aurora_zone_ids: ids of at least three availability zones for the database and the functions,
@@ -48,22 +46,18 @@ class StageSettings:
         text restarts all functions, so that they read changed secrets.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
-    single_secret: whether functions also read the secret in which the previous release keeps all
-        values. Its values then replace the values of the other secrets.
+    single_secret: whether functions also read the previous release's secret and prefer its values.
     microsoft_client_id: client id of the app registration in Microsoft Entra. None: the single
         secret contains the id, or the stage syncs no mailboxes of Microsoft 365.
     google_client_id: id of the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
     google_pubsub_topic, google_push_service_account, google_push_audience: the Pub/Sub topic of
-        Gmail's notifications, and the service account and `aud` claim of the tokens with which
-        Pub/Sub authenticates (docs/deploy.md). None: the stage gets no notifications of Gmail.
+        Gmail's notifications, and how Pub/Sub authenticates (docs/deploy.md). None: no pushes.
     gmail_units_per_minute, gmail_project_units_per_minute: quotas of the Google project, for one
         mailbox and for all mailboxes (docs/deploy.md). None: the quotas of a new project.
-    imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: the stage syncs no
-        mailboxes over IMAP.
+    imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: no such mailboxes.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
-    microsoft_tenants: tenant ids, separated by commas, of organisations whose administrator can
-        connect all mailboxes.
+    microsoft_tenants: tenant ids, with commas, of organisations that connect all their mailboxes.
     jwt_jwks_url: URL of the keys that verify the application's JWT. None: the field JWT_SECRET of
         a secret verifies the JWT.
     jwt_audience: accepted `aud` claims of the JWT, separated by commas; "*" accepts any. Required
