@@ -13,8 +13,8 @@ from dashboard.history import sentence_of_cause
 from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
-"""Maximum number of cached executions. Only ended ones are cached with their histories, because
-these never change."""
+"""Maximum number of cached executions. The cache contains only executions that have ended, with
+their histories, because these never change."""
 
 HistoryEvents = list[dict[str, Any]]
 

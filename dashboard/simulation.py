@@ -19,7 +19,8 @@ DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.
 DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
 PROVIDER_THROTTLE_DURATION_S = 30
 HTTP_PATHS, IMAP_COMMANDS = "^/", "^(?!/).* [A-Z]"
-"""What fault rules match: an HTTP path, and the name of the open folder with a command."""
+"""Patterns of fault rules: one matches the path of every HTTP request, the other matches every IMAP
+command, which follows the name of the open folder."""
 
 
 class SimulatorActions:

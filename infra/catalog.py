@@ -41,7 +41,7 @@ class Capability(StrEnum):
 class Function:
     """One Lambda function of the deployment.
 
-    name: name of the workflow state, route or schedule that the function serves.
+    name: name of the function. A workflow state that invokes it has the same name.
     purpose: description of the function in the AWS console.
     capabilities: what the function may access.
     timeout_s: time limit of an invocation in seconds.

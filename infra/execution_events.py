@@ -15,7 +15,8 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 from infra.sync_workflows import SyncWorkflows
 
 MAX_EVENT_AGE = cdk.Duration.minutes(10)
-"""Age at which EventBridge, and then Lambda, gives up an event."""
+"""Age of an event at which EventBridge moves it to the dead-letter queue. Lambda does the same with
+an invocation of this age."""
 
 
 class ExecutionEvents(Construct):

@@ -48,8 +48,8 @@ class ProductMetrics:
     def metric_of_provider(
         self, metric: Metric, provider: Provider, period: cdk.Duration
     ) -> cloudwatch.Metric:
-        """Return the CloudWatch metric with one provider's values of a product metric that has the
-        dimension `provider`."""
+        """Return the CDK object for one mail provider's values of a product metric. The metric must
+        have the dimension `provider`."""
         label = f"{metric.name} {provider}"
         return self._build(metric, period, {"provider": provider}, label=label)
 
@@ -62,8 +62,8 @@ class ProductMetrics:
         of_at_least: int,
         period: cdk.Duration,
     ) -> cloudwatch.MathExpression:
-        """Return a CloudWatch expression: for one provider, the metric `part` as a percentage of
-        the metric `whole`.
+        """Return a CloudWatch expression for the percentage that the metric `part` is of the metric
+        `whole`, for one mail provider.
 
         of_at_least: minimum of `whole` in the period. Below this minimum the expression is 0, so
             that failures among a few requests raise no alarm.

@@ -13,7 +13,8 @@ FIELDS_OF_SECRET = {
     "ApplicationKey": (JWT_KEY_FIELD,),
     "Migration": ("MIGRATION_DATABASE_URL",),
 }
-"""The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
+"""The names of the fields of each secret, by the secret's name. The stateful stack has an output
+`{name}SecretArn` for each secret."""
 FIELDS_OUTSIDE_TEMPLATE = frozenset({"GOOGLE_CLIENT_SECRET"})
 """Fields that were added after the first deployment of a secret; `make deploy` writes them. In the
 template they would change the secret's properties, and CloudFormation would then write all fields

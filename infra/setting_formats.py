@@ -22,7 +22,8 @@ PLACEHOLDER = re.compile(
     r"|(^|[@./])example(\.com|\.net|\.org)?(?![\w.-])|\.example(?![\w.-])"
     r"|00000000-0000-0000-0000-000000000000"
 )
-"""What stands in an example in place of a value of your own (RFC 2606, 3)."""
+"""Matches text that an example contains in place of the operator's value, such as example.com (RFC
+2606, section 3)."""
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _LOG_RETENTION = re.compile(
     r"(ONE|THREE|FIVE)_DAYS?|(ONE|TWO)_WEEKS?|(ONE|TWO|THREE|FOUR|FIVE|SIX|THIRTEEN|EIGHTEEN)"

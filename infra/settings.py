@@ -20,7 +20,7 @@ ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
 limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
 rejects a proxy to which it leaves one subnet."""
 MIN_ZONES = 3
-"""The number of availability zones of a network; with three, one may fail or lack a service."""
+"""The lowest number of availability zones of a network: one of three may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
 SETTINGS_PARTS = ("stage", "secrets")

@@ -114,8 +114,8 @@ class SyncApi(Construct):
         return self._api.api_endpoint
 
     def server_error_metric(self, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return the metric that counts responses with a 5xx status, including those that the
-        authorizer causes."""
+        """Return the metric that counts responses with a 5xx status, including responses
+        after a failure of the authorizer."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
     def set_public_url_of_function(self, function: SyncFunction) -> None:

@@ -12,8 +12,8 @@ from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
 LOST_TICK_RETENTION = cdk.Duration.hours(1)
-"""How long the queue of lost ticks keeps a message. Its depth is the number of ticks that were lost
-in that time, so an alarm on it ends by itself."""
+"""How long the queue of lost ticks keeps a message. The number of messages is the number of ticks
+that were lost in this time, so an alarm on it ends without an operator."""
 
 
 class SyncSchedules(Construct):

@@ -11,7 +11,7 @@ from infra.deploy.failure import DeploymentFailed
 NEVER_DEPLOYED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Statuses of a stack whose creation failed; the CDK deletes such a stack and creates it again."""
 _UNREVIEWED = "REVIEW_IN_PROGRESS"
-"""The status of a stack that has only a change set; the CDK goes on from there."""
+"""The status of a stack that has only a change set. The CDK can deploy such a stack."""
 
 
 def stack_problems(account: AwsAccount, stack: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
 
 HEALTH_PATIENCE_S = 120
-"""How long a new API may take to respond: its route and the first start of its function."""
+"""Time within which a new API must respond, in seconds: its route and its function start first."""
 SELF_TEST_PATIENCE_S = 600
 _POLL_INTERVAL_S = 2.0
 
