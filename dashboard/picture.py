@@ -19,7 +19,7 @@ class StateBox:
     """The box that represents a state in a picture.
 
     x, y: coordinates of the box's upper left corner, in pixels.
-    inside: name of the Map whose frame contains the box. None: the state is not inside a Map.
+    inside: name of the Map whose frame contains the box. None: no Map.
     """
 
     name: str

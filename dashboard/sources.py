@@ -22,7 +22,7 @@ class DashboardSources:
         this machine.
     make_user_token: returns a token of the user for whom the dashboard calls the API. If the
         function returns None, the dashboard can neither start nor stop anything.
-    simulated_provider: URLs and credentials of the simulated mail provider. None: the mail is real.
+    simulated_provider: URLs and credentials of the simulated provider. None: real mail.
     event_bus_name: the event bus to which the dashboard may send events. None: the dashboard sends
         no events.
     shows_message_bodies: whether the dashboard shows the text of a message, and the beginning of

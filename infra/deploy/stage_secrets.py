@@ -63,7 +63,7 @@ class StageSecretValues:
     """The values of a stage's secrets, from the settings file and from the deployed secrets.
 
     given: values in the settings file, by field name.
-    stored: values by field name of each deployed secret, by the name of the secret.
+    stored: values by field name, for each deployed secret by its name.
     """
 
     stage: StageSettings

@@ -39,8 +39,7 @@ class Deployment:
     given_secrets: the values of secrets in the settings file, by field name.
     find_command: function that returns the command that starts the CDK's command line.
     context: values for the context of the CDK app, besides those of the stage.
-    build_folder: the folder in which the deployment writes the outputs of both stacks, to the file
-        `outputs.STAGE.json`.
+    build_folder: folder for the file `outputs.STAGE.json` with the outputs of both stacks.
     """
 
     stage: StageSettings
