@@ -1,6 +1,6 @@
 """Convert accounts of all users to JSON for the dashboard's pages. Pure functions.
 
-The JSON contains the same sync status that the API returns.
+The JSON contains the sync status as the API returns it.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,12 @@ from mailsync.store.status_store import AccountStatus
 
 
 def account_status_json(account: AccountStatus, now: datetime) -> Json:
-    """Return the account's sync status as the API returns it, the provider's name for people as
-    `providerTitle`, and the time of the next sync as `nextSyncAt` (None unless the account is
-    active)."""
+    """Return the JSON object that the API returns as the account's sync status, with two additional
+    members.
+
+    The member `providerTitle` is the provider's display name. The member `nextSyncAt` is the time
+    of the next sync; it is None unless the account is active.
+    """
     due = account.next_sync_at if account.status == "active" else None
     registered = find_provider(account.provider)
     title = registered.title if registered else account.provider
@@ -32,12 +35,15 @@ def account_details_json(
     quarantine: list[Json],
     now: datetime,
 ) -> Json:
-    """Return the JSON of one account with all its folders, including folders that are not mirrored.
+    """Return the JSON of one account: sync status, all folders, and the messages with problems.
 
-    differences: messages for which the provider's response by id contradicted the provider's list
-        of their folder when the folder was last compared.
+    The folders include folders that are not mirrored. A folder's member `isUneven` is true if the
+    provider's message count and the mirror's message count differ now.
 
-    A folder's `isUneven` is true if the provider's message count and the mirror's count differ now.
+    differences: messages for which the provider contradicted itself when the message's folder was
+        last compared. For example, the provider's list of the folder contained the message, and in
+        response to a request for the message the provider reported that the message is gone.
+    quarantine: the messages of the account that cannot be fetched or stored.
     """
     view = account_status_json(account, now)
     mirrored = {each["id"]: each for each in view["folders"]}
@@ -63,6 +69,6 @@ def _folder(choice: FolderWithSelection, status: Json, ids: dict[str, int]) -> J
 
 
 def drop_folders_of_account_json(view: dict[str, Any]) -> Json:
-    """Return a copy of an account's JSON without its member `folders`, for the page that lists all
+    """Return a copy of an account's JSON without the member `folders`, for the page that lists all
     accounts."""
     return {name: value for name, value in view.items() if name != "folders"}

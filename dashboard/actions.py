@@ -21,7 +21,8 @@ JsonAction = Callable[[Json], Json]
 class ActionFailed(Exception):
     """Raised if the dashboard refuses a requested action, or the action fails.
 
-    The dashboard's response has the exception's HTTP status and text.
+    status: HTTP status of the dashboard's response to the page. The exception's text is the
+        response's text.
     """
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -30,11 +31,11 @@ class ActionFailed(Exception):
 
 
 class DashboardActions:
-    """Provides the dashboard's actions that call the product's API; the attribute `known` contains
-    them by name.
+    """Provides the dashboard's actions that call the product's API. The attribute `known` contains
+    the actions by name.
 
-    Each action is a function from a JSON object to a JSON object. It raises ActionFailed,
-    RowNotFound, or httpx.TransportError when the API does not respond.
+    Each action is a function from a JSON object to a JSON object. Every action can raise
+    ActionFailed and RowNotFound, and httpx.TransportError if the API does not respond.
     """
 
     def __init__(
@@ -112,7 +113,8 @@ class DashboardActions:
         response.
 
         Raises:
-            ActionFailed: the API refused the request; the text is the API's sentence.
+            ActionFailed: the API refused the request; the text is the API's reason. Or the
+                dashboard has no token of a user.
         """
         token = self._sources.make_user_token()
         if token is None:
@@ -130,7 +132,8 @@ class DashboardActions:
 
 
 def require_text_member(fields: Json, name: str) -> str:
-    """Return the member `name` of a JSON object; raise ActionFailed unless it is non-empty text."""
+    """Return the member `name` of a JSON object; raise ActionFailed unless the value is non-empty
+    text."""
     value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise ActionFailed(422, f"The action needs {name}, as text.")
@@ -138,7 +141,8 @@ def require_text_member(fields: Json, name: str) -> str:
 
 
 def require_integer_member(fields: Json, name: str, default: int | None = None) -> int:
-    """Return the member `name` of a JSON object; raise ActionFailed unless it is an integer."""
+    """Return the member `name` of a JSON object, or `default` if there is no such member; raise
+    ActionFailed unless the value is an integer."""
     value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ActionFailed(422, f"The action needs {name}, as a whole number.")
@@ -146,8 +150,8 @@ def require_integer_member(fields: Json, name: str, default: int | None = None) 
 
 
 def json_object(response: httpx.Response) -> Json:
-    """Return the JSON object in the body of a response; an empty object if the body is not a JSON
-    object."""
+    """Return the JSON object in the body of a response. Return an empty object if the body is not a
+    JSON object."""
     try:
         document = response.json()
     except ValueError:

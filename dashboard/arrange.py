@@ -1,9 +1,8 @@
-"""Assign each state of a state machine to a row and a column of the picture that the dashboard
-draws.
+"""Choose the row and the column of each state in the picture of a state machine that the dashboard
+draws. Pure functions.
 
-Each state has a row to itself; rows are in the order of the definition. The first column contains
-the states that a sync visits when nothing fails; the second column contains all other states. Pure
-functions.
+Each row contains one state; rows are in the order of the definition. The first column contains
+the states that a sync visits if nothing fails. The second column contains all other states.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Make requests of dashboard pages wait until data has changed in the local stack or the deployed
+"""Let requests of dashboard pages wait until data has changed in the local stack or the deployed
 stage (long polling).
 
 The dashboard polls the database, the executions and the event bus only while a request waits.
@@ -46,10 +46,11 @@ class ChangeWatcher:
         self._stopped.set()
 
     def wait_for_other_version(self, since: int) -> int:
-        """Wait at most 20 s until the current version of the data differs from `since`; return the
-        current version.
+        """Wait until the data has another version than `since`, at most 20 s. Return the current
+        version.
 
-        A version is a number that grows with each change that a poll finds.
+        The version is a number that grows when a poll finds changed data in the database, the
+        executions or the event bus. A page sends the version that it shows as `since`.
         """
         deadline = time.monotonic() + MAX_LONG_POLL_S
         while (version := self._look()) == since and time.monotonic() < deadline:

@@ -25,11 +25,15 @@ LOCAL_STAGE = "local"
 
 
 def connections_json(sources: DashboardSources) -> Json:
-    """Return what a page needs to connect mailboxes: the providers with a sign-in, that of the
-    simulated mailbox first, and the providers whose mailboxes are connected by password.
+    """Return a JSON object with the mail providers whose mailboxes a user can connect.
 
-    url: where a sign-in begins. None: the dashboard begins it.
-    host, port: of the simulated mail server. None: mailboxes name their own servers.
+    The member `signIns` contains the providers whose mailboxes are connected by a sign-in. The
+    provider of the simulated mailbox is first. An item's `url` is the API's URL at which the
+    browser starts the sign-in. If `url` is None, the browser starts the sign-in at the dashboard.
+
+    The member `passwordProviders` contains the providers whose mailboxes are connected by password.
+    An item's `host` and `port` are those of the simulated mail server. If they are None, the user
+    enters the mail server.
     """
     is_direct = sources.is_development_login_enabled
     simulated = sources.simulated_provider
@@ -53,8 +57,8 @@ def connections_json(sources: DashboardSources) -> Json:
 
 
 def sign_in_providers(sources: DashboardSources) -> list[RegisteredProvider]:
-    """Return the providers with a sign-in page at which a user of the local stack connects
-    mailboxes. The provider of the simulated mailbox is first."""
+    """Return the providers whose mailboxes a user of the local stack connects by a sign-in. The
+    provider of the simulated mailbox is first. Empty on a deployed stage."""
     simulated = sources.simulated_provider
     first = simulated.sign_in_provider if simulated else None
     found = [each for each in _enabled_providers(sources) if not each.uses_password]
@@ -71,8 +75,8 @@ def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, .
 
 
 class ConnectionActions:
-    """Provides the action that connects a mailbox by password; the attribute `known` contains it by
-    name. It raises the errors of `DashboardActions`."""
+    """Provides the action that connects a mailbox by password. The attribute `known` contains the
+    action by name. The action raises the errors that `DashboardActions` lists."""
 
     def __init__(self, sources: DashboardSources, actions: DashboardActions) -> None:
         self._sources = sources
@@ -100,10 +104,10 @@ def begin_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
     which shows the reason.
 
-    provider: to sign in to. None: the first one with a sign-in.
+    provider: stored name of the mail provider. None: the first provider with a sign-in.
 
     Raises:
-        ActionFailed: this is no local stack.
+        ActionFailed: the dashboard shows a deployed stage, not a local stack.
     """
     token = sources.make_user_token() if sources.stage == LOCAL_STAGE else None
     if token is None:

@@ -36,8 +36,8 @@ QueryParameters = dict[str, str]
 class DataRoutes:
     """Responds to GET requests for paths below `/data/`, with one function for each route.
 
-    A call raises RowNotFound, ActionFailed, and the errors of `DashboardQueries` and
-    `ExecutionReader`.
+    A call can raise RowNotFound, ActionFailed, and the errors that `DashboardQueries` and
+    `ExecutionReader` raise.
     """
 
     def __init__(

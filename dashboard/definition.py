@@ -23,8 +23,7 @@ _SIGNS = {
 class Transition:
     """A transition from the state `source` to the state `target` of one StateGraph.
 
-    `label` says when the workflow takes the transition: it contains, for example, a condition or
-    error names.
+    label: when the workflow takes the transition, such as a condition or error names.
     """
 
     source: str
@@ -35,12 +34,13 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """A retry rule of a state: after one of these errors the state is retried, at most `attempts`
-    times.
+    """A retry rule of a state (a retrier of the Amazon States Language).
 
-    interval_s: seconds before the first retry.
+    errors: names of the errors after which the state is retried.
+    attempts: maximum number of retries. The first attempt does not count.
+    interval_s: wait before the first retry, in seconds.
     rate: factor by which each later wait is longer than the wait before it.
-    max_delay_s: upper limit of a wait in seconds. None: no limit.
+    max_delay_s: upper limit of a wait, in seconds. None: no limit.
 
     If the rule has jitter, Step Functions waits a random part of the computed time.
     """
@@ -62,9 +62,11 @@ class Retrier:
 class State:
     """A state of a state machine.
 
-    graph_inside_map: for a Map, the states inside it; None for a state of any other type.
-    wait_seconds_input_path: for a Wait, the path in its input to the number of seconds to wait, as
-        member names, outermost first.
+    type: type in the Amazon States Language, such as Task, Map or Wait.
+    transitions: transitions that leave the state.
+    graph_inside_map: the states inside a Map. None: the state is no Map.
+    wait_seconds_input_path: member names, outermost first, that lead to the number of seconds in
+        the input of a Wait. Empty for other states.
     """
 
     name: str
@@ -75,8 +77,8 @@ class State:
     wait_seconds_input_path: tuple[str, ...] = ()
 
     def find_retrier(self, error: str) -> Retrier | None:
-        """Return the first retry rule of the state that applies to this error; None when there is
-        none."""
+        """Return the first retry rule of the state that applies to this error. Return None if no
+        rule applies."""
         for retrier in self.retriers:
             if error in retrier.errors or "States.ALL" in retrier.errors:
                 return retrier
@@ -85,18 +87,19 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StateGraph:
-    """The states and transitions of a state machine, or of the inside of one Map.
+    """The states and transitions of a state machine, or the states and transitions inside one Map.
 
-    start_state: name of the first state.
-    states: the states that can be reached from the first state, in the order of the definition.
+    start_state: name of the state in which the workflow starts.
+    states: the states that the workflow can reach from `start_state`, in the order of the
+        definition.
     """
 
     start_state: str
     states: tuple[State, ...]
 
     def iterate_states_with_nested(self) -> Iterator[State]:
-        """Yield all states of the graph, including those inside Maps; a Map comes before the states
-        inside it."""
+        """Yield all states of the graph, including the states inside Maps. Each Map comes before
+        the states inside the Map."""
         for state in self.states:
             yield state
             if state.graph_inside_map:

@@ -1,9 +1,11 @@
 """Find a deployed stage for the dashboard through its CloudFormation stacks, with plain boto3.
 
-The AWS user of the process needs permission to describe the two stacks and to read executions. The
-environment variable DASHBOARD_DATABASE_URL gives a read-only database login. Without it the
-dashboard uses the database login of the stage's functions, and the AWS user also needs permission
-to read the database secret. The dashboard writes only through the product's API.
+The AWS user of the process needs permission to describe the two stacks and to read executions.
+
+The environment variable DASHBOARD_DATABASE_URL contains a read-only database login. Without this
+variable the dashboard uses the database login of the stage's functions, which the database secret
+contains; the AWS user then needs permission to read the secret. A stage with an Aurora database has
+no such secret and needs the variable. The dashboard writes only through the product's API.
 """
 
 import getpass
@@ -26,15 +28,16 @@ _OF_DATABASE = ("DATABASE_URL", "DATABASE_CA_BUNDLE")
 
 
 def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> DashboardSources:
-    """Find a deployed stage in the AWS account and region of the environment; return what a
-    dashboard reads and calls there.
+    """Find a deployed stage in the AWS account and region of the environment; return the resources
+    that a dashboard reads and calls there.
 
-    show_bodies: allow the dashboard to show the text of mail; each shown message is reported on
-        stderr.
+    show_bodies: whether the dashboard may show the text of mail. It then reports each shown message
+        on stderr.
 
     Raises:
-        StartFailed: the stage does not exist, AWS denies access to it, or the stage has a database
-            of its own and DASHBOARD_DATABASE_URL is not set.
+        StartFailed: the stage does not exist, or AWS denies access to the stage. Or no database
+            login is known: the stage has an Aurora database, whose secrets contain no URL, and
+            DASHBOARD_DATABASE_URL is not set.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}

@@ -1,5 +1,5 @@
-"""Merge the events that the product sent and the events that it received into one list. Pure
-functions."""
+"""Merge the events that the product sent and the events that the product received into one list.
+Pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ PRODUCT_EVENT_SOURCE = "mailsync"
 class ListedEvent:
     """An event in the dashboard's list of events.
 
-    direction: `out` if the product sent the event, `in` if the product received it.
-    run_id: the run that the event reports or started. None: no run.
-    outcome: of a sent event `published` or `waiting` (the bus has not accepted it yet); of a
-        received event `started`, `refused`, `lost` (each attempt of the function failed), `ignored`
-        (no rule has its type) or `delivering`.
-    reason: why the event was refused, lost or ignored, as a sentence.
+    at: time at which the event was sent or received.
+    direction: `out` if the product sent the event, `in` if the product received the event.
+    run_id: the run that a sent event reports, or that a received event started. None: no run.
+    outcome: for a sent event `published`, or `waiting` if the event bus has not accepted the event
+        yet. For a received event `started`, `refused`, `lost` (each attempt of the function
+        failed), `ignored` (no rule of the bus has the event's type) or `delivering`.
+    reason: why the event was refused, lost or ignored, as a sentence. None for other outcomes.
     """
 
     id: str
@@ -35,7 +36,7 @@ class ListedEvent:
 def sent_event(
     number: int, kind: str, detail: dict[str, Any], at: datetime, is_published: bool
 ) -> ListedEvent:
-    """Return an event of the outbox for the list."""
+    """Return an event of the outbox table as an item of the dashboard's list of events."""
     outcome = "published" if is_published else "waiting"
     return ListedEvent(str(number), at, "out", kind, detail, detail.get("runId"), outcome)
 
@@ -43,12 +44,12 @@ def sent_event(
 def merge_newest_events(
     sent: Iterable[ListedEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[ListedEvent]:
-    """Return the newest sent and received events before the time `below`, newest first, at most
-    `limit`.
+    """Return the newest events that the product sent or received before the time `below`: newest
+    first, at most `limit`.
 
-    sent: events of the outbox.
-    seen: events that the event bus accepted. Those that the product itself put on the bus are
-        skipped, because `sent` contains them.
+    sent: sent events, from the outbox table.
+    seen: all events that the event bus accepted. The function skips events that the product put on
+        the bus, because `sent` contains these already.
     """
     received = (_received(each) for each in seen if each["source"] != PRODUCT_EVENT_SOURCE)
     found = [*sent] + [each for each in received if each.at < below]

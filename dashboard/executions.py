@@ -13,18 +13,20 @@ from dashboard.history import sentence_of_cause
 from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
-"""Maximum number of cached executions. Only ended ones are cached with their histories, because
-these never change."""
+"""Maximum number of cached executions. The cache contains only executions that have ended, with
+their histories, because these never change."""
 
 HistoryEvents = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution of a workflow, as Step Functions describes it.
+    """An execution of a workflow, as Step Functions describes the execution.
 
-    `status` is RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED. `cause` is the message of the
-    error, without the stack trace.
+    status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+    stopped_at: None while the execution runs.
+    error: name of the error with which the execution failed. None: no error.
+    cause: message of the error, without the stack trace.
     """
 
     arn: str
@@ -50,8 +52,8 @@ class ExecutionReader:
         self._ended: OrderedDict[str, tuple[Execution, HistoryEvents]] = OrderedDict()
 
     def read_definition(self, workflow: str) -> StateGraph:
-        """Return the states of the workflow as it is deployed; its definition may differ from the
-        one in this checkout."""
+        """Return the states of the deployed workflow. The deployed definition may differ from the
+        definition in this checkout."""
         if workflow not in self._definitions:
             arn = self.machines[workflow]
             text = self._client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -62,8 +64,8 @@ class ExecutionReader:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
     def find_execution(self, arn: str) -> Execution | None:
-        """Return the execution with this ARN; None if it never started or the local stack has
-        forgotten it."""
+        """Return the execution with this ARN. Return None if Step Functions does not know the
+        execution: it never started, or the local stack was restarted."""
         if known := self._remembered(arn):
             return known[0]
         try:
@@ -73,7 +75,7 @@ class ExecutionReader:
         return _execution(found)
 
     def list_newest_executions(self, workflow: str) -> list[Execution]:
-        """Return the newest executions of the workflow, at most a hundred, newest first."""
+        """Return the hundred newest executions of the workflow, newest first."""
         found = self._client.list_executions(
             stateMachineArn=self.machines[workflow], maxResults=100
         )
@@ -112,9 +114,12 @@ class ExecutionReader:
         ]
 
     def read_newest_event_id(self, arn: str) -> tuple[str, int]:
-        """Return the ARN of an execution, and the id of the newest event in its history, which
-        changes with each new event. The id is 0 if the execution is unknown, as after a restart of
-        the local stack."""
+        """Return `arn` and the id of the newest event in the history of the execution `arn`.
+
+        The id grows with each event, so the caller can compare two results to find out whether the
+        execution went on. The id is 0 if Step Functions does not know the execution, as after a
+        restart of the local stack.
+        """
         try:
             found = self._client.get_execution_history(
                 executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False

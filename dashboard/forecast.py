@@ -1,5 +1,5 @@
-"""Compute the status of each state of a run, and the next event that is expected with its time.
-Pure functions."""
+"""Compute the status of each workflow state in a run, and the next event that the dashboard expects
+in the run. Pure functions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ _OPEN = ("queued", "running")
 class ExpectedEvent:
     """The next event that the dashboard expects in a run or a mailbox.
 
-    what: the event as a sentence.
-    at: latest time of the event. None: the time is unknown.
+    what: the description of the event, for people.
+    at: latest time at which the event happens. None: the time is unknown.
     """
 
     what: str
@@ -29,8 +29,11 @@ class ExpectedEvent:
 
 
 def step_label(step: Step, folders: Mapping[int, str]) -> str:
-    """Return the name of the step's state; for a state inside a Map, followed by the folder, as in
-    `sync-folder: Inbox`."""
+    """Return the name of the step's state, such as `mark-syncing`. For a state inside a Map, the
+    folder's name follows, such as `sync-folder: Inbox`.
+
+    folders: names of the folders by id.
+    """
     if step.containing_map and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
@@ -39,8 +42,9 @@ def step_label(step: Step, folders: Mapping[int, str]) -> str:
 def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
     """Return the status of the last visit of each visited state, by the state's name.
 
-    If a state was visited for several folders, its status is the first of these that one of the
-    folders has: waiting, running, failed, cancelled, caught, succeeded.
+    A state that was visited for several folders can have a different status for each folder. The
+    function then returns the status that comes first in this order: waiting, running, failed,
+    cancelled, caught, succeeded.
     """
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, StepStatus] = {}
@@ -51,8 +55,10 @@ def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
 
 
 def set_next_attempt_times(steps: Iterable[Step], scope: StateGraph) -> None:
-    """Set `next_attempt_at` in the last attempt of each step that waits for a retry: the latest
-    time at which the retry starts."""
+    """Set `next_attempt_at` in the last attempt of each step that waits for a retry.
+
+    The value is the latest time at which the retry starts. It stays None if no retry follows.
+    """
     known = {each.name: each for each in scope.iterate_states_with_nested()}
     for step in steps:
         state = known.get(step.name)
@@ -74,10 +80,11 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 def forecast_next_event(
     run: Json, steps: Sequence[Step], scope: StateGraph, folders: Mapping[int, str]
 ) -> ExpectedEvent | None:
-    """Return the event that a run waits for, or None when no event is expected.
+    """Return the next event that the dashboard expects in a run. Return None if it expects none.
 
-    For an open run it is the earliest retry or the earliest end of a Wait; if there is neither, it
-    is the end of the states that run now. For a closed run it is the next sync of the mailbox.
+    For an open run, the event is the next retry of a step or the next end of a Wait, whichever is
+    first. If no step waits, the event is the end of all states that are running. For a closed run,
+    the event is the next sync of the mailbox.
     """
     if run["status"] not in _OPEN:
         return _next_sync(run)

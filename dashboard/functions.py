@@ -1,5 +1,7 @@
-"""Build the JSON for the page that lists the workflows with their pictures, and all Lambda
-functions. Pure functions."""
+"""Build the JSON for the page that shows each workflow as a picture and lists all Lambda functions.
+
+The functions of this module are pure.
+"""
 
 from collections.abc import Iterator
 

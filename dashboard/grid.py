@@ -1,10 +1,10 @@
 """Compute the coordinates of states and transition lines in the picture of a state machine. Pure
 functions.
 
-A transition to the next state of the same column is one straight line. Every other line leaves its
-state through the gap below the state's row. If it leads farther than to the next row, it continues
-in a vertical lane beside the columns; all lines to one target state share a lane. So no line
-crosses a state.
+A transition to the next state in the same column is one straight line. Every other transition is a
+line with corners, which leaves the source state through the gap below the state's row. If the
+target is not in the next row, the line continues in a vertical lane beside the columns. All lines
+to the same target share a lane. So no line crosses a state.
 """
 
 from collections import defaultdict
@@ -32,8 +32,8 @@ Upward lanes are on the left of the picture, downward lanes on the right.
 
 
 class StateMachineLayout:
-    """Computes the coordinates of all states and lines of one picture, in pixels from its upper
-    left corner.
+    """Computes the coordinates of all states and lines of one picture, in pixels from the picture's
+    upper left corner.
 
     width, height: size of the whole picture.
     places: the row and column of each state, ordered by row.

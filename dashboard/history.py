@@ -26,8 +26,8 @@ HistoryEvent = Mapping[str, Any]
 class Attempt:
     """One attempt of a step to run its task.
 
-    next_attempt_at: start of the retry after this attempt, or the latest time at which the retry
-        starts. None: no retry follows.
+    next_attempt_at: time at which the retry after this attempt started, or the latest time at which
+        it starts. None: no retry follows.
     """
 
     number: int
@@ -134,11 +134,11 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
 
 
 def steps_of_execution_history(events: Iterable[HistoryEvent]) -> list[Step]:
-    """Return the steps of an execution, in the order in which they started, from all events of its
-    history.
+    """Return the steps of an execution, in the order in which the steps started.
 
-    A step that was running when the execution ended gets no error, and the status `cancelled` if
-    the execution was aborted, else `failed`.
+    The argument is the complete history of the execution. A step that was running when the
+    execution ended gets no error. Its status is `cancelled` if the execution was aborted, else
+    `failed`.
     """
     reader = _Reader()
     for event in events:
@@ -205,8 +205,11 @@ def _value(text: str | None) -> Any:
 
 
 def sentence_of_cause(cause: str | None) -> str | None:
-    """Return the error message inside a cause that is a Lambda error in JSON (an error without a
-    message: its type); return any other cause unchanged."""
+    """Return the error message from the cause of a failed execution.
+
+    If the cause is the JSON of a Lambda error, return the error's message, or the error's type if
+    the message is empty. Return any other cause unchanged.
+    """
     document = _value(cause)
     if not isinstance(document, dict):
         return cause

@@ -1,8 +1,8 @@
 """Convert a message to an HTML document that runs no code and fetches nothing.
 
-The content security policy is sent with the document, so it also holds when a browser opens the
-document's URL directly. The sandbox has an origin of its own and permits no scripts, forms, pop-ups
-or refreshes.
+The dashboard sends a content security policy with the document, so the policy also applies if a
+browser opens the document's URL directly. The policy's sandbox gives the document a unique origin
+and permits no scripts, forms, pop-ups or refreshes.
 
 Sources: CSP Level 3; HTML Living Standard, 7.6 "Sandboxing" and the `sandbox` directive.
 """

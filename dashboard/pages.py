@@ -27,8 +27,8 @@ SECURITY_HEADERS = {
 
 
 def static_file_response(path: str) -> Response:
-    """Return the static file with this path. The path of a view, which is no file, gets the start
-    page."""
+    """Return the static file with this path. For the path of a view, such as `/runs`, return the
+    start page, whose code shows the view."""
     name = path.lstrip("/")
     known = {
         str(each.relative_to(STATIC_FOLDER)): each

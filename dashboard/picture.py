@@ -16,10 +16,10 @@ _MAP_STATE_TITLE_HEIGHT_PX = 32
 
 @dataclass(frozen=True, slots=True)
 class StateBox:
-    """The box that represents a state in a picture; `x` and `y` are the coordinates of its upper
-    left corner.
+    """The box that represents a state in a picture.
 
-    `inside` is the name of the Map whose frame contains the box; None outside Maps.
+    x, y: coordinates of the box's upper left corner, in pixels.
+    inside: name of the Map whose frame contains the box. None: no Map.
     """
 
     name: str
@@ -49,8 +49,7 @@ class StateMachinePicture:
 
 
 def draw_state_machine(scope: StateGraph, inside: str | None = None) -> StateMachinePicture:
-    """Return the picture of the states in `scope`; a Map becomes a frame around the states inside
-    it.
+    """Return the picture of the states in `scope`. A Map becomes a frame around the Map's states.
 
     inside: name of the Map whose states are drawn. None: the states are not inside a Map.
     """

@@ -1,8 +1,8 @@
 """Read the database for the pages of the dashboard.
 
-The module uses the product's own stores where these have the query. Every transaction is read-only
-and uses one of at most four connections. In the returned JSON objects, members have the column
-names in camelCase.
+If a store of the product has a query, the module calls the store. Every transaction is read-only
+and uses one of at most four connections. In the returned JSON objects, the members' names are the
+column names in camelCase.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ MAX_ROW_ID = 2**63 - 1
 
 
 class RowNotFound(Exception):
-    """Raised if no row has the requested id; the message says what was requested, such as a run or
+    """Raised if no row has the requested id. The message names the kind of row, such as run or
     folder."""
 
 
@@ -50,8 +50,8 @@ class ReadOnlyDatabase(Database):
 class DashboardQueries:
     """Reads from the database what the dashboard's pages show. Safe to use from several threads.
 
-    Every method raises StoreUnavailable when the database does not respond, StoreRejected when it
-    refuses the statement.
+    Every method raises StoreUnavailable if the database does not respond, and StoreRejected if the
+    database rejects the statement.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -94,16 +94,19 @@ class DashboardQueries:
         return found[0]
 
     def count_accounts_and_open_runs(self) -> Json:
-        """Return the number of accounts and of open runs."""
+        """Return the number of accounts and the number of open runs."""
         return self._records("totals")[0]
 
     def read_data_version(self) -> tuple[Any, ...]:
-        """Return values that tell whether a table has changed that the pages show: at least one of
-        them then differs."""
+        """Return a few values from the accounts, the outbox and the open runs.
+
+        The pages show these tables. When one of the tables changes, at least one of the values
+        changes, so the caller compares the result with an earlier result.
+        """
         return tuple(self._rows("change_version")[0])
 
     def list_open_execution_arns(self) -> list[str]:
-        """Return the execution ARNs of open runs, at most twenty."""
+        """Return the execution ARNs of the twenty oldest open runs that have an execution."""
         return [arn for (arn,) in self._rows("open_executions")]
 
     def list_runs(
@@ -134,7 +137,7 @@ class DashboardQueries:
         return self.read_run_with_folders(run_id)[0]
 
     def read_run_with_folders(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
-        """Return a run, its record for each folder, and the names of the account's folders by
+        """Return a run, the run's record for each folder, and the names of the account's folders by
         folder id.
 
         Raises:
@@ -156,7 +159,7 @@ class DashboardQueries:
         )
 
     def read_remote_folder_id(self, folder_id: int) -> str:
-        """Return the provider's id of a folder.
+        """Return the id that the folder has at the provider.
 
         Raises:
             RowNotFound: there is no such folder.
@@ -172,13 +175,17 @@ class DashboardQueries:
         limit: int,
         address: str | None = None,
     ) -> tuple[tuple[AccountStatus, ...], int]:
-        """Return accounts after the position `after`, ordered by email address, at most `limit`,
-        and the number of all that match.
+        """Return one page of the accounts that match the filters, and the total number of accounts
+        that match the filters.
+
+        Accounts are ordered by email address. The page has at most `limit` accounts. The total
+        includes accounts before the page; it is 0 if the page is empty.
 
         search: a part of the email address, or the id of an account. None: every account.
-        address: the whole email address, in upper or lower case. None: any.
-        status: the stored status, or `failing` for accounts whose last sync left an error.
-        after: email address and id of the last account that the page already shows.
+        address: the whole email address, in upper or lower case. None: every address.
+        status: the stored status, or `failing` for accounts whose last sync left an error. None:
+            every status.
+        after: email address and id of the last account on the previous page.
         """
         which = {"search": search, "address": address, "status": status}
         which |= {"after_address": after[0], "after_id": after[1]}
@@ -210,16 +217,19 @@ class DashboardQueries:
         return [ListingContradictionRow(*row) for row in found]
 
     def list_quarantined_messages(self, account_id: str) -> list[Json]:
-        """Return the quarantined messages of an account that were retried last, at most 200."""
+        """Return the messages of an account that cannot be fetched or stored (the quarantine).
+
+        At most 200 messages are returned, the most recently retried message first.
+        """
         return self._records("quarantine", account_id=account_id)
 
     def list_messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
     ) -> list[Json]:
-        """Return messages of a folder after the position `before`, newest first, at most `limit`.
+        """Return the next messages of a folder's list, newest first, at most `limit`.
 
-        before: time and id of the last message that the page already shows. Messages without a time
-            come first.
+        before: time and id of the last message on the previous page; only messages after it in the
+            list are returned. Messages without a time come first.
 
         Raises:
             RowNotFound: there is no such folder.
@@ -241,7 +251,8 @@ class DashboardQueries:
         return self._record("message", "message", message_id=message_id)
 
     def read_remote_message(self, message_id: int) -> Json:
-        """Return the provider's present id of a message, and the address of its mailbox.
+        """Return the present id of a message at the provider, as `remoteId`, and the email address
+        of the message's mailbox, as `emailAddress`.
 
         Raises:
             RowNotFound: there is no such message.
@@ -268,7 +279,8 @@ def _camel(records: list[Json]) -> list[Json]:
 
 
 def is_uuid(text: str | None) -> bool:
-    """Return whether the text is a UUID; True for None."""
+    """Return whether the text is a UUID. Return True if the text is None, because None is a filter
+    that matches every account."""
     try:
         return text is None or bool(UUID(text))
     except ValueError:

@@ -67,8 +67,8 @@ class RunReader:
         ]
 
     def read_run(self, run_id: str) -> Json:
-        """Return the JSON of a run, with its steps, its folders and the next event that is
-        expected.
+        """Return the JSON of a run: the steps, the folders, and the event that the dashboard
+        expects next.
 
         Raises:
             RowNotFound: there is no such run.

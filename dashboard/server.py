@@ -14,9 +14,10 @@ class Dashboard:
     """The HTTP server of the dashboard. It listens on its port from construction, and responds from
     `start` until `stop`.
 
-    port: 0 for any free port.
-    token_required: whether data is served only to requests with the token of `url_with_token`.
-        False: every program of this machine can read the data and start actions.
+    port: the loopback port. 0: any free port.
+    token_required: whether the server sends data only in response to requests that contain the
+        token of `url_with_token`. False: every program on this machine can read the data and start
+        actions.
 
     Raises:
         StartFailed: the port is in use.
@@ -42,7 +43,8 @@ class Dashboard:
 
     @property
     def url_with_token(self) -> str:
-        """Return the dashboard's URL with its token, to print for the person who started it."""
+        """Return the dashboard's URL with the access token, to print for the person who started the
+        dashboard. The URL has no token if none is required."""
         return (
             f"{self.url}/{self._start_token.url_query_with_token}"
             if self._start_token

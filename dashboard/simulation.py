@@ -19,15 +19,16 @@ DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.
 DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
 PROVIDER_THROTTLE_DURATION_S = 30
 HTTP_PATHS, IMAP_COMMANDS = "^/", "^(?!/).* [A-Z]"
-"""What fault rules match: an HTTP path, and the name of the open folder with a command."""
+"""Patterns of fault rules: one matches the path of every HTTP request, the other matches every IMAP
+command, which follows the name of the open folder."""
 
 
 class SimulatorActions:
-    """Provides the dashboard's actions on the simulators; the attribute `known` contains them by
-    name.
+    """Provides the dashboard's actions on the simulators. The attribute `known` contains the
+    actions by name.
 
-    Each action is a function from a JSON object to a JSON object. The actions raise the errors of
-    `DashboardActions`.
+    Each action is a function from a JSON object to a JSON object. The actions raise the errors that
+    `DashboardActions` lists.
     """
 
     def __init__(self, sources: DashboardSources, queries: DashboardQueries) -> None:

@@ -32,9 +32,9 @@ _NO_TOKEN = (
 class DashboardSite:
     """Routes the dashboard's requests to pages, data and actions, until `close`.
 
-    An error becomes a response with a sentence that explains the error.
+    If a request fails, the response contains a sentence that explains the error.
 
-    start_token: token that requests for data must carry. None: data needs no token.
+    start_token: token that requests for data must contain. None: requests need no token.
     """
 
     def __init__(self, sources: DashboardSources, start_token: DashboardToken | None) -> None:

@@ -1,5 +1,5 @@
-"""Define what a dashboard reads and calls: a stack's database, state machines, API and
-simulators."""
+"""Define the resources that a dashboard reads and calls: the database, the state machines, the API
+and the simulators of one stack."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,20 +13,27 @@ from mailsync.settings import Settings
 class DashboardSources:
     """The resources that a dashboard reads and calls, all of one local stack or one deployed stage.
 
+    stage: name of the stage; `local` for the local stack.
+    settings: settings of the product's code, such as the database's URL.
     state_machine_arns: ARNs of the state machines by the name of the workflow.
-    make_aws_client: returns a boto3 client for the AWS service of that name.
-    is_development_login_enabled: whether the API accepts requests of programs of this machine
-        without a token.
-    make_user_token: returns a token of the user on whose behalf the dashboard calls the API. If it
-        returns None, the dashboard can neither start nor stop anything.
-    simulated_provider: how to reach the simulated mail provider. None: the mail is real.
-    event_bus_name: the event bus to which the dashboard may put events. None: it may put none.
-    shows_message_bodies: whether the dashboard shows the text of mail, and its beginning in lists.
-    report_shown_message_body: called with account id and message id each time the dashboard shows
-        the text of a message.
-    list_recent_bus_events: returns the events that the bus accepted and still keeps, oldest first:
-        objects with `id`, `type`, `source`, `time`, `detail`, `function` (None: no rule has this
-        type) and `outcome` (what the function returned; None while it runs).
+    make_aws_client: returns a boto3 client for the AWS service with the given name.
+    aws_endpoint_url: URL of the local stack's AWS services. None: the services of AWS.
+    is_development_login_enabled: whether the API accepts requests without a token from programs on
+        this machine.
+    make_user_token: returns a token of the user for whom the dashboard calls the API. If the
+        function returns None, the dashboard can neither start nor stop anything.
+    simulated_provider: URLs and credentials of the simulated provider. None: real mail.
+    event_bus_name: the event bus to which the dashboard may send events. None: the dashboard sends
+        no events.
+    shows_message_bodies: whether the dashboard shows the text of a message, and the beginning of
+        the text in lists.
+    report_shown_message_body: function that the dashboard calls, with account id and message id,
+        each time it shows the text of a message.
+    list_recent_bus_events: function that returns the events that the event bus accepted and still
+        keeps, oldest first. Each event is an object with `id`, `type`, `source`, `time`, `detail`,
+        `function` and `outcome`. `function` is the name of the Lambda function that a rule of the
+        bus invokes for the event; None if no rule has the event's type. `outcome` is the result of
+        this function; None while the function runs, and without a function.
     """
 
     stage: str

@@ -1,10 +1,13 @@
 """Make and check the dashboard's access token.
 
-The token is new at each start of the dashboard and part of the URL that the dashboard prints, as in
-Jupyter. A request for the printed URL gets a cookie and a redirect to the same page without the
-token. Only requests for data need the cookie. The pages contain no data and need no cookie: a
-sign-in returns to a page from another site, and the browser sends a `SameSite=Strict` cookie then
-only with the requests of that page.
+Each start of the dashboard makes a new token. The URL that the dashboard prints contains the token,
+as in Jupyter. The response to a request for the printed URL sets a cookie with the token and
+redirects to the page without the token.
+
+Only requests for data need the cookie. Requests for pages, which contain no data, do not need it. A
+page that required the `SameSite=Strict` cookie could not be opened after a sign-in: the sign-in
+page of another site redirects to the dashboard's page, and the browser sends no such cookie with
+the redirected request. The browser does send the cookie when the opened page requests data.
 """
 
 import hmac
@@ -16,12 +19,13 @@ _PARAMETER = "token"
 
 
 class DashboardToken:
-    """The secret that a browser must send to read the dashboard; it is made anew at each start.
+    """The secret that a browser must send to read data from the dashboard.
 
-    The URL that the dashboard prints contains the secret, and the browser then keeps it in a
+    The URL that the dashboard prints contains the secret. The browser then keeps the secret in a
     cookie.
 
-    port: the dashboard's port. It is part of the name of that cookie, because browsers send a
+    secret: random text, new at each start of the dashboard.
+    port: the dashboard's port. The port is part of the cookie's name, because browsers send a
         cookie to all ports of a host.
     """
 
@@ -31,13 +35,12 @@ class DashboardToken:
 
     @property
     def url_query_with_token(self) -> str:
-        """Return the query string that contains the token, for the end of the URL that the
-        dashboard prints."""
+        """Return the query string with the token, which ends the URL that the dashboard prints."""
         return f"?{_PARAMETER}={self._secret}"
 
     def redirect_that_sets_cookie(self, request: Request) -> Response | None:
-        """Return the redirect that sets the cookie if the request's URL contains the right token,
-        else None."""
+        """Return a redirect that sets the cookie. Return None if the request's URL does not contain
+        the right token."""
         parameters = parse_qsl(request.query, keep_blank_values=True)
         if request.method != "GET" or not self._is_right(dict(parameters).get(_PARAMETER, "")):
             return None
@@ -47,10 +50,10 @@ class DashboardToken:
         return Response(303, headers={"Location": page}, cookies=(cookie,))
 
     def is_sent_in_cookie(self, request: Request) -> bool:
-        """Return whether the request carries the token in its cookie.
+        """Return whether a cookie of the request contains the token.
 
-        The cookie is found without the standard library's parser. That parser stops at malformed
-        cookies, which other servers on localhost may have set.
+        This method does not use the standard library's parser of cookies. The parser stops at
+        malformed cookies, which other servers on localhost may have set.
         """
         cookies = request.headers.get("Cookie") or ""
         pairs = (cookie.strip().partition("=") for cookie in cookies.split(";"))

@@ -10,8 +10,8 @@ Json = dict[str, Any]
 
 
 def to_json(value: Any) -> Any:
-    """Convert a value to JSON values; dataclasses at every level become objects with camelCase
-    keys.
+    """Convert a Python value to JSON values. Dataclasses at every level become objects whose keys
+    are the field names in camelCase.
 
     The keys of dictionaries stay unchanged.
     """
@@ -43,5 +43,5 @@ def to_camel_case(name: str) -> str:
 
 
 def milliseconds_between(start: datetime | None, end: datetime | None) -> int | None:
-    """Return the milliseconds between two times; None when one of the times is None."""
+    """Return the milliseconds between two times. Return None if one of the times is None."""
     return round((end - start).total_seconds() * 1000) if start and end else None

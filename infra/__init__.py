@@ -1,12 +1,12 @@
-"""Define the deployment with CDK: the module `catalog` lists what is deployed, the other modules
-build it.
+"""Define the deployment with CDK. The module `catalog` lists what is deployed; the other modules
+build the CDK stacks.
 
 CDK's Python classes run on Node.js, which jsii starts at the first import of aws_cdk. This package
 sets JSII_NODE to the Node.js of the virtual environment before any of its modules imports aws_cdk.
 Without JSII_NODE jsii uses the `node` on the PATH.
 
-This package also adds `lambdas` to the import path, because alarms and graphs use the metric names
-of the product.
+This package also adds the folder `lambdas`, which contains the product's source, to the import
+path: the alarms and graphs import the names of the product's metrics.
 """
 
 import importlib.util

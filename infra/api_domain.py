@@ -1,4 +1,7 @@
-"""Build ApiDomain: the API's own domain; and the outputs that say what to enter outside AWS."""
+"""Build ApiDomain, a custom domain name for the API, and list the redirect URIs of the sign-ins.
+
+The operator enters each redirect URI in the app registration at the mail provider.
+"""
 
 from collections.abc import Iterator
 
@@ -10,9 +13,10 @@ from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, syncable_providers
 
 
 class ApiDomain(Construct):
-    """A domain of API Gateway that leads to one stage of the API.
+    """A custom domain name in API Gateway whose requests go to the stage's HTTP API.
 
-    dns_target: where the DNS must point the domain's name, as a CNAME or an alias record.
+    dns_target: host name to which the operator's DNS record of the domain name must point. The
+        record is a CNAME or an alias record.
     """
 
     def __init__(

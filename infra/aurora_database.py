@@ -1,5 +1,5 @@
-"""Build AuroraDatabase: a Postgres for the stage, reached through a proxy with IAM
-authentication."""
+"""Build AuroraDatabase: an Aurora database for the stage. Functions connect through an RDS Proxy
+with IAM authentication."""
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -21,12 +21,13 @@ _ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 class AuroraDatabase(Construct):
-    """An Aurora PostgreSQL Serverless v2 cluster with one writer and 14 days of backups; it is
-    retained when its stack is deleted.
+    """An Aurora PostgreSQL Serverless v2 cluster with one writer and 14 days of backups. The
+    cluster is retained when its stack is deleted.
 
     Functions authenticate to the RDS Proxy with an IAM token. The proxy authenticates to the
-    database with a password from Secrets Manager. `migrate-database` is the only function that can
-    read a password: that of the login `mailsync_functions`, which it sets in the database.
+    database with a password from Secrets Manager. No function can read the password of the schema's
+    owner. Only the function `migrate-database` can read the password of the login
+    `mailsync_functions`, because it sets this password in the database.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class AuroraDatabase(Construct):
     def allow_connect(self, function: SyncFunction) -> None:
         """Let the function connect to the database.
 
-        A function to which the catalog gives the capability SCHEMA_OWNER_LOGIN connects as the
-        schema's owner, every other function as the login `mailsync_functions`.
+        A function with the capability SCHEMA_OWNER_LOGIN connects as the owner of the database
+        schema. Every other function connects as the login `mailsync_functions`.
         """
         owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.capabilities
         user = OWNER_USER if owns else FUNCTIONS_USER
@@ -79,8 +80,8 @@ class AuroraDatabase(Construct):
         )
 
     def allow_set_password(self, function: SyncFunction) -> None:
-        """Let the function read the password that it sets in the database for the login
-        `mailsync_functions`."""
+        """Let the function read the password of the login `mailsync_functions`, which the function
+        sets in the database."""
         arn = self.functions_login.secret_arn
         function.function.add_environment("FUNCTIONS_LOGIN_SECRET_ARN", arn)
         self.functions_login.grant_read(function.role)

@@ -17,8 +17,8 @@ PARTITION_PLACEHOLDER = "Partition"
 
 
 class Capability(StrEnum):
-    """A kind of access that a Lambda function needs. A function's capabilities determine its IAM
-    permissions and environment variables."""
+    """A kind of access that a Lambda function needs. The capabilities of a function determine the
+    function's IAM permissions and environment variables."""
 
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
@@ -28,7 +28,7 @@ class Capability(StrEnum):
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
-    START_SUCCESSOR = "successors"  # start executions of the machine that invokes the function
+    START_SUCCESSOR = "successors"  # start executions of the caller's machine
     STOP_WORKFLOWS = "stop workflows"  # end executions
     WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
     INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
@@ -41,7 +41,7 @@ class Capability(StrEnum):
 class Function:
     """One Lambda function of the deployment.
 
-    name: name of the workflow state, route or schedule that the function serves.
+    name: name of the function. A workflow state that invokes it has the same name.
     purpose: description of the function in the AWS console.
     capabilities: what the function may access.
     timeout_s: time limit of an invocation in seconds.
@@ -315,8 +315,8 @@ _LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst=20)
 
 
 def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
-    """Yield the routes of one provider: those that connect its mailboxes and the one that receives
-    its notifications."""
+    """Yield the API's routes for one mail provider: the routes that connect mailboxes, and the
+    route that receives the provider's notifications if the provider sends any."""
     name = provider.provider
     oauth = provider.oauth_access
     if oauth:

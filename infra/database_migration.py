@@ -1,4 +1,4 @@
-"""Build DatabaseMigration: it migrates the database schema before new code goes live."""
+"""Build DatabaseMigration, which migrates the database schema before new code goes live."""
 
 import aws_cdk as cdk
 from aws_cdk import triggers

@@ -9,7 +9,7 @@ from constructs import Construct
 def create_dead_letter_queue(
     scope: Construct, construct_id: str, *, retention: cdk.Duration | None = None
 ) -> sqs.Queue:
-    """Create and return a queue; the caller adds an alarm on it.
+    """Create and return a dead-letter queue. The caller adds an alarm on the queue's depth.
 
     retention: how long the queue keeps a message. None: 14 days.
     """

@@ -15,15 +15,19 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 from infra.sync_workflows import SyncWorkflows
 
 MAX_EVENT_AGE = cdk.Duration.minutes(10)
-"""Age at which EventBridge, and then Lambda, gives up an event."""
+"""Age of an event at which EventBridge moves it to the dead-letter queue. Lambda does the same with
+an invocation of this age."""
 
 
 class ExecutionEvents(Construct):
     """EventBridge rules that invoke the run closer and the outbox publisher when an execution of
     `mailbox-sync` ends.
 
-    Step Functions may lose such an event. Functions that run on a schedule then do the same work.
-    So an event waits for ten minutes at most, and then goes to the queue `lost`, that of the ticks.
+    Step Functions may lose an event; functions that run on a schedule then do the work. So an event
+    is retried for ten minutes at most.
+
+    lost: the dead-letter queue of events that were too old or that failed. SyncSchedules creates
+        this queue and uses it for scheduled invocations too.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Build the code asset that all Lambda functions share, without Docker.
 
-The dependencies are wheels for Lambda's platform from a lock file with hashes, so every machine
-builds the same bundle; see docs/adr/0002-bundling-without-docker.md. They are cached, so only the
-first build needs the network.
+The dependencies are wheels for Lambda's platform, which a lock file lists with hashes. So every
+machine builds the same bundle (docs/adr/0002-bundling-without-docker.md). The dependencies are
+cached; only the first build needs the network.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ UV_PLATFORM_BY_ARCHITECTURE = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86
 
 
 def build_lambda_code_asset(architecture: str) -> lambda_.Code:
-    """Return the code asset for `architecture`. CDK builds its bundle at synthesis if the bundle's
-    fingerprint is new."""
+    """Return the code asset for the CPU architecture ("arm64" or "x86_64"). At synthesis, CDK
+    builds the asset's bundle if no bundle with the same fingerprint exists."""
     bundle = LambdaBundle(architecture=architecture)
     return lambda_.Code.from_asset(
         str(LAMBDAS_DIRECTORY),

@@ -23,8 +23,9 @@ class MailsyncApp(cdk.App):
     `synth` raises an error if a cdk-nag rule is violated and no construct acknowledges the
     violation.
 
-    context: overrides the context of cdk.json; the CDK CLI's `-c` overrides both.
-    account, region: where to deploy. None: the template fits any account and region.
+    context: values that replace those in the context of cdk.json. The option `-c` of the CDK's
+        command line replaces values of both.
+    account, region: AWS account and region of the deployment. None: the template fits any.
     """
 
     def __init__(

@@ -18,8 +18,8 @@ Proxy; in each account other names stand for them."""
 
 
 class PrivateNetwork(Construct):
-    """A VPC over at least three availability zones. The database has no egress; the functions reach
-    only the ports of AWS and of the mail providers.
+    """A VPC in at least three availability zones. The database cannot open connections to the
+    internet; the functions reach only the ports of AWS and of the mail providers.
 
     One NAT gateway, in the first zone, serves all zones. If the gateway's zone fails, no mailbox is
     synced until the zone recovers; a gateway in each zone would triple the price.

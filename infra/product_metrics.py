@@ -18,8 +18,8 @@ class ProductMetrics:
         self._service = stage.metrics_service_dimension
 
     def cloudwatch_metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return a product metric as a CloudWatch metric. Its value in a period is the maximum for
-        a gauge, else the sum."""
+        """Return the CDK object for a metric of the product. The statistic of a gauge is the
+        maximum in a period, that of any other metric the sum."""
         return self._build(metric, period, {})
 
     def failed_runs_with_error(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
@@ -48,8 +48,8 @@ class ProductMetrics:
     def metric_of_provider(
         self, metric: Metric, provider: Provider, period: cdk.Duration
     ) -> cloudwatch.Metric:
-        """Return the CloudWatch metric with one provider's values of a product metric that has the
-        dimension `provider`."""
+        """Return the CDK object for one mail provider's values of a product metric. The metric must
+        have the dimension `provider`."""
         label = f"{metric.name} {provider}"
         return self._build(metric, period, {"provider": provider}, label=label)
 
@@ -62,11 +62,11 @@ class ProductMetrics:
         of_at_least: int,
         period: cdk.Duration,
     ) -> cloudwatch.MathExpression:
-        """Return a CloudWatch expression: for one provider, the metric `part` as a percentage of
-        the metric `whole`.
+        """Return a CloudWatch expression for the percentage that the metric `part` is of the metric
+        `whole`, for one mail provider.
 
         of_at_least: minimum of `whole` in the period. Below this minimum the expression is 0, so
-            that a few requests raise no alarm.
+            that failures among a few requests raise no alarm.
         """
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",

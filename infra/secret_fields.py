@@ -1,4 +1,4 @@
-"""List the secrets of a stage and the settings that each secret holds."""
+"""List the secrets of a stage and the fields of each secret."""
 
 from infra.settings import StageSettings
 
@@ -13,7 +13,8 @@ FIELDS_OF_SECRET = {
     "ApplicationKey": (JWT_KEY_FIELD,),
     "Migration": ("MIGRATION_DATABASE_URL",),
 }
-"""The settings that each secret holds. The stateful stack has an output `{name}SecretArn`."""
+"""The names of the fields of each secret, by the secret's name. The stateful stack has an output
+`{name}SecretArn` for each secret."""
 FIELDS_OUTSIDE_TEMPLATE = frozenset({"GOOGLE_CLIENT_SECRET"})
 """Fields that were added after the first deployment of a secret; `make deploy` writes them. In the
 template they would change the secret's properties, and CloudFormation would then write all fields
@@ -25,7 +26,8 @@ SINGLE_SECRET_FIELDS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT
 
 
 def secrets_of_stage(stage: StageSettings) -> tuple[str, ...]:
-    """Return the names of the secrets that the stage uses, without the single secret."""
+    """Return the names of the secrets that the stage uses, such as "Database". The single secret of
+    the previous release is not among them."""
     is_used = {
         "Database": stage.database == "external",
         "Migration": stage.database == "external",

@@ -1,7 +1,7 @@
 """Check the format of each setting of a stage: URLs, addresses, ids, lists and switches.
 
-An example value, such as a host below example.com, is a violation as well: a stage that is deployed
-with it would fail only when a person signs in.
+An example value, such as a host below example.com, is a violation as well. A stage with an example
+value could be deployed, and would fail later, when a person signs in.
 """
 
 import re
@@ -22,7 +22,8 @@ PLACEHOLDER = re.compile(
     r"|(^|[@./])example(\.com|\.net|\.org)?(?![\w.-])|\.example(?![\w.-])"
     r"|00000000-0000-0000-0000-000000000000"
 )
-"""What stands in an example in place of a value of your own (RFC 2606, 3)."""
+"""Matches text that an example contains in place of the operator's value, such as example.com (RFC
+2606, section 3)."""
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _LOG_RETENTION = re.compile(
     r"(ONE|THREE|FIVE)_DAYS?|(ONE|TWO)_WEEKS?|(ONE|TWO|THREE|FOUR|FIVE|SIX|THIRTEEN|EIGHTEEN)"
@@ -32,8 +33,10 @@ _APP_URL = re.compile(r"[a-z][a-z0-9+.-]*://?[!-~]+")
 
 
 def format_violations(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence, which begins with the setting's name, for each setting whose value is not
-    of the right form; a setting that is None has no form."""
+    """Yield a sentence for each setting whose value has the wrong format or is an example value.
+
+    Each sentence begins with the setting's name. Settings with the value None are not checked.
+    """
     for name, value in settings.items():
         if value is None:
             continue

@@ -20,7 +20,7 @@ ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
 limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
 rejects a proxy to which it leaves one subnet."""
 MIN_ZONES = 3
-"""The number of availability zones of a network; with three, one may fail or lack a service."""
+"""The lowest number of availability zones of a network: one of three may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
 SETTINGS_PARTS = ("stage", "secrets")
@@ -33,7 +33,7 @@ class StageSettings:
     """The settings of one stage.
 
     app_inbox_url: URL of the application's inbox; target of the redirect after a sign-in.
-    database: "external", a Postgres that you provide, or "aurora", created by the stage.
+    database: "external" if the operator provides the database, "aurora" if the stage creates one.
     aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
         multiples of 0.5 from 0.5 to 256.
     aurora_zone_ids: ids of at least three availability zones for the database and the functions,
@@ -42,31 +42,31 @@ class StageSettings:
     schedule_enabled: whether the schedules run, so that due mailboxes are synced.
     log_retention: a member of CDK's RetentionDays, such as ONE_MONTH.
     log_level: DEBUG, INFO, WARN or ERROR.
-    settings_version: any text. Functions read the settings secret when they start; a change of this
-        text restarts all functions.
+    settings_version: any text. Functions read the secrets only when they start. A change of this
+        text restarts all functions, so that they read changed secrets.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
-    single_secret: whether functions also read the previous release's secret, whose values win.
-    microsoft_client_id: the app registration. None: the single secret names it, or the stage syncs
-        no mailboxes of Microsoft 365.
-    google_client_id: the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
-    google_pubsub_topic, google_push_service_account, google_push_audience: the Pub/Sub topic that
-        Gmail publishes to, and how its pushes authenticate (docs/deploy.md). None: no pushes.
-    gmail_units_per_minute, gmail_project_units_per_minute: quotas of the Google project, of one
-        mailbox and of all (docs/deploy.md). None: those of a new project.
-    imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: there are none.
+    single_secret: whether functions also read the previous release's secret and prefer its values.
+    microsoft_client_id: client id of the app registration in Microsoft Entra. None: the single
+        secret contains the id, or the stage syncs no mailboxes of Microsoft 365.
+    google_client_id: id of the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
+    google_pubsub_topic, google_push_service_account, google_push_audience: the Pub/Sub topic of
+        Gmail's notifications, and how Pub/Sub authenticates (docs/deploy.md). None: no pushes.
+    gmail_units_per_minute, gmail_project_units_per_minute: quotas of the Google project, for one
+        mailbox and for all mailboxes (docs/deploy.md). None: the quotas of a new project.
+    imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: no such mailboxes.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
-    microsoft_tenants: ids, with commas, of organisations whose mailboxes administrators connect.
-    jwt_jwks_url: URL of the key set of the JWT's issuer. None: JWT_SECRET of the settings secret
-        verifies the JWT.
-    jwt_audience: accepted `aud` claims, separated by commas; required with jwt_jwks_url. "*": any.
-        None: not checked.
-    jwt_issuer: required `iss` claim. None: not checked.
+    microsoft_tenants: tenant ids, with commas, of organisations that connect all their mailboxes.
+    jwt_jwks_url: URL of the keys that verify the application's JWT. None: the field JWT_SECRET of
+        a secret verifies the JWT.
+    jwt_audience: accepted `aud` claims of the JWT, separated by commas; "*" accepts any. Required
+        with jwt_jwks_url. None: the claim is not checked.
+    jwt_issuer: required `iss` claim of the JWT. None: the claim is not checked.
     confirm_connections: whether a user must confirm a connected mailbox (docs/security.md).
     log_source_ip: whether audit records contain the IP address of the request.
-    public_url: URL of the API at a domain that you route to it yourself.
-    domain_name: host name of the API, which the stage creates in API Gateway.
+    public_url: URL of the API at a domain that the operator routes to the API.
+    domain_name: custom domain name of the API, which the stage creates in API Gateway.
     certificate_arn: certificate for domain_name, in the region of the stage.
     api_limits: calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md).
     cors_origins: origins whose pages can call the API, such as https://app.example.com.
@@ -112,13 +112,13 @@ class StageSettings:
 
     @property
     def metrics_service_dimension(self) -> str:
-        """Return the value that all metrics of the stage have for the dimension `service`."""
+        """Return the value of the dimension `service` in all CloudWatch metrics of the stage."""
         return f"mailsync-{self.name}"
 
     @property
     def own_url(self) -> str | None:
-        """Return the URL of the API at your own domain. None: it has only the URL that AWS
-        assigns."""
+        """Return the URL of the API at the operator's domain. Return None if the API has only the
+        URL that AWS assigns."""
         return f"https://{self.domain_name}" if self.domain_name else self.public_url
 
     @property
@@ -152,8 +152,8 @@ class StageSettings:
 
 
 def provider_ports(stage: StageSettings) -> Mapping[str, frozenset[int]]:
-    """Return the TCP ports that functions must reach for each provider for which the stage has the
-    required settings, by the provider's title."""
+    """Return the TCP ports that functions must reach at each mail provider, by the provider's
+    title. Providers for which the stage lacks a required setting are left out."""
     listed = stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).servers
     return {
         each.title: listed.ports
@@ -261,8 +261,11 @@ def _is_capacity(least: float, most: float) -> bool:
 
 
 def read_settings_file(path: Path) -> Mapping[str, Any]:
-    """Return the settings that the part `stage` of the file contains. A stage with such a file has
-    three secrets in place of the single one, unless the file says otherwise.
+    """Return the settings in the part `stage` of the file.
+
+    If the file does not contain the setting `single_secret`, it is False here: the stage then has
+    no single secret, only the separate secrets that `FIELDS_OF_SECRET` lists. The default of
+    `StageSettings` is True.
 
     Raises:
         ValueError: see `read_settings_parts`.
@@ -274,8 +277,8 @@ def read_settings_parts(path: Path) -> Mapping[str, Any]:
     """Return the parts of the settings file by name: `stage` and perhaps `secrets`.
 
     Raises:
-        ValueError: the file is missing, is not of the form of settings.example.json, or has a part,
-            a setting or a field twice.
+        ValueError: the file is missing, is not like settings.example.json, or contains a part, a
+            setting or a field twice.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors of Windows begin a file with a BOM

@@ -1,5 +1,5 @@
-"""Build the secrets of a stage: the database's URL, the logins at the mail providers, the
-application's key, and the database login of the schema's owner."""
+"""Build the secrets of a stage: the database's URL, the credentials of the app at the mail
+providers, the key of the application's JWT, and the database login of the schema's owner."""
 
 import json
 from collections.abc import Callable
@@ -32,9 +32,10 @@ _SERVED_BY_SINGLE_SECRET = (
 
 
 class OperatorSecret(Construct):
-    """A secret whose values the operator fills in. It is retained when its stack is deleted.
+    """A secret whose values the operator provides. The secret is retained when its stack is
+    deleted.
 
-    variable: environment variable that contains the ARN of the secret in functions.
+    variable: name of the functions' environment variable that contains the secret's ARN.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class OperatorSecret(Construct):
 
 
 class StageSecrets:
-    """The secrets of a stage, each for the functions with one capability.
+    """The secrets of a stage. Each secret is readable for the functions that have the secret's
+    capability.
 
-    A stage has only the secrets that it uses. Without `database` "external" it has no secret for
-    the database, and with `jwt_jwks_url` none for the application's key. With `single_secret`, all
-    these functions also read the one secret of the previous release, whose values win.
+    A stage has only the secrets that it uses. A stage with an Aurora database has no secrets for a
+    database URL. A stage with the setting `jwt_jwks_url` has no secret for the JWT's key. A stage
+    with the setting `single_secret` also has the single secret of the previous release, whose
+    values replace the values of the other secrets.
     """
 
     def __init__(self, stack: cdk.Stack, stage: StageSettings) -> None:
@@ -90,11 +93,12 @@ class StageSecrets:
 
     @property
     def allow_by_capability(self) -> dict[Capability, Callable[[SyncFunction], None]]:
-        """Return, for each capability that a secret serves, the method that lets a function read
-        that secret.
+        """Return, by capability, the method that lets a function read the secrets of the
+        capability.
 
-        Client ids are public: they are settings of the stage, and stand in a secret only in the
-        previous release.
+        The capability KNOW_ENABLED_PROVIDERS has a secret only in a stage with the single secret,
+        which contains a client id. Elsewhere client ids are settings of the stage, because they are
+        public.
         """
         served = (*self._by_capability, *_SERVED_BY_SINGLE_SECRET)
         return {each: partial(self._allow, each) for each in served}
@@ -106,7 +110,8 @@ class StageSecrets:
             self._single.allow_read(function)
 
     def add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
-        """Add a secret with empty values. CloudFormation does not write them again."""
+        """Add a secret whose fields are empty. The operator fills the fields in; later deployments
+        do not overwrite them."""
         empty = cdk.SecretValue.unsafe_plain_text("")
         fields = [each for each in FIELDS_OF_SECRET[name] if each not in FIELDS_OUTSIDE_TEMPLATE]
         values = dict.fromkeys(fields, empty)
@@ -115,8 +120,12 @@ class StageSecrets:
     def add_generated_secret(
         self, name: str, variable: str, description: str, *empty_fields: str
     ) -> OperatorSecret:
-        """Add a secret with a generated JWT_SECRET. Replace it if the application already signs
-        with HS256. A change of the properties here would generate another key in every stage."""
+        """Add a secret whose field JWT_SECRET gets a generated key; the other fields are empty.
+
+        An operator whose application already signs JWTs with HS256 replaces the generated key with
+        the application's key. Do not change the properties of the secret in this method: AWS would
+        generate another key in every stage.
+        """
         generator = secretsmanager.SecretStringGenerator(
             secret_string_template=json.dumps(dict.fromkeys(empty_fields, "")),
             generate_string_key=JWT_KEY_FIELD,

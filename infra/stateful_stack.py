@@ -19,8 +19,8 @@ from infra.token_key import TokenKey
 
 
 class StatefulStack(cdk.Stack):
-    """The stack with the resources that hold data: token key, secrets and, if `database` is
-    "aurora", the database with its network.
+    """The stack with the resources that hold data: the KMS key of stored tokens, the secrets and,
+    if the setting `database` is "aurora", the database with its network.
 
     network: the VPC of the database. None: the operator provides the database.
     """
@@ -46,13 +46,13 @@ class StatefulStack(cdk.Stack):
             self._output_database(network, database)
 
     def allow_use_database(self, function: SyncFunction) -> None:
-        """Let the function connect to the database."""
+        """Let the function connect to the stage's database."""
         self.secrets.allow_by_capability[Capability.DATABASE](function)
         if self._database:
             self._database.allow_connect(function)
 
     def allow_migrate(self, function: SyncFunction) -> None:
-        """Let the function migrate the schema as its owner."""
+        """Let the function migrate the database schema with the login of the schema's owner."""
         if self._database:
             self._database.allow_set_password(function)
         else:

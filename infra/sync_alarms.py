@@ -1,5 +1,5 @@
 """Build SyncAlarms: alarms on conditions that an operator must fix. The description of each alarm
-says how."""
+tells the operator what to do."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,13 +48,14 @@ _HOUR = cdk.Duration.hours(1)
 class AlarmSpec:
     """The definition of a CloudWatch alarm.
 
-    name: construct id, and section of the runbook unless `runbook_section` is set.
+    name: construct id of the alarm.
     metric: the metric that the alarm watches.
     message: what happened and what to do first.
     threshold: a period is breaching if the metric reaches at least this value in it.
     breaching_periods: number of consecutive breaching periods that raise the alarm.
     is_missing_data_breaching: whether a period without data is breaching.
-    runbook_section: section of the runbook that explains the alarm. None: the section `name`.
+    runbook_section: section of the runbook that explains the alarm. None: the section has the
+        alarm's name.
     """
 
     name: str
@@ -69,8 +70,8 @@ class AlarmSpec:
 class SyncAlarms(Construct):
     """The CloudWatch alarms of a stage.
 
-    topic: SNS topic that gets a notification when an alarm starts and when it ends. None: there are
-        no notifications.
+    topic: SNS topic that gets a notification when an alarm starts and when an alarm ends. None: no
+        notifications are sent.
     """
 
     def __init__(

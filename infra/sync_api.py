@@ -63,8 +63,8 @@ def _cors(stage: StageSettings) -> apigateway.CorsPreflightOptions | None:
 
 
 class SyncApi(Construct):
-    """The HTTP API of the stage. It caches the authorizer's decision on an Authorization header for
-    300 s."""
+    """The HTTP API of the stage. API Gateway caches the authorizer's decision about an
+    Authorization header for 300 s."""
 
     def __init__(
         self,
@@ -114,20 +114,20 @@ class SyncApi(Construct):
         return self._api.api_endpoint
 
     def server_error_metric(self, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return the metric that counts responses with a 5xx status, including those that the
-        authorizer causes."""
+        """Return the metric that counts responses with a 5xx status, including responses
+        after a failure of the authorizer."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
     def set_public_url_of_function(self, function: SyncFunction) -> None:
         """Set the environment variable PUBLIC_URL of the function to the URL of the API.
 
-        Do not use it for a function that handles a route: function and API would depend on each
-        other.
+        Do not call this method for a function that handles a route: CloudFormation rejects a
+        function and an API that depend on each other.
         """
         function.function.add_environment("PUBLIC_URL", self._own_url or self.url)
 
     def outputs(self) -> Iterator[tuple[str, str]]:
-        """Yield name and value of the stack's outputs about the API."""
+        """Yield the name and value of each stack output about the API."""
         yield "ApiUrl", self.url
         yield from redirect_uris(self._own_url or self.url)
         if self._domain:

@@ -1,4 +1,4 @@
-"""Build SyncMonitoring: the alarms of a stage, their notifications, and the dashboard."""
+"""Build SyncMonitoring: the alarms of a stage, their SNS topic, and the CloudWatch dashboard."""
 
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -13,8 +13,8 @@ from infra.sync_workflows import SyncWorkflows
 
 
 class SyncMonitoring(Construct):
-    """The monitoring of a stage: its alarms, the topic of their notifications, and the CloudWatch
-    dashboard."""
+    """The monitoring of a stage: the CloudWatch alarms, the SNS topic that the alarms notify, and
+    the CloudWatch dashboard."""
 
     def __init__(
         self,

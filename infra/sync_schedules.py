@@ -1,4 +1,4 @@
-"""Build SyncSchedules: EventBridge schedules for the schedules of the catalog."""
+"""Build SyncSchedules: the EventBridge schedules that `infra/catalog.py` lists."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda_destinations as destinations
@@ -12,19 +12,19 @@ from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
 LOST_TICK_RETENTION = cdk.Duration.hours(1)
-"""How long the queue of lost ticks keeps a message. Its depth is the number of ticks that were lost
-in that time, so an alarm on it ends by itself."""
+"""How long the queue of lost ticks keeps a message. The number of messages is the number of ticks
+that were lost in this time, so an alarm on it ends without an operator."""
 
 
 class SyncSchedules(Construct):
-    """The EventBridge schedules of the stage.
+    """The EventBridge schedules of the stage. A tick is one invocation of a function by a schedule.
 
-    A tick waits no longer than the interval of its schedule: neither in EventBridge, which would
-    try for 24 hours, nor in Lambda's queue of asynchronous invocations, which would keep it for 6
-    hours. After an outage each function therefore runs once or twice, and not once for each minute
-    of the outage. Lambda does not retry a tick that failed; the next tick does its work.
+    A tick waits no longer than the interval of its schedule. By default EventBridge would try for
+    24 hours, and Lambda's queue of asynchronous invocations would keep a tick for 6 hours. So after
+    an outage each function runs once or twice, and not once for each minute of the outage. Lambda
+    does not retry a failed tick; the next tick of the schedule does the work.
 
-    lost_ticks: the queue of ticks that were too old, or that failed.
+    lost_ticks: the dead-letter queue of ticks that were too old or that failed.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Build SyncWorkflows: the state machines, from the ASL files that the local stack also runs."""
+"""Build SyncWorkflows: the state machines, from the ASL files in the folder `statemachine/`."""
 
 import json
 import re
@@ -92,8 +92,10 @@ class SyncWorkflows(Construct):
     def allow_start_successor(self, function: SyncFunction) -> None:
         """Let a function that `mailbox-sync` invokes start executions of `mailbox-sync`.
 
-        Its environment cannot name the state machine, whose definition names the function. The
-        payload names it.
+        A successor is the next execution of a run, which the function starts before AWS would end
+        the current execution. The function reads the state machine's ARN from its payload. An
+        environment variable cannot contain the ARN: the state machine's definition contains the
+        function's ARN, and CloudFormation rejects such a circular dependency.
         """
         self._start_successor.attach_to_role(function.role)
 

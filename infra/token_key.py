@@ -1,4 +1,4 @@
-"""Build TokenKey: the KMS key that encrypts the data keys with which Mailsync seals stored
+"""Build TokenKey: a KMS key. It encrypts the data keys with which Mailsync encrypts stored
 tokens."""
 
 import aws_cdk as cdk
@@ -13,7 +13,7 @@ _MAIL_TOKENS_ONLY = {"StringEquals": {"kms:EncryptionContext:purpose": "mail-tok
 
 
 class TokenKey(Construct):
-    """The KMS key that protects stored tokens; it is retained when its stack is deleted.
+    """The KMS key that protects stored tokens. The key is retained when its stack is deleted.
 
     Without the key no stored token can be decrypted, and every mailbox must be connected again.
     """
@@ -29,11 +29,11 @@ class TokenKey(Construct):
         )
 
     def allow_decryption(self, function: SyncFunction) -> None:
-        """Let the function decrypt data keys with the KMS key, to read stored tokens."""
+        """Let the function decrypt data keys with the KMS key, to decrypt stored tokens."""
         self._allow(function, "kms:Decrypt")
 
     def allow_encryption(self, function: SyncFunction) -> None:
-        """Let the function generate data keys with the KMS key, to seal tokens."""
+        """Let the function generate data keys with the KMS key, to encrypt tokens."""
         self._allow(function, "kms:GenerateDataKey")
 
     def _allow(self, function: SyncFunction, action: str) -> None:

@@ -1,4 +1,4 @@
-"""Read the AWS account and region of a deployment, and check that the stage fits into them."""
+"""Read the AWS account and region of a deployment, and check that AWS accepts the stage."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _ISSUED = "ISSUED"
 
 @dataclass(frozen=True, slots=True)
 class AwsAccount:
-    """The AWS account and region to which the credentials of the environment lead."""
+    """The AWS account and region of a deployment, with a boto3 session that accesses them."""
 
     account_id: str
     region: str
@@ -31,7 +31,7 @@ class AwsAccount:
         return self.session.client(service, region_name=self.region)
 
     def describe_stack(self, stack: str) -> Mapping[str, Any] | None:
-        """Return the description of the stack. None: there is no such stack."""
+        """Return CloudFormation's description of the stack. Return None if no such stack exists."""
         try:
             (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
@@ -41,13 +41,13 @@ class AwsAccount:
         return dict(found)
 
     def stack_outputs(self, stack: str) -> dict[str, str]:
-        """Return the outputs of the stack by name; empty if there is no such stack."""
+        """Return the values of the stack's outputs by name; empty if the stack does not exist."""
         found = self.describe_stack(stack) or {}
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
     def bootstrap_version(self) -> int:
-        """Return the version of the CDK's bootstrap stack in this account and region. 0: there is
-        no bootstrap stack."""
+        """Return the version of the CDK's bootstrap stack in this account and region. Return 0 if
+        there is no bootstrap stack."""
         parameters = self.client("ssm")
         try:
             found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER)
@@ -57,7 +57,7 @@ class AwsAccount:
 
 
 def open_account() -> AwsAccount:
-    """Return the account and region of the environment's credentials.
+    """Return the AWS account and region that the environment variables and AWS profile select.
 
     Raises:
         DeploymentFailed: there is no region, there are no credentials, or AWS rejects them.
@@ -87,7 +87,7 @@ def open_account() -> AwsAccount:
 
 
 def account_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
-    """Yield a sentence for each reason for which AWS would reject the stage's stacks."""
+    """Yield a sentence for each reason why AWS would reject the stage's stacks."""
     yield from _quota_problems(account, stage)
     yield from _certificate_problems(account, stage)
     yield from _topic_problems(account, stage)
@@ -104,9 +104,13 @@ def account_warnings(account: AwsAccount) -> Iterator[str]:
 
 
 def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
-    """Yield a sentence for each availability zone of the template's subnets that the region lacks.
+    """Yield a sentence if the region lacks an availability zone that the template's subnets need.
 
-    A template names a zone by its id, or by its place in the list of the region's zones.
+    If the template names zones by id, the sentence names the ids that the region lacks. If the
+    template names zones by number, such as the third zone of the region, the sentence compares the
+    number of zones.
+
+    template: file of the CloudFormation template. A template without subnets has no problem.
     """
     resources = json.loads(template.read_text())["Resources"].values()
     subnets = [each["Properties"] for each in resources if each["Type"] == "AWS::EC2::Subnet"]
@@ -134,9 +138,10 @@ def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
 
 
 def kind_of_database_problems(stage: StageSettings, outputs: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence if the deployed stage has the other kind of database.
+    """Yield a sentence if the stage is deployed with one kind of database and the settings name the
+    other kind: "aurora" or "external".
 
-    outputs: the outputs of the deployed stateful stack.
+    outputs: outputs of the deployed stateful stack, by name. Empty if it is not deployed yet.
     """
     deployed = "aurora" if "DatabaseArn" in outputs else "external"
     if outputs and deployed != stage.database:

@@ -17,8 +17,10 @@ _PROGRAM = Path("node_modules") / "aws-cdk" / "bin" / "cdk"
 
 
 def find_cdk_command(repository: Path = REPOSITORY_ROOT) -> tuple[str, ...]:
-    """Return the command that starts the CDK's command line; install the version that package.json
-    pins, if it is not there. An older one may not read what the CDK's library of a release writes.
+    """Return the command that starts the CDK's command line.
+
+    If the version that package.json pins is not installed, install it first. An older command line
+    may be unable to read the cloud assembly that the CDK's Python library writes.
 
     Raises:
         DeploymentFailed: there is no Node.js, or npm could not install the command line.
@@ -51,7 +53,7 @@ def _is_installed(repository: Path) -> bool:
 
 
 def npm_command(node: str) -> tuple[str, ...]:
-    """Return the command that starts the npm beside this Node.js, or else the npm of the PATH."""
+    """Return the command that starts npm: the npm beside the program `node`, or npm on PATH."""
     script = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return (node, str(script)) if script.is_file() else (_find_program("npm"),)
 
@@ -71,7 +73,7 @@ def _find_program(name: str) -> str:
 class CdkCli:
     """The CDK's command line, for one account and region.
 
-    command: the command and its first arguments.
+    command: the program that starts the CDK's command line, and the program's first arguments.
     """
 
     def __init__(self, command: Sequence[str], account: AwsAccount) -> None:
@@ -82,7 +84,7 @@ class CdkCli:
         """Create or update the resources that CDK deployments need in the account and region.
 
         Raises:
-            DeploymentFailed: AWS rejects them; the output has the reason.
+            DeploymentFailed: AWS rejects the resources; the printed output has the reason.
         """
         self._run("bootstrap", f"aws://{self._account.account_id}/{self._account.region}")
 
@@ -90,7 +92,7 @@ class CdkCli:
         """Deploy one stack of the cloud assembly; return the stack's outputs by name.
 
         Raises:
-            DeploymentFailed: the deployment failed; the output has CloudFormation's reason.
+            DeploymentFailed: the deployment failed; the printed output has the reason.
         """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outputs.json"
@@ -121,7 +123,8 @@ class CdkCli:
 
 
 def required_bootstrap_version(assembly: Path) -> int:
-    """Return the version of the bootstrap stack that the assembly's stacks need."""
+    """Return the lowest version of the CDK's bootstrap stack that the stacks of the cloud assembly
+    accept; 0 if they need none."""
     artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"].values()
     versions = (each.get("properties", {}) for each in artifacts)
     return max((each.get("requiresBootstrapStackVersion", 0) for each in versions), default=0)

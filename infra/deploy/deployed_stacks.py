@@ -1,4 +1,5 @@
-"""Check what is deployed of a stage: where, and whether CloudFormation accepts an update of it."""
+"""Check the deployed stacks of a stage: their account and region, and whether CloudFormation would
+accept an update."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from infra.deploy.failure import DeploymentFailed
 NEVER_DEPLOYED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Statuses of a stack whose creation failed; the CDK deletes such a stack and creates it again."""
 _UNREVIEWED = "REVIEW_IN_PROGRESS"
-"""The status of a stack that has only a change set; the CDK goes on from there."""
+"""The status of a stack that has only a change set. The CDK can deploy such a stack."""
 
 
 def stack_problems(account: AwsAccount, stack: str) -> Iterator[str]:
@@ -36,9 +37,11 @@ def stack_problems(account: AwsAccount, stack: str) -> Iterator[str]:
 
 
 def unprotect_failed_stack(account: AwsAccount, stack: str) -> bool:
-    """Let the CDK delete the stack if its creation failed; return whether it did.
+    """Turn off the termination protection of a stack whose creation failed, so that the CDK can
+    delete the stack and create it again.
 
-    The CDK protects a stack from deletion before it creates the stack's resources.
+    Return whether the creation had failed. The CDK turns the protection on before it creates the
+    resources, so a stack whose creation failed is protected too.
     """
     found = account.describe_stack(stack)
     if not found or found["StackStatus"] not in NEVER_DEPLOYED:
@@ -50,9 +53,11 @@ def unprotect_failed_stack(account: AwsAccount, stack: str) -> bool:
 
 
 def account_and_region_problems(account: AwsAccount, outputs_file: Path) -> Iterator[str]:
-    """Yield a sentence if the stage was deployed from here to another account or region.
+    """Yield a sentence if the last deployment of the stage went to another AWS account or region.
 
-    outputs_file: outputs of the last deployment, which contain ARNs.
+    outputs_file: file in which the last deployment from this folder wrote the outputs of the
+        stacks. The account and region are read from the ARNs in the file. There is no problem if
+        the file does not exist.
     """
     try:
         outputs = json.loads(outputs_file.read_text())

@@ -1,8 +1,6 @@
-"""The exception for everything that ends a deployment."""
+"""Define the exception that ends a deployment."""
 
 
 class DeploymentFailed(Exception):
-    """The deployment ended.
-
-    The message says, in a sentence for the operator, what is wrong and what to do.
-    """
+    """Raised if a deployment cannot go on. The message tells the operator what is wrong and what
+    to do."""

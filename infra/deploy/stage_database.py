@@ -29,11 +29,12 @@ _IS_WRITER = "SELECT pg_has_role(current_user, 'mailsync_writer', 'USAGE')"
 
 
 def database_problems(values: Mapping[str, str], *, is_new_stage: bool = False) -> Iterator[str]:
-    """Yield a sentence for each reason for which the database would not serve the stage. Nothing is
-    written.
+    """Yield a sentence for each reason why the stage could not use the database. The checks write
+    nothing to the database.
 
-    values: the fields of the stage's secrets.
-    is_new_stage: whether the stage has no key yet that could decrypt tokens in the database.
+    values: values of the stage's secrets by field name, such as DATABASE_URL.
+    is_new_stage: whether the stage is not deployed yet. A new stage has no key for tokens, so a
+        database that already contains mailboxes belongs to another stage.
     """
     settings = Settings(values)
     has_owner = settings.database_url_setting_name(as_owner=True) != "DATABASE_URL"
@@ -52,8 +53,9 @@ def database_problems(values: Mapping[str, str], *, is_new_stage: bool = False) 
 
 
 def prepare_database(values: Mapping[str, str]) -> tuple[str, ...]:
-    """Apply the missing migrations, and create the login of the functions if the database lacks it;
-    return the versions of the applied migrations.
+    """Apply the missing migrations; return the versions of the migrations that were applied.
+
+    If the database lacks the login with which the functions connect, create the login.
 
     Raises:
         DeploymentFailed: a migration failed, or the functions cannot use the database.

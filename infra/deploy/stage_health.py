@@ -11,7 +11,7 @@ from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
 
 HEALTH_PATIENCE_S = 120
-"""How long a new API may take to respond: its route and the first start of its function."""
+"""Time within which a new API must respond, in seconds: its route and its function start first."""
 SELF_TEST_PATIENCE_S = 600
 _POLL_INTERVAL_S = 2.0
 
@@ -20,7 +20,8 @@ def require_health(api_url: str, *, patience_s: float = HEALTH_PATIENCE_S) -> No
     """Return once `/api/health` reports that the database is usable.
 
     Raises:
-        DeploymentFailed: it did not within `patience_s` seconds; the message has its response.
+        DeploymentFailed: the route did not report that within `patience_s` seconds. The message
+            contains the last response.
     """
     deadline = time.monotonic() + patience_s
     while (response := _fetch_health(api_url)) is not None:
@@ -47,10 +48,12 @@ def _fetch_health(api_url: str) -> str | None:
 def require_self_test(
     account: AwsAccount, state_machine_arn: str, *, patience_s: float = SELF_TEST_PATIENCE_S
 ) -> None:
-    """Run the self-test, which reaches the database and the mail providers, to its end.
+    """Run the stage's self-test and wait until it succeeds. The self-test sends requests to the
+    database and to the mail providers.
 
     Raises:
-        DeploymentFailed: it failed or took longer; the message has its error.
+        DeploymentFailed: the self-test failed, or still runs after `patience_s` seconds. The
+            message contains the error of a failed self-test.
     """
     executions = account.client("stepfunctions")
     arn = executions.start_execution(

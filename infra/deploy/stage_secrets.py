@@ -1,7 +1,8 @@
 """Read and write the secrets of a stage in AWS Secrets Manager.
 
-The part `secrets` of the settings file has the values by field. A field that is absent keeps the
-value that the stage has, so the part can be removed from the file once it is deployed.
+The part `secrets` of the settings file contains values by field name, such as DATABASE_URL. A field
+that the file does not contain keeps its deployed value. So the operator can remove the part from
+the file after a deployment.
 """
 
 import hashlib
@@ -30,11 +31,13 @@ _SERVED_BY_SINGLE_SECRET = ("Database", "ProviderLogins", "ApplicationKey")
 
 
 def read_secrets(path: Path) -> dict[str, str]:
-    """Return the part `secrets` of the settings file by field; a value `file://NAME` stands for the
-    text of the file NAME, beside the settings file.
+    """Return the values in the part `secrets` of the settings file, by field name.
+
+    A value `file://NAME` is replaced by the text of the file NAME in the folder of the settings
+    file.
 
     Raises:
-        ValueError: the part is not an object of texts, or a file is missing or empty.
+        ValueError: a value is not a text, or a file is missing or empty.
     """
     part = read_settings_parts(path).get("secrets", {})
     if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
@@ -57,10 +60,10 @@ def _text(name: str, value: str, folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StageSecretValues:
-    """The values of a stage's secrets: those of the settings file and those that are deployed.
+    """The values of a stage's secrets, from the settings file and from the deployed secrets.
 
-    given: values of the settings file, by field.
-    stored: deployed values by field, for each secret that the stage has already.
+    given: values in the settings file, by field name.
+    stored: values by field name, for each deployed secret by its name.
     """
 
     stage: StageSettings
@@ -68,8 +71,12 @@ class StageSecretValues:
     stored: Mapping[str, Values]
 
     def merged(self, name: str) -> dict[str, str]:
-        """Return what the secret `name` shall contain. Given values replace stored ones; those of
-        the single secret replace the stored ones of other secrets, as they do for the functions."""
+        """Return the values that the secret `name` gets by this deployment, by field name.
+
+        A value in the settings file replaces the deployed value. If the stage still has the single
+        secret of the previous release, a deployed value of the single secret replaces the deployed
+        value of the secret `name`, because functions also prefer the single secret.
+        """
         stored = self.stored.get(name, {})
         is_copied = self.stage.single_secret and name in _SERVED_BY_SINGLE_SECRET
         single = self.stored.get(SINGLE_SECRET, {}) if is_copied else {}
@@ -77,14 +84,15 @@ class StageSecretValues:
         return {**stored, **{each: known[each] for each in _fields(name) if each in known}}
 
     def values(self) -> dict[str, str]:
-        """Return the merged values of all secrets, by field, without empty ones."""
+        """Return the values that all secrets get by this deployment, by field name, without empty
+        values."""
         found: dict[str, str] = {}
         for name in secrets_of_stage(self.stage):
             found |= _filled(self.merged(name))
         return found
 
     def problems(self) -> Iterator[str]:
-        """Yield a sentence for each value that is missing, unknown, or still an example's."""
+        """Yield a sentence for each value that is missing, unknown or an example."""
         expected = _fields_of_stage(self.stage)
         for field, value in self.given.items():
             if field not in _EVERY_FIELD:
@@ -149,10 +157,12 @@ def _certificate_problems(values: Values) -> Iterator[str]:
 
 
 def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the deployed values by field, for each secret that the stack's outputs name.
+    """Return the values by field name of each deployed secret, by the name of the secret.
+
+    outputs: outputs of the deployed stateful stack, by name. They contain the secrets' ARNs.
 
     Raises:
-        DeploymentFailed: a secret is not a JSON object, because a person edited it.
+        DeploymentFailed: a secret is no JSON object, because a person edited the secret.
     """
     names = (*FIELDS_OF_SECRET, SINGLE_SECRET)
     arns = {name: outputs.get(f"{name}SecretArn") for name in names}
@@ -175,8 +185,12 @@ def _values(secret: Mapping[str, Any], arn: str) -> dict[str, str]:
 def write_secrets(
     account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
 ) -> tuple[list[str], str]:
-    """Write the secrets whose values changed; return their names, and a text that is another one
-    after each change of a secret."""
+    """Write the secrets whose values changed. Return the names of the written secrets, and a
+    fingerprint of the current versions of all secrets.
+
+    The fingerprint changes with each change of a secret. The caller puts it into the functions'
+    environment, so that the functions restart and read the new values.
+    """
     written, versions = [], []
     for name in values.stored:
         arn, wanted = outputs[f"{name}SecretArn"], values.merged(name)

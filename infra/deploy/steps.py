@@ -1,4 +1,4 @@
-"""The steps of a deployment, in their order. Each can be repeated."""
+"""Run the steps of a deployment in order. Each step can be repeated."""
 
 import json
 import sys
@@ -34,11 +34,12 @@ from infra.settings import StageSettings, read_settings_file
 class Deployment:
     """One deployment of one stage.
 
-    settings: the settings of the stage, as the settings file has them.
-    given_secrets: the values of secrets that the settings file has, by field.
-    find_command: returns the command of the CDK's command line.
-    context: context of the CDK app besides the stage.
-    build_folder: the folder of the file `outputs.STAGE.json`, which has the outputs of both stacks.
+    stage: the validated settings.
+    settings: the settings as the settings file contains them.
+    given_secrets: the values of secrets in the settings file, by field name.
+    find_command: function that returns the command that starts the CDK's command line.
+    context: values for the context of the CDK app, besides those of the stage.
+    build_folder: folder for the file `outputs.STAGE.json` with the outputs of both stacks.
     """
 
     stage: StageSettings
@@ -49,7 +50,7 @@ class Deployment:
     build_folder: Path = REPOSITORY_ROOT / "build"
 
     def run(self) -> dict[str, str]:
-        """Deploy the stage and check that it works; return the outputs of both stacks.
+        """Deploy the stage and check that it works; return the outputs of both stacks by name.
 
         Raises:
             DeploymentFailed: a check or a step failed.
