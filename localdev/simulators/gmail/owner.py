@@ -118,8 +118,9 @@ class GmailOwner:
         return len(trashed)
 
     def edit_draft(self, message_id: str, **fields: Any) -> str:
-        """Change fields of a draft; return the id of the edited draft. Changing the subject moves the
-        draft to another thread.
+        """Change fields of a draft; return the id of the edited draft.
+
+        Changing the subject moves the draft to another thread.
 
         fields: new values by the names of the fields of `MailItem`.
         """
