@@ -57,7 +57,7 @@ def start_child(
 def stop_child(child: subprocess.Popen[bytes], ask: signal.Signals, *, within_s: float) -> None:
     """Ask a child process to end, and wait until it has ended. Do nothing if it has ended already.
 
-    stop_signal: signal that asks the process to end.
+    ask: signal that asks the process to end.
     within_s: seconds after which the process is killed.
     """
     if child.poll() is None:

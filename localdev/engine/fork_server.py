@@ -154,7 +154,7 @@ def start_function(
 def _can_fork(env: Mapping[str, str], code: Path) -> bool:
     """Return whether a forked process would behave as a new interpreter. This is so on Linux, if
     `env` has no variable that an interpreter reads at its start, and if the folder `code` contains
-    none of LIBRARIES."""
+    none of PRELOADED_MODULES."""
     read_at_start = [name for name in env if name[:6] == "PYTHON" and name != "PYTHONPATH"]
     packages = [name.split(".")[0] for name in LIBRARIES]
     brought = [

@@ -40,7 +40,7 @@ class Message:
     modified_at: time of the last change, except changes of the read state.
     last_change_number: journal number of the message's last change.
     placements: the folders that the message is in.
-    attributes: values that only one provider has, under that provider's names, such as
+    provider_attributes: values that only one provider has, under that provider's names, such as
         `imapFlags`.
     """
 

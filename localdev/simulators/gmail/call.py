@@ -18,7 +18,7 @@ class GmailCall:
 
     attachment_ids: the valid ids of attachments.
     path_ids: the ids in the request's path, such as a message id.
-    params: values of each query parameter by name, in the order of the query.
+    query_parameters: values of each query parameter by name, in the order of the query.
     body: the parsed JSON body. None: the request has no body.
     scopes: the scopes that the access token permits.
     """

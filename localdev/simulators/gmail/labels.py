@@ -37,8 +37,8 @@ class GmailLabel:
     """A label of a Gmail mailbox.
 
     is_system: whether Gmail made the label. False: the user made it.
-    is_hidden: whether the API says that mail programs shall not show the label.
-    is_listed: whether `labels.list` and `labels.get` return the label.
+    is_hidden_in_clients: whether the API says that mail programs shall not show the label.
+    is_returned_by_api: whether `labels.list` and `labels.get` return the label.
     folder_number: number of the label's folder in the simulated mailbox. None: the label is a field
         of a message, such as UNREAD, or a system label that no message has had.
     """

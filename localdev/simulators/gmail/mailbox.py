@@ -62,7 +62,7 @@ _FLAG_SQL = {
 class ListedMessage:
     """A message of a Gmail mailbox without its contents.
 
-    number: number of the message in the simulated mailbox.
+    message_number: number of the message in the simulated mailbox.
     id, thread_id: Gmail's ids of the message and of its thread.
     """
 
@@ -78,7 +78,7 @@ class GmailMailbox:
 
     Gmail's history of a mailbox begins when the first GmailMailbox for the mailbox is made.
 
-    newest_reported_change: number of the newest change that `history.list` reports. None: it
+    held_change: number of the newest change that `history.list` reports. None: it
         reports all changes.
     """
 

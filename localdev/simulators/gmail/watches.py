@@ -96,7 +96,7 @@ class Pusher:
     """Posts push notifications about changed mailboxes to `GmailBehaviour.push_url`, on a thread
     that runs from `start` to `stop`. A push that is not accepted is posted again.
 
-    sign: returns the token of a push for its URL. None: pushes have no token.
+    sign_push_token: returns the token of a push for its URL. None: pushes have no token.
     deliveries: the newest attempts, each with the mailbox, the `historyId` and the response's
         status. None as status: there was no response.
     """
@@ -143,7 +143,7 @@ class Pusher:
 
         address: address of the mailbox that the push names. None: the mailbox's own address.
         history: `historyId` that the push names. None: the present historyId of the mailbox.
-        token: bearer token of the push. None: a token that `sign` makes.
+        token: bearer token of the push. None: a token that `sign_push_token` makes.
         """
         newest = self._open(mailbox).history_id if history is None else history
         body = _message(address or mailbox.address, newest)

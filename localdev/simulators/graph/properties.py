@@ -14,7 +14,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     """Return the properties of Graph's message, without ids, folder, read state and body.
 
     If a draft has no sender, `from` and `sender` are left out and not null. A value in
-    `Message.attributes` replaces the property of the same name.
+    `Message.provider_attributes` replaces the property of the same name.
     """
     item = message.item
     conversation = conversation_part_of_ids(message.thread_key)

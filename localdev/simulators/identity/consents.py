@@ -169,7 +169,7 @@ class ConsentStore(ABC):
         """End all consents of the user, so that their tokens are rejected; return the number of
         consents.
 
-        refusal: reason, for `error_of_refused_consent`. 0: make the consents valid again.
+        refusal: reason, for `error_for_ended_consent`. 0: make the consents valid again.
         """
         return self._write("UPDATE {}consent SET refusal = ? WHERE user_id = ?", refusal, user_id)
 

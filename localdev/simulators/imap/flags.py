@@ -8,7 +8,7 @@ from typing import Any
 from localdev.mail.modified_utf7 import encode_modified_utf7
 
 ATTRIBUTE = "imapFlags"
-"""Key in `Message.attributes`. Its value is the list of a message's system flags for which
+"""Key in `Message.provider_attributes`. Its value is the list of a message's system flags for which
 `MailItem` has no field: \\Answered and \\Deleted."""
 _FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
 _IN_ATTRIBUTE = ("\\Answered", "\\Deleted")
@@ -23,7 +23,7 @@ def flags_of(
 
     fields: values of the message's fields, by the names of the fields of `MailItem`.
     categories: the message's categories; each becomes a keyword.
-    attributes: the message's `Message.attributes`.
+    attributes: the message's `Message.provider_attributes`.
     """
     flags = {flag for flag, field in _FIELD_BY_FLAG.items() if fields[field]}
     more = attributes.get(ATTRIBUTE)
@@ -48,7 +48,7 @@ def changes_to_flags(
     wanted: frozenset[str], categories: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Convert IMAP flags to stored values. Return two mappings: values of fields of `MailItem`, and
-    values for `Message.attributes`.
+    values for `Message.provider_attributes`.
 
     wanted: all flags that the message shall have.
     categories: the message's present categories. A category whose keyword is among `wanted` keeps

@@ -78,7 +78,7 @@ class GmailValues:
 class ListedMessage:
     """A message of a folder, without its contents.
 
-    number: number of the message in the simulated mailbox; this is no IMAP sequence number.
+    message_number: number of the message in the simulated mailbox; this is no IMAP sequence number.
     blob_number: number of the message's content in the simulated mailbox.
     mod_seq: mod-sequence of the message (RFC 7162).
     original_size: size in bytes of the message as it was received. None: the original was not kept.
@@ -99,7 +99,7 @@ class ListedMessage:
 class FolderState:
     """Reads one folder of a simulated mailbox in IMAP's terms.
 
-    folder: number of the folder in the simulated mailbox.
+    folder_number: number of the folder in the simulated mailbox.
     """
 
     def __init__(self, mailbox: Mailbox, folder: int) -> None:

@@ -79,7 +79,7 @@ class Status:
 class Fetched:
     """A FETCH response about one message.
 
-    sequence: sequence number of the message.
+    sequence_number: IMAP sequence number of the message.
     items: names and rendered values of the data items, in the order of the response.
     is_change: whether the server reports changed flags. False: the client fetched the message.
     """

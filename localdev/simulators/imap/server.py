@@ -123,7 +123,8 @@ class ImapServer:
         return self.options_by_user_id.get(mailbox.user_id, default) if mailbox else default
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Return the mailbox of a user. Raises Rejected if the user name or password is wrong."""
+        """Return the mailbox of a user. Raises CommandRejected if the user name or password is
+        wrong."""
         is_right = hmac.compare_digest(password.encode(), self.password.encode())
         try:
             mailbox = self.service.find_mailbox(user_name)
@@ -134,7 +135,8 @@ class ImapServer:
         return mailbox
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user. Raises Rejected if the access token is not the user's."""
+        """Return the mailbox of a user. Raises CommandRejected if the access token is not the
+        user's."""
         try:
             claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
             mailbox = self.service.find_mailbox(user_name)

@@ -26,7 +26,7 @@ Handler = Callable[["Session", Command], Iterator[Untagged | str]]
 """A function that runs a command. It yields the untagged responses, and then the text of the tagged
 OK response.
 
-Raises BadCommand, Rejected and Bye.
+Raises BadCommand, CommandRejected and Bye.
 """
 
 
@@ -39,11 +39,11 @@ class Backend(Protocol):
         ...
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Return the mailbox of a user who logs in with a password. Raises Rejected."""
+        """Return the mailbox of a user who logs in with a password. Raises CommandRejected."""
         ...
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user who logs in with an OAuth token. Raises Rejected."""
+        """Return the mailbox of a user who logs in with an OAuth token. Raises CommandRejected."""
         ...
 
     def start_tls(self, wire: Wire) -> None: ...
@@ -77,7 +77,7 @@ class Session:
 
     mailbox: the mailbox of the logged-in user. None: the client has not logged in.
     selected: the open folder. None: no folder is open.
-    enabled: the extensions that the client has switched on with ENABLE.
+    enabled_extensions: the extensions that the client has switched on with ENABLE.
     """
 
     def __init__(self, number: int, wire: Wire, backend: Backend) -> None:

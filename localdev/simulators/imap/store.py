@@ -23,7 +23,7 @@ from localdev.simulators.message_bytes import compose
 class ImapMailbox:
     """A simulated mailbox, as an IMAP server shows it.
 
-    neutral: the simulated mailbox, which is the same for every provider.
+    simulated_mailbox: the stored mailbox, which is the same for every provider.
     options: the server's extensions and the form of folder names.
     """
 
@@ -44,10 +44,10 @@ class ImapMailbox:
     def find_folder(self, name: str, *, code: str = "") -> NamedFolder:
         """Return the folder with this name.
 
-        code: response code of the exception Rejected. Empty: no code.
+        code: response code of the exception CommandRejected. Empty: no code.
 
         Raises:
-            Rejected: the mailbox has no such folder.
+            CommandRejected: the mailbox has no such folder.
         """
         wanted = canonical(name, self.options.separator)
         for each in self.list_folders():
@@ -185,7 +185,8 @@ class ImapMailbox:
                     self.neutral.purge_message(each.number)
 
     def create_folder(self, name: str) -> None:
-        """Create a folder with this name, and all missing parent folders. Raises Rejected."""
+        """Create a folder with this name, and all missing parent folders. Raises
+        CommandRejected."""
         separator = self.options.separator
         name = canonical(name.removesuffix(separator), separator)
         with self.transaction():
@@ -225,7 +226,7 @@ class ImapMailbox:
             self.neutral.move_message(message.number, "archive", source=folder)
 
     def rename_folder(self, name: str, new_name: str) -> None:
-        """Rename a folder with its children. Raises Rejected.
+        """Rename a folder with its children. Raises CommandRejected.
 
         INBOX cannot be renamed. Its mail moves to a new folder with the new name instead (RFC 3501,
         section 6.3.5).
