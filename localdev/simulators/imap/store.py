@@ -198,7 +198,7 @@ class ImapMailbox:
 
     def delete_folder(self, name: str) -> None:
         """Delete a folder with its mail; in Gmail, delete a label and keep its mail. Raises
-        Rejected for INBOX and for a folder with children."""
+        CommandRejected for INBOX and for a folder with children."""
         folder = self.find_folder(name, code="NONEXISTENT")
         if folder.name == INBOX:
             raise Rejected("INBOX can't be deleted.", "CANNOT")
