@@ -1,5 +1,5 @@
-"""Run the whole of Mailsync on one machine without AWS: the local stack. The deployed code never
-imports this package."""
+"""Run Mailsync on one machine without AWS. The running parts are called the local stack. The
+deployed code never imports this package."""
 
 import sys
 from pathlib import Path

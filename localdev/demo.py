@@ -76,7 +76,11 @@ def run_demo(stack: Stack) -> int:
 
 
 def print_end(code: int, logs: Path) -> None:
-    """Print what to do next; `code` is the exit code of a demo whose stack has stopped."""
+    """Print what the user can do after the demo. The caller has stopped the stack.
+
+    code: exit code of the demo. If it is not 0, print that the demo failed.
+    logs: folder of the logs.
+    """
     console.print(_FAILED.format(logs=logs) if code else _NEXT, markup=False)
 
 
@@ -96,7 +100,7 @@ _SHOWN = (
 def _watch(account: DemoAccount, estimates: EtaRecord | None = None) -> dict[str, Any]:
     """Show a progress bar per folder until the open run ends; return the account's last status.
 
-    estimates: record of each status that was read.
+    estimates: gets each status that is read. None: nothing is recorded.
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console) as progress:

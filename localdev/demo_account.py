@@ -17,7 +17,11 @@ HTTP_TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """A connected simulated mailbox, and methods that call the API in its owner's name."""
+    """A connected simulated mailbox, with methods that call the API as the mailbox's owner.
+
+    id: id of the account in the API.
+    headers: HTTP headers with the owner's token.
+    """
 
     id: str
     address: str
@@ -44,10 +48,12 @@ class DemoAccount:
 def connect(
     api_url: str, provider: ProviderSettings, token: str, address: str | None = None
 ) -> DemoAccount:
-    """Connect a simulated mailbox and return the account: over IMAP, if the simulators serve it,
-    else as one of Microsoft 365 or of Gmail.
+    """Connect a simulated mailbox by the API; return the account.
 
-    address: the mailbox to connect; None: the simulators' first mailbox.
+    The account is connected by password over IMAP if `provider.imap_port` is not 0. Otherwise it is
+    connected by a sign-in at `provider.sign_in_provider`, which is Microsoft 365 or Gmail.
+
+    address: address of the mailbox. None: the simulators' first mailbox.
 
     Raises:
         StartFailed: the mailbox could not be connected, or there is no simulated mailbox.
@@ -100,7 +106,11 @@ def _first_mailbox(provider: ProviderSettings) -> str:
 
 
 def simulator(provider: ProviderSettings, method: str, action: str, **fields: Any) -> Any:
-    """Call an action of the simulators' control API, `/_sim/ACTION`; return its response."""
+    """Send a request to the simulators' control API, `/_sim/ACTION`; return the JSON of the
+    response.
+
+    fields: members of the request's JSON body.
+    """
     response = httpx.request(
         method,
         control_url(provider, action),

@@ -13,11 +13,12 @@ from mailsync.providers.kit import load_provider_kit
 from mailsync.registry import find_provider
 
 FIRST_SHARE = 0.1
-"""The share of the messages from which on an ETA is expected to be right."""
+"""Share of the messages that must be stored before an ETA is expected to be accurate."""
 SHOWN_SHARES = (FIRST_SHARE, 0.25, 0.5, 0.75)
 ALLOWED_SHARE = 0.2
 ROUNDING_TOLERANCE_S = 1.0
-"""An ETA is a number of whole seconds, and the demo reads it five times a second."""
+"""Error of an ETA that is always allowed. An ETA is a number of whole seconds, and the demo reads
+the ETA five times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,26 @@ class _Reading:
 
 @dataclass(slots=True)
 class EtaRecord:
-    """The ETAs that the status of a first sync showed, to compare them with the truth."""
+    """Records the ETAs that the API reported during a first sync, to compare them with the time
+    that the sync then took."""
 
     readings: list[_Reading] = field(default_factory=list)
 
     def note(self, now: float, status: dict[str, Any]) -> None:
-        """Record a sync status, which was read at a time in seconds of the monotonic clock."""
+        """Record the ETA and the message counts of a sync status.
+
+        now: time at which the status was read, in seconds of the monotonic clock.
+        """
         numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
         self.readings.append(_Reading(now, *numbers))
 
     def shown(self) -> list[tuple[float, int | None, float]]:
-        """Return for each reading from the tenth part on, while messages are missing: the stored
-        share of the messages, the ETA, and the true seconds until all were stored."""
+        """Return a triple for each recorded status: the stored share of the messages, the ETA in
+        seconds, and the seconds that the sync really needed to store the remaining messages.
+
+        Leave out statuses with less than a tenth of the messages, and statuses with all messages.
+        Return an empty list if no status had all messages.
+        """
         total = max((each.total for each in self.readings), default=0)
         ended_at = next((each.at for each in self.readings if each.stored == total), None)
         if not total or ended_at is None:
@@ -53,7 +62,8 @@ class EtaRecord:
         ]
 
     def lines(self) -> Iterator[str]:
-        """Yield a line with ETAs beside the true times, and one with how many were right."""
+        """Yield two lines for the demo's report: some ETAs beside the true times, and how many ETAs
+        were accurate. Yield nothing if no ETA can be compared."""
         shown = self.shown()
         if not shown:
             return
@@ -68,15 +78,17 @@ class EtaRecord:
 
 
 def is_right(eta_s: int | None, true_s: float) -> bool:
-    """Return whether an ETA is within `ALLOWED_SHARE` of the truth, or within a second of it."""
+    """Return whether an ETA differs from the true time by at most a fifth of the true time, or by
+    at most a second. Return False if the ETA is None."""
     return eta_s is not None and abs(eta_s - true_s) <= max(
         ALLOWED_SHARE * true_s, ROUNDING_TOLERANCE_S
     )
 
 
 def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> Iterator[str]:
-    """Yield lines about the quota, if the simulated provider has one: the units that the provider
-    counted, its refusals, the ETAs, and the time that the provider's own quota would take."""
+    """Yield lines about the quota of the simulated provider: the units that the provider counted,
+    the requests that it refused, the ETAs, and the time that a first sync takes with the provider's
+    real quota. Yield nothing if the provider has no quota."""
     provider = Provider(str(account.status()["provider"]))
     registered = find_provider(provider)
     if registered is None or registered.quota is None:

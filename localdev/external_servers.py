@@ -1,10 +1,10 @@
 """Read the settings of the developer's own mail provider and database, which replace the simulators
 and the stack's Postgres server.
 
-Command-line options give their URLs. Environment variables give all other settings, under the names
-of the settings of deployed functions. All settings are checked before the stack starts anything. A
-relative path is resolved in the folder in which the command was started, because functions run in
-another folder.
+The URLs of the servers are command-line options. All other settings are environment variables with
+the names that deployed functions use. The module checks all settings before the stack starts
+anything. Relative paths refer to the folder in which the command was started, although functions
+run in another folder.
 """
 
 import ssl
@@ -50,11 +50,19 @@ _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
 class UnusableOption(Exception):
-    """An option or setting cannot work. The message names the option and says what to do."""
+    """An option or setting has a value that cannot work. The message names the option and says what
+    to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalDatabase:
+    """How to reach the developer's own Postgres database.
+
+    url: URL for the functions, the value of DATABASE_URL.
+    migration_url: URL with the role that owns the schema. Empty: `url`.
+    ca_bundle: path or PEM text of the CA certificates of the server. Empty: not set.
+    """
+
     url: str
     migration_url: str = ""
     ca_bundle: str = ""
@@ -62,15 +70,18 @@ class ExternalDatabase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalMailServers:
-    """servers: value of the setting IMAP_SERVERS. ca_bundle: PEM of the authorities that vouch for
-    them."""
+    """The developer's own IMAP servers.
+
+    servers: value of the setting IMAP_SERVERS.
+    ca_bundle: PEM text of the CA certificates with which the servers are verified.
+    """
 
     servers: str
     ca_bundle: str
 
 
 def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailServers | None:
-    """Return the developer's own IMAP servers; None if IMAP_SERVERS is not set.
+    """Return the developer's own IMAP servers. Return None if IMAP_SERVERS is not set.
 
     Raises:
         UnusableOption: IMAP_SERVERS is malformed, or CA_BUNDLE is not a file of certificates.
@@ -93,12 +104,12 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
 def read_own_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
 ) -> ProviderSettings | None:
-    """Return the URLs and the app's credentials (from `environment`) of the developer's own Graph
-    and identity platform; None if neither URL is given.
+    """Return how to reach the developer's own Graph and identity platform: the two URLs, and the
+    app's credentials from `environment`. Return None if neither URL is given.
 
     Raises:
-        UnusableOption: one of the two URLs or the credentials are missing, or a file cannot be
-            used.
+        UnusableOption: one of the two URLs is missing, the credentials are missing, or a file
+            cannot be used.
     """
     if not graph_url and not authority:
         return None
@@ -137,7 +148,7 @@ def read_own_provider(
 def read_external_database(
     url: str | None, environment: Mapping[str, str]
 ) -> ExternalDatabase | None:
-    """Return how to reach the developer's own database; None when `url` is not given.
+    """Return how to reach the developer's own database. Return None if `url` is None or empty.
 
     Raises:
         UnusableOption: DATABASE_CA_BUNDLE is not a file of certificates.
@@ -152,7 +163,8 @@ def read_external_database(
 
 
 def read_jwt_secret(environment: Mapping[str, str]) -> str | None:
-    """Return the key with which the application signs its tokens; None if it is not set.
+    """Return the key with which the application signs its tokens. Return None if JWT_SECRET is not
+    set.
 
     Raises:
         UnusableOption: the key is too short.
@@ -166,7 +178,8 @@ def read_jwt_secret(environment: Mapping[str, str]) -> str | None:
 
 
 def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
-    """Return the absolute path of the setting's file, or its PEM text; empty if it is not set."""
+    """Return the value of a setting for CA certificates: the absolute path of a file, or PEM text.
+    Return "" if the setting is not set."""
     value = environment.get(name, "").strip()
     if not value:
         return ""
@@ -182,7 +195,8 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
 
 
 def _certificate(environment: Mapping[str, str]) -> str:
-    """Return the certificate as PEM, which functions read; empty if it is not set."""
+    """Return the PEM text of the app's certificate and private key. Return "" if the setting is not
+    set."""
     name = "MICROSOFT_CLIENT_CERTIFICATE"
     value = environment.get(name, "").strip()
     if value and not value.startswith("-----BEGIN"):

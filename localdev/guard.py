@@ -1,4 +1,5 @@
-"""Decide which requests a local port accepts: from programs, and from pages that the server allows.
+"""Decide which requests a local port accepts: requests of programs, and requests of web pages that
+the server allows.
 
 Every page open in a browser can send requests to loopback, and can make its own host name resolve
 to loopback (DNS rebinding). The browser names the page's origin in `Origin` and `Sec-Fetch-*`,
@@ -28,8 +29,9 @@ class RequestGuard:
 
     accepts_own_pages: whether pages that the server itself serves may send requests.
     accepted_page_origins: origins whose pages may send requests.
-    accepts_navigation_to: returns whether a page of any site may navigate a whole window to this
-        path. That site cannot read what the window shows; sign-ins start and end this way.
+    accepts_navigation_to: function that takes a path, and returns whether a link or redirect of any
+        site may open this path in a browser window. The site cannot read what the window shows.
+        Sign-ins start and end this way.
     """
 
     accepts_own_pages: bool = False
@@ -39,7 +41,8 @@ class RequestGuard:
     def rejection_reason(
         self, method: str, path: str, headers: RequestHeaders, *, port: int
     ) -> str | None:
-        """Return the reason for rejecting the request, as a sentence; None if it is accepted."""
+        """Return the reason for rejecting the request, as a sentence. Return None if the request is
+        accepted."""
         hosts = loopback_host_header_values(port)
         if headers.get("Host") not in hosts:
             return f"The Host header must be localhost:{port}: other names may be DNS rebinding."

@@ -35,38 +35,46 @@ SIMULATED_PROVIDERS = {
     "gmail": "Gmail",
     "imap": "a mail server over IMAP",
 }
-"""What a simulated mailbox is connected as, by the name of the provider's kit."""
+"""Display name of each provider that can be simulated, by the name of the provider's kit."""
 APPLICATION_ORIGINS = "http://localhost:3000", "http://localhost:3001"
-"""Where the application runs unless an option says otherwise: Next.js takes the first of these
-ports that is free."""
+"""Origins of the developer's application unless an option names others. Next.js takes the first of
+these ports that is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The options of a local stack. A port of 0 means any free port.
 
-    data: the data folder.
-    any_data: if another stack uses the data folder, take the folder of the same name with -2, or -3
-        and so on.
+    data: path of the data folder.
+    any_data: whether the stack may take another data folder if another stack uses `data`. The other
+        folder has the same name with -2, -3 and so on.
+    api_port, aws_port, dashboard_port: ports of the API, of the local AWS services and of the
+        dashboard.
 
-    graph_url, authority: URLs of Graph and of the identity platform. None: those of the simulators.
+    graph_url, authority: URLs of Graph and of the identity platform. None: the simulators' URLs.
     database_url: URL of the developer's own database. None: the stack runs a Postgres server.
     environment: settings of the developer's own servers and of the API; see
         `external_servers.ENVIRONMENT_HELP`.
     database_port: loopback port of the stack's Postgres server. None: the server listens only on a
         socket.
-    mbox: a file with mail for the simulated mailbox. None: `messages` messages are generated.
+    mbox: path of an mbox file, Maildir, folder or message, which fills the simulated mailbox. None:
+        the mail is generated.
+    messages: number of messages to generate.
     simulated_provider: a key of SIMULATED_PROVIDERS. With `imap` the simulators also serve IMAP,
         and mailboxes are connected by password.
-    imap_port: port of the simulated IMAP server. It is part of an account's address, so that an
-        account survives a restart of the stack only on the same port.
+    imap_port: port of the simulated IMAP server. An account's stored address contains this port. So
+        the accounts of an earlier start work only if the port is the same.
     latency: latency of the simulators, `none` or `real`.
-    quota_scale: factor by which the quota per minute of the simulated Gmail exceeds Google's.
-    simulator_host: the host in the simulators' links, 127.0.0.1 or localhost.
-    cors_origins: origins whose pages may call the API from a browser.
-    dev_login: treat programs of this machine as the demo user; see `is_dev_login_on`.
+    quota_scale: the quota of the simulated Gmail as a multiple of Google's quota.
+    simulator_host: host name in the simulators' links, 127.0.0.1 or localhost.
     time_scale: factor for waits of workflows and intervals of schedules.
-    app_inbox_url: the page that a browser opens after a sign-in. None: the dashboard.
+    dev_login: whether the API treats programs of this machine as the demo user; see
+        `is_dev_login_on`.
+    schedule: whether syncs, checks and other scheduled work start automatically. False: only
+        requests start work.
+    cors_origins: origins whose pages may call the API from a browser.
+    app_inbox_url: URL of the page that a browser opens after a sign-in. None: the dashboard.
+    fresh: whether the stack deletes the contents of the data folder before it starts.
     """
 
     data: Path = Path(".mailsync/data")
@@ -111,7 +119,8 @@ class Options:
 
     @property
     def mail_servers(self) -> ExternalMailServers | None:
-        """Return the developer's own IMAP servers, or None without any. Raises UnusableOption."""
+        """Return the developer's own IMAP servers. Return None if `environment` names no servers.
+        Raises UnusableOption."""
         return read_external_mail_servers(self.environment)
 
     @property
@@ -123,18 +132,20 @@ class Options:
 
     @property
     def jwt_secret(self) -> str | None:
-        """Return the application's own key for tokens, or None if the stack makes one. Raises
-        UnusableOption."""
+        """Return the key with which the developer's application signs its tokens. Return None if
+        `environment` has no key, so that the stack makes a key. Raises UnusableOption."""
         return read_jwt_secret(self.environment)
 
     @property
     def provider(self) -> ProviderSettings | None:
-        """Return the developer's own mail provider, or None without one. Raises UnusableOption."""
+        """Return how to reach the developer's own mail provider. Return None if the stack runs the
+        simulators. Raises UnusableOption."""
         return read_own_provider(self.graph_url, self.authority, self.environment)
 
     @property
     def database(self) -> ExternalDatabase | None:
-        """Return the developer's own database, or None without one. Raises UnusableOption."""
+        """Return how to reach the developer's own database. Return None if the stack runs a
+        Postgres server. Raises UnusableOption."""
         return read_external_database(self.database_url, self.environment)
 
 
@@ -155,8 +166,8 @@ def parse_command_line(
 ) -> tuple[str, Options]:
     """Parse the command line; return the command and its options.
 
-    Ends the process with 0 on --help, with 1 and one sentence on an unknown provider, and with 2
-    and one sentence on other wrong usage.
+    End the process with the exit code 0 for --help, 1 for an unknown provider, and 2 for any other
+    wrong usage. In the last two cases print one sentence.
     """
     parser = _Parser(
         prog="python -m localdev", description="Mailsync on this machine, without an AWS account."
@@ -223,7 +234,8 @@ def _unknown_provider(name: str) -> str:
 
 
 def _application_origins(inbox_url: str | None) -> tuple[str, ...]:
-    """Return the origins of the application: that of its inbox page, or else the usual ones."""
+    """Return the origins of the developer's application: the origin of its inbox page, or
+    APPLICATION_ORIGINS if `inbox_url` is None or has no host."""
     url = urlsplit(inbox_url or "")
     return (f"{url.scheme}://{url.netloc}",) if url.netloc else APPLICATION_ORIGINS
 

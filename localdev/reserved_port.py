@@ -9,11 +9,12 @@ from localdev.engine.operating_system import CAN_LISTEN_ON_BOUND_PORT
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """Yield a port of 127.0.0.1 that the system assigns to no other program during the block.
+    """Yield a free port of 127.0.0.1. Linux assigns the port to no other program while the `with`
+    block runs.
 
-    One program may listen on it, with SO_REUSEADDR, as servers do: Linux then permits a second
-    socket beside the reserving one, which is bound and does not listen. Other systems do not, so
-    the port is only free there when the block begins.
+    This function binds a socket to the port and does not listen. On Linux, a program that sets
+    SO_REUSEADDR can listen on the port all the same. On other systems it could not, so there the
+    function closes its socket first, and another program may take the port.
     """
     with socket.socket() as reserving:
         reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

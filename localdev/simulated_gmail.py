@@ -1,8 +1,8 @@
-"""Set up the simulated Gmail of a local stack: its quota, and where its notifications go.
+"""Set the quota of the simulated Gmail of a local stack, and the URL of its push notifications.
 
-Google's quota would let a first sync of 2,000 messages take seven minutes. The local stack
-multiplies the limits of the simulator and the limits that the functions know by the same factor, so
-that pauses are as long as work takes, and as many units as with Google.
+With Google's quota a first sync of 2,000 messages takes seven minutes. The local stack multiplies
+the limits of the simulator and the limits that the functions know by the same factor. So a first
+sync waits less for the quota, but costs as many units as at Google.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from mailsync.registry import GOOGLE, NumberSetting, find_provider
 
 TOPIC = "projects/simulated-project/topics/mailsync"
 MESSAGE_UNITS = 20
-"""Units of quota that a message costs in projects from May 2026 on (Gmail API documentation, "Usage
-limits")."""
+"""Quota units that fetching a message costs in projects created since May 2026 (Gmail API
+documentation, "Usage limits")."""
 
 
 def _limits() -> tuple[NumberSetting, NumberSetting]:
@@ -25,14 +25,15 @@ def _limits() -> tuple[NumberSetting, NumberSetting]:
 
 
 def scaled_limits(quota_scale: float) -> tuple[int, int]:
-    """Return the units per minute of one mailbox and of the project: those of a new project at
-    Google, multiplied by the factor; at least 1."""
+    """Return the quota units per minute of one mailbox and of the project: the limits of a new
+    project at Google, multiplied by `quota_scale`. Each limit is at least 1."""
     per_mailbox, per_project = (max(1, round(each.default * quota_scale)) for each in _limits())
     return per_mailbox, per_project
 
 
 def simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
-    """Return the arguments of the simulators' process for the Gmail of this stack."""
+    """Return the command-line arguments of the simulators' process that set up the simulated Gmail
+    of this stack."""
     return [
         *("--gmail-quota-scale", str(quota_scale)),
         *("--gmail-push-url", api_url + webhook_path(GOOGLE)),
@@ -40,7 +41,8 @@ def simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
 
 
 def function_settings(quota_scale: float, api_url: str) -> dict[str, str]:
-    """Return the settings of the functions for the quota and the notifications of Gmail."""
+    """Return the environment variables of the functions for the quota and the notifications of
+    Gmail."""
     return dict(_quota_settings(quota_scale)) | {
         "GOOGLE_PUBSUB_TOPIC": TOPIC,
         "GOOGLE_PUSH_SERVICE_ACCOUNT": PUSH_SERVICE_ACCOUNT,

@@ -123,7 +123,8 @@ class Stack:
             self._exit.callback(scheduler.stop)
 
     def _lock_data(self) -> None:
-        """Lock the data folder; with the option `any_data`, the first that no stack uses."""
+        """Lock the data folder. With the option `any_data`, lock the first of the possible data
+        folders that no other stack uses."""
         wanted = self.data
         for number in count(2):
             try:
@@ -291,7 +292,8 @@ def _require_free_imap_port(port: int) -> None:
 
 
 def delete_stack_data(data: Path) -> None:
-    """Delete what stacks have stored in the folder; keep other files that are there."""
+    """Delete all files that local stacks have stored in the folder. Keep other files in the
+    folder."""
     Postgres(data / "postgres").erase_databases()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)

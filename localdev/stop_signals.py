@@ -49,7 +49,8 @@ class StopSignals:
         self._told.close()
 
     def wait_for_signal(self) -> None:
-        """Wait for such a signal; return immediately if one has come already."""
+        """Wait until SIGINT, SIGTERM or SIGHUP arrives. Return at once if one of them has arrived
+        since the `with` block began."""
         self._came.recv(1)
 
     def _on_signal(self) -> None:

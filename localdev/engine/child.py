@@ -1,4 +1,4 @@
-"""Start child processes that never outlive this process, even when it is killed."""
+"""Start child processes that end when this process ends, even if this process is killed."""
 
 import os
 import signal
@@ -55,8 +55,11 @@ def start_child(
 
 
 def stop_child(child: subprocess.Popen[bytes], ask: signal.Signals, *, within_s: float) -> None:
-    """Send the signal `ask` to the child; kill it if it has not ended after `within_s` seconds. A
-    second call does nothing."""
+    """Ask a child process to end, and wait until it has ended. Do nothing if it has ended already.
+
+    ask: signal that asks the process to end.
+    within_s: seconds after which the process is killed.
+    """
     if child.poll() is None:
         child.send_signal(ask)
         try:

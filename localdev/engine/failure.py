@@ -16,4 +16,4 @@ class StartFailed(Exception):
 
 
 class FolderInUse(StartFailed):
-    """Another stack uses the folder; another folder may be free."""
+    """Another stack uses the data folder. A stack may try another data folder."""

@@ -1,10 +1,13 @@
 """Start the processes of Lambda functions from a process that has imported their libraries.
 
-On Linux one fork server of this process serves all its Lambda hosts; `fork_server_main.py` is its
-program. It imports libraries only and no code of a function, so changed code needs no new server.
-Elsewhere, and where a process would find other libraries or another interpreter than the server,
-each process is a new interpreter. macOS can fork, but Apple's frameworks, which `urllib` loads, do
-not work in a process that only forked.
+On Linux one fork server serves all Lambda hosts of this process. The program of the fork server is
+`fork_server_main.py`. The fork server imports libraries and no code of a function, so it need not
+be restarted when that code changes.
+
+In two cases each function's process is a new Python interpreter instead: on other systems, and if
+the function's settings or code would choose other libraries or another interpreter than the fork
+server has. macOS can fork, but `urllib` loads frameworks of Apple that do not work in a forked
+process.
 """
 
 import atexit
@@ -36,11 +39,12 @@ LIBRARIES = (
     "pg8000.native",
     "simplejson",
 )
-"""What most functions import; none reads a setting or opens a connection when it is imported."""
+"""Names of the modules that the fork server imports, because most functions import them. None of
+them reads a setting or opens a connection when it is imported."""
 
 
 class Process(Protocol):
-    """The part of `subprocess.Popen` that a forked process has as well."""
+    """The methods of `subprocess.Popen` that ForkedProcess has too."""
 
     @property
     def pid(self) -> int: ...
@@ -54,8 +58,8 @@ class Process(Protocol):
 class ForkedProcess:
     """A process that the fork server has forked.
 
-    returncode: exit code, or the negative number of the signal that ended the process. Valid after
-        `wait`.
+    returncode: exit code of the process, or the negative number of the signal that ended it. The
+        value is 0 until `wait` has returned.
     """
 
     def __init__(self, pid: int, reply: socket.socket) -> None:
@@ -66,8 +70,8 @@ class ForkedProcess:
         self._has_ended = threading.Event()
 
     def poll(self) -> int | None:
-        """Return the exit code; None while no thread has seen in `wait` that the process has
-        ended."""
+        """Return the exit code of the process once a call of `wait` has returned. Return None
+        before, even if the process has ended."""
         return self.returncode if self._has_ended.is_set() else None
 
     def wait(self) -> int:
@@ -86,7 +90,11 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """A process that forks others; it ends with this process."""
+    """The fork server: a child process that forks the processes of functions. It ends with this
+    process.
+
+    variables: environment variables of the fork server.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
@@ -106,7 +114,8 @@ class ForkServer:
     def fork(
         self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
     ) -> ForkedProcess:
-        """Return a process that runs a Python program; raise OSError if none could be forked."""
+        """Fork a process that runs a Python program; return the process. Raise OSError if the
+        server could not fork."""
         request = {"arguments": arguments, "environment": dict(env), "folder": str(cwd)}
         reply, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs:
@@ -119,7 +128,7 @@ class ForkServer:
         return ForkedProcess(int(pid), reply)
 
     def stop(self) -> None:
-        """End the server; the kernel then ends its processes."""
+        """End the fork server. The kernel then kills the processes that the server has forked."""
         self._channel.close()
         self._process.wait()
 
@@ -143,8 +152,9 @@ def start_function(
 
 
 def _can_fork(env: Mapping[str, str], code: Path) -> bool:
-    """Return whether a forked process behaves as a new interpreter: variables that an interpreter
-    reads at its start are absent, and the code brings no library of its own."""
+    """Return whether a forked process would behave as a new interpreter. This is so on Linux, if
+    `env` has no variable that an interpreter reads at its start, and if the folder `code` contains
+    none of PRELOADED_MODULES."""
     read_at_start = [name for name in env if name[:6] == "PYTHON" and name != "PYTHONPATH"]
     packages = [name.split(".")[0] for name in LIBRARIES]
     brought = [

@@ -1,12 +1,13 @@
 """Main program of the fork server: import libraries once, then fork a process for each request.
 
-A request is one message on standard input, which is a Unix socket: JSON with the arguments, the
-environment and the folder of the process, and two descriptors: the process's output, and a socket
-that gets the process id, and the exit code when the process has ended. The forked process runs the
-program that the request names, as a new interpreter would.
+Standard input is a Unix socket, and each request is one message on it. The message is JSON with the
+arguments, the environment variables and the folder of the process. It carries two file descriptors:
+the output of the process, and a reply socket. The fork server sends the process id on the reply
+socket, and the exit code when the process has ended. The forked process runs the program that the
+request names, as a new interpreter would.
 
-The program is started and not imported, and imports nothing of this package: the processes find
-their own code only.
+This program must import nothing of the package `localdev`, so that the forked processes find only
+their own code.
 """
 
 import ctypes
@@ -28,16 +29,22 @@ _LIBC = ctypes.CDLL(None)
 
 
 class ForkServer:
-    """Forks processes until the other end of `channel` is closed or this process is killed; then
-    the kernel kills the forked processes."""
+    """Forks processes until the other end of `channel` is closed or this process is killed. When
+    this process ends, the kernel kills the forked processes.
+
+    channel: socket on which the requests arrive.
+    """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._replies: dict[int, socket.socket] = {}
 
     def serve(self) -> dict[str, Any] | None:
-        """Serve requests; return the request in each forked process, and None in this process when
-        the channel is closed."""
+        """Fork a process for each request, until the channel is closed.
+
+        The method returns in several processes. In each forked process it returns the request that
+        the process has to run. In the fork server it returns None when the channel is closed.
+        """
         signal.signal(signal.SIGCHLD, self._report_ended)
         while True:
             message, descriptors, _, _ = socket.recv_fds(self._channel, MAX_REQUEST_BYTES, 2)
@@ -51,7 +58,7 @@ class ForkServer:
             os.close(output)
 
     def _fork(self, reply: socket.socket) -> bool:
-        """Fork; return whether this is the forked process."""
+        """Fork. Return True in the forked process, and False in the fork server."""
         server = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until the reply is known
         try:
@@ -87,8 +94,11 @@ def _send(reply: socket.socket, number: int) -> None:
 
 
 def _separate(server: int) -> None:
-    """Give this process a session of its own and the default signals, and end it with the
-    server."""
+    """Give the forked process its own session and the default signal handling, and let the kernel
+    kill it when the fork server ends.
+
+    server: process id of the fork server.
+    """
     os.setsid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:  # it died before the line above
@@ -139,7 +149,7 @@ def _show_as(command: list[str]) -> None:
 
 
 def main(modules: list[str]) -> None:
-    """Preload `modules`, and fork until the channel is closed."""
+    """Import the modules, and fork a process for each request until the channel is closed."""
     channel = socket.socket(fileno=os.dup(0))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)

@@ -30,7 +30,7 @@ from localdev.http_server import Request, Response, Server
 INTEGRATION_TIMEOUT_S = 30
 MAX_REQUEST_BODY_BYTES = 10 * 1024 * 1024
 SIGN_IN_PATH_PREFIX = "/api/auth/"
-"""Prefix of the paths of a sign-in, to which pages of other sites may lead a browser."""
+"""Prefix of the paths of a sign-in. A link or redirect of another site may open these paths."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -51,14 +51,14 @@ class _Target:
 
 
 class HttpApi:
-    """The server of the local HTTP API. It listens on loopback from construction, and responds from
+    """The server of the local HTTP API. It binds its port when it is made, and responds from
     `start` until `stop`.
 
     authorizer: name of the Lambda function that authorizes requests to routes that are not public.
-    sign_in: function that returns the token to use for a request of this machine without a token.
-        None: such requests stay without a token.
+    sign_in: function that returns a token for the demo user. The server adds this token to a
+        request that has no token and comes from a program on this machine. None: no token is added.
     cors_origins: origins whose pages may send requests and read the responses. Pages of other sites
-        may only start and end a sign-in, by navigating a whole window.
+        may only open a path of a sign-in as the page of a browser window.
 
     Raises:
         StartFailed: the port is in use.
@@ -131,8 +131,8 @@ class HttpApi:
         return None
 
     def _refusal(self, event: dict[str, Any]) -> Response | None:
-        """Call the authorizer; return the response that rejects the request, or None if it is
-        allowed.
+        """Call the authorizer. Return the response that rejects the request, or None if the
+        authorizer allows the request.
 
         The authorizer's context is added to the event.
         """
@@ -159,10 +159,8 @@ class HttpApi:
             return api_gateway_error_response(500, "Internal Server Error")
 
     def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
-        """Invoke the function; return None when it exceeds the time limit of an integration.
-
-        The function then continues to run.
-        """
+        """Invoke a function; return its result. Return None if the function takes longer than
+        INTEGRATION_TIMEOUT_S; the function then continues to run."""
         call = self._calls.submit(self._host.invoke, function, json.dumps(event).encode())
         try:
             return call.result(INTEGRATION_TIMEOUT_S)

@@ -43,10 +43,12 @@ class LambdaHost:
     """Runs functions with the code in `code_root`; writes each function's output to a file in
     `logs`.
 
-    settings: environment variables of every function; may be changed before the first invocation.
-    time_scale: factor for `retry_after_s`, the waits between attempts of an asynchronous
+    settings: environment variables of every function. They may be changed before the first
         invocation.
-    runtime: main program of the functions' processes.
+    time_scale: factor for the waits before the second and third attempt of an asynchronous
+        invocation, which are a minute and two minutes on AWS.
+    runtime: path of the main program of the functions' processes.
+    async_retry_delays_s: the waits in seconds that result from `time_scale`.
     """
 
     def __init__(

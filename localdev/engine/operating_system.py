@@ -1,5 +1,5 @@
-"""Do what each operating system does in its own way. No other module depends on which one it is,
-except the program `fork_server_main.py`, which only Linux starts.
+"""Contain the code that differs between operating systems. No other module depends on the operating
+system, except the program `fork_server_main.py`, which is started only on Linux.
 
 The local stack runs on Linux and macOS, and on Windows in WSL, which is Linux.
 """
@@ -17,19 +17,22 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if _IS_LINUX else None
 
 CAN_LISTEN_ON_BOUND_PORT = _IS_LINUX
-"""Whether a socket may listen on a port while another one is bound to it without listening, if both
-set SO_REUSEADDR."""
+"""Whether a socket may listen on a port to which another socket is bound, if that socket does not
+listen and both sockets set SO_REUSEADDR."""
 
 HAS_SAFE_FORK = _IS_LINUX
-"""Whether a forked process can use every library. Apple's frameworks fail in one on macOS."""
+"""Whether a forked process can use every library. On macOS, Apple's frameworks fail in a forked
+process."""
 
 INITDB_LOCALE = "--locale=C.UTF-8" if _IS_LINUX else "--no-locale"
-"""The option of `initdb` for texts in UTF-8 that sort by code point."""
+"""The option of Postgres's `initdb` for a database in UTF-8 that sorts text by code point."""
 
 
 def end_with_parent(number: signal.Signals) -> None:
-    """Let the kernel send this process the signal when its parent dies. Call it in the child,
-    before its program starts. On macOS it does nothing.
+    """Let the kernel send this process a signal when its parent process ends. Call this function in
+    a child process before the child's program starts. On macOS it does nothing.
+
+    number: the signal.
 
     Source: prctl(2), PR_SET_PDEATHSIG.
     """
@@ -38,8 +41,8 @@ def end_with_parent(number: signal.Signals) -> None:
 
 
 def program_of(pid: int) -> str:
-    """Return the program that the process runs, as its command names it. Empty: the process has
-    ended."""
+    """Return the first word of a process's command line: the name or path of the program. Return ""
+    if the process has ended."""
     try:
         if _IS_LINUX:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
@@ -52,7 +55,8 @@ def program_of(pid: int) -> str:
 
 
 def peak_memory_mb(pid: int) -> int:
-    """Return the most memory that the process has used, in MB; 0 if it is unknown, as on macOS."""
+    """Return the largest amount of memory that the process has used, in MB. Return 0 if the amount
+    is unknown, as on macOS."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

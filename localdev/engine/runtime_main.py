@@ -1,13 +1,13 @@
 """Main program of a function's process: fetch invocations from the Runtime API, call the handler,
 and report results and errors.
 
-AWS's own client, `awslambdaric`, has a native part that exists for Linux only. This one is Python,
-and so hosts functions on every system. Error types, messages, stack traces, the context and the
-lines in the log are those of `awslambdaric` 4. Invocations of the local stack have no client
+AWS's own client, `awslambdaric`, has a native part that exists for Linux only. This client is pure
+Python, so it runs on every system. Error types, messages, stack traces, the context and the lines
+in the log are the same as those of `awslambdaric` 4. Invocations of the local stack have no client
 context and no Cognito identity.
 
-The program is started and not imported, and imports nothing of this package: the process finds the
-function's own code only.
+This program must import nothing of the package `localdev`, so that the process finds only the
+function's own code.
 
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" and "Using
     the Lambda context object to retrieve Python function information".
@@ -33,7 +33,12 @@ Handler = Callable[[Any, "Context"], Any]
 
 
 class Fault(Exception):
-    """An error that this program finds, such as a handler that does not exist."""
+    """An error of the function that this program finds outside the handler, such as a handler that
+    does not exist.
+
+    error_type: type of the error that is reported to the Runtime API.
+    trace: lines of the stack trace.
+    """
 
     def __init__(self, error_type: str, message: str, trace: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -43,7 +48,12 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """An invocation as the Runtime API returns it. `deadline_ms` is in milliseconds since 1970."""
+    """An invocation of the function, as the Runtime API returns it.
+
+    event: JSON of the event.
+    deadline_ms: time at which the invocation times out, in milliseconds since 1970.
+    trace_id: X-Ray trace id. None: the invocation has no trace.
+    """
 
     event: bytes
     request_id: str
@@ -53,7 +63,7 @@ class Invocation:
 
 
 class Context:
-    """The object that a handler gets as its second argument."""
+    """The Lambda context, which the handler gets as its second argument."""
 
     def __init__(self, invocation: Invocation) -> None:
         setting = os.environ.get

@@ -31,7 +31,7 @@ _PORTS = {
     "imap-starttls": "imapStarttlsPort",
 }
 IMAP_HOST = "localhost"
-"""The name of the simulated IMAP server, which its certificate has."""
+"""Host name of the simulated IMAP server. The server's certificate is for this name."""
 CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 """Secret of the control API `/_sim/` of the simulators that this process starts."""
 
@@ -41,12 +41,16 @@ class ProviderSettings:
     """How to reach a mail provider and its identity platform: URLs, and the credentials of the app
     registration.
 
+    graph_url, authority: URLs of Graph and of Microsoft's identity platform.
     tenants: value of the setting MICROSOFT_TENANTS.
-    ca_bundle: file of CA certificates. None: the certificates of the system.
-    control_secret: secret for the simulators' control API `/_sim/`; functions do not get it.
-    google: settings of functions for the simulated identity platform of Google.
-    sign_in_provider: stored name of the provider at which owners of simulated mailboxes sign in.
-    imap_port, imap_password: of the simulated IMAP server on localhost, with TLS. 0: none runs.
+    ca_bundle: path of a file with CA certificates. None: the certificates of the system.
+    control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
+    google_settings: environment variables with which functions reach the simulated Gmail and
+        Google's simulated identity platform.
+    sign_in_provider: name of the provider at which owners of simulated mailboxes sign in, as the
+        database stores it.
+    imap_port: port with TLS of the simulated IMAP server on localhost. 0: no IMAP server runs.
+    imap_password: password of every mailbox on the simulated IMAP server.
     """
 
     graph_url: str
@@ -106,9 +110,10 @@ class SimulatorProcess:
         return self._process.pid
 
     def wait_until_ready(self) -> ProviderSettings:
-        """Wait for the process's ready line; return how to reach the simulated provider.
+        """Wait until the process has printed its ready line; return how to reach the simulators.
 
-        Raises StartFailed when the process ends, or after five minutes.
+        Raises:
+            StartFailed: the process has ended, or was not ready after five minutes.
         """
         line = self._first_line()
         try:
@@ -140,7 +145,7 @@ class SimulatorProcess:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear
 
     def restart(self) -> None:
-        """Start the process again after it has died, with the same mailboxes at the same URLs."""
+        """Start the process again after it has ended. The mailboxes and the URLs stay the same."""
         self.stop()
         self._process = self._start()
         self.wait_until_ready()

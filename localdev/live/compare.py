@@ -6,15 +6,19 @@ from typing import Any
 
 Json = Mapping[str, Any]
 LATENCY_FACTOR = 10
-"""The factor from which a latency counts as different. The simulator models latencies, and no
-machine and network keeps them closer."""
+"""Quotient of two latencies from which on they count as different. Smaller differences depend on
+the machine and the network."""
 
 
 def find_differences(live: Json, simulated: Json) -> list[str]:
-    """Return one line for each way in which live responses differ from simulated ones.
+    """Return one line for each way in which the real provider's responses differ from the
+    simulator's. If several kinds of requests have the same difference, one line names all of these
+    kinds.
 
-    What the live run did not meet is no difference: no message may have been throttled, and a
-    mailbox may have no drafts. The same difference of several kinds of requests is one line.
+    A response or field that only the simulator sent is no difference, because it may depend on the
+    mailbox: perhaps no request was throttled, or the mailbox has no drafts.
+
+    live, simulated: records of the real provider and of the simulator, see `Recorder.to_json`.
     """
     kinds_by_text: dict[str, list[str]] = defaultdict(list)
     for kind, responses in live.items():
@@ -28,7 +32,8 @@ def find_differences(live: Json, simulated: Json) -> list[str]:
 
 
 def find_unmet_expectations(live: Json, simulated: Json) -> list[str]:
-    """Return the kinds of requests that only the simulator received."""
+    """Return the kinds of requests that the product sent to the simulator and not to the real
+    provider. The comparison says nothing about their responses."""
     return sorted(kind for kind in simulated if kind not in live)
 
 
@@ -50,8 +55,8 @@ def _differences(status: str, live: Json, simulated_by_status: Json) -> Iterator
 
 
 def _members(what: str, live: Json, simulated: Json) -> Iterator[str]:
-    """Yield the differences of headers or fields, by their paths. The fields of an object are
-    compared only if both have met such an object."""
+    """Yield the differences of headers or fields, in the order of their paths. The fields of an
+    object are compared only if both records contain such an object."""
     met = [{_parent(path) for path in members} for members in (live, simulated)]
     for path in sorted({*live, *simulated}):
         each, before = live.get(path), simulated.get(path)
@@ -72,12 +77,13 @@ def _of_member(live: Json, simulated: Json) -> Iterator[str]:
 
 
 def _parent(path: str) -> str:
-    """Return the path of the object that has this field; empty for the document."""
+    """Return the path of the object that contains the field with this path. Return "" if the field
+    belongs to the whole document."""
     return path.rpartition("/")[0]
 
 
 def _new(live: list[str], simulated: list[str]) -> str:
-    """Return what only the live run met, as text."""
+    """Return the words that only the record of the real provider contains, joined by commas."""
     return ", ".join(each for each in live if each not in simulated)
 
 

@@ -1,4 +1,5 @@
-"""Define what a mail provider supplies so that `make live` can compare it with its simulator.
+"""Define the kit that a mail provider supplies, so that `make live` can compare the provider with
+its simulator.
 
 The folder `localdev/live/NAME/` of a provider has the module `kit` with a constant `KIT`. No other
 module of `localdev.live` knows a provider.
@@ -18,16 +19,18 @@ from mailsync.store.credential_store import CredentialStore
 
 
 class LiveFailed(Exception):
-    """The comparison cannot start or go on. The message says what to do."""
+    """The comparison cannot start or cannot continue. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedUpstream:
-    """The simulated provider.
+    """A simulated provider with one mailbox.
 
-    upstream: as `LiveKit.sign_in` returns it.
-    change_mailbox: changes mail as its owner would, so that a check finds something.
-    stack_options: returns the options of a local stack whose provider is the relay at this URL.
+    upstream: the provider as the relay's `add_upstream` takes it, like the result of
+        `LiveKit.sign_in`.
+    change_mailbox: function that changes mail as the owner would, so that a check finds changes.
+    stack_options: function that takes the relay's URL, and returns options of a local stack whose
+        provider is the relay.
     """
 
     upstream: Any
@@ -38,8 +41,9 @@ class SimulatedUpstream:
 class LiveRelay(Protocol):
     """Interface of the relay between the product and the providers; a context manager.
 
-    url: its URL for the product; "" if the product reaches it by settings alone.
-    function_settings: settings of the functions, once all upstreams are added.
+    url: URL of the relay for the product. Empty: the product needs only `function_settings`.
+    function_settings: environment variables with which the functions reach the relay. They are
+        complete when all upstreams are added.
     """
 
     @property
@@ -53,32 +57,41 @@ class LiveRelay(Protocol):
     def __exit__(self, *failure: object) -> None: ...
 
     def add_upstream(self, upstream: Any, recorder: Recorder) -> str:
-        """Return the secret with which requests of the product reach this provider."""
+        """Let the relay reach a further provider. Return the token or password with which the
+        product's requests reach this provider."""
         ...
 
     def send_probes(self, token: str) -> None:
-        """Send requests that the provider rejects, so that its errors are recorded."""
+        """Send requests that the provider rejects, to record the provider's errors.
+
+        token: what `add_upstream` returned for the provider.
+        """
         ...
 
 
 class LiveKit(Protocol):
-    """Interface of what a provider supplies."""
+    """Interface of the kit that a mail provider supplies for the comparison with its simulator."""
 
     provider: Provider
     vocabulary: Vocabulary
 
     def open_relay(self, folder: Path) -> LiveRelay:
-        """Return the relay, which may keep files in the folder."""
+        """Return a relay to providers of this kind. The relay may write files to the folder."""
         ...
 
     def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
-        """Store an account whose credential is `token`, which the relay accepts in place of the
-        user's credentials. The account has no email address."""
+        """Store an account in the product's database; return the id of the account.
+
+        The account's credential is `token`. The relay accepts it in place of the user's
+        credentials. The account has a placeholder as its email address.
+        """
         ...
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:
-        """Print what the user has to do to sign in to the real provider, with permissions that only
-        read, and wait for it.
+        """Let the user sign in to the real provider, with permissions that only read. Return the
+        provider as `LiveRelay.add_upstream` takes it.
+
+        Print what the user has to do, and wait until the user has done it.
 
         Raises:
             LiveFailed: a setting is missing, or the sign-in failed.
@@ -88,7 +101,11 @@ class LiveKit(Protocol):
     def simulate(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> AbstractContextManager[SimulatedUpstream]:
-        """Run the simulated provider with one mailbox and sign in to it."""
+        """Return a context manager that runs the simulated provider with one mailbox, and signs in
+        to the mailbox.
+
+        latency: latency of the simulator, `none` or `real`.
+        """
         ...
 
 

@@ -1,6 +1,6 @@
-"""Record the shapes, limits and latencies of a provider's responses, without a value of any.
+"""Record the forms, page sizes and latencies of a provider's responses, without their values.
 
-What enters a record is: words of this module, words and names that a vocabulary allows, and numbers
+A record contains only words of this module, words and names that a vocabulary allows, and numbers
 as classes such as `51–100`. So a record cannot contain mail, addresses, ids or tokens.
 """
 
@@ -33,12 +33,13 @@ _HEADERS_OF_THE_CONNECTION = frozenset(
 class Vocabulary:
     """The names and words of a provider that may enter a record.
 
-    field_name: matches the JSON field names that are recorded; others become `{name}`.
-    free_fields: fields whose objects have names that users and their programs choose; these become
-        `{name}` as well.
-    words_by_field: the listed words of enumerations, by field name or lower-case header name. The
-        record says which words errors and headers had. Of other responses it says only whether
-        their words are listed, since these words depend on the mail.
+    field_name: pattern of the JSON field names that are recorded. The record has `{name}` in place
+        of any other name.
+    fields_with_user_defined_names: names of the fields whose value is an object with keys that
+        users or their programs choose. The record has `{name}` in place of these keys.
+    words_by_field: the allowed words of enumerations, by field name or lower-case header name. The
+        record names the words of errors and headers. The words of other responses depend on the
+        mail, so the record says only whether they are allowed words.
     fields_with_size: names of the fields and headers whose length or number is compared.
     """
 
@@ -53,11 +54,14 @@ class Exchange:
     """One response of the provider.
 
     kind: what was requested, in fixed words without ids.
-    status: HTTP status. The record has 0 for a failed connection and for a number that is none.
+    status: HTTP status. 0: the connection failed. A status that is not from 100 to 599 is recorded
+        as 0.
     document: the parsed body. None: the body is not JSON.
-    seconds: from the request to the last byte. None: not measured, for an item of a batch.
-    asked_items: the page size that the request asked for. None: the request named no page size.
-    items: the number of items on a page that another page follows. None: no page follows.
+    seconds: time from the request to the last byte. None: the time was not measured, as for an item
+        of a batch.
+    requested_page_size: page size that the request asked for. None: the request named no page size.
+    full_page_item_count: number of items on the page, if another page follows. None: no page
+        follows, so the number of items depends on the mailbox.
     """
 
     kind: str
@@ -70,8 +74,8 @@ class Exchange:
 
 
 def magnitude_of_number(number: float) -> str:
-    """Return the class of a number as text: `51–100` for whole numbers, `0.05–0.1` for others. The
-    classes end at 1, 2, 5, 10, 20, 50 and so on."""
+    """Return the class of a number as text, such as `51–100` for a whole number or `0.05–0.1` for a
+    fraction. Classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
         return "0" if number == 0 else "below 0"
     if number > _CLASS_BOUNDS[-1]:  # also whole numbers that no float holds
@@ -86,7 +90,8 @@ def magnitude_of_number(number: float) -> str:
 
 @dataclass(slots=True)
 class _Field:
-    """What was seen of one field or header: how often, its forms, and the classes of its sizes."""
+    """What was seen of one field or header: its number of occurrences, its forms, and the classes
+    of its sizes."""
 
     count: int = 0
     forms: set[str] = field(default_factory=set)
@@ -123,7 +128,7 @@ class _Responses:
 
 
 class Recorder:
-    """Collects exchanges with one provider and summarises them; thread-safe."""
+    """Collects exchanges with one provider and makes a record of them. Thread-safe."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -146,7 +151,7 @@ class Recorder:
             self._add(seen, "", exchange.document, 0)
 
     def to_json(self) -> Json:
-        """Return the record: by kind of request and status, what was seen of the responses."""
+        """Return the record: a summary of the responses, by kind of request and status."""
         with self._lock:
             record: Json = defaultdict(dict)
             for (kind, status), seen in sorted(self._seen.items()):
@@ -170,7 +175,7 @@ class Recorder:
             found.forms.add("text")
 
     def _add(self, seen: _Responses, path: str, value: Any, depth: int) -> None:
-        """Record a value's fields, and those of the objects inside it."""
+        """Record the fields of a JSON value and of all objects inside the value."""
         if depth > _MAX_DEPTH:
             return
         if isinstance(value, list):
@@ -229,7 +234,8 @@ def _header_number(value: str) -> tuple[str, float | None]:
 
 
 def _percentiles(seconds: Sequence[float]) -> Json:
-    """Return the classes of the 50th, 95th and 100th percentile; empty without measurements."""
+    """Return the classes of the 50th, 95th and 100th percentile. Return an empty object if there
+    are no measurements."""
     ordered = sorted(seconds)
 
     def at(share: float) -> str:
@@ -239,7 +245,10 @@ def _percentiles(seconds: Sequence[float]) -> Json:
 
 
 def words_of(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield pairs for `words_by_field` from texts such as `importance: low normal high`."""
+    """Yield pairs of a field name and its allowed words, for `Vocabulary.words_by_field`.
+
+    texts: a field name and its words each, such as `importance: low normal high`.
+    """
     for text in texts:
         name, _, words = text.partition(": ")
         yield name, frozenset(words.split())

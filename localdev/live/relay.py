@@ -1,7 +1,8 @@
 """Relay requests of the product to a mail provider, read-only, and record the responses.
 
-The product gets a token of the relay, which the relay replaces with the user's access token. So no
-token of the user is stored, and a request that would write does not leave this machine.
+The relay makes a token for the product. In each request it replaces this token with the user's
+access token. So the product stores no token of the user. The relay rejects requests that would
+write.
 """
 
 import json
@@ -30,7 +31,10 @@ _NO_RESPONSE = Response(502, cut_after_bytes=-1)
 
 @dataclass(frozen=True, slots=True)
 class RelayedRequest:
-    """An HTTP request below the base URL of the provider. target: path and query."""
+    """An HTTP request of the product to the provider.
+
+    target: path below the provider's base URL, with the query.
+    """
 
     method: str
     target: str
@@ -43,7 +47,9 @@ class Received:
     """The response to a relayed request.
 
     status: HTTP status. 0: the connection failed.
-    document: the parsed body. None: the body is not JSON."""
+    document: the parsed body. None: the body is not JSON.
+    seconds: time from the request to the last byte.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -53,9 +59,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """A provider that the relay sends requests to.
+    """A provider to which the relay sends requests.
 
-    current_token: returns the user's access token; with True a renewed one.
+    tls_context: TLS context with which the relay verifies the provider.
+    current_token: function that returns the user's access token. It takes a bool: whether to renew
+        the token first.
     """
 
     base_url: str
@@ -64,24 +72,26 @@ class Upstream:
 
 
 class HttpKit(Protocol):
-    """What the relay needs of a provider with an HTTP API.
+    """Interface of what the relay needs of a provider with an HTTP API.
 
-    probes: paths of requests that the provider rejects, so that its errors are recorded.
+    probes: paths of requests that the provider rejects. The relay sends them to record errors.
     """
 
     probes: tuple[str, ...]
 
     def is_read(self, request: RelayedRequest) -> bool:
-        """Return whether the request only reads. The relay rejects all others."""
+        """Return whether the request only reads. The relay rejects all other requests."""
         ...
 
     def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
-        """Return the exchanges in one response: the response itself, and the items of a batch."""
+        """Return the exchanges to record for one response: the response itself and, for a batch,
+        one exchange for each item."""
         ...
 
     def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
-        """Replace `base_url` in the page links of the document, in place, so that the product
-        follows the links through the relay. Return whether there was a link."""
+        """Replace `base_url` by `relay_url` in the page links of the document, so that the product
+        follows the links through the relay. Change the document in place; return whether it has a
+        link."""
         ...
 
 
@@ -116,13 +126,17 @@ class Relay:
         return f"http://127.0.0.1:{self._server.port}{PATH_PREFIX}"
 
     def add_upstream(self, upstream: Upstream, recorder: Recorder) -> str:
-        """Return the token with which requests reach this provider."""
+        """Let the relay send requests to a further provider. Return the token with which the
+        product's requests reach this provider."""
         token = token_urlsafe(32)
         self._routes[token] = _Route(upstream, recorder)
         return token
 
     def send_probes(self, token: str) -> None:
-        """Send the probes with renewed access tokens; the responses are only recorded."""
+        """Send the kit's probes with renewed access tokens, and record the responses.
+
+        token: the relay's token for the provider.
+        """
         for path in self._kit.probes:
             request = RelayedRequest("GET", path, {}, b"")
             self._send_once(self._routes[token], request, renewed=True)
@@ -148,7 +162,8 @@ class Relay:
         return self._send(route, relayed)
 
     def _send(self, route: _Route, request: RelayedRequest) -> Response:
-        """Send the request; if the provider rejects the token, once more with a renewed one."""
+        """Send the request. If the provider rejects the access token, send the request once more
+        with a renewed token."""
         response = self._send_once(route, request, renewed=False)
         return self._send_once(route, request, renewed=True) if response.status == 401 else response
 

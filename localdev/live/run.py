@@ -1,5 +1,5 @@
-"""Sync a mailbox with the product and record what its provider answers: a first sync, a scheduled
-check, verification."""
+"""Sync a mailbox with the product through the relay, which records the provider's responses: a
+first sync, a scheduled check and a verification."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,12 @@ _LAST_CHECK = "SELECT last_sync_at FROM mailsync.email_accounts WHERE id = :id"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the three parts of the run ended; `messages` is a class of numbers."""
+    """How the sync of one mailbox ended.
+
+    first_sync, check: how the first sync and the scheduled check ended, such as `completed`.
+    is_verified: whether the product has verified the mirrored mailbox.
+    messages: number of stored messages as a class, such as `51–100`.
+    """
 
     first_sync: str
     check: str
@@ -45,10 +50,11 @@ def sync_and_check(
     limit_s: float,
     change_mailbox: Callable[[], None],
 ) -> Outcome:
-    """Sync the mailbox that the relay's `token` reaches, and send the provider's probes.
+    """Run a first sync and a scheduled check of one mailbox, and send the kit's probes.
 
-    limit_s: seconds after which an unfinished first sync is left.
-    change_mailbox: called between the first sync and the check.
+    token: the relay's token or password for the mailbox.
+    limit_s: seconds after which the function stops waiting for the first sync.
+    change_mailbox: function that is called between the first sync and the check.
     """
     account = _connect(stack, kit, token)
     account.sync()
@@ -66,7 +72,8 @@ def sync_and_check(
 
 
 def _connect(stack: Stack, kit: LiveKit, token: str) -> DemoAccount:
-    """Connect a mailbox whose secret is the relay's; no address is stored."""
+    """Connect the mailbox with the relay's token in place of the user's credentials. No address of
+    the user is stored."""
     settings = Settings({"DATABASE_URL": stack.database_url})
     with closing(Database(settings)) as database:
         store = CredentialStore(database)
@@ -78,7 +85,7 @@ def _connect(stack: Stack, kit: LiveKit, token: str) -> DemoAccount:
 
 
 def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
-    """Return the status once no run is open, or after the limit."""
+    """Wait until no run is open, at most `limit_s` seconds; return the account's status."""
     deadline, shown = time.monotonic() + limit_s, -1
     while True:
         status = account.status()
@@ -91,7 +98,8 @@ def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
 
 
 def _check(stack: Stack, account: DemoAccount) -> str:
-    """Let the schedule's function check the mailbox and compare its ids; return how that ended."""
+    """Let the function that the schedule invokes check the mailbox and compare its ids. Return how
+    the check ended."""
     print("  scheduled check, with a comparison of ids", flush=True)
     with closing(connect(Settings({"DATABASE_URL": stack.database_url}))) as tables:
         before = tables.run(_LAST_CHECK, id=account.id)

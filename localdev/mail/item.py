@@ -15,9 +15,10 @@ _ADDRESSES = frozenset({"to", "cc", "bcc", "reply_to"})
 class MailItem:
     """A mail to store in a simulated mailbox.
 
-    `folder` is the path of display names below the root; `()` is the inbox. Times have a time zone
-    and whole seconds. `original` is the message in the form in which a server transmits
-    it (RFC 5322), where it is kept.
+    received_at, sent_at: times with a time zone, in whole seconds.
+    folder: path of the folder, as display names from the top of the tree on. Empty: the inbox.
+    conversation: text that all mails of one thread share. None: the subject.
+    original: bytes of the message as a server transmits it (RFC 5322). None: they are not kept.
     """
 
     subject: str
@@ -43,8 +44,8 @@ class MailItem:
 
 
 def item_to_json(item: MailItem) -> dict[str, Any]:
-    """Return a mail without its original as a JSON object: the field names of MailItem, times in
-    ISO 8601, and addresses as `{name, address}`."""
+    """Return a mail as a JSON object with the field names of MailItem, without `original`. Times
+    are in ISO 8601, and addresses are `{name, address}`."""
     document = asdict(item)
     del document["original"]
     for name in _TIMES:
@@ -53,7 +54,8 @@ def item_to_json(item: MailItem) -> dict[str, Any]:
 
 
 def item_from_json(document: Mapping[str, Any]) -> MailItem:
-    """Return the mail in a JSON object of `item_to_json`. Raises TypeError for unknown fields."""
+    """Return the mail that `item_to_json` has converted to JSON. Raises TypeError for unknown
+    fields."""
     values = dict(document)
     for name in _TIMES:
         values[name] = datetime.fromisoformat(values[name])

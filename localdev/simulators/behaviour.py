@@ -14,19 +14,30 @@ class Behaviour:
         series of links that one first request started.
     requests_in_flight, requests_per_window: limits of concurrent requests, and of requests in ten
         minutes, per mailbox.
-    answers_kept: number of earlier responses kept per kind of request, for the fault `old`.
-    has_delta: False as in a national cloud, which has no delta queries.
+    retry_after_s: seconds in `Retry-After` when a mailbox has too many concurrent requests. None:
+        no such header.
+    has_delta: whether Graph offers delta queries. False: as in national clouds.
+    answers_kept: number of responses that the simulator stores for each kind of request. The fault
+        `old` sends a stored response again (see `faults.Fault`).
     flat_folder_delta: whether the delta of folders lists the folders of all levels. False: only the
         top level.
     move_in_reported: whether delta reports a message that was moved into the folder.
     read_state_is_partial: whether delta reports a changed read state without the other properties.
-    readd_is_lost: whether delta reports a message that was moved away and back between two rounds
-        only as removed.
+    readd_is_lost: whether delta loses the return of a message that left the folder and came back
+        between two rounds. True: delta reports the message as removed.
     replayed_changes: number of earlier changes that a round reports again.
     purged_stay_readable: whether a permanently deleted message can still be read by its id.
+    token_lifetime_s: seconds for which an access token is valid.
+    app_secret_expired: whether the identity platform rejects the application's secret as expired.
     public_clients_allowed: whether programs without the application's secret may sign in with a
-        device code, as the app registration says.
-    app_mailboxes: addresses of the mailboxes that an app without a user may read. None: all.
+        device code. In Entra, a setting of the app registration decides this.
+    tenant_consented: whether an administrator has granted the application its permissions.
+    app_roles: permissions of the application without a user.
+    app_mailboxes: addresses of the mailboxes that the application without a user may read. None:
+        all mailboxes.
+    subscriptions_per_page: maximum number of subscriptions on a page.
+    notifications_lost: whether new change notifications are dropped and never sent.
+    notification_retry_s: seconds until a notification that was not accepted is first sent again.
 
     Sources: Microsoft Graph docs (delta-query-messages, throttling-limits, outlook-immutable-id),
         and public issue reports where the documentation is silent.

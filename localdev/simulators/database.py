@@ -1,5 +1,5 @@
-"""Store the state of the simulators in an SQLite file, so that a restarted process continues with
-it."""
+"""Store the state of the simulators in an SQLite file, so that it survives a restart of the
+process."""
 
 import sqlite3
 import threading
@@ -19,8 +19,9 @@ class SimulatorDatabase:
     commits together with the outermost transaction.
 
     schema: statements that create the tables unless they exist.
-    earlier: tables to drop with their contents if an earlier release wrote the file. Each key is a
-        table and a column that only such a file has.
+    earlier: tables to drop with their contents if an earlier release wrote the file. A key is a
+        pair of a table and a column of that table, which only files of that release have. The value
+        is the names of the tables to drop.
     """
 
     def __init__(
@@ -75,8 +76,11 @@ class SimulatorDatabase:
             return found
 
     def read_once(self, key: Hashable, read: Callable[[], T]) -> T:
-        """Return what `read` returned for the key; call it again only after a write, also that of
-        another process."""
+        """Return the cached result of `read` for the key.
+
+        Call `read` if there is no cached result, or if this or another process has written to the
+        database since the result was cached.
+        """
         with self._lock:
             (others,) = self._connection.execute("PRAGMA data_version").fetchone()
             version = (others, self._connection.total_changes, self._undone)
@@ -92,13 +96,15 @@ class SimulatorDatabase:
             return self._connection.execute(statement, values).rowcount
 
     def last_number(self) -> int:
-        """Return the primary key of the row inserted last; call it in the same transaction."""
+        """Return the primary key of the row that this connection inserted last, into any table.
+        Call this method in the transaction of the insertion."""
         row = self.fetch_row("SELECT last_insert_rowid() AS number")
         assert row is not None
         return int(row["number"])
 
     def read_or_create_secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return the secret stored under `name`; the first call stores what `make` returns."""
+        """Return the secret stored under `name`. If there is none yet, store and return the result
+        of `make`."""
         with self.transaction():
             stored = self.fetch_row("SELECT value FROM secret WHERE name = ?", name)
             if stored is not None:

@@ -1,11 +1,12 @@
-"""Choose the faults that the simulators inject. The rules are tried in order; the first rule that
-matches a request injects its fault.
+"""Choose the faults that the simulators inject. The simulators try the fault rules in order; the
+first rule that matches a request injects its fault.
 
 Graph and Gmail inject every kind of fault but `imap`; Gmail's forgeries are in `gmail.corruption`.
-IMAP matches rules by the command, as `method`, and by the open folder, the command and its
-arguments, as `path`: "INBOX UID FETCH 1:* (FLAGS)". The token endpoint of the identity platform
-injects only faults with a `status`; their `code` is OAuth's error and their `message` starts with
-the AADSTS number, as "AADSTS50196: ...".
+For the IMAP server, a rule's `method` is compared with the command, such as "UID FETCH". A rule's
+`path` is searched in a text of the open folder, the command and its arguments, such as
+"INBOX UID FETCH 1:* (FLAGS)".
+The token endpoint of the identity platform injects only faults with a `status`. The fault's `code`
+is then OAuth's error, and its `message` starts with the AADSTS number, as "AADSTS50196: ...".
 """
 
 import math
@@ -42,39 +43,49 @@ UNKNOWN_ERROR = "UnknownError"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A fault to inject: an error response in the place of the right response, or a change of the
+    """A fault to inject: an error response in place of the right response, or a change of the
     right response.
 
-    With `status` the request is rejected: with Graph's error body, or with `body` unchanged, such
-    as HTML, or "" for the empty 503. Without `status` the right response is computed and then
-    changed: `cut` closes the connection, `truncate_json` sends half of the JSON as a complete
-    response, and `page` names a forgery of the page:
+    status: HTTP status of the error response. None: the server computes the right response, and the
+        fields `cut`, `truncate_json` and `page` change that response.
+    imap: status with which the IMAP server rejects the command. None: it runs the command.
+    code, message: code and text of the error.
+    retry_after: seconds in the error's header `Retry-After`; Gmail names the time in the message
+        instead. None: no such header.
+    headers: further headers of the error response.
+    body: body that replaces the right body, such as "" for an empty 503. None: the body stays.
+    html: whether an HTML page with `message` replaces the body.
+    delay_s: seconds before the response. With a long delay the server never responds.
+    cut: when the server closes the connection: before the response, or in the middle of the body.
+    truncate_json: whether the server sends half of the body as a complete response.
+    page: forgery of the response, from the list below. None: no forgery.
+    about: ids of the items to forge; for IMAP folder names or UIDs. Empty: `less` omits every
+        second item, and the other forgeries change all items.
+    off_by: number that the forgeries `miscounted`, `renumbered` and `earlier changes` add or
+        subtract.
 
-    - `empty`: no items, and a link to this page
-    - `ever empty`: no items, and a new link to this page each time
-    - `same link`: the items, and a link to this page
-    - `no link`: the items without the link to the next page; a count stays as it was
-    - `duplicate`: every item twice
-    - `nothing`: a complete response without items, and 0 as its count; in delta with the
-      `deltaLink` of the round's end, so that all changes until now are lost
-    - `less`: some items are missing, and not counted
-    - `partial`: the items have only id and etag
-    - `no removals`, `no changes`: delta omits these and never reports them again
-    - `removed`: delta reports new and changed items as removed
+    A forgery changes the items of a list, or a single object in the same way:
+
+    - `empty`: the page has no items, and a link to the same page
+    - `ever empty`: the page has no items, and a new link to the same page each time
+    - `same link`: the page has its items, and a link to the same page
+    - `no link`: the page has its items, and no link to the next page; its count is unchanged
+    - `duplicate`: the page has every item twice
+    - `nothing`: the response is complete, without items and with the count 0. In delta the response
+        has the `deltaLink` of the round's end, so that the client misses all changes until now
+    - `less`: the page omits some items, and does not count them
+    - `partial`: the items have only id and etag; in IMAP, FETCH has only UIDs and STATUS no items
+    - `no removals`: delta omits removals, and never reports them later; IMAP omits VANISHED
+    - `no changes`: delta omits other changes, and never reports them later; IMAP omits FETCH
+    - `removed`: delta reports new and changed items as removed; IMAP reports VANISHED for FETCH
     - `miscounted`: folders count `off_by` more messages and unread messages
-    - `uncounted`: folders have no counts
-    - `old`: the oldest stored response to such a request; see `Behaviour.answers_kept`
+    - `uncounted`: folders have no counts; IMAP sends no UIDNEXT, UIDVALIDITY and HIGHESTMODSEQ
+    - `old`: Graph sends the oldest stored response to such a request; see `Behaviour.answers_kept`
+    - `renumbered`: IMAP's UIDVALIDITY or Gmail's historyId is higher by `off_by`
+    - `earlier changes`: IMAP's HIGHESTMODSEQ or Gmail's historyId is lower by `off_by`
 
-    A single object is forged like an item. `about` contains the ids of the items to forge. Without
-    `about`, `less` omits every second item, and the other forgeries change all items.
-
-    IMAP rejects a command with `imap`, with `code` in brackets if it is given, and never answers if
-    `delay_s` is long. `cut` and these forgeries change its responses; `about` has folder names or
-    UIDs: `empty` and `nothing`, `less`, `duplicate`, `partial` (FETCH has only UIDs, STATUS has no
-    items), `no removals` (VANISHED), `no changes` (FETCH), `removed` (VANISHED for what FETCH
-    returns), `miscounted`, `uncounted` (no UIDNEXT, UIDVALIDITY and HIGHESTMODSEQ), and two of its
-    own: `renumbered` (UIDVALIDITY is higher by `off_by`) and `earlier changes` (HIGHESTMODSEQ is
-    lower by `off_by`).
+    IMAP has no pages: `empty` and `nothing` are the same, and the forgeries of links and `old` do
+    nothing.
     """
 
     status: int | None = None
@@ -108,12 +119,15 @@ class Fault:
 class FaultRule:
     """A rule that says which requests get a fault.
 
-    path: regular expression, searched in the decoded path and query.
+    method: HTTP method or IMAP command that the rule matches. None: all.
+    path: regular expression that is searched in the decoded path and query of the request.
     in_batch: True matches only items of a batch, False only other requests. None: both.
-    nth: the first n-1 matching requests get no fault.
+    nth: number of the first matching request that can get the fault, from 1 on.
     times: number of requests that get the fault. None: no limit.
-    rate: share of the matching requests that get the fault, from 0 to 1.
-    lasts_s: seconds after which the rule ends.
+    rate: probability, from 0 to 1, that a matching request gets the fault.
+    lasts_s: seconds after `made_at` at which the rule ends.
+    made_at: time at which the rule was made, in seconds of the monotonic clock.
+    matched_count, injected_count: numbers of requests that matched, and that got the fault.
     """
 
     fault: Fault
@@ -148,7 +162,8 @@ class FaultRule:
     def should_inject(self, chance: float) -> bool:
         """Count a matching request; return whether it gets the fault.
 
-        chance: a random number from 0 to 1; a request gets the fault if it is below `rate`.
+        chance: a random number from 0 to 1. If the number is below `rate`, the request gets the
+            fault.
         """
         self.matched_count += 1
         if self.matched_count < self.nth or (

@@ -39,9 +39,9 @@ class FolderNotFound(Exception):
 class Folder:
     """A mail folder of a simulated mailbox.
 
-    parent: number of the folder above; None at the top of the tree.
-    search_filter: the filter of a search folder; None for other folders.
-    total, unread: the number of all messages and of unread messages in the folder.
+    parent: number of the parent folder. None: the folder is at the top of the tree.
+    search_filter: filter of a search folder. None: the folder is no search folder.
+    total, unread: numbers of all messages and of unread messages in the folder.
     """
 
     number: int
@@ -61,7 +61,8 @@ SELECT number, parent, name, role, is_hidden, search_filter, total, unread
 
 
 class FolderTree:
-    """The folders of one mailbox; each change and its journal entry share one transaction."""
+    """The folders of one simulated mailbox. Each change of a folder and its journal entry are
+    written in one transaction."""
 
     def __init__(self, database: SimulatorDatabase, mailbox_id: str, journal: Journal) -> None:
         self._database = database
@@ -90,7 +91,8 @@ class FolderTree:
         return [folder for folder in everything.values() if _is_in_tree(folder, everything)]
 
     def list_children(self, parent: FolderNumberOrRole | None) -> list[Folder]:
-        """Return the folders directly below `parent`; None: the top level of the tree."""
+        """Return the child folders of `parent`. None as `parent`: return the top level of the
+        tree."""
         number = None if parent is None else self.find(parent).number
         rows = self._database.fetch_rows(
             _SELECT + "AND parent IS ? ORDER BY number", self._mailbox_id, number
@@ -106,7 +108,7 @@ class FolderTree:
         hidden: bool = False,
         search_filter: str | None = None,
     ) -> Folder:
-        """Create a folder; parent None: at the top of the tree."""
+        """Create a folder; return it. None as `parent`: create it at the top of the tree."""
         with self._database.transaction():
             above = None if parent is None else self.find(parent).number
             self._database.execute_write(
@@ -132,7 +134,7 @@ class FolderTree:
         self._set(reference, "parent", None if parent is None else self.find(parent).number)
 
     def remove(self, reference: FolderNumberOrRole) -> None:
-        """Remove the folder; the caller has already moved or deleted its mail."""
+        """Remove the folder. The caller must have moved or deleted the folder's mail before."""
         with self._database.transaction():
             folder = self.find(reference)
             self._database.execute_write("DELETE FROM folder WHERE number = ?", folder.number)
@@ -147,7 +149,8 @@ class FolderTree:
 
 
 def _is_in_tree(folder: Folder, everything: dict[int, Folder]) -> bool:
-    """Return whether the folder and all above it exist and none of them is outside the tree."""
+    """Return whether the folder belongs to the tree: its parent folders exist up to the top, and
+    none of them is RETAINED or PURGED."""
     above: Folder | None = folder
     while above and above.role not in _OUTSIDE_THE_TREE:
         if above.parent is None:

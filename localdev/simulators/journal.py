@@ -13,7 +13,7 @@ class ChangeKind(StrEnum):
     ADDED: a message was put into a further folder: a new message, a copy, or a further placement.
     REMOVED: a message was taken out of a folder; if that was its last folder, the message counts as
         deleted.
-    MOVED: a message was moved to another folder, or to the folder in which it was.
+    MOVED: a message was moved to another folder, or again to the folder that it was in.
     CHANGED: the named fields of a message have new values.
     FOLDER_CHANGED: a folder is new, or has another name or parent.
     FOLDER_REMOVED: a folder was removed.
@@ -34,12 +34,13 @@ class JournalEntry:
     """One change of a simulated mailbox.
 
     number: the change number, which grows with every change of the mailbox.
-    folder: the folder into which a message came; or the only folder of a message that changed; or
-        the folder that changed itself. For CURSORS_EXPIRED, None means all folders.
-    source: the folder that a message left.
-    placement, source_placement: the numbers of the message's placements in `folder` and in
-        `source`.
-    fields: names of the changed fields of `MailItem`, or of changed attributes.
+    message: number of the message that changed. None: no message changed.
+    folder: number of the folder into which a message came; or of the only folder of a message whose
+        fields changed; or of the folder that changed itself. For CURSORS_EXPIRED, None means all
+        folders.
+    source: number of the folder that a message left. None: the message left no folder.
+    placement, source_placement: numbers of the message's placements in `folder` and in `source`.
+    fields: names of the message's changed fields of `MailItem`, or of changed attributes.
     """
 
     number: int
@@ -65,14 +66,18 @@ class Journal:
 
     @property
     def newest_change_number(self) -> int:
-        """Return the newest change number of the data folder. All its mailboxes share one series of
-        numbers."""
+        """Return the newest change number in the data folder, 0 if there is none. All mailboxes of
+        the data folder share one series of numbers."""
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
     def skip_numbers(self, until: int) -> None:
-        """Give the next change at least the number `until`. IMAP's UIDs are such numbers, and some
-        servers begin them near 743,000,000."""
+        """Leave a gap in the change numbers, so that the next change has at least the number
+        `until`.
+
+        The UIDs of the IMAP simulator are change numbers, and the UIDs of some real servers begin
+        near 743,000,000.
+        """
         self._database.execute_write(
             "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'change'", until - 1
         )
@@ -127,8 +132,8 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def has_position_expired(self, issued: int, folder: int | None) -> bool:
-        """Return whether a position in a change feed is invalid, because a later journal entry has
-        the kind CURSORS_EXPIRED.
+        """Return whether a position in a change feed has become invalid: an entry CURSORS_EXPIRED
+        with a number above `issued` concerns the feed's folder or all folders.
 
         issued: newest change number when the position was issued.
         folder: the folder of the feed. None: the feed of the whole mailbox.

@@ -1,7 +1,8 @@
-"""Store one simulated mailbox, and change it as its owner can, independent of the provider.
+"""Store one simulated mailbox, and change it as its owner can. Nothing here depends on a provider.
 
-The simulated server of a provider translates the stored mailbox into the provider's ids and forms,
-and writes only to tables of its own. Each change and its journal entry share a transaction.
+Each provider's simulated server translates the stored mailbox into the ids and forms of the
+provider. The server writes provider-specific data only to its own tables. Each change of the
+mailbox and the change's journal entry are written in one transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -67,8 +68,8 @@ class Mailbox:
         return found[0]
 
     def original(self, blob_number: int) -> bytes | None:
-        """Return the message as it was received (RFC 5322). None: the original was not kept,
-        or the message was deleted."""
+        """Return the bytes of a message as it was received (RFC 5322). Return None if the original
+        was not kept or the message was deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
@@ -89,12 +90,13 @@ class Mailbox:
         skip: int = 0,
         limit: int = -1,
     ) -> list[Message]:
-        """Return the messages of the folders, newest first; a message that is in several of them
-        appears once.
+        """Return the messages of the folders, newest first. A message that is in several of these
+        folders appears once.
 
         older_than: sort key of a message (`age_sort_key`); return only messages after that message.
-        since: return only messages that arrived then or later.
-        skip, limit: numbers of messages to leave out first and to return at most; -1: no limit.
+        since: return only messages that were received at this time or later.
+        skip: number of messages to leave out at the beginning.
+        limit: maximum number of messages to return. -1: no limit.
         """
         numbers = [self.folders.find(folder).number for folder in folders]
         # One folder is read in the order of its index; only several can have a message twice.
@@ -137,8 +139,10 @@ class Mailbox:
         return stored
 
     def find_or_create_folder(self, path: tuple[str, ...]) -> int:
-        """Return the number of the folder at a path of names, `()` for the inbox; create missing
-        folders."""
+        """Return the number of the folder with this path, and create missing folders.
+
+        path: names of the folders from the top of the tree on. Empty: the inbox.
+        """
         folder: Folder | None = None if path else self.folders.find("inbox")
         for name in path:
             parent = folder.number if folder else None
@@ -221,23 +225,25 @@ class Mailbox:
             )
 
     def remove_from_folder(self, number: int, folder: FolderNumberOrRole) -> None:
-        """Take the message out of a folder. It remains, even if it is then in no folder."""
+        """Remove the message from a folder. The message stays in the database, even if it is then
+        in no folder."""
         with self.database.transaction():
             left = self._placement(self.message(number), folder)
             self._journal_of_placement(ChangeKind.REMOVED, number, None, left)
             self._remove_placement(number, left)
 
     def delete_message(self, number: int) -> None:
-        """Move the message to the trash. A message that is already in the trash leaves the folder
-        tree.
+        """Delete the message as a mail program does: move it to the trash. Move a message that is
+        already in the trash to the folder RETAINED outside the folder tree.
 
-        The owner can restore the message in both cases by moving it.
+        In both cases the owner can restore the message by moving it to another folder.
         """
         is_in_trash = self.message(number).only_folder_number == self.folders.find("trash").number
         self.move_message(number, RETAINED if is_in_trash else "trash")
 
     def delete_message_permanently(self, number: int) -> None:
-        """Move the message out of the folder tree for good. The server still retains it.
+        """Move the message to the folder PURGED outside the folder tree. The owner cannot restore
+        it, but the server still stores it.
 
         Raises:
             MessageAlreadyPurged: the message was deleted permanently before.
@@ -247,7 +253,7 @@ class Mailbox:
         self.move_message(number, PURGED)
 
     def purge_message(self, number: int) -> None:
-        """Delete the message with all traces, as servers do after the retention period."""
+        """Delete the message from the database, as servers do after the retention period."""
         with self.database.transaction():
             placements = self.message(number).placements
             for placement in placements:
@@ -264,8 +270,8 @@ class Mailbox:
             self.move_message(number, "sent")
 
     def replace_by_copy(self, number: int) -> int:
-        """Replace the message by its copy in the same folder, as an export and import does; return
-        the copy's number."""
+        """Replace the message by a copy with a new number in the same folder, as exporting and
+        importing the message does. Return the number of the copy."""
         with self.database.transaction():
             copied = self.copy_message(number, self.message(number).only_folder_number)
             self.purge_message(number)
@@ -292,8 +298,11 @@ class Mailbox:
             self.folders.remove(folder)
 
     def create_again(self) -> None:
-        """Delete all messages and folders, and create the standard folders, as when a user gets
-        another mailbox in place of a deleted one. The journal continues."""
+        """Delete all messages and folders of the mailbox, and create the standard folders.
+
+        This simulates a new mailbox in place of a deleted mailbox of the user. The journal
+        continues.
+        """
         own = "IN (SELECT number FROM folder WHERE mailbox_id = ?)"
         with self.database.transaction():
             self.database.execute_write(f"DELETE FROM placement WHERE folder {own}", self.user_id)

@@ -1,10 +1,10 @@
 """Define the SQLite tables of simulated mailboxes, which are the same for every provider.
 
-A blob is the content of a mail; a message and its copies share one blob. The original of a blob is
-the message as it was received, where it is kept. A message has a blob,
-values that its owner can change (such as whether it is read), and a placement for each folder that
-it is in. The journal numbers all changes; the number of a placement is the number of the change
-that put the message into the folder. Database triggers update the message counts of the folders.
+A blob is the content of a mail; a message and its copies have the same blob. The table `original`
+has the bytes of some mails as they were received. A message has a blob, values that its owner can
+change (such as whether it is read), and a placement for each folder that it is in. The journal, the
+table `change`, numbers all changes. The number of a placement is the number of the change that put
+the message into the folder. Database triggers update the message counts of the folders.
 """
 
 MAILBOX_SCHEMA = """

@@ -11,14 +11,17 @@ from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
 ITEM_FIELDS_OF_EACH_MESSAGE = ("is_read", "is_flagged", "is_draft", "importance", "categories")
-"""Fields of `MailItem` that each message stores itself; copies of a message share all others."""
+"""Fields of `MailItem` that the table `message` stores, separately for each message. The other
+fields are stored in a blob, which a message shares with its copies."""
 _NOT_IN_BLOB = (*ITEM_FIELDS_OF_EACH_MESSAGE, "folder", "body", "body_type", "original")
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The fact that a message is in a folder. `change_number` is that of the change that put it
-    there."""
+    """The fact that a message is in a folder.
+
+    change_number: number of the change that put the message into the folder.
+    """
 
     folder_number: int
     change_number: int
@@ -29,14 +32,16 @@ class Message:
     """A message of a simulated mailbox.
 
     number: the message's number, which stays when the message moves.
-    blob_number: number of the content, which copies share.
-    item: the content, and the present read state, flag and so on; `item.folder` is not used.
+    blob_number: number of the message's content. Copies of a message have the same content.
+    item: the message's content with its present read state, flag and so on. `item.folder` is not
+        used.
     thread_key: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
     modified_at: time of the last change, except changes of the read state.
     last_change_number: journal number of the message's last change.
     placements: the folders that the message is in.
-    attributes: values that only one provider's protocol has, by that provider's names.
+    provider_attributes: values that only one provider has, under that provider's names, such as
+        `imapFlags`.
     """
 
     number: int
@@ -55,14 +60,15 @@ class Message:
 
     @property
     def only_placement(self) -> Placement:
-        """Return the placement of a message in one folder. Raises ValueError if it is in several
-        folders or in none."""
+        """Return the placement of a message that is in one folder. Raises ValueError if the message
+        is in several folders or in none."""
         (only,) = self.placements
         return only
 
     @property
     def only_folder_number(self) -> int:
-        """Return the number of the only folder. Raises ValueError if there are several or none."""
+        """Return the number of the message's only folder. Raises ValueError if the message is in
+        several folders or in none."""
         return self.only_placement.folder_number
 
 

@@ -1,5 +1,5 @@
 """Compose the bytes of a message (RFC 5322) from a mail of the simulated mailbox. The same mail
-always gives the same bytes, and every mail gives some."""
+always gives the same bytes. No mail causes an error."""
 
 import re
 from base64 import encodebytes
@@ -21,7 +21,7 @@ _ATTACHMENT = (
 
 @lru_cache(maxsize=4096)
 def compose(item: MailItem) -> bytes:
-    """Return the message as it would have been received."""
+    """Return the bytes of a message with the contents of the mail."""
     part = (_multipart if item.has_attachments else _text)(item)
     header = "".join(f"{name}: {value}\r\n" for name, value in _header(item))
     return b"MIME-Version: 1.0\r\n" + header.encode() + part

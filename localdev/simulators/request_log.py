@@ -12,8 +12,11 @@ _KEPT = 100_000
 class RequestRecord:
     """One request that the simulated Graph or Gmail received.
 
-    link: `next` or `delta` if the request followed a link of that kind; `next` for a page token of
-        Gmail. None: it followed no link.
+    at: time of the response, in seconds since 1970.
+    link: kind of the page link that the request followed: `next` or `delta`. A request with a page
+        token of Gmail has `next`. None: the request followed no link.
+    prefer: value of the header `Prefer`.
+    mailbox: address of the mailbox. None: the request reached no mailbox.
     in_flight: number of the mailbox's other requests that were in flight when this request arrived.
     """
 

@@ -47,8 +47,10 @@ def tenant_id_for_address(address: str) -> str:
 
 
 class SimulatorService:
-    """The state that the simulated Graph, identity platform and IMAP server share. The folder
-    `data` stores the mailboxes and sign-ins, so that the next process continues with them."""
+    """The state that the simulated servers share.
+
+    data: folder that stores the mailboxes and sign-ins, so that they survive a restart.
+    """
 
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +69,8 @@ class SimulatorService:
         self.behaviour = replace(self.behaviour, **values)
 
     def add_mailbox(self, address: str, display_name: str) -> Mailbox:
-        """Return the mailbox of the address; create it with its well-known folders if needed."""
+        """Return the mailbox with this address. Create the mailbox with the standard folders if it
+        does not exist."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
             created = self.database.execute_write(

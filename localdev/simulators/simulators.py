@@ -55,7 +55,7 @@ class Simulators:
     client_secret: secret of the app registration. None: a random secret, stored at the first start.
     control_secret: secret of the control API `/_sim/`. None: a random secret, stored at the first
         start.
-    imap_ports: None: no IMAP server runs.
+    imap_ports: ports and password of the simulated IMAP server. None: no IMAP server runs.
 
     Raises:
         OSError: a port is in use.

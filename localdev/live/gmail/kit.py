@@ -69,7 +69,8 @@ class GmailLiveKit:
         return [describe_exchange(request, received)]
 
     def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
-        """Return False: the Gmail API names its pages by tokens, and has no links."""
+        """Return False and change nothing, because pages of the Gmail API have tokens and no
+        links."""
         return False
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
@@ -96,9 +97,10 @@ class GmailLiveKit:
 
 
 class GmailRelay(Relay):
-    """The relay, with the settings by which the product reaches it; implements `LiveRelay`.
+    """The relay to the Gmail API, with the settings by which the functions reach it. Implements
+    `LiveRelay`.
 
-    The functions get no OAuth client: the relay holds the tokens.
+    The functions get no real OAuth client, because the relay holds the user's tokens.
     """
 
     def __init__(self, kit: GmailLiveKit) -> None:

@@ -31,7 +31,7 @@ from mailsync.settings import Settings
 from mailsync.store.quota_store import QuotaLimitsSection
 
 SIGN_IN_LIMIT_S = 600
-"""The seconds for which the program waits until the user has signed in."""
+"""Seconds for which the program waits for the user's sign-in."""
 READ_MAIL = "https://www.googleapis.com/auth/gmail.readonly"
 _ACCESS = OAuthAccess("google", (READ_MAIL,))
 _ABOUT_THE_USER = frozenset(
@@ -82,9 +82,11 @@ def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Gmail
 
 
 def sign_in_at_simulator(simulators: Simulators, address: str, recorder: Recorder) -> GmailUpstream:
-    """Sign in to the simulated mailbox, in the same way; return the simulated Gmail API.
+    """Sign in to a simulated mailbox with the same code as a user; return the simulated Gmail API
+    with the mailbox's tokens.
 
-    The functions get the simulated identity platform, so that they never reach Google's.
+    The functions' settings name the simulated identity platform, so that the functions never reach
+    Google's.
     """
     google = simulators.google
     settings = Settings(
@@ -162,7 +164,10 @@ class _BrowserSignIn:
         _require_only_reading(str(response.document.get("scope", READ_MAIL)))
 
     def current_token(self, renewed: bool) -> str:
-        """Return an access token; with `renewed` one that was issued just now."""
+        """Return a valid access token.
+
+        renewed: whether to request a new access token even if the present one is valid.
+        """
         with self._lock:
             if renewed or monotonic() > self._ends_at - _RENEWED_BEFORE_END_S:
                 self._request_tokens("refresh_token", {"refresh_token": self._grant})

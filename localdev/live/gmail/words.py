@@ -70,10 +70,11 @@ VOCABULARY = Vocabulary(
 
 
 def describe_exchange(request: RelayedRequest, received: Received) -> Exchange:
-    """Return the exchange; the items count only on a page that another page follows.
+    """Return the exchange to record for a request and its response.
 
-    The token of that page is recorded as a field of an object `following`: whether there is one
-    depends on the size of the mailbox.
+    The exchange has an item count only if another page follows, because the size of the last page
+    depends on the mailbox. The token of the next page is moved into a list `following`, because
+    the mailbox also decides whether there is a next page.
     """
     document = received.document
     items: Any = None
@@ -95,8 +96,8 @@ def describe_exchange(request: RelayedRequest, received: Received) -> Exchange:
 
 
 def describe_target(target: str) -> str:
-    """Return path and query of a request in fixed words: ids are `{id}`, those of Gmail's own
-    labels `{system label}`."""
+    """Return the path and query of a request in fixed words, with `{id}` in place of ids and
+    `{system label}` in place of ids of Gmail's own labels."""
     path, _, query = target.partition("?")
     segments = path.removeprefix(MAILBOX_PATH).split("/")
     words = "/".join(_describe_segment(unquote(each)) for each in segments)
@@ -129,9 +130,9 @@ def _asked_items(target: str) -> int | None:
 
 
 def _without_mail(document: Any) -> Any:
-    """Return the document without differences that depend on the mail, not on Gmail: the parts of
-    each message are in one list, whatever their nesting, and the ids of Gmail's own labels are as
-    long as each other."""
+    """Return the document without differences that depend on the mail and not on Gmail. All parts
+    of a message are in one list without nesting. All ids of Gmail's own labels are replaced by one
+    word, so that they have the same length."""
     if not isinstance(document, dict):
         return document
     lists = {

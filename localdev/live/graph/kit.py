@@ -1,4 +1,5 @@
-"""Describe requests to Microsoft Graph in fixed words, and list the words that a record may have.
+"""Compare Microsoft Graph with its simulator: describe requests in fixed words, and list the words
+that a record may contain.
 
 Sources of the words: Microsoft Graph docs, "message resource type", "Microsoft Graph error
     responses"; Microsoft identity platform docs, "v2-oauth2-device-code".
@@ -222,8 +223,8 @@ def _change_mailbox(mailbox: Mailbox) -> None:
 
 
 def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:
-    """Return options of a stack with the relay as its Graph. Its identity platform is the
-    simulated one, where the stack has no grant: the relay holds the tokens."""
+    """Return options of a stack that uses the relay as Graph, and the simulated identity platform.
+    The stack gets no tokens there, because the relay holds the user's tokens."""
     environment = {
         "MICROSOFT_CLIENT_ID": "held-by-the-relay",
         "MICROSOFT_CLIENT_SECRET": "held-by-the-relay",
@@ -237,8 +238,8 @@ def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:
 
 
 def _describe_target(target: str) -> str:
-    """Return path and query of a request in fixed words: ids are `{id}`, and of `$select` the
-    number of properties remains."""
+    """Return the path and query of a request in fixed words, with `{id}` in place of ids and the
+    number of properties in place of the value of `$select`."""
     path, _, query = target.partition("?")
     words = "/".join(_describe_segment(unquote(each)) for each in path.split("/"))
     options = dict(parse_qsl(query, keep_blank_values=True))
@@ -264,7 +265,8 @@ def _describe_segment(segment: str) -> str:
 def _exchange(
     kind: str, status: int, headers: Mapping[str, str], document: Any, asked_items: int | None
 ) -> Exchange:
-    """Return the exchange; the items count only on a page that another page follows."""
+    """Return an exchange. It has an item count only if another page follows, because the size of
+    the last page depends on the mailbox."""
     has_next = isinstance(document, dict) and "@odata.nextLink" in document
     items = document.get("value") if has_next else None
     return Exchange(

@@ -50,7 +50,8 @@ def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Upstr
 
 
 def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorder) -> Upstream:
-    """Sign in to the simulated mailbox, in the same way; return the simulated Graph."""
+    """Sign in to a simulated mailbox with the same code as a user; return the simulated Graph with
+    the mailbox's tokens."""
     bundle = str(simulators.ca_bundle)
     sign_in = _DeviceSignIn(CLIENT_ID, simulators.authority, bundle, recorder)
     sign_in.run(lambda code: simulators.entra.device_codes.approve(code, user_id))
@@ -105,7 +106,10 @@ class _DeviceSignIn:
         _require_only_reading(str(response.get("scope", "")))
 
     def current_token(self, renewed: bool) -> str:
-        """Return an access token; with `renewed` one that was issued just now."""
+        """Return a valid access token.
+
+        renewed: whether to request a new access token even if the present one is valid.
+        """
         with self._lock:
             [account] = self._app.get_accounts()
             response = self._app.acquire_token_silent_with_error(

@@ -56,7 +56,8 @@ class ImapLiveKit:
         )
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> ImapUpstream:
-        """Ask for the password, and sign in once.
+        """Ask the user for the password. Log in to the mail server once, as a test; return the
+        server with the user's login.
 
         Raises:
             LiveFailed: a setting is missing, or the server cannot be reached or refuses the login.

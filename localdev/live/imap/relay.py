@@ -1,7 +1,8 @@
 """Relay the IMAP connections of the product to a mail server, read-only, and record the responses.
 
-The product gets a password of the relay, which the relay replaces with the user's. So the user's
-password is not stored, and a command that would write does not leave this machine.
+The relay makes a password for the product. When the product logs in, the relay logs in to the mail
+server with the user's password. So the product does not store the user's password. The relay
+rejects commands that would write.
 """
 
 import re
@@ -26,7 +27,7 @@ from mailsync.providers.imap.responses import Records
 
 TIMEOUT_S = 60
 USER = "mailbox"
-"""The user name with which the product signs in at the relay."""
+"""User name with which the product logs in to the relay."""
 _WITH_LABELS = "labels"
 _MAX_LINE_BYTES = 16 * 2**20
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}\r?\n\Z")
@@ -49,8 +50,11 @@ PROBES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapUpstream:
-    """A mail server that the relay connects to, and the user's login there. The connection begins
-    with TLS, except on port 143."""
+    """A mail server to which the relay connects, and the user's login at this server. The
+    connection begins with TLS, except on port 143.
+
+    tls_context: TLS context with which the relay verifies the server.
+    """
 
     host: str
     port: int
@@ -60,7 +64,8 @@ class ImapUpstream:
 
 
 class ImapRelay:
-    """Servers on loopback between the product and mail servers; a context manager."""
+    """The relay between the product and mail servers: one listening port for each mail server.
+    Implements `LiveRelay`; a context manager."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,13 +86,17 @@ class ImapRelay:
 
     @property
     def function_settings(self) -> dict[str, str]:
-        """Return the settings with which the functions reach the mail servers."""
+        """Return the environment variables with which the functions reach the mail servers through
+        the relay."""
         servers = ",".join(f"localhost:{port_of_token(each)}" for each in self._listeners)
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
     def add_upstream(self, upstream: ImapUpstream, recorder: Recorder) -> str:
-        """Return the password with which connections reach this server. It names the port, and
-        whether the server has Gmail's extensions."""
+        """Let the relay reach a further mail server. Return the relay's password for this server.
+
+        The password contains the relay's port for this server, and whether the server has Gmail's
+        extensions.
+        """
         listener = socket.create_server(("127.0.0.1", 0))
         way = _WITH_LABELS if _has_labels(upstream, recorder) else "folders"
         token = f"{listener.getsockname()[1]}-{way}-{token_urlsafe(32)}"
@@ -96,7 +105,10 @@ class ImapRelay:
         return token
 
     def send_probes(self, token: str) -> None:
-        """Send commands that the server rejects; the responses are only recorded."""
+        """Send commands that the mail server rejects, and record the responses.
+
+        token: the relay's password for the server.
+        """
         _, upstream, recorder = self._listeners[token]
         with suppress(OSError), Session(upstream, recorder) as server:
             server.log_in()
@@ -153,7 +165,8 @@ class Session:
         self._server.close()
 
     def log_in(self) -> bytes:
-        """Sign in with the user's password; return the responses, the tagged one with tag `l`."""
+        """Log in with the user's password; return the server's responses. The tagged response has
+        the tag `l`."""
         user, password = self._upstream.user_name, self._upstream.password
         if _PRINTABLE.fullmatch(user + password):
             quoted = (re.sub(r'(["\\])', r"\\\1", each) for each in (user, password))
@@ -164,10 +177,12 @@ class Session:
     def exchange(
         self, line: bytes, continuation: bytes = b"", client: ssl.SSLSocket | None = None
     ) -> bytes:
-        """Send a command and record its responses; send them to the client as they arrive, or
-        return them.
+        """Send a command to the server, and record the responses.
 
-        continuation: what the client sends after a continuation request.
+        line: the command with its tag.
+        continuation: line to send when the server asks for the continuation of the command.
+        client: connection to which the responses are passed on as they arrive. None: return the
+            responses.
         """
         tag, _, command = line.strip().partition(b" ")
         self._server.sendall(line)
@@ -193,7 +208,11 @@ class Session:
         return b"".join(received)
 
     def _read_response(self, take: Callable[[bytes], object]) -> Records:
-        """Read a response; return its records, with the sizes of literals in their place."""
+        """Read a response of the server; return its records. A record of a literal has the size of
+        the literal as text in place of the contents.
+
+        take: function that gets the bytes of the response as they arrive.
+        """
         records: list[bytes | tuple[bytes, bytes]] = []
         while True:
             line = self._read_line(self._lines)
@@ -236,7 +255,7 @@ def port_of_token(token: str) -> int:
 
 
 def _relay(client: ssl.SSLSocket, server: Session, token: str) -> None:
-    """Relay commands that read, until one of the two sides disconnects."""
+    """Pass on commands that only read, until the client or the server disconnects."""
     lines = client.makefile("rb")
     client.sendall(server.greeting)
     while (line := lines.readline(_MAX_LINE_BYTES)).endswith(b"\n"):
@@ -257,8 +276,8 @@ def _relay(client: ssl.SSLSocket, server: Session, token: str) -> None:
 
 
 def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
-    """Return whether the mailbox is read as one of Gmail. False also if the server does not
-    respond now."""
+    """Return whether the server has Gmail's IMAP extensions. Return False also if the server does
+    not respond now."""
     with suppress(OSError, LiveFailed), Session(upstream, recorder) as server:
         server.log_in()
         return b" X-GM-EXT-1" in server.exchange(b"c CAPABILITY\r\n")
@@ -266,7 +285,8 @@ def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
 
 
 def has_labels_of_token(token: str) -> bool:
-    """Return whether the server that this password reaches has Gmail's extensions."""
+    """Return whether the mail server behind this password of the relay has Gmail's IMAP
+    extensions."""
     return token.split("-")[1] == _WITH_LABELS
 
 

@@ -73,8 +73,8 @@ _CODE = re.compile(r"\[([A-Za-z0-9-]+) ?([^\]]*)\]")
 
 
 def describe_command(text: str) -> str:
-    """Return a command without its tag in fixed words: names of folders, UIDs and numbers are
-    placeholders, and a word that is not listed is `{word}`."""
+    """Return a command without its tag in fixed words. Placeholders replace names of folders, UIDs
+    and numbers. `{word}` replaces every word that is not listed."""
     verb, _, arguments = text.partition(" ")
     if verb.upper() in ("LOGIN", "AUTHENTICATE", "ID"):
         return verb.upper()
@@ -97,10 +97,11 @@ def _listed_word(match: re.Match[str]) -> str:
 
 
 def describe_responses(untagged: Sequence[Records], tagged: str) -> dict[str, Any]:
-    """Return the responses to a command as an object whose names are fixed words.
+    """Describe the responses to a command. Return an object whose keys are fixed words.
 
-    untagged: the records without `* `; a literal is the text of its size.
-    tagged: status and text.
+    untagged: the parsed untagged responses, each without the leading `* `. In place of a literal's
+        contents they have the literal's size as text.
+    tagged: status and text of the tagged response.
     """
     found: dict[str, Any] = {}
     uids: list[int] = []

@@ -36,7 +36,8 @@ class GrantRefused(Exception):
 
 
 class ConsentStore(consents.ConsentStore):
-    """Stores consents; rejections have an AADSTS number and are GrantRefused."""
+    """Stores the consents at Microsoft's identity platform. Its errors are GrantRefused, with an
+    AADSTS number."""
 
     code_prefix = "0.A"
     token_prefix = "1.A"

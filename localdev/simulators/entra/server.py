@@ -50,7 +50,7 @@ def is_browser_path(path: str) -> bool:
 class EntraServer:
     """The simulated identity platform, as an application for `localdev.http_server.Server`.
 
-    Its own URL and Graph's URL are set after both servers have their ports.
+    The caller sets this platform's URL and Graph's URL when the ports of both servers are known.
     """
 
     def __init__(
@@ -170,7 +170,8 @@ class EntraServer:
         return redirect(query, granted)
 
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
-        """Return an error page; a redirect would go to an address that is not yet trusted."""
+        """Return an error page for a wrong authorize request, or None if the request is right. The
+        error must not redirect the browser, because the redirect address has not been verified."""
         if query.get("client_id") != self._client_id:
             return refusal_page("AADSTS700016: Application was not found in the directory.")
         if not query.get("redirect_uri"):

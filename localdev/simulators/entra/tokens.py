@@ -23,14 +23,14 @@ _KEPT_TOKENS = 64
 
 
 class AccessTokenRefused(Exception):
-    """Graph rejects an access token; the message is the sentence that Graph returns."""
+    """An access token is not valid. The message is the sentence that Graph returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class BearerClaims:
     """The verified claims of an access token.
 
-    user_id: the signed-in user; None for an app without a user.
+    user_id: id of the signed-in user. None: the application acts without a user.
     scopes_or_roles: the token's scopes, or the app's roles.
     """
 

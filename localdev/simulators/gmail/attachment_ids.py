@@ -1,5 +1,5 @@
-"""Give ids to attachments. Each `get` of a message with its contents gives new ones, and an older
-id is refused with 400 (dust-tt/dust PR 27314)."""
+"""Give ids to attachments. Each response that contains a message with its contents has new
+attachment ids. An older attachment id gets status 400 (dust-tt/dust PR 27314)."""
 
 from base64 import urlsafe_b64encode
 from hashlib import sha512
@@ -16,7 +16,8 @@ class AttachmentIds:
         self._valid: dict[str, dict[str, str]] = {}
 
     def renew(self, message_id: str) -> AttachmentIdMaker:
-        """Make all attachment ids of a message invalid; return the function that makes new ones."""
+        """Make all attachment ids of a message invalid; return a function that makes new attachment
+        ids."""
         issue, valid = next(self._issues), dict[str, str]()
         self._valid[message_id] = valid
 
@@ -29,5 +30,6 @@ class AttachmentIds:
         return new_id
 
     def find_part_id(self, message_id: str, attachment_id: str) -> str | None:
-        """Return the part that a valid id names; None: the id is of no part, or an older one."""
+        """Return the part id of the attachment with this id. Return None if the attachment id is
+        unknown or no longer valid."""
         return self._valid.get(message_id, {}).get(attachment_id)

@@ -9,7 +9,8 @@ from localdev.simulators.gmail.reading import require_read_scope
 
 
 def find_attachment(raw: bytes, part_id: str) -> bytes | None:
-    """Return the content of a part of a raw message. None: the message has no such part."""
+    """Return the content of a part of a raw message. Return None if the message has no such
+    part."""
     parts = dict(walk(parse(raw)))
     return content_of(parts[part_id]) if part_id in parts else None
 

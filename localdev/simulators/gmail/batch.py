@@ -1,6 +1,7 @@
-"""Serve HTTP batches: up to 100 requests in one, each with a response of its own.
+"""Serve HTTP batches. A batch is one HTTP request that contains up to 100 requests, each of which
+has its own response.
 
-The response of the batch is 200, whatever happened to its requests.
+The status of the batch is 200, even if all of its requests failed.
 Source: Gmail API documentation, "Batching Requests".
 """
 
@@ -28,7 +29,10 @@ HttpRequestHandler = Callable[[Request], Response]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A request of a batch. content_id: text between the brackets of its Content-ID, or empty."""
+    """A request of a batch.
+
+    content_id: the part's Content-ID without the angle brackets. Empty: the part has no Content-ID.
+    """
 
     content_id: str
     request: Request
@@ -77,7 +81,7 @@ def _is_message(item: object) -> bool:
 
 
 def _part(item: Message, *, outer: Request) -> Part:
-    """Return a request: the batch's bearer token, the part's other headers."""
+    """Return the request of a part. A request without the header Authorization gets the batch's."""
     content = item.get_payload(decode=True)
     line, _, rest = (content if isinstance(content, bytes) else b"").partition(b"\n")
     words = line.decode("latin-1").split()

@@ -1,4 +1,5 @@
-"""Define what a handler of the simulated Gmail API takes and returns."""
+"""Define the request that a handler of the simulated Gmail API takes, and the result that it
+returns."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -15,9 +16,11 @@ from localdev.simulators.gmail.mailbox import GmailMailbox
 class GmailCall:
     """A request that has passed the token check, the faults and the quota.
 
-    attachment_ids: the ids of attachments that are valid.
-    names: the ids in the request's path. params: values of the query by name, in their order.
-    body: the JSON of the request. None: the request has no body.
+    attachment_ids: the valid ids of attachments.
+    path_ids: the ids in the request's path, such as a message id.
+    query_parameters: values of each query parameter by name, in the order of the query.
+    body: the parsed JSON body. None: the request has no body.
+    scopes: the scopes that the access token permits.
     """
 
     gmail: GmailMailbox
@@ -39,14 +42,16 @@ class GmailCall:
         return self.params.get(name, [])
 
     def is_true(self, name: str) -> bool:
-        """Return a boolean parameter; False if it is missing. Raises GmailError 400."""
+        """Return whether the query parameter `name` is true. Return False if the query lacks it.
+        Raises GmailError 400 if the value is not a boolean."""
         value = (self.text(name) or "false").lower()
         if value not in ("true", "false", "1", "0"):
             raise invalid_argument(f"Invalid value at '{name}' (TYPE_BOOL), \"{value}\"")
         return value in ("true", "1")
 
     def choice(self, name: str, choices: Sequence[str]) -> str:
-        """Return a parameter that has one of several values; the first is the default."""
+        """Return the value of the query parameter `name`, spelt as in `choices`. Return the first
+        of `choices` if the query lacks the parameter. Raises GmailError 400 for any other value."""
         value = self.text(name)
         if value is None:
             return choices[0]
@@ -55,7 +60,8 @@ class GmailCall:
         return next(each for each in choices if each.lower() == value.lower())
 
     def page_size(self) -> int:
-        """Return `maxResults`: 100 if it is missing, 500 at most. Raises GmailError 400."""
+        """Return the page size that the parameter `maxResults` asks for: 100 if the query lacks it,
+        and at most `behaviour.largest_page`. Raises GmailError 400 if the value is no number."""
         value = self.text("maxResults")
         if value is None:
             return 100
@@ -66,8 +72,9 @@ class GmailCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmailResult:
-    """The response of a handler. None as `document`: an empty body, status 204.
+    """The result of a handler.
 
+    document: the JSON of the response. None: the response is empty, with status 204.
     full_message_count, bodiless_message_count: numbers of messages in the document with and without
         their bodies, from which the latency is computed.
     """

@@ -1,4 +1,5 @@
-"""Offer actions of the control API `/_sim/` that only Gmail has, and find what Gmail's ids name."""
+"""Offer the actions of the control API `/_sim/` that only Gmail has, and find messages and labels
+by Gmail's ids."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -88,13 +89,14 @@ def _register_token(
 
 
 def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
-    """Return the number of the message with this id in the simulated mailbox; None: the text is no
-    id of Gmail."""
+    """Return the number of the message with this id in the simulated mailbox. Return None if the
+    text has not the form of a Gmail id. Raises GmailError 404 if no message has the id."""
     return server.open(mailbox).find_number(text) if is_id(text) else None
 
 
 def number_of_label(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
-    """Return the folder of the label with this id; None: the text is no id of a label."""
+    """Return the number of the folder of the label with this id. Return None if the text is no id
+    of a label or no label has the id."""
     if text in SYSTEM_LABELS or text.startswith("Label_"):
         return folder_of_label(server.open(mailbox), text)
     return None

@@ -1,9 +1,9 @@
-"""Apply injected faults to responses of the simulated Gmail API: rejections, broken transport and
-forged answers.
+"""Apply injected faults to responses of the simulated Gmail API: error responses, broken
+connections and forged responses.
 
-A forgery of `Fault.page` changes the list of a response (messages, history records, labels or
-threads), or an object. `about` contains ids of messages or labels. `earlier changes` lowers
-`historyId` by `off_by`, and `renumbered` raises it.
+A forgery (`Fault.page`) changes the list of a response (messages, history records, labels or
+threads), or a single object. `Fault.about` contains ids of messages or labels. The forgery `earlier
+changes` lowers `historyId` by `Fault.off_by`, and `renumbered` raises `historyId` by it.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,11 @@ JsonObject = dict[str, Any]
 
 
 def error_of_fault(fault: Fault) -> GmailError:
-    """Return the error of a fault with a status. Without code and message it has Google's for the
-    status; `retry_after` is named in the message, as Gmail does."""
+    """Return the error of a fault that has a status.
+
+    A fault without `code` or `message` gets the code or message that Google uses for the status.
+    The error's message names the time of `retry_after`, as Gmail's messages do.
+    """
     assert fault.status is not None
     reason, message = _REASON_BY_STATUS.get(fault.status, ("backendError", "Backend Error"))
     if fault.code != UNKNOWN_ERROR:
@@ -67,7 +70,8 @@ def corrupt_response(response: Response, fault: Fault) -> Response:
 
 
 def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailResult:
-    """Apply a fault that forges an answer."""
+    """Return the result, changed by the forgery that `fault.page` names. Return it unchanged if
+    `fault.page` is None."""
     if fault.page is None or not isinstance(result.document, dict):
         return result
     document = dict(result.document)
@@ -106,7 +110,8 @@ def _items(name: str, items: list[JsonObject], fault: Fault) -> list[JsonObject]
 
 
 def _ids(item: Mapping[str, Any]) -> set[str]:
-    """Return the ids of a message, thread or label, or of the messages of a history record."""
+    """Return the id of a message, thread, label or history record, with the ids of the messages
+    that it contains."""
     named = {str(item.get("id"))}
     return named | {str(each["id"]) for each in item.get("messages", ())}
 

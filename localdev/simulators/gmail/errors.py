@@ -20,9 +20,11 @@ _USAGE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceed
 
 
 class GmailError(Exception):
-    """The response to a request is an error 4xx or 5xx.
+    """Raised by a handler to send Google's error response, with a status 4xx or 5xx.
 
-    reason: `reason` of the error, such as `notFound`.
+    code: HTTP status of the response.
+    reason: value of `reason` in the response, such as `notFound`.
+    status: value of `error.status` in the response. None: the usual value for the HTTP status.
     details: entries of `error.details` in the response.
     """
 
@@ -66,7 +68,7 @@ def invalid_argument(message: str) -> GmailError:
 
 
 def error_info(reason: str, **metadata: str) -> dict[str, Any]:
-    """Return an entry of `error.details` with Google's ErrorInfo."""
+    """Return an entry of `error.details` of Google's type ErrorInfo."""
     return {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason,

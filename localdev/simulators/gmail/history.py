@@ -1,8 +1,8 @@
 """Make Gmail's history records from the journal of a simulated mailbox.
 
-The journal is read backwards from the present, so that each record has the labels that its message
-had then. Source: Gmail API documentation, "users.history.list"; captures of
-allodia-eu/email-calendar-sync-engine.
+The module reads the journal backwards from the present. So each record has the labels that its
+message had at the time of the change. Source: Gmail API documentation, "users.history.list";
+captures of allodia-eu/email-calendar-sync-engine.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -23,13 +23,16 @@ HISTORY_TYPES = {
     "labelAdded": "labelsAdded",
     "labelRemoved": "labelsRemoved",
 }
-"""The list of a record for each value of the parameter `historyTypes`."""
+"""The name of the list in a history record, for each value of the parameter `historyTypes`."""
 JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A message at one time. id: None: Gmail did not show it."""
+    """A message at one time.
+
+    id: the message's id. None: Gmail did not show the message then.
+    """
 
     id: str | None
     thread_id: str
@@ -44,11 +47,13 @@ class _State:
 
 @dataclass(slots=True)
 class _Past:
-    """What is known of a message while the journal is read backwards.
+    """The past of a message, while the journal is read backwards.
 
-    placements: the folders after the entry that is read next.
-    versions: pairs of an id number and a thread, flags: rows of `gmail_flags`; newest first.
-    exists: whether the message exists after the entry that is read next.
+    placements: numbers of the message's folders just after the entry that is read next.
+    versions: pairs of an id number and a thread key, newest first.
+    flags: pairs of a change number and the labels for read state, star and importance from that
+        change on, newest first.
+    exists: whether the message exists just after the entry that is read next.
     """
 
     placements: set[int]
@@ -67,7 +72,7 @@ class _Past:
 
 
 class History:
-    """Reads the history of one mailbox."""
+    """Reads Gmail's history of one mailbox."""
 
     def __init__(self, gmail: GmailMailbox) -> None:
         self._gmail = gmail
@@ -76,15 +81,18 @@ class History:
         self._outside = {find(RETAINED).number, find(PURGED).number}
 
     def is_expired(self, start: int) -> bool:
-        """Return whether Gmail no longer knows the history after this id, or does not know it
-        yet."""
+        """Return whether `history.list` must reject this historyId with 404: the history after it
+        is no longer kept, or the id is higher than the present historyId of the mailbox.
+
+        start: the historyId after which a client wants the changes.
+        """
         number = change_number(start)
         if number < self._gmail.history_start or start > self._gmail.history_id:
             return True
         return self._gmail.neutral.journal.has_position_expired(number, None)
 
     def records_after(self, start: int, *, until: int | None = None) -> list[JsonObject]:
-        """Return the records with ids above `start`, oldest first.
+        """Return the history records with ids above `start`, oldest first.
 
         until: number of the last change to report. None: all changes.
         """
@@ -134,7 +142,8 @@ class History:
         return pasts
 
     def _undo(self, entry: JournalEntry, past: _Past) -> tuple[_State, _State]:
-        """Return the message before and after an entry; leave what it was before in `past`."""
+        """Return the message before and after a journal entry. Change `past` to the state before
+        the entry."""
         after = self._state(past, entry.number)
         if entry.kind in (ChangeKind.ADDED, ChangeKind.MOVED) and entry.folder is not None:
             past.placements.discard(entry.folder)
@@ -169,7 +178,8 @@ class History:
     def _events(
         self, before: _State, after: _State
     ) -> Iterator[tuple[str, _State, Collection[str]]]:
-        """Yield the list, the message and the changed labels of each record of a change."""
+        """Yield the name of the list, the message and the changed labels of each history record of
+        a change."""
         if before.id is not None and before.id != after.id:
             yield "messagesDeleted", before, ()
         if after.id is not None and before.id != after.id:
@@ -191,10 +201,11 @@ class History:
 def filter_records(
     records: Iterable[JsonObject], lists: Collection[str], label_id: str | None
 ) -> list[JsonObject]:
-    """Return the history records that contain one of the named lists and concern the label. Each
-    record keeps only these lists.
+    """Filter history records by the parameters `historyTypes` and `labelId`. Return records that
+    keep only the wanted lists; leave out records without a wanted list.
 
-    label_id: None: return the records of all labels.
+    lists: names of the wanted lists, such as `messagesAdded`.
+    label_id: return only records about messages with this label. None: records of all messages.
     """
     found = []
     for record in records:

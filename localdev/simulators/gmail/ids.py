@@ -27,7 +27,8 @@ def message_id(id_number: int) -> str:
 
 
 def id_number_of(text: str) -> int | None:
-    """Return the number in a message's id; None: the text has not the form of an id."""
+    """Return the number that a message's id contains. Return None if the text has not the form of
+    an id."""
     return int(text, 16) - FIRST_MESSAGE_ID if _MESSAGE_ID.fullmatch(text) else None
 
 
@@ -50,29 +51,40 @@ def thread_id(thread_key: str) -> str:
 
 
 def known_thread_key(text: str) -> str | None:
-    """Return the key of a thread by its id. None: this process has not made the id."""
+    """Return the key of the thread with this id, from the memory of this process. Return None if
+    this process has not made the thread's id yet.
+
+    text: the thread's id.
+    """
     return _KEY_BY_THREAD_ID.get(text)
 
 
 def history_id(change_number: int, place: int = RECORDS_PER_CHANGE - 1) -> int:
-    """Return the id of a history record of a change. place: its place among the change's."""
+    """Return the id of a history record.
+
+    change_number: number of the change that the record reports.
+    place: position of the record among the records of the same change, from 0 on.
+    """
     return _FIRST_HISTORY_ID + RECORDS_PER_CHANGE * change_number + place
 
 
 def change_number(history: int) -> int:
-    """Return the number of the change to which the history's position belongs."""
+    """Return the number of the change that a historyId belongs to."""
     return (history - _FIRST_HISTORY_ID) // RECORDS_PER_CHANGE
 
 
 def page_token(received_at: str, number: int) -> str:
-    """Return the token of the page that begins after a message."""
+    """Return the token of the page that begins after a message.
+
+    received_at, number: time of receipt and number of the message.
+    """
     seconds = int(datetime.fromisoformat(received_at).timestamp()) + _YEAR_ONE_S
     return f"{seconds:012d}{number:08d}"
 
 
 def position_of_token(token: str) -> tuple[str, int] | None:
-    """Return the time and the number of the message after which a page begins; None: the text is no
-    token."""
+    """Return the time of receipt and the number of the message after which a page begins. Return
+    None if the text is no page token."""
     if not _TOKEN.fullmatch(token):
         return None
     seconds = int(token[:12]) - _YEAR_ONE_S

@@ -1,8 +1,9 @@
 """Show the folders of a simulated mailbox as Gmail's labels.
 
-A folder of the mailbox is a label. Its id is fixed for the folders with a role, and `Label_N` for
-others. The folder `archive` stands for mail without a label: it is no label. UNREAD, STARRED and
-IMPORTANT are fields of a message.
+Each folder of the mailbox is a label, except the folder `archive`, which holds the mail without a
+label. A folder with a role, such as the inbox, has a label with a fixed id. The label of any other
+folder has the id `Label_N`, where N is the folder's number. The labels UNREAD, STARRED and
+IMPORTANT are no folders, but fields of a message.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,8 +34,14 @@ _HIDDEN = frozenset({CHAT, *CATEGORIES})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmailLabel:
-    """A label. folder_number: its folder in the simulated mailbox; None: a flag, or a system label
-    that no message has had. is_listed: whether `labels.list` and `labels.get` know it."""
+    """A label of a Gmail mailbox.
+
+    is_system: whether Gmail made the label. False: the user made it.
+    is_hidden_in_clients: whether the API says that mail programs shall not show the label.
+    is_returned_by_api: whether `labels.list` and `labels.get` return the label.
+    folder_number: number of the label's folder in the simulated mailbox. None: the label is a field
+        of a message, such as UNREAD, or a system label that no message has had.
+    """
 
     id: str
     name: str
@@ -54,8 +61,12 @@ class GmailLabel:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """by_id: the labels. id_by_folder: the label of each folder that is one. folders: all folders
-    of the mailbox."""
+    """The labels and folders of a mailbox at one time.
+
+    by_id: the labels by id.
+    id_by_folder: the label's id of each folder that is a label, by folder number.
+    folders: numbers of all folders of the mailbox.
+    """
 
     by_id: Mapping[str, GmailLabel]
     id_by_folder: Mapping[int, str]
@@ -74,7 +85,8 @@ class GmailLabels:
 
     @property
     def id_by_folder(self) -> Mapping[int, str]:
-        """Return the label of each folder. Folders that are no labels are missing."""
+        """Return the id of each folder's label, by folder number. Folders that are no labels are
+        missing."""
         return self._known.id_by_folder
 
     def ids_of_folders(self, folders: Iterable[int]) -> set[str]:
@@ -82,13 +94,23 @@ class GmailLabels:
         return {known[each] for each in folders if each in known}
 
     def ids_at_any_time(self, folders: Iterable[int]) -> set[str]:
-        """Return the labels of folders, of which some may be deleted by now."""
+        """Return the ids of the labels of folders that exist or were deleted. The label of a
+        deleted folder had the id `Label_N`.
+
+        folders: numbers of folders.
+        """
         numbers = {*folders}
         gone = numbers - self._known.folders
         return self.ids_of_folders(numbers) | {f"Label_{number}" for number in gone}
 
     def folder_for(self, label_id: str) -> int:
-        """Return the folder of a label, creating that of a system label. Raises FolderNotFound."""
+        """Return the number of a label's folder. Create the folder if the label is a system label
+        that has no folder yet.
+
+        Raises:
+            FolderNotFound: the mailbox has no such label, or the label is a field of a message,
+                such as UNREAD.
+        """
         label = self.by_id.get(label_id)
         if label is None or label_id in FLAG_LABELS:
             raise FolderNotFound(label_id)
@@ -97,7 +119,11 @@ class GmailLabels:
         return self.create_fixed(label_id)
 
     def create_fixed(self, label_id: str, *, is_listed: bool = True) -> int:
-        """Create a label with this id; return its folder."""
+        """Create a label with this id instead of `Label_N`; return the number of the label's
+        folder.
+
+        is_listed: whether `labels.list` and `labels.get` return the label.
+        """
         database = self._mailbox.database
         with database.transaction():
             number = self._mailbox.create_folder(label_id)
@@ -147,7 +173,7 @@ class GmailLabels:
         return {row["folder"]: (row["label_id"], bool(row["is_listed"])) for row in rows}
 
     def _folders_of_outlook(self) -> set[int]:
-        """Return the folders that each simulated mailbox has only for Outlook."""
+        """Return the numbers of the folders that simulated mailboxes have only for Outlook."""
         rows = self._mailbox.database.fetch_rows("SELECT folder FROM outlook_folder")
         return {row["folder"] for row in rows}
 
@@ -180,8 +206,8 @@ def _label(
 
 
 def _path_name(folder: Folder, folders: Mapping[int, Folder]) -> str:
-    """Return the names of the folder and those above it, which Gmail joins with slashes. Folders
-    with a role are no part of the names of labels."""
+    """Return the name of a folder's label: the folder's name after the names of its parent folders,
+    joined by slashes. Folders with a role, such as the inbox, are left out."""
     names, above = [folder.name], folder.parent
     while above is not None and above in folders and folders[above].role == OTHER_ROLE:
         names.append(folders[above].name)

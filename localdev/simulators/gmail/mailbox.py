@@ -60,7 +60,11 @@ _FLAG_SQL = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedMessage:
-    """A message without its contents. number: its number in the simulated mailbox."""
+    """A message of a Gmail mailbox without its contents.
+
+    message_number: number of the message in the simulated mailbox.
+    id, thread_id: Gmail's ids of the message and of its thread.
+    """
 
     number: int
     id: str
@@ -70,9 +74,12 @@ class ListedMessage:
 
 
 class GmailMailbox:
-    """Reads a mailbox in Gmail's terms. The first object of a mailbox starts its history.
+    """Reads a simulated mailbox in Gmail's terms.
 
-    held_change: number of the newest change that `history.list` reports. None: all changes.
+    Gmail's history of a mailbox begins when the first GmailMailbox for the mailbox is made.
+
+    held_change: number of the newest change that `history.list` reports. None: it
+        reports all changes.
     """
 
     def __init__(
@@ -92,7 +99,9 @@ class GmailMailbox:
 
     @property
     def newest_change(self) -> int:
-        """Return the number of the newest change that the history shows, or that ended it."""
+        """Return the number of the newest change to which `history_id` belongs: a change of a
+        message that is not hidden from the history, or an expiry of the history. Return 0 if there
+        is none."""
         row = self._database.fetch_row(
             "SELECT number FROM change WHERE mailbox_id = ?"
             " AND (message IS NOT NULL OR kind = 'cursors expired')"
@@ -111,8 +120,11 @@ class GmailMailbox:
         return int(row["since"]) if row else 0
 
     def find_number(self, text: str) -> int:
-        """Return the number of the message with this id. Raises GmailError 404, or 400 for a text
-        that is no id."""
+        """Return the number of the message with this id in the simulated mailbox.
+
+        Raises:
+            GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
+        """
         if not is_id(text):
             raise invalid_argument("Invalid id value")
         row = self._database.fetch_row(
@@ -125,18 +137,23 @@ class GmailMailbox:
         return int(row["message"])
 
     def message(self, text: str) -> GmailMessage:
-        """Return the message with this id. Raises GmailError 404, or 400 for
-        a text that is no id."""
+        """Return the message with this id.
+
+        Raises:
+            GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
+        """
         return self.messages_of([self.find_number(text)])[0]
 
     def messages_of(self, numbers: Sequence[int]) -> list[GmailMessage]:
-        """Return the visible messages with these numbers, in the order of the numbers."""
+        """Return the messages with these numbers, in the order of `numbers`. Leave out messages
+        that do not exist or that their owner deleted permanently."""
         found = {each.number: each for each in self.neutral.find_messages(numbers)}
         listed = {each.number: each for each in self.list_numbers(numbers)}
         return [self._message(listed[each], found[each]) for each in numbers if each in listed]
 
     def list_numbers(self, numbers: Sequence[int]) -> list[ListedMessage]:
-        """Return those of the messages with these numbers that exist for Gmail."""
+        """Return the messages with these numbers, without contents. Leave out messages that do not
+        exist or that their owner deleted permanently."""
         rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
         return [self._listed(row) for row in rows]
 
@@ -169,7 +186,8 @@ class GmailMailbox:
         return listed, page_token(last.received_at, last.number) if last else None
 
     def count(self, label_ids: Collection[str], *, includes_spam_trash: bool) -> dict[str, int]:
-        """Return the numbers of messages, unread messages, threads, and threads with one."""
+        """Return the counts of the messages that have all of the labels, by Gmail's names:
+        messages, unread messages, threads, and threads with an unread message."""
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
         row = self._database.fetch_row(
             f"{_COUNTS} AND NOT {_IS_PLACED} {where}", self.neutral.user_id, self._hidden, *values
@@ -185,8 +203,11 @@ class GmailMailbox:
         token: str | None,
         limit: int,
     ) -> tuple[list[ListedMessage], str | None]:
-        """Return the newest message of each thread on a page of threads, see `list_page`. A thread
-        is listed if one message has all of the labels."""
+        """Return a page of threads, each as its newest message, and the token of the next page.
+
+        The page lists a thread if at least one of its messages has all of the labels. Parameters
+        and errors are those of `list_page`.
+        """
         newest: dict[str, ListedMessage] = {}
         after: str | None = None
         while True:
@@ -210,7 +231,11 @@ class GmailMailbox:
         return page, page_token(page[-1].received_at, page[-1].number) if has_more else None
 
     def messages_of_thread(self, text: str) -> list[GmailMessage]:
-        """Return the messages of the thread with this id, oldest first. Raises GmailError 404."""
+        """Return the messages of the thread with this id, oldest first.
+
+        Raises:
+            GmailError: 404 if no thread has the id, 400 if the text has not the form of an id.
+        """
         if not is_id(text):
             raise invalid_argument("Invalid id value")
         key = known_thread_key(text) or self._find_thread_key(text)
@@ -244,7 +269,10 @@ class GmailMailbox:
         return "".join(f" AND {each}" for each in conditions), values
 
     def _rows(self, where: str, *values: Any) -> list[Row]:
-        """Return the rows of messages that Gmail shows, with a further condition and order."""
+        """Return the rows of the messages that are not deleted permanently.
+
+        where: a further condition and an order, as SQL.
+        """
         return self._database.fetch_rows(
             f"{_ROWS} AND NOT {_IS_PLACED} {where}", self.neutral.user_id, self._hidden, *values
         )
@@ -292,7 +320,8 @@ class GmailMailbox:
         )
 
     def _register(self) -> None:
-        """Let Gmail serve the mailbox from now on: give ids to the messages that it has."""
+        """Begin Gmail's history of the mailbox, and give ids to its messages, unless this has been
+        done before."""
         user_id, database = self.neutral.user_id, self._database
         known = "SELECT 1 FROM gmail_mailbox WHERE mailbox_id = ?"
         if database.fetch_row(known, user_id):

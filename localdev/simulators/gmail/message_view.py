@@ -13,8 +13,8 @@ class GmailMessage:
     internal_date_ms: time of receipt in milliseconds since 1970 in UTC.
     size_estimate: size in bytes.
     snippet: the first characters of the body as one line.
-    raw: the message (RFC 5322); of a chat empty or cut short.
-    chat_text: the text of a chat, which only `format=full` shows. None: the message is no chat.
+    raw: bytes of the message (RFC 5322). For a chat message they are empty or truncated.
+    chat_text: text of a chat message, which only `format=full` shows. None: the message is a mail.
     """
 
     id: str

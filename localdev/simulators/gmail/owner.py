@@ -1,7 +1,7 @@
 """Change a simulated mailbox as its owner does in Gmail.
 
-A message whose last label is taken away is archived: it is placed in the folder `archive`, which is
-no label. Messages and labels are named by Gmail's ids.
+Methods take and return Gmail's ids of messages and labels. A message that loses its last label is
+archived: the simulated mailbox places it in the folder `archive`, which is no label.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -53,7 +53,8 @@ class GmailOwner:
     def modify(
         self, message_id: str, *, add: Collection[str] = (), remove: Collection[str] = ()
     ) -> None:
-        """Add and remove labels. Trash and Spam take a message out of the inbox."""
+        """Add labels to a message and remove labels from it. Adding TRASH or SPAM also removes
+        INBOX."""
         number = self.gmail.find_number(message_id)
         with self._database.transaction():
             self._modify(number, set(add), set(remove))
@@ -87,7 +88,7 @@ class GmailOwner:
         self.modify(message_id, add=["TRASH"])
 
     def untrash(self, message_id: str) -> None:
-        """Take a message out of the trash; it does not return to the inbox."""
+        """Take a message out of the trash. The message does not return to the inbox."""
         self.modify(message_id, remove=["TRASH"])
 
     def mark_as_spam(self, message_id: str) -> None:
@@ -117,8 +118,12 @@ class GmailOwner:
         return len(trashed)
 
     def edit_draft(self, message_id: str, **fields: Any) -> str:
-        """Change fields of a draft, named as in `MailItem`; return the id that it has then. A draft
-        with another subject is in another thread."""
+        """Change fields of a draft; return the id of the edited draft.
+
+        Changing the subject moves the draft to another thread.
+
+        fields: new values by the names of the fields of `MailItem`.
+        """
         number = self.gmail.find_number(message_id)
         if "subject" in fields:
             self._database.execute_write(
@@ -128,7 +133,7 @@ class GmailOwner:
         return self.id_of(number)
 
     def send_draft(self, message_id: str) -> str:
-        """Send a draft; return the id that the sent message has."""
+        """Send a draft; return the id of the sent message, which is a new one."""
         number = self.gmail.find_number(message_id)
         with self._database.transaction():
             self._mailbox.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
@@ -136,8 +141,12 @@ class GmailOwner:
         return self.id_of(number)
 
     def chat(self, text: str, when: datetime | None = None, *, raw: bytes = b"") -> str:
-        """Store a line of a chat, which has the label CHAT and a raw message that is empty or cut
-        short (GAM-team/got-your-back #84)."""
+        """Store a chat message with the label CHAT; return its id.
+
+        when: time of the message. None: now.
+        raw: the message in the form of a mail (RFC 5322). For chats, Gmail returns an empty or
+            truncated one (GAM-team/got-your-back #84).
+        """
         moment = (when or datetime.now(UTC)).replace(microsecond=0)
         item = MailItem(
             subject="", body=text, received_at=moment, sent_at=moment, is_read=True, original=raw
@@ -145,7 +154,8 @@ class GmailOwner:
         return self.deliver(item, [CHAT])
 
     def create_label(self, name: str, *, is_hidden: bool = False) -> str:
-        """Create a label. `a/b` is nested below `a` if there is a label `a`."""
+        """Create a label; return its id. A label `a/b` is nested below the label `a` if `a`
+        exists."""
         above, _, last = name.rpartition("/")
         parent = self._label_of_name(above)
         number = self._mailbox.create_folder(
@@ -154,7 +164,8 @@ class GmailOwner:
         return f"Label_{number}"
 
     def rename_label(self, label: str, name: str) -> None:
-        """Rename a label, with the labels nested below it. A slash nests the label."""
+        """Rename a label. The labels nested below it stay nested. A name `a/b` nests the label
+        below the label `a`."""
         folder = self._folder(label)
         above, _, last = name.rpartition("/")
         parent = self._label_of_name(above)
@@ -163,13 +174,14 @@ class GmailOwner:
             self._mailbox.rename_folder(folder, last if parent else name)
 
     def nest_label(self, label: str, parent: str | None = None) -> None:
-        """Nest a label below another one. None: at the top."""
+        """Nest a label below the label `parent`. None as `parent`: move the label to the top
+        level."""
         above = self._folder(parent) if parent else None
         self._mailbox.folders.move(self._folder(label), above)
 
     def delete_label(self, label: str) -> None:
-        """Delete a label. Its messages stay, and so do the labels nested below it, under their full
-        names."""
+        """Delete a label. Its messages stay. Labels nested below it move to the top level and keep
+        their full names, such as `a/b`."""
         folder = self._folder(label)
         names = {
             each.folder_number: each.name
@@ -194,7 +206,8 @@ class GmailOwner:
 
     @contextmanager
     def hidden_from_history(self) -> Iterator[None]:
-        """Leave the changes in the `with` block out of the history. Use it in one thread."""
+        """Leave the changes that are made in the `with` block out of Gmail's history. No other
+        thread may change the mailbox meanwhile."""
         newest = self._mailbox.journal.newest_change_number
         yield
         self._database.execute_write(
@@ -237,7 +250,8 @@ class GmailOwner:
         return self.gmail.labels.folder_for(label_id)
 
     def _label_of_name(self, name: str) -> int | None:
-        """Return the folder of the user's label with this name. None: no label has it."""
+        """Return the number of the folder of the user's label with this name. Return None if no
+        label has the name."""
         for label in self.gmail.labels.by_id.values():
             if not label.is_system and label.name == name:
                 return label.folder_number
@@ -245,7 +259,10 @@ class GmailOwner:
 
 
 def folder_of_label(gmail: GmailMailbox, text: str) -> int | None:
-    """Return the folder of a label by its id or name. None: no label has it."""
+    """Return the number of a label's folder. Return None if there is no such label.
+
+    text: id or name of the label.
+    """
     for label in gmail.labels.by_id.values():
         if text in (label.id, label.name) and label.folder_number is not None:
             return label.folder_number

@@ -1,7 +1,8 @@
-"""Make the parts of a message as `format=full` shows them, with the parser of the standard library,
-which the product does not use.
+"""Make the JSON of a message's parts in the form of `format=full`.
 
-Texts are converted to UTF-8, while `charset` and `size` remain those of the message; encoded words
+The module uses the mail parser of Python's standard library. The product has a parser of its own,
+so an error of one parser does not hide the same error of the other.
+Texts are converted to UTF-8; `charset` and `size` remain those of the original text. Encoded words
 in headers are decoded. Sources: Gmail API documentation, reference of `users.messages`;
 openclaw/gogcli #446.
 """
@@ -15,16 +16,17 @@ from email.message import Message
 from typing import Any
 
 AttachmentIdMaker = Callable[[str], str]
-"""Returns a new attachment id for the part with this part id."""
+"""A function that takes a part's id and returns a new attachment id for the part."""
 JsonObject = dict[str, Any]
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?=")
 _UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
-"""What the standard library raises for malformed parameters."""
+"""The exceptions that the standard library raises for malformed parameters."""
 
 
 def parse(raw: bytes) -> Message:
-    """Return the message in its parts. One that is nested too deeply is a text without a header."""
+    """Parse a message. A message that is nested too deeply for the parser becomes one text part
+    without a header."""
     try:
         return message_from_bytes(raw, policy=policy.compat32)
     except RecursionError:
@@ -34,12 +36,19 @@ def parse(raw: bytes) -> Message:
 
 
 def payload_to_json(mail: Message, new_id: AttachmentIdMaker, *, max_inline_bytes: int) -> Any:
-    """Return the payload of a message. max_inline_bytes: a longer text is an attachment."""
+    """Return the JSON of a message's `payload`.
+
+    max_inline_bytes: largest size of a text that the payload contains. A larger text gets an
+        attachment id instead.
+    """
     return _part_to_json(mail, "", new_id, max_inline_bytes)
 
 
 def headers_to_json(mail: Message, wanted: Collection[str] = ()) -> list[JsonObject]:
-    """Return the header fields, each as often as it occurs. wanted: names; empty: all."""
+    """Return the header fields as JSON. A field that occurs several times is listed several times.
+
+    wanted: names of the fields to return. Empty: all fields.
+    """
     names = {each.lower() for each in wanted}
     return [
         {"name": clean(name), "value": _decode_words(_unfold(str(value)))}
@@ -49,15 +58,16 @@ def headers_to_json(mail: Message, wanted: Collection[str] = ()) -> list[JsonObj
 
 
 def walk(mail: Message, part_id: str = "") -> Iterator[tuple[str, Message]]:
-    """Yield all parts with their part ids, the message first; its id is empty."""
+    """Yield all parts of a message with their part ids. The first pair is the message itself, with
+    an empty id."""
     yield part_id, mail
     for child_id, child in _children(mail, part_id):
         yield from walk(child, child_id)
 
 
 def content_of(mail: Message) -> bytes:
-    """Return the content of a part without its transfer encoding; of a message in a message, the
-    whole message."""
+    """Return the content of a part without its transfer encoding. The content of an enclosed
+    message is the whole message."""
     if mail.get_content_maintype() == "message" and mail.is_multipart():
         try:
             return b"".join(each.as_bytes() for each in _messages(mail))
@@ -68,8 +78,8 @@ def content_of(mail: Message) -> bytes:
 
 
 def clean(text: str) -> str:
-    """Return the text without what UTF-8 cannot hold: bytes of a header that are no UTF-8, and
-    halves of surrogate pairs, become U+FFFD."""
+    """Replace everything in a text that UTF-8 cannot encode by U+FFFD: bytes of a header that are
+    not UTF-8, and unpaired surrogates."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     except UnicodeEncodeError:
@@ -104,7 +114,8 @@ def _part_to_json(
 
 
 def _children(mail: Message, part_id: str) -> list[tuple[str, Message]]:
-    """Return the parts of a multipart with their part ids. A message in a message is one part."""
+    """Return the parts of a multipart with their part ids; empty for any other part. An enclosed
+    message is one part without parts."""
     if mail.get_content_maintype() != "multipart":
         return []
     prefix = f"{part_id}." if part_id else ""

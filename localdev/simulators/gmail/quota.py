@@ -30,12 +30,13 @@ class _Window:
 
 @dataclass(slots=True)
 class QuotaCounts:
-    """What was counted since the last reset, by user id.
+    """Counts since the last reset. The outer key of every field is a user id.
 
-    units: units of accepted requests, and of refused ones if they are charged.
-    requests: accepted requests by method, such as `messages.get`.
-    refused: refused requests by limit: `user`, `project` or `concurrency`.
-    most_in_flight: the largest number of concurrent requests.
+    units: number of quota units of accepted requests. Units of refused requests are included if
+        `GmailBehaviour.are_refusals_charged`.
+    requests: number of accepted requests of each API method, such as `messages.get`.
+    refused: number of refused requests for each limit: `user`, `project` or `concurrency`.
+    most_in_flight: largest number of concurrent requests of the user.
     """
 
     units: Counter[str] = field(default_factory=Counter)
@@ -45,7 +46,10 @@ class QuotaCounts:
 
 
 class Quota:
-    """The quota of one project. Thread-safe. clock: returns the time, by which minutes begin."""
+    """The quota of one project at Google, with the quota of each of its users. Thread-safe.
+
+    clock: function that returns the time in seconds since 1970; minutes of the quota begin by it.
+    """
 
     def __init__(self) -> None:
         self.clock: Callable[[], float] = time.time
@@ -56,7 +60,7 @@ class Quota:
         self._counts = QuotaCounts()
 
     def reset(self) -> None:
-        """Forget all counts, and begin a new minute."""
+        """Set all counts to 0, and begin a new minute of the quota."""
         with self._lock:
             self._users, self._project, self._counts = {}, _Window(), QuotaCounts()
 
@@ -81,8 +85,11 @@ class Quota:
 
     @contextmanager
     def counted_request(self, user_id: str, behaviour: GmailBehaviour) -> Iterator[None]:
-        """Count a request of a user as in flight while the `with` block runs. Raises GmailError
-        429."""
+        """Count a request of a user as in flight while the `with` block runs.
+
+        Raises:
+            GmailError: 429 if the user has too many concurrent requests.
+        """
         with self._lock:
             if self._in_flight[user_id] >= behaviour.requests_in_flight:
                 self._refuse(user_id, "concurrency")
@@ -97,7 +104,8 @@ class Quota:
                 self._in_flight[user_id] -= 1
 
     def charge(self, user_id: str, method: str, units: int, behaviour: GmailBehaviour) -> None:
-        """Count the units of a request. Raises GmailError 403 or 429 if they exceed a limit."""
+        """Count a request and its quota units. Raises GmailError 403 or 429 if the units exceed the
+        limit of the user or of the project."""
         now = self.clock()
         user_limit = behaviour.units_per_minute_of_user
         project_limit = behaviour.units_per_minute_of_project
@@ -124,7 +132,7 @@ class Quota:
 
 
 def _turn(window: _Window, now: float, minute_s: float) -> None:
-    """Begin a new minute if the present one is over."""
+    """Begin a new minute of the quota if the present minute is over."""
     if now >= window.began + minute_s:
         window.began, window.units = now - now % minute_s, 0
 
@@ -164,6 +172,6 @@ def _too_many_at_once(behaviour: GmailBehaviour) -> GmailError:
 
 
 def retry_after_text(seconds: float) -> str:
-    """Return the text with which Google names the time of the next attempt."""
+    """Return the text "Retry after TIME" of Google's errors, with the time after these seconds."""
     until = datetime.now(UTC) + timedelta(seconds=seconds)
     return f"Retry after {until.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"

@@ -1,4 +1,5 @@
-"""Find the function that serves a path of the Gmail API, its name and its cost.
+"""Find the function that serves a path of the Gmail API, with the name and the quota cost of the
+API method.
 
 Source: Google's discovery document of the Gmail API; Gmail API documentation, "Usage limits" (costs
 for projects created since May 2026).
@@ -19,7 +20,13 @@ Handler = Callable[[GmailCall], GmailResult]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method of the API. pattern: its path below the user, `*` for an id. units: its cost."""
+    """A method of the Gmail API.
+
+    method: HTTP method.
+    pattern: path below the user, with `*` for an id, such as `messages/*`.
+    name: name of the API method, such as `messages.get`.
+    units: quota units that a request costs.
+    """
 
     method: str
     pattern: str
@@ -50,8 +57,11 @@ _ROUTE_EXPRESSIONS = [
 
 
 def split_user(path: str) -> tuple[str, str]:
-    """Return the user that the path names, `me` or an address, and the path below the user. Raises
-    GmailError 404."""
+    """Split a path into the user, which is `me` or an address, and the path below the user.
+
+    Raises:
+        GmailError: 404 if the path is not below a user.
+    """
     if not path.startswith(VERSION_PATH_PREFIX):
         raise GmailError(404, "notFound", "Not Found")
     user, _, rest = path.removeprefix(VERSION_PATH_PREFIX).partition("/")
@@ -59,8 +69,13 @@ def split_user(path: str) -> tuple[str, str]:
 
 
 def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
-    """Return the route of a path below the user, and the ids in the path. Raises GmailError 404, or
-    405 for an unknown method of a path."""
+    """Return the route of a request, and the ids in the path.
+
+    path: the path below the user.
+
+    Raises:
+        GmailError: 404 if no route has the path, 405 if the path does not allow the HTTP method.
+    """
     is_path_known = False
     for route, expression in _ROUTE_EXPRESSIONS:
         if found := expression.fullmatch(path):

@@ -4,13 +4,14 @@ The journal of the simulated mailbox says which placements and fields changed. G
 needs the values that a message had at each change, and the threads of deleted messages: triggers
 keep both, for the mailboxes that Gmail serves.
 
-gmail_mailbox: mailboxes that Gmail serves; its history begins after the change `since`.
-gmail_message: ids of messages. A draft gets another id when it is edited, so a message can have
-    several; the newest is valid. `id_number` is the number of the change that made the id.
-gmail_flags: read state, star and importance of a message since a change.
-gmail_label: folders whose label has a fixed id, such as categories. is_listed: whether
-    `labels.list` and `labels.get` know it.
-gmail_hidden_change: changes that the history leaves out.
+gmail_mailbox: the mailboxes that Gmail serves. A mailbox's history begins after the change `since`.
+gmail_message: the ids of messages. A draft gets another id when it is edited, so a message can have
+    several ids; only the newest is valid. `id_number` is the number of the change that made the id.
+gmail_flags: the read state, star and importance of a message from the change `change` on.
+gmail_label: the folders whose label has a fixed id, such as categories. `is_listed` says whether
+    `labels.list` and `labels.get` return the label.
+gmail_hidden_change: the changes that the history leaves out.
+gmail_watch: the watches on mailboxes, for push notifications.
 """
 
 from dataclasses import fields
@@ -24,7 +25,10 @@ _CONTENT_FIELDS = sorted(
 
 
 def _are_contents_changed(row: str) -> str:
-    """Return the condition that a row of `change` gave a message other contents."""
+    """Return the SQL condition that a change gave a message other contents.
+
+    row: name of the row of the table `change` in the statement.
+    """
     named = (f"',' || {row}.fields || ',' LIKE '%,{name},%'" for name in _CONTENT_FIELDS)
     return f"{row}.kind = 'changed' AND ({' OR '.join(named)})"
 
@@ -37,7 +41,7 @@ SELECT max(c.number), m.number, m.mailbox_id, m.thread
        OR c.number = (SELECT min(number) FROM change WHERE message = m.number))
  GROUP BY m.number
 """
-"""Statement that gives ids to all messages of a mailbox."""
+"""Statement that inserts the Gmail ids of all messages of a mailbox into `gmail_message`."""
 
 GMAIL_SCHEMA = f"""
 CREATE INDEX IF NOT EXISTS message_by_age ON message (mailbox_id, received_at, number);

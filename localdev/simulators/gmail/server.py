@@ -41,7 +41,8 @@ _HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Cache-Control": 
 
 @dataclass(slots=True)
 class _Visit:
-    """What the request log records besides the request."""
+    """Facts about a request that the request log records: the mailbox, and the number of the
+    mailbox's other requests in flight."""
 
     mailbox: Mailbox | None = None
     in_flight: int = 0
@@ -50,8 +51,9 @@ class _Visit:
 class GmailServer:
     """The simulated Gmail API as an application for `Server`.
 
-    tokens: tokens that tests register. check_token: decides about all others; None: they are
-        refused.
+    tokens: the access tokens that tests have registered.
+    check_token: returns what any other access token permits. None: the server refuses all access
+        tokens but the registered ones.
     """
 
     def __init__(self, service: SimulatorService) -> None:
@@ -69,14 +71,14 @@ class GmailServer:
         self.behaviour = replace(self.behaviour, **values)
 
     def open(self, mailbox: Mailbox) -> GmailMailbox:
-        """Return the mailbox as Gmail shows it."""
+        """Return the reader that shows the simulated mailbox in Gmail's terms."""
         held, until = self._held.get(mailbox.user_id, (0, 0.0))
         held_change = held if time.monotonic() < until else None
         return GmailMailbox(mailbox, self.behaviour, held_change=held_change)
 
     def hold_history(self, mailbox: Mailbox, seconds: float) -> None:
-        """Let `history.list` report no changes after the present ones for some seconds. The profile
-        and pushes name them."""
+        """Let `history.list` report no new changes of the mailbox for some seconds. The profile and
+        push notifications name the historyId of new changes all the same."""
         newest = self.open(mailbox).newest_change
         self._held[mailbox.user_id] = (newest, time.monotonic() + seconds)
 

@@ -30,11 +30,12 @@ def message_to_json(
     attachment_ids: AttachmentIds,
     max_inline_bytes: int,
 ) -> dict[str, Any]:
-    """Return the message in one of `FORMATS`.
+    """Return the JSON of a message.
 
-    metadata_headers: header fields of the format `metadata`; empty: all.
-    attachment_ids: gives new ids to the attachments, which the format `full` names.
-    max_inline_bytes: a longer text has an attachment id instead of `data`.
+    form: the format, one of `FORMATS`.
+    metadata_headers: names of the header fields in the format `metadata`. Empty: all fields.
+    attachment_ids: makes new ids for the attachments in the format `full`.
+    max_inline_bytes: largest size of a text that has `data`. A larger text has an attachment id.
     """
     document: dict[str, Any] = {
         "id": message.id,
@@ -59,7 +60,8 @@ def message_to_json(
 
 
 def _shown(message: GmailMessage) -> bytes:
-    """Return the message that `full` shows. A chat has its text there, and no header."""
+    """Return the bytes of the message for the format `full`. For a chat message they are its text
+    without a header."""
     if message.chat_text is None:
         return message.raw
     return f"\r\n{message.chat_text}".encode()

@@ -1,5 +1,5 @@
-"""Serve `threads.list` and `threads.get`. A thread shows all of its messages, those in Trash and
-Spam included; labels belong to messages.
+"""Serve `threads.list` and `threads.get`. A thread contains all of its messages, also messages in
+Trash and Spam. Only messages have labels.
 
 Source: Gmail API documentation, reference of `users.threads`.
 """
@@ -61,7 +61,7 @@ def list_threads(call: GmailCall) -> GmailResult:
 
 
 def _thread_to_json(call: GmailCall, thread_id: str) -> dict[str, Any]:
-    """Return a thread as a list shows it, without its messages."""
+    """Return the JSON of a thread in `threads.list`, which has no messages."""
     messages = call.gmail.messages_of_thread(thread_id)
     snippet = clean(messages[-1].snippet)
     return {"id": thread_id, "snippet": snippet, "historyId": _history_id(messages)}

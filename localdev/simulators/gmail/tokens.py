@@ -1,4 +1,4 @@
-"""Decide what a bearer token of a request to the simulated Gmail API permits."""
+"""Decide what the access token of a request to the simulated Gmail API permits."""
 
 import threading
 from collections.abc import Callable
@@ -21,18 +21,19 @@ class Bearer:
 
 
 TokenCheck = Callable[[str], Bearer | None]
-"""Returns what an access token permits; None: the token is unknown, expired or revoked."""
+"""A function that takes an access token and returns what the token permits. It returns None if the
+token is unknown, expired or revoked."""
 
 
 class RegisteredTokens:
-    """Access tokens that a test made, without a sign-in."""
+    """Access tokens that tests have made without a sign-in."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._bearers: dict[str, Bearer] = {}
 
     def register(self, user_id: str, scopes: frozenset[str] = frozenset({READ_SCOPE})) -> str:
-        """Return a new token of the user."""
+        """Return a new access token for the mailbox of the user."""
         token = "ya29.test-" + token_urlsafe(32)
         with self._lock:
             self._bearers[token] = Bearer(user_id, scopes)

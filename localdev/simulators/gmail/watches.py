@@ -1,4 +1,5 @@
-"""Serve `watch` and `stop`, and post Pub/Sub's messages about changes, from `start` to `stop`.
+"""Serve the methods `watch` and `stop` of the Gmail API, and post push notifications as Pub/Sub
+does.
 
 Source: Gmail API documentation, "Push notifications": a watch lasts at most 7 days, and each
 mailbox gets at most one notification per second.
@@ -37,7 +38,8 @@ _TURN_S = 0.05
 _TIMEOUT_S = 10
 JsonObject = dict[str, Any]
 PushSigner = Callable[[str], str]
-"""Returns the token with which Pub/Sub authenticates a push to an audience, its URL."""
+"""A function that takes the URL of a push and returns the token with which Pub/Sub authenticates
+the push."""
 
 
 def start_watch(call: GmailCall) -> GmailResult:
@@ -83,7 +85,7 @@ def stop_watch(call: GmailCall) -> GmailResult:
 
 @dataclass(slots=True)
 class _Push:
-    """A message of Pub/Sub that is not delivered yet."""
+    """A push notification that the subscriber has not accepted yet."""
 
     body: bytes
     due_at: float
@@ -91,11 +93,12 @@ class _Push:
 
 
 class Pusher:
-    """Posts messages to `GmailBehaviour.push_url`. One that is not accepted is posted again.
+    """Posts push notifications about changed mailboxes to `GmailBehaviour.push_url`, on a thread
+    that runs from `start` to `stop`. A push that is not accepted is posted again.
 
-    sign: signs the token of a push. None: pushes have no token.
-    deliveries: the last attempts, each with the mailbox, `historyId` and status; None as status: no
-        response.
+    sign_push_token: returns the token of a push for its URL. None: pushes have no token.
+    deliveries: the newest attempts, each with the mailbox, the `historyId` and the response's
+        status. None as status: there was no response.
     """
 
     def __init__(self, server: "GmailServer") -> None:
@@ -136,9 +139,11 @@ class Pusher:
         history: int | None = None,
         token: str | None = None,
     ) -> int | None:
-        """Post one message now; return the status of the response.
+        """Post one push now; return the status of the response, or None if there is no response.
 
-        address, history: what the message says, if not the truth. token: the bearer token.
+        address: address of the mailbox that the push names. None: the mailbox's own address.
+        history: `historyId` that the push names. None: the present historyId of the mailbox.
+        token: bearer token of the push. None: a token that `sign_push_token` makes.
         """
         newest = self._open(mailbox).history_id if history is None else history
         body = _message(address or mailbox.address, newest)
@@ -146,7 +151,8 @@ class Pusher:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Post nothing by itself while the `with` block runs; for tests."""
+        """Stop the thread from posting pushes while the `with` block runs. `push` and
+        `deliver_pending_pushes` still post. For tests."""
         self._is_paused = True
         with self._turn:
             pass
@@ -156,7 +162,7 @@ class Pusher:
             self._is_paused = False
 
     def deliver_pending_pushes(self) -> None:
-        """Announce all changes so far that are due, and try once to post each message."""
+        """Make the pushes for all changes so far, and try once to post each push that is due."""
         with self._turn:
             self._take_turn()
 
@@ -226,7 +232,10 @@ class Pusher:
 
 
 def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
-    """Return whether the watch reports the changes after the last announced one."""
+    """Return whether the watch reports the changes since its last push.
+
+    row: the watch, a row of `gmail_watch`.
+    """
     labels = set(orjson.loads(row["label_ids"]))
     if not labels or row["announced"] < 0:
         return True

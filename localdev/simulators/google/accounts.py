@@ -18,7 +18,8 @@ class GoogleAccount:
     """An account whose mailbox the simulators have.
 
     subject: Google's id of the account, the claim `sub`.
-    organisation: domain of the account's Workspace organisation, the claim `hd`. None: personal.
+    organisation: domain of the account's Workspace organisation, the claim `hd`. None: the account
+        is personal.
     """
 
     user_id: str
@@ -55,7 +56,7 @@ class AccountDirectory:
         )
 
     def rename(self, user: str, address: str) -> None:
-        """Give the account another address; its subject stays. Raises UserNotFound."""
+        """Give the account another address. The account's subject stays. Raises UserNotFound."""
         self._service.database.execute_write(
             "UPDATE mailbox SET address = ? WHERE id = ?", address, self.find(user).user_id
         )

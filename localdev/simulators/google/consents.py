@@ -27,7 +27,8 @@ _REFUSALS = {
 
 
 class GrantEnd(StrEnum):
-    """Why Google refuses the tokens of an account. The error of the first two is the same."""
+    """Why Google refuses the tokens of an account. The errors for REVOKED and PASSWORD_CHANGED are
+    the same."""
 
     REVOKED = "revoked"
     PASSWORD_CHANGED = "password changed"
@@ -39,7 +40,7 @@ class GrantEnd(StrEnum):
 class GrantRefused(Exception):
     """An authorization code or a refresh token is rejected with `invalid_grant`.
 
-    subtype: Google's `error_subtype`. None: the answer has none.
+    subtype: value of `error_subtype` in Google's response. None: the response has no subtype.
     """
 
     def __init__(self, description: str, subtype: str | None = None) -> None:
@@ -48,7 +49,7 @@ class GrantRefused(Exception):
 
 
 class AccessTokenRefused(Exception):
-    """An access token is unknown, expired or revoked; Google's APIs answer 401."""
+    """An access token is unknown, expired or revoked. Google's APIs then send status 401."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class GoogleBearer:
 
 
 class ConsentStore(consents.ConsentStore):
-    """Stores consents, and access tokens, which are opaque at Google."""
+    """Stores the consents at Google's identity platform, with their codes, refresh tokens and
+    access tokens. Google's access tokens are opaque, so the platform must store them."""
 
     table_prefix = "google_"
     code_prefix = "4/0A"
@@ -79,7 +81,8 @@ class ConsentStore(consents.ConsentStore):
         return GrantRefused(_ENDED)
 
     def allow_offline_access(self, consent_id: str) -> None:
-        """Make the exchange of the consent's code return a refresh token."""
+        """Record that the user has granted offline access in this consent. The application then
+        gets a refresh token when it redeems the consent's authorization code."""
         self._write("INSERT INTO {}offline_consent VALUES (?)", consent_id)
 
     def has_offline_access(self, consent_id: str) -> bool:
@@ -87,7 +90,8 @@ class ConsentStore(consents.ConsentStore):
         return found is not None
 
     def granted_scopes(self, user_id: str) -> set[str]:
-        """Return the scopes of all valid consents of the user. Empty: there is no consent."""
+        """Return the scopes of all valid consents of the user. Empty: the user has no valid
+        consent."""
         rows = self._database.fetch_rows(
             "SELECT scope FROM google_consent WHERE user_id = ? AND refusal = 0", user_id
         )
@@ -99,7 +103,8 @@ class ConsentStore(consents.ConsentStore):
         return str(row["consent_id"])
 
     def issue_limited_refresh_token(self, consent_id: str, *, lifetime_s: float, kept: int) -> str:
-        """Issue a refresh token, and end all but the newest `kept` ones of the same account."""
+        """Issue a refresh token, and expire all but the newest `kept` refresh tokens of the
+        account."""
         token = self.issue_refresh_token(consent_id)
         self._write(
             "UPDATE {}refresh_token SET expires_at = ? WHERE value = ?",
@@ -123,7 +128,8 @@ class ConsentStore(consents.ConsentStore):
         return token
 
     def verify_access_token(self, token: str) -> GoogleBearer:
-        """Return whose access token this is, and its scopes. Raises AccessTokenRefused."""
+        """Return the user and the scopes of an access token. Raises AccessTokenRefused if the token
+        is not valid."""
         row = self._row("SELECT * FROM {}access_token WHERE value = ?", token)
         if row is None or row["expires_at"] < time.time():
             raise AccessTokenRefused("Invalid Credentials")
@@ -138,7 +144,10 @@ class ConsentStore(consents.ConsentStore):
         return self._refuse_consents(user_id, str(end))
 
     def accept_grants_again(self, user_id: str) -> int:
-        """Accept the tokens of the user again, as after a new sign-in of the organisation."""
+        """Accept the user's tokens again after `end_grants`; return the number of consents.
+
+        This simulates that the user has authenticated again, as an organisation may demand.
+        """
         return self._refuse_consents(user_id, 0)
 
     def forget_all(self) -> None:

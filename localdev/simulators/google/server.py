@@ -62,7 +62,7 @@ def is_browser_path(path: str) -> bool:
 class GoogleIdentityServer:
     """Google's simulated identity platform, as an application for `localdev.http_server.Server`.
 
-    base_url: its own URL, set after the server has its port.
+    base_url: URL of this platform. The caller sets it when the port is known.
     """
 
     def __init__(self, service: SimulatorService, *, client_id: str, client_secret: str) -> None:
@@ -100,7 +100,8 @@ class GoogleIdentityServer:
         self.behaviour = replace(self.behaviour, **values)
 
     def verify_access_token(self, token: str) -> GoogleBearer:
-        """Return whose access token this is, and which scopes it has. Raises AccessTokenRefused."""
+        """Return the user and the scopes of an access token. Raises AccessTokenRefused if the token
+        is not valid."""
         return self.consents.verify_access_token(token)
 
     def issue_access_token(self, user: str, *scopes: str, lifetime_s: float = 3599) -> str:

@@ -58,7 +58,8 @@ def _run(item: Mapping[str, Any], *, outer: Request, serve: HttpRequestHandler) 
 
 
 def _item_body(content: bytes) -> Any:
-    """Return a JSON body as it is, and any other body, such as a proxy's error page, in base64."""
+    """Return a JSON body as parsed JSON. Return any other body, such as a proxy's error page, in
+    base64."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -66,7 +67,8 @@ def _item_body(content: bytes) -> Any:
 
 
 def _inner_request(item: Mapping[str, Any], outer: Request) -> Request:
-    """Make the request of a batch item: the batch's bearer token, the item's other headers."""
+    """Return the request of a batch item. It has the batch's bearer token and the item's
+    headers."""
     headers = Message()
     for name, value in item.get("headers", {}).items():
         headers[name] = value

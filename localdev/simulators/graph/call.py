@@ -1,5 +1,7 @@
-"""Define what a handler of the simulated Graph takes and returns: a request that has passed the
-token check, the faults and the throttle, and the result."""
+"""Define the request that a handler of the simulated Graph takes, and the result that it returns.
+
+The request has passed the token check, the faults and the throttle.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,9 +19,11 @@ from localdev.simulators.graph.shapes import MessageView
 class GraphCall:
     """A request to the simulated Graph, as the handler of its route gets it.
 
+    user_id: id of the signed-in user. None: the application acts without a user.
     mailbox_url_path: the mailbox as the request's URL names it, `me` or `users('…')`.
     path_ids: the ids in the request's path, such as folder id and message id.
-    user_id: the signed-in user. None: the application without a user.
+    body: the parsed JSON body. None: the request has no body.
+    base_url: URL of the simulated Graph with the API version.
     """
 
     mailbox: OutlookMailbox
@@ -58,8 +62,12 @@ class GraphCall:
         return f"{self.base_url}/$metadata#{contents}"
 
     def mailbox_context(self, collection: str, *, is_entity: bool = False) -> str:
-        """Return the value of `@odata.context` for a collection below the mailbox, or for one
-        entity of it. It names the user and the selected properties, as in Graph's responses."""
+        """Return the value of `@odata.context` for a collection of the mailbox. The value is a URL
+        that names the user and the selected properties, as in Graph's responses.
+
+        collection: path of the collection below the mailbox, such as `mailFolders`.
+        is_entity: whether the response contains one entity of the collection.
+        """
         owner = self.mailbox_url_path
         if owner == "me":
             owner = f"users('{self.mailbox.user_id}')"

@@ -1,8 +1,8 @@
 """Serve delta rounds: the first round lists everything that exists, each later round the changes
 since the round before.
 
-Changes that happen during the first listing are reported in the next round, so no change is lost
-between the two. Source: Microsoft Graph docs, delta-query-messages.
+Changes that happen during the first listing are reported in the next round, so no change is lost.
+Source: Microsoft Graph docs, delta-query-messages.
 """
 
 from dataclasses import replace
@@ -32,9 +32,10 @@ class DeltaFeed(Protocol):
 
 
 def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
-    """Return the cursor in the request's delta link; without a link, start a new chain of links.
+    """Return the cursor of a request. Read it from the request's delta link, or start a new chain
+    of links if the request has no link.
 
-    folder: number of the folder whose messages the feed reports; None for the feed of folders.
+    folder: number of the folder whose messages the feed reports. None: the feed reports folders.
 
     Raises GraphError 410 for a link that has expired.
     """
@@ -53,7 +54,8 @@ def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> De
 
 
 def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> GraphResult:
-    """Return one page of a delta round with `nextLink` if more follows, else `deltaLink`."""
+    """Return one page of a delta round. The page has a `nextLink` if another page follows, or the
+    `deltaLink` of the next round."""
     newest = call.mailbox.neutral.journal.newest_change_number
     until = cursor.until
     size = min(call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour.largest_page)

@@ -1,5 +1,5 @@
-"""Store responses to earlier requests, for the fault `old`: the service returns an outdated
-response again."""
+"""Store the simulated Graph's responses, so that the fault `old` can send an outdated response
+again."""
 
 from collections import deque
 from threading import Lock
@@ -15,10 +15,10 @@ RequestKind = tuple[str, ...]
 
 
 class EarlierResponses:
-    """Stores the last responses to each kind of request. Requests of one kind have the same
-    mailbox, method, path and query options, except delta tokens.
+    """Stores the newest responses to each kind of request. Requests of one kind have the same
+    mailbox, method, path and query options; only their page and delta tokens may differ.
 
-    Only the kinds that were requested most recently are kept.
+    The store keeps the 1,000 kinds that were requested most recently.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,8 @@ class EarlierResponses:
     def store_response(
         self, request: Request, mailbox_id: str, document: Any, *, most: int
     ) -> None:
-        """Store a response; keep at most `most` responses to this kind of request."""
+        """Store the JSON of a response. Keep only the `most` newest responses to this kind of
+        request."""
         kind = _kind(request, mailbox_id)
         with self._lock:
             kept = self._kept.pop(kind, ())
@@ -41,14 +42,15 @@ class EarlierResponses:
             self._kept.clear()
 
     def find_oldest_response(self, request: Request, mailbox_id: str) -> Any:
-        """Return the oldest stored response to this kind of request; None when there is none."""
+        """Return the JSON of the oldest stored response to this kind of request. Return None if no
+        response is stored."""
         with self._lock:
             kept = self._kept.get(_kind(request, mailbox_id))
         return kept[0] if kept else None
 
 
 def _kind(request: Request, mailbox_id: str) -> RequestKind:
-    """Return the kind of a request, which is the same for every page of a delta feed or a list."""
+    """Return the kind of a request. All pages of a delta feed or list have the same kind."""
     options = ODataQuery.parse(request.query).options.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

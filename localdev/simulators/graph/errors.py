@@ -15,7 +15,10 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 class GraphError(Exception):
-    """The response to a request is an error 4xx or 5xx; `code` and `message` are Graph's."""
+    """Raised by a handler to send Graph's error response, with a status 4xx or 5xx.
+
+    code, message: code and message of the error in the response.
+    """
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -37,7 +40,8 @@ def throttled_error(retry_after_s: float | None, limit: str = "MailboxConcurrenc
 
 
 def retry_after_header(seconds: float | None) -> dict[str, str]:
-    """Return the header `Retry-After`, with fractions as the service sends them; empty for None."""
+    """Return the header `Retry-After`, with a fraction if `seconds` has one. Return an empty
+    dictionary if `seconds` is None."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}
@@ -49,8 +53,11 @@ def error_envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str,
 
 
 def not_found_error(failure: FolderNotFound | MessageNotFound, ids: OutlookIds) -> GraphError:
-    """Return the error for an id or well-known name that the mailbox does not have: that of an
-    object that is gone, of another mailbox's id, or of a text that is no id."""
+    """Return Graph's error for an id or well-known name that the mailbox does not have.
+
+    The error is ErrorItemNotFound for an object that was deleted, ErrorInvalidMailboxItemId for an
+    id of another mailbox, and ErrorInvalidIdMalformed for a text that is no id.
+    """
     wanted = str(failure)
     if ids.has_id(wanted) or wanted.isdecimal() or wanted.lower() in DOCUMENTED_FOLDER_NAMES:
         message = "The specified object was not found in the store."

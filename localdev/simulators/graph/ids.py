@@ -1,9 +1,10 @@
 """Make Outlook's ids of messages and folders from the numbers in the simulated mailbox
 (`simulators.mailbox`), and read the numbers from ids.
 
-An id contains the numbers and an authentication code, so no other text is accepted as an id and no
-table of ids is needed. A message has an immutable id, which stays when the message moves, and a
-default id, which changes. A mailbox that was created again has other ids than before.
+An id contains the numbers and an authentication code. So the simulator recognises its own ids
+without a table of ids. A message has an immutable id, which stays when the message moves, and a
+default id, which changes when the message moves. A mailbox that was created again has other ids
+than before.
 """
 
 import re
@@ -36,7 +37,8 @@ def is_well_formed_id(text: str) -> bool:
 
 
 def renew_ids(database: SimulatorDatabase, mailbox_id: str) -> None:
-    """Give everything in the mailbox other ids. The present ids become ids of another mailbox."""
+    """Give new ids to all messages and folders of the mailbox. Requests with the old ids then get
+    the error for ids of another mailbox."""
     database.execute_write(
         "INSERT INTO outlook_mailbox VALUES (?, 1)"
         " ON CONFLICT (mailbox_id) DO UPDATE SET creations = creations + 1",
@@ -74,13 +76,15 @@ class OutlookIds:
         return "CQAAABYAAAC" + b64encode(self._code("change key", 21, number, version)).decode()
 
     def number_of_folder_id(self, folder_id: str) -> int | None:
-        """Return the number in a folder id, 0 for the root; None if the text is no folder id."""
+        """Return the number of the folder with this id; 0 for the root folder. Return None if the
+        text is no folder id of this mailbox."""
         numbers = self._numbers(_FOLDER, folder_id, 1)
         return numbers[0] if numbers else None
 
     def numbers_of_message_id(self, message_id: str) -> tuple[int, int | None] | None:
-        """Return the message number that a message id contains, and the placement number that a
-        default id contains (None in an immutable id). Return None if the text is no message id."""
+        """Return the message number and the placement number that a message id contains. The
+        placement number is None in an immutable id. Return None if the text is no message id of
+        this mailbox."""
         if numbers := self._numbers(_IMMUTABLE, message_id, 1):
             return numbers[0], None
         if numbers := self._numbers(_DEFAULT, message_id, 2):

@@ -1,10 +1,11 @@
-"""Make and verify delta links. The token in a link is a sealed cursor, and only the newest few
-links of a chain are valid.
+"""Make and verify delta links. Each link contains a signed cursor, and only the newest few links of
+a chain are valid.
 
-A chain is the series of delta links that one request without a token started. The token contains
-the whole cursor; the database stores only the newest generation of each chain. So a repeated
-request for a link gets the same generation and uses up none. Older generations get a 410 response
-with the message that Microsoft's service was seen to send.
+A chain is the series of delta links that one request without a token started. The generation of a
+link is its number in the chain. The link's token contains the whole cursor; the database stores
+only the highest generation of each chain. So a client that requests the same link again gets a link
+of the same generation as before. A link of an old generation gets a 410 response with the message
+that Microsoft's service was seen to send.
 Source: Microsoft Graph docs, delta-query-overview.
 """
 
@@ -28,13 +29,16 @@ _SEAL_BYTES = 16
 class DeltaCursor:
     """The position of a chain of delta links, and the query options with which the chain started.
 
+    chain: id of the chain.
     generation: number of the link in its chain.
-    walking: whether the first listing of everything is in progress. `position` then is the last
-        item served, and `since` the newest change number when the listing started.
-    since, until: after the first listing, the round reports the changes with numbers above `since`,
-        up to `until`.
-    position: the last item served in this round. None: none was served yet.
+    walking: whether the chain is still in its first listing of all items. False: the chain reports
+        changes.
+    since, until: change numbers. A round reports the changes above `since`, up to `until`. During
+        the first listing, `since` is the newest change number when the listing started. None as
+        `until`: the round has not begun.
+    position: sort key of the last item that this round returned. None: it returned no item yet.
     issued: newest change number when the link was issued.
+    options: query options of the request that started the chain.
     """
 
     chain: str
@@ -53,10 +57,11 @@ class DeltaLinks:
         self._key = database.read_or_create_secret("delta links", lambda: token_bytes(32))
 
     def begin_chain(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
-        """Start a chain of delta links for the messages of a folder, or for the folders of a
-        mailbox; return its first cursor.
+        """Start a chain of delta links; return the chain's first cursor.
 
-        owner_id: the folder's id, or the user's id for folders.
+        owner_id: id of the folder whose messages the chain reports, or id of the user whose folders
+            it reports.
+        journal_end: the newest change number.
         """
         chain = token_hex(6)
         self._database.execute_write(
@@ -81,7 +86,8 @@ class DeltaLinks:
     ) -> DeltaCursor:
         """Verify a delta token and return its cursor.
 
-        has_expired: returns whether links that were issued at this change number have expired.
+        has_expired: function that takes the change number at which a link was issued, and returns
+            whether the link has expired.
 
         Raises:
             GraphError: 400 for a token that was never issued, 410 for a token that is too old.
@@ -106,7 +112,7 @@ class DeltaLinks:
         return cursor
 
     def seal_delta_cursor(self, cursor: DeltaCursor) -> str:
-        """Return a delta token that contains the cursor, as the newest generation of its chain."""
+        """Return a signed delta token that contains the cursor with the next generation number."""
         cursor = replace(cursor, generation=cursor.generation + 1)
         self._database.execute_write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",

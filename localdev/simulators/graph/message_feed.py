@@ -56,8 +56,11 @@ class MessageFeed:
         query.require_newest_first_order()
 
     def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
-        """Return a page of the folder's messages after `position`, newest first, as the service
-        does."""
+        """Return a page of the folder's messages, newest first, for the first listing of a chain.
+
+        position: sort key of the last message of the previous page. None: return the first page.
+        size: maximum number of messages.
+        """
         older_than = (str(position[0]), int(position[1])) if position else None
         found = self._mailbox.messages(self.folder, older_than=older_than, limit=size + 1)
         page = found[:size]
@@ -70,8 +73,12 @@ class MessageFeed:
     def list_changes(
         self, since: int, until: int, position: DeltaRoundPosition | None, size: int
     ) -> DeltaItemsPage:
-        """Return a page of the messages with changes above number `since`, up to `until`, ordered
-        by the last change of each message."""
+        """Return a page of the messages that changed, ordered by the last change of each message.
+
+        since, until: change numbers; only changes above `since` and up to `until` count.
+        position: number of the last change on the previous page. None: return the first page.
+        size: maximum number of messages.
+        """
         events: dict[_Key, list[FolderMessageEvent]] = defaultdict(list)
         for entry in self._mailbox.journal.entries_between(since, until, folder=self.folder):
             for event in events_of_journal_entry(entry):
@@ -91,7 +98,8 @@ class MessageFeed:
         return value, end, len(touched) > size
 
     def _key(self, event: FolderMessageEvent) -> _Key:
-        """Return what is one message for the client: default ids change when it moves."""
+        """Return the key that identifies a message for the client. With default ids, a message that
+        moved is another message for the client."""
         return event.message_number, 0 if self._view.has_immutable_ids else event.placement_number
 
     def _messages(self, numbers: Sequence[int]) -> dict[int, OutlookMessage]:
@@ -129,7 +137,8 @@ class MessageFeed:
         )
 
     def _is_oldest(self, arrival: FolderMessageEvent) -> bool:
-        """Return whether the message is older than all that were in the folder before it."""
+        """Return whether the message was received before all messages that were in the folder when
+        it arrived."""
         row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",
@@ -147,8 +156,9 @@ def choose_delta_report(
     """Return how Outlook reports a message in one delta round.
 
     changes: the changes of the message in the round, oldest first.
-    is_oldest: returns whether a message that arrived by this change is older than all messages that
-        were in the folder before.
+    is_oldest: function that takes an arrival of the message in the folder, and returns whether the
+        message was received before all messages that were there. Outlook reports a message twice if
+        it is moved into a folder and is the oldest there.
     """
     structural = [change.kind for change in changes if change.kind is not EventKind.UPDATED]
     if structural and structural[-1] is EventKind.LEFT_FOLDER:
@@ -178,7 +188,8 @@ def _last_arrival(changes: Sequence[FolderMessageEvent]) -> int:
 def _reported_update(
     changes: Iterable[FolderMessageEvent], view: MessageView, behaviour: Behaviour
 ) -> DeltaReport:
-    """Return the report on updates of selected properties."""
+    """Return how Outlook reports changed properties. Properties that the client did not select do
+    not count."""
     fields = frozenset[str]().union(*(change.changed_properties for change in changes))
     if view.selected_properties is not None:
         fields &= view.selected_properties

@@ -37,10 +37,11 @@ JsonObject = dict[str, Any]
 
 
 class Notifier:
-    """Sends notifications from `start` to `stop`. The next process sends those that remain unsent.
+    """Sends change notifications to subscribers from `start` to `stop`. The database stores unsent
+    notifications, so the simulators send them after a restart.
 
-    deliveries: the last requests to subscribers, each with URL, number of notifications and
-        response status.
+    deliveries: the newest requests to subscribers, each with the URL, the number of notifications
+        and the response's status.
     """
 
     def __init__(self, service: SimulatorService) -> None:
@@ -74,8 +75,9 @@ class Notifier:
     def send_lifecycle_event(self, mailbox_id: str, event: str) -> int:
         """Send a lifecycle event to all subscriptions of a mailbox; return their number.
 
-        After `reauthorizationRequired` a subscription sends no changes until it is authorized
-        again, the strictest reading of the documentation. Raises ValueError for an unknown event.
+        After `reauthorizationRequired` a subscription reports no changes until it is authorized
+        again. This is the strictest reading of the documentation. Raises ValueError for an unknown
+        event.
         """
         if event not in LIFECYCLE_EVENTS:
             raise ValueError(f"'{event}' is not one of {LIFECYCLE_EVENTS}")
@@ -93,7 +95,8 @@ class Notifier:
         return len(notified)
 
     def deliver_pending_notifications(self) -> None:
-        """Turn all changes so far into notifications, and try once to send each that is due."""
+        """Make the notifications for all changes so far, and try once to send each notification
+        that is due."""
         with self._turn:
             self._take_turn()
 
@@ -113,10 +116,10 @@ class Notifier:
         )
 
     def _collect(self, subscription_id: str) -> None:
-        """Turn the changes since the subscription's last one into notifications.
+        """Make the notifications for the changes that a subscription has not reported yet.
 
-        Subscription and changes are read in one transaction, so a subscription that was
-        unauthorized at that time sends none of these changes.
+        Subscription and changes are read in one transaction. So a subscription that was
+        unauthorized at that time reports none of these changes.
         """
         with self._database.transaction():
             found = self._database.fetch_rows(

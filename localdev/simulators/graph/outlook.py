@@ -1,8 +1,8 @@
-"""Read a simulated mailbox (`simulators.mailbox`) as Outlook would show it: with Graph's ids, JSON
+"""Read a simulated mailbox (`simulators.mailbox`) in Graph's terms: with Graph's ids, JSON
 properties and well-known folder names.
 
-In Graph every message is in exactly one folder; a mailbox with a message in several folders causes
-an error.
+In Graph every message is in exactly one folder. A message in several folders or in none causes a
+ValueError.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,10 +30,12 @@ _OUTSIDE = (RETAINED, PURGED)
 class OutlookFolder:
     """A mail folder as Graph describes it.
 
-    seq: the folder's number in the provider-independent mailbox; 0 for the root folder.
-    role: the folder's well-known name, such as `inbox`. None: it has no such name.
-    search_folder_filter: the filter of a search folder. None: it is not a search folder.
-    children: number of folders directly below it that are not hidden.
+    folder_number: number of the folder in the simulated mailbox; 0 for the root folder.
+    parent_id: id of the parent folder. None: the folder has no parent.
+    role: well-known name of the folder, such as `inbox`. None: the folder has no well-known name.
+    search_folder_filter: filter of a search folder. None: the folder is no search folder.
+    total, unread: numbers of all messages and of unread messages in the folder.
+    visible_child_count: number of the folder's child folders that are not hidden.
     """
 
     seq: int
@@ -52,7 +54,10 @@ class OutlookFolder:
 class OutlookMessage:
     """A message as Graph describes it.
 
-    seq: the message's number in the provider-independent mailbox.
+    message_number: number of the message in the simulated mailbox.
+    immutable_id: id that stays when the message moves.
+    default_id: id that changes when the message moves.
+    change_key: version of the message.
     properties: the properties of Graph's message, without ids, folder, read state and body.
     """
 
@@ -86,8 +91,8 @@ class OutlookMailbox:
         )[0]
 
     def find_message_number(self, message_id: str) -> int:
-        """Return the number, in the provider-independent mailbox, of the message with this id.
-        Raises MessageNotFound."""
+        """Return the number of the message with this id in the simulated mailbox. Raises
+        MessageNotFound."""
         numbers = self.ids.numbers_of_message_id(message_id)
         if numbers is None:
             raise MessageNotFound(message_id)
@@ -128,7 +133,8 @@ class OutlookMailbox:
         )
 
     def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
-        """Return the newest change of each message of more than its read state."""
+        """Return the number of each message's newest change that is not only a change of the read
+        state, by message number."""
         rows = self.neutral.database.fetch_rows(
             "SELECT message, max(number) AS version FROM change"
             " WHERE message IN (SELECT value FROM json_each(?)) AND fields <> 'is_read'"
@@ -146,15 +152,16 @@ class OutlookFolders:
         self._ids = ids
 
     def find(self, reference: str) -> OutlookFolder:
-        """Return the folder with this id, or well-known name in any case. Raises FolderNotFound."""
+        """Return the folder with this id or well-known name. The case of a name does not matter.
+        Raises FolderNotFound."""
         number = self.number_of_folder(reference)
         if number == 0:
             return self._root()
         return self._translate([self._mailbox.folders.find(number)])[0]
 
     def number_of_folder(self, reference: str) -> int:
-        """Return the number, in the provider-independent mailbox, of a folder with this id or
-        well-known name; 0 for the root folder. Raises FolderNotFound."""
+        """Return the number of the folder with this id or well-known name in the simulated mailbox;
+        0 for the root folder. Raises FolderNotFound."""
         name = reference.lower()
         if name == ROOT_FOLDER_NAME:
             return 0

@@ -64,8 +64,11 @@ class OutlookOwner:
         )
 
     def create_mailbox_again(self) -> None:
-        """Replace the mailbox by a new, empty one of the same user. Earlier ids then belong to
-        another mailbox; its delta links are unknown and its subscriptions have ended."""
+        """Replace the mailbox by a new, empty mailbox of the same user.
+
+        The ids of the old mailbox then count as ids of another mailbox. The delta links of the old
+        mailbox become unknown, and its subscriptions end.
+        """
         mailbox, database = self._mailbox, self._mailbox.database
         with database.transaction():
             for statement in (
@@ -81,8 +84,11 @@ class OutlookOwner:
         self._outlook = OutlookMailbox(mailbox)
 
     def expire_delta_links(self, folder: str | None) -> None:
-        """Make delta links issued so far fail with 410: all of `folder`, or all of the mailbox
-        (None)."""
+        """Make the delta links that were issued so far fail with 410.
+
+        folder: id or well-known name of the folder whose links fail. None: all links of the
+            mailbox.
+        """
         self._mailbox.expire_cursors(self.number_of_folder(folder) if folder else None)
 
 

@@ -13,8 +13,8 @@ from mailsync.model import Address
 def graph_message_properties(message: Message) -> dict[str, Any]:
     """Return the properties of Graph's message, without ids, folder, read state and body.
 
-    `from` and `sender` are left out, not null, if a draft has no sender. Attributes of the message
-    replace properties of these names.
+    If a draft has no sender, `from` and `sender` are left out and not null. A value in
+    `Message.provider_attributes` replaces the property of the same name.
     """
     item = message.item
     conversation = conversation_part_of_ids(message.thread_key)
@@ -50,7 +50,10 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 
 @lru_cache(maxsize=10_000)
 def conversation_part_of_ids(thread: str) -> str:
-    """Return the text that stands for the thread in Graph's conversation ids and web links."""
+    """Return the part that identifies a thread in its conversation id and in web links.
+
+    thread: the thread's key, `Message.thread_key`.
+    """
     return uuid5(NAMESPACE_URL, thread).hex
 
 

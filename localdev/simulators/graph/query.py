@@ -35,8 +35,10 @@ MAX_LIST_PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ODataQuery:
-    """The query options of a request, by lower-case name without the `$`; Graph accepts names with
-    and without it."""
+    """The query options of a request.
+
+    options: values by lower-case name without `$`. Graph accepts names with and without the `$`.
+    """
 
     options: dict[str, str]
 
@@ -62,8 +64,8 @@ class ODataQuery:
         return int(text)
 
     def selected_properties(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
-        """Return the properties that `$select` names, and `id`; None if there is no `$select`.
-        Raises GraphError 400 for a property that `kind` does not have."""
+        """Return the names of the properties that `$select` names, and `id`. Return None if the
+        request has no `$select`. Raises GraphError 400 for a property that `kind` does not have."""
         text = self.options.get("select")
         if text is None:
             return None
@@ -78,14 +80,18 @@ class ODataQuery:
         return frozenset(names) | {"id"}
 
     def require_newest_first_order(self) -> None:
-        """Raise GraphError 400 for every filter, and for any order but newest first."""
+        """Raise GraphError 400 if the request has a filter, or any order but newest first."""
         self._require("orderby", "receivedDateTime desc")
         self._require("filter", None)
 
     def received_span(self) -> tuple[str, str] | None:
-        """Return the span of times that `$filter` allows in a list: from the first on, and before
-        the second, in UTC with whole seconds. None: there is no filter. Raises GraphError 400 for
-        another filter, and for any order but newest first, by the property that is filtered."""
+        """Return the two times of a filter `receivedDateTime ge TIME and receivedDateTime lt TIME`,
+        in UTC with whole seconds. Return None if the request has no filter.
+
+        Raises:
+            GraphError: 400 for any other filter, and for any order but
+                `receivedDateTime desc`.
+        """
         text = self.options.get("filter")
         if text is None:
             self.require_newest_first_order()
@@ -108,7 +114,11 @@ class ODataQuery:
 
 @dataclass(frozen=True, slots=True)
 class PreferHeader:
-    """The preferences in a request's `Prefer` header. A delta link does not store them."""
+    """The preferences in a request's `Prefer` header. Delta links do not store preferences, so each
+    request must send them.
+
+    page_size: value of `odata.maxpagesize`. None: the header does not name a page size.
+    """
 
     immutable_ids: bool = False
     page_size: int | None = None
@@ -126,5 +136,6 @@ class PreferHeader:
         )
 
     def applied_header(self) -> dict[str, str]:
-        """Return the header `Preference-Applied`; as in Graph, it does not name page sizes."""
+        """Return the response header `Preference-Applied`, or an empty dictionary if no preference
+        was applied. As in Graph, the header never names the page size."""
         return {"Preference-Applied": "IdType=ImmutableId"} if self.immutable_ids else {}

@@ -52,7 +52,8 @@ _COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SU
 
 
 def split_path(path: str) -> list[str]:
-    """Return the decoded segments of a path; `mailFolders('ID')` becomes `mailFolders`, `ID`."""
+    """Return the decoded segments of a path. A segment `mailFolders('ID')` becomes two segments,
+    `mailFolders` and `ID`."""
     found: list[str] = []
     for part in path.strip("/").split("/"):
         match = _IN_FUNCTION_FORM.match(unquote(part).removesuffix("()"))
@@ -61,7 +62,8 @@ def split_path(path: str) -> list[str]:
 
 
 def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
-    """Return the user that the path names (None for `/me`) and the path segments after it.
+    """Split a path into the user that it names and the segments after the user. The user is None
+    for `/me` and for paths of subscriptions.
 
     Raises:
         GraphError: 400 for a path that is neither below a user nor a path of subscriptions.
@@ -80,8 +82,13 @@ def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
 def find_route(
     method: str, parts: list[str], behaviour: Behaviour
 ) -> tuple[RouteHandler, tuple[str, ...]]:
-    """Return the handler of a request and the ids in its path. Raises GraphError 400 (unknown path)
-    or 405 (unknown method of a path)."""
+    """Return the handler of a request and the ids in the path.
+
+    parts: segments of the path after the user.
+
+    Raises:
+        GraphError: 400 if no route has the path, 405 if the path does not allow the HTTP method.
+    """
     if parts and parts[-1].lower() == "delta" and not behaviour.has_delta:
         raise bad_request_error("Resource not found for the segment 'delta'.")
     while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [
@@ -99,7 +106,8 @@ def find_route(
 
 
 def _pattern(parts: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Replace the ids in a path, which follow a collection's name; `delta` there is a function."""
+    """Replace each id in a path by `*`; return the path and the ids. An id follows the name of a
+    collection. The segment `delta` is a function and no id."""
     pattern: list[str] = []
     names: list[str] = []
     for part in parts:

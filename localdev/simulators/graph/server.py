@@ -55,16 +55,22 @@ _WRITING_OTHERS = ("Mail.ReadWrite.Shared",)
 
 @dataclass(slots=True)
 class LoggedRequestFacts:
-    """What the request log records besides the request itself: the mailbox, and the number of the
-    mailbox's other requests in flight."""
+    """Facts about a request that the request log records besides the request itself.
+
+    mailbox: the mailbox of the request. None: the request reached no mailbox.
+    other_requests_in_flight: number of the mailbox's other requests in flight when the request
+        arrived.
+    """
 
     mailbox: Mailbox | None = None
     in_flight: int = 0
 
 
 class GraphServer:
-    """The simulated Graph as an application for `Server`; `base_url` is set once the port is
-    known."""
+    """The simulated Graph as an application for `Server`.
+
+    base_url: URL of the API with the version. The caller sets it when the port is known.
+    """
 
     def __init__(self, service: SimulatorService, signer: TokenSigner) -> None:
         self.base_url = ""
@@ -144,7 +150,8 @@ class GraphServer:
     def _repeated(
         self, request: Request, mailbox: Mailbox, result: GraphResult, fault: Fault | None
     ) -> GraphResult:
-        """Return the result; for the fault `old`, the oldest stored response to such a request."""
+        """Return the result. For the fault `old`, return the oldest stored response to this kind of
+        request instead, if a response is stored."""
         most = self._service.behaviour.answers_kept
         earlier = self.earlier.find_oldest_response(request, mailbox.user_id) if most else None
         if most and result.document:
@@ -254,7 +261,7 @@ class GraphServer:
 
 
 def _target(request: Request) -> str:
-    """Return the text that fault rules are matched with: decoded path and query."""
+    """Return the text in which fault rules search: the decoded path and query."""
     query = f"?{unquote_plus(request.query)}" if request.query else ""
     return unquote(request.path) + query
 

@@ -45,10 +45,16 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def find_requested_mailbox_id(database: SimulatorDatabase, names: Sequence[str], body: Any) -> str:
-    """Return the id or address of the mailbox in a subscription request of an app without a user.
+    """Return the id or address of the mailbox that a request for subscriptions concerns. The
+    request comes from the application without a user.
 
-    The path `names` has the id of a subscription of that mailbox, or the `resource` in `body` names
-    the mailbox. Raises GraphError 400 and 404.
+    names: segments of the path. A second segment is the id of a subscription, whose mailbox is
+        returned.
+    body: JSON of the request. If the path has no second segment, the member `resource` of the body
+        names the mailbox.
+
+    Raises:
+        GraphError: 404 if the subscription is unknown, 400 if the body names no mailbox.
     """
     if len(names) > 1:
         return str(_found(database, names[1])["mailbox_id"])
@@ -112,9 +118,11 @@ def _page(
     where: str,
     values: tuple[str, ...],
 ) -> GraphResult:
-    """Return a page of subscriptions, oldest first; its link names the last subscription on it.
+    """Return a page of subscriptions, oldest first. The link to the next page contains the number
+    of the last subscription on this page.
 
-    Raises GraphError 400 for query options, which the service does not support here.
+    Raises:
+        GraphError: 400 if the request has query options, which the service does not support here.
     """
     if query.options.keys() - {"skiptoken"}:
         raise bad_request_error("The query specified in the URI is not valid.")
@@ -132,7 +140,8 @@ def _page(
 
 
 def _listed(row: Row) -> dict[str, Any]:
-    """Return the subscription as lists show it: no client state, no slash before its resource."""
+    """Return the JSON of a subscription in a list: without client state, and without a slash before
+    the resource."""
     return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
@@ -141,7 +150,8 @@ def get_subscription(call: GraphCall) -> GraphResult:
 
 
 def renew_subscription(call: GraphCall) -> GraphResult:
-    """Renew the subscription, and authorize it again after a `reauthorizationRequired`."""
+    """Renew the subscription. This also authorizes the subscription again after the lifecycle event
+    `reauthorizationRequired`."""
     subscription = _stored(call, call.path_ids[0])
     call.mailbox.neutral.database.execute_write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
@@ -159,7 +169,8 @@ def delete_subscription(call: GraphCall) -> GraphResult:
 
 
 def _stored(call: GraphCall, subscription_id: str) -> Row:
-    """Return the subscription. Raises GraphError 404 if it is another user's or has expired."""
+    """Return the subscription with this id. Raises GraphError 404 if the subscription is another
+    user's, is missing or has expired."""
     row = _found(call.mailbox.neutral.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
         raise _unknown()
@@ -167,7 +178,8 @@ def _stored(call: GraphCall, subscription_id: str) -> Row:
 
 
 def _found(database: SimulatorDatabase, subscription_id: str) -> Row:
-    """Return the subscription. Raises GraphError 404 if it is missing or has expired."""
+    """Return the subscription with this id. Raises GraphError 404 if the subscription is missing or
+    has expired."""
     row = database.fetch_row(
         "SELECT * FROM subscription WHERE id = ? AND expires_at > ?", subscription_id, time.time()
     )

@@ -19,7 +19,8 @@ def page_response(page: bytes) -> Response:
 
 
 def refusal_page(sentence: str, status: int = 400) -> Response:
-    """Return an error page; a redirect would go to an address that is not yet trusted."""
+    """Return a page with an error text. Such an error must not redirect the browser to the
+    application, because the redirect address has not been verified."""
     return Response(status, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 

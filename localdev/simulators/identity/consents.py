@@ -1,4 +1,5 @@
-"""Store the consents of users, their authorization codes (valid once) and their refresh tokens.
+"""Store the consents of users, with their authorization codes and refresh tokens. An authorization
+code is valid once.
 
 Sources: RFC 6749, 4.1 and 6; RFC 7636.
 """
@@ -31,7 +32,7 @@ class GrantFault(Enum):
 def consent_tables(prefix: str) -> str:
     """Return the SQLite statements that create the tables of one platform.
 
-    prefix: text before each table's name. Empty: none.
+    prefix: text before each table's name. Empty: the names have no prefix.
     """
     return f"""
 CREATE TABLE IF NOT EXISTS {prefix}consent (
@@ -46,10 +47,12 @@ CREATE TABLE IF NOT EXISTS {prefix}refresh_token (
 
 
 class ConsentStore(ABC):
-    """Stores the consents at one identity platform, which is a subclass.
+    """Stores the consents of users at one identity platform, with their codes and refresh tokens.
+    Each platform has a subclass.
 
-    table_prefix: the platform's prefix in `consent_tables`.
-    code_prefix, token_prefix: how the platform's codes and refresh tokens begin.
+    table_prefix: text before the names of the platform's tables, see `consent_tables`.
+    code_prefix, token_prefix: first characters of the platform's authorization codes and refresh
+        tokens.
     refresh_token_lifetime_s: seconds for which a refresh token is valid.
     """
 
@@ -67,10 +70,14 @@ class ConsentStore(ABC):
 
     @abstractmethod
     def error_of_refused_consent(self, refusal: Any) -> Exception:
-        """Return the platform's error for the value that `_refuse_consents` stored."""
+        """Return the platform's error for a token or code whose consent was ended.
+
+        refusal: the reason that the platform stored when it ended the consent, such as an
+            AADSTS number.
+        """
 
     def create_consent(self, user_id: str, scope: str) -> str:
-        """Store the consent of a user to the scopes; return its id."""
+        """Store that a user consents to the scopes; return the id of the consent."""
         consent_id = uuid4().hex
         self._write(
             "INSERT INTO {}consent (id, user_id, scope) VALUES (?, ?, ?)",
@@ -104,7 +111,8 @@ class ConsentStore(ABC):
         sign-in request. The code cannot be used again, even if this call rejects it.
 
         Raises:
-            the platform's error: the code is unknown, used, expired, or belongs to another request.
+            the platform's error: the code is unknown, used or expired, or belongs to another
+                sign-in request.
         """
         with self._database.transaction():
             row = self._row("SELECT * FROM {}code WHERE value = ?", code)
@@ -158,7 +166,11 @@ class ConsentStore(ABC):
         )
 
     def _refuse_consents(self, user_id: str, refusal: int | str) -> int:
-        """Reject all tokens of the user's consents from now on; return the number of consents."""
+        """End all consents of the user, so that their tokens are rejected; return the number of
+        consents.
+
+        refusal: reason, for `error_for_ended_consent`. 0: make the consents valid again.
+        """
         return self._write("UPDATE {}consent SET refusal = ? WHERE user_id = ?", refusal, user_id)
 
     def _row(self, statement: str, *values: Any) -> Any:

@@ -30,9 +30,10 @@ class SigningKey:
         return self._key.public_key()
 
     def sign(self, claims: dict[str, Any], *, lifetime_s: int, now: float | None = None) -> str:
-        """Return a token with the claims, `iat` and `exp`; the claims may set these two as well.
+        """Return a signed token with the claims. The token also has `iat` (now) and `exp` (after
+        `lifetime_s`), unless `claims` contains other values for them.
 
-        now: the platform's time. None: the time of this machine.
+        now: present time in seconds since 1970. None: the time of this machine.
         """
         issued_at = int(time.time() if now is None else now)
         times = {"iat": issued_at, "exp": issued_at + lifetime_s}
@@ -45,7 +46,8 @@ class SigningKey:
 
 
 def unique_id() -> str:
-    """Return a value that makes each token another one, also within a second."""
+    """Return a random value for a claim. It makes two tokens differ even if they were signed in the
+    same second."""
     return token_urlsafe(16)
 
 

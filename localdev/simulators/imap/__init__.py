@@ -1,14 +1,15 @@
 """Simulate an IMAP server (RFC 3501 and the extensions in `options`) in front of the simulated
 mailboxes.
 
-It answers as Dovecot 2.3 does, which the tests compare. These differences remain:
+The server responds as Dovecot 2.3 does; the tests compare both. These differences remain:
 
 - UIDs, mod-sequences and UIDVALIDITY are numbers of the journal, which all mailboxes share, so they
   have gaps from the beginning.
 - Each folder can be opened: CREATE of `a/b` also creates `a`. DELETE of a folder that has children
   is rejected.
 - RENAME of INBOX moves its mail, as RFC 3501 says; Dovecot's Maildir refuses it.
-- OBJECTID is offered. Copies share their EMAILID; a mail that is appended again has another.
+- OBJECTID is offered. A message and its copies have the same EMAILID. A message that is appended
+  again has a new EMAILID.
 - All folders are subscribed. There is no IDLE, no SORT and no THREAD, and no message is \\Recent.
-- An extension that is not offered is not understood. Dovecot only hides it.
+- The server rejects commands of an extension that it does not offer. Dovecot runs them.
 """

@@ -13,11 +13,12 @@ _VERB = re.compile(rb"([A-Za-z]+)(?: +|\Z)")
 
 
 class BadCommand(Exception):
-    """A command is malformed, unknown, or not allowed now. The message is the BAD response."""
+    """A command is malformed, unknown, or not allowed in this state of the connection. The message
+    is the text of the BAD response."""
 
 
 class Atom(bytes):
-    """A word that was neither quoted nor a literal."""
+    """An argument of a command that was sent neither in quotes nor as a literal."""
 
 
 Token = Atom | bytes | list["Token"]
@@ -25,8 +26,12 @@ Token = Atom | bytes | list["Token"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command. verb: its name in capitals, such as `UID FETCH`. text: the arguments as sent,
-    without literals."""
+    """A command of a client.
+
+    verb: name of the command in capitals, such as `UID FETCH`.
+    arguments: the parsed arguments.
+    text: the arguments as the client sent them, without the contents of literals.
+    """
 
     tag: str
     verb: str
@@ -41,13 +46,14 @@ class AnnouncedLiteral:
 
 
 def literal_at_end(line: bytes) -> AnnouncedLiteral | None:
-    """Return the literal that follows a line of a command; None: the command is complete."""
+    """Return the size of the literal that a line announces at its end, as `{12}` does. Return None
+    if the line announces no literal, so that the command is complete."""
     match = _LITERAL_AT_END.search(line)
     return AnnouncedLiteral(int(match[1]), not match[2]) if match else None
 
 
 def parse_tag(line: bytes) -> str:
-    """Return the tag of a line, or `*` if it has none."""
+    """Return the tag with which a line begins, or `*` if the line has no tag."""
     match = _TAG.match(line)
     return match[1].decode("ascii") if match else "*"
 
@@ -58,7 +64,7 @@ def parse_command(line: bytes, literals: Sequence[bytes]) -> Command:
     line: the lines of the command joined, with `{size}` where a literal follows.
 
     Raises:
-        BadCommand: the line is no command.
+        BadCommand: the line is malformed.
     """
     match = _TAG.match(line)
     if match is None:
@@ -122,7 +128,7 @@ class _Tokens:
 
 
 def to_text(token: Token) -> str:
-    """Return an argument that is a word. Raises BadCommand for a list, and for what is no UTF-8."""
+    """Return an argument as text. Raises BadCommand if the argument is a list or not UTF-8."""
     if isinstance(token, list):
         raise BadCommand("A list is not expected here.")
     try:
@@ -132,7 +138,8 @@ def to_text(token: Token) -> str:
 
 
 def to_keyword(token: Token) -> str:
-    """Return an argument that is a keyword, in capitals. Raises BadCommand for other arguments."""
+    """Return an argument as text in capitals. Raises BadCommand if the argument is a list or not
+    UTF-8."""
     return to_text(token).upper()
 
 

@@ -25,7 +25,8 @@ _DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
 
 
 def folder_name(session: Session, token: Token) -> str:
-    """Return the folder's name in an argument: modified UTF-7 until UTF8=ACCEPT is enabled."""
+    """Return the folder's name that an argument contains. The argument is in UTF-8 if the client
+    has enabled UTF8=ACCEPT, else in modified UTF-7."""
     name = to_text(token)
     return name if session.is_utf8 else decode_modified_utf7(name)
 
@@ -75,7 +76,8 @@ def _list_options(session: Session, arguments: list[Token], extension: str) -> l
 
 
 def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list[str]]:
-    """Return the return options of LIST, and the items of STATUS among them; [] for none."""
+    """Return the return options of LIST, and the items of the option STATUS. The list of items is
+    empty without this option."""
     if not rest:
         return set(), []
     if len(rest) != 2 or to_keyword(rest[0]) != "RETURN":
@@ -172,7 +174,8 @@ def _status_response(
 
 
 def mailbox_id(folder: NamedFolder) -> str:
-    """Return the folder's id (RFC 8474), which a rename keeps."""
+    """Return the value of MAILBOXID for a folder (RFC 8474). Renaming a folder does not change
+    it."""
     return f"F{folder.folder.number}"
 
 

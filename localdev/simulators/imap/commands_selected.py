@@ -24,7 +24,8 @@ from localdev.simulators.imap.store import ImapMailbox
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a client knows of the folder that it opens (RFC 7162, section 3.2.5)."""
+    """The state of a folder that a client knows from an earlier connection when it opens the folder
+    (RFC 7162, section 3.2.5)."""
 
     uid_validity: int
     mod_seq: int

@@ -23,7 +23,11 @@ _TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"https://outlook.o
 
 
 def capabilities(session: Session) -> str:
-    """Return what the server offers: before TLS no login, and after the login no logins."""
+    """Return the capabilities that the server offers at this point of the connection, as text.
+
+    Before TLS the server offers STARTTLS and no authentication. After the login it no longer offers
+    authentication mechanisms (`AUTH=...`).
+    """
     offered = session.options.extensions
     if session.mailbox is not None:
         names = [each for each in offered if not each.startswith("AUTH=")]
@@ -88,7 +92,8 @@ def _starttls(session: Session, command: Command) -> Iterator[Untagged | str]:
 
 
 STARTED_TLS = "\0"
-"""In the place of the tagged OK, which was sent before the handshake."""
+"""What the handler of STARTTLS yields in place of the text of the tagged OK response. That response
+was already sent, before the handshake."""
 
 
 def _login(session: Session, command: Command) -> Iterator[Untagged | str]:

@@ -29,7 +29,8 @@ def _set_options(
 ) -> JsonObject:
     """Set `prefix`, `separator`, and the extensions that are not offered: `without`.
 
-    mailbox: address of the only mailbox that gets them. None: all that have none of their own.
+    mailbox: address of the mailbox whose options are set. None: set the options of all mailboxes
+        without options of their own.
     """
     owner = server.service.find_mailbox(mailbox) if mailbox else None
     options = server.options(owner)

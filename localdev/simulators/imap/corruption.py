@@ -21,7 +21,8 @@ _Forgery = Callable[[Iterable[Untagged], Fault], Iterator[Untagged]]
 
 
 def corrupt(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
-    """Yield the responses with the forgery of the fault; without one, as they are."""
+    """Yield the responses, changed by the forgery that `fault.page` names. Yield the responses
+    unchanged if `fault.page` is None or IMAP has no such forgery."""
     forgery = _FORGERIES.get(fault.page or "")
     return forgery(responses, fault) if forgery else iter(responses)
 
@@ -35,7 +36,8 @@ def _nothing(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
 
 
 def _less(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
-    """Leave out the folders or UIDs in `about`; without it, every second one."""
+    """Leave out the folders or UIDs in `fault.about`. If `fault.about` is empty, leave out every
+    second folder or message."""
     number = 0
     for each in responses:
         if isinstance(each, Numbers) and each.kind == "SEARCH":
@@ -61,7 +63,7 @@ def _duplicate(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
 
 
 def _partial(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
-    """Leave out all items but the UID; of STATUS responses, all items."""
+    """Leave only the UID in FETCH responses, and no item in STATUS responses."""
     for each in responses:
         if isinstance(each, Fetched) and _is_about(each, fault):
             yield replace(each, items=tuple(item for item in each.items if item[0] == "UID"))
@@ -79,7 +81,7 @@ def _without(kind: str) -> _Forgery:
 
 
 def _removed(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
-    """Report as vanished the messages that FETCH would report."""
+    """Replace the FETCH responses by one VANISHED response with their UIDs."""
     gone = []
     for each in responses:
         if isinstance(each, Fetched) and _is_about(each, fault):
@@ -91,7 +93,7 @@ def _removed(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
 
 
 def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
-    """Return the forgery that adds `off_by` to the numbers of these names."""
+    """Return the forgery that adds `sign * fault.off_by` to the numbers with these names."""
 
     def changed(name: str, number: int | str, fault: Fault) -> int | str:
         if name not in names or not isinstance(number, int):

@@ -8,7 +8,8 @@ from typing import Any
 from localdev.mail.modified_utf7 import encode_modified_utf7
 
 ATTRIBUTE = "imapFlags"
-"""Attribute of a message that holds the flags for which `MailItem` has no field."""
+"""Key in `Message.provider_attributes`. Its value is the list of a message's system flags for which
+`MailItem` has no field: \\Answered and \\Deleted."""
 _FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
 _IN_ATTRIBUTE = ("\\Answered", "\\Deleted")
 SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
@@ -18,7 +19,12 @@ _BY_LOWER_CASE = {flag.lower(): flag for flag in (*SYSTEM_FLAGS, "\\Recent")}
 def flags_of(
     fields: Mapping[str, Any], categories: Iterable[str], attributes: Mapping[str, Any]
 ) -> frozenset[str]:
-    """Return the flags of a message, from its fields by the names of `MailItem`."""
+    """Return the IMAP flags of a message.
+
+    fields: values of the message's fields, by the names of the fields of `MailItem`.
+    categories: the message's categories; each becomes a keyword.
+    attributes: the message's `Message.provider_attributes`.
+    """
     flags = {flag for flag, field in _FIELD_BY_FLAG.items() if fields[field]}
     more = attributes.get(ATTRIBUTE)
     flags.update(each for each in _IN_ATTRIBUTE if isinstance(more, list) and each in more)
@@ -26,12 +32,14 @@ def flags_of(
 
 
 def canonical_flag(flag: str) -> str:
-    """Return a system flag in its usual case; another flag unchanged."""
+    """Return a system flag in the case of the standard, such as `\\Seen` for `\\SEEN`. Return any
+    other flag unchanged."""
     return _BY_LOWER_CASE.get(flag.lower(), flag)
 
 
 def keyword_of_category(category: str) -> str:
-    """Return the keyword of a category. Keywords are atoms: `Red category` is `Red_category`."""
+    """Return the IMAP keyword (a flag that users define) of a category. A keyword has no blanks:
+    `Red category` becomes `Red_category`."""
     word = re.sub(r'[\x00-\x20\x7f(){%*"\\\]]', "_", encode_modified_utf7(category))
     return word or "_"
 
@@ -39,9 +47,12 @@ def keyword_of_category(category: str) -> str:
 def changes_to_flags(
     wanted: frozenset[str], categories: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields of `MailItem` and the attributes that give a message the flags `wanted`.
+    """Convert IMAP flags to stored values. Return two mappings: values of fields of `MailItem`, and
+    values for `Message.provider_attributes`.
 
-    categories: the present ones, which keep their spelling if their keywords are wanted.
+    wanted: all flags that the message shall have.
+    categories: the message's present categories. A category whose keyword is among `wanted` keeps
+        its spelling.
     """
     fields: dict[str, Any] = {field: flag in wanted for flag, field in _FIELD_BY_FLAG.items()}
     keywords = {each for each in wanted if not each.startswith("\\")}

@@ -1,8 +1,9 @@
-"""Read a folder of the simulated mailbox as IMAP sees it: UIDs, mod-sequences and UIDVALIDITY.
+"""Read the UIDs, mod-sequences and UIDVALIDITY of a folder from the journal of the simulated
+mailbox.
 
-All of them are numbers of the journal, so the server stores nothing. A message's UID is the number
-of the change that placed it in the folder. IMAP's messages are immutable: a message whose contents
-change, such as an edited draft, gets the number of that change as a new UID.
+The IMAP server stores no numbers of its own. A message's UID is the number of the journal entry
+that placed the message in the folder. In IMAP the contents of a message never change. So a message
+whose contents change, such as an edited draft, gets the number of that change as a new UID.
 """
 
 from collections.abc import Sequence
@@ -75,8 +76,14 @@ class GmailValues:
 
 @dataclass(frozen=True, slots=True)
 class ListedMessage:
-    """A message of a folder. number, blob_number: its numbers in the simulated mailbox.
-    original_size: bytes of its original; None: it has none."""
+    """A message of a folder, without its contents.
+
+    message_number: number of the message in the simulated mailbox; this is no IMAP sequence number.
+    blob_number: number of the message's content in the simulated mailbox.
+    mod_seq: mod-sequence of the message (RFC 7162).
+    original_size: size in bytes of the message as it was received. None: the original was not kept.
+    gmail: values of Gmail's IMAP extensions. None: the server is not Gmail's.
+    """
 
     uid: int
     number: int
@@ -90,7 +97,10 @@ class ListedMessage:
 
 
 class FolderState:
-    """Reads the folder with this number."""
+    """Reads one folder of a simulated mailbox in IMAP's terms.
+
+    folder_number: number of the folder in the simulated mailbox.
+    """
 
     def __init__(self, mailbox: Mailbox, folder: int) -> None:
         self._mailbox = mailbox
@@ -98,7 +108,7 @@ class FolderState:
         self.folder = folder
 
     def list_messages(self) -> list[ListedMessage]:
-        """Return all messages in ascending order of their UIDs."""
+        """Return all messages of the folder in ascending order of their UIDs."""
         return [
             ListedMessage(
                 row["uid"],
@@ -128,12 +138,14 @@ class FolderState:
 
     @property
     def uid_validity(self) -> int:
-        """Return a number that no other folder has, and that grows when cursors expire."""
+        """Return the folder's UIDVALIDITY. No two folders have the same, and it grows each time
+        that the cursors of the folder or of the mailbox expire."""
         expired = self._number(_EXPIRED, self._mailbox.user_id, self.folder)
         return self.folder * _UID_VALIDITY_STEP + expired
 
     def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
-        """Return the UIDs that left the folder in changes after `mod_seq`, in ascending order."""
+        """Return the UIDs that disappeared from the folder by changes after `mod_seq`, in ascending
+        order."""
         rows = self._database.fetch_rows(_VANISHED, self.folder, mod_seq)
         return sorted({row["uid"] for row in rows if row["uid"]})
 
@@ -143,7 +155,10 @@ class FolderState:
 
 
 def flags_in(row: Row) -> frozenset[str]:
-    """Return the flags of a row of `message`."""
+    """Return the IMAP flags of a message.
+
+    row: a row of the SQLite table `message`.
+    """
     return _flags(*(row[name] for name in _STATES))
 
 
@@ -151,6 +166,7 @@ def flags_in(row: Row) -> frozenset[str]:
 def _flags(
     is_read: int, is_flagged: int, is_draft: int, categories: str, attributes: str
 ) -> frozenset[str]:
-    """Return the flags of a row. Most messages of a mailbox have one of few combinations."""
+    """Return the IMAP flags for columns of the table `message`. The cache is effective, because
+    most messages of a mailbox have one of few combinations of flags."""
     fields = {"is_read": is_read, "is_flagged": is_flagged, "is_draft": is_draft}
     return flags_of(fields, orjson.loads(categories), orjson.loads(attributes))

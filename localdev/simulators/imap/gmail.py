@@ -1,10 +1,11 @@
 """Show a simulated mailbox as Gmail's IMAP server does: labels as folders, and X-GM-EXT-1.
 
-A message in the neutral trash or junk folder is shown there only; another one in All Mail, which is
-the neutral folder `archive`, and in the folder of each label. Its UID in a folder is the number of
-the change since which it is shown there. X-GM-MSGID follows the contents: an edited draft has
-another one, as in Gmail. A renamed label changes no mod-sequence. The folder Starred is always
-empty.
+The simulated mailbox is the same for every provider; this module translates it. A message in the
+mailbox's folder `trash` or `junk` appears only in that folder. Every other message appears in All
+Mail, which is the mailbox's folder `archive`, and in the folder of each of its labels. The UID of a
+message in a folder is the number of the journal entry since which the folder shows the message. The
+X-GM-MSGID of a draft changes when the draft is edited, as in Gmail. Renaming a label changes no
+mod-sequence. The folder Starred is always empty.
 """
 
 import re
@@ -40,8 +41,11 @@ _ABOVE = replace(_STARRED, role="above")
 
 @dataclass(slots=True)
 class _Seen:
-    """A message as the journal says. contents: number of the change that gave it its contents.
-    uids: by the folders that show it."""
+    """A message, as the entries of the journal describe it.
+
+    contents: number of the change that gave the message its present contents.
+    uids: UID of the message in each folder that shows the message, by folder number.
+    """
 
     contents: int
     mod_seq: int
@@ -50,7 +54,10 @@ class _Seen:
 
 
 class GmailView:
-    """The folders and messages of a mailbox, up to the newest change that was read."""
+    """The folders and messages of a simulated mailbox, as Gmail's IMAP server shows them.
+
+    Each method first reads the journal entries that were written since the previous call.
+    """
 
     def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
         self.mailbox, self._options = mailbox, options
@@ -60,7 +67,11 @@ class GmailView:
         self._newest_changes: dict[int, int] = {}
 
     def list_folders(self) -> list[NamedFolder]:
-        """Return the folders with the counts of what they show, and those above and of a flag."""
+        """Return the folders that LIST shows, each with the counts of the messages that it shows.
+
+        Two folders have no counterpart in the simulated mailbox: the folder `[Gmail]`, which only
+        contains the system folders, and the folder `[Gmail]/Starred`, which stays empty.
+        """
         self._read_on()
         rows = self._rows()
         shown = [(folder, rows[n]["is_read"]) for n in rows for folder in self._seen[n].uids]
@@ -86,17 +97,21 @@ class GmailView:
         return FIRST_MESSAGE_ID + self._seen[number].contents
 
     def uids_of(self, number: int) -> Mapping[int, int]:
-        """Return the UIDs of a message by the folders that show it."""
+        """Return the UID of the message `number` in each folder that shows the message, by folder
+        number."""
         self._read_on()
         return self._seen[number].uids
 
     def newest_uid_and_mod_seq(self, folder: int) -> tuple[int, int]:
-        """Return the highest UID that the folder has had, and its HIGHESTMODSEQ."""
+        """Return the highest UID that the folder has had, and the folder's HIGHESTMODSEQ."""
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
     def shows(self, listed: ListedMessage, folder: int) -> bool:
-        """Return whether the folder still shows the message."""
+        """Return whether the folder shows the message with the UID that it had when it was listed.
+
+        Return False if the message was deleted, left the folder, or has another UID now.
+        """
         statement = "SELECT 1 FROM message WHERE number = ?"
         exists = self.mailbox.database.fetch_row(statement, listed.number) is not None
         return exists and self.uids_of(listed.number).get(folder) == listed.uid
@@ -136,7 +151,8 @@ class GmailView:
         )
 
     def _label_by_folder(self) -> dict[int, str]:
-        """Return the label of each folder that stands for one, as X-GM-LABELS names it."""
+        """Return the label of each folder as X-GM-LABELS names it, by folder number. All Mail,
+        Trash and Spam are no labels and are left out."""
         folders = self.mailbox.folders.list_all()
         named = {each.folder.number: each.name for each in name_folders(folders, self._options)}
         roles = {each.number: each.role for each in folders}
@@ -174,8 +190,8 @@ class GmailView:
 
 
 class GmailFolderState(FolderState):
-    """A folder of a Gmail mailbox. Gmail does not offer QRESYNC, so the server never
-    names removed messages (VANISHED)."""
+    """A folder of a Gmail mailbox. Gmail does not offer QRESYNC, so the server never reports
+    removed messages by UID (VANISHED)."""
 
     def __init__(self, view: GmailView, folder: int) -> None:
         super().__init__(view.mailbox, folder)
@@ -205,7 +221,8 @@ class GmailFolderState(FolderState):
 
 
 def format_labels(labels: Iterable[str]) -> bytes:
-    """Return labels in parentheses: words as atoms, the others in quotes."""
+    """Return the value of X-GM-LABELS: the labels in parentheses. A label of letters and digits is
+    an atom; every other label is quoted."""
     return f"({' '.join(map(_quoted, labels))})".encode("ascii", "replace")
 
 

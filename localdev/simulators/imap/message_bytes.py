@@ -8,8 +8,11 @@ _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
 
 
 def section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
-    """Return a section of the message: "" for all of it, HEADER, TEXT, HEADER.FIELDS or
-    HEADER.FIELDS.NOT with the names in `fields`. A header section ends with the empty line."""
+    """Return the bytes of a section of a message (RFC 3501, 6.4.5).
+
+    name: HEADER, TEXT, HEADER.FIELDS or HEADER.FIELDS.NOT. Empty: the whole message.
+    fields: names of the header fields that HEADER.FIELDS includes or HEADER.FIELDS.NOT omits.
+    """
     end = _HEADER_END.search(raw)
     header, text = (raw[: end.end()], raw[end.end() :]) if end else (raw, b"")
     match name:
@@ -28,7 +31,8 @@ def section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
 
 
 def header_value(raw: bytes, field: str) -> str | None:
-    """Return the value of a header field on one line; None: the message lacks it."""
+    """Return the value of a header field on one line. Return None if the message lacks the
+    field."""
     found = section(raw, "HEADER.FIELDS", [field])
     if found == b"\r\n":
         return None

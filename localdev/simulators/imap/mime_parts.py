@@ -19,8 +19,12 @@ _NIL = b"NIL"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A MIME part. raw: its header and body. children: of a multipart, its parts; of a message in
-    the message, that message."""
+    """A MIME part of a message, or the whole message.
+
+    raw: bytes of the part: header and body.
+    children: the parts of a multipart; for a `message/rfc822` part, the enclosed message alone.
+        Empty for all other parts.
+    """
 
     raw: bytes
     headers: Message
@@ -40,7 +44,10 @@ class Part:
 
 
 def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
-    """Split a message, or a part, into its parts."""
+    """Parse a message or a MIME part, with all parts inside.
+
+    depth: number of parts that enclose this part. Parts at MAX_DEPTH are not split.
+    """
     headers = BytesHeaderParser(policy=compat32).parsebytes(section(raw, "HEADER"))
     children: tuple[Part, ...] = ()
     body = section(raw, "TEXT")
@@ -53,7 +60,8 @@ def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
 
 
 def numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
-    """Return a section such as `1.2`, `1.2.MIME` or `2.HEADER`; b"" for a missing part."""
+    """Return the bytes of a section of one MIME part, such as `1.2`, `1.2.MIME` or `2.HEADER`.
+    Return b"" if the message lacks the part."""
     match = re.fullmatch(r"(\d+(?:\.\d+)*)(?:\.(.+))?", name)
     if match is None:
         return b""
@@ -71,7 +79,7 @@ def numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes
 
 
 def envelope(raw: bytes) -> bytes:
-    """Return the value of ENVELOPE."""
+    """Return the value of the FETCH item ENVELOPE for a message."""
     sender = _addresses(raw, "From")
     values = [
         _text(header_value(raw, "Date")),
@@ -122,7 +130,8 @@ def _split(body: bytes, boundary: str) -> list[bytes]:
 
 
 def _child(part: Part, number: int, *, is_message: bool) -> Part | None:
-    """Return a part of a multipart; of a message that is no multipart, number 1 is its text."""
+    """Return the part with this number, or None if there is none. In a message that is no
+    multipart, part 1 is the text of the message."""
     inside = part.children[0] if part.is_message and not is_message else part
     if inside.is_multipart:
         return inside.children[number - 1] if 0 < number <= len(inside.children) else None

@@ -30,9 +30,11 @@ _GMAIL_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class NamedFolder:
-    """A folder and its name, which is unique in the mailbox.
+    """A folder and its full IMAP name, which is unique in the mailbox.
 
-    special_use: attribute of RFC 6154. flags: attributes that LIST always returns.
+    special_use: the folder's special-use attribute (RFC 6154), such as `\\Sent`; LIST returns it if
+        the client asks for SPECIAL-USE. None: the folder has no special use.
+    flags: other attributes of the folder, which LIST always returns, such as `\\Noselect`.
     """
 
     name: str
@@ -42,7 +44,11 @@ class NamedFolder:
     flags: tuple[str, ...] = ()
 
     def attributes(self, returned: Collection[str]) -> tuple[str, ...]:
-        """Return the attributes that LIST returns for the return options CHILDREN, SPECIAL-USE."""
+        """Return the folder's attributes in a LIST response.
+
+        returned: the return options of the command. CHILDREN adds `\\HasChildren` or
+            `\\HasNoChildren`, and SPECIAL-USE adds `special_use`.
+        """
         children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
         wanted = {"CHILDREN": children, "SPECIAL-USE": self.special_use}
         found = (text for option, text in wanted.items() if text and option in returned)
@@ -50,7 +56,8 @@ class NamedFolder:
 
 
 def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedFolder]:
-    """Return the folders, without search folders, with their names, in the order of the names."""
+    """Return all folders but search folders with their full IMAP names: INBOX first, the others in
+    alphabetical order."""
     by_number = {each.number: each for each in folders if each.search_filter is None}
     named: dict[str, Folder] = {}
     for folder in by_number.values():
@@ -66,16 +73,18 @@ def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedF
 
 
 def canonical(name: str, separator: str) -> str:
-    """Return the name with INBOX in capitals as its first level: INBOX has no case (RFC 3501)."""
+    """Return a folder's name with the first level in capitals if that level is INBOX in any case:
+    `inbox/Work` becomes `INBOX/Work` (RFC 3501). Return other names unchanged."""
     first, found, rest = name.partition(separator)
     return f"{INBOX}{found}{rest}" if first.upper() == INBOX else name
 
 
 def is_listed(name: str, pattern: str, separator: str) -> bool:
-    """Return whether a pattern of LIST matches the name: `*` matches anything, `%` one level.
+    """Return whether a pattern of LIST matches a folder's name. `*` matches any text; `%` matches
+    text without a separator.
 
-    The cost is at most the square of the name's length, whatever the pattern. A regular expression
-    would try exponentially many ways.
+    The time is at most proportional to the square of the name's length. The time of a regular
+    expression could grow exponentially.
     """
     ends = {0}
     for part in re.findall(r"[*%]+|[^*%]+", canonical(pattern, separator)):
@@ -111,7 +120,8 @@ def _joined(path: list[Folder], options: ImapOptions) -> str:
 
 
 def _level(folder: Folder, options: ImapOptions) -> str:
-    """Return one level of a name. A separator in it would make two levels of it."""
+    """Return a folder's own name as one level of its full name, with `_` in place of each
+    separator."""
     return folder.name.replace(options.separator, "_") or "_"
 
 

@@ -14,18 +14,22 @@ _STAR = 0
 
 @dataclass(frozen=True, slots=True)
 class NumberSet:
-    """Ranges of numbers in the order of the command. `*`, stored as 0, is the highest number."""
+    """A set of UIDs or sequence numbers, as ranges in the order of the command. The number 0 stands
+    for `*`, the highest number in the folder."""
 
     ranges: tuple[tuple[int, int], ...]
 
     @property
     def highest(self) -> int:
-        """Return the highest number of the set, without `*`."""
+        """Return the highest number of the set; `*` does not count."""
         return max(max(ends) for ends in self.ranges)
 
     def select(self, numbers: Sequence[int]) -> list[int]:
-        """Return the members among `numbers`, both in ascending order. The cost depends on the
-        members, not on the width of the ranges."""
+        """Return the numbers that belong to the set, in ascending order.
+
+        numbers: the numbers in the folder, in ascending order. The time depends on their count and
+            not on the width of the ranges.
+        """
         highest = numbers[-1] if numbers else 0
         found: set[int] = set()
         for ends in self.ranges:
@@ -49,7 +53,8 @@ def parse_number_set(text: str) -> NumberSet:
 
 
 def format_number_set(numbers: Iterable[int]) -> str:
-    """Return the numbers as ranges in ascending order; "" for none."""
+    """Return the numbers as a set in IMAP's form, with ranges in ascending order. Return "" if
+    there are no numbers."""
     parts: list[list[int]] = []
     for number in sorted(set(numbers)):
         if parts and parts[-1][-1] == number - 1:

@@ -10,24 +10,26 @@ ALL_EXTENSIONS = (
 WITHOUT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
 WITHOUT_CONDSTORE = tuple(each for each in WITHOUT_QRESYNC if each != "CONDSTORE")
 GMAIL = "X-GM-EXT-1"
-"""Gmail's extensions: the mailbox is shown as Gmail shows it, see `gmail`."""
+"""Capability name of Gmail's IMAP extensions. A server that offers it shows the mailbox as Gmail
+does; see the module `gmail`."""
 GMAIL_EXTENSIONS = (
     *("LITERAL+", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "ESEARCH"),
     *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "UTF8=ACCEPT", GMAIL),
     *("AUTH=PLAIN", "AUTH=XOAUTH2", "AUTH=OAUTHBEARER"),
 )
 MAX_LINE_BYTES = 65_536
-"""Longest command without its literals; Dovecot's limit."""
+"""Largest size of a command without its literals. Dovecot has the same limit."""
 MAX_LITERAL_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapOptions:
-    """What the server offers to a mailbox. A command of an extension that is not among
-    `extensions` is answered with BAD, as by a server that does not know it.
+    """Extensions and folder names of the simulated IMAP server, for one mailbox or for all.
 
-    prefix: beginning of all folder names but INBOX, such as `INBOX.`.
-    separator: character between the names of a folder and of its parent.
+    extensions: names of the capabilities that the server offers. A command of any other extension
+        gets the response BAD.
+    prefix: text with which the names of all folders but INBOX begin, such as `INBOX.`.
+    separator: character between a parent folder's name and the folder's name.
     """
 
     extensions: tuple[str, ...] = ALL_EXTENSIONS

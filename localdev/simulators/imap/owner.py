@@ -1,7 +1,7 @@
-"""Find what IMAP's ids name in a simulated mailbox, for the control API `/_sim/`.
+"""Find folders and messages of a simulated mailbox by IMAP's ids, for the control API `/_sim/`.
 
-A folder is named by its name, and a message by `FOLDER:UIDVALIDITY:UID`, which is how Mailsync
-names both. A name may be in modified UTF-7, as a server sends it, or in plain text.
+The id of a folder is its name. The id of a message is `FOLDER:UIDVALIDITY:UID`. Mailsync uses the
+same ids. A folder's name may be in modified UTF-7, as a server sends it, or in plain text.
 """
 
 import re
@@ -14,13 +14,15 @@ _MESSAGE = re.compile(r"(.+):([0-9]{1,20}):([0-9]{1,20})", re.DOTALL)
 
 
 def number_of_folder(mailbox: ImapMailbox, name: str) -> int | None:
-    """Return the number of the folder in the simulated mailbox; None: it has no such folder."""
+    """Return the number of the folder with this name in the simulated mailbox. Return None if the
+    mailbox has no such folder."""
     folder = _find(mailbox, name)
     return folder.folder.number if folder else None
 
 
 def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
-    """Return the number of the message in the simulated mailbox; None: no message is there now."""
+    """Return the number of the message with this id in the simulated mailbox. Return None if no
+    message has this id now."""
     match = _MESSAGE.fullmatch(place)
     folder = _find(mailbox, match[1]) if match else None
     if not (match and folder):
@@ -33,7 +35,8 @@ def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
 
 
 def _find(mailbox: ImapMailbox, name: str) -> NamedFolder | None:
-    """Mailsync keeps the bytes of a name as characters of the same numbers, also those of UTF-8."""
+    """Return the folder with this name, or None. Mailsync stores each byte of a name as a character
+    with the same number, so a name in UTF-8 is decoded first."""
     wanted = {name, decode_modified_utf7(name), _as_utf8(name)}
     wanted = {canonical(each, mailbox.options.separator) for each in wanted}
     return next((each for each in mailbox.list_folders() if each.name in wanted), None)

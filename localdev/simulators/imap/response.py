@@ -9,7 +9,10 @@ from localdev.simulators.imap.number_set import format_number_set
 
 
 class Rejected(Exception):
-    """The server rejects a command with NO. code: response code in brackets; "" for none."""
+    """Raised when the server rejects a command with the response NO.
+
+    code: the response code in brackets, such as `CANNOT`. Empty: the response has no code.
+    """
 
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
@@ -17,12 +20,17 @@ class Rejected(Exception):
 
 
 class Bye(Exception):
-    """The server ends the connection with BYE. The message is what BYE says."""
+    """Raised when the server ends the connection with BYE. The message is the text of BYE."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A response that no fault changes by its contents. about: the folder that it describes."""
+    """An untagged response of fixed text. Injected faults can omit or repeat the response, but
+    do not change the text.
+
+    kind: the name of the response, such as `LIST`.
+    folder_name_or_uid: name of the folder that the response describes. Empty: no folder.
+    """
 
     kind: str
     text: bytes
@@ -34,8 +42,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A response with one number, such as `3 EXISTS` or `OK [UIDNEXT 4] ...`. template: the
-    response with `%d` in the number's place."""
+    """An untagged response with one number, such as `3 EXISTS` or `OK [UIDNEXT 4] ...`.
+
+    kind: the name of the number, such as `EXISTS` or `UIDNEXT`.
+    text_template: the text of the response, with `%d` in place of the number.
+    """
 
     kind: str
     number: int
@@ -47,7 +58,12 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A STATUS response. values: item and number, or the text of an id. about: the folder."""
+    """A STATUS response, which describes one folder.
+
+    folder_name_or_uid: name of the folder, as a fault rule names the folder.
+    name: name of the folder, quoted for the response.
+    values: the value of each status item: a number, or an id as text for MAILBOXID.
+    """
 
     about: str
     name: bytes
@@ -61,9 +77,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A FETCH response of one message. items: data items in their order, with rendered values.
+    """A FETCH response about one message.
 
-    is_change: the response reports a change and was not requested by UID or number.
+    sequence_number: IMAP sequence number of the message.
+    items: names and rendered values of the data items, in the order of the response.
+    is_change: whether the server reports changed flags. False: the client fetched the message.
     """
 
     sequence: int
@@ -90,7 +108,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A response with numbers of messages: SEARCH, ESEARCH or VANISHED. write: renders them."""
+    """An untagged response with a list of UIDs or sequence numbers: SEARCH, ESEARCH or VANISHED.
+
+    render_numbers: function that returns the text of the response for a list of numbers.
+    """
 
     kind: str
     numbers: Sequence[int]
@@ -104,13 +125,18 @@ Untagged = Text | Number | Status | Fetched | Numbers
 
 
 def vanished(uids: Sequence[int], *, earlier: bool) -> Numbers:
-    """Return a VANISHED response (RFC 7162, section 3.2.10)."""
+    """Return a VANISHED response, which names the UIDs of removed messages (RFC 7162, section
+    3.2.10).
+
+    earlier: whether the messages were removed before the client opened the folder.
+    """
     head = b"VANISHED (EARLIER) " if earlier else b"VANISHED "
     return Numbers("VANISHED", uids, lambda found: head + format_number_set(found).encode())
 
 
 def quote(text: str) -> bytes:
-    """Return a text as a quoted string, or as a literal where quotes do not suffice."""
+    """Return a text as a quoted string; return a long text, or a text that quotes cannot hold,
+    as a literal."""
     content = text.encode("utf-8", "replace")
     if len(content) > 1000 or re.search(rb"[\x00-\x1f\x7f-\xff]", content):
         return literal(content)
@@ -118,8 +144,11 @@ def quote(text: str) -> bytes:
 
 
 def quote_name(name: str, *, is_utf8: bool) -> bytes:
-    """Return a folder's name as a quoted string, in UTF-8 or in modified UTF-7. A name with control
-    characters is in modified UTF-7 always."""
+    """Return a folder's name as a quoted string.
+
+    is_utf8: whether to encode the name in UTF-8. A name with control characters, and every name
+        if False, is encoded in modified UTF-7.
+    """
     text = name if is_utf8 and name.isprintable() else encode_modified_utf7(name)
     return _in_quotes(text.encode("utf-8", "replace"))
 

@@ -11,13 +11,13 @@ from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.wire import Disconnected
 
 GREETING = "GREETING"
-"""The verb by which a fault rule matches the greeting."""
+"""The command name with which a fault rule matches the server's greeting."""
 
 
 def run_session(session: Session, handlers: Mapping[str, Handler], greeting: str) -> None:
     """Serve the client until it disconnects or logs out.
 
-    greeting: what the server says first, without `* OK `.
+    greeting: text of the server's first response, without `* OK `.
     """
     wire = session.wire
     try:
@@ -115,7 +115,8 @@ def _interrupt(session: Session, fault: Fault | None) -> None:
 
 
 def _reply_of_fault(fault: Fault) -> str | None:
-    """Return the response that a fault puts in the place of the right one; None: it does not."""
+    """Return the tagged response that a fault puts in place of the right response. Return None if
+    the fault replaces no response."""
     if fault.imap is None:
         return None
     code = f"[{fault.code}] " if fault.code != UNKNOWN_ERROR else ""

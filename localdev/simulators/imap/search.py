@@ -53,7 +53,7 @@ _RETURNS = ("ALL", "MIN", "MAX", "COUNT")
 
 
 class _Keys:
-    """Reads the keys of a search, and makes a test of them."""
+    """Parses the keys of a SEARCH command into a function that tests a message."""
 
     def __init__(self, session: Session, tokens: Sequence[Token]) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""Find the messages that a command names by UID or by sequence number."""
+"""Find the messages of the open folder that a command names by UID or by sequence number."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,13 @@ def is_by_uid(command: Command) -> bool:
 def named_messages(
     selected: Selected, numbers: Token, *, by_uid: bool
 ) -> list[tuple[int, ListedMessage]]:
-    """Return the messages with these UIDs or sequence numbers, each with its sequence number.
+    """Return the messages that a command names, each after its sequence number.
 
-    Raises BadCommand for a malformed set.
+    numbers: the command's argument, a set such as `1:5,9`.
+    by_uid: whether the set contains UIDs. False: sequence numbers.
+
+    Raises:
+        BadCommand: the set is malformed or has a sequence number that is too high.
     """
     wanted = parse_number_set(to_text(numbers))
     if not by_uid:

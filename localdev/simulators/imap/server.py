@@ -39,8 +39,14 @@ _PRIVATE_VERBS = ("LOGIN", "AUTHENTICATE", "APPEND")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
-    """A command that the server received. session: number of the connection. status: OK, NO, BAD or
-    BYE. arguments: "" for commands that contain passwords or mail."""
+    """A command that the server received.
+
+    at: time of the response, in seconds of the monotonic clock.
+    session: number of the connection.
+    folder: name of the open folder. Empty: no folder was open.
+    arguments: the arguments as sent. Empty for commands that contain passwords or mail.
+    status: status of the response: OK, NO, BAD or BYE.
+    """
 
     at: float
     session: int
@@ -51,12 +57,14 @@ class CommandRecord:
 
 
 class ImapServer:
-    """The simulated IMAP server, running from `start` to `stop`; it implements `Backend`.
+    """The simulated IMAP server, running from `start` to `stop`. The class implements `Backend`.
 
     password: the password of every mailbox.
-    current_options: of the connections that begin from now on. options_by_user_id: of connections
-        to the mailboxes of these users, from the login on.
-    certificate: file of the CA that verifies the server. commands: the newest ones, oldest first.
+    current_options: options of new connections.
+    options_by_user_id: options of a user's connections after the login, by user id. Users who are
+        not listed get `current_options`.
+    certificate: file of the CA certificate with which clients verify the server.
+    commands: the newest commands that the server received, oldest first.
 
     Raises:
         OSError: a port is in use.
@@ -109,12 +117,14 @@ class ImapServer:
         run_session(session, HANDLERS, greeting)
 
     def options(self, mailbox: Mailbox | None) -> ImapOptions:
-        """Return what the server offers to the mailbox; None: before the login."""
+        """Return the server's options for a mailbox. None as `mailbox`: the client has not logged
+        in."""
         default = self.current_options
         return self.options_by_user_id.get(mailbox.user_id, default) if mailbox else default
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Return the mailbox of a user. Raises Rejected if user name or password is wrong."""
+        """Return the mailbox of a user. Raises CommandRejected if the user name or password is
+        wrong."""
         is_right = hmac.compare_digest(password.encode(), self.password.encode())
         try:
             mailbox = self.service.find_mailbox(user_name)
@@ -125,7 +135,8 @@ class ImapServer:
         return mailbox
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user. Raises Rejected if the access token is not the user's."""
+        """Return the mailbox of a user. Raises CommandRejected if the access token is not the
+        user's."""
         try:
             claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
             mailbox = self.service.find_mailbox(user_name)
@@ -158,7 +169,7 @@ class ImapServer:
         return [asdict(each) for each in self.commands.copy()]
 
     def pause(self, seconds: float) -> None:
-        """Sleep for this time, at most MAX_PAUSE_S; return earlier if the server stops."""
+        """Sleep for some seconds, at most a day. Return at once when the server stops."""
         if seconds > 0:
             self._stopped.wait(min(seconds, MAX_PAUSE_S))
 
@@ -167,7 +178,10 @@ class ImapServer:
 
 
 class _Listener(ThreadingTCPServer):
-    """Accepts connections on one loopback port. tls: None: the connections begin without TLS."""
+    """Accepts connections on one loopback port.
+
+    tls: the TLS context with which connections begin. None: connections begin without TLS.
+    """
 
     daemon_threads = True
     allow_reuse_address = True

@@ -23,9 +23,10 @@ from localdev.simulators.imap.wire import Wire
 from localdev.simulators.mailbox import Mailbox
 
 Handler = Callable[["Session", Command], Iterator[Untagged | str]]
-"""Runs a command. It yields untagged responses, and at last the text of the tagged OK.
+"""A function that runs a command. It yields the untagged responses, and then the text of the tagged
+OK response.
 
-Raises BadCommand, Rejected and Bye.
+Raises BadCommand, CommandRejected and Bye.
 """
 
 
@@ -33,15 +34,16 @@ class Backend(Protocol):
     """The interface through which a session finds mailboxes on the server."""
 
     def options(self, mailbox: Mailbox | None) -> ImapOptions:
-        """Return the options of the server for the mailbox. mailbox: None before the login."""
+        """Return the server's options for a mailbox. None as `mailbox`: the client has not logged
+        in."""
         ...
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Return the mailbox of a user who logs in with a password. Raises Rejected."""
+        """Return the mailbox of a user who logs in with a password. Raises CommandRejected."""
         ...
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user who logs in with an OAuth token. Raises Rejected."""
+        """Return the mailbox of a user who logs in with an OAuth token. Raises CommandRejected."""
         ...
 
     def start_tls(self, wire: Wire) -> None: ...
@@ -53,7 +55,12 @@ class Backend(Protocol):
 
 @dataclass(slots=True)
 class Selected:
-    """The open folder as this session knows it. Sequence numbers are positions in `messages`."""
+    """The open folder, as the session last reported it to the client.
+
+    messages: all messages of the folder. The sequence number of a message is its position in this
+        list, from 1 on.
+    mod_seq: HIGHESTMODSEQ of the folder at the last report.
+    """
 
     folder: NamedFolder
     is_read_only: bool
@@ -66,7 +73,12 @@ class Selected:
 
 
 class Session:
-    """One connection. `mailbox` is None before the login, `selected` while no folder is open."""
+    """One connection of a client.
+
+    mailbox: the mailbox of the logged-in user. None: the client has not logged in.
+    selected: the open folder. None: no folder is open.
+    enabled_extensions: the extensions that the client has switched on with ENABLE.
+    """
 
     def __init__(self, number: int, wire: Wire, backend: Backend) -> None:
         self.number = number
@@ -97,7 +109,7 @@ class Session:
         return self.mailbox
 
     def opened_folder(self) -> Selected:
-        """Return the open folder. Raises BadCommand if there is none."""
+        """Return the open folder. Raises BadCommand if no folder is open."""
         self.logged_in_mailbox()
         if self.selected is None:
             raise BadCommand("No mailbox selected.")
@@ -107,12 +119,15 @@ class Session:
         return quote_name(name, is_utf8=self.is_utf8)
 
     def changes(self, *, may_expunge: bool, with_uid: bool = False) -> Iterator[Untagged]:
-        """Yield what happened in the open folder since the session heard of it last.
+        """Yield the responses that report changes of the open folder since the last such report.
+        Yield nothing if no folder is open.
 
-        may_expunge: False while the client uses sequence numbers (RFC 3501, section 7.4.1).
+        may_expunge: whether removed messages may be reported. False during a command that uses
+            sequence numbers, because a removal would renumber the messages (RFC 3501, 7.4.1).
+        with_uid: whether each FETCH response contains the UID.
 
         Raises:
-            Bye: the folder was deleted.
+            Bye: the open folder was deleted.
         """
         selected = self.selected
         if selected is None or self.mailbox is None:
@@ -141,7 +156,10 @@ class Session:
                 yield self.flags_of(number, each, with_uid=with_uid)
 
     def flags_of(self, number: int, message: ListedMessage, *, with_uid: bool) -> Fetched:
-        """Return the response that reports the flags of a message."""
+        """Return a FETCH response that reports the flags of a message.
+
+        number: sequence number of the message.
+        """
         items = [("FLAGS", format_flags(message.flags))]
         if with_uid or self.has_qresync:
             items.insert(0, ("UID", b"%d" % message.uid))

@@ -21,7 +21,11 @@ from localdev.simulators.message_bytes import compose
 
 
 class ImapMailbox:
-    """A simulated mailbox as an IMAP server with these options presents it."""
+    """A simulated mailbox, as an IMAP server shows it.
+
+    simulated_mailbox: the stored mailbox, which is the same for every provider.
+    options: the server's extensions and the form of folder names.
+    """
 
     def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
         self.neutral = mailbox
@@ -38,12 +42,12 @@ class ImapMailbox:
         return name_folders(self.neutral.folders.list_all(), self.options)
 
     def find_folder(self, name: str, *, code: str = "") -> NamedFolder:
-        """Return the folder of this name.
+        """Return the folder with this name.
 
-        code: response code of the rejection.
+        code: response code of the exception CommandRejected. Empty: no code.
 
         Raises:
-            Rejected: there is none.
+            CommandRejected: the mailbox has no such folder.
         """
         wanted = canonical(name, self.options.separator)
         for each in self.list_folders():
@@ -68,7 +72,7 @@ class ImapMailbox:
         )
 
     def read_bytes(self, listed: ListedMessage) -> bytes | None:
-        """Return the message as it is transmitted; None: it no longer exists."""
+        """Return the bytes of a message (RFC 5322). Return None if the message no longer exists."""
         if listed.original_size is not None:
             # A client reads a large message in parts, one after the other.
             if self._newest_original[0] != listed.blob_number:
@@ -82,7 +86,8 @@ class ImapMailbox:
         return compose(_without_states(message.item))
 
     def message_size(self, listed: ListedMessage) -> int | None:
-        """Return the size of a message in bytes (RFC822.SIZE). None: it no longer exists."""
+        """Return the size of a message in bytes (RFC822.SIZE). Return None if the message no longer
+        exists."""
         if listed.original_size is not None:
             return listed.original_size
         raw = self.read_bytes(listed)
@@ -91,7 +96,11 @@ class ImapMailbox:
     def set_flags(
         self, listed: ListedMessage, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> None:
-        """Set the flags to what `change` makes of them. Without a difference nothing is written."""
+        """Change the flags of a message. Write nothing if the flags stay the same or the message no
+        longer exists.
+
+        change: function that takes the present flags and returns the new flags.
+        """
         with self.transaction():
             try:
                 message = self.neutral.message(listed.number)
@@ -107,7 +116,7 @@ class ImapMailbox:
     def append(
         self, folder: NamedFolder, raw: bytes, flags: frozenset[str], received_at: datetime
     ) -> int:
-        """Store a message in the folder; return its UID."""
+        """Store a new message in the folder; return the UID of the message."""
         original = to_wire_form(raw)
         item = replace(parse_mail(original), received_at=received_at, original=original)
         fields, attributes = changes_to_flags(flags, ())
@@ -118,7 +127,8 @@ class ImapMailbox:
             return self._uid(number, folder)
 
     def copy(self, messages: Sequence[ListedMessage], target: NamedFolder) -> list[tuple[int, int]]:
-        """Copy the messages; return the UID of each message and of its copy."""
+        """Copy the messages to the folder `target`; return pairs: the UID of a message and the UID
+        of its copy. In Gmail, copying adds the label of the folder to the message."""
         destination = target.folder.number
         if self._gmail:
             return self._labelled(messages, target)
@@ -131,7 +141,8 @@ class ImapMailbox:
     def _labelled(
         self, messages: Sequence[ListedMessage], target: NamedFolder
     ) -> list[tuple[int, int]]:
-        """Give the messages a further label."""
+        """Add the label of the folder `target` to the messages; return pairs: the UID of a message
+        before and in `target`."""
         with self.transaction():
             for each in self._existing(messages):
                 placements = self.neutral.message(each.number).placements
@@ -143,7 +154,8 @@ class ImapMailbox:
     def move(
         self, source: NamedFolder, messages: Sequence[ListedMessage], target: NamedFolder
     ) -> list[tuple[int, int]]:
-        """Move the messages; return the UID of each message before and after."""
+        """Move the messages to the folder `target`; return pairs: the UID of a message in `source`
+        and the UID in `target`."""
         moved = []
         with self.transaction():
             for each in self._existing(messages):
@@ -154,8 +166,11 @@ class ImapMailbox:
         return moved
 
     def expunge(self, folder: NamedFolder, messages: Sequence[ListedMessage]) -> None:
-        """Take the messages out of the folder, and delete those that are then in no folder. In
-        Gmail only what leaves the trash or junk is deleted, and All Mail keeps what it has."""
+        """Remove messages from the folder. Delete a message that is then in no folder.
+
+        Gmail differs: it deletes messages only from the trash and junk folders. From All Mail it
+        removes nothing. From any other folder it removes the label and keeps the message.
+        """
         role = folder.folder.role
         if self._gmail and role == "archive":
             return
@@ -170,7 +185,8 @@ class ImapMailbox:
                     self.neutral.purge_message(each.number)
 
     def create_folder(self, name: str) -> None:
-        """Create a folder, and those above it that do not exist. Raises Rejected."""
+        """Create a folder with this name, and all missing parent folders. Raises
+        CommandRejected."""
         separator = self.options.separator
         name = canonical(name.removesuffix(separator), separator)
         with self.transaction():
@@ -181,7 +197,8 @@ class ImapMailbox:
             self.neutral.create_folder(level, parent=above.number if above else None)
 
     def delete_folder(self, name: str) -> None:
-        """Delete a folder with its mail. Raises Rejected for INBOX and a folder with children."""
+        """Delete a folder with its mail; in Gmail, delete a label and keep its mail. Raises
+        CommandRejected for INBOX and for a folder with children."""
         folder = self.find_folder(name, code="NONEXISTENT")
         if folder.name == INBOX:
             raise Rejected("INBOX can't be deleted.", "CANNOT")
@@ -193,7 +210,7 @@ class ImapMailbox:
             self.neutral.purge_folder(folder.folder.number)
 
     def _delete_label(self, folder: NamedFolder) -> None:
-        """Delete a label. Its messages stay."""
+        """Delete the label of a folder, and keep its messages."""
         number = folder.folder.number
         with self.transaction():
             for each in self.neutral.messages(number):
@@ -201,15 +218,19 @@ class ImapMailbox:
             self.neutral.folders.remove(number)
 
     def _take_label(self, message: Message, folder: int) -> None:
-        """Take a message out of a folder. Without another one it is archived."""
+        """Remove a message from a folder. A message that is in no other folder moves to the
+        archive."""
         if len(message.placements) > 1:
             self.neutral.remove_from_folder(message.number, folder)
         else:
             self.neutral.move_message(message.number, "archive", source=folder)
 
     def rename_folder(self, name: str, new_name: str) -> None:
-        """Rename a folder with its children. Of INBOX the mail moves to a new folder, and INBOX
-        remains (RFC 3501, section 6.3.5). Raises Rejected."""
+        """Rename a folder with its children. Raises CommandRejected.
+
+        INBOX cannot be renamed. Its mail moves to a new folder with the new name instead (RFC 3501,
+        section 6.3.5).
+        """
         new_name = canonical(new_name, self.options.separator)
         with self.transaction():
             folder = self.find_folder(name, code="NONEXISTENT")
@@ -228,7 +249,8 @@ class ImapMailbox:
             self.neutral.rename_folder(folder.folder.number, level)
 
     def _parent(self, name: str, existing: dict[str, Folder]) -> tuple[Folder | None, str]:
-        """Return the folder above a new name, None at the top, and the name's last level."""
+        """Return the parent folder of a new folder, and the last level of the new folder's name.
+        The parent is None at the top of the tree."""
         separator = self.options.separator
         path, _, level = name.rpartition(separator)
         if not level or (path and not path.strip(separator)):
@@ -259,5 +281,5 @@ def _flags(message: Message) -> frozenset[str]:
 
 
 def _without_states(item: MailItem) -> MailItem:
-    """Return the mail without what changes while the message keeps its UID."""
+    """Return the mail without the values that may change while the message keeps its UID."""
     return replace(item, is_read=False, is_flagged=False, is_draft=False, categories=())

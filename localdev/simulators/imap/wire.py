@@ -20,13 +20,14 @@ _FLUSH_BYTES = 256 * 1024
 
 
 class Disconnected(Exception):
-    """The client closed the connection, or the server gives it up."""
+    """The client closed the connection, or the server has to close the connection."""
 
 
 class Wire:
-    """The connection to one client. Writes are buffered until `flush`.
+    """The connection to one client. Written lines are buffered until `flush`.
 
-    max_literal_bytes: limit for the literals of a command; small until the client has logged in.
+    max_literal_bytes: largest total size of a command's literals. The limit is small until the
+        client has logged in.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -41,8 +42,8 @@ class Wire:
         return isinstance(self.connection, ssl.SSLSocket)
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Go on over TLS. What the client sent before the handshake is dropped (RFC 3501,
-        section 6.2.1)."""
+        """Switch the connection to TLS. Bytes that the client sent before the handshake are dropped
+        (RFC 3501, section 6.2.1)."""
         self.flush()
         self.connection = context.wrap_socket(self.connection, server_side=True)
         self._reader = self.connection.makefile("rb")
@@ -51,9 +52,10 @@ class Wire:
         """Read the next command with its literals.
 
         Raises:
-            BadCommand: it is malformed or too long; the next command can be read. `args[1]` is its
-                tag.
-            Disconnected: the client is gone, or sends a line that does not end.
+            BadCommand: the command is malformed or too long. The exception's `args[1]` is the tag
+                of the command. The connection stays usable.
+            Disconnected: the client closed the connection, or sent a line or literal that is too
+                long to skip.
         """
         line, literals, size = b"", list[bytes](), 0
         while True:
@@ -77,7 +79,11 @@ class Wire:
             raise BadCommand(str(bad), parse_tag(line)) from None
 
     def read_line(self) -> bytes:
-        """Read a line without its end. Raises Disconnected."""
+        """Return the next line without its line break.
+
+        Raises:
+            Disconnected: the connection was closed, or the line is too long.
+        """
         with self._failures():
             line = self._reader.readline(MAX_LINE_BYTES + 2)
         if not line.endswith(b"\n"):
@@ -90,7 +96,8 @@ class Wire:
             self.flush()
 
     def write_cut(self, part: bytes) -> None:
-        """Send a part of a line; the caller then closes the connection."""
+        """Send the beginning of a line, without a line break, at once. The caller then closes the
+        connection, as a fault demands that cuts a response."""
         self._pending += part
         self.flush()
 
@@ -101,7 +108,8 @@ class Wire:
                 self.connection.sendall(content)
 
     def interrupt(self) -> None:
-        """End the connection, also for a thread that reads from it."""
+        """Shut the connection down. A thread that is reading from the connection then gets
+        Disconnected."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
